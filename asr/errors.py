@@ -1,0 +1,86 @@
+"""Errors for users: what was given, what was needed, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class AsrError(Exception):
+    """Base of every error that a user can mend.
+
+    Args:
+        message: what was given and what was needed, in one sentence that names the file, key or value.
+        remedy: what to do about it, in one sentence; printed after the message.
+    """
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}" if self.remedy else self.message
+
+    def __reduce__(self) -> tuple[type[AsrError], tuple[str, str | None]]:
+        return type(self), (self.message, self.remedy)  # survives the way back from a worker process
+
+
+class ConfigError(AsrError):
+    """A configuration file or a ``key=value`` override is wrong."""
+
+
+class AudioError(AsrError):
+    """Audio is missing, empty, damaged or of a kind that cannot be read."""
+
+
+class DataError(AsrError):
+    """A corpus, manifest, transcript or table is missing or inconsistent."""
+
+
+class TokenError(AsrError):
+    """A text and a tokenizer do not fit, or a tokenizer cannot be read."""
+
+
+class LanguageModelError(AsrError):
+    """An n-gram model is missing, malformed or does not fit."""
+
+
+class DecodingError(AsrError):
+    """Log-probabilities, tokens or decoder settings cannot be used."""
+
+
+class ScoringError(AsrError):
+    """References and hypotheses cannot be compared."""
+
+
+class ModelError(AsrError):
+    """A model folder or checkpoint is missing, damaged or of another kind."""
+
+
+class TrainingError(AsrError):
+    """Training cannot start or has to stop."""
+
+
+class MissingDependencyError(AsrError):
+    """An optional package is not installed."""
+
+
+def require(package: str, extra: str) -> ModuleType:
+    """Import an optional package, or say which line installs it.
+
+    Args:
+        package: module name as in ``import package``.
+        extra: the extra of this project that brings it, such as ``train``.
+
+    Raises:
+        MissingDependencyError: the package is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != package.split(".")[0]:
+            raise  # the package is there, but something that it needs is not: the original message says it best
+        raise MissingDependencyError(
+            f"This needs the package {package}, which is not installed.", f"Install it: pip install 'asr[{extra}]'"
+        ) from None

@@ -1,0 +1,125 @@
+"""Named transcript normalisers: what counts as the same text before words are compared.
+
+A word error rate means little without the name of the normaliser behind it, so the names are few, fixed and printed
+with every result.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from asr.errors import ConfigError
+from asr.text.english import english, spell_numbers
+
+__all__ = ["NORMALIZERS", "normalize"]
+
+# Typographic forms of the apostrophe: right and left quotation mark, modifier letter, prime, acute and grave accent.
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ′´`＇", "'"))
+_SMALL = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"})
+
+
+def normalize(text: str, name: str = "none") -> str:
+    """Return ``text`` as the normaliser ``name`` writes it: words separated by single spaces, no space at the ends.
+
+    Args:
+        text: one transcript.
+        name: a key of `NORMALIZERS`.
+
+    Raises:
+        ConfigError: ``name`` is not a key of `NORMALIZERS`.
+
+    Example:
+        >>> normalize("“Don’t panic,” he said.", "librispeech")
+        "don't panic he said"
+    """
+    return get_normalizer(name)(text)
+
+
+def get_normalizer(name: str) -> Callable[[str], str]:
+    """Return the normaliser of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    try:
+        return NORMALIZERS[name]
+    except KeyError:
+        known = ", ".join(NORMALIZERS)
+        raise ConfigError(f"There is no normaliser named {name!r}.", f"Choose one of: {known}.") from None
+
+
+def none(text: str) -> str:
+    """Return the text with white space collapsed and nothing else changed (case and punctuation count)."""
+    return " ".join(text.split())
+
+
+def librispeech(text: str) -> str:
+    """Return lower-case letters a-z, apostrophes and spaces only: LibriSpeech's alphabet, in lower case.
+
+    LibriSpeech's own transcripts come out unchanged but for their case. Accents are dropped, hyphens separate words,
+    digits are spelled out as cardinals or ordinals ("1st", "42"), "&" and "%" become words; an apostrophe stays where
+    it touches a letter. What has no Latin letter is dropped.
+    """
+    text = _fold_accents(unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower())
+    text = spell_numbers(text.replace("&", " and ").replace("%", " percent "))
+    text = re.sub(r"[^a-z']", " ", text)
+    return none(re.sub(r"(?<![a-z])'+(?![a-z])", " ", text))
+
+
+def basic(text: str) -> str:
+    """Return the text of any language in NFKC and lower case, with punctuation and symbols replaced by spaces.
+
+    An apostrophe between two letters is part of the word ("don't", "l'homme"). Combining marks stay: scripts of India
+    and South-East Asia write vowels with them.
+    """
+    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower()
+    text = unicodedata.normalize("NFKC", text)  # lower-casing can leave a sequence that composes
+    return none("".join(_punctuation_as_space(text)))
+
+
+def chinese(text: str) -> str:
+    """Return Chinese characters separated by spaces, full-width forms made half-width, punctuation removed.
+
+    Latin words and numbers stay whole, in lower case, so that the word error rate is the mixed error rate usual for
+    Mandarin. Simplified and traditional characters are not converted into each other.
+    """
+    return none("".join(f" {char} " if _is_ideograph(char) else char for char in basic(text)))
+
+
+def _fold_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFD", text.translate(_SMALL))
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def _punctuation_as_space(text: str) -> list[str]:
+    kept = list(text)
+    for place, char in enumerate(text):
+        if unicodedata.category(char)[0] in "PSC" and not (char == "'" and _between_letters(text, place)):
+            kept[place] = " "
+    return kept
+
+
+def _between_letters(text: str, place: int) -> bool:
+    return 0 < place < len(text) - 1 and text[place - 1].isalpha() and text[place + 1].isalpha()
+
+
+def _is_ideograph(char: str) -> bool:
+    point = ord(char)
+    return (
+        0x4E00 <= point <= 0x9FFF  # unified ideographs
+        or 0x3400 <= point <= 0x4DBF  # extension A
+        or 0x20000 <= point <= 0x323AF  # extensions B to H
+        or 0xF900 <= point <= 0xFAFF  # compatibility
+        or point == 0x3007  # the zero
+    )
+
+
+NORMALIZERS: dict[str, Callable[[str], str]] = {
+    "none": none,
+    "librispeech": librispeech,
+    "basic": basic,
+    "english": english,
+    "chinese": chinese,
+}

@@ -1,0 +1,83 @@
+"""Best-path decoding: the most probable output of every frame, collapsed. T frames, V vocabulary, L tokens.
+
+Graves et al. 2006, "Connectionist Temporal Classification", section 3.2: repeats are merged, then blanks removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.decoding.inputs import check_log_probs
+from asr.decoding.types import Hypothesis
+from asr.decoding.vocabulary import BLANK_ID, Vocabulary
+
+__all__ = ["GreedyDecoder", "greedy"]
+
+
+class GreedyDecoder:
+    """Best-path decoder with the calling convention of :class:`asr.decoding.BeamDecoder`.
+
+    Args:
+        tokens: V token strings, the blank first (see :class:`asr.decoding.vocabulary.Vocabulary`).
+
+    Example:
+        >>> import numpy as np
+        >>> decoder = GreedyDecoder(["<blank>", "▁", "h", "i"])
+        >>> probs = np.full((4, 4), 0.02)
+        >>> probs[[0, 1, 2, 3], [2, 2, 0, 3]] = 0.94
+        >>> decoder(np.log(probs))[0].text
+        'hi'
+    """
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.vocabulary = Vocabulary(tokens)
+
+    @overload
+    def __call__(self, log_probs: npt.NDArray[Any]) -> list[Hypothesis]: ...
+    @overload
+    def __call__(self, log_probs: Sequence[npt.NDArray[Any]]) -> list[list[Hypothesis]]: ...
+    def __call__(
+        self, log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
+    ) -> list[Hypothesis] | list[list[Hypothesis]]:
+        """One hypothesis for (T, V), in a list as beam search would return it; for a list of arrays a list of those.
+
+        Raises:
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
+        """
+        if isinstance(log_probs, (list, tuple)):
+            return [[self._one(item)] for item in log_probs]
+        return [self._one(log_probs)]
+
+    def _one(self, log_probs: Any) -> Hypothesis:
+        return _best_path(check_log_probs(log_probs, len(self.vocabulary)), self.vocabulary)
+
+
+def greedy(log_probs: npt.NDArray[Any], tokens: Sequence[str]) -> Hypothesis:
+    """Best-path hypothesis of ``log_probs`` (T, V); see :class:`GreedyDecoder`."""
+    return GreedyDecoder(tokens)(log_probs)[0]
+
+
+def _best_path(log_probs: npt.NDArray[np.float32], vocabulary: Vocabulary) -> Hypothesis:
+    path = log_probs.argmax(axis=1)
+    best = log_probs.max(axis=1)
+    starts = np.flatnonzero(np.diff(path, prepend=-1))  # first frame of every run of equal outputs
+    ends = np.append(starts[1:], len(path))
+    peaks = np.maximum.reduceat(best, starts)
+    spoken = path[starts] != BLANK_ID
+    starts, ends, peaks = starts[spoken], ends[spoken], peaks[spoken]
+    tokens = tuple(int(token) for token in path[starts])
+    confidences = np.exp(np.minimum(peaks.astype(np.float64), 0.0))
+    score = float(best.sum(dtype=np.float64))
+    return Hypothesis(
+        text=vocabulary.text(tokens),
+        score=score,
+        acoustic_score=score,
+        lm_score=0.0,
+        tokens=tokens,
+        token_frames=tuple(int(frame) for frame in starts),
+        words=vocabulary.spans(tokens, starts.tolist(), ends.tolist(), confidences.tolist()),
+    )

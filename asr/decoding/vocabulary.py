@@ -1,0 +1,112 @@
+"""The acoustic model's tokens, checked once: which is the blank, which start a word, what each prints.
+
+V vocabulary (tokens, the blank included).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.decoding.types import WordSpan
+from asr.errors import DecodingError
+
+__all__ = ["BLANK", "BLANK_ID", "WORD_MARK", "Vocabulary"]
+
+BLANK = "<blank>"
+BLANK_ID = 0
+WORD_MARK = "▁"  # U+2581; at the beginning of a token it starts a word, alone it is the space between words
+_LONE_MARKS = (WORD_MARK, " ", "|")
+
+
+def _check(tokens: Sequence[str]) -> None:
+    if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
+        raise DecodingError("tokens must be a list of strings.", "Pass the tokenizer's tokens, the blank first.")
+    if not tokens or tokens[BLANK_ID] != BLANK:
+        first = repr(tokens[0]) if tokens else "nothing"
+        raise DecodingError(f"tokens[0] must be {BLANK!r} but is {first}.", "Put the CTC blank first.")
+    seen: dict[str, int] = {}
+    for index, token in enumerate(tokens):
+        if not token:
+            raise DecodingError(f"tokens[{index}] is an empty string.", "Every token needs a text of its own.")
+        if token in seen:
+            raise DecodingError(
+                f"Token {token!r} stands twice, at {seen[token]} and {index}.", "Give every output its own token."
+            )
+        if WORD_MARK in token[1:] or (token not in _LONE_MARKS and any(c.isspace() for c in token)):
+            raise DecodingError(
+                f"tokens[{index}] = {token!r} holds a word boundary in its middle.",
+                "Train the pieces with split_by_whitespace, so that no token spans two words.",
+            )
+        seen[token] = index
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens of an acoustic model, validated.
+
+    Args:
+        tokens: V strings; ``tokens[0]`` is ``"<blank>"``. A leading ``"▁"`` starts a word; ``"▁"`` alone (or ``" "`` or
+            ``"|"`` alone) is the space between words of a character vocabulary.
+
+    Raises:
+        DecodingError: no blank first, an empty or repeated token, or a token that spans two words.
+    """
+
+    tokens: tuple[str, ...]
+    starts_word: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
+    pieces: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """What each token adds to its word: the token without the word mark, "" for the blank and for a lone mark."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        _check(tokens)
+        object.__setattr__(self, "tokens", tuple(tokens))
+        starts = [token in _LONE_MARKS or token.startswith(WORD_MARK) for token in tokens]
+        object.__setattr__(self, "starts_word", np.array(starts, dtype=np.bool_))
+        pieces = ["" if token in _LONE_MARKS else token.removeprefix(WORD_MARK) for token in tokens]
+        pieces[BLANK_ID] = ""
+        object.__setattr__(self, "pieces", tuple(pieces))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def has_boundaries(self) -> bool:
+        """True if some token can start a word; without one, a text is a single word."""
+        return bool(self.starts_word.any())
+
+    def groups(self, ids: Sequence[int]) -> list[tuple[str, list[int]]]:
+        """Words of a token sequence, each with the positions in ``ids`` that spell it (a lone mark belongs to none)."""
+        words: list[tuple[str, list[int]]] = []
+        fresh = True
+        for position, token in enumerate(ids):
+            piece = self.pieces[token]
+            fresh = fresh or bool(self.starts_word[token])
+            if not piece:
+                continue
+            if fresh:
+                words.append((piece, [position]))
+            else:
+                words[-1] = (words[-1][0] + piece, [*words[-1][1], position])
+            fresh = False
+        return words
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Text of a token sequence: words with one space between them."""
+        return " ".join(word for word, _ in self.groups(ids))
+
+    def spans(
+        self, ids: Sequence[int], starts: Sequence[int], ends: Sequence[int], confidences: Sequence[float]
+    ) -> tuple[WordSpan, ...]:
+        """Words with frames and confidences, from the frames and the probability of each token.
+
+        A word's confidence is the product of its tokens' (CTC takes outputs at different frames as independent).
+        """
+        spans = []
+        for word, positions in self.groups(ids):
+            confidence = float(np.prod([confidences[p] for p in positions]))
+            spans.append(WordSpan(word, int(starts[positions[0]]), int(ends[positions[-1]]), min(confidence, 1.0)))
+        return tuple(spans)

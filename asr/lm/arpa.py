@@ -1,0 +1,268 @@
+"""ARPA files: read into arrays, written from arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.errors import LanguageModelError
+from asr.files import atomic_path
+from asr.lm import arpa_kernels as kernels
+from asr.lm.closure import close_prefixes
+from asr.lm.model import MAX_ORDER, SPECIAL_WORDS, NgramModel
+from asr.lm.sorting import is_sorted, sorted_row_order
+
+__all__ = ["ArpaWriter", "arpa_writer", "read_arpa", "write_arpa"]
+
+_MISSING_UNK_LOG10_PROB = -100.0  # what KenLM assumes when a model does not list <unk>
+_BLOCK = 1 << 24
+_COUNT_LINE = re.compile(r"ngram\s+(\d+)\s*=\s*(\d{1,15})")
+_REMEDY = "The file is malformed or cut off; write it again."
+
+
+def read_arpa(path: str | Path) -> NgramModel:
+    """The model in an ARPA file, plain or gzipped (told by content), orders 1-6; log10 probabilities as in the file.
+
+    Every score equals what the file defines. Rows are sorted; an n-gram whose prefix is not listed gets that prefix
+    added with its backed-off probability, and a missing ``<unk>`` gets log10 probability -100 as KenLM has it.
+    ``<UNK>`` is read as ``<unk>``. Text before ``\\data\\`` is skipped.
+
+    Raises:
+        LanguageModelError: the file is missing, damaged or malformed; the message names the line.
+    """
+    path = Path(path)
+    return _Reader(path, _load(path)).read()
+
+
+def _load(path: Path) -> bytes:
+    try:
+        text = path.read_bytes()
+        if text[:2] == b"\x1f\x8b":
+            text = gzip.decompress(text)
+    except (OSError, EOFError, zlib.error) as error:
+        raise LanguageModelError(f"Cannot read {path}: {error}.") from None
+    if text.startswith(b"mmap lm http://kheafield.com/code"):
+        raise LanguageModelError(f"{path} is a KenLM binary, not ARPA text.", "Give the file that it was built from.")
+    return text
+
+
+class _Reader:
+    """One pass over the text of an ARPA file."""
+
+    def __init__(self, path: Path, text: bytes) -> None:
+        self.path, self.text, self.data = path, text, np.frombuffer(text, np.uint8)
+        self.position = 0  # of the next line
+        self.start = 0  # of the line read last
+
+    def read(self) -> NgramModel:
+        counts = self._header()
+        vocabulary, unigrams = self._unigrams(counts[0], len(counts) > 1)
+        sections = [unigrams]
+        for n, count in enumerate(counts[1:], 2):
+            sections.append(self._ngrams(n, count, n < len(counts), vocabulary))
+        line = self._next_line()
+        if line != "\\end\\":
+            self._fail(f"expected \\end\\ (all n-grams that the header promises were read), found {_quoted(line)}")
+        return close_prefixes(NgramModel(vocabulary.words, *(list(arrays) for arrays in zip(*sections, strict=True))))
+
+    def _fail(self, problem: str, position: int | None = None, lines_on: int = 0) -> NoReturn:
+        line = 1 + self.text.count(b"\n", 0, self.start if position is None else position) + lines_on
+        raise LanguageModelError(f"{self.path}, line {line}: {problem}.", _REMEDY)
+
+    def _line_at(self, position: int) -> tuple[str, int]:
+        """The stripped line at a position, and the position behind it."""
+        end = self.text.find(b"\n", position)
+        end = len(self.text) if end < 0 else end
+        return self.text[position:end].strip().decode("utf-8", "replace"), end + 1
+
+    def _next_line(self) -> str | None:
+        """The next line that is not blank; None at the end."""
+        while self.position < len(self.text):
+            self.start = self.position
+            line, self.position = self._line_at(self.position)
+            if line:
+                return line
+        self.start = len(self.text)
+        return None
+
+    def _header(self) -> list[int]:
+        line = self._next_line()
+        while line is not None and line != "\\data\\":
+            line = self._next_line()
+        if line is None:
+            raise LanguageModelError(f"{self.path} is no ARPA file: it has no line \\data\\.", "Give an ARPA model.")
+        counts: list[int] = []
+        while (line := self._next_line()) is not None and (match := _COUNT_LINE.fullmatch(line)):
+            counts.append(int(match[2]))
+            if int(match[1]) != len(counts):
+                self._fail(f"expected the number of {len(counts)}-grams, found {_quoted(line)}")
+        if not 1 <= len(counts) <= MAX_ORDER:
+            self._fail(f"expected between 1 and {MAX_ORDER} lines 'ngram N=COUNT' after \\data\\, found {len(counts)}")
+        for n, count in enumerate(counts, 1):
+            if count * (2 * n + 1) > len(self.data):
+                self._fail(f"the header promises {count} {n}-grams, more than {len(self.text)} bytes can hold")
+        self.position = self.start  # the line that ended the header opens the first section
+        return counts
+
+    def _open_section(self, n: int) -> int:
+        line = self._next_line()
+        if line != f"\\{n}-grams:":
+            self._fail(f"expected \\{n}-grams: (all n-grams that the header promises were read), found {_quoted(line)}")
+        return self.position
+
+    def _check(self, result: tuple[int, int, int], n: int, count: int) -> None:
+        status, read, position = result
+        if status == kernels.OK:
+            self.position = position
+            return
+        line, words = _quoted(self._line_at(position)[0]), f"{n} word{'s'[: n > 1]}"
+        problems = {
+            kernels.END_OF_FILE: f"the file ends after {read} of {count} {n}-grams",
+            kernels.BLANK_LINE: f"expected {count} {n}-grams, found {read}",
+            kernels.BAD_PROB: f"expected a log10 probability first, found {line}",
+            kernels.POSITIVE_PROB: f"a log10 probability is greater than 0: {line}",
+            kernels.FEW_WORDS: f"expected {words} behind the log10 probability, found {line}",
+            kernels.UNKNOWN_WORD: f"a word is not among the unigrams: {line}",
+            kernels.BAD_BACKOFF: f"expected a back-off weight behind {words}, found {line}",
+            kernels.EXTRA_FIELD: f"expected nothing more behind {words} (and back-off weight), found {line}",
+            kernels.REPEATED_WORD: f"this unigram was listed before: {line}",
+        }
+        self._fail(problems[status], position)
+
+    def _unigrams(self, count: int, has_backoff: bool) -> tuple[_Vocabulary, _Section]:
+        start = self._open_section(1)
+        spans = np.zeros((count, 2), np.int64)
+        probs, backoffs = np.empty(count, np.float32), np.empty(count, np.float32)
+        table = np.full(1 << max(4, (2 * count).bit_length()), -1, np.int32)
+        self._check(kernels.parse_unigrams(self.data, start, has_backoff, spans, probs, backoffs, table), 1, count)
+        words, listed = self._special_first(self._decode(spans))
+        ids = np.empty(count, np.int32)
+        present = listed >= 0
+        ids[listed[present]] = np.flatnonzero(present)
+        rows = np.arange(len(words), dtype=np.int32)[:, None]
+        ordered = np.where(present, probs[listed], np.float32(_MISSING_UNK_LOG10_PROB))
+        section = rows, ordered, np.where(present, backoffs[listed], np.float32(0))
+        return _Vocabulary(words, spans, table, ids), section
+
+    def _decode(self, spans: npt.NDArray[np.int64]) -> list[str]:
+        words: list[str] = []
+        try:
+            words.extend(self.text[start:end].decode() for start, end in spans.tolist())
+        except UnicodeDecodeError:
+            self._fail("this unigram is not valid UTF-8", int(spans[len(words), 0]))
+        return words
+
+    def _special_first(self, listed: list[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
+        """Words with the special three in front, and for each the row where the file lists it (-1: nowhere)."""
+        places = {word: row for row, word in enumerate(listed) if word in (*SPECIAL_WORDS, "<UNK>")}
+        places.setdefault("<unk>", places.pop("<UNK>", -1))
+        for special in SPECIAL_WORDS[1:]:
+            if special not in places:
+                self._fail(f"there is no unigram {special}")
+        front = [places[special] for special in SPECIAL_WORDS]
+        rest = np.delete(np.arange(len(listed)), [row for row in front if row >= 0])
+        words = [*SPECIAL_WORDS, *(listed[row] for row in rest.tolist())]
+        return words, np.concatenate([np.array(front, np.int64), rest])
+
+    def _ngrams(self, n: int, count: int, has_backoff: bool, vocabulary: _Vocabulary) -> _Section:
+        start = self._open_section(n)
+        rows = np.empty((count, n), np.int32)
+        probs, backoffs = np.empty(count, np.float32), np.empty(count, np.float32)
+        v = vocabulary
+        result = kernels.parse_ngrams(self.data, start, has_backoff, v.spans, v.table, v.ids, rows, probs, backoffs)
+        self._check(result, n, count)
+        if not is_sorted(rows):
+            order = sorted_row_order(rows, max(1, (len(v.words) - 1).bit_length()))
+            rows, probs, backoffs = rows[order], probs[order], backoffs[order]
+            repeated = np.flatnonzero((rows[1:] == rows[:-1]).all(axis=1))
+            if len(repeated):
+                self._fail(f"this {n}-gram was listed before", start, lines_on=int(order[repeated + 1].min()))
+        return rows, probs, backoffs
+
+
+class _Vocabulary(NamedTuple):
+    words: list[str]
+    spans: npt.NDArray[np.int64]  # (unigrams in the file, 2), where each word stands in the text
+    table: npt.NDArray[np.int32]  # hash table of the file's unigrams
+    ids: npt.NDArray[np.int32]  # word id of the file's unigrams
+
+
+_Section = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
+
+
+def _quoted(line: str | None) -> str:
+    if line is None:
+        return "the end of the file"
+    return repr(line if len(line) <= 80 else line[:77] + "...")
+
+
+def write_arpa(model: NgramModel, path: str | Path) -> None:
+    """Write a model as ARPA text, gzipped if ``path`` ends in ``.gz``; whole or not at all.
+
+    Numbers carry at most seven decimals, which keeps float32 to within 5e-8.
+
+    Raises:
+        LanguageModelError: the file cannot be written.
+    """
+    with arpa_writer(path, model.words, model.counts) as writer:
+        for n in range(1, model.order + 1):
+            writer.open_section(n)
+            writer.add(model.ngrams[n - 1], model.log10_probs[n - 1], model.log10_backoffs[n - 1])
+
+
+@contextlib.contextmanager
+def arpa_writer(path: str | Path, words: Sequence[str], counts: Sequence[int]) -> Iterator[ArpaWriter]:
+    """A writer of an ARPA file with the header written; the file is complete when the block ends without an error."""
+    try:
+        with atomic_path(path) as temporary, temporary.open("wb") as raw, contextlib.ExitStack() as stack:
+            file: IO[bytes] | gzip.GzipFile = raw
+            if str(path).endswith(".gz"):  # no name and no time inside: equal models give equal files
+                file = stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
+            writer = ArpaWriter(file, words, len(counts))
+            file.write(b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % pair for pair in enumerate(counts, 1)) + b"\n")
+            yield writer
+            writer.close()
+    except OSError as error:
+        raise LanguageModelError(f"Cannot write {path}: {error}.") from None
+
+
+class ArpaWriter:
+    """Prints n-grams, order after order, in as many parts as they come; see :func:`arpa_writer`."""
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile, words: Sequence[str], order: int) -> None:
+        encoded = [word.encode() for word in words]
+        self._file, self._order, self._n = file, order, 0
+        self._text = np.frombuffer(b"".join(encoded), np.uint8)
+        self._starts = np.concatenate([[0], np.cumsum([len(word) for word in encoded])]).astype(np.int64)
+        self._block = np.empty(_BLOCK + order * max(map(len, encoded)), np.uint8)
+
+    def open_section(self, n: int) -> None:
+        """Begin the n-grams of order ``n``."""
+        self._file.write(b"\n" * (self._n > 0) + b"\\%d-grams:\n" % n)
+        self._n = n
+
+    def add(
+        self,
+        rows: npt.NDArray[np.int32],
+        log10_probs: npt.NDArray[np.float32],
+        log10_backoffs: npt.NDArray[np.float32],
+    ) -> None:
+        """Print n-grams (count, n) of the section; back-offs of the highest order are not printed."""
+        done, text = 0, (self._text, self._starts)
+        while done < len(rows):
+            done, used = kernels.print_ngrams(
+                rows, log10_probs, log10_backoffs, self._n < self._order, *text, done, self._block
+            )
+            self._file.write(self._block[:used].data)
+
+    def close(self) -> None:
+        """Print the end mark."""
+        self._file.write(b"\n\\end\\\n")

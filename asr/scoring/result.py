@@ -1,0 +1,231 @@
+"""Error rates with the counts behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from asr.errors import ScoringError
+from asr.scoring.align import align_characters, align_words, steps
+from asr.scoring.intervals import Interval, groups_of, resample
+from asr.scoring.pairing import Pair
+from asr.scoring.transcripts import Utterance
+from asr.text.normalizers import get_normalizer
+
+__all__ = ["Score", "UtteranceScore", "score", "score_pairs"]
+
+
+@dataclass(frozen=True)
+class UtteranceScore:
+    """One utterance after normalisation.
+
+    Attributes:
+        id: of the utterance.
+        reference: its words.
+        hypothesis: its words.
+        edits: the alignment, see `asr.scoring.align`.
+        characters: characters in the reference.
+        character_errors: of the best alignment of characters.
+        source: speaker, times and audio, as far as they are known.
+    """
+
+    id: str
+    reference: tuple[str, ...]
+    hypothesis: tuple[str, ...]
+    edits: str
+    characters: int
+    character_errors: int
+    source: Utterance
+
+    @cached_property
+    def errors(self) -> int:
+        return len(self.edits) - self.edits.count("=")
+
+    @property
+    def speaker(self) -> str | None:
+        return self.source.speaker
+
+    def steps(self) -> list[tuple[str, str, str]]:
+        """Return (edit, reference word, hypothesis word) in order; the absent word is empty."""
+        return list(steps(self.edits, self.reference, self.hypothesis))
+
+
+@dataclass(frozen=True)
+class Score:
+    """Corpus-level error rates: sums over all utterances, never means of utterances' rates.
+
+    Attributes:
+        wer: (substitutions + deletions + insertions) / words, a fraction; with no reference word at all, the number of
+            insertions, as jiwer has it.
+        cer: the same for characters, single spaces between words included (except with the normaliser ``chinese``).
+        words: in the references.
+        sentences: number of utterances.
+        sentence_errors: those with at least one error.
+        normalizer: name of the normaliser behind all this.
+        aligner: ``jiwer`` or ``sclite``.
+        wer_interval: 95 % interval; None where there is no error or only one utterance.
+        cer_interval: the same for characters.
+        utterances: in the order of the references.
+    """
+
+    wer: float
+    cer: float
+    words: int
+    substitutions: int
+    deletions: int
+    insertions: int
+    hits: int
+    sentences: int
+    sentence_errors: int
+    characters: int
+    character_errors: int
+    normalizer: str
+    aligner: str
+    wer_interval: Interval | None
+    cer_interval: Interval | None
+    utterances: tuple[UtteranceScore, ...]
+
+    @property
+    def errors(self) -> int:
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def sentence_error_rate(self) -> float:
+        return self.sentence_errors / self.sentences
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures without the utterances, ready for `json.dumps`; rates are fractions."""
+        keys = (
+            "wer",
+            "cer",
+            "words",
+            "substitutions",
+            "deletions",
+            "insertions",
+            "hits",
+            "sentences",
+            "sentence_errors",
+        )
+        out: dict[str, Any] = {key: getattr(self, key) for key in keys}
+        out |= {"sentence_error_rate": self.sentence_error_rate, "characters": self.characters}
+        out |= {"character_errors": self.character_errors, "normalizer": self.normalizer, "aligner": self.aligner}
+        for key in ("wer_interval", "cer_interval"):
+            interval = getattr(self, key)
+            out[key] = None if interval is None else asdict(interval)
+        return out
+
+
+def score(
+    references: Mapping[str, str] | Sequence[str],
+    hypotheses: Mapping[str, str] | Sequence[str],
+    *,
+    normalizer: str = "none",
+    speakers: Mapping[str, str] | None = None,
+    aligner: str = "jiwer",
+    samples: int = 2000,
+    seed: int = 0,
+) -> Score:
+    """Score texts in memory.
+
+    Args:
+        references: texts, or id -> text.
+        hypotheses: the same form: as many texts, or the same ids.
+        normalizer: a key of `asr.text.NORMALIZERS`, applied to both sides.
+        speakers: id -> speaker; from 20 speakers on the intervals are by speaker.
+        aligner: ``jiwer`` or ``sclite``, see `asr.scoring.align.align_words`.
+        samples: number of bootstrap samples; 0 leaves the intervals out.
+        seed: of the bootstrap.
+
+    Raises:
+        ScoringError: counts or ids differ, or there are no references.
+
+    Example:
+        >>> score(["the cat sat"], ["the cat"]).deletions
+        1
+    """
+    left, right = _by_id(references), _by_id(hypotheses)
+    if left.keys() != right.keys():
+        only = sorted(left.keys() ^ right.keys())[:5]
+        raise ScoringError(
+            f"There are {len(left)} references and {len(right)} hypotheses; on one side only: {', '.join(only)}.",
+            "Both sides need the same utterances.",
+        )
+    named = speakers or {}
+    pairs = [Pair(Utterance(key, text, named.get(key)), right[key]) for key, text in left.items()]
+    return score_pairs(pairs, normalizer=normalizer, aligner=aligner, samples=samples, seed=seed)
+
+
+def _by_id(texts: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    if isinstance(texts, str):
+        raise ScoringError("A single text was given where a list of texts was needed.", "Put it in a list.")
+    return dict(texts) if isinstance(texts, Mapping) else {str(n): text for n, text in enumerate(texts, 1)}
+
+
+def score_pairs(
+    pairs: Sequence[Pair], *, normalizer: str = "none", aligner: str = "jiwer", samples: int = 2000, seed: int = 0
+) -> Score:
+    """Score pairs as `asr.scoring.pairing.pair` gives them; arguments and errors as in `score`."""
+    if not pairs:
+        raise ScoringError("There are no references to score against.", "Give at least one utterance.")
+    utterances = _score_utterances(pairs, normalizer, aligner)
+    edits = "".join(u.edits for u in utterances)
+    hits, substitutions, deletions, insertions = (edits.count(code) for code in "=SDI")
+    words = hits + substitutions + deletions
+    characters = sum(u.characters for u in utterances)
+    character_errors = sum(u.character_errors for u in utterances)
+    result = Score(
+        wer=(substitutions + deletions + insertions) / (words or 1),
+        cer=character_errors / (characters or 1),
+        words=words,
+        substitutions=substitutions,
+        deletions=deletions,
+        insertions=insertions,
+        hits=hits,
+        sentences=len(utterances),
+        sentence_errors=sum(u.errors > 0 for u in utterances),
+        characters=characters,
+        character_errors=character_errors,
+        normalizer=normalizer,
+        aligner=aligner,
+        wer_interval=None,
+        cer_interval=None,
+        utterances=utterances,
+    )
+    return _with_intervals(result, samples, seed) if samples else result
+
+
+def _score_utterances(pairs: Sequence[Pair], normalizer: str, aligner: str) -> tuple[UtteranceScore, ...]:
+    normalise = get_normalizer(normalizer)
+    references = [normalise(p.reference.text) for p in pairs]
+    hypotheses = [normalise(p.hypothesis) for p in pairs]
+    left, right = [text.split() for text in references], [text.split() for text in hypotheses]
+    # A Chinese word is a character and the space after it is ours, not the language's.
+    joint = "" if normalizer == "chinese" else " "
+    left_text, right_text = [joint.join(words) for words in left], [joint.join(words) for words in right]
+    word_edits = align_words(left, right, aligner)
+    character_edits = align_characters(left_text, right_text)
+    return tuple(
+        UtteranceScore(p.reference.id, tuple(a), tuple(b), edits, len(text), len(chars) - chars.count("="), p.reference)
+        for p, a, b, edits, text, chars in zip(pairs, left, right, word_edits, left_text, character_edits, strict=True)
+    )
+
+
+def _with_intervals(result: Score, samples: int, seed: int) -> Score:
+    utterances = result.utterances
+    groups, unit = groups_of([u.speaker for u in utterances])
+    counts = np.array([[u.errors, len(u.reference), u.character_errors, u.characters] for u in utterances], float)
+    sums = np.zeros((int(groups.max()) + 1, 4))
+    np.add.at(sums, groups, counts)
+    intervals = []
+    for column in (0, 2):
+        found = resample(sums[:, column], sums[:, column + 1], samples, seed)
+        intervals.append(
+            None
+            if found is None
+            else Interval(max(0.0, found.low), max(0.0, found.high), unit, len(sums), found.method)
+        )
+    return replace(result, wer_interval=intervals[0], cer_interval=intervals[1])

@@ -1,0 +1,98 @@
+"""What a score is made of: by speaker, by length, and word by word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from asr.scoring.result import Score, UtteranceScore
+
+__all__ = ["Confusion", "GroupScore", "by_length", "by_speaker", "confusions"]
+
+_LENGTHS = ((0, 0), (1, 5), (6, 10), (11, 20), (21, 40), (41, None))
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """Counts of some of the utterances; ``wer`` is a fraction, None where the references hold no word."""
+
+    name: str
+    sentences: int
+    words: int
+    substitutions: int
+    deletions: int
+    insertions: int
+    sentence_errors: int
+    characters: int
+    character_errors: int
+
+    @property
+    def wer(self) -> float | None:
+        errors = self.substitutions + self.deletions + self.insertions
+        return errors / self.words if self.words else None
+
+    @property
+    def cer(self) -> float | None:
+        return self.character_errors / self.characters if self.characters else None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often ``reference`` became ``hypothesis``; without hypothesis a deletion, without reference an insertion."""
+
+    reference: str
+    hypothesis: str
+    count: int
+
+
+def by_speaker(score: Score) -> list[GroupScore]:
+    """Return one row for each speaker, the highest word error rate first; empty where no speaker is known."""
+    if all(u.speaker is None for u in score.utterances):
+        return []
+    groups: dict[str, list[UtteranceScore]] = {}
+    for utterance in score.utterances:
+        groups.setdefault(utterance.speaker or "(unknown)", []).append(utterance)
+    rows = [_summed(name, utterances) for name, utterances in groups.items()]
+    return sorted(rows, key=lambda row: (-(row.wer if row.wer is not None else -1.0), row.name))
+
+
+def by_length(score: Score) -> list[GroupScore]:
+    """Return one row for each class of reference lengths in words that occurs."""
+    rows = []
+    for low, high in _LENGTHS:
+        inside = [u for u in score.utterances if low <= len(u.reference) and (high is None or len(u.reference) <= high)]
+        name = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
+        if inside:
+            rows.append(_summed(name, inside))
+    return rows
+
+
+def confusions(score: Score, top: int = 10) -> dict[str, list[Confusion]]:
+    """Return the most frequent substitutions, deletions and insertions, at most ``top`` of each; ties by alphabet."""
+    counts: dict[str, Counter[tuple[str, str]]] = {"S": Counter(), "D": Counter(), "I": Counter()}
+    for utterance in score.utterances:
+        for edit, reference, hypothesis in utterance.steps():
+            if edit != "=":
+                counts[edit][reference, hypothesis] += 1
+    names = {"S": "substitutions", "D": "deletions", "I": "insertions"}
+    return {names[edit]: _most(counter.items(), top) for edit, counter in counts.items()}
+
+
+def _most(items: Iterable[tuple[tuple[str, str], int]], top: int) -> list[Confusion]:
+    return [Confusion(*pair, count) for pair, count in sorted(items, key=lambda item: (-item[1], item[0]))[:top]]
+
+
+def _summed(name: str, utterances: Sequence[UtteranceScore]) -> GroupScore:
+    edits = "".join(u.edits for u in utterances)
+    return GroupScore(
+        name,
+        sentences=len(utterances),
+        words=sum(len(u.reference) for u in utterances),
+        substitutions=edits.count("S"),
+        deletions=edits.count("D"),
+        insertions=edits.count("I"),
+        sentence_errors=sum(u.errors > 0 for u in utterances),
+        characters=sum(u.characters for u in utterances),
+        character_errors=sum(u.character_errors for u in utterances),
+    )

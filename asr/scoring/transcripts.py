@@ -1,0 +1,415 @@
+"""Transcripts on disk, in the forms that people have them, read into one.
+
+Every reader gives `Transcripts`: utterances by id, in the file's order. What cannot be read without guessing is refused
+with the file and the line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from asr.errors import DataError
+
+__all__ = ["FORMATS", "TimedWord", "Transcripts", "Utterance", "read_speakers", "read_transcripts"]
+
+_TEXT_KEYS = {
+    "reference": ("text", "reference", "transcript", "sentence"),
+    "hypothesis": ("pred_text", "hypothesis", "text", "transcript"),
+}
+_ID_KEYS = ("id", "utt_id", "utterance_id", "key", "name")
+_AUDIO_KEYS = ("audio_filepath", "audio", "path", "file", "wav")
+_TSV_HEADER = {"id", "utt_id", "name"}
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One transcript; times in seconds within ``recording``, where they are known."""
+
+    id: str
+    text: str
+    speaker: str | None = None
+    recording: str | None = None
+    channel: str | None = None
+    start: float | None = None
+    end: float | None = None
+    audio: str | None = None
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """One line of a CTM; times in seconds."""
+
+    word: str
+    start: float
+    end: float
+    line: int
+
+    @property
+    def middle(self) -> float:
+        return (self.start + self.end) / 2
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """The utterances of one file, by id.
+
+    Attributes:
+        path: where they come from.
+        format: a key of `FORMATS`.
+        utterances: by id, in the file's order; files of bare lines have the line numbers as ids.
+        words: CTM only: (recording, channel) -> words in the order of time.
+        ignored: STM only: segments marked IGNORE_TIME_SEGMENT_IN_SCORING.
+    """
+
+    path: Path
+    format: str
+    utterances: dict[str, Utterance]
+    words: dict[tuple[str, str], list[TimedWord]] = field(default_factory=dict)
+    ignored: tuple[Utterance, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+
+def read_transcripts(path: str | Path, format: str | None = None, role: str = "reference") -> Transcripts:
+    """Read references or hypotheses from a file, or from a folder of files.
+
+    Args:
+        path: a file; a folder with ``cuts.jsonl.gz`` or ``hypotheses.tsv``; or a folder of ``*.json`` or ``*.txt`` with
+            one utterance each, as ``asr transcribe -o`` writes it (ids: the paths within the folder, less the suffix).
+        format: a key of `FORMATS`; by default told by the name of the file.
+        role: ``reference`` or ``hypothesis``; a JSON line that holds both is read accordingly.
+
+    Raises:
+        DataError: the file is missing, is not UTF-8 or gzip, has a malformed line or an id twice (each with its line),
+            or its format cannot be told.
+    """
+    path = Path(path)
+    if format is not None and format not in FORMATS:
+        raise DataError(f"There is no transcript format named {format!r}.", f"Choose one of: {', '.join(FORMATS)}.")
+    if path.is_dir():
+        return _read_folder(path, format, role)
+    if not path.exists():
+        raise DataError(f"There is no file {path}.", f"Give the path of the {role} transcripts.")
+    name = format or _guess_format(path)
+    return FORMATS[name](path, name, role)
+
+
+def read_speakers(path: str | Path) -> dict[str, str]:
+    """Read a map utterance id -> speaker: two columns parted by a tab or spaces, as in Kaldi's ``utt2spk``.
+
+    Raises:
+        DataError: a line has another number of columns, or an id comes twice with two speakers.
+    """
+    path = Path(path)
+    speakers: dict[str, str] = {}
+    for number, line in _lines(path):
+        columns = line.split("\t") if "\t" in line else line.split()
+        if len(columns) != 2:
+            raise DataError(f"{path}, line {number}: needed an utterance id and a speaker, found {line[:80]!r}.")
+        if speakers.setdefault(columns[0], columns[1]) != columns[1]:
+            raise DataError(f"{path}, line {number}: {columns[0]!r} has two speakers.", "Remove one of them.")
+    return speakers
+
+
+def _guess_format(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    if name == "text" or name.endswith((".trans.txt", ".text")):
+        return "kaldi"
+    known = {".txt": "txt", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ctm": "ctm", ".stm": "stm"}
+    suffix = Path(name).suffix
+    if suffix not in known:
+        raise DataError(
+            f"The format of {path} cannot be told by its name.", f"Name it with a format option: {', '.join(FORMATS)}."
+        )
+    return known[suffix]
+
+
+# ------------------------------------------------------------------------------------------------------ lines
+
+
+def _decoded(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8.", "Convert the file to UTF-8."
+        ) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is a damaged gzip file ({error}).", "Copy or make it again.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+
+
+def _lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:
+    """Yield number and text of the lines that hold something; only a line feed ends a line."""
+    for number, line in enumerate(_decoded(path).split("\n"), 1):
+        line = line.rstrip("\r")
+        if line.strip() and not (comment and line.lstrip().startswith(comment)):
+            yield number, line
+
+
+class _Collector:
+    """Gathers utterances and refuses an id that comes twice."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.utterances: dict[str, Utterance] = {}
+        self._lines: dict[str, int] = {}
+
+    def add(self, utterance: Utterance, line: int) -> None:
+        if utterance.id in self.utterances:
+            raise DataError(
+                f"{self.path}, line {line}: the id {utterance.id!r} is already on line {self._lines[utterance.id]}.",
+                "Every utterance needs an id of its own.",
+            )
+        self.utterances[utterance.id] = utterance
+        self._lines[utterance.id] = line
+
+
+def _read_txt(path: Path, name: str, role: str) -> Transcripts:
+    """One utterance a line, without ids; an empty line is an empty utterance."""
+    lines = _decoded(path).split("\n")
+    if lines[-1].strip() == "":
+        lines.pop()
+    return Transcripts(path, name, {str(n): Utterance(str(n), line.strip()) for n, line in enumerate(lines, 1)})
+
+
+def _read_kaldi(path: Path, name: str, role: str) -> Transcripts:
+    """``id text``; an id alone has an empty text."""
+    found = _Collector(path)
+    for number, line in _lines(path):
+        utterance_id, _, text = line.strip().replace("\t", " ").partition(" ")
+        found.add(Utterance(utterance_id, text.strip()), number)
+    return Transcripts(path, name, found.utterances)
+
+
+def _read_tsv(path: Path, name: str, role: str) -> Transcripts:
+    """``id<TAB>text``, or columns named by a first line that holds ``id`` and ``text``."""
+    found, columns = _Collector(path), ["id", "text"]
+    for place, (number, line) in enumerate(_lines(path)):
+        fields = line.split("\t")
+        if place == 0 and fields[0].lower() in _TSV_HEADER and {"text", "sentence"} & {f.lower() for f in fields}:
+            columns = ["id" if f.lower() in _TSV_HEADER else "text" if f == "sentence" else f.lower() for f in fields]
+            continue
+        if len(fields) > len(columns) or not fields[0].strip():
+            raise DataError(
+                f"{path}, line {number}: needed {'<TAB>'.join(columns)}, found {len(fields)} columns: {line[:80]!r}.",
+                "Part the id from the text by one tab and keep tabs out of the text.",
+            )
+        row = dict(zip(columns, (f.strip() for f in fields), strict=False))
+        found.add(Utterance(row["id"], row.get("text", ""), speaker=row.get("speaker") or None), number)
+    return Transcripts(path, name, found.utterances)
+
+
+# ------------------------------------------------------------------------------------------------------ JSON
+
+
+def _parse_json(path: Path, text: str, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {line + error.lineno - 1}: this is not JSON ({error.msg}).") from None
+
+
+def _read_jsonl(path: Path, name: str, role: str) -> Transcripts:
+    """One object a line with an id and a text; a Lhotse manifest of cuts or supervisions is read as well."""
+    found = _Collector(path)
+    for number, line in _lines(path):
+        found.add(_from_object(_parse_json(path, line, number), path, number, role), number)
+    return Transcripts(path, name, found.utterances)
+
+
+def _read_json(path: Path, name: str, role: str) -> Transcripts:
+    """A list of objects, a map id -> text, or one transcript as ``asr transcribe -f json`` writes it."""
+    content = _parse_json(path, _decoded(path), 1)
+    found = _Collector(path)
+    if isinstance(content, dict) and isinstance(content.get("text"), str) and not _first(content, _ID_KEYS):
+        found.add(Utterance(path.name.removesuffix(".gz").removesuffix(".json"), content["text"]), 1)
+    elif isinstance(content, dict) and "text" not in content:
+        for key, value in content.items():
+            entry = {"text": value} if isinstance(value, str) else value
+            found.add(_from_object({"id": key, **entry} if isinstance(entry, dict) else entry, path, 1, role), 1)
+    else:
+        for place, entry in enumerate(content if isinstance(content, list) else [content], 1):
+            found.add(_from_object(entry, path, place, role, what="entry"), place)
+    return Transcripts(path, name, found.utterances)
+
+
+def _first(entry: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    return next((entry[key] for key in keys if entry.get(key) is not None), None)
+
+
+def _from_object(entry: Any, path: Path, number: int, role: str, what: str = "line") -> Utterance:
+    if not isinstance(entry, dict):
+        raise DataError(f"{path}, {what} {number}: needed an object with an id and a text, found {str(entry)[:60]!r}.")
+    if "supervisions" in entry:
+        return _from_cut(entry, path, number)
+    audio, text = _first(entry, _AUDIO_KEYS), _first(entry, _TEXT_KEYS[role])
+    utterance_id = _first(entry, _ID_KEYS)
+    if utterance_id is None and isinstance(audio, str):
+        utterance_id = Path(audio).stem
+    if utterance_id is None or not isinstance(text, str):
+        needed = "an id" if utterance_id is None else f"a text ({', '.join(_TEXT_KEYS[role])})"
+        raise DataError(f"{path}, {what} {number}: needed {needed}, found the keys {', '.join(entry) or 'none'}.")
+    speaker = entry.get("speaker")
+    return Utterance(
+        str(utterance_id),
+        text,
+        None if speaker is None else str(speaker),
+        audio=audio if isinstance(audio, str) else None,
+    )
+
+
+def _from_cut(cut: dict[str, Any], path: Path, number: int) -> Utterance:
+    """One utterance for one Lhotse cut: the texts of its supervisions in the order of time."""
+    supervisions = sorted(cut["supervisions"] or [], key=lambda s: float(s.get("start", 0.0)))
+    if "id" not in cut or any(not isinstance(s.get("text", ""), str) for s in supervisions):
+        raise DataError(f"{path}, line {number}: a cut needs an id and supervisions with a text.")
+    speakers = {str(s["speaker"]) for s in supervisions if s.get("speaker") is not None}
+    recording = cut.get("recording") or {}
+    sources = [s for s in recording.get("sources", []) if s.get("type") == "file"]
+    start = float(cut.get("start", 0.0))
+    return Utterance(
+        str(cut["id"]),
+        " ".join(s.get("text", "") for s in supervisions),
+        speakers.pop() if len(speakers) == 1 else None,
+        recording=recording.get("id"),
+        start=start,
+        end=start + float(cut["duration"]) if "duration" in cut else None,
+        audio=_resolved(sources[0]["source"], path) if sources else None,
+    )
+
+
+def _resolved(source: str, manifest: Path) -> str:
+    beside = manifest.parent / source
+    return str(beside) if not Path(source).exists() and beside.exists() else source
+
+
+# ------------------------------------------------------------------------------------------------------ CTM and STM
+
+_ROUNDING_S = 0.0105  # starts and durations are each rounded to 10 ms: that much overlap is arithmetic, not an error
+
+
+def _seconds(path: Path, number: int, value: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", value):
+        raise DataError(f"{path}, line {number}: needed a time in seconds, found {value!r}.")
+    return float(value)
+
+
+def _read_ctm(path: Path, name: str, role: str) -> Transcripts:
+    """``recording channel start duration word [confidence]`` (NIST); words whose times overlap are refused."""
+    words: dict[tuple[str, str], list[TimedWord]] = {}
+    for number, line in _lines(path, comment=";;"):
+        columns = line.split()
+        if len(columns) < 5 or columns[4].startswith("<ALT"):
+            needed = "RECORDING CHANNEL START DURATION WORD [CONFIDENCE]"
+            raise DataError(f"{path}, line {number}: needed {needed}, without alternatives; found {line[:80]!r}.")
+        start, duration = _seconds(path, number, columns[2]), _seconds(path, number, columns[3])
+        timed = TimedWord(columns[4], start, start + duration, number)
+        words.setdefault((columns[0], columns[1]), []).append(timed)
+    for sequence in words.values():
+        sequence.sort(key=lambda word: (word.start, word.end))
+        _refuse_overlap(path, sequence)
+    channels: dict[str, int] = {}
+    for recording, _ in words:
+        channels[recording] = channels.get(recording, 0) + 1
+    utterances = {}
+    for (recording, channel), sequence in words.items():
+        utterance_id = recording if channels[recording] == 1 else f"{recording}-{channel}"
+        text = " ".join(word.word for word in sequence)
+        utterances[utterance_id] = Utterance(utterance_id, text, recording=recording, channel=channel)
+    return Transcripts(path, name, utterances, words)
+
+
+def _refuse_overlap(path: Path, words: list[TimedWord]) -> None:
+    for left, right in itertools.pairwise(words):
+        if right.start < left.end - _ROUNDING_S:
+            raise DataError(
+                f"{path}: line {left.line} ({left.word!r}, {left.start:.2f}-{left.end:.2f} s) and line {right.line} "
+                f"({right.word!r}, {right.start:.2f}-{right.end:.2f} s) overlap in time.",
+                "A channel of a CTM holds one word at a time: check its start and duration columns.",
+            )
+
+
+def _read_stm(path: Path, name: str, role: str) -> Transcripts:
+    """``recording channel speaker start end [<labels>] text`` (NIST).
+
+    A recording with one segment lends it its name; else the id is ``recording-channel-start-end``.
+    """
+    segments: list[tuple[int, Utterance]] = []
+    for number, line in _lines(path, comment=";;"):
+        columns = line.split(maxsplit=5)
+        if len(columns) < 5:
+            raise DataError(f"{path}, line {number}: needed RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT.")
+        recording, channel, speaker = columns[:3]
+        start, end = (_seconds(path, number, value) for value in columns[3:5])
+        if end < start:
+            raise DataError(
+                f"{path}, line {number}: the segment ends at {end:.2f} s, before it starts at {start:.2f} s."
+            )
+        text = re.sub(r"^<[^>]*>\s*", "", columns[5]) if len(columns) == 6 else ""
+        segments.append((number, Utterance("", text, speaker, recording, channel, start, end)))
+    return _with_segment_ids(path, name, segments)
+
+
+def _with_segment_ids(path: Path, name: str, segments: list[tuple[int, Utterance]]) -> Transcripts:
+    ignored = tuple(u for _, u in segments if "IGNORE_TIME_SEGMENT_IN_SCORING" in u.text.upper())
+    scored = [(n, u) for n, u in segments if u not in ignored]
+    counts: dict[str | None, int] = {}
+    for _, segment in segments:
+        counts[segment.recording] = counts.get(segment.recording, 0) + 1
+    found = _Collector(path)
+    for number, u in scored:
+        long_id = f"{u.recording}-{u.channel}-{u.start:.2f}-{u.end:.2f}"
+        found.add(replace(u, id=str(u.recording) if counts[u.recording] == 1 else long_id), number)
+    return Transcripts(path, name, found.utterances, ignored=ignored)
+
+
+# ------------------------------------------------------------------------------------------------------ folders
+
+
+def _read_folder(path: Path, format: str | None, role: str) -> Transcripts:
+    for name in ("hypotheses.tsv",) if role == "hypothesis" else ("cuts.jsonl.gz", "cuts.jsonl", "references.tsv"):
+        if (path / name).exists() and format is None:
+            return read_transcripts(path / name, None, role)
+    suffix = ".json" if format == "json" or (format is None and any(path.rglob("*.json"))) else ".txt"
+    files = sorted(path.rglob(f"*{suffix}"))
+    if not files or format not in (None, "json", "txt"):
+        raise DataError(f"The folder {path} holds no transcripts (*.json, *.txt, hypotheses.tsv, cuts.jsonl.gz).")
+    found = _Collector(path)
+    for number, file in enumerate(files, 1):
+        utterance_id = file.relative_to(path).as_posix().removesuffix(suffix)
+        text = " ".join(_decoded(file).split()) if suffix == ".txt" else _json_text(file)
+        found.add(Utterance(utterance_id, text), number)
+    return Transcripts(path, "folder", found.utterances)
+
+
+def _json_text(path: Path) -> str:
+    content = _parse_json(path, _decoded(path), 1)
+    if not isinstance(content, dict) or not isinstance(content.get("text"), str):
+        raise DataError(f"{path}: needed an object with a text.", "Write it with: asr transcribe -f json -o DIR.")
+    return str(content["text"])
+
+
+FORMATS: dict[str, Callable[[Path, str, str], Transcripts]] = {
+    "txt": _read_txt,
+    "tsv": _read_tsv,
+    "kaldi": _read_kaldi,
+    "json": _read_json,
+    "jsonl": _read_jsonl,
+    "ctm": _read_ctm,
+    "stm": _read_stm,
+}

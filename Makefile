@@ -1,0 +1,32 @@
+# `make demo` and `make test` work in a fresh clone: both make the environment first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export MPLBACKEND := Agg
+
+.PHONY: demo test lint bench clean environment
+
+# The stamp is as new as what it was made from, so a change of the dependencies installs again.
+environment: $(VENV)/.installed
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	touch $@
+
+demo: environment ## make speech, train, build an LM, decode, score, transcribe
+	$(BIN)/python recipes/demo/run.py
+
+test: environment ## unit and integration tests
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+lint: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: environment
+	$(BIN)/python benchmarks/training/epoch.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

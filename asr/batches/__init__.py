@@ -1,0 +1,1 @@
+"""What a task eats: length-bucketed speech, sliding windows, padded token sequences."""

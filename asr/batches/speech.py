@@ -1,0 +1,156 @@
+"""Speech for training: stored features and token ids in padded, length-bucketed batches.
+
+Legend: B batch, T feature frames, F features, L labels.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from asr.batches.buckets import BucketSampler
+from asr.batches.seeds import keyed_seed
+from asr.batches.store import FeatureStore
+
+__all__ = ["SpeechBatch", "SpeechLoader", "collate_speech"]
+
+
+@dataclass(frozen=True)
+class SpeechBatch:
+    """Padded features and labels of several utterances.
+
+    Attributes:
+        features: (B, T, F) float32. feature_lens: (B,) frames. labels: (B, L) int64, padded with 0. label_lens: (B,).
+        ids: name of each utterance. seed: key of this batch's random augmentation. duration_s: of speech, padding not counted.
+    """
+
+    features: Tensor
+    feature_lens: Tensor
+    labels: Tensor
+    label_lens: Tensor
+    ids: tuple[str, ...]
+    seed: int = 0
+    duration_s: float = 0.0
+
+    def to(self, device: torch.device | str, **kwargs: Any) -> SpeechBatch:
+        """Return the batch with its tensors on ``device``."""
+        return self._map(lambda t: t.to(device, **kwargs))
+
+    def pin_memory(self) -> SpeechBatch:
+        """Return the batch in page-locked memory."""
+        return self._map(lambda t: t.pin_memory())
+
+    def _map(self, move: Callable[[Tensor], Tensor]) -> SpeechBatch:
+        moved = {name: move(getattr(self, name)) for name in ("features", "feature_lens", "labels", "label_lens")}
+        return replace(self, **moved)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def pad_sequences(arrays: Sequence[npt.NDArray[Any]]) -> tuple[Tensor, Tensor]:
+    """Return arrays (n, ...) as one tensor (B, max n, ...) padded with zeros, and their lengths (B,)."""
+    lens = torch.tensor([len(a) for a in arrays])
+    padded = torch.zeros(
+        len(arrays), int(lens.max()), *arrays[0].shape[1:], dtype=torch.from_numpy(arrays[0][:0]).dtype
+    )
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = torch.from_numpy(array)
+    return padded, lens
+
+
+def collate_speech(
+    features: Sequence[npt.NDArray[np.float32]],
+    labels: Sequence[npt.NDArray[np.int64]],
+    ids: Sequence[str],
+    seed: int = 0,
+    frame_shift_s: float = 0.01,
+) -> SpeechBatch:
+    """Return features (T, F) and labels (L,) of several utterances as a padded batch."""
+    x, x_lens = pad_sequences(features)
+    return SpeechBatch(x, x_lens, *pad_sequences(labels), tuple(ids), seed, float(x_lens.sum()) * frame_shift_s)
+
+
+class SpeechLoader:
+    """Batches of a feature store, each a pure function of (seed, epoch, position).
+
+    Of the stored copies of an utterance (speed-perturbed ones) an epoch takes one, drawn anew each time.
+
+    Args:
+        store: prepared features. labels: token ids of every stored item. keep: (n,) numbers of the items to use.
+        max_batch_s: padded seconds in a batch. max_batch_size: utterances in a batch. seed, shuffle: see
+            :class:`asr.batches.buckets.BucketSampler`. augmented: use the perturbed copies too.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        labels: Sequence[npt.NDArray[np.int64]],
+        keep: npt.NDArray[np.int64],
+        max_batch_s: float,
+        max_batch_size: int = 64,
+        seed: int = 0,
+        shuffle: bool = True,
+        augmented: bool = True,
+    ) -> None:
+        self.store, self.labels, self.seed, self.shuffle = store, labels, seed, shuffle
+        max_frames = int(max_batch_s / store.frame_shift_s)
+        self.sampler = BucketSampler(store.num_frames, max_frames, max_batch_size, seed, shuffle)
+        self._copies = _group_copies(store.sources[keep], keep, store.speeds[keep], augmented)
+        self._epoch = -1
+        self._batches: list[npt.NDArray[np.int64]] = []
+
+    @classmethod
+    def plain(cls, store: FeatureStore, max_batch_s: float) -> SpeechLoader:
+        """Return the unperturbed utterances of a store without labels, longest first, for evaluation."""
+        nothing = [np.zeros(0, np.int64)] * len(store.num_frames)
+        keep = np.arange(len(store.num_frames))
+        return cls(store, nothing, keep, max_batch_s, shuffle=False, augmented=False)
+
+    def for_rank(self, rank: int, world_size: int) -> SpeechLoader:
+        """Return the loader of one of ``world_size`` ranks that share every epoch."""
+        loader = copy.copy(self)
+        loader.sampler = replace(self.sampler, rank=rank, world_size=world_size)
+        loader._epoch = -1
+        return loader
+
+    def num_batches(self, epoch: int) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self._items(epoch))
+
+    def load(self, epoch: int, position: int) -> SpeechBatch:
+        """Return one batch of an epoch."""
+        items = self._items(epoch)[position]
+        return collate_speech(
+            [self.store.features(i) for i in items],
+            [self.labels[i] for i in items],
+            [self.store.ids[i] for i in items],
+            keyed_seed(self.seed, epoch, position, self.sampler.rank),
+            self.store.frame_shift_s,
+        )
+
+    def _items(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        if epoch != self._epoch:
+            rng = np.random.default_rng((self.seed, epoch, 1))
+            draw = rng.random(len(self._copies)) if self.shuffle else np.zeros(len(self._copies))
+            drawn = [c[int(u * len(c))] for c, u in zip(self._copies, draw.tolist(), strict=True)]
+            self._batches, self._epoch = self.sampler.batches(epoch, np.array(drawn, np.int64)), epoch
+        return self._batches
+
+
+def _group_copies(
+    sources: npt.NDArray[np.int64], items: npt.NDArray[np.int64], speeds: npt.NDArray[np.float32], augmented: bool
+) -> list[npt.NDArray[np.int64]]:
+    if not augmented:
+        plain = speeds == 1.0
+        sources, items = sources[plain], items[plain]
+    order = np.argsort(sources, kind="stable")
+    edges = np.flatnonzero(np.diff(sources[order])) + 1
+    return np.split(items[order], edges) if len(items) else []

@@ -1,0 +1,173 @@
+"""The model folder: everything needed to use a model, in plain files that are checked when they are read.
+
+config.yaml         task and its configuration, decoding settings, what it was trained on
+model.safetensors   weights; no code runs on loading
+tokenizer.*         for speech
+lm.arpa, lm.bin     optional n-gram model
+CARD.md             optional: data, licences, figures, limits
+bundle.json         format version and a SHA-256 of each of the above
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.config import read_yaml
+from asr.errors import ModelError
+from asr.files import atomic_write_text
+
+__all__ = ["Bundle", "add_to_bundle", "open_bundle", "write_bundle"]
+
+FORMAT_VERSION = 1
+INDEX = "bundle.json"
+CONFIG = "config.yaml"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened model folder whose files have the sums that were written with them.
+
+    Attributes:
+        path: the folder. config: content of ``config.yaml``. files: names in the folder.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    files: tuple[str, ...]
+
+    @property
+    def task(self) -> str:
+        """Name of the task, such as ``ctc``."""
+        return str(self.config["task"])
+
+    def weights(self) -> dict[str, Any]:
+        """Return the weights as torch tensors by name, as they are stored."""
+        from safetensors.torch import load_file
+
+        return dict(load_file(self.path / WEIGHTS))
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file in the folder.
+
+        Raises:
+            ModelError: the folder does not hold it.
+        """
+        if name not in self.files:
+            raise ModelError(f"The model {self.path} holds no {name}; it holds: {', '.join(self.files)}.")
+        return self.path / name
+
+
+def write_bundle(folder: str | Path, write: Callable[[Path], None]) -> Path:
+    """Make a model folder from what ``write`` puts into the empty folder that it is given; return its path.
+
+    The folder appears whole, replacing an older one of the same name; after an error the older one is untouched.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        temporary.chmod(0o755)
+        write(temporary)
+        _write_index(temporary)
+        _replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    if not folder.exists():
+        new.rename(folder)
+        return
+    if not (folder / INDEX).is_file() and any(folder.iterdir()):
+        raise ModelError(
+            f"{folder} exists and is no model folder.", "Give another output folder; nothing was overwritten."
+        )
+    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
+    folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old)
+
+
+def add_to_bundle(folder: str | Path, files: Mapping[str, Path]) -> None:
+    """Copy files such as a language model into a model folder, under the names given as keys."""
+    bundle = open_bundle(folder)
+
+    def write(target: Path) -> None:
+        for name in bundle.files:
+            shutil.copyfile(bundle.path / name, target / name)
+        for name, source in files.items():
+            shutil.copyfile(source, target / name)
+
+    write_bundle(folder, write)
+
+
+def _write_index(folder: Path) -> None:
+    sums = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name != INDEX}
+    atomic_write_text(folder / INDEX, json.dumps({"format": FORMAT_VERSION, "sha256": sums}, indent=1) + "\n")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: Any) -> str:  # Python 3.10
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
+    """Return the model folder ``folder`` after checking that all of it is there and unharmed.
+
+    Args:
+        folder: path of a model folder, or of a run folder that holds one as ``model``.
+        task: refuse a model of another task.
+
+    Raises:
+        ModelError: no model there, another format version, a missing or changed file, or another task.
+    """
+    folder = Path(folder)
+    if not (folder / INDEX).is_file() and (folder / "model" / INDEX).is_file():
+        folder = folder / "model"
+    index = _read_index(folder)
+    for name, expected in index["sha256"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ModelError(f"The model folder {folder} lacks {name}.", "Copy the whole folder again.")
+        if _sha256(path) != expected:
+            raise ModelError(f"{path} is not what was written with the model.", "Copy the whole folder again.")
+    config = read_yaml(folder / CONFIG)
+    if task is not None and config.get("task") != task:
+        raise ModelError(
+            f"{folder} is a model for the task {config.get('task')!r}, needed is one for {task!r}.",
+            "Give another --model.",
+        )
+    return Bundle(folder, config, tuple(index["sha256"]))
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        version, sums = index["format"], index["sha256"]
+    except FileNotFoundError:
+        what = "is not a model folder (no bundle.json)" if folder.is_dir() else "does not exist"
+        raise ModelError(f"{folder} {what}.", "Give a folder that `asr train` wrote.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / INDEX} is damaged.", "Copy the whole folder again.") from error
+    if version != FORMAT_VERSION:
+        raise ModelError(f"{folder} has format {version}; this version reads {FORMAT_VERSION}.", "Update asr.")
+    if not isinstance(sums, dict) or CONFIG not in sums:
+        raise ModelError(f"{folder / INDEX} is damaged.", "Copy the whole folder again.")
+    return {"sha256": sums}

@@ -1,0 +1,149 @@
+"""Typed configurations: dataclasses filled from YAML and ``key=value`` overrides; unknown keys are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from asr.errors import ConfigError
+from asr.files import atomic_write_text
+
+__all__ = [
+    "as_dict",
+    "build_config",
+    "check_choice",
+    "check_range",
+    "config_yaml",
+    "load_config",
+    "parse_overrides",
+    "read_yaml",
+    "save_config",
+]
+
+C = TypeVar("C")
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or is not a mapping.
+    """
+    path = Path(path)
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except FileNotFoundError:
+        raise ConfigError(f"No configuration file {path}.", "Give the path of a .yaml file.") from None
+    except Exception as error:  # yaml and omegaconf raise families of their own
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not a readable YAML file: {reason}", "Mend the file.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no keys.", "A configuration is a mapping such as `seed: 1`.")
+    return typing.cast("dict[str, Any]", content)
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return ``["a.b=1"]`` as ``{"a": {"b": 1}}``; values are YAML.
+
+    Raises:
+        ConfigError: an override has no ``=`` or its value is not YAML.
+    """
+    for override in overrides:
+        if "=" not in override or override.startswith("="):
+            raise ConfigError(
+                f"The override {override!r} is not of the form key=value.", "Example: trainer.max_epochs=20"
+            )
+    try:
+        return typing.cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides))))
+    except Exception as error:
+        raise ConfigError(
+            f"These overrides cannot be read: {' '.join(overrides)} ({error}).", "Quote the values."
+        ) from error
+
+
+def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the configuration") -> C:
+    """Return an instance of the dataclass ``schema`` filled from ``layers``, later ones over earlier ones.
+
+    Args:
+        schema: a dataclass; nested dataclasses are sections.
+        layers: nested mappings.
+        where: how to name the source in an error.
+
+    Raises:
+        ConfigError: an unknown key (the nearest known one is named), a value of the wrong type, or one that the dataclass
+            itself refuses in ``__post_init__``.
+    """
+    try:
+        config = OmegaConf.structured(schema)
+        OmegaConf.set_readonly(config, False)
+        for layer in layers:
+            _check_keys(schema, layer, where)
+            config = OmegaConf.unsafe_merge(config, _unfrozen(layer))
+        return typing.cast("C", OmegaConf.to_object(config))
+    except ConfigError:
+        raise
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "?"
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{where}: {key}: {reason}.", "Give a value of the type that the key has.") from error
+
+
+def _unfrozen(layer: dict[str, Any]) -> Any:
+    config = OmegaConf.create(layer)
+    OmegaConf.set_readonly(config, False)
+    return config
+
+
+def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
+    """Return ``schema`` filled from a YAML file and ``key=value`` overrides; see :func:`build_config`."""
+    return build_config(schema, read_yaml(path), parse_overrides(overrides), where=str(path))
+
+
+def _check_keys(schema: Any, layer: dict[str, Any], where: str, prefix: str = "") -> None:
+    hints = typing.get_type_hints(schema)
+    known = [field.name for field in dataclasses.fields(schema)]
+    for key, value in layer.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            remedy = f"Did you mean {prefix}{near[0]}?" if near else f"Known keys here: {', '.join(known)}."
+            raise ConfigError(f"{where}: unknown key {prefix}{key}.", remedy)
+        section = hints[key]
+        if dataclasses.is_dataclass(section):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{where}: {prefix}{key} is a section, not {value!r}.", "Write its keys below it.")
+            _check_keys(section, value, where, f"{prefix}{key}.")
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """Return a config dataclass as plain nested mappings."""
+    return dataclasses.asdict(config)
+
+
+def config_yaml(config: Any) -> str:
+    """Return a config dataclass as YAML text."""
+    return OmegaConf.to_yaml(OmegaConf.create(as_dict(config)))
+
+
+def save_config(config: Any, path: str | Path) -> None:
+    """Write a config dataclass as YAML that :func:`load_config` reads back to an equal one."""
+    atomic_write_text(path, config_yaml(config))
+
+
+def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
+    """Raise :class:`ConfigError` unless ``value`` is one of ``choices``; for ``__post_init__`` of configs."""
+    if value not in choices:
+        raise ConfigError(f"{key} is {value!r}, which is unknown.", f"Choose one of: {', '.join(choices)}.")
+
+
+def check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Raise :class:`ConfigError` unless ``low`` <= ``value`` <= ``high``; for ``__post_init__`` of configs."""
+    if not low <= value <= high:
+        bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+        raise ConfigError(f"{key} is {value:g}, but must be {bounds}.", "Change the value.")

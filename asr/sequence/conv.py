@@ -1,0 +1,95 @@
+"""Convolutional front end. Legend: B batch, T frames, F input features, C channels, T' = ceil(T / subsampling)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asr.sequence.lengths import mask_padding
+from asr.sequence.normalization import build_norm
+
+__all__ = ["ConvSubsampling", "subsampled_lengths"]
+
+KERNEL = 3
+# time strides of the layers for each subsampling factor; the frequency axis is halved by each of the first two layers
+TIME_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (2, 2, 2)}
+
+
+def subsampled_lengths(x_lens: Tensor, subsampling: int) -> Tensor:
+    """Return ceil(``x_lens`` / ``subsampling``), what :class:`ConvSubsampling` makes of lengths."""
+    for stride in TIME_STRIDES[subsampling]:
+        x_lens = (x_lens + stride - 1) // stride
+    return x_lens
+
+
+class ConvSubsampling(nn.Module):
+    """Stack of strided 3x3 convolutions over time and frequency, as in Deep Speech 2 (Amodei et al. 2016, section 3.5).
+
+    Padding frames are set to zero before each layer, which is what the convolution itself pads with: a sequence gives the
+    same output alone and in a batch of longer ones.
+
+    Args:
+        input_dim: F.
+        channels: C of each layer.
+        subsampling: output frames are this many input frames apart: 1, 2, 4 or 8.
+        norm: normalisation over channels after each layer: ``layer``, ``batch`` or ``none``.
+        causal: pad in the past only, so that :attr:`right_context` is 0.
+    """
+
+    def __init__(
+        self, input_dim: int, channels: int = 32, subsampling: int = 4, norm: str = "batch", causal: bool = False
+    ) -> None:
+        super().__init__()
+        if subsampling not in TIME_STRIDES:
+            raise ValueError(f"subsampling must be one of {', '.join(map(str, TIME_STRIDES))}, not {subsampling}")
+        self.subsampling = subsampling
+        self.strides = TIME_STRIDES[subsampling]
+        self.time_padding = (KERNEL - 1, 0) if causal else (KERNEL // 2, KERNEL // 2)
+        self.convs = nn.ModuleList()
+        self.norms = nn.ModuleList()
+        width = input_dim
+        for layer, stride in enumerate(self.strides):
+            freq_stride = 2 if layer < 2 else 1
+            self.convs.append(
+                nn.Conv2d(
+                    1 if layer == 0 else channels,
+                    channels,
+                    KERNEL,
+                    stride=(stride, freq_stride),
+                    padding=(0, KERNEL // 2),
+                )
+            )
+            width = (width + freq_stride - 1) // freq_stride
+            self.norms.append(build_norm(norm, channels * width if norm == "layer" else channels))
+        self.norm_per_channel = norm == "batch"
+        self.output_dim = channels * width
+
+    @property
+    def right_context(self) -> int:
+        """Input frames after the last input frame of an output's own stride that the output depends on."""
+        context, reach = 0, 1
+        for stride in self.strides:
+            context += self.time_padding[1] * reach
+            reach *= stride
+        return context
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, F), (B,) -> (B, T', C * F'), (B,)."""
+        x = x.unsqueeze(1)  # (B, 1, T, F)
+        for conv, norm, stride in zip(self.convs, self.norms, self.strides, strict=True):
+            x = mask_padding(x.transpose(1, 2), x_lens).transpose(1, 2)
+            x = conv(functional.pad(x, (0, 0, *self.time_padding)))
+            x_lens = (x_lens + stride - 1) // stride
+            x = functional.relu(self._normalise(norm, x, x_lens))
+        B, C, T, F = x.shape
+        return x.transpose(1, 2).reshape(B, T, C * F), x_lens
+
+    def _normalise(self, norm: nn.Module, x: Tensor, x_lens: Tensor) -> Tensor:
+        B, C, T, F = x.shape
+        if self.norm_per_channel:  # each (time, frequency) point is a sample of its channel
+            points = x.permute(0, 2, 3, 1).reshape(B, T * F, C)
+            normed: Tensor = norm(points, x_lens * F)
+            return normed.view(B, T, F, C).permute(0, 3, 1, 2)
+        frames = x.transpose(1, 2).reshape(B, T, C * F)
+        normed = norm(frames, x_lens)
+        return normed.view(B, T, C, F).transpose(1, 2)

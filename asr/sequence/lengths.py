@@ -1,0 +1,32 @@
+"""Lengths of padded sequences. Legend: B batch, T steps, D features; ``x_lens`` (B,) int64, absolute steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["length_mask", "mask_padding", "reverse_index", "reverse_within_length"]
+
+
+def length_mask(x_lens: Tensor, max_len: int) -> Tensor:
+    """Return (B, T) bool, true where a step is inside its sequence."""
+    return torch.arange(max_len, device=x_lens.device) < x_lens.unsqueeze(1)
+
+
+def mask_padding(x: Tensor, x_lens: Tensor) -> Tensor:
+    """Return ``x`` (B, T, ...) with every step past its sequence's length set to zero."""
+    mask = length_mask(x_lens, x.size(1))
+    return x.masked_fill(~mask.view(*mask.shape, *[1] * (x.dim() - 2)), 0.0)
+
+
+def reverse_index(x_lens: Tensor, max_len: int) -> Tensor:
+    """Return (B, T) int64: at step t of a sequence of length n the step n-1-t, and t itself in the padding."""
+    steps = torch.arange(max_len, device=x_lens.device).expand(x_lens.size(0), max_len)
+    mirrored = x_lens.unsqueeze(1) - 1 - steps
+    return torch.where(mirrored >= 0, mirrored, steps)
+
+
+def reverse_within_length(x: Tensor, x_lens: Tensor) -> Tensor:
+    """Return ``x`` (B, T, D) with each sequence reversed in place and its padding left where it is."""
+    index = reverse_index(x_lens, x.size(1))
+    return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.size(-1)))

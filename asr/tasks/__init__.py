@@ -1,0 +1,1 @@
+"""One file a task: network + loss over :mod:`asr.sequence`."""

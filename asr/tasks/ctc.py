@@ -1,0 +1,155 @@
+"""Speech recognition: log-Mel features -> CNN -> recurrent layers -> CTC log-probabilities.
+
+Legend: B batch, T feature frames, F features, T' output frames, V vocabulary, L labels. CTC: Graves et al. 2006.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asr.batches.speech import SpeechBatch
+from asr.config import check_choice, check_range
+from asr.features import FeatureConfig, Normalizer, SpecAugment, SpecAugmentConfig
+from asr.sequence import ConvSubsampling, RecurrentStack
+from asr.sequence.conv import TIME_STRIDES, subsampled_lengths
+from asr.sequence.normalization import NORMS
+from asr.sequence.recurrent import CELLS
+from asr.tasks.base import LossSum, Task
+
+__all__ = ["CtcModelConfig", "CtcNetwork", "CtcTask", "min_output_frames"]
+
+
+@dataclass(frozen=True)
+class CtcModelConfig:
+    """Shape of the acoustic model.
+
+    Attributes:
+        subsampling: feature frames an output frame: 1, 2, 4 or 8. conv_channels, conv_norm: the CNN's.
+        hidden_dim: per direction. num_layers, cell, bidirectional, norm, residual, projection_dim: see
+            :class:`asr.sequence.RecurrentStack`. dropout: after each recurrent layer and before the first.
+        causal: convolutions without right context, for streaming.
+    """
+
+    subsampling: int = 4
+    conv_channels: int = 32
+    conv_norm: str = "batch"
+    causal: bool = False
+    num_layers: int = 5
+    hidden_dim: int = 256
+    cell: str = "lstm"
+    bidirectional: bool = True
+    norm: str = "layer"
+    residual: bool = True
+    projection_dim: int = 0
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_choice("model.subsampling", str(self.subsampling), [str(s) for s in TIME_STRIDES])
+        check_choice("model.conv_norm", self.conv_norm, NORMS)
+        check_choice("model.norm", self.norm, NORMS)
+        check_choice("model.cell", self.cell, CELLS)
+        check_range("model.dropout", self.dropout, 0, 0.95)
+        for name in ("conv_channels", "num_layers", "hidden_dim"):
+            check_range(f"model.{name}", getattr(self, name), 1)
+
+
+class CtcNetwork(nn.Module):
+    """CNN, recurrent stack and output layer.
+
+    Args:
+        config: shape. num_features: F. vocab_size: V, the blank included.
+    """
+
+    def __init__(self, config: CtcModelConfig, num_features: int, vocab_size: int) -> None:
+        super().__init__()
+        self.conv = ConvSubsampling(
+            num_features, config.conv_channels, config.subsampling, config.conv_norm, config.causal
+        )
+        width = config.projection_dim or config.hidden_dim * (2 if config.bidirectional else 1)
+        self.input_projection = nn.Linear(
+            self.conv.output_dim, width
+        )  # to the layers' width, so that all have residuals
+        self.dropout = nn.Dropout(config.dropout)
+        self.encoder = RecurrentStack(
+            width, config.hidden_dim, config.num_layers, config.cell, config.bidirectional, config.norm, config.residual,
+            config.dropout, config.projection_dim,
+        )  # fmt: skip
+        self.output = nn.Linear(self.encoder.output_dim, vocab_size)
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, F), (B,) -> log_probs (B, T', V) float32, (B,)."""
+        x, x_lens = self.conv(x, x_lens)
+        x = self.dropout(self.input_projection(x))
+        x, x_lens, _ = self.encoder(x, x_lens)
+        return self.output(x).float().log_softmax(-1), x_lens
+
+
+def min_output_frames(labels: Tensor, label_lens: Tensor) -> Tensor:
+    """Return (B,) the fewest frames that CTC needs: one a label, and a blank between equal neighbours.
+
+    Args:
+        labels: (B, L) padded. label_lens: (B,).
+    """
+    inside = torch.arange(1, labels.size(1), device=labels.device) < label_lens.unsqueeze(1)
+    repeats = (labels[:, 1:] == labels[:, :-1]) & inside
+    return label_lens + repeats.sum(1)
+
+
+@dataclass(frozen=True)
+class CtcTaskConfig:
+    """Everything that decides what comes out of the network: features, augmentation in training, shape."""
+
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    normalization: str = "global"
+    specaugment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
+    model: CtcModelConfig = field(default_factory=CtcModelConfig)
+
+
+class CtcTask(Task):
+    """Normalisation, SpecAugment (in training), network and CTC loss.
+
+    Args:
+        config: see :class:`CtcTaskConfig`. vocab_size: V.
+    """
+
+    def __init__(self, config: CtcTaskConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.normalizer = Normalizer(config.features.num_features, config.normalization)
+        self.specaugment = SpecAugment(config.specaugment)
+        self.network = CtcNetwork(config.model, config.features.num_features, vocab_size)
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, T, F), (B,) -> log_probs (B, T', V), (B,)."""
+        log_probs, lens = self.network(self.normalizer(x, x_lens), x_lens)
+        return log_probs, lens
+
+    def log_probs_by_id(self, batch: SpeechBatch) -> dict[str, npt.NDArray[np.float32]]:
+        """Return log_probs (T', V) of each utterance of a batch by its name."""
+        log_probs, lens = self(batch.features, batch.feature_lens)
+        arrays = log_probs.cpu().numpy()
+        return {name: array[:n] for name, array, n in zip(batch.ids, arrays, lens.tolist(), strict=True)}
+
+    def output_lengths(self, x_lens: Tensor) -> Tensor:
+        """Return T' for lengths T."""
+        return subsampled_lengths(x_lens, self.config.model.subsampling)
+
+    def loss(self, batch: SpeechBatch, generator: torch.Generator | None = None) -> LossSum:
+        """Summed CTC loss and the number of labels; see :class:`asr.tasks.base.Task`."""
+        x = self.normalizer(batch.features, batch.feature_lens)
+        if generator is not None:
+            x = self.specaugment(x, batch.feature_lens, generator)
+        log_probs, lens = self.network(x, batch.feature_lens)
+        return LossSum(ctc_loss(log_probs, lens, batch.labels, batch.label_lens), batch.label_lens.sum())
+
+
+def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
+    """Return the summed CTC loss of log_probs (B, T', V) in float32; infinite where frames are too few for the labels."""
+    with torch.autocast(log_probs.device.type, enabled=False):  # CTC knows no half precision
+        return functional.ctc_loss(log_probs.float().transpose(0, 1), labels, lens, label_lens, reduction="sum")

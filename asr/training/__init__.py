@@ -1,0 +1,1 @@
+"""Configuration -> trained model folder; here tasks and decoding meet (word error rate while training)."""

@@ -1,0 +1,46 @@
+"""Checkpoints: all that a run needs to go on, written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from asr.errors import ModelError
+from asr.files import atomic_path
+from asr.tasks.base import first_difference
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+
+def save_checkpoint(path: Path, task: nn.Module, optimizer: torch.optim.Optimizer, position: dict[str, Any]) -> None:
+    """Write weights, optimizer and position."""
+    with atomic_path(path) as temporary:
+        torch.save(
+            {"task": task.state_dict(), "optimizer": optimizer.state_dict(), "position": dict(position)}, temporary
+        )
+
+
+def load_checkpoint(path: Path, task: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Fill ``task`` and ``optimizer`` from a checkpoint and return its position.
+
+    Raises:
+        ModelError: the file is damaged, or belongs to another architecture; the first difference is named.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        state, position = content["task"], content["position"]
+    except Exception as error:  # torch.load raises a family of its own
+        raise ModelError(
+            f"{path} is not a checkpoint of this project or is damaged.", "Delete it to start anew."
+        ) from error
+    if difference := first_difference(task.state_dict(), state):
+        raise ModelError(
+            f"{path} is a checkpoint of another architecture: {difference}.",
+            "Train with the configuration of that run, or give another output folder.",
+        )
+    task.load_state_dict(state)
+    optimizer.load_state_dict(content["optimizer"])
+    return dict(position)

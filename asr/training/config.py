@@ -1,0 +1,71 @@
+"""Settings of the trainer, the same for every task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asr.config import check_choice, check_range
+from asr.training.schedules import SCHEDULES
+
+__all__ = ["OptimizerConfig", "TrainerConfig"]
+
+OPTIMIZERS = ("adamw",)
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """What moves the weights.
+
+    Attributes:
+        name: one of OPTIMIZERS. lr: peak learning rate. weight_decay: on matrices, not on biases and normalisation.
+        schedule: course of the learning rate, see :mod:`asr.training.schedules`. warmup: share of all steps spent rising.
+        final_lr: last learning rate as a share of the peak. clip_norm: largest norm of the gradient (0: no limit).
+    """
+
+    name: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: str = "cosine"
+    warmup: float = 0.1
+    final_lr: float = 0.01
+    clip_norm: float = 5.0
+
+    def __post_init__(self) -> None:
+        check_choice("optimizer.name", self.name, OPTIMIZERS)
+        check_choice("optimizer.schedule", self.schedule, tuple(SCHEDULES))
+        check_range("optimizer.lr", self.lr, 0)
+        check_range("optimizer.warmup", self.warmup, 0, 1)
+        check_range("optimizer.final_lr", self.final_lr, 0, 1)
+        check_range("optimizer.clip_norm", self.clip_norm, 0)
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How long, how fast and in what precision to train.
+
+    Attributes:
+        max_epochs: the schedule is laid out over these. accumulate: batches an optimizer step.
+        precision: ``auto`` times a step in both and takes the faster, ``fp32`` or ``bf16``.
+        patience: stop after so many epochs without a better dev figure (0: never).
+        checkpoint_every_s: seconds between checkpoints inside an epoch; there is one after each epoch anyway.
+        keep_going_after_nonfinite: batches with a NaN or infinite loss or gradient to skip before giving up.
+        threads: of the processor (0: torch's own choice). accelerator, devices: Lightning's.
+    """
+
+    max_epochs: int = 30
+    accumulate: int = 1
+    precision: str = "auto"
+    patience: int = 0
+    checkpoint_every_s: float = 600.0
+    keep_going_after_nonfinite: int = 1
+    threads: int = 0
+    accelerator: str = "auto"
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("trainer.precision", self.precision, PRECISIONS)
+        for name in ("max_epochs", "accumulate", "devices"):
+            check_range(f"trainer.{name}", getattr(self, name), 1)
+        for name in ("patience", "checkpoint_every_s", "keep_going_after_nonfinite", "threads"):
+            check_range(f"trainer.{name}", getattr(self, name), 0)

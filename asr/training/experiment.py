@@ -1,0 +1,44 @@
+"""What the loop needs to know of a task: its batches, how to judge it, how to keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from asr.tasks.base import Task
+
+__all__ = ["BatchLoader", "Experiment"]
+
+
+class BatchLoader(Protocol):
+    """Batches that are pure functions of (epoch, position), so that a stopped run goes on where it was."""
+
+    def num_batches(self, epoch: int) -> int:
+        """Return the number of batches in an epoch."""
+
+    def load(self, epoch: int, position: int) -> Any:
+        """Return one batch; it has ``ids``, ``seed`` and ``to(device)``."""
+
+    def for_rank(self, rank: int, world_size: int) -> BatchLoader:
+        """Return the loader of one of several ranks that share every epoch."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A task made ready for :func:`asr.training.loop.fit`.
+
+    Attributes:
+        task: network + loss. train: its batches. evaluate: task -> dev figures by name, lower better for ``monitor``.
+        monitor: the figure that decides which weights are kept. save_model: (task, folder) -> writes the model folder.
+        speed: batch -> amount of data in it. speed_unit: of that amount per second, for people.
+    """
+
+    task: Task
+    train: BatchLoader
+    evaluate: Callable[[Task], dict[str, float]]
+    monitor: str
+    save_model: Callable[[Task, Path], None]
+    speed: Callable[[Any], float]
+    speed_unit: str

@@ -1,0 +1,216 @@
+"""The training loop, one for every task, on Lightning Fabric (devices, precision, ranks).
+
+Nothing random is left to chance: batches, augmentation and dropout are keyed by (seed, epoch, position). A run that was
+killed and resumed ends with the weights of an unbroken one (on CPU in fp32 with the same number of threads, to the bit).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from asr.batches.seeds import keyed_seed
+from asr.errors import TrainingError
+from asr.training.checkpoint import load_checkpoint, save_checkpoint
+from asr.training.config import OptimizerConfig, TrainerConfig
+from asr.training.experiment import BatchLoader, Experiment
+from asr.training.optim import build_optimizer
+from asr.training.precision import choose_precision
+from asr.training.progress import Progress
+from asr.training.schedules import lr_factor
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+__all__ = ["Position", "fit"]
+
+
+@dataclass
+class Position:
+    """Where a run is: the next batch, and what has been seen so far."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float = math.inf
+    best_epoch: int = -1
+    nonfinite_in_a_row: int = 0
+    seconds: float = 0.0
+
+
+def fit(
+    experiment: Experiment,
+    trainer: TrainerConfig,
+    optimizer: OptimizerConfig,
+    run_dir: str | Path,
+    seed: int = 0,
+    resume: bool = True,
+) -> Position:
+    """Train until done, keeping the best weights as a model folder in ``run_dir/model``; return where it ended.
+
+    Args:
+        experiment: what to train. trainer, optimizer: settings. run_dir: gets ``checkpoints/``, ``log/`` and ``model/``.
+        seed: of dropout and augmentation. resume: go on from the last checkpoint in ``run_dir``, if there is one.
+
+    Raises:
+        TrainingError: losses or gradients stayed NaN or infinite; the message names the batches.
+        ModelError: the checkpoint in ``run_dir`` belongs to another architecture.
+    """
+    if trainer.threads:
+        torch.set_num_threads(trainer.threads)
+    return Loop(experiment, trainer, optimizer, Path(run_dir), seed).run(resume)
+
+
+class Loop:
+    """State and steps of one training; see :func:`fit`."""
+
+    def __init__(
+        self, experiment: Experiment, trainer: TrainerConfig, optimizer: OptimizerConfig, run_dir: Path, seed: int
+    ) -> None:
+        from lightning.fabric import Fabric
+        from lightning.fabric.loggers import TensorBoardLogger
+
+        self.experiment, self.trainer, self.optimizer_config = experiment, trainer, optimizer
+        self.run_dir, self.seed = run_dir, seed
+        self.precision = choose_precision(trainer.precision, experiment)
+        self.logger = TensorBoardLogger(run_dir, name="log", version="")
+        self.fabric: Fabric = Fabric(
+            accelerator=trainer.accelerator, devices=trainer.devices, loggers=[self.logger],
+            precision={"fp32": "32-true", "bf16": "bf16-mixed"}[self.precision],
+        )  # fmt: skip
+        self.fabric.launch()
+        self.optimizer = build_optimizer(experiment.task, optimizer)
+        self.model: nn.Module
+        self.model, self.wrapped_optimizer = self.fabric.setup(experiment.task, self.optimizer)
+        if hasattr(self.model, "mark_forward_method"):
+            self.model.mark_forward_method("loss")
+        self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
+        self.position = Position()
+
+    def run(self, resume: bool) -> Position:
+        """Train from the last checkpoint, or from the start, to the end."""
+        checkpoint = self.run_dir / "checkpoints" / "last.ckpt"
+        if resume and checkpoint.is_file():
+            self.position = Position(**load_checkpoint(checkpoint, self.experiment.task, self.optimizer))
+        with Progress(self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero) as progress:
+            progress.start(self.experiment, self.position, self.precision)
+            while self.position.epoch < self.trainer.max_epochs and not self._out_of_patience():
+                self._epoch(progress, checkpoint)
+        return self.position
+
+    def _out_of_patience(self) -> bool:
+        waited = self.position.epoch - 1 - self.position.best_epoch
+        return bool(self.trainer.patience) and self.position.best_epoch >= 0 and waited >= self.trainer.patience
+
+    def _epoch(self, progress: Progress, checkpoint: Path) -> None:
+        self.model.train()
+        epoch, num_batches = self.position.epoch, self.loader.num_batches(self.position.epoch)
+        progress.start_epoch(epoch, num_batches, self.position.batch)
+        saved_at = started_at = time.monotonic()
+        batches = prefetch(self.loader, epoch, self.position.batch, num_batches)
+        while group := list(itertools.islice(batches, self.trainer.accumulate)):
+            lr = self._set_lr((epoch + self.position.batch / num_batches) / self.trainer.max_epochs)
+            loss, grad_norm = self._step(group)
+            self.position.batch += len(group)
+            self.position.step += 1
+            if math.isfinite(loss):
+                self._log({"train/loss": loss, "train/grad_norm": grad_norm, "train/lr": lr})
+            progress.step(loss, len(group), sum(self.experiment.speed(batch) for batch in group))
+            if time.monotonic() - saved_at > self.trainer.checkpoint_every_s:
+                self._save(checkpoint, time.monotonic() - started_at)
+                saved_at = started_at = time.monotonic()
+        self._finish_epoch(progress)
+        self._save(checkpoint, time.monotonic() - started_at)
+
+    def _set_lr(self, done: float) -> float:
+        config = self.optimizer_config
+        lr = config.lr * lr_factor(config.schedule, done, config.warmup, config.final_lr)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _step(self, group: list[Any]) -> tuple[float, float]:
+        """One optimizer step over a group of batches; return the loss per label and the norm of its gradient."""
+        position, rank = self.position, self.fabric.global_rank
+        torch.manual_seed(keyed_seed(self.seed, position.epoch, position.batch, rank))  # dropout of this step
+        self.optimizer.zero_grad(set_to_none=True)
+        total, count = torch.zeros((), device=self.fabric.device), torch.zeros((), device=self.fabric.device)
+        for number, batch in enumerate(group):
+            batch = batch.to(self.fabric.device)
+            with self.fabric.no_backward_sync(self.model, enabled=number < len(group) - 1):
+                loss = self.model.loss(batch, torch.Generator().manual_seed(batch.seed))
+                self.fabric.backward(loss.total)
+            total, count = total + loss.total.detach(), count + loss.count
+        return self._apply(group, total, count)
+
+    def _apply(self, group: list[Any], total: Tensor, count: Tensor) -> tuple[float, float]:
+        total, count = self.fabric.all_reduce(torch.stack([total, count]), reduce_op="sum")
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        # DDP has averaged the ranks' sums: back to the sum over ranks, then one division by all labels
+        torch._foreach_mul_(gradients, self.fabric.world_size / max(1.0, float(count)))
+        norm = nn.utils.get_total_norm(gradients)
+        loss, grad_norm = float(total) / max(1.0, float(count)), float(norm)
+        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+            self._alarm(group, loss, grad_norm)
+            return loss, grad_norm
+        self.position.nonfinite_in_a_row = 0
+        if self.optimizer_config.clip_norm:
+            nn.utils.clip_grads_with_norm_(self.model.parameters(), self.optimizer_config.clip_norm, norm)
+        self.wrapped_optimizer.step()
+        return loss, grad_norm
+
+    def _alarm(self, group: list[Any], loss: float, grad_norm: float) -> None:
+        ids = [i for batch in group for i in batch.ids]
+        named = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
+        what = f"Loss {loss:g}, gradient norm {grad_norm:g} at epoch {self.position.epoch + 1}, step {self.position.step + 1}"
+        self.position.nonfinite_in_a_row += 1
+        if self.position.nonfinite_in_a_row > self.trainer.keep_going_after_nonfinite:
+            raise TrainingError(
+                f"{what}, for the {self.position.nonfinite_in_a_row}. time in a row. The batch: {named}.",
+                "Look at these recordings and transcripts, or lower optimizer.lr.",
+            )
+        Progress.warn(f"{what}: this batch is skipped ({named}).")
+
+    def _finish_epoch(self, progress: Progress) -> None:
+        task = self.experiment.task.eval()
+        with torch.inference_mode():
+            figures = self.experiment.evaluate(task)
+        self._log({f"dev/{name}": value for name, value in figures.items()})
+        better = figures[self.experiment.monitor] < self.position.best
+        if better:
+            self.position.best, self.position.best_epoch = figures[self.experiment.monitor], self.position.epoch
+            if self.fabric.is_global_zero:
+                self.experiment.save_model(task, self.run_dir / "model")
+        progress.end_epoch(figures, better)
+        self.position.epoch += 1
+        self.position.batch = 0
+
+    def _log(self, figures: dict[str, float]) -> None:
+        self.fabric.log_dict(figures, step=self.position.step)
+
+    def _save(self, path: Path, seconds: float) -> None:
+        self.position.seconds += seconds
+        if self.fabric.is_global_zero:
+            save_checkpoint(path, self.experiment.task, self.optimizer, vars(self.position))
+        self.fabric.barrier()
+
+
+def prefetch(loader: BatchLoader, epoch: int, start: int, stop: int) -> Iterator[Any]:
+    """Yield the batches ``start`` to ``stop`` of an epoch, the next one being made while the last one is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+        waiting = thread.submit(loader.load, epoch, start) if start < stop else None
+        for position in range(start, stop):
+            assert waiting is not None
+            batch = waiting.result()
+            if position + 1 < stop:
+                waiting = thread.submit(loader.load, epoch, position + 1)
+            yield batch

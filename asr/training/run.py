@@ -1,0 +1,36 @@
+"""A configuration file names its task; this finds the training that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr.config import build_config, parse_overrides, read_yaml, save_config
+from asr.errors import ConfigError
+
+__all__ = ["train"]
+
+TASKS = ("ctc",)
+
+
+def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True) -> Path:
+    """Train what a YAML file describes, and return the model folder.
+
+    Args:
+        config: path of the file; its key ``task`` decides which other keys there are. overrides: ``key=value``.
+        resume: go on from the checkpoint in the output folder, if there is one.
+
+    Raises:
+        ConfigError: the file or an override is wrong. Others: see the task's own training.
+    """
+    content, changes = read_yaml(config), parse_overrides(overrides)
+    task = str({**content, **changes}.get("task", "ctc"))
+    if task not in TASKS:
+        raise ConfigError(f"{config}: unknown task {task!r}.", f"Known tasks: {', '.join(TASKS)}.")
+    from asr.training.speech import SpeechConfig, train_speech
+
+    settings = build_config(SpeechConfig, content, changes, where=str(config))
+    if not settings.output_dir:
+        raise ConfigError(f"{config} names no output_dir.", "Give -o FOLDER.")
+    save_config(settings, Path(settings.output_dir) / "config.yaml")
+    return train_speech(settings, resume)

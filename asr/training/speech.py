@@ -1,0 +1,230 @@
+"""Speech: prepared splits -> a trained model folder, with the word error rate of the dev split after every epoch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from asr.batches.speech import SpeechLoader
+from asr.batches.store import FeatureStore
+from asr.bundle import open_bundle, write_bundle
+from asr.config import as_dict, check_range, config_yaml
+from asr.decoding import GreedyDecoder
+from asr.errors import ConfigError, DataError, ModelError, TokenError
+from asr.features import SpecAugmentConfig
+from asr.files import atomic_write_text
+from asr.tasks.base import Task, first_difference
+from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig, min_output_frames
+from asr.text.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
+from asr.training.config import OptimizerConfig, TrainerConfig
+from asr.training.experiment import Experiment
+from asr.training.loop import fit
+
+__all__ = ["SpeechConfig", "SpeechDataConfig", "TokenizerConfig", "train_speech"]
+
+
+@dataclass(frozen=True)
+class SpeechDataConfig:
+    """Prepared splits (folders that ``asr prepare`` wrote) and how they are batched.
+
+    Attributes:
+        train, dev: split folders. test: more splits by name, evaluated after training.
+        max_batch_s: padded seconds of speech in a batch. max_batch_size: utterances in a batch.
+        speed_copies: use the speed-perturbed copies too.
+    """
+
+    train: str = ""
+    dev: str = ""
+    test: dict[str, str] = field(default_factory=dict)
+    max_batch_s: float = 200.0
+    max_batch_size: int = 16
+    speed_copies: bool = True
+
+    def __post_init__(self) -> None:
+        check_range("data.max_batch_s", self.max_batch_s, 1)
+        check_range("data.max_batch_size", self.max_batch_size, 1)
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Units of the output: ``kind`` is characters, unigram or bpe; ``vocab_size`` (blank included) is for the latter two."""
+
+    kind: str = "characters"
+    vocab_size: int = 256
+
+
+@dataclass(frozen=True)
+class SpeechConfig:
+    """A whole speech training; one section a concern.
+
+    Attributes:
+        init_from: model folder whose weights and tokenizer to start from (fine-tuning).
+    """
+
+    task: str = "ctc"
+    seed: int = 1
+    output_dir: str = ""
+    init_from: str | None = None
+    data: SpeechDataConfig = field(default_factory=SpeechDataConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    normalization: str = "global"
+    specaugment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
+    model: CtcModelConfig = field(default_factory=CtcModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+def train_speech(config: SpeechConfig, resume: bool = True) -> Path:
+    """Train, and return the model folder with the weights that were best on the dev split.
+
+    Raises:
+        ConfigError: no train, dev or output folder is named.
+        DataError: a split is missing, or none of its utterances can be used.
+        TrainingError: losses stayed NaN or infinite.
+    """
+    run_dir = Path(config.output_dir)
+    experiment = build_experiment(config, run_dir)
+    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
+    return run_dir / "model"
+
+
+def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
+    """Open the data, make tokenizer and network, and say what is left out and why."""
+    for key in ("train", "dev"):
+        if not getattr(config.data, key):
+            raise ConfigError(
+                f"data.{key} names no split folder.", f"Prepare one with `asr prepare`, then data.{key}=FOLDER."
+            )
+    train, dev = FeatureStore.open(config.data.train), FeatureStore.open(config.data.dev)
+    if train.feature_config != dev.feature_config:
+        raise DataError(
+            f"{config.data.train} and {config.data.dev} have other feature settings.", "Prepare both alike."
+        )
+    tokenizer = _tokenizer(config, list(train.texts))
+    task_config = CtcTaskConfig(train.feature_config, config.normalization, config.specaugment, config.model)
+    torch.manual_seed(config.seed)
+    task = CtcTask(task_config, len(tokenizer))
+    task.normalizer.set_statistics(train.mean, train.std)
+    if config.init_from:
+        _start_from(task, config.init_from)
+    loader = _train_loader(config, train, tokenizer, task, run_dir)
+    decoder = GreedyDecoder(tokenizer.tokens)
+
+    def evaluate(trained: Task) -> dict[str, float]:
+        assert isinstance(trained, CtcTask)
+        return evaluate_dev(trained, dev, decoder, config.data)
+
+    def save_model(trained: Task, folder: Path) -> None:
+        assert isinstance(trained, CtcTask)
+        save_speech_model(trained, tokenizer, config, folder)
+
+    return Experiment(task, loader, evaluate, "wer", save_model, lambda batch: batch.duration_s, "x real time")
+
+
+def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
+    if config.init_from:
+        return load_tokenizer(open_bundle(config.init_from, task="ctc").path)
+    return train_tokenizer(config.tokenizer.kind, texts, config.tokenizer.vocab_size)
+
+
+def _start_from(task: CtcTask, folder: str) -> None:
+    weights = open_bundle(folder, task="ctc").weights()
+    if difference := first_difference(task.state_dict(), weights):
+        raise ModelError(
+            f"{folder} has another architecture: {difference}.", "Copy its model section into your config."
+        )
+    task.load_state_dict(weights)
+
+
+def _train_loader(
+    config: SpeechConfig, store: FeatureStore, tokenizer: Tokenizer, task: CtcTask, run_dir: Path
+) -> SpeechLoader:
+    labels, left_out = [], {}
+    for number, text in enumerate(store.texts):
+        try:
+            labels.append(np.array(tokenizer.encode(text), np.int64))
+        except TokenError as error:
+            labels.append(np.zeros(0, np.int64))
+            left_out[number] = error.message
+    left_out |= _unfit(store, labels, task, left_out)
+    keep = np.setdiff1d(np.arange(len(store.num_frames)), np.fromiter(left_out, np.int64, len(left_out)))
+    _report_left_out(store, left_out, run_dir)
+    if not len(keep):
+        raise DataError(
+            f"None of the {len(labels)} utterances of {config.data.train} can be used.", "See the list above."
+        )
+    return SpeechLoader(
+        store, labels, keep, config.data.max_batch_s, config.data.max_batch_size, config.seed,
+        augmented=config.data.speed_copies,
+    )  # fmt: skip
+
+
+def _unfit(
+    store: FeatureStore, labels: Sequence[npt.NDArray[np.int64]], task: CtcTask, known: dict[int, str]
+) -> dict[int, str]:
+    frames = task.output_lengths(torch.from_numpy(np.asarray(store.num_frames, np.int64))).tolist()
+    unfit = {}
+    for number, (available, label) in enumerate(zip(frames, labels, strict=True)):
+        if number in known:
+            continue
+        needed = int(min_output_frames(torch.from_numpy(label)[None], torch.tensor([len(label)])))
+        if not len(label):
+            unfit[number] = "empty transcript"
+        elif available < needed:
+            unfit[number] = f"{available} output frames, its {len(label)} labels need {needed}"
+    return unfit
+
+
+def _report_left_out(store: FeatureStore, left_out: dict[int, str], run_dir: Path) -> None:
+    if not left_out:
+        return
+    rows = [f"{store.ids[number]}\t{reason}" for number, reason in sorted(left_out.items())]
+    atomic_write_text(run_dir / "left_out.tsv", "id\treason\n" + "\n".join(rows) + "\n")
+    shown = "".join(f"  {row}\n" for row in rows[:5])
+    print(
+        f"{len(rows)} of {len(store.num_frames)} stored utterances are left out, listed in {run_dir / 'left_out.tsv'}:\n{shown}",
+        file=sys.stderr, end="",
+    )  # fmt: skip
+
+
+def evaluate_dev(
+    task: CtcTask, store: FeatureStore, decoder: GreedyDecoder, data: SpeechDataConfig
+) -> dict[str, float]:
+    """Return greedy word and character error rates of a split."""
+    from asr.scoring import score_texts
+
+    references = dict(zip(store.ids, store.texts, strict=True))
+    loader = SpeechLoader.plain(store, data.max_batch_s)
+    hypotheses: dict[str, str] = {}
+    for position in range(loader.num_batches(0)):
+        batch = loader.load(0, position).to(next(task.parameters()).device)
+        hypotheses |= {name: decoder(array)[0].text for name, array in task.log_probs_by_id(batch).items()}
+    score = score_texts([references[name] for name in hypotheses], list(hypotheses.values()))
+    return {"wer": score.wer, "cer": score.cer}
+
+
+def save_speech_model(task: CtcTask, tokenizer: Tokenizer, config: SpeechConfig, folder: Path) -> None:
+    """Write the model folder: what :func:`asr.recognizer.load_model` needs."""
+    from safetensors.torch import save_file
+
+    @dataclass(frozen=True)
+    class SavedConfig:
+        task: str
+        network: CtcTaskConfig
+
+    def write(target: Path) -> None:
+        atomic_write_text(target / "config.yaml", config_yaml(SavedConfig("ctc", task.config)))
+        atomic_write_text(target / "training.yaml", config_yaml(config))
+        tokenizer.save(target)
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in task.state_dict().items()},
+            target / "model.safetensors",
+        )
+
+    write_bundle(folder, write)

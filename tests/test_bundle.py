@@ -1,0 +1,74 @@
+"""The model folder is checked when it is read and whole when it is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from asr.bundle import add_to_bundle, open_bundle, write_bundle
+from asr.errors import ModelError
+
+
+def fill(folder: Path) -> None:
+    (folder / "config.yaml").write_text("task: ctc\n")
+    (folder / "model.safetensors").write_bytes(b"weights")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "run" / "model", fill)
+
+
+def test_round_trip_and_run_folder(model: Path) -> None:
+    assert open_bundle(model, task="ctc").files == ("config.yaml", "model.safetensors")
+    assert open_bundle(model.parent).path == model
+
+
+def test_files_can_be_added(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.arpa").write_text("lm")
+    add_to_bundle(model, {"lm.arpa": tmp_path / "x.arpa"})
+    bundle = open_bundle(model)
+    assert bundle.file("lm.arpa").read_text() == "lm"
+    with pytest.raises(ModelError, match="holds no card"):
+        bundle.file("card")
+
+
+def test_changed_missing_and_foreign_files_are_named(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="task 'ctc', needed is one for 'tag'"):
+        open_bundle(model, task="tag")
+    (model / "model.safetensors").write_bytes(b"w3ights")
+    with pytest.raises(ModelError, match="not what was written"):
+        open_bundle(model)
+    (model / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="lacks model.safetensors"):
+        open_bundle(model)
+    (model / "bundle.json").write_text("{")
+    with pytest.raises(ModelError, match="damaged"):
+        open_bundle(model)
+    (model / "bundle.json").write_text(json.dumps({"format": 99, "sha256": {}}))
+    with pytest.raises(ModelError, match="format 99"):
+        open_bundle(model)
+    with pytest.raises(ModelError, match="does not exist"):
+        open_bundle(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="no bundle.json"):
+        open_bundle(tmp_path)
+
+
+def test_a_failed_write_keeps_the_old_model(model: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "config.yaml").write_text("task: other\n")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_bundle(model, fail)
+    assert open_bundle(model).task == "ctc"
+    assert [p.name for p in model.parent.iterdir()] == ["model"]
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ModelError, match="no model folder"):
+        write_bundle(tmp_path, fill)
+    assert (tmp_path / "thesis.txt").exists()

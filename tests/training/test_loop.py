@@ -1,0 +1,247 @@
+"""The loop on a small recurrent regression: resume to the bit, non-finite batches, exact accumulation, early stop."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from asr.errors import ModelError, TrainingError
+from asr.sequence import RecurrentStack
+from asr.tasks.base import LossSum, Task
+from asr.training.config import OptimizerConfig, TrainerConfig
+from asr.training.experiment import Experiment
+from asr.training.loop import fit
+from asr.training.schedules import SCHEDULES, lr_factor
+
+TRAINER = TrainerConfig(max_epochs=4, precision="fp32", threads=1, accelerator="cpu")
+OPTIMIZER = OptimizerConfig(lr=0.01)
+
+
+@dataclass(frozen=True)
+class ToyBatch:
+    x: Tensor
+    lens: Tensor
+    y: Tensor
+    ids: tuple[str, ...]
+    seed: int
+
+    def to(self, device: Any) -> ToyBatch:  # noqa: ARG002
+        return self
+
+
+class ToyTask(Task):
+    def __init__(self, dropout: float = 0.3, width: int = 4) -> None:
+        super().__init__()
+        self.encoder = RecurrentStack(3, width, num_layers=2, dropout=dropout)
+        self.output = nn.Linear(self.encoder.output_dim, 1)
+
+    def loss(self, batch: ToyBatch, generator: torch.Generator | None = None) -> LossSum:
+        x = batch.x
+        if generator is not None:
+            x = x + 0.1 * torch.randn(x.shape, generator=generator)
+        y = self.output(self.encoder(x, batch.lens)[0])[..., 0]
+        error = (y - batch.y).square() * (torch.arange(x.size(1)) < batch.lens.unsqueeze(1))
+        return LossSum(error.sum(), batch.lens.sum())
+
+
+class ToyLoader:
+    def __init__(self, bad: tuple[tuple[int, int], ...] = (), sizes: tuple[int, ...] = (2, 3, 4, 1, 2)) -> None:
+        self.bad, self.sizes = bad, sizes
+
+    def for_rank(self, rank: int, world_size: int) -> ToyLoader:  # noqa: ARG002
+        return self
+
+    def num_batches(self, epoch: int) -> int:  # noqa: ARG002
+        return len(self.sizes)
+
+    def load(self, epoch: int, position: int) -> ToyBatch:
+        g = torch.Generator().manual_seed(100 * epoch + position)
+        size = self.sizes[position]
+        lens = torch.randint(2, 9, (size,), generator=g)
+        x = torch.randn(size, int(lens.max()), 3, generator=g)
+        y = x.sum(-1).cumsum(1).tanh()
+        if (epoch, position) in self.bad:
+            y = y * math.nan
+        return ToyBatch(x, lens, y, tuple(f"utt-{epoch}-{position}-{i}" for i in range(size)), 7 * epoch + position)
+
+
+def experiment(
+    loader: ToyLoader | None = None, dropout: float = 0.3, width: int = 4, dev: list[float] | None = None
+) -> Experiment:
+    torch.manual_seed(0)
+    loader = loader or ToyLoader()
+    figures = iter(dev or [])
+
+    def evaluate(task: Task) -> dict[str, float]:
+        if dev:
+            return {"loss": next(figures)}
+        loss = task.loss(ToyLoader().load(99, 0))
+        return {"loss": float(loss.total.detach() / loss.count)}
+
+    def save(task: Task, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(task.state_dict(), folder / "weights.pt")
+
+    return Experiment(ToyTask(dropout, width), loader, evaluate, "loss", save, lambda b: float(len(b.ids)), "items/s")
+
+
+def weights(e: Experiment) -> list[Tensor]:
+    return [p.detach().clone() for p in e.task.parameters()]
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    e = experiment()
+    before = e.evaluate(e.task.eval())["loss"]
+    position = fit(e, replace(TRAINER, max_epochs=30), OPTIMIZER, tmp_path)
+    assert position.best < 0.5 * before
+    assert (tmp_path / "model" / "weights.pt").is_file()
+    assert list((tmp_path / "log").glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_resume_between_epochs_equals_an_unbroken_run(tmp_path: Path, stop_after: int) -> None:
+    unbroken = experiment()
+    fit(unbroken, TRAINER, OPTIMIZER, tmp_path / "a")
+
+    class Stop(Exception):
+        pass
+
+    class Stopping(ToyLoader):
+        def load(self, epoch: int, position: int) -> ToyBatch:
+            if epoch == stop_after:
+                raise Stop
+            return super().load(epoch, position)
+
+    with pytest.raises(Stop):
+        fit(experiment(Stopping()), TRAINER, OPTIMIZER, tmp_path / "b")
+    resumed = experiment()
+    fit(resumed, TRAINER, OPTIMIZER, tmp_path / "b")
+    for a, b in zip(weights(unbroken), weights(resumed), strict=True):
+        assert torch.equal(a, b)
+
+
+KILLED = """
+    import importlib.util, os, signal, sys, threading
+    spec = importlib.util.spec_from_file_location("toy", {file!r})
+    toy = importlib.util.module_from_spec(spec); sys.modules["toy"] = toy; spec.loader.exec_module(toy)
+    from dataclasses import replace
+    from pathlib import Path
+
+    class Deadly(toy.ToyLoader):
+        def load(self, epoch, position):
+            if (epoch, position) == (2, 4):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().load(epoch, position)
+
+    toy.fit(toy.experiment(Deadly()), replace(toy.TRAINER, checkpoint_every_s=0.0), toy.OPTIMIZER, Path({out!r}))
+"""
+
+
+def test_killed_in_mid_epoch_and_resumed_equals_an_unbroken_run(tmp_path: Path) -> None:
+    unbroken = experiment()
+    fit(unbroken, TRAINER, OPTIMIZER, tmp_path / "a")
+    script = textwrap.dedent(KILLED).format(file=__file__, out=str(tmp_path / "b"))
+    done = subprocess.run([sys.executable, "-c", script], check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == -signal.SIGKILL
+    resumed = experiment()
+    fit(resumed, TRAINER, OPTIMIZER, tmp_path / "b")
+    for a, b in zip(weights(unbroken), weights(resumed), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_one_bad_batch_is_skipped_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    e = experiment(ToyLoader(bad=((1, 2),)))
+    fit(e, TRAINER, OPTIMIZER, tmp_path)
+    assert "utt-1-2-0" in capsys.readouterr().err
+    assert all(torch.isfinite(p).all() for p in e.task.parameters())
+
+
+def test_repeated_bad_batches_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"2\. time in a row.*utt-1-3-0"):
+        fit(experiment(ToyLoader(bad=((1, 2), (1, 3)))), TRAINER, OPTIMIZER, tmp_path)
+
+
+def test_accumulation_equals_the_large_batch(tmp_path: Path) -> None:
+    """The loss is divided by all labels of a step: two batches accumulated are the two put together."""
+
+    class Plain(ToyLoader):
+        def load(self, epoch: int, position: int) -> ToyBatch:
+            return super().load(0, position)
+
+    class Joined(Plain):
+        def num_batches(self, epoch: int) -> int:  # noqa: ARG002
+            return 1
+
+        def load(self, epoch: int, position: int) -> ToyBatch:  # noqa: ARG002
+            a, b = (super(Joined, self).load(0, i) for i in range(2))
+            width = max(a.x.size(1), b.x.size(1))
+            pad = [nn.functional.pad(t.x, (0, 0, 0, width - t.x.size(1))) for t in (a, b)]
+            y = [nn.functional.pad(t.y, (0, width - t.y.size(1))) for t in (a, b)]
+            return ToyBatch(torch.cat(pad), torch.cat([a.lens, b.lens]), torch.cat(y), a.ids + b.ids, 0)
+
+    class Silent(ToyTask):
+        def loss(self, batch: ToyBatch, generator: torch.Generator | None = None) -> LossSum:  # noqa: ARG002
+            return super().loss(batch)
+
+    results = []
+    for name, loader in (("two", Plain(sizes=(2, 3))), ("one", Joined(sizes=(2, 3)))):
+        e = experiment(loader, dropout=0.0)
+        silent = Silent(0.0)
+        silent.load_state_dict(copy.deepcopy(e.task.state_dict()))
+        e = replace(e, task=silent)
+        fit(e, replace(TRAINER, accumulate=2, max_epochs=3), OPTIMIZER, tmp_path / name)
+        results.append(weights(e))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+
+
+def test_patience_and_best_weights(tmp_path: Path) -> None:
+    e = experiment(dev=[3.0, 1.0, 2.0, 2.5, 0.5])
+    position = fit(e, replace(TRAINER, max_epochs=5, patience=2), OPTIMIZER, tmp_path)
+    assert (position.epoch, position.best, position.best_epoch) == (4, 1.0, 1)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    fit(experiment(), replace(TRAINER, max_epochs=1), OPTIMIZER, tmp_path)
+    with pytest.raises(ModelError, match="another architecture: encoder"):
+        fit(experiment(width=5), TRAINER, OPTIMIZER, tmp_path)
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"PK junk")
+    with pytest.raises(ModelError, match="damaged"):
+        fit(experiment(), TRAINER, OPTIMIZER, tmp_path)
+
+
+def test_the_gradient_is_clipped_to_the_norm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[float] = []
+    original = torch.optim.AdamW.step
+
+    def spy(self: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
+        gradients = [p.grad for g in self.param_groups for p in g["params"] if p.grad is not None]
+        norms.append(float(nn.utils.get_total_norm(gradients)))
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    fit(experiment(), replace(TRAINER, max_epochs=1), replace(OPTIMIZER, clip_norm=0.01), tmp_path)
+    assert norms == pytest.approx([0.01] * len(norms), rel=1e-3)
+
+
+def test_schedules_at_known_points() -> None:
+    assert lr_factor("cosine", 0.1, 0.1, 0.01) == pytest.approx(1.0)
+    assert lr_factor("cosine", 0.55, 0.1, 0.0) == pytest.approx(0.5)
+    assert lr_factor("linear", 0.55, 0.1, 0.0) == pytest.approx(0.5)
+    assert lr_factor("exponential", 0.5, 0.0, 0.01) == pytest.approx(0.1)
+    assert lr_factor("constant", 0.7, 0.1, 0.01) == 1.0
+    assert lr_factor("cosine", 0.05, 0.1, 0.01) == pytest.approx(0.505)
+    for name in SCHEDULES:
+        assert lr_factor(name, 1.0, 0.1, 0.01) == pytest.approx(1.0 if name == "constant" else 0.01)

@@ -1,7 +1,7 @@
 """Scoring: word and character error rates with intervals, tables, alignments, and the significance of a difference.
 
->>> from asr.scoring import score
->>> result = score(["the cat sat"], ["the cat sang"])
+>>> from asr.scoring import score_texts
+>>> result = score_texts(["the cat sat"], ["the cat sang"])
 >>> round(result.wer, 3), result.substitutions
 (0.333, 1)
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from asr.scoring.intervals import Interval
 from asr.scoring.pairing import Pair, pair, with_speakers
-from asr.scoring.result import Score, UtteranceScore, score, score_pairs
+from asr.scoring.result import Score, UtteranceScore, score_pairs, score_texts
 from asr.scoring.significance import Comparison, MatchedPairs, PairedBootstrap, compare_pairs, matched_pairs
 from asr.scoring.tables import Confusion, GroupScore, by_length, by_speaker, confusions
 from asr.scoring.transcripts import FORMATS, Transcripts, Utterance, read_speakers, read_transcripts
@@ -36,7 +36,7 @@ __all__ = [
     "pair",
     "read_speakers",
     "read_transcripts",
-    "score",
     "score_pairs",
+    "score_texts",
     "with_speakers",
 ]

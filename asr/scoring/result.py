@@ -16,7 +16,7 @@ from asr.scoring.pairing import Pair
 from asr.scoring.transcripts import Utterance
 from asr.text.normalizers import get_normalizer
 
-__all__ = ["Score", "UtteranceScore", "score", "score_pairs"]
+__all__ = ["Score", "UtteranceScore", "score_pairs", "score_texts"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Score:
         return out
 
 
-def score(
+def score_texts(
     references: Mapping[str, str] | Sequence[str],
     hypotheses: Mapping[str, str] | Sequence[str],
     *,
@@ -144,7 +144,7 @@ def score(
         ScoringError: counts or ids differ, or there are no references.
 
     Example:
-        >>> score(["the cat sat"], ["the cat"]).deletions
+        >>> score_texts(["the cat sat"], ["the cat"]).deletions
         1
     """
     left, right = _by_id(references), _by_id(hypotheses)
@@ -168,7 +168,7 @@ def _by_id(texts: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
 def score_pairs(
     pairs: Sequence[Pair], *, normalizer: str = "none", aligner: str = "jiwer", samples: int = 2000, seed: int = 0
 ) -> Score:
-    """Score pairs as `asr.scoring.pairing.pair` gives them; arguments and errors as in `score`."""
+    """Score pairs as `asr.scoring.pairing.pair` gives them; arguments and errors as in `score_texts`."""
     if not pairs:
         raise ScoringError("There are no references to score against.", "Give at least one utterance.")
     utterances = _score_utterances(pairs, normalizer, aligner)

@@ -1,0 +1,63 @@
+"""``asr score``: word and character error rates of hypotheses against references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["score"]
+
+
+def score(
+    reference: Annotated[
+        Path, typer.Option("--reference", "-r", help="References: TSV, txt, Kaldi text, JSON(L), STM, CTM, a manifest.")
+    ],
+    hypothesis: Annotated[Path, typer.Option("--hypothesis", "-y", help="Hypotheses, in any of these forms.")],
+    normalizer: Annotated[
+        str, typer.Option(help="none, librispeech, basic, english or chinese; applied to both sides.")
+    ] = "none",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; rates are fractions.")] = False,
+    per_speaker: Annotated[bool, typer.Option("--per-speaker", help="Add a table by speaker.")] = False,
+    per_length: Annotated[bool, typer.Option("--per-length", help="Add a table by length of the reference.")] = False,
+    alignment: Annotated[bool, typer.Option("--alignment", help="Add the alignments, worst utterances first.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Alignments to print at most.")] = 20,
+    top: Annotated[int, typer.Option(min=0, help="Most frequent errors to list of each kind.")] = 10,
+    html: Annotated[Path | None, typer.Option(help="Write a page that opens in any browser, without network.")] = None,
+    audio: Annotated[str, typer.Option(help="Audio on the page: none, link or embed; the manifest names it.")] = "none",
+    speakers: Annotated[
+        Path | None, typer.Option(help="Map of utterance ids to speakers (two columns); else the references' own.")
+    ] = None,
+    aligner: Annotated[str, typer.Option(help="jiwer (fewest errors) or sclite (NIST's weights).")] = "jiwer",
+    reference_format: Annotated[
+        str | None, typer.Option(help="Where the name does not tell: txt, tsv, kaldi, ...")
+    ] = None,
+    hypothesis_format: Annotated[str | None, typer.Option(help="The same for the hypotheses.")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Bootstrap samples for the intervals; 0 for none.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Word error rate, character error rate and where the errors are.
+
+    Utterances meet by id, whatever their order; text files without ids meet line by line; a CTM meets an STM by time.
+    """
+    from asr.scoring import pair, read_speakers, read_transcripts, score_pairs, with_speakers
+    from asr.scoring.page import write_score_page
+    from asr.scoring.report import case_note, print_json, print_report
+
+    if audio != "none" and html is None:
+        raise typer.BadParameter("--audio needs --html: there is no page to put the audio on.")
+    references = read_transcripts(reference, reference_format, "reference")
+    hypotheses = read_transcripts(hypothesis, hypothesis_format, "hypothesis")
+    pairs = with_speakers(pair(references, hypotheses), read_speakers(speakers) if speakers else None)
+    result = score_pairs(pairs, normalizer=normalizer, aligner=aligner, samples=samples, seed=seed)
+    if as_json:
+        print_json(result, per_speaker=per_speaker, per_length=per_length, alignment=alignment, limit=limit)
+    else:
+        print_report(result, per_speaker=per_speaker, per_length=per_length, alignment=alignment, limit=limit, top=top)
+    note = case_note(pairs, result)
+    if note:
+        typer.echo(note, err=True)
+    if html is not None:
+        write_score_page(result, html, title=f"{hypothesis.name} against {reference.name}", audio=audio)
+        typer.echo(f"wrote {html}", err=True)

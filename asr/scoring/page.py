@@ -1,0 +1,188 @@
+"""One HTML page for a score or a comparison: nothing is fetched, it reads on a phone, it plays the audio if asked."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import mimetypes
+import os
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from asr.errors import ScoringError
+from asr.files import atomic_write_text
+from asr.scoring.result import Score, UtteranceScore
+from asr.scoring.significance import Comparison
+from asr.scoring.tables import GroupScore, by_length, by_speaker, confusions
+from asr.scoring.terminal import comparison_lines, percent
+from asr.scoring.transcripts import Utterance
+
+__all__ = ["AUDIO_MODES", "write_comparison_page", "write_score_page"]
+
+AUDIO_MODES = ("none", "link", "embed")
+_GROUP_COLUMNS = ["sentences", "words", "WER %", "CER %", "sub", "del", "ins"]
+
+
+def write_score_page(
+    score: Score,
+    path: str | Path,
+    *,
+    title: str = "Score",
+    audio: str = "none",
+    sources: Mapping[str, Utterance] | None = None,
+) -> None:
+    """Write the page of one score.
+
+    Args:
+        score: what to show.
+        path: the HTML file; replaced as a whole.
+        title: heading of the page.
+        audio: ``none``; ``link`` plays files from where they lie, by paths relative to the page; ``embed`` puts the sound
+            of each utterance into the page.
+        sources: id -> utterance with ``audio`` where the references do not name it.
+
+    Raises:
+        ScoringError: audio is asked for and no utterance names a file, or a file to embed is missing.
+    """
+    facts = [f"normalizer: {score.normalizer}", f"aligner: {score.aligner}"]
+    if score.wer_interval is not None:
+        facts.append(
+            f"{score.wer_interval.method} bootstrap over {score.wer_interval.units} {score.wer_interval.unit}s"
+        )
+    data = {
+        "title": title,
+        "facts": facts,
+        "systems": [""],
+        "tables": [_summary_table([("", score)]), *_detail_tables(score)],
+        "utterances": _utterances([score], Path(path), audio, sources),
+    }
+    _write(data, path)
+
+
+def write_comparison_page(
+    result: Comparison,
+    names: tuple[str, str],
+    path: str | Path,
+    *,
+    title: str = "Comparison",
+    audio: str = "none",
+    sources: Mapping[str, Utterance] | None = None,
+) -> None:
+    """Write the page on which two systems are read, and heard, side by side; arguments as in `write_score_page`."""
+    data = {
+        "title": title,
+        "facts": [f"normalizer: {result.a.normalizer}", *comparison_lines(result, names)],
+        "systems": list(names),
+        "tables": [_summary_table(list(zip(names, (result.a, result.b), strict=True)))],
+        "utterances": _utterances([result.a, result.b], Path(path), audio, sources),
+    }
+    _write(data, path)
+
+
+def _write(data: dict[str, Any], path: str | Path) -> None:
+    template = files("asr.scoring").joinpath("page.html").read_text(encoding="utf-8")
+    # Inside <script>, "<" could end the element: JSON may write it as an escape.
+    payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    page = template.replace("%TITLE%", html.escape(data["title"]), 2).replace("%DATA%", payload, 1)
+    atomic_write_text(path, page)
+
+
+# ------------------------------------------------------------------------------------------------------ tables
+
+
+def _summary_table(scores: Sequence[tuple[str, Score]]) -> dict[str, Any]:
+    columns = ["", "WER %", "95 %", "CER %", "SER %", "words", "sub", "del", "ins", "sentences"]
+    rows = []
+    for name, score in scores:
+        interval = score.wer_interval
+        span = "-" if interval is None else f"{percent(interval.low)} - {percent(interval.high)}"
+        rates = [percent(score.wer), span, percent(score.cer), percent(score.sentence_error_rate)]
+        counts = [score.words, score.substitutions, score.deletions, score.insertions, score.sentences]
+        rows.append([name, *rates, *map(str, counts)])
+    return {"title": "", "columns": columns, "rows": rows, "open": True}
+
+
+def _detail_tables(score: Score) -> list[dict[str, Any]]:
+    tables = [_groups("By length of the reference", "words", by_length(score))]
+    speakers = by_speaker(score)
+    if speakers:
+        tables.insert(0, _groups("By speaker", "speaker", speakers))
+    for kind, entries in confusions(score, 30).items():
+        rows = [[c.reference or "-", c.hypothesis or "-", str(c.count)] for c in entries]
+        columns = ["reference", "hypothesis", "count"]
+        tables.append({"title": f"Most frequent {kind}", "columns": columns, "rows": rows, "open": False})
+    return [table for table in tables if table["rows"]]
+
+
+def _groups(title: str, name: str, groups: Sequence[GroupScore]) -> dict[str, Any]:
+    rows = []
+    for g in groups:
+        counts = [str(n) for n in (g.substitutions, g.deletions, g.insertions)]
+        rows.append([g.name, str(g.sentences), str(g.words), percent(g.wer), percent(g.cer), *counts])
+    return {"title": title, "columns": [name, *_GROUP_COLUMNS], "rows": rows, "open": False}
+
+
+# ------------------------------------------------------------------------------------------------------ utterances
+
+
+def _utterances(
+    scores: Sequence[Score], page: Path, audio: str, sources: Mapping[str, Utterance] | None
+) -> list[dict[str, Any]]:
+    if audio not in AUDIO_MODES:
+        raise ScoringError(f"There is no audio mode named {audio!r}.", f"Choose one of: {', '.join(AUDIO_MODES)}.")
+    out, heard = [], 0
+    for systems in zip(*(score.utterances for score in scores), strict=True):
+        first: UtteranceScore = systems[0]
+        entry: dict[str, Any] = {"id": first.id, "speaker": first.speaker or "", "words": len(first.reference)}
+        entry["systems"] = [{"errors": u.errors, "steps": [list(step) for step in u.steps()]} for u in systems]
+        source = (sources or {}).get(first.id, first.source)
+        if audio != "none" and source.audio:
+            entry["audio"] = _link(source, page) if audio == "link" else _embedded(source)
+            heard += 1
+        out.append(entry)
+    if audio != "none" and not heard:
+        raise ScoringError(
+            "Audio was asked for, but no utterance names an audio file.",
+            "Give a manifest that names the recordings (a cuts.jsonl.gz).",
+        )
+    return out
+
+
+def _link(source: Utterance, page: Path) -> str:
+    target = os.path.relpath(Path(str(source.audio)).resolve(), page.resolve().parent)
+    span = f"#t={source.start:.3f},{source.end:.3f}" if source.end is not None and source.start is not None else ""
+    return quote(Path(target).as_posix()) + span
+
+
+def _embedded(source: Utterance) -> str:
+    path = Path(str(source.audio))
+    if not path.exists():
+        raise ScoringError(
+            f"The audio of {source.id!r}, {path}, does not exist.", "Correct the manifest, or link instead."
+        )
+    if source.start is not None and source.end is not None:
+        content, kind = _cut(path, source.start, source.end), "audio/wav"
+    else:
+        content, kind = path.read_bytes(), mimetypes.guess_type(path.name)[0] or "audio/wav"
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _cut(path: Path, start: float, end: float) -> bytes:
+    """The stretch of the recording as a 16-bit WAV file."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(min(round(start * file.samplerate), file.frames))
+            samples = file.read(max(0, round((end - start) * file.samplerate)), dtype="int16")
+            rate = file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise ScoringError(f"{path} cannot be read ({error}).", "Link the audio instead of embedding it.") from None
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()

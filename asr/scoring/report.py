@@ -1,0 +1,84 @@
+"""What the commands print: figures to standard output, in words or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from asr.scoring.pairing import Pair
+from asr.scoring.result import Score, UtteranceScore
+from asr.scoring.significance import Comparison
+from asr.scoring.tables import GroupScore, by_length, by_speaker
+from asr.scoring.terminal import print_alignments, print_comparison, print_confusions, print_groups, print_score
+
+__all__ = ["case_note", "print_comparison_json", "print_comparison_report", "print_json", "print_report"]
+
+
+def print_report(
+    score: Score,
+    *,
+    per_speaker: bool = False,
+    per_length: bool = False,
+    alignment: bool = False,
+    limit: int = 20,
+    top: int = 10,
+) -> None:
+    """Print a score to standard output as tables."""
+    console = Console(file=sys.stdout)
+    print_score(score, console)
+    if top:
+        print_confusions(score, console, top)
+    print_groups(score, console, speakers=per_speaker, lengths=per_length)
+    if alignment:
+        print_alignments(score, console, limit)
+
+
+def print_json(
+    score: Score, *, per_speaker: bool = False, per_length: bool = False, alignment: bool = False, limit: int = 20
+) -> None:
+    """Print a score to standard output as one JSON object; rates are fractions."""
+    out = score.to_json()
+    if per_speaker:
+        out["speakers"] = [_group(row) for row in by_speaker(score)]
+    if per_length:
+        out["lengths"] = [_group(row) for row in by_length(score)]
+    if alignment:
+        wrong = sorted((u for u in score.utterances if u.errors), key=lambda u: -u.errors)
+        out["utterances"] = [_utterance(u) for u in wrong[:limit]]
+    print(json.dumps(out, ensure_ascii=False, indent=2))
+
+
+def print_comparison_report(result: Comparison, names: tuple[str, str]) -> None:
+    """Print a comparison to standard output as a table and in words."""
+    print_comparison(result, names, Console(file=sys.stdout))
+
+
+def print_comparison_json(result: Comparison, names: tuple[str, str]) -> None:
+    """Print a comparison to standard output as one JSON object."""
+    print(json.dumps({"names": list(names), **result.to_json()}, ensure_ascii=False, indent=2))
+
+
+def case_note(pairs: Sequence[Pair], score: Score) -> str | None:
+    """Say so where only one side is in capitals: that alone makes every word wrong."""
+    references = "".join(p.reference.text for p in pairs)
+    hypotheses = "".join(p.hypothesis for p in pairs)
+    opposed = (references.isupper() and hypotheses.islower()) or (references.islower() and hypotheses.isupper())
+    if score.normalizer != "none" or not opposed:
+        return None
+    return (
+        "note: one side is in capitals, the other in small letters; --normalizer basic or librispeech makes them alike"
+    )
+
+
+def _group(row: GroupScore) -> dict[str, Any]:
+    return {**asdict(row), "wer": row.wer, "cer": row.cer}
+
+
+def _utterance(u: UtteranceScore) -> dict[str, Any]:
+    alignment = [{"edit": edit, "reference": left, "hypothesis": right} for edit, left, right in u.steps()]
+    return {"id": u.id, "speaker": u.speaker, "errors": u.errors, "words": len(u.reference), "alignment": alignment}

@@ -1,0 +1,402 @@
+"""Text -> n-gram model: interpolated modified Kneser-Ney.
+
+Counts and conventions are those of KenLM's lmplz (Heafield et al. 2013, "Scalable Modified Kneser-Ney Language Model
+Estimation"), so that scores agree; the algorithm is not. See asr/lm/counting.py for the steps. With bounded memory the
+same steps run over slices of sorted runs on disk, and give the same bytes.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.errors import LanguageModelError
+from asr.lm import counting
+from asr.lm.arpa import arpa_writer
+from asr.lm.corpus import Text, Tokenizer, as_texts
+from asr.lm.discounts import FALLBACK, Discounts, discounts_from_counts
+from asr.lm.memory import available_memory
+from asr.lm.model import BOS, EOS, MAX_ORDER, SPECIAL_WORDS, UNK, NgramModel
+from asr.lm.sorting import Records, key_width, sort_records
+from asr.lm.storage import RecordStore, TokenStore, Workspace, slices
+
+__all__ = ["BuildSummary", "EstimateConfig", "build_arpa", "estimate"]
+
+_LOG = logging.getLogger(__name__)
+_Section = tuple[int, npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class EstimateConfig:
+    """How to estimate.
+
+    Attributes:
+        order: longest n-grams, 1-6.
+        prune: n-grams of order ``i + 1`` seen at most ``prune[i]`` times are dropped and their mass backs off; the last
+            number holds for all higher orders. Starts with 0 and never falls (as lmplz ``--prune``).
+        vocabulary: a file of words between white space, or the words; every other word counts as ``<unk>``. (lmplz
+            ``--limit_vocab_file`` drops the n-grams of such words instead, and loses their mass.)
+        max_words: keep so many of the most frequent words; every other word counts as ``<unk>``.
+        discount_fallback: D1, D2, D3+ for orders whose counts are too few for discounts; None makes that an error.
+        interpolate_unigrams: interpolate unigrams with the uniform distribution, ``<unk>`` being one word of it;
+            otherwise ``<unk>`` alone gets that mass.
+        skip_symbols: treat ``<s>``, ``</s>`` and ``<unk>`` in the text as white space instead of raising.
+        threads: None for as many as the processor runs at once.
+    """
+
+    order: int = 3
+    prune: Sequence[int] = (0,)
+    vocabulary: str | os.PathLike[str] | Iterable[str] | None = None
+    max_words: int | None = None
+    discount_fallback: tuple[float, float, float] | None = FALLBACK
+    interpolate_unigrams: bool = True
+    skip_symbols: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.order <= MAX_ORDER:
+            raise LanguageModelError(f"Order {self.order} is out of range.", f"Give an order from 1 to {MAX_ORDER}.")
+        limits = list(self.prune)
+        if not limits or limits[0] != 0 or limits != sorted(limits) or len(limits) > self.order:
+            raise LanguageModelError(
+                f"Pruning thresholds {limits} do not fit order {self.order}.",
+                "Give at most one per order, the first 0 and none below the one before, such as 0 0 1; words are "
+                "limited by the vocabulary instead.",
+            )
+        if self.max_words is not None and self.max_words < 1:
+            raise LanguageModelError(f"A vocabulary of {self.max_words} words is too small.", "Give 1 or more.")
+        if self.threads is not None and self.threads < 1:
+            raise LanguageModelError(f"{self.threads} threads are too few.", "Give 1 or more.")
+
+    @property
+    def thread_count(self) -> int:
+        """Threads to use."""
+        return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or 1
+
+    def prune_limit(self, n: int) -> int:
+        """Largest number of sightings at which an n-gram is dropped."""
+        return self.prune[min(n, len(self.prune)) - 1]
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What was built: n-grams per order, discounts per order, size of the text, and whether disk was needed."""
+
+    counts: tuple[int, ...]
+    discounts: tuple[Discounts, ...]
+    sentences: int
+    words: int
+    spilled: bool
+
+
+def estimate(
+    texts: str | os.PathLike[str] | Sequence[Text],
+    order: int = 3,
+    *,
+    notify: Callable[[str], None] | None = None,
+    **options: object,
+) -> NgramModel:
+    """The modified Kneser-Ney model of some texts, in memory.
+
+    Args:
+        texts: a path, or a sequence of texts, each a path (plain or gzipped; one sentence a line, UTF-8) or an iterable
+            of sentences.
+        order: longest n-grams, 1-6; lowered, with a note, where no sentence is that long.
+        notify: receives notes such as "discounts of 3-grams fell back"; by default they are logged as warnings.
+        options: further fields of :class:`EstimateConfig`.
+
+    Raises:
+        LanguageModelError: no words, unreadable text, reserved symbols in the text, settings out of range.
+
+    Source: Chen & Goodman 1998, "An Empirical Study of Smoothing Techniques for Language Modeling", section 4.1.6.
+
+    Example:
+        >>> model = estimate([["the cat sat", "the dog sat"]], order=2, notify=print)  # doctest: +ELLIPSIS
+        Too few ...
+        >>> model.counts
+        (7, 6)
+    """
+    config = EstimateConfig(order, **options)  # type: ignore[arg-type]
+    with Workspace(None) as workspace:
+        job = _Estimation(texts, config, workspace, notify or _LOG.warning)
+        parts: list[list[_Section]] = [[] for _ in range(job.order)]
+        for section in job.sections():
+            parts[section[0] - 1].append(section)
+        columns = [[np.concatenate(list(arrays)) for arrays in list(zip(*part, strict=True))[1:]] for part in parts]
+    return NgramModel(job.words, *(list(arrays) for arrays in zip(*columns, strict=True)))
+
+
+def build_arpa(
+    texts: str | os.PathLike[str] | Sequence[Text],
+    path: str | Path,
+    order: int = 3,
+    *,
+    memory: str | int | None = None,
+    temp_folder: str | Path | None = None,
+    notify: Callable[[str], None] | None = None,
+    **options: object,
+) -> BuildSummary:
+    """Write the modified Kneser-Ney model of some texts as an ARPA file (gzipped if it ends in ``.gz``).
+
+    Args:
+        memory: bound for the memory of this process, such as ``"500MB"``; beyond it sorted runs go to temporary files.
+            The file is the same to the byte. The vocabulary always stays in memory.
+        temp_folder: where the temporary files go; by default the system's folder for them.
+        (others): as for :func:`estimate`.
+
+    Raises:
+        LanguageModelError: as for :func:`estimate`; the bound is too small; a file cannot be written.
+    """
+    config = EstimateConfig(order, **options)  # type: ignore[arg-type]
+    limit = None if memory is None else available_memory(memory)
+    try:
+        with Workspace(limit, temp_folder) as workspace:
+            job = _Estimation(texts, config, workspace, notify or _LOG.warning)
+            with arpa_writer(path, job.words, job.counts) as writer:
+                for n, rows, log10_probs, log10_backoffs in job.sections():
+                    writer.open_section(n)
+                    writer.add(rows, log10_probs, log10_backoffs)
+            return job.summary()
+    except OSError as error:
+        raise LanguageModelError(f"Cannot write temporary files: {error}.", "Give another folder for them.") from None
+
+
+@dataclass
+class _Estimation:
+    """One estimation: steps run in the order of the methods; each leaves its tables for the next."""
+
+    texts: str | os.PathLike[str] | Sequence[Text]
+    config: EstimateConfig
+    workspace: Workspace
+    notify: Callable[[str], None]
+    order: int = field(init=False)
+    words: list[str] = field(init=False)
+    counts: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.order = self.config.order
+        tokens, id_map = self._read()
+        self._plan(tokens.count)
+        counted = self._count(tokens, id_map)
+        del tokens
+        adjusted = self._adjust(counted)
+        self._store = self._interpolate(adjusted)
+        self.counts = tuple(store.count for store in self._store)
+
+    def summary(self) -> BuildSummary:
+        """What was built."""
+        return BuildSummary(self.counts, tuple(self._discounts), self._sentences, self._running, self.workspace.spills)
+
+    def _read(self) -> tuple[TokenStore, npt.NDArray[np.int32]]:
+        tokenizer, tokens = Tokenizer(skip_symbols=self.config.skip_symbols), TokenStore(self.workspace)
+        for text in as_texts(self.texts):
+            for ids in tokenizer.read(text):
+                tokens.add(ids)
+        self._sentences = int(tokenizer.counts[EOS])
+        self._running = tokens.count - self._sentences
+        if self._running == 0:
+            raise LanguageModelError("The text holds no words.", "Give text with one sentence on each line.")
+        listed = tokenizer.words()
+        kept = _kept_words(listed, tokenizer.counts, self.config)
+        id_map = np.where(kept, np.cumsum(kept) - 1, UNK).astype(np.int32)
+        self.words = [word for word, keep in zip(listed, kept.tolist(), strict=True) if keep]
+        return tokens, id_map
+
+    def _plan(self, tokens: int) -> None:
+        self._bits = max(1, (len(self.words) - 1).bit_length())
+        widths = [key_width(n, self._bits) + 1 for n in range(1, self.order + 1)]
+        # At worst every n-gram is new: the tables of all orders, and a copy of the largest while it is sorted.
+        self._bytes_each = 8 * (sum(widths) + 2 * widths[-1]) + 4
+        limit = self.workspace.limit
+        self.workspace.spills = limit is not None and tokens * self._bytes_each > limit
+        self._limit = limit if self.workspace.spills else None
+
+    def _stores(self) -> list[RecordStore]:
+        return [RecordStore(self.workspace, key_width(n, self._bits) + 1) for n in range(1, self.order + 1)]
+
+    def _share(self, copies: int) -> int | None:
+        return None if self._limit is None else self._limit // copies
+
+    def _count(self, tokens: TokenStore, id_map: npt.NDArray[np.int32]) -> RecordStore:
+        """Counted n-grams of the highest order, in suffix order."""
+        width = key_width(self.order, self._bits)
+        store = RecordStore(self.workspace, width + 1)
+        size = tokens.count if self._limit is None else max(1 << 12, self._limit // (8 * (2 * width + 2)))
+        context = np.full(self.order - 1, BOS, np.int64)
+        keys, used = np.empty((min(size, tokens.count), width), np.uint64), 0
+        for block in tokens:
+            for start in range(0, len(block), max(1, len(keys))):
+                part = block[start : start + len(keys)]
+                if used + len(part) > len(keys):
+                    store.add(self._counted(keys[:used]))
+                    used = 0
+                counting.fill_keys(part, id_map, self._bits, context, keys[used : used + len(part)])
+                used += len(part)
+        store.add(self._counted(keys[:used]))
+        return store
+
+    def _counted(self, keys: Records) -> Records:
+        sort_records(keys, self.order, self._bits, self.config.thread_count)
+        return self._summed(keys)
+
+    def _summed(self, records: Records) -> Records:
+        masks = counting.prefix_masks(self.order, self._bits)
+        out = np.empty((len(records), len(masks) + 1), np.uint64)
+        return _trimmed(out, counting.count_keys(records, masks, out))
+
+    def _adjust(self, counted: RecordStore) -> list[RecordStore]:
+        """n-grams of each order with adjusted counts, in context order; and the discounts."""
+        stores = self._stores()
+        statistics = np.zeros((self.order, 5), np.int64)
+        cuts = slices([counted], [self.order], self._bits, len(self.words), self._share(self.order + 4), self._threads)
+        for (records,) in cuts:
+            summed = records if self._limit is None else self._summed(records)
+
+            def adjust(n: int, summed: Records = summed) -> Records:
+                width = key_width(n, self._bits)
+                masks, longer = (counting.prefix_masks(min(m, self.order), self._bits) for m in (n, n + 1))
+                out = np.empty((len(summed), width + 1), np.uint64)
+                settings = self.order, n, self._bits, masks, longer, self.config.prune_limit(n)
+                out = _trimmed(out, counting.adjust(summed, *settings, out, statistics[n - 1]))
+                return sort_records(out, n - 1, self._bits) if n > 1 else out
+
+            for n, adjusted in self._each_order(adjust):
+                stores[n - 1].add(adjusted)
+        counted.discard()
+        self.order = max(n for n in range(1, self.order + 1) if stores[n - 1].count)
+        if self.order < self.config.order:
+            self.notify(f"No sentence has {self.config.order} words with its ends: the order is {self.order}.")
+        self._discounts = [
+            discounts_from_counts(n, statistics[n - 1], self.config.discount_fallback, self.notify)
+            for n in range(1, self.order + 1)
+        ]
+        return stores[: self.order]
+
+    @property
+    def _threads(self) -> int:
+        return self.config.thread_count
+
+    def _each_order(self, step: Callable[[int], Records]) -> Iterator[tuple[int, Records]]:
+        """Results of a step for the orders, the highest first since it takes longest; side by side while in memory."""
+        orders = range(self.order, 0, -1)
+        if self._limit is not None or self._threads == 1:
+            yield from ((n, step(n)) for n in orders)
+            return
+        with concurrent.futures.ThreadPoolExecutor(self._threads) as pool:
+            yield from zip(orders, pool.map(step, orders), strict=True)
+
+    def _interpolate(self, adjusted: list[RecordStore]) -> list[RecordStore]:
+        """n-grams of each order with probability and context's back-off weight, in reading order."""
+        stores = self._stores()[: self.order]
+        unigrams = self._unigrams(adjusted[0])
+        stores[0].add(unigrams[0])
+        columns = list(range(1, self.order))
+        for parts in slices(adjusted[1:], columns, self._bits, len(self.words), self._share(4), self._threads):
+            done: list[Records] = []
+            for n, records in enumerate(parts, 2):
+                done.append(self._interpolated(n, records, done[-1] if done else unigrams[0], unigrams[1]))
+
+            def reorder(n: int, done: list[Records] = done) -> Records:
+                if n < 3:
+                    return done[n - 2] if n == 2 else np.empty((0, 2), np.uint64)
+                counting.to_reading_order(done[n - 2], n, self._bits)
+                return sort_records(done[n - 2], n - 2, self._bits)
+
+            for n, records in self._each_order(reorder):
+                if n > 1:
+                    stores[n - 1].add(records)
+        for store in adjusted:
+            store.discard()
+        return stores
+
+    def _unigrams(self, adjusted: RecordStore) -> tuple[Records, npt.NDArray[np.float32]]:
+        """Records of all words in id order, and their probabilities."""
+        counts = np.zeros(len(self.words), np.int64)
+        for (records,) in slices([adjusted], [1], self._bits, len(self.words), None):
+            top = np.uint64(self._bits * (64 // self._bits - 1))
+            counts[(records[:, 0] >> top).astype(np.int64)] = (records[:, 1] >> np.uint64(1)).astype(np.int64)
+        discount = np.array(self._discounts[0])[np.minimum(counts, 3)]
+        total = counts.sum()
+        weight = discount.sum() / total
+        probs = (counts - discount) / total
+        if self.config.interpolate_unigrams:
+            probs += weight / (len(counts) - 1)  # <s> is never predicted
+        else:
+            probs[UNK] += weight
+        probs[BOS] = 1.0  # by lmplz's convention
+        records = np.zeros((len(counts), 2), np.uint64)
+        records[:, 0] = np.arange(len(counts), dtype=np.uint64) << top
+        records.view(np.float32)[:, 2] = probs
+        return records, probs.astype(np.float32)
+
+    def _interpolated(
+        self, n: int, records: Records, parents: Records, unigram_probs: npt.NDArray[np.float32]
+    ) -> Records:
+        lower = unigram_probs if n == 2 else np.zeros(len(self.words), np.float32)
+        kept = counting.interpolate(
+            records,
+            records.view(np.float32),
+            n,
+            self._bits,
+            counting.prefix_masks(n - 1, self._bits),
+            np.array(self._discounts[n - 1]),
+            parents,
+            parents.view(np.float32),
+            counting.prefix_masks(max(n - 2, 1), self._bits),
+            lower,
+        )
+        return records[:kept]
+
+    def sections(self) -> Iterator[_Section]:
+        """(order, ids, log10 probabilities, log10 back-offs) of all n-grams, in the order of an ARPA file."""
+        empty = RecordStore(self.workspace, key_width(min(self.order + 1, MAX_ORDER), self._bits) + 1)
+        for n in range(1, self.order + 1):
+            pair = [self._store[n - 1], self._store[n] if n < self.order else empty]
+            columns = [max(0, n - 2), max(0, n - 1)]
+            for records, longer in slices(pair, columns, self._bits, len(self.words), self._share(4), self._threads):
+                yield self._finished(n, records, longer)
+
+    def _finished(self, n: int, records: Records, longer: Records) -> _Section:
+        rows, probs = np.empty((len(records), n), np.int32), np.empty(len(records), np.float32)
+        backoffs = np.empty(len(records), np.float32)
+        masks = counting.prefix_masks(n, self._bits)
+        floats = records.view(np.float32), longer.view(np.float32)
+        counting.finish(records, floats[0], n, self._bits, masks, longer, floats[1], rows, probs, backoffs)
+        return n, rows, probs, backoffs
+
+
+def _trimmed(records: Records, used: int) -> Records:
+    """The used part. Pages behind it were never touched and cost nothing."""
+    return records[:used]
+
+
+def _kept_words(words: list[str], counts: npt.NDArray[np.int64], config: EstimateConfig) -> npt.NDArray[np.bool_]:
+    kept = np.ones(len(words), np.bool_)
+    if config.vocabulary is not None:
+        allowed = _read_vocabulary(config.vocabulary)
+        kept = np.fromiter((word in allowed for word in words), np.bool_, len(words))
+        if not kept.any():
+            raise LanguageModelError(
+                "No word of the vocabulary occurs in the text.", "Compare their spelling and case."
+            )
+    if config.max_words is not None:
+        ranked = np.argsort(np.where(kept, -counts, 1)[3:], kind="stable") + 3
+        kept[ranked[config.max_words :]] = False
+    kept[: len(SPECIAL_WORDS)] = True
+    return kept
+
+
+def _read_vocabulary(vocabulary: str | os.PathLike[str] | Iterable[str]) -> set[str]:
+    if not isinstance(vocabulary, (str, os.PathLike)):
+        return set(vocabulary)
+    try:
+        return set(Path(vocabulary).read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise LanguageModelError(f"Cannot read the vocabulary {vocabulary}: {error}.") from None

@@ -1,0 +1,37 @@
+"""What is left of a memory bound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr.errors import LanguageModelError
+from asr.lm.storage import parse_memory
+
+__all__ = ["available_memory"]
+
+_TYPICAL = 200 * 10**6  # interpreter, libraries and compiled kernels, where the system does not tell
+_SMALLEST = 20 * 10**6
+
+
+def _resident() -> int:
+    try:
+        import resource
+
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except (ImportError, OSError):
+        return _TYPICAL
+
+
+def available_memory(memory: str | int) -> int:
+    """Bytes left for tables when this whole process may take ``memory``.
+
+    Raises:
+        LanguageModelError: the bound is no size, or too small for the program itself and a little room to work.
+    """
+    total, own = parse_memory(memory), _resident()
+    if total - own < _SMALLEST:
+        raise LanguageModelError(
+            f"A memory bound of {total / 1e6:.0f} MB is too small: the program itself takes {own / 1e6:.0f} MB.",
+            f"Give at least {(own + _SMALLEST) / 1e6:.0f}MB.",
+        )
+    return total - own

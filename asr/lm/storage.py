@@ -1,0 +1,219 @@
+"""Sorted records in memory or, when memory is bounded, in temporary files."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from asr.errors import LanguageModelError
+from asr.lm.sorting import Records, sort_records
+
+__all__ = ["RecordStore", "TokenStore", "Workspace", "parse_memory", "slices"]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_memory(text: str | int) -> int:
+    """Bytes of a size such as ``500MB``, ``2G``, ``1.5GiB`` or a plain number.
+
+    Raises:
+        LanguageModelError: the text is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", str(text).lower())
+    if match is None:
+        raise LanguageModelError(f"{text!r} is no memory size.", "Give a number with a unit, such as 500MB or 2GB.")
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+class Workspace:
+    """How much memory the n-gram tables may take together, and where they go when they need more.
+
+    Attributes:
+        limit: bytes, or None for no bound.
+        spills: whether tables go to disk; decided once the number of tokens is known.
+    """
+
+    def __init__(self, limit: int | None, folder: str | Path | None = None) -> None:
+        self.limit, self.spills = limit, False
+        self._parent, self._folder, self._files = folder, None, 0  # type: ignore[var-annotated]
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def new_file(self) -> Path:
+        """A name for one more temporary file; all are removed when the workspace closes."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="asr-lm-", dir=self._parent)
+        self._files += 1
+        return Path(self._folder.name) / str(self._files)
+
+
+class TokenStore:
+    """Word ids of the whole text, in blocks of whole sentences."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.count = 0
+        self._workspace, self._blocks, self._held = workspace, [], 0  # type: ignore[var-annotated]
+        self._file: Path | None = None
+        self._bounds = [0]
+
+    def add(self, ids: npt.NDArray[np.int32]) -> None:
+        """Append one block."""
+        self.count += len(ids)
+        self._blocks.append(ids.copy())  # the caller's array is a corner of a larger one
+        self._held += len(ids)
+        limit = self._workspace.limit
+        if limit is not None and (self._file is not None or 16 * self._held > limit):
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file = self._file or self._workspace.new_file()
+        with self._file.open("ab") as file:
+            for block in self._blocks:
+                block.tofile(file)
+                self._bounds.append(self._bounds[-1] + len(block))
+        self._blocks, self._held = [], 0
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int32]]:
+        if self._file is not None:
+            for start, end in itertools.pairwise(self._bounds):
+                yield np.fromfile(self._file, np.int32, end - start, offset=4 * start)
+        yield from self._blocks
+
+
+@njit(cache=True, nogil=True)
+def _lower_bound(records: Records, first: np.uint64) -> int:
+    """Number of records whose first key word is less than ``first``."""
+    low, high = 0, len(records)
+    while low < high:
+        middle = (low + high) >> 1
+        if records[middle, 0] < first:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+class RecordStore:
+    """Runs of sorted records (count, width) of one kind; what comes later is, among equals, later in the order."""
+
+    def __init__(self, workspace: Workspace, width: int) -> None:
+        self.width, self.count = width, 0
+        self._runs: list[Records] = []
+        self._file = workspace.new_file() if workspace.spills else None
+        self._bounds = [0]
+
+    def add(self, records: Records) -> None:
+        """Append a sorted run, which now belongs to the store."""
+        self.count += len(records)
+        if self._file is None:
+            self._runs.append(records)
+        elif len(records):
+            with self._file.open("ab") as file:
+                records.tofile(file)
+            self._bounds.append(self._bounds[-1] + len(records))
+
+    def find(self, first: int) -> list[int]:
+        """In each run the number of records whose first key word is less than ``first``."""
+        return [_lower_bound(run, np.uint64(first)) for run in self._opened()]
+
+    def _opened(self) -> list[Records]:
+        if self._file is None or len(self._bounds) == 1:
+            return self._runs
+        mapped = np.memmap(self._file, np.uint64, "r").reshape(-1, self.width)
+        return [mapped[a:b] for a, b in itertools.pairwise(self._bounds)]
+
+    def load(self, starts: Sequence[int], ends: Sequence[int]) -> list[Records]:
+        """The given part of each run, in memory."""
+        if self._file is None:
+            return [run[a:b] for run, a, b in zip(self._runs, starts, ends, strict=True)]
+        return [
+            np.fromfile(self._file, np.uint64, (b - a) * self.width, offset=8 * self.width * (bound + a)).reshape(
+                -1, self.width
+            )
+            for bound, a, b in zip(self._bounds, starts, ends, strict=False)
+        ]
+
+    def runs(self) -> list[Records]:
+        """All runs of a store in memory, not copied: whoever changes one in place discards the store."""
+        return self._runs
+
+    def discard(self) -> None:
+        """Free the records."""
+        self._runs, self._bounds = [], [0]
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+
+def slices(
+    stores: Sequence[RecordStore],
+    columns: Sequence[int],
+    bits: int,
+    vocabulary: int,
+    limit: int | None,
+    threads: int = 1,
+) -> Iterator[list[Records]]:
+    """Cut all stores alike at leading words; yields, in ascending order, each store's merged and sorted part.
+
+    Each part is sorted by the first ``columns`` fields, stably across runs. Without a limit there is one part. A part and
+    its copies take about ``limit`` bytes.
+
+    Raises:
+        LanguageModelError: the n-grams with one leading word alone exceed the limit.
+    """
+    if limit is None:
+        yield [_merge(s.runs(), s.width, c, bits, threads) for s, c in zip(stores, columns, strict=True)]
+        return
+    shift = bits * (64 // bits - 1)
+    low, starts = 0, [store.find(0) for store in stores]
+    while low < vocabulary:
+        high, ends = _next_cut(stores, starts, low, vocabulary, shift, limit)
+        runs = [store.load(a, b) for store, a, b in zip(stores, starts, ends, strict=True)]
+        yield [_merge(part, s.width, c, bits, threads) for part, s, c in zip(runs, stores, columns, strict=True)]
+        low, starts = high, ends
+
+
+def _next_cut(
+    stores: Sequence[RecordStore], starts: list[list[int]], low: int, vocabulary: int, shift: int, limit: int
+) -> tuple[int, list[list[int]]]:
+    """The highest leading word up to which the records fit into the limit, and where that is in each run."""
+
+    def measure(high: int) -> tuple[int, list[list[int]]]:
+        ends = [store.find(high << shift) if high < vocabulary else store.find(2**64 - 1) for store in stores]
+        counts = [sum(e) - sum(s) for s, e in zip(starts, ends, strict=True)]
+        return sum(8 * store.width * count for store, count in zip(stores, counts, strict=True)), ends
+
+    fits, over = low, vocabulary + 1
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if measure(middle)[0] <= limit:
+            fits = middle
+        else:
+            over = middle
+    needed, ends = measure(max(fits, low + 1))
+    if needed > 4 * limit:
+        raise LanguageModelError(
+            f"The memory bound is too small: the n-grams around one single word take {needed / 1e6:.0f} MB, and "
+            f"{limit / 1e6:.0f} MB are left for them.",
+            "Give more memory.",
+        )
+    return max(fits, low + 1), ends
+
+
+def _merge(runs: list[Records], width: int, columns: int, bits: int, threads: int) -> Records:
+    if not runs:
+        return np.empty((0, width), np.uint64)
+    if len(runs) == 1:
+        return runs[0]
+    return sort_records(np.concatenate(runs), columns, bits, threads) if columns else np.concatenate(runs)

@@ -60,7 +60,10 @@ class Resampled:
 
 
 def groups_of(speakers: Sequence[str | None]) -> tuple[NDArray[np.int64], str]:
-    """Return the unit to which each utterance belongs, and what units are: speakers from 20 on, else utterances."""
+    """Return the unit to which each utterance belongs, and what units are: speakers from 20 on, else utterances.
+
+    With fewer speakers, or where some are unknown, the interval speaks for these speakers only, not for new ones.
+    """
     names = sorted({speaker for speaker in speakers if speaker is not None})
     if len(names) >= SPEAKERS_NEEDED and None not in speakers:
         numbers = {name: number for number, name in enumerate(names)}
@@ -81,7 +84,12 @@ def _draw(generator: np.random.Generator, samples: int, units: int) -> NDArray[n
 
 
 def resample(
-    numerators: Floats, denominators: Floats, samples: int = 2000, seed: int = 0, level: float = 0.95
+    numerators: Floats,
+    denominators: Floats,
+    samples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    symmetric: bool = False,
 ) -> Resampled | None:
     """Return the studentised bootstrap of sum(numerators) / sum(denominators).
 
@@ -91,6 +99,8 @@ def resample(
         samples: number of resamples.
         seed: of the random numbers; the same seed gives the same answer.
         level: of the interval.
+        symmetric: lay the interval evenly about the ratio (Hall 1988, On symmetric bootstrap confidence intervals):
+            closer to its level for differences, and it leaves 0 out just where the p-value is below 1 - level.
 
     Returns:
         None where nothing can be said: fewer than two units with words, or no numerator but 0.
@@ -113,6 +123,9 @@ def resample(
         return Resampled(float(low), float(high), min(1.0, 2 * min(below, 1 - below)), below, "percentile")
     scores = scores[np.isfinite(scores)]
     low_score, high_score = np.quantile(scores, [tail, 1 - tail])
+    if symmetric:
+        high_score = np.quantile(np.abs(scores), level)
+        low_score = -high_score
     p_value = (1 + np.sum(np.abs(scores) >= abs(ratio / error))) / (1 + len(scores))
     return Resampled(
         float(ratio - high_score * error), float(ratio - low_score * error), float(p_value), below, "studentised"

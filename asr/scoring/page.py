@@ -8,6 +8,7 @@ import io
 import json
 import mimetypes
 import os
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -42,8 +43,8 @@ def write_score_page(
         score: what to show.
         path: the HTML file; replaced as a whole.
         title: heading of the page.
-        audio: ``none``; ``link`` plays files from where they lie, by paths relative to the page; ``embed`` puts the sound
-            of each utterance into the page.
+        audio: ``none``; ``link`` plays files from where they lie, by paths relative to the page; ``embed`` puts the
+            sound of each utterance into the page.
         sources: id -> utterance with ``audio`` where the references do not name it.
 
     Raises:
@@ -88,8 +89,8 @@ def _write(data: dict[str, Any], path: str | Path) -> None:
     template = files("asr.scoring").joinpath("page.html").read_text(encoding="utf-8")
     # Inside <script>, "<" could end the element: JSON may write it as an escape.
     payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    page = template.replace("%TITLE%", html.escape(data["title"]), 2).replace("%DATA%", payload, 1)
-    atomic_write_text(path, page)
+    values = {"TITLE": html.escape(data["title"]), "DATA": payload}
+    atomic_write_text(path, re.sub(r"%(TITLE|DATA)%", lambda match: values[match[1]], template))
 
 
 # ------------------------------------------------------------------------------------------------------ tables

@@ -135,7 +135,7 @@ def _paired_bootstrap(a: Score, b: Score, samples: int, seed: int) -> PairedBoot
         for left, right in zip(a.utterances, b.utterances, strict=True)
     ]
     np.add.at(sums, groups, np.array(differences, dtype=float))
-    found = resample(sums[:, 0], sums[:, 1], samples, seed)
+    found = resample(sums[:, 0], sums[:, 1], samples, seed, symmetric=True)
     if found is None:
         return None
     return PairedBootstrap(b.wer - a.wer, found.low, found.high, found.p_value, found.share_below, unit, len(sums))

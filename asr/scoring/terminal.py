@@ -113,7 +113,8 @@ def comparison_lines(result: Comparison, names: tuple[str, str]) -> list[str]:
     else:
         lines.append(
             f"Paired bootstrap by {boot.unit} ({boot.units}): "
-            f"95 % interval {100 * boot.low:+.2f} to {100 * boot.high:+.2f}, p = {_p(boot.p_value)}; {names[1]} is better in {100 * boot.share_b_better:.1f} % of the resamples"
+            f"95 % interval {100 * boot.low:+.2f} to {100 * boot.high:+.2f}, p = {_p(boot.p_value)}; "
+            f"{names[1]} is better in {100 * boot.share_b_better:.1f} % of the resamples"
         )
     lines.append(
         f"Matched pairs (MAPSSWE): {test.segments} segments, mean difference {test.mean:+.3f}, z = {test.z:+.3f}, "

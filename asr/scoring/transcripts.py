@@ -256,7 +256,11 @@ def _from_object(entry: Any, path: Path, number: int, role: str, what: str = "li
     if not isinstance(entry, dict):
         raise DataError(f"{path}, {what} {number}: needed an object with an id and a text, found {str(entry)[:60]!r}.")
     if "supervisions" in entry:
-        return _from_cut(entry, path, number)
+        try:
+            return _from_cut(entry, path)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            needed = "a cut needs an id, a start and supervisions with a text"
+            raise DataError(f"{path}, line {number}: {needed}.", "Make the manifest again.") from None
     audio, text = _first(entry, _AUDIO_KEYS), _first(entry, _TEXT_KEYS[role])
     utterance_id = _first(entry, _ID_KEYS)
     if utterance_id is None and isinstance(audio, str):
@@ -273,11 +277,9 @@ def _from_object(entry: Any, path: Path, number: int, role: str, what: str = "li
     )
 
 
-def _from_cut(cut: dict[str, Any], path: Path, number: int) -> Utterance:
+def _from_cut(cut: dict[str, Any], path: Path) -> Utterance:
     """One utterance for one Lhotse cut: the texts of its supervisions in the order of time."""
     supervisions = sorted(cut["supervisions"] or [], key=lambda s: float(s.get("start", 0.0)))
-    if "id" not in cut or any(not isinstance(s.get("text", ""), str) for s in supervisions):
-        raise DataError(f"{path}, line {number}: a cut needs an id and supervisions with a text.")
     speakers = {str(s["speaker"]) for s in supervisions if s.get("speaker") is not None}
     recording = cut.get("recording") or {}
     sources = [s for s in recording.get("sources", []) if s.get("type") == "file"]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from asr.errors import ConfigError
 from asr.text.english import english, spell_numbers
 
-__all__ = ["NORMALIZERS", "normalize"]
+__all__ = ["NORMALIZERS", "get_normalizer", "normalize"]
 
 # Typographic forms of the apostrophe: right and left quotation mark, modifier letter, prime, acute and grave accent.
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ′´`＇", "'"))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ConfigError
@@ -80,6 +80,7 @@ def test_numbers_survive_the_way_to_words_and_back(value: int) -> None:
     assert normalize(spell_numbers(str(value)), "english") == str(value)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**15 - 1))
 def test_any_number_survives(value: int) -> None:
     words = spell_numbers(str(value)).split()
@@ -88,6 +89,7 @@ def test_any_number_survives(value: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "librispeech", "basic", "chinese"])
+@settings(deadline=None)
 @given(text=st.text(max_size=40))
 def test_twice_is_once_and_spaces_are_single(name: str, text: str) -> None:
     once = normalize(text, name)
@@ -95,12 +97,14 @@ def test_twice_is_once_and_spaces_are_single(name: str, text: str) -> None:
     assert once == " ".join(once.split())
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=60) | st.text(alphabet="one two hundred and point million 0123456789.,'$%", max_size=60))
 def test_english_never_fails(text: str) -> None:
     once = normalize(text, "english")
     assert once == " ".join(once.split())
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=60))
 def test_librispeech_alphabet(text: str) -> None:
     assert set(normalize(text, "librispeech")) <= set("abcdefghijklmnopqrstuvwxyz' ")

@@ -1,6 +1,6 @@
 """How often the 95 % interval of a word error rate holds the true rate, and that of a difference the true difference.
 
-Run: python benchmarks/scoring/coverage.py [--trials 4000]        (about 5 minutes on one core)
+Run: python benchmarks/scoring/coverage.py [--trials 4000]        (about 2 minutes on one core)
 
 Speakers differ in their rates (beta) and in how much they say, and insertions come on top (Poisson), so errors are
 clustered as in speech. The percentile bootstrap, which most toolkits print, stands beside ours for the same data.

@@ -1,0 +1,50 @@
+"""The command line: verbs that parse, call, print and exit. Imports of heavy packages wait until a verb needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from asr.cli.compare import compare
+from asr.cli.evaluate import evaluate
+from asr.cli.lm import app as lm_app
+from asr.cli.prepare import app as prepare_app
+from asr.cli.score import score
+from asr.cli.train import train
+from asr.cli.transcribe import transcribe
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="asr",
+    help="Train, decode, score and use CNN + BiLSTM + CTC speech recognisers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(prepare_app, name="prepare")
+app.command()(train)
+app.command()(evaluate)
+app.add_typer(lm_app, name="lm")
+app.command()(transcribe)
+app.command()(score)
+app.command()(compare)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 all done, 1 something failed and is named on standard error, 2 wrong usage."""
+    from asr.errors import AsrError
+
+    try:
+        app(arguments)
+    except AsrError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; what was finished before is kept", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `asr ... | head` is no failure of ours
+        sys.stderr.close()
+        sys.exit(0)

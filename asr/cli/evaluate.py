@@ -1,0 +1,38 @@
+"""``asr evaluate``: model folder + manifest -> hypotheses and word error rates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[Path, typer.Option("--model", help="Model folder or run folder.")],
+    data: Annotated[list[Path], typer.Option("--data", help="Split folder or cuts.jsonl.gz; may be repeated.")],
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Folder for SPLIT/hypotheses.tsv and metrics.json.")
+    ],
+    lm: Annotated[Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")] = None,
+    tune_on: Annotated[
+        Path | None, typer.Option("--tune-on", help="Split on which lm_alpha and lm_beta are tuned first.")
+    ] = None,
+    beam_size: Annotated[
+        int | None, typer.Option("--beam-size", min=1, help="Hypotheses kept by the beam search.")
+    ] = None,
+    lm_alpha: Annotated[float | None, typer.Option("--lm-alpha", help="Weight of the language model.")] = None,
+    lm_beta: Annotated[float | None, typer.Option("--lm-beta", help="Bonus a word.")] = None,
+    normalizer: Annotated[str, typer.Option("--normalizer", help="Text normaliser before scoring.")] = "none",
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
+) -> None:
+    """Transcribe prepared splits and print the word error rates, greedy and with the language model."""
+    from asr.evaluation import evaluate as run
+
+    chosen = {"beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta}
+    table = run(
+        model, data, output_dir, lm=lm, tune_on=tune_on, normalizer=normalizer, device=device, threads=threads,
+        decoding={name: value for name, value in chosen.items() if value is not None},
+    )  # fmt: skip
+    typer.echo(table)

@@ -1,0 +1,25 @@
+"""``asr train``: configuration -> run folder with a model folder in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML configuration, such as recipes/an4/config.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as trainer.max_epochs=20.")] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "-o", help="Run folder; the config's output_dir by default.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start anew even where the run folder holds a checkpoint.")
+    ] = False,
+) -> None:
+    """Train a model; a run that was stopped goes on where it was."""
+    from asr.training.run import train as run
+
+    settings = [*(overrides or []), *([f"output_dir={output_dir}"] if output_dir else [])]
+    typer.echo(run(config, settings, resume=not fresh))

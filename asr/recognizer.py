@@ -1,0 +1,165 @@
+"""Recordings -> transcripts with a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.audio import load_audio
+from asr.bundle import Bundle, open_bundle
+from asr.config import as_dict, build_config
+from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis
+from asr.errors import AudioError, ConfigError, require
+from asr.text.tokenizers import Tokenizer, load_tokenizer
+from asr.transcript import Segment, Transcript, Word
+
+if TYPE_CHECKING:
+    from asr.tasks.ctc import CtcTask
+
+__all__ = ["DecodingConfig", "Recognizer", "load_model"]
+
+LM_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How log-probabilities become text.
+
+    Attributes:
+        method: ``greedy``, ``beam``, or ``auto``: beam where the model folder holds a language model.
+        beam_size: hypotheses kept. lm_alpha: weight of the language model. lm_beta: bonus a word.
+    """
+
+    method: str = "auto"
+    beam_size: int = 100
+    lm_alpha: float = 0.5
+    lm_beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.method not in ("auto", "greedy", "beam"):
+            raise ConfigError(f"Unknown decoding method {self.method!r}.", "Choose greedy, beam or auto.")
+
+
+class Recognizer:
+    """A loaded model.
+
+    Attributes:
+        name: of the model folder. sample_rate: that the model hears; other rates are resampled. tokens: of its output.
+        seconds_per_frame: of its output.
+
+    Example:
+        >>> import asr
+        >>> model = asr.load_model("runs/an4")  # doctest: +SKIP
+        >>> model.transcribe("talk.wav").text  # doctest: +SKIP
+        'hello world'
+    """
+
+    def __init__(self, bundle: Bundle, decoding: DecodingConfig | None = None, device: str = "cpu") -> None:
+        require("torch", "train")
+        self.bundle, self.device = bundle, device
+        self.name = bundle.path.name if bundle.path.name != "model" else bundle.path.parent.name
+        self.tokenizer: Tokenizer = load_tokenizer(bundle.path)
+        self.task: CtcTask = _load_task(bundle, len(self.tokenizer)).to(device)
+        self.feature_config = self.task.config.features
+        self.sample_rate = self.feature_config.sample_rate
+        self.tokens = self.tokenizer.tokens
+        subsampling = self.task.config.model.subsampling
+        self.seconds_per_frame = self.feature_config.frame_shift_ms / 1000 * subsampling
+        stored = build_config(DecodingConfig, bundle.config.get("decoding") or {}, where=str(bundle.path))
+        self.decoding = decoding or stored
+        self.lm = next((bundle.path / name for name in LM_FILES if name in bundle.files), None)
+        self.decoder = self.make_decoder(self.decoding)
+
+    def make_decoder(self, decoding: DecodingConfig) -> BeamDecoder | GreedyDecoder:
+        """Return the decoder that ``decoding`` describes, with the model folder's language model if it has one."""
+        if decoding.method == "greedy" or (decoding.method == "auto" and self.lm is None):
+            return GreedyDecoder(self.tokens)
+        return BeamDecoder(
+            self.tokens, lm=self.lm, beam_size=decoding.beam_size, lm_alpha=decoding.lm_alpha, lm_beta=decoding.lm_beta
+        )
+
+    def transcribe(self, source: Any, sample_rate: int | None = None) -> Transcript:
+        """Return the transcript of a recording.
+
+        Args:
+            source: path, bytes, binary file object, or samples (n,) or (n, channels) in [-1, 1].
+            sample_rate: of ``source`` in Hz where it is an array of samples.
+
+        Raises:
+            AudioError: the recording is missing, empty, damaged, or shorter than one frame.
+        """
+        return self.transcribe_batch([source], sample_rate)[0]
+
+    def transcribe_batch(self, sources: Sequence[Any], sample_rate: int | None = None) -> list[Transcript]:
+        """Return the transcripts of several recordings, computed together; see :meth:`transcribe`."""
+        if not sources:
+            return []
+        recordings = [load_audio(source, self.sample_rate, source_rate=sample_rate) for source in sources]
+        durations = [len(r.samples) / self.sample_rate for r in recordings]
+        hypotheses = self.decoder(self.log_probs([r.samples for r in recordings]))
+        return [self._transcript(best[0], s) for best, s in zip(hypotheses, durations, strict=True)]
+
+    def log_probs(self, recordings: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+        """Return log-probabilities (T', V) of mono recordings (n,) at :attr:`sample_rate`."""
+        import torch
+
+        from asr.batches.speech import pad_sequences
+        from asr.features import LogMel
+
+        samples, lens = pad_sequences(recordings)
+        with torch.inference_mode():
+            features, feature_lens = LogMel(self.feature_config)(samples, lens)
+            if int(feature_lens.min()) < 1:
+                shortest = min(len(r) for r in recordings)
+                raise AudioError(
+                    f"A recording of {shortest} samples is shorter than one frame.", "Give at least 25 ms."
+                )
+            output, output_lens = self.task(features.to(self.device), feature_lens.to(self.device))
+        arrays = output.cpu().numpy()
+        return [array[:n] for array, n in zip(arrays, output_lens.tolist(), strict=True)]
+
+    def _transcript(self, hypothesis: Hypothesis, duration_s: float) -> Transcript:
+        words = tuple(
+            Word(
+                w.word,
+                round(w.start_frame * self.seconds_per_frame, 3),
+                round(min(w.end_frame * self.seconds_per_frame, duration_s), 3),
+                round(w.confidence, 4),
+            )
+            for w in hypothesis.words
+        )
+        if not words:
+            return Transcript("", round(duration_s, 3), (), self.name)
+        confidence = round(sum(w.confidence for w in words) / len(words), 4)
+        segment = Segment(words[0].start, words[-1].end, hypothesis.text, confidence, words)
+        return Transcript(hypothesis.text, round(duration_s, 3), (segment,), self.name)
+
+
+def _load_task(bundle: Bundle, vocab_size: int) -> CtcTask:
+    from asr.errors import ModelError
+    from asr.tasks.base import first_difference
+    from asr.tasks.ctc import CtcTask, CtcTaskConfig
+
+    config = build_config(CtcTaskConfig, bundle.config["network"], where=str(bundle.path / "config.yaml"))
+    task, weights = CtcTask(config, vocab_size), bundle.weights()
+    if difference := first_difference(task.state_dict(), weights):
+        raise ModelError(f"The weights in {bundle.path} do not fit its configuration: {difference}.", "Copy it again.")
+    task.load_state_dict(weights)
+    return task.eval()
+
+
+def load_model(model: str | Path, decoding: DecodingConfig | None = None, device: str = "cpu") -> Recognizer:
+    """Return the speech model in a model folder (or in a run folder that holds one).
+
+    Args:
+        model: path of the folder. decoding: settings instead of those stored with the model. device: torch's name.
+
+    Raises:
+        ModelError: no model there, a damaged one, or one of another task.
+    """
+    return Recognizer(open_bundle(model, task="ctc"), decoding, device)

@@ -214,8 +214,7 @@ def write_arpa(model: NgramModel, path: str | Path) -> None:
     """
     with arpa_writer(path, model.words, model.counts) as writer:
         for n in range(1, model.order + 1):
-            writer.open_section(n)
-            writer.add(model.ngrams[n - 1], model.log10_probs[n - 1], model.log10_backoffs[n - 1])
+            writer.add(n, model.ngrams[n - 1], model.log10_probs[n - 1], model.log10_backoffs[n - 1])
 
 
 @contextlib.contextmanager
@@ -244,18 +243,17 @@ class ArpaWriter:
         self._starts = np.concatenate([[0], np.cumsum([len(word) for word in encoded])]).astype(np.int64)
         self._block = np.empty(_BLOCK + order * max(map(len, encoded)), np.uint8)
 
-    def open_section(self, n: int) -> None:
-        """Begin the n-grams of order ``n``."""
-        self._file.write(b"\n" * (self._n > 0) + b"\\%d-grams:\n" % n)
-        self._n = n
-
     def add(
         self,
+        n: int,
         rows: npt.NDArray[np.int32],
         log10_probs: npt.NDArray[np.float32],
         log10_backoffs: npt.NDArray[np.float32],
     ) -> None:
-        """Print n-grams (count, n) of the section; back-offs of the highest order are not printed."""
+        """Print n-grams (count, n), orders ascending; back-offs of the highest order are not printed."""
+        if n > self._n:
+            self._file.write(b"\n" * (n > 1) + b"\\%d-grams:\n" % n)
+            self._n = n
         done, text = 0, (self._text, self._starts)
         while done < len(rows):
             done, used = kernels.print_ngrams(

@@ -184,9 +184,9 @@ def interpolate(
 ) -> int:
     """Turn adjusted counts into interpolated probabilities and contexts' back-off weights, in place.
 
-    ``floats`` is ``records`` seen as float32. ``parents`` are the records of the order below in context order with their
-    probabilities; ``lower`` (vocabulary,) holds the probabilities behind one of its contexts at a time and, for n = 2,
-    the unigrams'. Chen & Goodman 1998, section 4.1.6; the mass of pruned n-grams goes to the back-off.
+    ``floats`` is ``records`` seen as float32. ``parents`` are the records of the order below in context order with
+    their probabilities; ``lower`` (vocabulary,) holds the probabilities behind one of its contexts at a time and, for
+    n = 2, the unigrams'. Chen & Goodman 1998, section 4.1.6; the mass of pruned n-grams goes to the back-off.
     Returns the number of records kept, which are all but the pruned.
     """
     value, parent_value = key_width_kernel(n, bits), key_width_kernel(n - 1, bits)

@@ -160,9 +160,8 @@ def build_arpa(
         with Workspace(limit, temp_folder) as workspace:
             job = _Estimation(texts, config, workspace, notify or _LOG.warning)
             with arpa_writer(path, job.words, job.counts) as writer:
-                for n, rows, log10_probs, log10_backoffs in job.sections():
-                    writer.open_section(n)
-                    writer.add(rows, log10_probs, log10_backoffs)
+                for section in job.sections():
+                    writer.add(*section)
             return job.summary()
     except OSError as error:
         raise LanguageModelError(f"Cannot write temporary files: {error}.", "Give another folder for them.") from None
@@ -188,6 +187,10 @@ class _Estimation:
         del tokens
         adjusted = self._adjust(counted)
         self._store = self._interpolate(adjusted)
+        while not self._store[-1].count:
+            self.notify(f"Pruning left no {self.order}-grams: the order is {self.order - 1}.")
+            self._store.pop()
+            self.order -= 1
         self.counts = tuple(store.count for store in self._store)
 
     def summary(self) -> BuildSummary:
@@ -319,8 +322,8 @@ class _Estimation:
     def _unigrams(self, adjusted: RecordStore) -> tuple[Records, npt.NDArray[np.float32]]:
         """Records of all words in id order, and their probabilities."""
         counts = np.zeros(len(self.words), np.int64)
-        for (records,) in slices([adjusted], [1], self._bits, len(self.words), None):
-            top = np.uint64(self._bits * (64 // self._bits - 1))
+        top = np.uint64(self._bits * (64 // self._bits - 1))
+        for (records,) in slices([adjusted], [1], self._bits, len(self.words), self._share(4)):
             counts[(records[:, 0] >> top).astype(np.int64)] = (records[:, 1] >> np.uint64(1)).astype(np.int64)
         discount = np.array(self._discounts[0])[np.minimum(counts, 3)]
         total = counts.sum()

@@ -42,7 +42,8 @@ class Workspace:
 
     def __init__(self, limit: int | None, folder: str | Path | None = None) -> None:
         self.limit, self.spills = limit, False
-        self._parent, self._folder, self._files = folder, None, 0  # type: ignore[var-annotated]
+        self._parent, self._files = folder, 0
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Workspace:
         return self
@@ -64,7 +65,8 @@ class TokenStore:
 
     def __init__(self, workspace: Workspace) -> None:
         self.count = 0
-        self._workspace, self._blocks, self._held = workspace, [], 0  # type: ignore[var-annotated]
+        self._workspace, self._held = workspace, 0
+        self._blocks: list[npt.NDArray[np.int32]] = []
         self._file: Path | None = None
         self._bounds = [0]
 
@@ -138,12 +140,12 @@ class RecordStore:
         """The given part of each run, in memory."""
         if self._file is None:
             return [run[a:b] for run, a, b in zip(self._runs, starts, ends, strict=True)]
-        return [
-            np.fromfile(self._file, np.uint64, (b - a) * self.width, offset=8 * self.width * (bound + a)).reshape(
-                -1, self.width
-            )
-            for bound, a, b in zip(self._bounds, starts, ends, strict=False)
-        ]
+        return [self._read(bound + a, b - a) for bound, a, b in zip(self._bounds, starts, ends, strict=False)]
+
+    def _read(self, start: int, count: int) -> Records:
+        assert self._file is not None
+        flat = np.fromfile(self._file, np.uint64, count * self.width, offset=8 * start * self.width)
+        return flat.reshape(-1, self.width)
 
     def runs(self) -> list[Records]:
         """All runs of a store in memory, not copied: whoever changes one in place discards the store."""
@@ -166,8 +168,8 @@ def slices(
 ) -> Iterator[list[Records]]:
     """Cut all stores alike at leading words; yields, in ascending order, each store's merged and sorted part.
 
-    Each part is sorted by the first ``columns`` fields, stably across runs. Without a limit there is one part. A part and
-    its copies take about ``limit`` bytes.
+    Each part is sorted by the first ``columns`` fields, stably across runs. Without a limit there is one part, else
+    parts take at most ``limit`` bytes each, or up to four times that for the n-grams around one frequent word.
 
     Raises:
         LanguageModelError: the n-grams with one leading word alone exceed the limit.

@@ -100,10 +100,12 @@ def find_rows(
     out: npt.NDArray[np.int64],
 ) -> None:
     """Node of each row (count, columns) of word ids, or -1; ids outside the model's vocabulary are given as -1."""
+    leaves = len(first_child) - 1
     for row in range(len(rows)):
         node = np.int64(rows[row, 0])
         for i in range(1, rows.shape[1]):
-            if node < 0:
+            if node < 0 or node >= leaves:
+                node = np.int64(-1)
                 break
             node = find_child(last_words, first_child[node], first_child[node + 1], rows[row, i])
         out[row] = node
@@ -151,16 +153,16 @@ def score_rows(
     out: npt.NDArray[np.float64],
 ) -> None:
     """log10 p(last word | the words of its row (count, n) from column ``first`` on)."""
-    last = rows.shape[1] - 1
+    last, leaves = rows.shape[1] - 1, len(first_child) - 1
     for row in range(len(rows)):
         score, word = 0.0, rows[row, last]
         for start in range(first, last):
             node = np.int64(rows[row, start])
             for i in range(start + 1, last):
-                if node < 0:
+                if node < 0 or node >= leaves:
                     break
                 node = find_child(last_words, first_child[node], first_child[node + 1], rows[row, i])
-            if node < 0:
+            if node < 0 or node >= leaves:  # a context longer than the model's
                 continue
             child = find_child(last_words, first_child[node], first_child[node + 1], word)
             if child >= 0:

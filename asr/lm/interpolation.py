@@ -1,0 +1,125 @@
+"""Several models mixed into one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.errors import LanguageModelError
+from asr.lm.corpus import Text
+from asr.lm.model import BOS, SPECIAL_WORDS, UNK, NgramModel
+from asr.lm.perplexity import Scorer
+from asr.lm.renormalize import renormalized
+from asr.lm.sorting import sorted_row_order
+from asr.lm.trie import build_trie, score_rows
+
+__all__ = ["interpolate", "interpolation_weights"]
+
+
+def interpolation_weights(
+    models: Sequence[NgramModel],
+    heldout: str | os.PathLike[str] | Sequence[Text],
+    *,
+    tolerance: float = 1e-6,
+    max_rounds: int = 500,
+) -> list[float]:
+    """Weights (sum 1) that give the mixture the lowest perplexity on held-out texts, by expectation-maximisation.
+
+    Words unknown to all models do not count; a word that one model does not know has probability 0 there.
+
+    Raises:
+        LanguageModelError: fewer than two models, or no known word in the texts.
+    """
+    _check(models)
+    columns, known = [], []
+    for model in models:
+        parts = list(Scorer(model).texts(heldout))
+        ids = np.concatenate([ids for ids, _ in parts]) if parts else np.empty(0, np.int32)
+        known.append(ids != UNK)
+        columns.append(
+            np.where(known[-1], 10.0 ** np.concatenate([np.empty(0), *(scores for _, scores in parts)]), 0.0)
+        )
+    probs = np.stack(columns, axis=1)[np.any(known, axis=0)]
+    if len(probs) == 0:
+        raise LanguageModelError("The held-out text is empty.", "Give text to tune the weights on.")
+    weights = np.full(len(models), 1 / len(models))
+    for _ in range(max_rounds):
+        mixed = probs * weights
+        updated = (mixed / mixed.sum(axis=1, keepdims=True)).mean(axis=0)
+        if np.abs(updated - weights).max() < tolerance:
+            break
+        weights = updated
+    return [float(weight) for weight in updated]
+
+
+def interpolate(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
+    """The linear mixture ``p(w | h) = sum of weight * p_i(w | h)`` as one back-off model.
+
+    It lists every n-gram of any model; back-off weights are computed anew, so that probabilities sum to one. A word
+    that one model does not know has probability 0 there, not that of ``<unk>``.
+
+    Raises:
+        LanguageModelError: fewer than two models, or weights that are negative, too few or do not sum to 1.
+
+    Example:
+        >>> from asr.lm import estimate
+        >>> a, b = (estimate([[text]], order=2, notify=lambda note: None) for text in ("a b", "a c"))
+        >>> interpolate([a, b], [0.5, 0.5]).counts
+        (6, 5)
+    """
+    _check(models)
+    lambdas = np.asarray(weights, np.float64)
+    if len(lambdas) != len(models) or not (lambdas >= 0).all() or not abs(lambdas.sum() - 1) < 1e-4:
+        raise LanguageModelError(
+            f"The weights {list(weights)} do not fit {len(models)} models.", "Give one per model, none negative, sum 1."
+        )
+    words = list(SPECIAL_WORDS) + list(dict.fromkeys(word for model in models for word in model.words[3:]))
+    ids = {word: row for row, word in enumerate(words)}
+    to_union = [np.array([ids[word] for word in model.words], np.int32) for model in models]
+    rows = [_union(models, to_union, n, len(words)) for n in range(1, max(model.order for model in models) + 1)]
+    probs = [np.zeros(len(part)) for part in rows]
+    for model, weight, forward in zip(models, lambdas / lambdas.sum(), to_union, strict=True):
+        backward = np.full(len(words), -1, np.int32)
+        backward[forward] = np.arange(len(forward), dtype=np.int32)
+        _add(model, weight, backward, rows, probs)
+    probs[0][BOS] = 1.0
+    logs = [np.log10(np.maximum(part, 1e-99)).astype(np.float32) for part in probs]
+    return renormalized(NgramModel(words, rows, logs, [np.zeros_like(part) for part in logs]))
+
+
+def _check(models: Sequence[NgramModel]) -> None:
+    if len(models) < 2:
+        raise LanguageModelError(f"Interpolation of {len(models)} model(s) makes no sense.", "Give two or more models.")
+
+
+def _union(
+    models: Sequence[NgramModel], to_union: list[npt.NDArray[np.int32]], n: int, vocabulary: int
+) -> npt.NDArray[np.int32]:
+    """The n-grams of all models in union ids, sorted and distinct."""
+    if n == 1:
+        return np.arange(vocabulary, dtype=np.int32)[:, None]
+    parts = [forward[model.ngrams[n - 1]] for model, forward in zip(models, to_union, strict=True) if model.order >= n]
+    rows = np.concatenate(parts)
+    rows = rows[sorted_row_order(rows, max(1, (vocabulary - 1).bit_length()))]
+    distinct = np.ones(len(rows), np.bool_)
+    distinct[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return np.ascontiguousarray(rows[distinct])
+
+
+def _add(
+    model: NgramModel,
+    weight: float,
+    backward: npt.NDArray[np.int32],
+    rows: list[npt.NDArray[np.int32]],
+    probs: list[npt.NDArray[np.float64]],
+) -> None:
+    """Add a model's share to the probabilities of the union's n-grams."""
+    trie = build_trie(model)
+    for part, total in zip(rows, probs, strict=True):
+        own = backward[part]
+        scores = np.empty(len(own))
+        score_rows(own, 0, trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, scores)
+        total += np.where(own[:, -1] >= 0, weight * 10.0**scores, 0.0)

@@ -1,0 +1,123 @@
+"""How well a model predicts a text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from asr.errors import LanguageModelError
+from asr.lm.corpus import Text, Tokenizer, as_texts
+from asr.lm.model import BOS, EOS, UNK, NgramModel
+from asr.lm.trie import build_trie, next_nodes
+
+__all__ = ["Perplexity", "Scorer", "perplexity"]
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """Perplexity of a text, every sentence end counted as one prediction (as KenLM's ``query`` has it).
+
+    Attributes:
+        with_oov: of all predictions; unknown words score as ``<unk>``.
+        without_oov: unknown words are not counted (they still stand in the contexts of others).
+        words: words in the text, sentence ends not included.
+        oov: words that the model does not know.
+        log10_prob: of the whole text.
+        log10_prob_oov: the part of it that falls on unknown words.
+    """
+
+    with_oov: float
+    without_oov: float
+    sentences: int
+    words: int
+    oov: int
+    log10_prob: float
+    log10_prob_oov: float
+
+
+@njit(cache=True, nogil=True)
+def _score(
+    ids: npt.NDArray[np.int32],
+    nodes: npt.NDArray[np.int64],
+    last_words: npt.NDArray[np.int32],
+    first_child: npt.NDArray[np.int64],
+    log10_probs: npt.NDArray[np.float32],
+    log10_backoffs: npt.NDArray[np.float32],
+    out: npt.NDArray[np.float64],
+) -> None:
+    for i in range(len(ids)):
+        word = ids[i]
+        out[i] = next_nodes(nodes, word, last_words, first_child, log10_probs, log10_backoffs)
+        if word == EOS:
+            nodes[:] = -1
+            nodes[:1] = BOS
+
+
+class Scorer:
+    """log10 probabilities of texts under a model; built once, used often.
+
+    Example:
+        >>> from asr.lm import estimate
+        >>> scorer = Scorer(estimate([["a b", "a c"]], order=2, notify=lambda note: None))
+        >>> float(scorer.sentence("a b").sum()) > float(scorer.sentence("b a").sum())
+        True
+    """
+
+    def __init__(self, model: NgramModel) -> None:
+        self.model, self._trie = model, build_trie(model)
+
+    def ids(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """log10 probability of each id in (T,); a sentence begins at the start and behind every ``</s>``."""
+        nodes = np.full(self.model.order - 1, -1, np.int64)
+        nodes[:1] = BOS
+        out, t = np.empty(len(ids)), self._trie
+        _score(ids, nodes, t.last_words, t.first_child, t.log10_probs, t.log10_backoffs, out)
+        return out
+
+    def sentence(self, sentence: str) -> npt.NDArray[np.float64]:
+        """log10 probability of each word of a sentence and of its end; unknown words score as ``<unk>``."""
+        ids = [self.model.ids.get(word, UNK) for word in sentence.split()]
+        return self.ids(np.array([*ids, EOS], np.int32))
+
+    def texts(
+        self, texts: str | os.PathLike[str] | Sequence[Text], skip_symbols: bool = False
+    ) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]]:
+        """Ids and log10 probabilities of texts, in blocks of whole sentences.
+
+        Raises:
+            LanguageModelError: a text cannot be read or holds reserved symbols.
+        """
+        tokenizer = Tokenizer(self.model.words, skip_symbols)
+        for text in as_texts(texts):
+            for ids in tokenizer.read(text):
+                yield ids, self.ids(ids)
+
+
+def perplexity(
+    model: NgramModel | Scorer, texts: str | os.PathLike[str] | Sequence[Text], *, skip_symbols: bool = False
+) -> Perplexity:
+    """Perplexity of a model on texts (a path, or a sequence of paths and iterables of sentences).
+
+    Raises:
+        LanguageModelError: a text cannot be read, holds reserved symbols, or there is none.
+    """
+    scorer = model if isinstance(model, Scorer) else Scorer(model)
+    total = lost = 0.0
+    tokens = sentences = oov = 0
+    for ids, scores in scorer.texts(texts, skip_symbols):
+        unknown = ids == UNK
+        total, lost = total + float(scores.sum()), lost + float(scores[unknown].sum())
+        tokens, sentences, oov = tokens + len(ids), sentences + int((ids == EOS).sum()), oov + int(unknown.sum())
+    if tokens == 0:
+        raise LanguageModelError("The text is empty: there is no perplexity of nothing.", "Give text to score.")
+    known = -(total - lost) / (tokens - oov)  # every sentence has an end, which is known
+    return Perplexity(_power(-total / tokens), _power(known), sentences, tokens - sentences, oov, total, lost)
+
+
+def _power(exponent: float) -> float:
+    return float(10.0**exponent) if exponent < 300 else float("inf")

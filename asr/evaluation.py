@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +13,12 @@ import numpy.typing as npt
 
 from asr.batches.speech import SpeechLoader
 from asr.batches.store import FeatureStore
+from asr.config import save_config
 from asr.decoding import BeamDecoder, GreedyDecoder
 from asr.errors import DataError
 from asr.files import atomic_write_text
 from asr.recognizer import DecodingConfig, Recognizer, load_model
+from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
 
 __all__ = ["Emissions", "emissions", "evaluate", "tune_decoding"]
@@ -30,11 +31,12 @@ class Emissions:
     """What the network says of a split.
 
     Attributes:
-        ids: utterance names. texts: references. log_probs: (T', V) each.
+        ids: utterance names. texts: references. speakers: of each utterance. log_probs: (T', V) each.
     """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
+    speakers: tuple[str, ...]
     log_probs: tuple[npt.NDArray[np.float32], ...]
 
 
@@ -53,14 +55,15 @@ def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
             "Prepare it again with the model's feature settings.",
         )
     loader = SpeechLoader.plain(store, BATCH_S)
-    references = dict(zip(store.ids, store.texts, strict=True))
+    item = {name: number for number, name in enumerate(store.ids)}
     found: dict[str, npt.NDArray[np.float32]] = {}
     with torch.inference_mode():
         for position in range(loader.num_batches(0)):
             batch = loader.load(0, position).to(recognizer.device)
             found |= recognizer.task.log_probs_by_id(batch)
     ids = tuple(sorted(found))
-    return Emissions(ids, tuple(references[i] for i in ids), tuple(found[i] for i in ids))
+    texts, speakers = (tuple(table[item[i]] for i in ids) for table in (store.texts, store.speakers))
+    return Emissions(ids, texts, speakers, tuple(found[i] for i in ids))
 
 
 def tune_decoding(recognizer: Recognizer, dev: Emissions, decoding: DecodingConfig) -> DecodingConfig:
@@ -82,10 +85,11 @@ def evaluate(
     threads: int = 0,
     decoding: Mapping[str, Any] | None = None,
 ) -> str:
-    """Decode splits, write ``SPLIT/hypotheses.tsv`` and ``metrics.json`` under ``output_dir``; return the table to print.
+    """Decode splits, write hypotheses and figures under ``output_dir``, and return the table to print.
 
     Args:
-        model: model folder. splits: prepared split folders. output_dir: gets the files. lm: n-gram model instead of the
+        model: model folder. splits: prepared split folders. output_dir: gets ``metrics.json``, ``decoding.yaml``
+            and, for each split, ``references.tsv`` and ``hypotheses.tsv``. lm: n-gram model instead of the
             folder's own. tune_on: split on which lm_alpha and lm_beta are tuned first. normalizer: see
             :mod:`asr.text.normalizers`. decoding: fields of :class:`asr.recognizer.DecodingConfig` to change.
     """
@@ -103,7 +107,8 @@ def evaluate(
     if recognizer.lm is not None:
         decoders["beam+lm"] = recognizer.make_decoder(replace(settings, method="beam"))
     results = {Path(s).name: _evaluate_split(recognizer, s, decoders, Path(output_dir), normalizer) for s in splits}
-    _write_metrics(Path(output_dir), results, settings)
+    update_metrics(output_dir, _metrics(results))
+    save_config(settings, Path(output_dir) / "decoding.yaml")
     return _table(results)
 
 
@@ -114,34 +119,46 @@ def _evaluate_split(
     output_dir: Path,
     normalizer: str,
 ) -> dict[str, Score]:
-    data = emissions(recognizer, split)
-    scores = {}
+    data, folder, scores = emissions(recognizer, split), output_dir / Path(split).name, {}
+    references = dict(zip(data.ids, data.texts, strict=True))
+    _write_tsv(folder / "references.tsv", references)
     for name, decoder in decoders.items():
         texts = [hypotheses[0].text for hypotheses in decoder(list(data.log_probs))]
-        scores[name] = score_texts(list(data.texts), texts, normalizer=normalizer)
-        file = "hypotheses.tsv" if name == list(decoders)[-1] else f"hypotheses.{name}.tsv"
-        rows = "".join(f"{i}\t{text}\n" for i, text in zip(data.ids, texts, strict=True))
-        atomic_write_text(output_dir / Path(split).name / file, rows)
+        hypotheses = dict(zip(data.ids, texts, strict=True))
+        speakers = dict(zip(data.ids, data.speakers, strict=True))
+        scores[name] = score_texts(references, hypotheses, normalizer=normalizer, speakers=speakers)
+        is_last = name == list(decoders)[-1]  # the best decoder's are the hypotheses; the others carry their name
+        _write_tsv(folder / ("hypotheses.tsv" if is_last else f"hypotheses.{name}.tsv"), hypotheses)
     return scores
 
 
-def _write_metrics(output_dir: Path, results: Mapping[str, Mapping[str, Score]], decoding: DecodingConfig) -> None:
-    figures = [
-        {"name": f"{metric} {decoder}", "value": getattr(score, metric), "split": split}
-        for split, scores in results.items()
-        for decoder, score in scores.items()
-        for metric in ("wer", "cer")
-    ]
-    content = {"metrics": figures, "decoding": vars(decoding)}
-    atomic_write_text(output_dir / "metrics.json", json.dumps(content, indent=1) + "\n")
+def _write_tsv(path: Path, texts: Mapping[str, str]) -> None:
+    atomic_write_text(path, "".join(f"{name}\t{text}\n" for name, text in texts.items()))
+
+
+def _metrics(results: Mapping[str, Mapping[str, Score]]) -> dict[str, Metric]:
+    metrics = {}
+    for split, scores in results.items():
+        for decoder, score in scores.items():
+            for name, value, interval in (
+                ("wer", score.wer, score.wer_interval),
+                ("cer", score.cer, score.cer_interval),
+            ):
+                low, high = (interval.low, interval.high) if interval else (None, None)
+                metrics[f"{split}/{name} {decoder}"] = Metric(value, split, low=low, high=high)
+    return metrics
 
 
 def _table(results: Mapping[str, Mapping[str, Score]]) -> str:
-    rows = [f"{'split':<16} {'decoder':<8} {'WER %':>7} {'CER %':>7} {'words':>6} {'sub':>5} {'del':>5} {'ins':>5}"]
-    rows += [
-        f"{split:<16} {decoder:<8} {100 * s.wer:7.2f} {100 * s.cer:7.2f} {s.words:6d} "
-        f"{s.substitutions:5d} {s.deletions:5d} {s.insertions:5d}"
-        for split, scores in results.items()
-        for decoder, s in scores.items()
-    ]
-    return "\n".join(rows)
+    columns = f"{'WER %':>7} {'95 % interval':>15} {'CER %':>7} {'words':>6} {'sub':>5} {'del':>5} {'ins':>5}"
+    rows = [_row(split, name, score) for split, scores in results.items() for name, score in scores.items()]
+    return "\n".join([f"{'split':<16} {'decoder':<8} {columns}", *rows])
+
+
+def _row(split: str, decoder: str, score: Score) -> str:
+    interval = score.wer_interval
+    between = f"{100 * interval.low:.2f} - {100 * interval.high:.2f}" if interval else "-"
+    return (
+        f"{split:<16} {decoder:<8} {100 * score.wer:7.2f} {between:>15} {100 * score.cer:7.2f} {score.words:6d} "
+        f"{score.substitutions:5d} {score.deletions:5d} {score.insertions:5d}"
+    )

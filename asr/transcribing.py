@@ -12,7 +12,7 @@ from pathlib import Path
 from asr.audio import AUDIO_SUFFIXES
 from asr.errors import AsrError, AudioError, ConfigError
 from asr.files import atomic_write_text
-from asr.recognizer import DecodingConfig, Recognizer, load_model
+from asr.recognizer import Recognizer, load_model
 from asr.transcript import FORMATS, Transcript
 
 __all__ = ["Input", "expand_inputs", "transcribe_files"]
@@ -61,7 +61,7 @@ def _expand(given: str) -> list[Input]:
         return [Input(str(p), p.relative_to(path)) for p in files]
     if path.exists() or not glob.has_magic(given):
         return [Input(given, Path(path.name))]  # a missing file is named when its turn comes, like any unreadable one
-    matches = sorted(glob.glob(given, recursive=True))
+    matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
     if not matches:
         raise AudioError(f"Nothing matches {given}.", "Check the pattern.")
     return [item for match in matches for item in _expand(match)]
@@ -80,8 +80,8 @@ def transcribe_files(
     """Transcribe files, folders, globs or standard input; return how many failed, each named on standard error.
 
     Args:
-        inputs: see :func:`expand_inputs`; ``-`` is standard input. model: folder. output_dir: gets one file an input and
-            format; None prints the text. formats: of :data:`asr.transcript.FORMATS`. method, beam_size: decoding.
+        inputs: see :func:`expand_inputs`; ``-`` is standard input. model: folder. output_dir: gets one file an input
+            and format; None prints the text. formats: of :data:`asr.transcript.FORMATS`. method, beam_size: decoding.
             device: torch's name. threads: of the processor, 0 for all.
     """
     if unknown := [name for name in formats if name not in FORMATS]:
@@ -92,8 +92,8 @@ def transcribe_files(
 
         torch.set_num_threads(threads)
     recognizer = load_model(model, device=device)
-    changes = {"method": method} | ({"beam_size": beam_size} if beam_size else {})
-    recognizer.decoder = recognizer.make_decoder(replace(recognizer.decoding, **changes))
+    chosen = replace(recognizer.decoding, method=method, beam_size=beam_size or recognizer.decoding.beam_size)
+    recognizer.decoder = recognizer.make_decoder(chosen)
     return _run(items, recognizer, output_dir, formats)
 
 
@@ -112,10 +112,8 @@ def _run(items: list[Input], recognizer: Recognizer, output_dir: Path | None, fo
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     done = len(items) - len(failures)
-    print(
-        f"{done} of {len(items)} transcribed, {seconds:.1f} s of audio in {took:.1f} s ({seconds / max(took, 1e-9):.0f}x real time)",
-        file=sys.stderr,
-    )
+    speed = f"{seconds:.1f} s of audio in {took:.1f} s ({seconds / max(took, 1e-9):.0f}x real time)"
+    print(f"{done} of {len(items)} transcribed, {speed}", file=sys.stderr)
     return len(failures)
 
 

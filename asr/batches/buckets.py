@@ -14,8 +14,8 @@ __all__ = ["BucketSampler"]
 class BucketSampler:
     """Groups items of like length into batches of bounded padded size.
 
-    An epoch is a pure function of (seed, epoch): to resume in the middle, skip what was done. Ranks of a distributed run
-    get batches of the same neighbourhood of lengths at each step, so that none waits long for another.
+    An epoch is a pure function of (seed, epoch): to resume in the middle, skip what was done. Ranks of a distributed
+    run get batches of the same neighbourhood of lengths at each step, so that none waits long for another.
 
     Attributes:
         lengths: (N,) length of every item, such as its frames.

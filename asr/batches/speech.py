@@ -28,7 +28,7 @@ class SpeechBatch:
 
     Attributes:
         features: (B, T, F) float32. feature_lens: (B,) frames. labels: (B, L) int64, padded with 0. label_lens: (B,).
-        ids: name of each utterance. seed: key of this batch's random augmentation. duration_s: of speech, padding not counted.
+        ids: name of each utterance. seed: key of this batch's augmentation. duration_s: of speech, without padding.
     """
 
     features: Tensor
@@ -48,8 +48,10 @@ class SpeechBatch:
         return self._map(lambda t: t.pin_memory())
 
     def _map(self, move: Callable[[Tensor], Tensor]) -> SpeechBatch:
-        moved = {name: move(getattr(self, name)) for name in ("features", "feature_lens", "labels", "label_lens")}
-        return replace(self, **moved)
+        return replace(
+            self, features=move(self.features), feature_lens=move(self.feature_lens), labels=move(self.labels),
+            label_lens=move(self.label_lens),
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.ids)

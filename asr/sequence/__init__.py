@@ -1,4 +1,4 @@
-"""Sequence modules shared by speech, series and text. Torch only; shapes (B batch, T steps, D features), lengths absolute."""
+"""Sequence modules shared by speech, series and text. Torch only; x (B, T, D) and absolute lengths (B,) in and out."""
 
 from asr.sequence.conv import ConvSubsampling
 from asr.sequence.lengths import length_mask, mask_padding, reverse_within_length

@@ -25,8 +25,8 @@ def subsampled_lengths(x_lens: Tensor, subsampling: int) -> Tensor:
 class ConvSubsampling(nn.Module):
     """Stack of strided 3x3 convolutions over time and frequency, as in Deep Speech 2 (Amodei et al. 2016, section 3.5).
 
-    Padding frames are set to zero before each layer, which is what the convolution itself pads with: a sequence gives the
-    same output alone and in a batch of longer ones.
+    Padding frames are set to zero before each layer, which is what the convolution itself pads with: a sequence gives
+    the same output alone and in a batch of longer ones.
 
     Args:
         input_dim: F.

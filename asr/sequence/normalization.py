@@ -13,7 +13,7 @@ __all__ = ["NORMS", "MaskedBatchNorm", "MaskedLayerNorm", "build_norm"]
 class MaskedLayerNorm(nn.LayerNorm):
     """Layer normalisation of each step (Ba et al. 2016); padding has no part in it, so lengths are only accepted."""
 
-    def forward(self, x: Tensor, x_lens: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, x: Tensor, x_lens: Tensor | None = None) -> Tensor:
         return super().forward(x)
 
 
@@ -59,7 +59,7 @@ class MaskedBatchNorm(nn.Module):
 class NoNorm(nn.Module):
     """Returns its input."""
 
-    def forward(self, x: Tensor, x_lens: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, x: Tensor, x_lens: Tensor | None = None) -> Tensor:
         return x
 
 

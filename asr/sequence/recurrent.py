@@ -23,8 +23,8 @@ RecurrentState = list[tuple[Tensor, ...]]
 class RecurrentLayer(nn.Module):
     """One recurrent layer, forward or in both directions, on time-major input.
 
-    The backward direction runs over each sequence reversed within its own length. Two one-direction kernels and one gather
-    each way are exact under padding, and on CPU several times faster than packed sequences, which leave the fused path.
+    The backward direction runs over each sequence reversed within its own length. Two one-direction kernels and one
+    gather each way are exact under padding, and on CPU faster than packed sequences, which leave the fused path.
     """
 
     def __init__(self, input_dim: int, hidden_dim: int, cell: str = "lstm", bidirectional: bool = True) -> None:
@@ -106,7 +106,7 @@ class RecurrentStack(nn.Module):
         for module in self.layers.modules():
             if isinstance(module, nn.LSTM):  # torch adds two biases; one of them carries the 1
                 hidden = module.hidden_size
-                module.bias_ih_l0.data[hidden : 2 * hidden].fill_(1.0)
+                module.get_parameter("bias_ih_l0").data[hidden : 2 * hidden].fill_(1.0)
 
     def forward(
         self, x: Tensor, x_lens: Tensor, state: RecurrentState | None = None

@@ -77,8 +77,8 @@ class CtcNetwork(nn.Module):
         )  # to the layers' width, so that all have residuals
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = RecurrentStack(
-            width, config.hidden_dim, config.num_layers, config.cell, config.bidirectional, config.norm, config.residual,
-            config.dropout, config.projection_dim,
+            width, config.hidden_dim, config.num_layers, config.cell, config.bidirectional, config.norm,
+            config.residual, config.dropout, config.projection_dim,
         )  # fmt: skip
         self.output = nn.Linear(self.encoder.output_dim, vocab_size)
 
@@ -150,6 +150,6 @@ class CtcTask(Task):
 
 
 def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
-    """Return the summed CTC loss of log_probs (B, T', V) in float32; infinite where frames are too few for the labels."""
+    """Return the summed CTC loss of log_probs (B, T', V); infinite where frames are too few for the labels."""
     with torch.autocast(log_probs.device.type, enabled=False):  # CTC knows no half precision
         return functional.ctc_loss(log_probs.float().transpose(0, 1), labels, lens, label_lens, reduction="sum")

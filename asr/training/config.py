@@ -19,7 +19,7 @@ class OptimizerConfig:
 
     Attributes:
         name: one of OPTIMIZERS. lr: peak learning rate. weight_decay: on matrices, not on biases and normalisation.
-        schedule: course of the learning rate, see :mod:`asr.training.schedules`. warmup: share of all steps spent rising.
+        schedule: course of the learning rate, see :mod:`asr.training.schedules`. warmup: share spent rising.
         final_lr: last learning rate as a share of the peak. clip_norm: largest norm of the gradient (0: no limit).
     """
 

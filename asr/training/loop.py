@@ -1,7 +1,7 @@
 """The training loop, one for every task, on Lightning Fabric (devices, precision, ranks).
 
 Nothing random is left to chance: batches, augmentation and dropout are keyed by (seed, epoch, position). A run that was
-killed and resumed ends with the weights of an unbroken one (on CPU in fp32 with the same number of threads, to the bit).
+killed and resumed ends with the weights of an unbroken one, to the bit on CPU in fp32 with the same number of threads.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from asr.batches.seeds import keyed_seed
 from asr.errors import TrainingError
+from asr.run_folder import Metric, update_metrics
 from asr.training.checkpoint import load_checkpoint, save_checkpoint
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import BatchLoader, Experiment
@@ -58,7 +59,7 @@ def fit(
     """Train until done, keeping the best weights as a model folder in ``run_dir/model``; return where it ended.
 
     Args:
-        experiment: what to train. trainer, optimizer: settings. run_dir: gets ``checkpoints/``, ``log/`` and ``model/``.
+        experiment: what to train. trainer, optimizer: settings. run_dir: gets ``checkpoints/``, ``log/``, ``model/``.
         seed: of dropout and augmentation. resume: go on from the last checkpoint in ``run_dir``, if there is one.
 
     Raises:
@@ -77,7 +78,7 @@ class Loop:
         self, experiment: Experiment, trainer: TrainerConfig, optimizer: OptimizerConfig, run_dir: Path, seed: int
     ) -> None:
         from lightning.fabric import Fabric
-        from lightning.fabric.loggers import TensorBoardLogger
+        from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
         self.experiment, self.trainer, self.optimizer_config = experiment, trainer, optimizer
         self.run_dir, self.seed = run_dir, seed
@@ -85,14 +86,12 @@ class Loop:
         self.logger = TensorBoardLogger(run_dir, name="log", version="")
         self.fabric: Fabric = Fabric(
             accelerator=trainer.accelerator, devices=trainer.devices, loggers=[self.logger],
-            precision={"fp32": "32-true", "bf16": "bf16-mixed"}[self.precision],
+            precision="bf16-mixed" if self.precision == "bf16" else "32-true",
         )  # fmt: skip
         self.fabric.launch()
         self.optimizer = build_optimizer(experiment.task, optimizer)
-        self.model: nn.Module
         self.model, self.wrapped_optimizer = self.fabric.setup(experiment.task, self.optimizer)
-        if hasattr(self.model, "mark_forward_method"):
-            self.model.mark_forward_method("loss")
+        self.model.mark_forward_method("loss")
         self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
         self.position = Position()
 
@@ -171,7 +170,8 @@ class Loop:
     def _alarm(self, group: list[Any], loss: float, grad_norm: float) -> None:
         ids = [i for batch in group for i in batch.ids]
         named = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-        what = f"Loss {loss:g}, gradient norm {grad_norm:g} at epoch {self.position.epoch + 1}, step {self.position.step + 1}"
+        where = f"epoch {self.position.epoch + 1}, step {self.position.step + 1}"
+        what = f"Loss {loss:g}, gradient norm {grad_norm:g} at {where}"
         self.position.nonfinite_in_a_row += 1
         if self.position.nonfinite_in_a_row > self.trainer.keep_going_after_nonfinite:
             raise TrainingError(
@@ -190,6 +190,8 @@ class Loop:
             self.position.best, self.position.best_epoch = figures[self.experiment.monitor], self.position.epoch
             if self.fabric.is_global_zero:
                 self.experiment.save_model(task, self.run_dir / "model")
+                best = {f"dev/{name}": Metric(value, "dev", self.position.epoch + 1) for name, value in figures.items()}
+                update_metrics(self.run_dir, best)
         progress.end_epoch(figures, better)
         self.position.epoch += 1
         self.position.batch = 0

@@ -78,9 +78,8 @@ class Progress(AbstractContextManager["Progress"]):
         seconds = time.monotonic() - self.started
         dev = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
         mark = "  (best so far)" if better else ""
-        self.console.print(
-            f"epoch {self.epoch + 1}/{self.max_epochs}: {seconds:.0f} s, {self._rate()}, train loss {loss:.4f}; dev {dev}{mark}"
-        )
+        done = f"epoch {self.epoch + 1}/{self.max_epochs}: {seconds:.0f} s, {self._rate()}"
+        self.console.print(f"{done}, train loss {loss:.4f}; dev {dev}{mark}")
 
     @staticmethod
     def warn(text: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 __all__ = ["SCHEDULES", "lr_factor"]
 
 
-def constant(progress: float, final: float) -> float:  # noqa: ARG001
+def constant(progress: float, final: float) -> float:
     """1 throughout."""
     return 1.0
 
@@ -41,7 +41,7 @@ def lr_factor(schedule: str, progress: float, warmup: float, final: float) -> fl
 
     Args:
         schedule: a key of :data:`SCHEDULES`. progress: share of the training that is done, 0 to 1.
-        warmup: share of the training spent rising from a hundredth of the peak. final: last value, as a share of the peak.
+        warmup: share of the training spent rising from a hundredth of the peak. final: last value, a share of the peak.
     """
     if progress < warmup:
         return 0.01 + 0.99 * progress / warmup

@@ -14,7 +14,7 @@ import torch
 from asr.batches.speech import SpeechLoader
 from asr.batches.store import FeatureStore
 from asr.bundle import open_bundle, write_bundle
-from asr.config import as_dict, check_range, config_yaml
+from asr.config import check_range, config_yaml
 from asr.decoding import GreedyDecoder
 from asr.errors import ConfigError, DataError, ModelError, TokenError
 from asr.features import SpecAugmentConfig
@@ -53,7 +53,7 @@ class SpeechDataConfig:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """Units of the output: ``kind`` is characters, unigram or bpe; ``vocab_size`` (blank included) is for the latter two."""
+    """Units of the output: ``kind`` is characters, unigram or bpe; these two have ``vocab_size``, blank included."""
 
     kind: str = "characters"
     vocab_size: int = 256
@@ -186,11 +186,11 @@ def _report_left_out(store: FeatureStore, left_out: dict[int, str], run_dir: Pat
         return
     rows = [f"{store.ids[number]}\t{reason}" for number, reason in sorted(left_out.items())]
     atomic_write_text(run_dir / "left_out.tsv", "id\treason\n" + "\n".join(rows) + "\n")
-    shown = "".join(f"  {row}\n" for row in rows[:5])
     print(
-        f"{len(rows)} of {len(store.num_frames)} stored utterances are left out, listed in {run_dir / 'left_out.tsv'}:\n{shown}",
-        file=sys.stderr, end="",
-    )  # fmt: skip
+        f"{len(rows)} of {len(store)} stored utterances are left out, listed in {run_dir / 'left_out.tsv'}:",
+        file=sys.stderr,
+    )
+    print(*(f"  {row}" for row in rows[:5]), sep="\n", file=sys.stderr)
 
 
 def evaluate_dev(
@@ -205,7 +205,7 @@ def evaluate_dev(
     for position in range(loader.num_batches(0)):
         batch = loader.load(0, position).to(next(task.parameters()).device)
         hypotheses |= {name: decoder(array)[0].text for name, array in task.log_probs_by_id(batch).items()}
-    score = score_texts([references[name] for name in hypotheses], list(hypotheses.values()))
+    score = score_texts([references[name] for name in hypotheses], list(hypotheses.values()), samples=0)
     return {"wer": score.wer, "cer": score.cer}
 
 

@@ -31,7 +31,8 @@ def test_loss_equals_brute_force(labels: tuple[int, ...]) -> None:
     both = torch.tensor([labels, labels])
     lens = torch.tensor([5, 4])
     loss = ctc_loss(log_probs, lens, both, torch.tensor([len(labels)] * 2))
-    assert float(loss) == pytest.approx(brute_force(log_probs[0], labels) + brute_force(log_probs[1, :4], labels), rel=1e-5)
+    expected = brute_force(log_probs[0], labels) + brute_force(log_probs[1, :4], labels)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def test_fewest_frames_and_infinite_loss_below_them() -> None:
@@ -78,7 +79,9 @@ def test_padding_and_batch_size_never_change_a_result(config: CtcModelConfig, no
 
 def split(batch: SpeechBatch) -> list[SpeechBatch]:
     return [
-        collate_speech([batch.features[i, :n].numpy()], [batch.labels[i, : batch.label_lens[i]].numpy()], [batch.ids[i]])
+        collate_speech(
+            [batch.features[i, :n].numpy()], [batch.labels[i, : batch.label_lens[i]].numpy()], [batch.ids[i]]
+        )
         for i, n in enumerate(batch.feature_lens.tolist())
     ]
 

@@ -1,0 +1,57 @@
+"""Figures of a run folder: ``metrics.json``, the same for every task.
+
+{"dev/wer": {"value": 0.081, "split": "dev", "epoch": 37}, "test/wer beam+lm": {"value": 0.052, "split": "test"}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from asr.errors import DataError
+from asr.files import atomic_write_text
+
+__all__ = ["Metric", "read_metrics", "update_metrics"]
+
+METRICS = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured figure.
+
+    Attributes:
+        value: the figure; rates are fractions. split: the data it was measured on. epoch: counted from 1, where it
+            belongs to one. low, high: ends of the 95 % interval, where there is one.
+    """
+
+    value: float
+    split: str
+    epoch: int | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def read_metrics(run_dir: str | Path) -> dict[str, Metric]:
+    """Return the figures of a run folder by name; none where nothing was measured yet.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = Path(run_dir) / METRICS
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Metric(**fields) for name, fields in content.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is damaged: {error}.", "Delete it and evaluate again.") from error
+
+
+def update_metrics(run_dir: str | Path, metrics: Mapping[str, Metric]) -> None:
+    """Add figures to a run folder, replacing those of the same name."""
+    merged = read_metrics(run_dir) | dict(metrics)
+    content = {name: {k: v for k, v in asdict(m).items() if v is not None} for name, m in sorted(merged.items())}
+    atomic_write_text(Path(run_dir) / METRICS, json.dumps(content, indent=1) + "\n")

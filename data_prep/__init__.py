@@ -1,0 +1,1 @@
+"""Corpora -> manifests, stored features and text for the language model."""

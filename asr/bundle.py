@@ -15,12 +15,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.config import read_yaml
+from asr.config import read_yaml, yaml_text
 from asr.errors import ModelError
 from asr.files import atomic_write_text
 
@@ -98,17 +98,25 @@ def _replace_folder(new: Path, folder: Path) -> None:
     shutil.rmtree(old)
 
 
-def add_to_bundle(folder: str | Path, files: Mapping[str, Path]) -> None:
-    """Copy files such as a language model into a model folder, under the names given as keys."""
+def add_to_bundle(
+    folder: str | Path, files: Mapping[str, Path], config: Mapping[str, Any] | None = None, drop: Collection[str] = ()
+) -> None:
+    """Copy files such as a language model into a model folder, under the names given as keys.
+
+    Args:
+        folder: model folder. files: name in the folder -> path of the source. config: sections of ``config.yaml``
+            to add or replace. drop: names of files to leave out from now on.
+    """
     bundle = open_bundle(folder)
 
     def write(target: Path) -> None:
-        for name in bundle.files:
+        for name in set(bundle.files) - set(drop) - set(files):
             shutil.copyfile(bundle.path / name, target / name)
         for name, source in files.items():
             shutil.copyfile(source, target / name)
+        atomic_write_text(target / CONFIG, yaml_text({**bundle.config, **(config or {})}))
 
-    write_bundle(folder, write)
+    write_bundle(bundle.path, write)
 
 
 def _write_index(folder: Path) -> None:

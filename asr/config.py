@@ -25,6 +25,7 @@ __all__ = [
     "parse_overrides",
     "read_yaml",
     "save_config",
+    "yaml_text",
 ]
 
 C = TypeVar("C")
@@ -77,8 +78,8 @@ def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the con
         where: how to name the source in an error.
 
     Raises:
-        ConfigError: an unknown key (the nearest known one is named), a value of the wrong type, or one that the dataclass
-            itself refuses in ``__post_init__``.
+        ConfigError: an unknown key (the nearest known one is named), a value of the wrong type, or one that the
+            dataclass itself refuses in ``__post_init__``.
     """
     try:
         config = OmegaConf.structured(schema)
@@ -126,9 +127,14 @@ def as_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
+def yaml_text(content: dict[str, Any]) -> str:
+    """Return nested mappings as YAML text."""
+    return OmegaConf.to_yaml(OmegaConf.create(content))
+
+
 def config_yaml(config: Any) -> str:
     """Return a config dataclass as YAML text."""
-    return OmegaConf.to_yaml(OmegaConf.create(as_dict(config)))
+    return yaml_text(as_dict(config))
 
 
 def save_config(config: Any, path: str | Path) -> None:

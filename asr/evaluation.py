@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,12 @@ import numpy.typing as npt
 
 from asr.batches.speech import SpeechLoader
 from asr.batches.store import FeatureStore
-from asr.config import save_config
-from asr.decoding import BeamDecoder, GreedyDecoder
+from asr.bundle import add_to_bundle
+from asr.config import as_dict, save_config
+from asr.decoding import BeamDecoder, GreedyDecoder, compile_lm
 from asr.errors import DataError
 from asr.files import atomic_write_text
-from asr.recognizer import DecodingConfig, Recognizer, load_model
+from asr.recognizer import LM_FILES, DecodingConfig, Recognizer, load_model
 from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
 
@@ -84,14 +86,18 @@ def evaluate(
     device: str = "cpu",
     threads: int = 0,
     decoding: Mapping[str, Any] | None = None,
+    save_to_model: bool = False,
 ) -> str:
     """Decode splits, write hypotheses and figures under ``output_dir``, and return the table to print.
 
     Args:
-        model: model folder. splits: prepared split folders. output_dir: gets ``metrics.json``, ``decoding.yaml``
-            and, for each split, ``references.tsv`` and ``hypotheses.tsv``. lm: n-gram model instead of the
-            folder's own. tune_on: split on which lm_alpha and lm_beta are tuned first. normalizer: see
-            :mod:`asr.text.normalizers`. decoding: fields of :class:`asr.recognizer.DecodingConfig` to change.
+        model: model folder. splits: prepared split folders. device: torch's name. threads: of the processor, 0 for all.
+        output_dir: gets ``metrics.json``, ``decoding.yaml`` and, for each split, ``references.tsv`` and
+            ``hypotheses.tsv`` (with the language model where there is one; ``hypotheses.greedy.tsv`` beside it).
+        lm: n-gram model instead of the folder's own. tune_on: split on which lm_alpha and lm_beta are tuned first.
+        normalizer: see :mod:`asr.text.normalizers`.
+        decoding: fields of :class:`asr.recognizer.DecodingConfig` to change.
+        save_to_model: keep the language model and the decoding settings in the model folder, for transcription.
     """
     if threads:
         import torch
@@ -107,9 +113,23 @@ def evaluate(
     if recognizer.lm is not None:
         decoders["beam+lm"] = recognizer.make_decoder(replace(settings, method="beam"))
     results = {Path(s).name: _evaluate_split(recognizer, s, decoders, Path(output_dir), normalizer) for s in splits}
+    if save_to_model:
+        _save_to_model(recognizer, settings)
     update_metrics(output_dir, _metrics(results))
     save_config(settings, Path(output_dir) / "decoding.yaml")
     return _table(results)
+
+
+def _save_to_model(recognizer: Recognizer, decoding: DecodingConfig) -> None:
+    if recognizer.lm is None:
+        add_to_bundle(recognizer.bundle.path, {}, {"decoding": as_dict(decoding)})
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = Path(folder) / LM_FILES[0]
+        compile_lm(recognizer.lm, compiled)
+        add_to_bundle(
+            recognizer.bundle.path, {compiled.name: compiled}, {"decoding": as_dict(decoding)}, drop=LM_FILES[1:]
+        )
 
 
 def _evaluate_split(

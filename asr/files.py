@@ -15,8 +15,8 @@ __all__ = ["atomic_path", "atomic_write_text"]
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; it takes the name ``path`` only if the block ends without an error.
 
-    The parent folder is made if needed. After an error (a full disk, a kill by exception) nothing is left behind and what
-    stood under ``path`` before is untouched. The temporary name keeps the suffix, since writers choose formats by it.
+    The parent folder is made if needed. After an error such as a full disk nothing is left behind, and what stood
+    under ``path`` before is untouched. The temporary name keeps the suffix, since writers choose formats by it.
 
     Example:
         >>> with atomic_path("model/weights.npy") as temporary:  # doctest: +SKIP

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from asr.audio import load_audio
 from asr.bundle import Bundle, open_bundle
-from asr.config import as_dict, build_config
+from asr.config import build_config
 from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis
 from asr.errors import AudioError, ConfigError, require
 from asr.text.tokenizers import Tokenizer, load_tokenizer

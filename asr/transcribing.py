@@ -5,9 +5,10 @@ from __future__ import annotations
 import glob
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from asr.audio import AUDIO_SUFFIXES
 from asr.errors import AsrError, AudioError, ConfigError
@@ -72,8 +73,8 @@ def transcribe_files(
     model: str,
     output_dir: Path | None,
     formats: Sequence[str],
-    method: str = "auto",
-    beam_size: int | None = None,
+    decoding: Mapping[str, Any] | None = None,
+    lm: Path | None = None,
     device: str = "cpu",
     threads: int = 0,
 ) -> int:
@@ -81,7 +82,8 @@ def transcribe_files(
 
     Args:
         inputs: see :func:`expand_inputs`; ``-`` is standard input. model: folder. output_dir: gets one file an input
-            and format; None prints the text. formats: of :data:`asr.transcript.FORMATS`. method, beam_size: decoding.
+            and format; None prints the text. formats: of :data:`asr.transcript.FORMATS`. decoding: fields of
+            :class:`asr.recognizer.DecodingConfig` to change. lm: n-gram model instead of the folder's own.
             device: torch's name. threads: of the processor, 0 for all.
     """
     if unknown := [name for name in formats if name not in FORMATS]:
@@ -92,8 +94,8 @@ def transcribe_files(
 
         torch.set_num_threads(threads)
     recognizer = load_model(model, device=device)
-    chosen = replace(recognizer.decoding, method=method, beam_size=beam_size or recognizer.decoding.beam_size)
-    recognizer.decoder = recognizer.make_decoder(chosen)
+    recognizer.lm = lm or recognizer.lm
+    recognizer.decoder = recognizer.make_decoder(replace(recognizer.decoding, **(decoding or {})))
     return _run(items, recognizer, output_dir, formats)
 
 

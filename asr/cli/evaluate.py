@@ -23,6 +23,9 @@ def evaluate(
     ] = None,
     lm_alpha: Annotated[float | None, typer.Option("--lm-alpha", help="Weight of the language model.")] = None,
     lm_beta: Annotated[float | None, typer.Option("--lm-beta", help="Bonus a word.")] = None,
+    save_to_model: Annotated[
+        bool, typer.Option("--save-to-model", help="Keep the language model and decoding settings in the model folder.")
+    ] = False,
     normalizer: Annotated[str, typer.Option("--normalizer", help="Text normaliser before scoring.")] = "none",
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
@@ -33,6 +36,7 @@ def evaluate(
     chosen = {"beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta}
     table = run(
         model, data, output_dir, lm=lm, tune_on=tune_on, normalizer=normalizer, device=device, threads=threads,
+        save_to_model=save_to_model,
         decoding={name: value for name, value in chosen.items() if value is not None},
     )  # fmt: skip
     typer.echo(table)

@@ -18,10 +18,15 @@ def transcribe(
     output_format: Annotated[
         str, typer.Option("--output-format", "-f", help="txt, json, srt, vtt, tsv or ctm; several with commas.")
     ] = "txt",
-    decoding_method: Annotated[str, typer.Option("--decoding-method", help="greedy, beam, or auto.")] = "auto",
+    decoding_method: Annotated[
+        str | None, typer.Option("--decoding-method", help="greedy or beam; as the model folder says by default.")
+    ] = None,
     beam_size: Annotated[
         int | None, typer.Option("--beam-size", min=1, help="Hypotheses kept by the beam search.")
     ] = None,
+    lm: Annotated[Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")] = None,
+    lm_alpha: Annotated[float | None, typer.Option("--lm-alpha", help="Weight of the language model.")] = None,
+    lm_beta: Annotated[float | None, typer.Option("--lm-beta", help="Bonus a word.")] = None,
     max_skipped: Annotated[
         int, typer.Option("--max-skipped", min=0, help="Files that may fail without a bad status.")
     ] = 0,
@@ -31,8 +36,8 @@ def transcribe(
     """Turn recordings into text."""
     from asr.transcribing import transcribe_files
 
-    failed = transcribe_files(
-        inputs, model, output_dir, output_format.split(","), decoding_method, beam_size, device, threads
-    )
+    chosen = {"method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta}
+    decoding = {name: value for name, value in chosen.items() if value is not None}
+    failed = transcribe_files(inputs, model, output_dir, output_format.split(","), decoding, lm, device, threads)
     if failed > max_skipped:
         raise typer.Exit(1)

@@ -1,0 +1,37 @@
+"""CMU AN4 from the corpus to a word error rate: prepare, train, n-gram model of the training transcripts, evaluate.
+
+python recipes/an4/run.py AN4_FOLDER [--output-dir runs/an4] [--seed 1] [key=value ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from asr.evaluation import evaluate
+from asr.lm import build_arpa
+from asr.training.run import train
+from data_prep.an4 import read_an4
+from data_prep.prepare import prepare
+
+CONFIG = Path(__file__).with_name("config.yaml")
+
+
+def main() -> None:
+    """Run the steps; those that an earlier call finished are left alone."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path, help="folder with wav/ and etc/, as CMU publishes it")
+    parser.add_argument("--output-dir", type=Path, default=Path("runs/an4"))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
+    arguments = parser.parse_args()
+    data, run = arguments.output_dir / "data", arguments.output_dir / f"seed{arguments.seed}"
+    prepare(read_an4(arguments.corpus), data, speeds=(0.9, 1.0, 1.1))
+    splits = [f"data.{name}={data / name}" for name in ("train", "dev")]
+    model = train(CONFIG, [*splits, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides])
+    build_arpa(data / "train" / "text.txt", data / "lm.arpa", order=3)
+    print(evaluate(model, [data / "dev", data / "test"], run, data / "lm.arpa", data / "dev", save_to_model=True))
+
+
+if __name__ == "__main__":
+    main()

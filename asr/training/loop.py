@@ -7,6 +7,7 @@ killed and resumed ends with the weights of an unbroken one, to the bit on CPU i
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -198,6 +199,10 @@ class Loop:
 
     def _log(self, figures: dict[str, float]) -> None:
         self.fabric.log_dict(figures, step=self.position.step)
+        if self.fabric.is_global_zero:  # the same as text, for people and for reports
+            row = {"step": self.position.step, "epoch": self.position.epoch, **figures}
+            with (self.run_dir / "log" / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
 
     def _save(self, path: Path, seconds: float) -> None:
         self.position.seconds += seconds

@@ -29,7 +29,8 @@ class FeatureConfig:
 
     Attributes:
         kind: "logmel", natural logarithm of the power in each band, or "mfcc", its orthonormal cosine transform.
-        sample_rate: Hz. n_mels: bands. n_mfcc: coefficients, of "mfcc" only. frame_length_ms, frame_shift_ms: Hann window.
+        sample_rate: Hz. n_mels: bands. n_mfcc: coefficients, of "mfcc" only.
+        frame_length_ms, frame_shift_ms: of the Hann window.
         f_min, f_max: Hz; f_max None is half the sample rate. n_fft: points, at least those of the window.
         mel_scale: "slaney" (with bands of equal area, librosa's default) or "htk" (with bands of equal height).
         preemphasis: coefficient within each frame, 0 for none. floor: power below which the logarithm does not look; of
@@ -106,8 +107,8 @@ def _check(good: bool, key: str, value: object, need: str) -> None:
 class LogMel(nn.Module):
     """Waveforms (B, N) in [-1, 1] -> features (B, T, F) and their lengths (B,).
 
-    T = 1 + (N - length) // shift. Padding beyond ``lens`` never reaches a valid frame; frames past the end are 0. For "slaney"
-    the powers are those of ``librosa.feature.melspectrogram(..., win_length=frame_length, center=False)`` of a waveform
+    T = 1 + (N - length) // shift. Padding beyond ``lens`` never reaches a valid frame; frames past the end are 0. The
+    powers are those of ``librosa.feature.melspectrogram(..., win_length=frame_length, center=False)`` of a waveform
     padded by half of (n_fft - frame_length) on both sides.
 
     Example:
@@ -159,7 +160,7 @@ class LogMel(nn.Module):
                 "Leave it out.",
             )
         frames = waveforms.float().unfold(1, config.frame_length, config.frame_shift)[:, : int(frame_lens.max())]
-        features = torch.cat([self._transform(block) for block in frames.split(BLOCK_FRAMES, dim=1)], dim=1)
+        features = torch.cat([self._transform(block) for block in torch.split(frames, BLOCK_FRAMES, dim=1)], dim=1)
         return _masked(features, frame_lens), frame_lens
 
     def mel_power(self, frames: Tensor) -> Tensor:
@@ -168,7 +169,8 @@ class LogMel(nn.Module):
             before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
             frames = frames - self.config.preemphasis * before
         spectrum = torch.fft.rfft(frames * self.window, n=self.config.n_fft)
-        return (spectrum.real.square() + spectrum.imag.square()) @ self.filters
+        power: Tensor = (spectrum.real.square() + spectrum.imag.square()) @ self.filters
+        return power
 
     def _transform(self, frames: Tensor) -> Tensor:
         log_mel = self.mel_power(frames).clamp_min(self.config.floor).log()
@@ -195,8 +197,9 @@ class Normalizer(nn.Module):
     """Features (B, T, F) -> features of mean 0 and standard deviation 1; padding stays 0.
 
     Args:
-        num_features: F. mode: "global" uses the training split's statistics, which a stream can do too; "utterance" takes
-            each utterance's own mean and the training split's deviation; "none" changes nothing but the padding.
+        num_features: F.
+        mode: "global" uses the training split's statistics, which a stream can do too; "utterance" takes each
+            utterance's own mean and the training split's deviation; "none" changes nothing but the padding.
 
     Raises:
         ConfigError: ``mode`` is none of these.
@@ -235,8 +238,9 @@ class SpecAugmentConfig:
 
     Attributes:
         num_freq_masks, max_freq_width: bands, width uniform from 0 to the maximum.
-        num_time_masks: an utterance, at most. time_masks_per_frame: above 0, their number is this times the frames, so that
-            short utterances get few; 0 gives every utterance ``num_time_masks``.
+        num_time_masks: an utterance, at most.
+        time_masks_per_frame: above 0, their number is this times the frames, so that short utterances get few; 0 gives
+            every utterance ``num_time_masks``.
         max_time_width: frames. max_time_fraction: of the utterance; both hold.
         time_warp: frames by which a random point is moved, at most; 0 for none.
 
@@ -280,7 +284,7 @@ class SpecAugment(nn.Module):
             batch, 2 * (config.num_freq_masks + config.num_time_masks + 1), generator=generator, device=generator.device
         )
         draws = draws.to(x.device)
-        warp, freq, time = draws.split([2, 2 * config.num_freq_masks, 2 * config.num_time_masks], dim=1)
+        warp, freq, time = torch.split(draws, [2, 2 * config.num_freq_masks, 2 * config.num_time_masks], dim=1)
         if config.time_warp:
             x = _time_warped(x, x_lens, config.time_warp, warp)
         lens = x_lens.unsqueeze(1)
@@ -296,7 +300,7 @@ class SpecAugment(nn.Module):
 
 
 def _spans(draws: Tensor, extents: Tensor, widest: Tensor, size: int) -> Tensor:
-    """Uniform draws (B, 2 M) -> (B, size) bool: union of M spans within ``extents`` (B, 1), widths from 0 to ``widest``."""
+    """Uniform draws (B, 2 M) -> (B, size) bool: union of M spans within ``extents`` (B, 1), widths 0 to ``widest``."""
     widths_drawn, starts_drawn = draws.chunk(2, dim=1)
     widths = (widths_drawn * (widest + 1)).floor().minimum(widest.floor())
     starts = (starts_drawn * (extents - widths + 1)).floor()

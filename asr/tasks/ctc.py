@@ -90,15 +90,9 @@ class CtcNetwork(nn.Module):
         return self.output(x).float().log_softmax(-1), x_lens
 
 
-def min_output_frames(labels: Tensor, label_lens: Tensor) -> Tensor:
-    """Return (B,) the fewest frames that CTC needs: one a label, and a blank between equal neighbours.
-
-    Args:
-        labels: (B, L) padded. label_lens: (B,).
-    """
-    inside = torch.arange(1, labels.size(1), device=labels.device) < label_lens.unsqueeze(1)
-    repeats = (labels[:, 1:] == labels[:, :-1]) & inside
-    return label_lens + repeats.sum(1)
+def min_output_frames(labels: npt.NDArray[np.int64]) -> int:
+    """Return the fewest frames that CTC needs for labels (L,): one a label, and a blank between equal neighbours."""
+    return len(labels) + int((labels[1:] == labels[:-1]).sum())
 
 
 @dataclass(frozen=True)

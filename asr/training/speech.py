@@ -173,7 +173,7 @@ def _unfit(
     for number, (available, label) in enumerate(zip(frames, labels, strict=True)):
         if number in known:
             continue
-        needed = int(min_output_frames(torch.from_numpy(label)[None], torch.tensor([len(label)])))
+        needed = min_output_frames(label)
         if not len(label):
             unfit[number] = "empty transcript"
         elif available < needed:

@@ -1,0 +1,269 @@
+"""Speech from text with eSpeak NG, called in its library, so that tests and the demo make their own recordings.
+
+The package ``espeakng_loader`` brings the library and its voices. The library holds one state for a process and is not
+thread safe: calls are serialised by a lock, and whoever wants more speed starts processes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.errors import AsrError, DataError, require
+
+__all__ = ["Speech", "SpokenWord", "Voice", "list_variants", "list_voices", "restart", "speak"]
+
+SYNCHRONOUS = 2
+DONT_EXIT = 0x8000
+UTF8 = 1
+RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4
+EVENT_END, EVENT_WORD = 0, 1
+SPEEDS = (80, 450)
+
+
+@dataclass(frozen=True)
+class SpokenWord:
+    """Where a word is: ``index`` among the words between blanks, ``position`` of its first letter, begin in seconds."""
+
+    index: int
+    position: int
+    start_s: float
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What was spoken.
+
+    Attributes:
+        samples: (n,) float32 in [-1, 1]. sample_rate: in Hz.
+        words: in order of time. eSpeak speaks some pairs ("of the") as one unit: the second word is then missing.
+    """
+
+    samples: npt.NDArray[np.float32]
+    sample_rate: int
+    words: tuple[SpokenWord, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice of the library: ``language`` (``en-us``, ``cmn``) is what :func:`speak` takes."""
+
+    language: str
+    name: str
+    file: str
+
+
+class _EventId(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):  # espeak_EVENT of speak_lib.h
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _EventId),
+    )
+
+
+class _Voice(ctypes.Structure):  # espeak_VOICE of speak_lib.h
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.POINTER(ctypes.c_char)),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("xx1", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+class _Library:
+    """The loaded library and what its callback has collected since the last request."""
+
+    def __init__(self) -> None:
+        loader = require("espeakng_loader", "train")
+        self.lock = threading.Lock()
+        self.data = Path(loader.get_data_path())
+        self.handle = _load(loader.get_library_path())
+        self.sample_rate = int(self.handle.espeak_Initialize(SYNCHRONOUS, 0, str(self.data).encode(), DONT_EXIT))
+        if self.sample_rate <= 0:
+            raise AsrError(f"eSpeak NG found no voices in {self.data}.", "Install espeakng-loader again.")
+        self.voices = tuple(self._list())
+        self.files = {voice.language: voice.file for voice in reversed(self.voices)}
+        self.variants = tuple(sorted(path.name for path in (self.data / "voices" / "!v").iterdir()))
+        self.blocks: list[npt.NDArray[np.int16]] = []
+        self.events: list[tuple[int, int]] = []
+        self.callback = _Callback(self._collect)  # kept, or ctypes frees it while the library still calls it
+        self.handle.espeak_SetSynthCallback(self.callback)
+
+    def _collect(self, wave: Any, count: int, events: Any) -> int:
+        if wave and count > 0:
+            self.blocks.append(np.ctypeslib.as_array(wave, (count,)).copy())
+        index = 0
+        while events and events[index].type != EVENT_END:
+            if events[index].type == EVENT_WORD:
+                self.events.append((events[index].text_position - 1, events[index].sample))
+            index += 1
+        return 0
+
+    def choose(self, voice: str, variant: str | None) -> None:
+        if voice not in self.files:
+            raise DataError(f"eSpeak NG has no voice {voice!r}.", f"Known: {', '.join(sorted(self.files))}.")
+        if variant is not None and variant not in self.variants:
+            raise DataError(f"eSpeak NG has no variant {variant!r}.", f"Known: {', '.join(self.variants)}.")
+        name = self.files[voice] + (f"+{variant}" if variant else "")  # by file: the name en-gb is not found with one
+        if self.handle.espeak_SetVoiceByName(name.encode()) != 0:
+            raise AsrError(f"eSpeak NG cannot load the voice {name!r}.", "Install espeakng-loader again.")
+
+    def _list(self) -> list[Voice]:
+        """Return the voices, each under the language that it names first."""
+        voices, index = [], 0
+        pointers = self.handle.espeak_ListVoices(None)
+        while pointers[index]:
+            entry = pointers[index].contents
+            tag = ctypes.string_at(ctypes.addressof(entry.languages.contents) + 1)  # after a byte of priority
+            voices.append(Voice(tag.decode(), entry.name.decode(), entry.identifier.decode()))
+            index += 1
+        return sorted(voices, key=lambda v: (v.language, v.name))
+
+    def set(self, parameter: int, value: int) -> None:
+        self.handle.espeak_SetParameter(parameter, value, 0)
+
+    def synthesize(self, text: str) -> tuple[npt.NDArray[np.int16], list[tuple[int, int]]]:
+        self.blocks, self.events = [], []
+        self.handle.espeak_ng_SetRandSeed(1)
+        data = text.encode() + b"\0"
+        status = self.handle.espeak_Synth(data, len(data), 0, 1, 0, UTF8, None, None)
+        if status != 0:
+            raise AsrError(f"eSpeak NG could not speak {text[:40]!r} (status {status}).", "Give plain text.")
+        return np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16), self.events
+
+
+def _load(path: str) -> Any:
+    try:
+        handle = ctypes.CDLL(path)
+    except OSError as error:
+        raise AsrError(
+            f"eSpeak NG cannot be loaded from {path} ({error}).", "Install espeakng-loader again."
+        ) from error
+    handle.espeak_Synth.argtypes = (
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
+        ctypes.c_void_p, ctypes.c_void_p,
+    )  # fmt: skip
+    handle.espeak_ng_SetRandSeed.argtypes = (ctypes.c_long,)
+    handle.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+    return handle
+
+
+@functools.cache
+def _library() -> _Library:
+    return _Library()
+
+
+def restart() -> None:
+    """Load the library anew, so that what follows does not depend on what was spoken before (about 5 ms).
+
+    The slow wavering of a voice runs on from one request to the next, in a counter that nothing but loading resets.
+    """
+    if not _library.cache_info().currsize:
+        return
+    handle = _library().handle
+    with _library().lock:
+        handle.espeak_Terminate()
+        _unload(handle._handle)
+        _library.cache_clear()
+
+
+def _unload(handle: int) -> None:
+    import _ctypes
+
+    close = getattr(_ctypes, "dlclose", None) or _ctypes.FreeLibrary  # type: ignore[attr-defined]
+    close(handle)
+
+
+def speak(
+    text: str,
+    voice: str = "en-us",
+    variant: str | None = None,
+    speed_wpm: int = 165,
+    pitch: int = 50,
+    pitch_range: int = 50,
+) -> Speech:
+    """Return ``text`` as speech.
+
+    Args:
+        text: one line of plain text. voice: language or accent, see :func:`list_voices`.
+        variant: who speaks, see :func:`list_variants`; None is the voice's own speaker.
+        speed_wpm: words a minute, 80 to 450. pitch, pitch_range: 0 to 100, 50 is the speaker's own.
+
+    Raises:
+        MissingDependencyError: espeakng_loader is not installed.
+        DataError: empty text, no such voice or variant, a number out of range, or nothing audible came of the text.
+        AsrError: the library cannot be loaded or failed.
+
+    Example:
+        >>> speak("good morning").sample_rate
+        22050
+    """
+    _check(text, speed_wpm, pitch, pitch_range)
+    library = _library()
+    with library.lock:
+        library.choose(voice, variant)
+        for parameter, value in ((RATE, speed_wpm), (PITCH, pitch), (RANGE, pitch_range), (VOLUME, 70)):
+            library.set(parameter, value)
+        wave, events = library.synthesize(text)
+    if not wave.any():
+        raise DataError(f"Nothing audible came of {text[:40]!r} in the voice {voice}.", "Give words of that language.")
+    return Speech(wave.astype(np.float32) / 32768, library.sample_rate, _words(text, events, library.sample_rate))
+
+
+def _check(text: str, speed_wpm: int, pitch: int, pitch_range: int) -> None:
+    if not text.strip() or "\0" in text:
+        raise DataError(f"The text to speak is {text!r}.", "Give at least one word.")
+    if not SPEEDS[0] <= speed_wpm <= SPEEDS[1]:
+        raise DataError(f"speed_wpm is {speed_wpm}.", f"Give {SPEEDS[0]} to {SPEEDS[1]} words a minute.")
+    for name, value in (("pitch", pitch), ("pitch_range", pitch_range)):
+        if not 0 <= value <= 100:
+            raise DataError(f"{name} is {value}.", "Give 0 to 100.")
+
+
+def _words(text: str, events: list[tuple[int, int]], rate: int) -> tuple[SpokenWord, ...]:
+    starts = [match.start() for match in re.finditer(r"\S+", text)]
+    found = (
+        SpokenWord(int(np.searchsorted(starts, position, "right")) - 1, position, sample / rate)
+        for position, sample in events
+    )
+    return tuple(word for word in found if word.index >= 0)
+
+
+def list_variants() -> tuple[str, ...]:
+    """Return the names of the speakers that any voice can be combined with."""
+    return _library().variants
+
+
+def list_voices(language: str = "") -> tuple[Voice, ...]:
+    """Return the voices whose language begins with ``language``, in order of the language's name."""
+    return tuple(voice for voice in _library().voices if voice.language.startswith(language))

@@ -162,6 +162,7 @@ def build_arpa(
             with arpa_writer(path, job.words, job.counts) as writer:
                 for section in job.sections():
                     writer.add(*section)
+                    del section  # before the next one is made
             return job.summary()
     except OSError as error:
         raise LanguageModelError(f"Cannot write temporary files: {error}.", "Give another folder for them.") from None
@@ -258,9 +259,9 @@ class _Estimation:
         """n-grams of each order with adjusted counts, in context order; and the discounts."""
         stores = self._stores()
         statistics = np.zeros((self.order, 5), np.int64)
-        cuts = slices([counted], [self.order], self._bits, len(self.words), self._share(self.order + 4), self._threads)
-        for (records,) in cuts:
-            summed = records if self._limit is None else self._summed(records)
+        whole = min(self.order, 2)  # cut between bigrams: counts of unigrams add up over parts
+        for parts in slices([counted], [self.order], self._bits, self._share(5), self._threads, whole):
+            summed = parts.pop() if self._limit is None else self._summed(parts.pop())
 
             def adjust(n: int, summed: Records = summed) -> Records:
                 width = key_width(n, self._bits)
@@ -272,7 +273,11 @@ class _Estimation:
 
             for n, adjusted in self._each_order(adjust):
                 stores[n - 1].add(adjusted)
+                del adjusted  # before the next one is made
+            del summed, adjust
         counted.discard()
+        self._unigram_counts = self._collect_unigrams(stores[0])
+        statistics[0] = np.bincount(np.minimum(self._unigram_counts, 5), minlength=6)[:5]
         self.order = max(n for n in range(1, self.order + 1) if stores[n - 1].count)
         if self.order < self.config.order:
             self.notify(f"No sentence has {self.config.order} words with its ends: the order is {self.order}.")
@@ -295,36 +300,62 @@ class _Estimation:
         with concurrent.futures.ThreadPoolExecutor(self._threads) as pool:
             yield from zip(orders, pool.map(step, orders), strict=True)
 
+    def _collect_unigrams(self, adjusted: RecordStore) -> npt.NDArray[np.int64]:
+        counts = np.zeros(len(self.words), np.int64)
+        top = np.uint64(self._bits * (64 // self._bits - 1))
+        for (records,) in slices([adjusted], [1], self._bits, self._share(5)):
+            words, values = (records[:, 0] >> top).astype(np.int64), records[:, 1] >> np.uint64(1)
+            np.add.at(counts, words, values.astype(np.int64))
+        return counts
+
     def _interpolate(self, adjusted: list[RecordStore]) -> list[RecordStore]:
-        """n-grams of each order with probability and context's back-off weight, in reading order."""
+        """n-grams of each order with probability and context's back-off weight, in reading order.
+
+        Bigrams go first and by themselves: what follows one word is never large, and higher orders can then be cut
+        between contexts of two words.
+        """
         stores = self._stores()[: self.order]
-        unigrams = self._unigrams(adjusted[0])
-        stores[0].add(unigrams[0])
-        columns = list(range(1, self.order))
-        for parts in slices(adjusted[1:], columns, self._bits, len(self.words), self._share(4), self._threads):
-            done: list[Records] = []
-            for n, records in enumerate(parts, 2):
-                done.append(self._interpolated(n, records, done[-1] if done else unigrams[0], unigrams[1]))
-
-            def reorder(n: int, done: list[Records] = done) -> Records:
-                if n < 3:
-                    return done[n - 2] if n == 2 else np.empty((0, 2), np.uint64)
-                counting.to_reading_order(done[n - 2], n, self._bits)
-                return sort_records(done[n - 2], n - 2, self._bits)
-
-            for n, records in self._each_order(reorder):
-                if n > 1:
-                    stores[n - 1].add(records)
+        unigrams, probs = self._unigrams()
+        stores[0].add(unigrams)
+        if self.order == 1:
+            return stores
+        for parts in slices([adjusted[1]], [1], self._bits, self._share(4), self._threads):
+            stores[1].add(self._interpolated(2, parts.pop(), unigrams, probs))
+        columns = list(range(2, self.order))
+        for parts in slices(adjusted[2:], columns, self._bits, self._share(4), self._threads, whole=2):
+            self._interpolate_part(parts, stores, probs)
         for store in adjusted:
             store.discard()
         return stores
 
-    def _unigrams(self, adjusted: RecordStore) -> tuple[Records, npt.NDArray[np.float32]]:
+    def _interpolate_part(
+        self, parts: list[Records], stores: list[RecordStore], probs: npt.NDArray[np.float32]
+    ) -> None:
+        """Orders 3 and above of n-grams whose contexts end alike."""
+        if not any(len(part) for part in parts):
+            return
+        shift = np.uint64(self._bits * (64 // self._bits - 1))
+        first = min(part[0, 0] >> shift for part in parts if len(part))
+        last = max(part[-1, 0] >> shift for part in parts if len(part))
+        parents = stores[1].between(first << shift, last << shift | (np.uint64(1) << shift) - np.uint64(1))
+        for n, records in enumerate(parts, 3):
+            parts[n - 3] = parents = self._interpolated(n, records, parents, probs)
+            del records
+
+        def reorder(n: int) -> Records:
+            if n < 3:
+                return np.empty((0, 2), np.uint64)
+            counting.to_reading_order(parts[n - 3], n, self._bits)
+            return sort_records(parts[n - 3], n - 2, self._bits)
+
+        for n, records in self._each_order(reorder):
+            if n > 2:
+                stores[n - 1].add(records)
+            del records
+
+    def _unigrams(self) -> tuple[Records, npt.NDArray[np.float32]]:
         """Records of all words in id order, and their probabilities."""
-        counts = np.zeros(len(self.words), np.int64)
-        top = np.uint64(self._bits * (64 // self._bits - 1))
-        for (records,) in slices([adjusted], [1], self._bits, len(self.words), self._share(4)):
-            counts[(records[:, 0] >> top).astype(np.int64)] = (records[:, 1] >> np.uint64(1)).astype(np.int64)
+        counts = self._unigram_counts
         discount = np.array(self._discounts[0])[np.minimum(counts, 3)]
         total = counts.sum()
         weight = discount.sum() / total
@@ -335,7 +366,7 @@ class _Estimation:
             probs[UNK] += weight
         probs[BOS] = 1.0  # by lmplz's convention
         records = np.zeros((len(counts), 2), np.uint64)
-        records[:, 0] = np.arange(len(counts), dtype=np.uint64) << top
+        records[:, 0] = np.arange(len(counts), dtype=np.uint64) << np.uint64(self._bits * (64 // self._bits - 1))
         records.view(np.float32)[:, 2] = probs
         return records, probs.astype(np.float32)
 
@@ -363,8 +394,9 @@ class _Estimation:
         for n in range(1, self.order + 1):
             pair = [self._store[n - 1], self._store[n] if n < self.order else empty]
             columns = [max(0, n - 2), max(0, n - 1)]
-            for records, longer in slices(pair, columns, self._bits, len(self.words), self._share(4), self._threads):
-                yield self._finished(n, records, longer)
+            for parts in slices(pair, columns, self._bits, self._share(4), self._threads, whole=min(n, 2)):
+                yield self._finished(n, *parts)
+                del parts[:]
 
     def _finished(self, n: int, records: Records, longer: Records) -> _Section:
         rows, probs = np.empty((len(records), n), np.int32), np.empty(len(records), np.float32)

@@ -17,6 +17,7 @@ from asr.lm.sorting import Records, sort_records
 
 __all__ = ["RecordStore", "TokenStore", "Workspace", "parse_memory", "slices"]
 
+_MOST = np.uint64(2**64 - 1)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -107,6 +108,11 @@ def _lower_bound(records: Records, first: np.uint64) -> int:
     return low
 
 
+def _upper_bound(records: Records, last: np.uint64) -> int:
+    """Number of records whose first key word is at most ``last``."""
+    return len(records) if last == _MOST else _lower_bound(records, last + np.uint64(1))
+
+
 class RecordStore:
     """Runs of sorted records (count, width) of one kind; what comes later is, among equals, later in the order."""
 
@@ -126,9 +132,13 @@ class RecordStore:
                 records.tofile(file)
             self._bounds.append(self._bounds[-1] + len(records))
 
-    def find(self, first: int) -> list[int]:
+    def find(self, first: int | np.uint64) -> list[int]:
         """In each run the number of records whose first key word is less than ``first``."""
         return [_lower_bound(run, np.uint64(first)) for run in self._opened()]
+
+    def ends(self) -> list[int]:
+        """Number of records in each run."""
+        return [len(run) for run in self._opened()]
 
     def _opened(self) -> list[Records]:
         if self._file is None or len(self._bounds) == 1:
@@ -147,6 +157,11 @@ class RecordStore:
         flat = np.fromfile(self._file, np.uint64, count * self.width, offset=8 * start * self.width)
         return flat.reshape(-1, self.width)
 
+    def between(self, first: np.uint64, last: np.uint64) -> Records:
+        """Records with ``first <= first key word <= last``, from runs that follow each other in order."""
+        parts = self.load(self.find(first), [_upper_bound(run, last) for run in self._opened()])
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, self.width), np.uint64), *parts])
+
     def runs(self) -> list[Records]:
         """All runs of a store in memory, not copied: whoever changes one in place discards the store."""
         return self._runs
@@ -162,60 +177,67 @@ def slices(
     stores: Sequence[RecordStore],
     columns: Sequence[int],
     bits: int,
-    vocabulary: int,
     limit: int | None,
     threads: int = 1,
+    whole: int = 1,
 ) -> Iterator[list[Records]]:
-    """Cut all stores alike at leading words; yields, in ascending order, each store's merged and sorted part.
+    """Cut all stores alike; yields, in ascending order, each store's merged part, sorted.
 
     Each part is sorted by the first ``columns`` fields, stably across runs. Without a limit there is one part, else
-    parts take at most ``limit`` bytes each, or up to four times that for the n-grams around one frequent word.
+    parts take at most ``limit`` bytes together; n-grams that agree in their first ``whole`` fields (1 or 2) stay together.
 
     Raises:
-        LanguageModelError: the n-grams with one leading word alone exceed the limit.
+        LanguageModelError: the n-grams that have to stay together exceed the limit.
     """
     if limit is None:
-        yield [_merge(s.runs(), s.width, c, bits, threads) for s, c in zip(stores, columns, strict=True)]
+        yield [_merge(list(s.runs()), s.width, c, bits, threads) for s, c in zip(stores, columns, strict=True)]
         return
-    shift = bits * (64 // bits - 1)
+    shift, last = bits * (64 // bits - whole), 1 << (whole * bits)
     low, starts = 0, [store.find(0) for store in stores]
-    while low < vocabulary:
-        high, ends = _next_cut(stores, starts, low, vocabulary, shift, limit)
-        runs = [store.load(a, b) for store, a, b in zip(stores, starts, ends, strict=True)]
-        yield [_merge(part, s.width, c, bits, threads) for part, s, c in zip(runs, stores, columns, strict=True)]
-        low, starts = high, ends
+    while low < last:
+        low, ends = _next_cut(stores, starts, low, last, shift, limit)
+        yield [
+            _merge(store.load(a, b), store.width, c, bits, threads)
+            for store, c, a, b in zip(stores, columns, starts, ends, strict=True)
+        ]
+        starts = ends
 
 
 def _next_cut(
-    stores: Sequence[RecordStore], starts: list[list[int]], low: int, vocabulary: int, shift: int, limit: int
+    stores: Sequence[RecordStore], starts: list[list[int]], low: int, last: int, shift: int, limit: int
 ) -> tuple[int, list[list[int]]]:
-    """The highest leading word up to which the records fit into the limit, and where that is in each run."""
+    """The highest first fields up to which the records fit into the limit, and where that is in each run."""
 
     def measure(high: int) -> tuple[int, list[list[int]]]:
-        ends = [store.find(high << shift) if high < vocabulary else store.find(2**64 - 1) for store in stores]
+        ends = [store.find(high << shift) if high < last else store.ends() for store in stores]
         counts = [sum(e) - sum(s) for s, e in zip(starts, ends, strict=True)]
         return sum(8 * store.width * count for store, count in zip(stores, counts, strict=True)), ends
 
-    fits, over = low, vocabulary + 1
+    needed, ends = measure(last)
+    if needed <= limit:
+        return last, ends
+    fits, over = low, last
     while over - fits > 1:
         middle = (fits + over) // 2
         if measure(middle)[0] <= limit:
             fits = middle
         else:
             over = middle
-    needed, ends = measure(max(fits, low + 1))
-    if needed > 4 * limit:
+    if fits == low:
         raise LanguageModelError(
-            f"The memory bound is too small: the n-grams around one single word take {needed / 1e6:.0f} MB, and "
-            f"{limit / 1e6:.0f} MB are left for them.",
+            f"The memory bound is too small: n-grams that have to stay together take {measure(over)[0] / 1e6:.1f} MB, "
+            f"and {limit / 1e6:.1f} MB are left for them.",
             "Give more memory.",
         )
-    return max(fits, low + 1), ends
+    return fits, measure(fits)[1]
 
 
 def _merge(runs: list[Records], width: int, columns: int, bits: int, threads: int) -> Records:
+    """One sorted array; ``runs`` is emptied, so that no more than two copies are held at a time."""
     if not runs:
         return np.empty((0, width), np.uint64)
     if len(runs) == 1:
         return runs[0]
-    return sort_records(np.concatenate(runs), columns, bits, threads) if columns else np.concatenate(runs)
+    merged = np.concatenate(runs)
+    runs.clear()
+    return sort_records(merged, columns, bits, threads) if columns else merged

@@ -182,10 +182,10 @@ def test_too_small_memory_says_how_much(tmp_path: Path) -> None:
         build_arpa([["a"]], tmp_path / "a.arpa", memory="plenty")
 
 
-def test_one_frequent_word_beyond_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_n_grams_of_one_context_beyond_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["asr.lm.estimate"], "available_memory", lambda memory: memory)
-    text = [f"a w{i} a" for i in range(3000)]
-    with pytest.raises(LanguageModelError, match="one single word"):
+    text = [f"a w{i} a" for i in range(6000)]
+    with pytest.raises(LanguageModelError, match="have to stay together"):
         build_arpa([text], tmp_path / "a.arpa", 3, memory=20_000, notify=silent)
     assert not (tmp_path / "a.arpa").exists()
 

@@ -1,0 +1,127 @@
+"""Estimate n-gram models with this project and with lmplz, turn about, and compare time, memory and perplexity.
+
+    python benchmarks/lm/against_lmplz.py --text corpus.txt --orders 3 4 --rounds 3 [--lmplz path/to/lmplz]
+
+Every run is a fresh process, text to ARPA file, start-up included (compiled kernels cached by a first, untimed run).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+_BUILD = "import sys; from asr.lm import build_arpa; build_arpa(sys.argv[1], sys.argv[2], int(sys.argv[3]), threads={})"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: wall and processor seconds, largest resident size in MB."""
+
+    wall_s: float
+    cpu_s: float
+    memory_mb: float
+
+
+def measure(command: list[str], stdin: Path | None = None) -> Run:
+    """Run a command to its end; raises CalledProcessError if it fails."""
+    with (stdin or Path(os.devnull)).open("rb") as source:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdin=source, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def zipf_text(path: Path, words: int, seed: int = 0) -> None:
+    """Write sentences whose words follow each other as in a noisy, Zipf-distributed chain."""
+    rng = np.random.default_rng(seed)
+    vocabulary = np.array([f"w{i}" for i in range(100_000)])
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(0, words, 100_000):
+            ids = (100_000 ** rng.random(100_000)).astype(np.int64) - 1
+            again = rng.random(100_000) < 0.6  # most words are drawn from a few that depend on the one before
+            ids[1:] = np.where(again[1:], (ids[:-1] * 31 + ids[1:] % 7) % 100_000, ids[1:])
+            for line in np.split(vocabulary[ids], np.arange(18, 100_000, 18)):
+                file.write(" ".join(line) + "\n")
+
+
+def split_text(text: Path, folder: Path, words: int | None) -> tuple[Path, Path]:
+    """The first lines of a text, up to so many words, to train on, and every hundredth of them left out to test on."""
+    train, test, seen = folder / "train.txt", folder / "test.txt", 0
+    with text.open("rb") as source, train.open("wb") as one, test.open("wb") as other:
+        for number, line in enumerate(source):
+            (other if number % 100 == 99 else one).write(line)
+            seen += len(line.split())
+            if words is not None and seen >= words:
+                break
+    return train, test
+
+
+def compare(order: int, train: Path, test: Path, lmplz: str | None, rounds: int, threads: int | None) -> None:
+    """Print one line per tool and their ratio."""
+    from asr.lm import perplexity, read_arpa
+
+    folder = train.parent
+    commands = {
+        "asr": ([sys.executable, "-c", _BUILD.format(threads), str(train), f"{folder}/asr.arpa", str(order)], None)
+    }
+    if lmplz:
+        options = ["-o", str(order), "-S", "8G", "-T", str(folder), "--arpa", f"{folder}/lmplz.arpa"]
+        commands["lmplz"] = ([lmplz, *options, "--discount_fallback"], train)
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, (command, stdin) in commands.items():
+            runs[name].append(measure(command, stdin))
+    for name, each in runs.items():
+        result = perplexity(read_arpa(folder / f"{name}.arpa"), test)
+        wall, cpu = (statistics.median(getattr(run, key) for run in each) for key in ("wall_s", "cpu_s"))
+        memory = max(run.memory_mb for run in each)
+        quality = f"perplexity {result.with_oov:.4f} / {result.without_oov:.4f} without OOV"
+        print(f"order {order} {name:6} {wall:7.2f} s wall {cpu:7.2f} s cpu {memory:7.0f} MB  {quality}", flush=True)
+    if lmplz:
+        for key in ("wall_s", "cpu_s"):
+            pairs = zip(runs["lmplz"], runs["asr"], strict=True)
+            ratios = sorted(getattr(theirs, key) / getattr(ours, key) for theirs, ours in pairs)
+            spread = f"{statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f})"
+            print(f"order {order} lmplz / asr {key}: {spread}", flush=True)
+
+
+def main() -> None:
+    """Parse, prepare the text, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", type=Path, help="one sentence a line; generated if not given")
+    parser.add_argument("--words", type=int, default=10_000_000, help="use so many words of it")
+    parser.add_argument("--orders", type=int, nargs="+", default=[3, 4])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, help="of this project; default all")
+    parser.add_argument("--lmplz", default=shutil.which("lmplz"), help="path of KenLM's lmplz")
+    arguments = parser.parse_args()
+    if not arguments.lmplz:
+        print("lmplz was not found: only this project is measured (build it from KenLM's source, give --lmplz PATH)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        text = arguments.text
+        if text is None:
+            text = folder / "zipf.txt"
+            zipf_text(text, arguments.words)
+        train, test = split_text(text, folder, arguments.words)
+        measure([sys.executable, "-c", _BUILD.format(None), str(test), f"{folder}/warm.arpa", "3"])
+        for order in arguments.orders:
+            compare(order, train, test, arguments.lmplz, arguments.rounds, arguments.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -237,7 +237,8 @@ def speak(
         wave, events = library.synthesize(text)
     if not wave.any():
         raise DataError(f"Nothing audible came of {text[:40]!r} in the voice {voice}.", "Give words of that language.")
-    return Speech(wave.astype(np.float32) / 32768, library.sample_rate, _words(text, events, library.sample_rate))
+    samples = wave.astype(np.float32) / np.float32(32768)
+    return Speech(samples, library.sample_rate, _words(text, events, library.sample_rate))
 
 
 def _check(text: str, speed_wpm: int, pitch: int, pitch_range: int) -> None:

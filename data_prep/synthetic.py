@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from asr.errors import DataError, require
 from asr.files import atomic_path, atomic_write_text
+from data_prep.espeak import SPEEDS, restart
 from data_prep.sentences import make_sentences
 from data_prep.synthetic_voices import ENGLISH, SAMPLE_RATE, Speaker, babble, choose_speakers, render
 
@@ -77,6 +79,8 @@ class SyntheticConfig:
             low, high = getattr(self, name)
             if low > high:
                 raise DataError(f"{name} is {low} to {high}.", "Give the lower number first.")
+        if self.speed_wpm[0] < SPEEDS[0] or self.speed_wpm[1] > SPEEDS[1]:
+            raise DataError(f"speed_wpm is {self.speed_wpm}.", f"Give {SPEEDS[0]} to {SPEEDS[1]} words a minute.")
 
     @classmethod
     def of_hours(cls, hours: float, **settings: Any) -> SyntheticConfig:
@@ -238,14 +242,10 @@ def _pool(jobs: int) -> Iterator[Any]:
 def _speak_chapter(
     chapter: _Chapter, out: Path, seed: int, snr_db: tuple[float, float], companions: Mapping[str, Sequence[Speaker]]
 ) -> float:
-    import soundfile
-
-    from data_prep import espeak
-
     folder, names = chapter.folder(out), [f"{chapter.name}-{i:04}" for i in range(len(chapter.sentences))]
     if chapter.transcript(out).is_file():
         return float(sum(soundfile.info(str(folder / f"{name}.flac")).duration for name in names))
-    espeak.restart()
+    restart()
     rng = np.random.default_rng([seed, chapter.id])
     background = babble(chapter.sentences, companions[chapter.speaker.split], rng)
     total = 0

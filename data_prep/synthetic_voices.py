@@ -1,7 +1,7 @@
 """Who speaks in a synthetic corpus, and how one utterance sounds: jitter, pauses, noise and level.
 
-The variants of eSpeak NG were compared in numbers (level, pitch, spectrum). Left out are those that clip, whisper, croak
-or play a robot, and all but one of those that are nearly the same, so that an unseen speaker is another one.
+The variants of eSpeak NG were compared in numbers (level, pitch, spectrum). Left out are those that clip, whisper,
+croak or play a robot, and all but one of those that are nearly the same, so that an unseen speaker is another one.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def render(
     noisy = add_noise(samples, noise, float(rng.uniform(*snr_db)))
     noisy *= 10 ** (rng.uniform(*LEVELS) / 20) / np.sqrt(_speech_power(samples))
     noisy *= min(1.0, PEAK / float(np.abs(noisy).max()))
-    return noisy.astype(np.float32)
+    scaled: Samples = noisy.astype(np.float32)
+    return scaled
 
 
 def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import gzip
 import re
@@ -225,7 +226,7 @@ def arpa_writer(path: str | Path, words: Sequence[str], counts: Sequence[int]) -
             file: IO[bytes] | gzip.GzipFile = raw
             if str(path).endswith(".gz"):  # no name and no time inside: equal models give equal files
                 file = stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
-            writer = ArpaWriter(file, words, len(counts))
+            writer = stack.enter_context(ArpaWriter(file, words, len(counts)))
             file.write(b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % pair for pair in enumerate(counts, 1)) + b"\n")
             yield writer
             writer.close()
@@ -241,7 +242,22 @@ class ArpaWriter:
         self._file, self._order, self._n = file, order, 0
         self._text = np.frombuffer(b"".join(encoded), np.uint8)
         self._starts = np.concatenate([[0], np.cumsum([len(word) for word in encoded])]).astype(np.int64)
-        self._block = np.empty(_BLOCK + order * max(map(len, encoded)), np.uint8)
+        size = _BLOCK + order * max(map(len, encoded))
+        self._blocks = [np.empty(size, np.uint8), np.empty(size, np.uint8)]  # one is printed while one is written
+        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+        self._pending: concurrent.futures.Future[int] | None = None
+
+    def __enter__(self) -> ArpaWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def _write(self, data: bytes | memoryview) -> None:
+        """Hand data to the writing thread once the previous write has succeeded."""
+        if self._pending is not None:
+            self._pending.result()
+        self._pending = self._pool.submit(self._file.write, data)
 
     def add(
         self,
@@ -252,15 +268,17 @@ class ArpaWriter:
     ) -> None:
         """Print n-grams (count, n), orders ascending; back-offs of the highest order are not printed."""
         if n > self._n:
-            self._file.write(b"\n" * (n > 1) + b"\\%d-grams:\n" % n)
+            self._write(b"\n" * (n > 1) + b"\\%d-grams:\n" % n)
             self._n = n
         done, text = 0, (self._text, self._starts)
         while done < len(rows):
-            done, used = kernels.print_ngrams(
-                rows, log10_probs, log10_backoffs, self._n < self._order, *text, done, self._block
-            )
-            self._file.write(self._block[:used].data)
+            self._blocks.reverse()
+            block = self._blocks[0]
+            done, used = kernels.print_ngrams(rows, log10_probs, log10_backoffs, n < self._order, *text, done, block)
+            self._write(block[:used].data)
 
     def close(self) -> None:
-        """Print the end mark."""
-        self._file.write(b"\n\\end\\\n")
+        """Print the end mark; raises what went wrong in writing."""
+        self._write(b"\n\\end\\\n")
+        assert self._pending is not None
+        self._pending.result()

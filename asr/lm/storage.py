@@ -184,7 +184,7 @@ def slices(
     """Cut all stores alike; yields, in ascending order, each store's merged part, sorted.
 
     Each part is sorted by the first ``columns`` fields, stably across runs. Without a limit there is one part, else
-    parts take at most ``limit`` bytes together; n-grams that agree in their first ``whole`` fields (1 or 2) stay together.
+    parts take at most ``limit`` bytes together; what agrees in the first ``whole`` fields (1 or 2) stays together.
 
     Raises:
         LanguageModelError: the n-grams that have to stay together exceed the limit.

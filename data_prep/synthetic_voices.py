@@ -127,7 +127,7 @@ def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
     """Return speech (n,) with noise (n,), whose power is ``snr_db`` below that of the parts where somebody speaks."""
     power = float(np.mean(np.square(noise, dtype=np.float64)))
     if power == 0.0:
-        return samples.copy()
+        return np.array(samples, np.float32)
     gain = np.sqrt(_speech_power(samples) / power) * 10 ** (-snr_db / 20)
     noisy: Samples = samples + noise * np.float32(gain)
     return noisy

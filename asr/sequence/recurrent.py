@@ -109,10 +109,15 @@ class RecurrentStack(nn.Module):
                 module.get_parameter("bias_ih_l0").data[hidden : 2 * hidden].fill_(1.0)
 
     def forward(
-        self, x: Tensor, x_lens: Tensor, state: RecurrentState | None = None
+        self,
+        x: Tensor,
+        x_lens: Tensor,
+        state: RecurrentState | None = None,
+        taps: dict[int, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, RecurrentState]:
         """(B, T, D), (B,), carried state -> (B, T, output_dim), (B,), state after the last step of the padded batch.
 
+        ``taps`` gets the normalised output (B, T, output_dim) of each layer whose number, counted from 1, is a key.
         The returned state continues a sequence only where its length is T: carry state with batches of equal lengths.
         """
         if state is not None and self.bidirectional:
@@ -124,4 +129,6 @@ class RecurrentStack(nn.Module):
             y = self.dropout(projection(y.transpose(0, 1)))
             x = x + y if self.residual and x.shape == y.shape else y
             new_state.append(last)
+            if taps is not None and number + 1 in taps:
+                taps[number + 1] = self.output_norm(x, x_lens)
         return self.output_norm(x, x_lens), x_lens, new_state

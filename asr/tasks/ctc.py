@@ -33,6 +33,8 @@ class CtcModelConfig:
         subsampling: feature frames an output frame: 1, 2, 4 or 8. conv_channels, conv_norm: the CNN's.
         hidden_dim: per direction. num_layers, cell, bidirectional, norm, residual, projection_dim: see
             :class:`asr.sequence.RecurrentStack`. dropout: after each recurrent layer and before the first.
+        intermediate_layer: recurrent layer, counted from 1, whose output must spell the transcript too (0: none), and
+            intermediate_weight: share of that in the loss (Lee & Watanabe 2021, "Intermediate Loss Regularization").
         causal: convolutions without right context, for streaming.
     """
 
@@ -48,6 +50,8 @@ class CtcModelConfig:
     residual: bool = True
     projection_dim: int = 0
     dropout: float = 0.2
+    intermediate_layer: int = 0
+    intermediate_weight: float = 0.3
 
     def __post_init__(self) -> None:
         check_choice("model.subsampling", str(self.subsampling), [str(s) for s in TIME_STRIDES])
@@ -55,6 +59,8 @@ class CtcModelConfig:
         check_choice("model.norm", self.norm, NORMS)
         check_choice("model.cell", self.cell, CELLS)
         check_range("model.dropout", self.dropout, 0, 0.95)
+        check_range("model.intermediate_layer", self.intermediate_layer, 0, max(0, self.num_layers - 1))
+        check_range("model.intermediate_weight", self.intermediate_weight, 0, 1)
         for name in ("conv_channels", "num_layers", "hidden_dim"):
             check_range(f"model.{name}", getattr(self, name), 1)
 
@@ -82,12 +88,17 @@ class CtcNetwork(nn.Module):
         )  # fmt: skip
         self.output = nn.Linear(self.encoder.output_dim, vocab_size)
 
-    def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, F), (B,) -> log_probs (B, T', V) float32, (B,)."""
+    def forward(self, x: Tensor, x_lens: Tensor, taps: dict[int, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """(B, T, F), (B,) -> log_probs (B, T', V) float32, (B,); ``taps`` gets those of its keys' layers."""
         x, x_lens = self.conv(x, x_lens)
         x = self.dropout(self.input_projection(x))
-        x, x_lens, _ = self.encoder(x, x_lens)
-        return self.output(x).float().log_softmax(-1), x_lens
+        x, x_lens, _ = self.encoder(x, x_lens, taps=taps)
+        if taps:
+            taps.update({number: self._log_probs(tapped) for number, tapped in taps.items()})
+        return self._log_probs(x), x_lens
+
+    def _log_probs(self, x: Tensor) -> Tensor:
+        return self.output(x).float().log_softmax(-1)
 
 
 def min_output_frames(labels: npt.NDArray[np.int64]) -> int:
@@ -115,6 +126,7 @@ class CtcTask(Task):
     def __init__(self, config: CtcTaskConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
+        self.intermediate_weight = config.model.intermediate_weight
         self.normalizer = Normalizer(config.features.num_features, config.normalization)
         self.specaugment = SpecAugment(config.specaugment)
         self.network = CtcNetwork(config.model, config.features.num_features, vocab_size)
@@ -139,8 +151,13 @@ class CtcTask(Task):
         x = self.normalizer(batch.features, batch.feature_lens)
         if generator is not None:
             x = self.specaugment(x, batch.feature_lens, generator)
-        log_probs, lens = self.network(x, batch.feature_lens)
-        return LossSum(ctc_loss(log_probs, lens, batch.labels, batch.label_lens), batch.label_lens.sum())
+        layer = self.config.model.intermediate_layer
+        taps = {layer: x} if self.training and layer else {}
+        log_probs, lens = self.network(x, batch.feature_lens, taps)
+        loss = ctc_loss(log_probs, lens, batch.labels, batch.label_lens)
+        for tapped in taps.values():
+            loss = torch.lerp(loss, ctc_loss(tapped, lens, batch.labels, batch.label_lens), self.intermediate_weight)
+        return LossSum(loss, batch.label_lens.sum())
 
 
 def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:

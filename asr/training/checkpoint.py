@@ -11,20 +11,30 @@ from torch import nn
 from asr.errors import ModelError
 from asr.files import atomic_path
 from asr.tasks.base import first_difference
+from asr.training.averaging import ExponentialAverage
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
-def save_checkpoint(path: Path, task: nn.Module, optimizer: torch.optim.Optimizer, position: dict[str, Any]) -> None:
-    """Write weights, optimizer and position."""
+def save_checkpoint(
+    path: Path,
+    task: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: ExponentialAverage | None,
+    position: dict[str, Any],
+) -> None:
+    """Write weights, optimizer, average and position."""
+    content = {"task": task.state_dict(), "optimizer": optimizer.state_dict(), "position": dict(position)}
+    if average is not None:
+        content["average"] = average.state()
     with atomic_path(path) as temporary:
-        torch.save(
-            {"task": task.state_dict(), "optimizer": optimizer.state_dict(), "position": dict(position)}, temporary
-        )
+        torch.save(content, temporary)
 
 
-def load_checkpoint(path: Path, task: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Fill ``task`` and ``optimizer`` from a checkpoint and return its position.
+def load_checkpoint(
+    path: Path, task: nn.Module, optimizer: torch.optim.Optimizer, average: ExponentialAverage | None = None
+) -> dict[str, Any]:
+    """Fill ``task``, ``optimizer`` and ``average`` from a checkpoint and return its position.
 
     Raises:
         ModelError: the file is damaged, or belongs to another architecture; the first difference is named.
@@ -43,4 +53,6 @@ def load_checkpoint(path: Path, task: nn.Module, optimizer: torch.optim.Optimize
         )
     task.load_state_dict(state)
     optimizer.load_state_dict(content["optimizer"])
+    if average is not None and "average" in content:
+        average.load(content["average"])
     return dict(position)

@@ -21,6 +21,7 @@ class OptimizerConfig:
         name: one of OPTIMIZERS. lr: peak learning rate. weight_decay: on matrices, not on biases and normalisation.
         schedule: course of the learning rate, see :mod:`asr.training.schedules`. warmup: share spent rising.
         final_lr: last learning rate as a share of the peak. clip_norm: largest norm of the gradient (0: no limit).
+        average_decay: of the exponential average of the weights that is evaluated and kept (0: the weights themselves).
     """
 
     name: str = "adamw"
@@ -30,6 +31,7 @@ class OptimizerConfig:
     warmup: float = 0.1
     final_lr: float = 0.01
     clip_norm: float = 5.0
+    average_decay: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("optimizer.name", self.name, OPTIMIZERS)
@@ -38,6 +40,7 @@ class OptimizerConfig:
         check_range("optimizer.warmup", self.warmup, 0, 1)
         check_range("optimizer.final_lr", self.final_lr, 0, 1)
         check_range("optimizer.clip_norm", self.clip_norm, 0)
+        check_range("optimizer.average_decay", self.average_decay, 0, 0.99999)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ killed and resumed ends with the weights of an unbroken one, to the bit on CPU i
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from asr.batches.seeds import keyed_seed
 from asr.errors import TrainingError
 from asr.run_folder import Metric, update_metrics
+from asr.training.averaging import ExponentialAverage
 from asr.training.checkpoint import load_checkpoint, save_checkpoint
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import BatchLoader, Experiment
@@ -93,6 +95,8 @@ class Loop:
         self.optimizer = build_optimizer(experiment.task, optimizer)
         self.model, self.wrapped_optimizer = self.fabric.setup(experiment.task, self.optimizer)
         self.model.mark_forward_method("loss")
+        decay = optimizer.average_decay
+        self.average = ExponentialAverage(experiment.task, decay) if decay else None
         self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
         self.position = Position()
 
@@ -100,7 +104,7 @@ class Loop:
         """Train from the last checkpoint, or from the start, to the end."""
         checkpoint = self.run_dir / "checkpoints" / "last.ckpt"
         if resume and checkpoint.is_file():
-            self.position = Position(**load_checkpoint(checkpoint, self.experiment.task, self.optimizer))
+            self.position = Position(**load_checkpoint(checkpoint, self.experiment.task, self.optimizer, self.average))
         with Progress(self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero) as progress:
             progress.start(self.experiment, self.position, self.precision)
             while self.position.epoch < self.trainer.max_epochs and not self._out_of_patience():
@@ -166,6 +170,8 @@ class Loop:
         if self.optimizer_config.clip_norm:
             nn.utils.clip_grads_with_norm_(self.model.parameters(), self.optimizer_config.clip_norm, norm)
         self.wrapped_optimizer.step()
+        if self.average is not None:
+            self.average.update()
         return loss, grad_norm
 
     def _alarm(self, group: list[Any], loss: float, grad_norm: float) -> None:
@@ -182,6 +188,12 @@ class Loop:
         Progress.warn(f"{what}: this batch is skipped ({named}).")
 
     def _finish_epoch(self, progress: Progress) -> None:
+        with self.average.applied() if self.average is not None else contextlib.nullcontext():
+            self._evaluate(progress)
+        self.position.epoch += 1
+        self.position.batch = 0
+
+    def _evaluate(self, progress: Progress) -> None:
         task = self.experiment.task.eval()
         with torch.inference_mode():
             figures = self.experiment.evaluate(task)
@@ -194,8 +206,6 @@ class Loop:
                 best = {f"dev/{name}": Metric(value, "dev", self.position.epoch + 1) for name, value in figures.items()}
                 update_metrics(self.run_dir, best)
         progress.end_epoch(figures, better)
-        self.position.epoch += 1
-        self.position.batch = 0
 
     def _log(self, figures: dict[str, float]) -> None:
         self.fabric.log_dict(figures, step=self.position.step)
@@ -207,7 +217,7 @@ class Loop:
     def _save(self, path: Path, seconds: float) -> None:
         self.position.seconds += seconds
         if self.fabric.is_global_zero:
-            save_checkpoint(path, self.experiment.task, self.optimizer, vars(self.position))
+            save_checkpoint(path, self.experiment.task, self.optimizer, self.average, vars(self.position))
         self.fabric.barrier()
 
 

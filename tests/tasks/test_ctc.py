@@ -101,3 +101,19 @@ def test_log_probs_by_id() -> None:
 def test_impossible_shapes_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CtcModelConfig(**change)
+
+
+def test_intermediate_loss_is_the_weighted_mean_of_both() -> None:
+    torch.manual_seed(0)
+    shape = {"hidden_dim": 8, "conv_channels": 4, "num_layers": 3, "dropout": 0.0, "conv_norm": "layer"}
+    plain = CtcTask(CtcTaskConfig(model=CtcModelConfig(**shape)), 5).train()
+    tapped = CtcTask(
+        CtcTaskConfig(model=CtcModelConfig(**shape, intermediate_layer=1, intermediate_weight=0.25)), 5
+    ).train()
+    shallow = CtcTask(CtcTaskConfig(model=CtcModelConfig(**{**shape, "num_layers": 1})), 5).train()
+    tapped.load_state_dict(plain.state_dict())
+    shallow.load_state_dict({k: v for k, v in plain.state_dict().items() if k in shallow.state_dict()})
+    batch = utterances(97, 61)
+    expected = 0.75 * plain.loss(batch).total + 0.25 * shallow.loss(batch).total
+    torch.testing.assert_close(tapped.loss(batch).total, expected)
+    torch.testing.assert_close(tapped.eval().loss(batch).total, plain.eval().loss(batch).total)

@@ -37,7 +37,7 @@ class ToyBatch:
     ids: tuple[str, ...]
     seed: int
 
-    def to(self, device: Any) -> ToyBatch:  # noqa: ARG002
+    def to(self, device: Any) -> ToyBatch:
         return self
 
 
@@ -60,10 +60,10 @@ class ToyLoader:
     def __init__(self, bad: tuple[tuple[int, int], ...] = (), sizes: tuple[int, ...] = (2, 3, 4, 1, 2)) -> None:
         self.bad, self.sizes = bad, sizes
 
-    def for_rank(self, rank: int, world_size: int) -> ToyLoader:  # noqa: ARG002
+    def for_rank(self, rank: int, world_size: int) -> ToyLoader:
         return self
 
-    def num_batches(self, epoch: int) -> int:  # noqa: ARG002
+    def num_batches(self, epoch: int) -> int:
         return len(self.sizes)
 
     def load(self, epoch: int, position: int) -> ToyBatch:
@@ -110,24 +110,25 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     assert list((tmp_path / "log").glob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("stop_after", [1, 3])
-def test_resume_between_epochs_equals_an_unbroken_run(tmp_path: Path, stop_after: int) -> None:
+@pytest.mark.parametrize(("stop_after", "decay"), [(1, 0.0), (3, 0.9)])
+def test_resume_between_epochs_equals_an_unbroken_run(tmp_path: Path, stop_after: int, decay: float) -> None:
+    optimizer = replace(OPTIMIZER, average_decay=decay)
     unbroken = experiment()
-    fit(unbroken, TRAINER, OPTIMIZER, tmp_path / "a")
+    end = fit(unbroken, TRAINER, optimizer, tmp_path / "a")
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     class Stopping(ToyLoader):
         def load(self, epoch: int, position: int) -> ToyBatch:
             if epoch == stop_after:
-                raise Stop
+                raise StopError
             return super().load(epoch, position)
 
-    with pytest.raises(Stop):
-        fit(experiment(Stopping()), TRAINER, OPTIMIZER, tmp_path / "b")
+    with pytest.raises(StopError):
+        fit(experiment(Stopping()), TRAINER, optimizer, tmp_path / "b")
     resumed = experiment()
-    fit(resumed, TRAINER, OPTIMIZER, tmp_path / "b")
+    assert fit(resumed, TRAINER, optimizer, tmp_path / "b").best == end.best
     for a, b in zip(weights(unbroken), weights(resumed), strict=True):
         assert torch.equal(a, b)
 
@@ -181,10 +182,10 @@ def test_accumulation_equals_the_large_batch(tmp_path: Path) -> None:
             return super().load(0, position)
 
     class Joined(Plain):
-        def num_batches(self, epoch: int) -> int:  # noqa: ARG002
+        def num_batches(self, epoch: int) -> int:
             return 1
 
-        def load(self, epoch: int, position: int) -> ToyBatch:  # noqa: ARG002
+        def load(self, epoch: int, position: int) -> ToyBatch:
             a, b = (super(Joined, self).load(0, i) for i in range(2))
             width = max(a.x.size(1), b.x.size(1))
             pad = [nn.functional.pad(t.x, (0, 0, 0, width - t.x.size(1))) for t in (a, b)]
@@ -192,7 +193,7 @@ def test_accumulation_equals_the_large_batch(tmp_path: Path) -> None:
             return ToyBatch(torch.cat(pad), torch.cat([a.lens, b.lens]), torch.cat(y), a.ids + b.ids, 0)
 
     class Silent(ToyTask):
-        def loss(self, batch: ToyBatch, generator: torch.Generator | None = None) -> LossSum:  # noqa: ARG002
+        def loss(self, batch: ToyBatch, generator: torch.Generator | None = None) -> LossSum:
             return super().loss(batch)
 
     results = []

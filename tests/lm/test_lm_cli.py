@@ -28,7 +28,7 @@ def test_build_prune_interpolate_perplexity(tmp_path: Path) -> None:
     run("interpolate", a, b, "--heldout", TEXT, "-o", d)
     run("interpolate", a, b, "--weights", "0.5 0.5", "-o", tmp_path / "e.arpa.gz")
     results = [json.loads(run("perplexity", path, TEXT, "--json")) for path in (a, b, c, d)]
-    assert all(result["words"] == 45 for result in results)
+    assert all(result["words"] == 47 for result in results)
     assert results[0]["with_oov"] < results[2]["with_oov"]
     assert run("perplexity", tmp_path / "e.arpa.gz", TEXT).startswith("perplexity with OOV\t")
 

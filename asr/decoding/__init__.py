@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from asr.decoding.automaton import NgramAutomaton, compile_lm
+from asr.decoding.beam import BeamDecoder
 from asr.decoding.greedy import GreedyDecoder, greedy
+from asr.decoding.language_models import load_lm
 from asr.decoding.types import Hypothesis, WordSpan
 
-__all__ = ["GreedyDecoder", "Hypothesis", "WordSpan", "greedy"]
+__all__ = [
+    "BeamDecoder",
+    "GreedyDecoder",
+    "Hypothesis",
+    "NgramAutomaton",
+    "WordSpan",
+    "compile_lm",
+    "greedy",
+    "load_lm",
+]

@@ -7,8 +7,8 @@ score that the open word can still reach stands in for it (look-ahead; Ortmanns 
 
 The rules that both searches follow:
 
-* A prefix is ranked by ``acoustic + lm_alpha * lm + lm_beta * words + hotwords``. An open word counts as a word, with the
-  look-ahead as its model score.
+* A prefix is ranked by ``acoustic + lm_alpha * lm + lm_beta * words + hotwords``. An open word counts as a word, with
+  the look-ahead as its model score.
 * A word outside the model scores ``lm_alpha * log p(<unk>) + unk_score``; a closed lexicon admits no other words.
 * A token is not appended to a prefix if its log-probability is below ``token_min_logp``, unless it is the frame's best
   token or the longer prefix is in the beam already. The blank is always considered.
@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Protocol
 
 from asr.decoding.inputs import check_log_probs
@@ -121,7 +121,7 @@ class ReferenceDecoder:
 
     # -- the language side ---------------------------------------------------------------------------------------
 
-    @lru_cache(maxsize=None)  # noqa: B019 - the decoder lives as long as its test
+    @cache  # noqa: B019 - the decoder lives as long as its test
     def _language(self, tokens: tuple[int, ...]) -> tuple[_Words, float] | None:
         """Language side of a prefix and its extra score (unknown words), or None if the lexicon forbids it."""
         if not tokens:
@@ -186,7 +186,9 @@ class ReferenceDecoder:
         for start in range(len(text)):
             suffix = text[start:]
             shares = [
-                w * (len(suffix) - 1) / (len(p) - 2) for p, w in patterns.items() if p.startswith(suffix) and p != suffix
+                w * (len(suffix) - 1) / (len(p) - 2)
+                for p, w in patterns.items()
+                if p.startswith(suffix) and p != suffix
             ]
             if shares:
                 return score + max(max(shares), 0.0) if min(shares) >= 0 else score + max(shares)

@@ -1,0 +1,232 @@
+"""The n-gram model as an automaton in flat arrays: compiled once, saved with a checksum, memory-mapped.
+
+A state is a context that can matter (it has continuations or a back-off weight); contexts that cannot are folded into
+their longest suffix that can, as KenLM does (Heafield 2011, "KenLM: Faster and Smaller Language Model Queries",
+section 4.1). (state, word) -> (log p, next state) stands in one open-addressed table; a miss adds the back-off weight
+of the state and goes on from its longest shorter state; unigrams are an array of their own. Logarithms are natural.
+
+The file: 8 bytes magic and version, 8 bytes checksum of all that follows, 8 bytes length of the header, a JSON header
+(name, type, shape and place of each array), and the arrays, each at a multiple of 64 bytes. Little-endian.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.decoding.kernels import automaton as kernels
+from asr.errors import LanguageModelError
+from asr.files import atomic_path
+from asr.lm.model import BOS, EOS, UNK, NgramModel
+
+__all__ = ["MAGIC", "NgramAutomaton", "compile_lm", "compile_model"]
+
+MAGIC = b"asr-lm\x00\x01"
+_ARRAYS: dict[str, tuple[Any, int]] = {
+    "slots": (np.uint32, 2), "unigrams": (np.float32, 1), "after": (np.int32, 1), "backoffs": (np.float32, 1),
+    "shorter": (np.int32, 1), "text": (np.uint8, 1),
+}  # fmt: skip
+_MAX_LOAD = 0.75
+_REMEDY = "The file is damaged; compile it again (asr lm compile)."
+
+
+@dataclass(frozen=True, eq=False)
+class NgramAutomaton:
+    """A compiled back-off model; see the head of this module.
+
+    Attributes:
+        slots: uint32 (C, 4), C a power of two. unigrams: float32 (W,). after: int32 (W,), state after a word without
+            context. backoffs: float32 (S,). shorter: int32 (S,). text: the words in UTF-8, a line feed between them.
+        order: of the model. bos_state: state at the beginning of a sentence.
+    """
+
+    slots: npt.NDArray[np.uint32]
+    unigrams: npt.NDArray[np.float32]
+    after: npt.NDArray[np.int32]
+    backoffs: npt.NDArray[np.float32]
+    shorter: npt.NDArray[np.int32]
+    text: npt.NDArray[np.uint8]
+    order: int
+    bos_state: int
+    probs: npt.NDArray[np.float32] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "probs", self.slots.view(np.float32))
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Word of each id; 0, 1, 2 are ``<unk>``, ``<s>``, ``</s>``."""
+        return self.text.tobytes().decode().split("\n")
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Id of each word."""
+        return {word: i for i, word in enumerate(self.words)}
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """What the query kernel takes behind state and word."""
+        return self.slots, self.probs, self.unigrams, self.after, self.backoffs, self.shorter
+
+    def __contains__(self, word: str) -> bool:
+        return self.ids.get(word, UNK) != UNK
+
+    def begin(self) -> int:
+        """State at the beginning of a sentence."""
+        return self.bos_state
+
+    def step(self, state: int, word: str) -> tuple[float, int]:
+        """Natural-log p(word | state) and the state after it; a word outside the model scores as ``<unk>``."""
+        score, after = kernels.query(state, self.ids.get(word, UNK), *self.arrays)
+        return float(score), int(after)
+
+    def unigram(self, word: str) -> float:
+        """Natural-log p(word) without context."""
+        return float(self.unigrams[self.ids.get(word, UNK)])
+
+    def score(self, text: str | Iterable[str], *, bos: bool = True, eos: bool = True) -> float:
+        """Natural-log probability of a text (words split at white space), with the sentence's ends by default."""
+        words = text.split() if isinstance(text, str) else list(text)
+        ids = np.array([self.ids.get(word, UNK) for word in words] + [EOS] * eos, dtype=np.int32)
+        scores = np.empty(len(ids))
+        kernels.score_words(ids, self.bos_state if bos else 0, *self.arrays, scores)
+        return math.fsum(scores)
+
+    def save(self, path: str | Path) -> None:
+        """Write the automaton to one file, wholly or not at all.
+
+        Raises:
+            LanguageModelError: the file cannot be written.
+        """
+        try:
+            with atomic_path(path) as temporary, temporary.open("wb+") as file:
+                _write(self, file)
+        except OSError as error:
+            raise LanguageModelError(f"Cannot write {path}: {error}.") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> NgramAutomaton:
+        """Map a saved automaton into memory and check every byte and every index of it.
+
+        Raises:
+            LanguageModelError: the file is missing, of another kind or version, cut off or damaged.
+        """
+        try:
+            size = Path(path).stat().st_size
+            if size < 24 or size % 8:
+                raise LanguageModelError(f"{path} is no compiled language model: {size} bytes.", _REMEDY)
+            data = np.memmap(path, dtype=np.uint8, mode="c")  # private and writable: one type of array for the kernels
+        except (OSError, ValueError) as error:
+            raise LanguageModelError(f"Cannot read {path}: {error}.") from None
+        return _parse(np.asarray(data), path)
+
+
+def compile_model(model: NgramModel) -> NgramAutomaton:
+    """Compile an n-gram model; about a second a million n-grams.
+
+    Raises:
+        LanguageModelError: the model has more than 2^31 n-grams or a word with a line feed.
+    """
+    from asr.lm.trie import build_trie
+
+    trie = build_trie(model)
+    if trie.offsets[-1] >= 2**31 - 1 or any("\n" in word for word in model.words):
+        raise LanguageModelError("The model has too many n-grams or a line feed in a word.", "Prune it.")
+    suffix = np.empty(int(trie.offsets[-1]), np.int32)
+    kernels.suffixes(trie.last_words, trie.first_child, int(trie.offsets[1]), suffix)
+    state_of = np.empty(len(suffix), np.int32)
+    S = kernels.number_states(trie.first_child, trie.log10_backoffs, suffix, BOS, state_of)
+    slots = np.full((_capacity(int(trie.offsets[-1] - trie.offsets[1])), 4), kernels.EMPTY, np.uint32)
+    backoffs, shorter = np.zeros(S, np.float32), np.zeros(S, np.int32)
+    kernels.fill(
+        trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, suffix, state_of,
+        slots, slots.view(np.float32), backoffs, shorter,
+    )  # fmt: skip
+    W = len(model.words)
+    unigrams = (trie.log10_probs[:W].astype(np.float64) * math.log(10)).astype(np.float32)
+    text = np.frombuffer("\n".join(model.words).encode(), np.uint8)
+    return NgramAutomaton(
+        slots, unigrams, state_of[:W].copy(), backoffs, shorter, text, model.order, int(state_of[BOS])
+    )
+
+
+def compile_lm(source: str | Path, target: str | Path) -> NgramAutomaton:
+    """Compile an ARPA file (plain or gzipped) into an automaton file; the decoder starts from it at once.
+
+    Raises:
+        LanguageModelError: the source is malformed or the target cannot be written.
+    """
+    from asr.lm.arpa import read_arpa
+
+    automaton = compile_model(read_arpa(source))
+    automaton.save(target)
+    return automaton
+
+
+def _capacity(n: int) -> int:
+    return 1 << max(2, math.ceil(math.log2((n + 1) / _MAX_LOAD)))
+
+
+def _write(automaton: NgramAutomaton, file: IO[bytes]) -> None:
+    arrays = {name: np.ascontiguousarray(getattr(automaton, name)) for name in _ARRAYS}
+    arrays["text"] = np.concatenate([arrays["text"], np.full(-len(arrays["text"]) % 8, ord("\n"), np.uint8)])
+    places, place = {}, 0
+    for name, array in arrays.items():
+        places[name] = [place, list(array.shape)]
+        place += -(-array.nbytes // 64) * 64
+    meta = {"order": automaton.order, "bos_state": automaton.bos_state, "text": len(automaton.text), "arrays": places}
+    header = json.dumps(meta).encode()
+    header += b" " * (-(24 + len(header)) % 64)
+    file.write(MAGIC + bytes(8) + len(header).to_bytes(8, "little") + header)
+    for array in arrays.values():
+        file.write(array.data)
+        file.write(bytes(-array.nbytes % 64))
+    file.flush()
+    written = np.memmap(file, dtype=np.uint64, mode="r")
+    total = int(kernels.checksum(np.asarray(written)[2:]))
+    file.seek(8)
+    file.write(total.to_bytes(8, "little"))
+
+
+def _parse(data: npt.NDArray[np.uint8], path: str | Path) -> NgramAutomaton:
+    if data[:8].tobytes() != MAGIC:
+        hint = "Compile the ARPA file again with this version (asr lm compile)."
+        raise LanguageModelError(f"{path} is no compiled language model of this version.", hint)
+    if int(kernels.checksum(data.view(np.uint64)[2:])) != int.from_bytes(data[8:16].tobytes(), "little"):
+        raise LanguageModelError(f"{path} is damaged: its checksum does not fit.", _REMEDY)
+    try:
+        length = int.from_bytes(data[16:24].tobytes(), "little")
+        meta = json.loads(data[24 : 24 + length].tobytes())
+        arrays = {name: _view(data, 24 + length, name, *meta["arrays"][name]) for name in _ARRAYS}
+        arrays["text"] = arrays["text"][: meta["text"]]
+        automaton = NgramAutomaton(**arrays, order=int(meta["order"]), bos_state=int(meta["bos_state"]))
+        sound = _is_sound(automaton)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise LanguageModelError(f"{path} has a header that makes no sense ({error}).", _REMEDY) from None
+    if not sound:
+        raise LanguageModelError(f"{path} holds entries that point nowhere.", _REMEDY)
+    return automaton
+
+
+def _view(data: npt.NDArray[np.uint8], base: int, name: str, place: int, shape: list[int]) -> npt.NDArray[Any]:
+    dtype, axes = _ARRAYS[name]
+    start, size = base + place, math.prod(shape) * np.dtype(dtype).itemsize
+    if len(shape) != axes or min(shape) < 1 or place < 0 or start + size > len(data):
+        raise ValueError(f"array {name} does not fit the file")
+    return data[start : start + size].view(dtype).reshape(shape)
+
+
+def _is_sound(automaton: NgramAutomaton) -> bool:
+    C, S, W = len(automaton.slots), len(automaton.backoffs), len(automaton.unigrams)
+    sizes = C & (C - 1) == 0 and automaton.slots.shape[1] == 4 and len(automaton.shorter) == S
+    sizes = sizes and len(automaton.after) == W >= 3 and 0 <= automaton.bos_state < S
+    sizes = sizes and np.count_nonzero(automaton.text == ord("\n")) == W - 1
+    return bool(sizes and kernels.is_sound(*automaton.arrays))

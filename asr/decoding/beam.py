@@ -1,0 +1,325 @@
+"""Prefix beam search with an n-gram model: the decoder that users meet. T frames, V vocabulary.
+
+The rules of the search are written down in :mod:`asr.decoding.reference`, which also is its oracle; the inner loop
+stands in kernels/beam.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.decoding.hotwords import build_hotwords, check_hotwords
+from asr.decoding.inputs import check_log_probs
+from asr.decoding.kenlm_binary import KenlmModel
+from asr.decoding.kernels import beam as kernels
+from asr.decoding.language_models import AnyModel, load_lm
+from asr.decoding.lexicon import Lexicon, build_lexicon, check_words, plain_lexicon
+from asr.decoding.search import Compiled, Finish, SearchSpace
+from asr.decoding.types import Hypothesis
+from asr.decoding.vocabulary import BLANK_ID, Vocabulary
+from asr.errors import DecodingError
+from asr.lm.model import SPECIAL_WORDS, UNK
+
+if TYPE_CHECKING:
+    from asr.decoding.stream import Stream
+
+__all__ = ["BeamDecoder", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Numbers of a beam search; all scores are natural logarithms.
+
+    Attributes:
+        beam_size: prefixes kept after each frame.
+        lm_alpha: weight of the language model. lm_beta: bonus a word.
+        unk_score: added to every word outside the model, on top of ``lm_alpha * log p(<unk>)``.
+        beam_threshold: prefixes worse than the best one by more than this are dropped (``inf``: none).
+        token_min_logp: tokens less probable than this are not appended, the frame's best one excepted (``-inf``: all
+            are).
+        blank_skip: a frame whose blank is more probable than this is not searched (1: every frame is).
+        merge: ``"sum"`` adds up the alignments of a prefix; ``"max"`` keeps the best one.
+        lookahead: count the best unigram score in reach for an open word.
+    """
+
+    beam_size: int = 100
+    lm_alpha: float = 0.5
+    lm_beta: float = 1.0
+    unk_score: float = -10.0
+    beam_threshold: float = 15.0
+    token_min_logp: float = -9.0
+    blank_skip: float = 0.999
+    merge: str = "sum"
+    lookahead: bool = True
+
+    def __post_init__(self) -> None:
+        problems = [
+            (isinstance(self.beam_size, (int, np.integer)) and self.beam_size >= 1, "beam_size", "a whole number >= 1"),
+            (_is_finite(self.lm_alpha) and self.lm_alpha >= 0, "lm_alpha", "a finite number >= 0"),
+            (_is_finite(self.lm_beta), "lm_beta", "a finite number"),
+            (_is_finite(self.unk_score), "unk_score", "a finite number"),
+            (_is_number(self.beam_threshold) and self.beam_threshold > 0, "beam_threshold", "a number > 0, or inf"),
+            (_is_number(self.token_min_logp) and self.token_min_logp <= 0, "token_min_logp", "a number <= 0, or -inf"),
+            (_is_number(self.blank_skip) and 0 < self.blank_skip <= 1, "blank_skip", "a probability in (0, 1]"),
+            (self.merge in ("sum", "max"), "merge", '"sum" or "max"'),
+        ]
+        for fine, name, needed in problems:
+            if not fine:
+                raise DecodingError(f"{name} is {getattr(self, name)!r}.", f"Give {needed}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.floating, np.integer)) and not math.isnan(value)
+
+
+def _is_finite(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value)
+
+
+class BeamDecoder:
+    """Prefix beam search over CTC log-probabilities, fused with an n-gram model.
+
+    Args:
+        tokens: V token strings, the blank first; see :class:`asr.decoding.vocabulary.Vocabulary`.
+        lm: path (ARPA, gzipped ARPA, compiled automaton, KenLM binary), :class:`asr.lm.model.NgramModel`, or a model
+            that :func:`asr.decoding.language_models.load_lm` returned. Without one only acoustics and ``lm_beta`` rank.
+        lexicon: words; nothing else is recognised then, unless ``open_vocabulary``. Without one every word is possible.
+        lm_unit: what ``lm`` predicts: ``"word"`` or ``"token"`` (a model over the tokens themselves).
+        open_vocabulary: admit words outside lexicon (or, without lexicon, outside the model); default: without lexicon.
+        hotwords: phrases, or phrase -> weight; each raises the score of a hypothesis by its weight.
+        hotword_weight: weight of phrases that are given without one.
+        n_best: hypotheses returned, of different texts.
+        confidence_power: see :class:`asr.decoding.search.Finish`.
+        threads: utterances of a list that are decoded at the same time.
+        settings: the numbers, see :class:`Settings`; each may also be given by name, as ``beam_size=50``.
+
+    Raises:
+        DecodingError: tokens, words or numbers that cannot be used.
+        LanguageModelError: the model is missing, malformed, or fits the tokens in no word.
+
+    Example:
+        >>> import numpy as np
+        >>> decoder = BeamDecoder(["<blank>", "▁", "h", "i"], beam_size=8)
+        >>> probs = np.full((4, 4), 0.02)
+        >>> probs[[0, 1, 2, 3], [2, 2, 0, 3]] = 0.94
+        >>> decoder(np.log(probs))[0].text
+        'hi'
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        lm: Any = None,
+        lexicon: Iterable[str] | None = None,
+        beam_size: int = 100,
+        lm_alpha: float = 0.5,
+        lm_beta: float = 1.0,
+        *,
+        lm_unit: str = "word",
+        open_vocabulary: bool | None = None,
+        hotwords: Mapping[str, float] | Iterable[str] | None = None,
+        hotword_weight: float = 10.0,
+        n_best: int = 1,
+        confidence_power: float = 1.0,
+        threads: int = 1,
+        **numbers: Any,
+    ) -> None:
+        self.vocabulary = Vocabulary(tokens)
+        self.settings = _settings(dict(numbers, beam_size=beam_size, lm_alpha=lm_alpha, lm_beta=lm_beta))
+        self.lm: AnyModel | None = None if lm is None else load_lm(lm)
+        if lm_unit not in ("word", "token"):
+            raise DecodingError(f"lm_unit is {lm_unit!r}.", 'Choose "word" or "token".')
+        self.lm_unit = lm_unit
+        self.closed = lexicon is not None if open_vocabulary is None else not open_vocabulary
+        self._check_counts(n_best, threads, confidence_power)
+        self.finish, self.threads = Finish(int(n_best), float(confidence_power)), int(threads)
+        self.hotwords = check_hotwords(hotwords, hotword_weight)
+        self._lexicon = self._known_words(lexicon)
+        self._compile()
+
+    # -- setting up ----------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _check_counts(n_best: Any, threads: Any, confidence_power: Any) -> None:
+        for name, value in (("n_best", n_best), ("threads", threads)):
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise DecodingError(f"{name} is {value!r}.", "Give a whole number >= 1.")
+        if not _is_finite(confidence_power) or confidence_power <= 0:
+            raise DecodingError(f"confidence_power is {confidence_power!r}.", "Give a finite number > 0.")
+
+    def _known_words(self, lexicon: Iterable[str] | None) -> Lexicon:
+        uses_words = lexicon is not None or (self.lm is not None and self.lm_unit == "word")
+        if uses_words and not self.vocabulary.has_boundaries:
+            remedy = "Mark word starts with '▁', or use lm_unit='token'."
+            raise DecodingError("No token starts a word, so words cannot be told apart.", remedy)
+        if lexicon is not None:
+            return build_lexicon(check_words(lexicon, self.vocabulary), self.vocabulary)
+        if self.lm is not None and self.lm_unit == "word":
+            return build_lexicon([word for word in self.lm.words if word not in SPECIAL_WORDS], self.vocabulary)
+        if self.closed:
+            raise DecodingError("open_vocabulary=False needs words.", "Give a lexicon or a word language model.")
+        return plain_lexicon()
+
+    def _word_ids(self) -> npt.NDArray[np.int32]:
+        """The model's id of each word of the lexicon; UNK for those it lacks."""
+        words = self._lexicon.words
+        if self.lm is None or self.lm_unit == "token":
+            return np.ones(len(words), np.int32)  # any known word
+        ids = self.lm.ids
+        return np.array([ids.get(word, UNK) for word in words], dtype=np.int32)
+
+    def _compile(self) -> None:
+        s, lm = self.settings, self.lm
+        word_lm, token_lm = lm is not None and self.lm_unit == "word", lm is not None and self.lm_unit == "token"
+        ids = self._word_ids()
+        scores = np.full(len(ids), s.lm_beta)
+        unknown = s.lm_beta
+        if word_lm and lm is not None:
+            scores += s.lm_alpha * lm.unigrams[ids].astype(np.float64) + np.where(ids == UNK, s.unk_score, 0.0)
+            unknown += s.lm_alpha * float(lm.unigrams[UNK]) + s.unk_score
+        if not s.lookahead:
+            scores[:], unknown = 0.0, 0.0
+        lexicon = self._lexicon.weighted(scores)
+        hot = build_hotwords(self.hotwords, self.vocabulary)
+        root = lexicon.edges.view(np.float32)[lexicon.edge_first[0] : lexicon.edge_first[1], 2]
+        options = kernels.Options(
+            beam_size=int(s.beam_size),
+            lm_alpha=float(s.lm_alpha),
+            lm_beta=float(s.lm_beta),
+            unk_score=float(s.unk_score),
+            beam_factor=math.exp(-s.beam_threshold),
+            token_min_logp=float(s.token_min_logp),
+            blank_skip_logp=math.log(s.blank_skip) if s.blank_skip < 1 else 1.0,
+            use_max=s.merge == "max",
+            word_lm=word_lm,
+            token_lm=token_lm,
+            closed=self.closed,
+            lookahead=bool(s.lookahead),
+            hot=bool(self.hotwords),
+            exact_masks=len(self.vocabulary) <= 64,
+            unknown_factor=math.exp(unknown),
+            hot_limit=math.exp(max((2 * w for w in self.hotwords.values()), default=0.0)),
+            root_limit=max(1.0, math.exp(unknown), float(root.max(initial=0.0))),
+        )
+        codes, first = _characters(self.vocabulary)
+        node_words = np.where(lexicon.ends >= 0, ids[lexicon.ends] if len(ids) else -1, kernels.NO_WORD).astype(
+            np.int32
+        )
+        fixed = (
+            self.vocabulary.starts_word, np.array([not p for p in self.vocabulary.pieces]), self._token_ids(),
+            lexicon.edge_first, lexicon.edges, lexicon.edges.view(np.float32), lexicon.masks, lexicon.factors,
+            node_words,
+        )  # fmt: skip
+        arrays = lm.arrays if lm is not None else _no_model()
+        language = kernels.Language(*fixed, *arrays)
+        growing = lm if isinstance(lm, KenlmModel) else None
+        self._compiled = Compiled(
+            vocabulary=self.vocabulary,
+            options=options,
+            language=(lambda: language) if growing is None else (lambda: kernels.Language(*fixed, *growing.arrays)),
+            hotwords=hot,
+            codes=codes,
+            first=first,
+            bos_state=lm.bos_state if lm is not None else 0,
+            hot_state=int(hot.follow[0, 1]) if self.hotwords else 0,
+            resolve=growing.resolve if growing is not None else _nothing_to_resolve,
+            finish=self.finish,
+        )
+        self._spaces: list[SearchSpace] = []
+
+    def _token_ids(self) -> npt.NDArray[np.int32]:
+        if self.lm is None or self.lm_unit == "word":
+            return np.zeros(len(self.vocabulary), np.int32)
+        ids = self.lm.ids
+        found = np.array([ids.get(token, UNK) for token in self.vocabulary.tokens], dtype=np.int32)
+        found[BLANK_ID] = UNK
+        if not found.any():
+            raise DecodingError("The token language model knows none of the tokens.", "Train it on the same tokens.")
+        return found
+
+    def replace(self, **changes: Any) -> BeamDecoder:
+        """A decoder with other numbers (fields of :class:`Settings`), ``n_best``, ``threads``, ``confidence_power`` or
+        hotwords, which shares tokens, words and model with this one."""
+        other = object.__new__(BeamDecoder)
+        other.__dict__.update(self.__dict__)
+        n_best = changes.pop("n_best", self.finish.n_best)
+        power = changes.pop("confidence_power", self.finish.confidence_power)
+        other.threads = changes.pop("threads", self.threads)
+        self._check_counts(n_best, other.threads, power)
+        other.finish = Finish(n_best, power)
+        weight = changes.pop("hotword_weight", 10.0)
+        if "hotwords" in changes:
+            other.hotwords = check_hotwords(changes.pop("hotwords"), weight)
+        other.settings = _settings({f.name: getattr(self.settings, f.name) for f in fields(Settings)} | changes)
+        other._compile()
+        return other
+
+    # -- decoding ------------------------------------------------------------------------------------------------
+
+    @overload
+    def __call__(self, log_probs: npt.NDArray[Any]) -> list[Hypothesis]: ...
+    @overload
+    def __call__(self, log_probs: Sequence[npt.NDArray[Any]]) -> list[list[Hypothesis]]: ...
+    def __call__(
+        self, log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
+    ) -> list[Hypothesis] | list[list[Hypothesis]]:
+        """Hypotheses of one utterance (T, V), best first; of a list of utterances a list of those.
+
+        Raises:
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
+        """
+        if not isinstance(log_probs, (list, tuple)):
+            return self._one(log_probs)
+        if self.threads == 1 or len(log_probs) < 2 or isinstance(self.lm, KenlmModel):
+            return [self._one(item) for item in log_probs]
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(self._one, log_probs))
+
+    def _one(self, log_probs: Any) -> list[Hypothesis]:
+        frames = check_log_probs(log_probs, len(self.vocabulary))
+        try:
+            space = self._spaces.pop()
+        except IndexError:
+            space = SearchSpace(self._compiled)
+        space.reset()
+        space.push(frames)
+        found = space.finish(frames)
+        self._spaces.append(space)
+        return found
+
+    def stream(self) -> Stream:
+        """A new utterance that is decoded while it arrives; see :class:`asr.decoding.stream.Stream`."""
+        from asr.decoding.stream import Stream
+
+        return Stream(self._compiled)
+
+
+def _settings(numbers: dict[str, Any]) -> Settings:
+    known = {field.name for field in fields(Settings)}
+    for name in numbers:
+        if name not in known:
+            raise DecodingError(f"There is no decoder setting {name!r}.", f"Known are {', '.join(sorted(known))}.")
+    return replace(Settings(), **numbers)
+
+
+def _characters(vocabulary: Vocabulary) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    lengths = [len(piece) for piece in vocabulary.pieces]
+    codes = np.array([ord(c) for piece in vocabulary.pieces for c in piece] + [0], dtype=np.int32)
+    return codes, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _no_model() -> tuple[npt.NDArray[Any], ...]:
+    slots = np.full((4, 4), 0xFFFFFFFF, np.uint32)
+    zero, none = np.zeros(3, np.float32), np.zeros(3, np.int32)
+    return slots, slots.view(np.float32), zero, none, zero, none
+
+
+def _nothing_to_resolve(misses: npt.NDArray[np.int32]) -> None:
+    raise AssertionError("only KenLM binaries are filled lazily")

@@ -1,0 +1,191 @@
+"""Building, checking and querying the n-gram automaton.
+
+S states (contexts), W words, C slots of the hash table. A slot is four 32-bit numbers: state, word, log-probability
+(float32 bits) and next state; an empty slot has state ``EMPTY``. One slot holds all that a query needs, so a query that
+finds its n-gram costs one cache line.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+U32 = npt.NDArray[np.uint32]
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+EMPTY = 0xFFFFFFFF
+NONE = -1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def slot_of(state: int, word: int, mask: int) -> int:
+    """First slot to probe for (state, word)."""
+    h = np.uint64(state) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(word) * np.uint64(0xC2B2AE3D27D4EB4F)
+    h ^= h >> np.uint64(29)
+    h *= np.uint64(0xBF58476D1CE4E5B9)
+    return np.int64((h >> np.uint64(32)) & np.uint64(mask))
+
+
+@njit(cache=True, nogil=True)
+def query(
+    state: int, word: int, slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32
+) -> tuple[float, int]:
+    """Natural-log p(word | state) and the next state; ``probs`` is ``slots`` seen as float32."""
+    mask = slots.shape[0] - 1
+    total = 0.0
+    while state > 0:
+        slot = slot_of(state, word, mask)
+        while slots[slot, 0] != EMPTY:
+            if slots[slot, 0] == state and slots[slot, 1] == word:
+                return total + probs[slot, 2], np.int64(slots[slot, 3])
+            slot = (slot + 1) & mask
+        total += backoffs[state]
+        state = shorter[state]
+    return total + unigrams[word], np.int64(after[word])
+
+
+@njit(cache=True, nogil=True)
+def score_words(
+    words: I32,
+    state: int,
+    slots: U32,
+    probs: F32,
+    unigrams: F32,
+    after: I32,
+    backoffs: F32,
+    shorter: I32,
+    out: npt.NDArray[np.float64],
+) -> int:
+    """Score word ids one after the other into ``out``; returns the state after them."""
+    for i in range(len(words)):
+        out[i], state = query(state, words[i], slots, probs, unigrams, after, backoffs, shorter)
+    return state
+
+
+@njit(cache=True, nogil=True)
+def insert(slots: U32, probs: F32, state: int, word: int, prob: float, following: int) -> None:
+    """Put an entry into the first free slot of its probe sequence."""
+    mask = slots.shape[0] - 1
+    slot = slot_of(state, word, mask)
+    while slots[slot, 0] != EMPTY:
+        slot = (slot + 1) & mask
+    slots[slot, 0] = state
+    slots[slot, 1] = word
+    probs[slot, 2] = prob
+    slots[slot, 3] = following
+
+
+@njit(cache=True, nogil=True)
+def suffixes(last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArray[np.int32]) -> None:
+    """For every node of an n-gram trie the node of its longest listed proper suffix, NONE for unigrams."""
+    for node in range(n_unigrams):
+        out[node] = NONE
+    for parent in range(len(first_child) - 1):
+        for child in range(first_child[parent], first_child[parent + 1]):
+            word = last_words[child]
+            context = out[parent]
+            found = word  # the unigram
+            while context != NONE:
+                low, end = first_child[context], first_child[context + 1]
+                high = end
+                while low < high:
+                    middle = (low + high) >> 1
+                    if last_words[middle] < word:
+                        low = middle + 1
+                    else:
+                        high = middle
+                if low < end and last_words[low] == word:
+                    found = low
+                    break
+                context = out[context]
+            out[child] = found
+
+
+@njit(cache=True, nogil=True)
+def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_of: I32) -> int:
+    """State of every node: its own if it can matter as a context, else that of its longest suffix; returns S."""
+    n_states = 1  # state 0 is the empty context
+    for node in range(len(suffix)):
+        useful = node == bos
+        if node < len(first_child) - 1:
+            useful = useful or first_child[node] < first_child[node + 1] or backoffs[node] != 0.0
+        if useful:
+            state_of[node] = n_states
+            n_states += 1
+        else:
+            state_of[node] = 0 if suffix[node] == NONE else state_of[suffix[node]]
+    return n_states
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    last_words: I32,
+    first_child: I64,
+    log10_probs: F32,
+    log10_backoffs: F32,
+    suffix: I32,
+    state_of: I32,
+    slots: U32,
+    probs: F32,
+    backoffs: F32,
+    shorter: I32,
+) -> None:
+    """Fill table and back-offs (natural logs) from the trie."""
+    ln10 = np.log(10.0)
+    previous = 0
+    for node in range(len(first_child) - 1):
+        state = state_of[node]
+        if state == previous + 1:  # states were numbered in the order of their nodes
+            previous = state
+            backoffs[state] = log10_backoffs[node] * ln10
+            shorter[state] = 0 if suffix[node] == NONE else state_of[suffix[node]]
+        for child in range(first_child[node], first_child[node + 1]):
+            insert(slots, probs, state, last_words[child], log10_probs[child] * ln10, state_of[child])
+
+
+@njit(cache=True, nogil=True)
+def is_sound(slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32) -> bool:
+    """True if no query can leave the arrays or run for ever, and every number is finite."""
+    S, W = np.uint32(len(backoffs)), np.uint32(len(unigrams))
+    empty, bad = 0, 0
+    for i in range(slots.shape[0]):
+        if slots[i, 0] == EMPTY:
+            empty += 1
+        else:
+            bad += (slots[i, 0] >= S) | (slots[i, 1] >= W) | (slots[i, 3] >= S) | (not abs(probs[i, 2]) < 1e30)
+    for w in range(len(unigrams)):
+        bad += (not abs(unigrams[w]) < 1e30) | (after[w] < 0) | (after[w] >= len(backoffs))
+    bad += shorter[0] != 0
+    for s in range(1, len(backoffs)):
+        bad += (shorter[s] < 0) | (shorter[s] >= s) | (not abs(backoffs[s]) < 1e30)
+    return bad == 0 and empty > 0
+
+
+@njit(cache=True, nogil=True)
+def checksum(data: npt.NDArray[np.uint64]) -> int:
+    """64-bit checksum of 8-byte words: every step is a bijection, so a change within one word never goes unseen.
+
+    Four lanes, so that the multiplications overlap.
+    """
+    prime = np.uint64(0x9E3779B185EBCA87)
+    a, b, c, d = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+    n = len(data) // 4 * 4
+    for i in range(0, n, 4):
+        a = (a ^ data[i]) * prime
+        b = (b ^ data[i + 1]) * prime
+        c = (c ^ data[i + 2]) * prime
+        d = (d ^ data[i + 3]) * prime
+        a ^= a >> np.uint64(31)
+        b ^= b >> np.uint64(31)
+        c ^= c >> np.uint64(31)
+        d ^= d >> np.uint64(31)
+    for i in range(n, len(data)):
+        a = (a ^ data[i]) * prime
+        a ^= a >> np.uint64(31)
+    for lane in (b, c, d, np.uint64(len(data))):
+        a = (a ^ lane) * prime
+        a ^= a >> np.uint64(29)
+    return a

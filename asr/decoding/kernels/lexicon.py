@@ -1,0 +1,182 @@
+"""Tries over words and their edges by token.
+
+N nodes of the trie of words (node 0 is the root, the empty beginning), E edges. An edge leads from a node by a token to
+the node that the token's characters reach, so a word can be spelled by every sequence of tokens that yields it. The
+edges of a node stand side by side, sorted by token: columns token, target, gain (float32 bits), unused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, types
+from numba.extending import intrinsic
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def popcount(typing_context: Any, x: Any) -> Any:
+    """Number of set bits of a 64-bit number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@njit(cache=True, nogil=True)
+def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) -> int:
+    """Trie of sorted distinct words (``codes[offsets[w]:offsets[w + 1]]``) in depth-first order; returns N.
+
+    Fills per node its parent, the last character of its beginning, and the word that ends there (-1: none).
+    """
+    longest = 0
+    for w in range(len(offsets) - 1):
+        longest = max(longest, offsets[w + 1] - offsets[w])
+    path = np.zeros(longest + 1, np.int32)
+    parents[0], chars[0], ends[0] = -1, -1, -1
+    n_nodes = 1
+    for w in range(len(offsets) - 1):
+        start, length = offsets[w], offsets[w + 1] - offsets[w]
+        depth = 0
+        if w > 0:
+            before, other = offsets[w - 1], offsets[w] - offsets[w - 1]
+            while depth < min(length, other) and codes[start + depth] == codes[before + depth]:
+                depth += 1
+        for i in range(depth, length):
+            parents[n_nodes], chars[n_nodes], ends[n_nodes] = path[i], codes[start + i], -1
+            path[i + 1] = n_nodes
+            n_nodes += 1
+        ends[path[length]] = w
+    return n_nodes
+
+
+@njit(cache=True, nogil=True)
+def children_of(parents: I32) -> tuple[I32, I32]:
+    """Children of each node: (first (N + 1,), node (N - 1,)), in the order of their numbers."""
+    first = np.zeros(len(parents) + 1, np.int32)
+    for node in range(1, len(parents)):
+        first[parents[node] + 1] += 1
+    for node in range(len(parents)):
+        first[node + 1] += first[node]
+    fill = first[:-1].copy()
+    children = np.empty(len(parents) - 1, np.int32)
+    for node in range(1, len(parents)):
+        children[fill[parents[node]]] = node
+        fill[parents[node]] += 1
+    return first, children
+
+
+@njit(cache=True, nogil=True)
+def link_tokens(
+    word_first: I32,
+    word_children: I32,
+    word_chars: I32,
+    piece_first: I32,
+    piece_children: I32,
+    piece_chars: I32,
+    inner: I32,
+    starting: I32,
+    edge_first: I32,
+    edges: I32,
+) -> int:
+    """Edges of every node; with an empty ``edges`` they are only counted. Returns E.
+
+    ``inner`` and ``starting`` hold, per node of the trie of pieces, the token that ends there and continues or starts a
+    word (-1: none). Only the root has edges by starting tokens.
+    """  # fmt: skip
+    n_edges = 0
+    capacity = len(word_chars) + 1
+    stack = np.empty((capacity, 2), np.int32)
+    for node in range(len(word_first) - 1):
+        edge_first[node] = n_edges
+        stack[0, 0], stack[0, 1] = node, 0
+        size = 1
+        while size > 0:
+            size -= 1
+            here, piece = stack[size, 0], stack[size, 1]
+            for which in range(2):
+                token = inner[piece] if which == 0 else starting[piece]
+                if token < 0 or piece == 0 or (which == 1 and node != 0):
+                    continue
+                if len(edges) > 0:
+                    place = n_edges
+                    while place > edge_first[node] and edges[place - 1, 0] > token:
+                        edges[place, 0], edges[place, 1] = edges[place - 1, 0], edges[place - 1, 1]
+                        place -= 1
+                    edges[place, 0], edges[place, 1] = token, here
+                n_edges += 1
+            a, b = word_first[here], piece_first[piece]
+            while a < word_first[here + 1] and b < piece_first[piece + 1]:
+                x, y = word_children[a], piece_children[b]
+                if word_chars[x] == piece_chars[y]:
+                    stack[size, 0], stack[size, 1] = x, y
+                    size += 1
+                    a += 1
+                    b += 1
+                elif word_chars[x] < piece_chars[y]:
+                    a += 1
+                else:
+                    b += 1
+    edge_first[len(word_first) - 1] = n_edges
+    return n_edges
+
+
+@njit(cache=True, nogil=True)
+def masks_of(edge_first: I32, edges: I32) -> npt.NDArray[np.uint64]:
+    """Per node the set of its tokens modulo 64."""
+    masks = np.zeros(len(edge_first) - 1, np.uint64)
+    for node in range(len(masks)):
+        for e in range(edge_first[node], edge_first[node + 1]):
+            masks[node] |= np.uint64(1) << np.uint64(edges[e, 0] & 63)
+    return masks
+
+
+@njit(cache=True, nogil=True)
+def look_ahead(
+    parents: I32,
+    word_scores: npt.NDArray[np.float64],
+    ends: I32,
+    edge_first: I32,
+    edges: I32,
+    gains: npt.NDArray[np.float32],
+    out: npt.NDArray[np.float64],
+) -> None:
+    """Factor of every node: exp of the best score of a word below it (1 at the root), and of every edge: the ratio."""
+    out[:] = -np.inf
+    for node in range(len(parents) - 1, 0, -1):
+        if ends[node] >= 0:
+            out[node] = max(out[node], word_scores[ends[node]])
+        if parents[node] > 0:
+            out[parents[node]] = max(out[parents[node]], out[node])
+    out[0] = 0.0
+    for node in range(len(parents)):
+        for e in range(edge_first[node], edge_first[node + 1]):
+            gains[e, 2] = np.exp(out[edges[e, 1]] - out[node])
+    for node in range(len(parents)):
+        out[node] = np.exp(out[node])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def find_edge(edge_first: I32, edges: I32, masks: npt.NDArray[np.uint64], node: int, token: int, exact: bool) -> int:
+    """The edge of ``node`` by ``token``, or -1; ``exact``: no two tokens share a bit of the mask."""
+    bit = np.uint64(1) << np.uint64(token & 63)
+    mask = masks[node]
+    if not mask & bit:
+        return -1
+    low = np.int64(edge_first[node])
+    if exact:
+        return low + np.int64(popcount(mask & (bit - np.uint64(1))))
+    high = np.int64(edge_first[node + 1])
+    end = high
+    while low < high:
+        middle = (low + high) >> 1
+        if edges[middle, 0] < token:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and edges[low, 0] == token else -1

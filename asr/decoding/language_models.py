@@ -1,0 +1,74 @@
+"""Language models in every form that the search accepts, brought into one: n-gram arrays that a kernel can query."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from asr.decoding.automaton import MAGIC, NgramAutomaton, compile_model
+from asr.decoding.kenlm_binary import KENLM_MAGIC, KenlmModel
+from asr.errors import LanguageModelError
+from asr.lm.model import NgramModel
+
+__all__ = ["AnyModel", "load_lm"]
+
+AnyModel = NgramAutomaton | KenlmModel
+
+
+def load_lm(source: Any) -> AnyModel:
+    """The model behind ``source``, ready for queries.
+
+    Args:
+        source: a path (ARPA plain or gzipped, compiled automaton, KenLM binary; told by content), an
+            :class:`asr.lm.model.NgramModel`, or a model that was loaded before.
+
+    An ARPA file is compiled once and kept under ``$ASR_CACHE_DIR`` (default: ``asr`` in the user's cache folder), keyed
+    by its path, size and time of change; set ``ASR_CACHE_DIR=`` (empty) to keep nothing.
+
+    Raises:
+        LanguageModelError: the file is missing, malformed or damaged.
+    """
+    if isinstance(source, (NgramAutomaton, KenlmModel)):
+        return source
+    if isinstance(source, NgramModel):
+        return compile_model(source)
+    if not isinstance(source, (str, Path)):
+        raise LanguageModelError(f"lm is a {type(source).__name__}.", "Give a path or an n-gram model.")
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise LanguageModelError(f"Cannot read {path}: {error.strerror}.", "Check the path.") from None
+    if head.startswith(MAGIC[:6]):
+        return NgramAutomaton.load(path)
+    if head.startswith(KENLM_MAGIC):
+        return KenlmModel(path)
+    return _from_arpa(path)
+
+
+def _from_arpa(path: Path) -> NgramAutomaton:
+    from asr.lm.arpa import read_arpa
+
+    cached = _cache_path(path)
+    if cached is not None and cached.exists():
+        with contextlib.suppress(LanguageModelError):  # a damaged copy is made again
+            return NgramAutomaton.load(cached)
+    automaton = compile_model(read_arpa(path))
+    if cached is not None:
+        with contextlib.suppress(LanguageModelError, OSError):  # a cache that cannot be written is only slower
+            automaton.save(cached)
+    return automaton
+
+
+def _cache_path(path: Path) -> Path | None:
+    folder = os.environ.get("ASR_CACHE_DIR")
+    if folder == "":
+        return None
+    root = Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "asr"
+    stat = path.stat()
+    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{MAGIC!r}"
+    return root / "lm" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.bin"

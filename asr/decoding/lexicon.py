@@ -1,0 +1,119 @@
+"""The words that the search knows, as a trie walked by tokens; see kernels/lexicon.py for the arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.decoding.kernels import lexicon as kernels
+from asr.decoding.vocabulary import Vocabulary
+from asr.errors import DecodingError
+
+__all__ = ["Lexicon", "build_lexicon", "check_words"]
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """Trie of words with edges by token.
+
+    Attributes:
+        words: the words that the tokens can spell, sorted.
+        parents, ends: int32 (N,), parent of each node, and index of the word that ends there (-1: none).
+        edge_first: int32 (N + 1,). edges: int32 (E, 4). masks: uint64 (N,).
+        factors: float64 (N,), look-ahead factor of each node, from :meth:`weighted`.
+    """
+
+    words: list[str]
+    parents: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int32]
+    edge_first: npt.NDArray[np.int32]
+    edges: npt.NDArray[np.int32]
+    masks: npt.NDArray[np.uint64]
+    factors: npt.NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+
+    def weighted(self, word_scores: npt.NDArray[np.float64]) -> Lexicon:
+        """A copy whose look-ahead follows ``word_scores`` (one per word, as the search will add them)."""
+        edges, factors = self.edges.copy(), np.empty(len(self.parents))
+        gains = edges.view(np.float32)
+        kernels.look_ahead(self.parents, word_scores, self.ends, self.edge_first, edges, gains, factors)
+        return replace(self, edges=edges, factors=factors)
+
+
+def check_words(words: Iterable[str], vocabulary: Vocabulary) -> list[str]:
+    """Words of a closed lexicon, or what is wrong with them.
+
+    Raises:
+        DecodingError: no word at all, an empty or repeated word, white space in a word, or a word that no sequence of
+            tokens spells.
+    """
+    if isinstance(words, str):
+        raise DecodingError("lexicon is a string.", "Pass a list of words.")
+    listed, seen = list(words), set[str]()
+    if not listed:
+        raise DecodingError("The lexicon is empty.", "Give at least one word, or lexicon=None for an open vocabulary.")
+    for index, word in enumerate(listed):
+        if not isinstance(word, str) or not word or word.split() != [word]:
+            raise DecodingError(f"lexicon[{index}] = {word!r} is not a word.", "Give words without white space.")
+        if word in seen:
+            raise DecodingError(f"The word {word!r} stands twice in the lexicon.", "List every word once.")
+        seen.add(word)
+    return listed
+
+
+def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
+    """Trie of those ``words`` (distinct) that the vocabulary's tokens can spell, by any sequence of tokens.
+
+    Raises:
+        DecodingError: no word can be spelled.
+    """
+    pieces: dict[str, list[int]] = {}
+    for token, piece in enumerate(vocabulary.pieces):
+        if piece:
+            pieces.setdefault(piece, [-1, -1])[bool(vocabulary.starts_word[token])] = token
+    characters = set("".join(pieces))
+    spelled = sorted(word for word in words if characters.issuperset(word))
+    if not spelled:
+        given = ", ".join(map(repr, list(words)[:3]))
+        raise DecodingError(
+            f"The tokens can spell none of the {len(words)} words (such as {given}).",
+            "Words and tokens must agree in letter case and characters.",
+        )
+    parents, chars, ends = _trie(spelled)
+    names = sorted(pieces)
+    piece_parents, piece_chars, piece_ends = _trie(names)
+    by_name = np.array([pieces[name] for name in names], dtype=np.int32)
+    inner = np.where(piece_ends >= 0, by_name[piece_ends, 0], -1).astype(np.int32)
+    starting = np.where(piece_ends >= 0, by_name[piece_ends, 1], -1).astype(np.int32)
+    edge_first = np.zeros(len(parents) + 1, np.int32)
+    edges = np.zeros((0, 4), np.int32)
+    link: Any = (*kernels.children_of(parents), chars, *kernels.children_of(piece_parents), piece_chars)
+    for _ in range(2):  # first count, then fill
+        n_edges = kernels.link_tokens(*link, inner, starting, edge_first, edges)
+        edges = np.zeros((n_edges, 4), np.int32) if len(edges) == 0 else edges
+    return Lexicon(spelled, parents, ends, edge_first, edges, kernels.masks_of(edge_first, edges))
+
+
+def _trie(words: list[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    codes = np.frombuffer("".join(words).encode("utf-32-le"), np.int32)
+    offsets = np.zeros(len(words) + 1, np.int64)
+    np.cumsum([len(word) for word in words], out=offsets[1:])
+    parents, chars, ends = (np.empty(len(codes) + 1, np.int32) for _ in range(3))
+    N = kernels.build_trie(codes, offsets, parents, chars, ends)
+    return parents[:N].copy(), chars[:N].copy(), ends[:N].copy()
+
+
+def plain_lexicon() -> Lexicon:
+    """The lexicon without words: every open word is unknown."""
+    none = np.full(1, -1, np.int32)
+    return Lexicon([], none, none, np.zeros(2, np.int32), np.zeros((1, 4), np.int32), np.zeros(1, np.uint64))
+
+
+def total_score(lm_alpha: float, lm_score: float, lm_beta: float, extra: float) -> float:
+    """Score that a word adds to a prefix."""
+    score = lm_alpha * lm_score + lm_beta + extra
+    return score if math.isfinite(score) else -1e30

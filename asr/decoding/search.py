@@ -1,0 +1,228 @@
+"""One running search: its memory, the loop around the kernel, and the way from the last beam to hypotheses.
+
+T frames, V vocabulary, B beam size, L tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.decoding.kernels import beam as kernels
+from asr.decoding.kernels import finish as ending
+from asr.decoding.types import Hypothesis
+from asr.decoding.vocabulary import Vocabulary
+from asr.errors import DecodingError
+
+__all__ = ["Compiled", "Finish", "SearchSpace"]
+
+_MISSES = 1 << 14
+_FLOOR = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Finish:
+    """How hypotheses are made from the last beam: how many, and how confidence follows from probabilities.
+
+    The confidence of a word is the share of the beam that agrees on it (weights ``exp(score)``) times the geometric
+    mean of its tokens' probabilities, raised to ``confidence_power`` (above 1 for overconfident models; see
+    :func:`asr.decoding.tune.fit_confidence`).
+    """
+
+    n_best: int = 1
+    confidence_power: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """All that a search reads: options, arrays, and where it begins."""
+
+    vocabulary: Vocabulary
+    options: kernels.Options
+    language: Callable[[], kernels.Language]
+    hotwords: kernels.Hotwords
+    codes: npt.NDArray[np.int32]
+    first: npt.NDArray[np.int64]
+    bos_state: int
+    hot_state: int
+    resolve: Callable[[npt.NDArray[np.int32]], None]
+    """Fills in what a lazily filled model lacks."""
+    finish: Finish
+
+
+def _new_space(B: int, V: int, K: int, A: int) -> kernels.Search:
+    table = 1 << (4 * B).bit_length()
+    mass = np.zeros(K)
+    return kernels.Search(
+        floats=np.zeros((2, B, kernels.N_FLOATS)),
+        ints=np.zeros((2, B, kernels.N_INTS), np.int64),
+        counters=np.zeros(kernels.N_COUNTERS, np.int64),
+        scale=np.zeros(3),
+        arena=np.zeros((A, 3), np.int32),
+        arena_map=np.zeros(A, np.int32),
+        misses=np.zeros((_MISSES, 2), np.int32),
+        cand_mass=mass,
+        cand_bits=mass.view(np.int64),
+        cand_ints=np.zeros((K, 4), np.int32),
+        cand_gain=np.zeros(K),
+        stay=np.zeros((B, 2)),
+        child_first=np.zeros(B, np.int32),
+        child_next=np.zeros(B, np.int32),
+        child_mask=np.zeros(B, np.uint64),
+        table=np.zeros(table, np.int32),
+        histogram=np.zeros(kernels.BUCKETS, np.int32),
+        chosen=np.zeros(K, np.int32),
+        tied=np.zeros(K, np.int32),
+        inner=np.zeros(V, np.int32),
+        inner_p=np.zeros(V),
+        starting=np.zeros(V, np.int32),
+        starting_p=np.zeros(V),
+    )
+
+
+class SearchSpace:
+    """Memory and progress of one search; can be used again for the next utterance, by one thread at a time."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        B, V = compiled.options.beam_size, len(compiled.vocabulary)
+        self.space = _new_space(B, V, 2 * B + 1024, max(4 * B, 4096))
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new utterance."""
+        kernels.start(self.space, self.compiled.bos_state, self.compiled.hot_state)
+
+    def push(self, log_probs: npt.NDArray[np.float32]) -> None:
+        """Search the frames of ``log_probs`` (T, V), checked already.
+
+        Raises:
+            DecodingError: no hypothesis can explain a frame (every one that the lexicon admits has probability zero).
+        """
+        c = self.compiled
+        done = 0
+        while True:
+            status, frames = kernels.advance(c.options, c.language(), c.hotwords, self.space, log_probs[done:])
+            done += int(frames)
+            if status == kernels.DONE:
+                return
+            if status == kernels.MISSING:
+                self._resolve()
+            elif status == kernels.DEAD:
+                frame = int(self.space.counters[kernels.FRAME])
+                raise DecodingError(f"No hypothesis is possible at frame {frame}.", "Widen the lexicon.")
+            else:
+                self._grow(status)
+
+    def _resolve(self) -> None:
+        self.compiled.resolve(self.space.misses[: int(self.space.counters[kernels.MISSES])])
+        self.space.counters[kernels.MISSES] = 0
+
+    def _grow(self, status: int) -> None:
+        old = self.space
+        K, A = len(old.cand_mass), len(old.arena)
+        more_candidates = status == kernels.NO_ROOM
+        new = _new_space(len(old.stay), len(old.inner), K * (1 + more_candidates), A * (2 - more_candidates))
+        for name in ("floats", "ints", "counters", "scale"):
+            getattr(new, name)[:] = getattr(old, name)
+        new.arena[:A] = old.arena
+        self.space = new
+
+    # -- hypotheses ----------------------------------------------------------------------------------------------
+
+    def partial(self) -> Hypothesis:
+        """Best prefix so far, with the frames at which its tokens were first met; its open word is not closed yet."""
+        s = self.space
+        current, count = int(s.counters[kernels.CURRENT]), int(s.counters[kernels.COUNT])
+        rows = s.floats[current, :count]
+        row = int(np.argmax(rows[:, kernels.BLANK] + rows[:, kernels.OTHER]))
+        tokens, frames = self._trace(row)
+        mass = float(rows[row, kernels.BLANK] + rows[row, kernels.OTHER])
+        score = float(s.scale[0] + np.log(mass))
+        weight = float(ending._weights(*self._arrays(), s, current, row))
+        vocabulary = self.compiled.vocabulary
+        spans = vocabulary.spans(tokens, frames, [f + 1 for f in frames], [1.0] * len(tokens))
+        lm_score = float(rows[row, kernels.LM])
+        return Hypothesis(vocabulary.text(tokens), score, score - weight, lm_score, tuple(tokens), tuple(frames), spans)
+
+    def finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
+        """Hypotheses, best first; ``log_probs`` (T, V) are all frames that were pushed."""
+        s, c = self.space, self.compiled
+        B = int(s.counters[kernels.COUNT])
+        scores = np.full((B, 3), -np.inf)
+        while ending.close(*self._arrays(), s, scores) > 0:
+            self._resolve()
+        if not np.isfinite(scores[:, ending.SCORE]).any():
+            return self._cut_off()
+        longest = B * (int(s.counters[kernels.FRAME]) + 1)
+        hashes, bounds = np.empty(longest, np.uint64), np.empty(B + 1, np.int64)
+        ending.texts(s, c.vocabulary.starts_word, c.codes, c.first, hashes, bounds)
+        order = np.empty(B, np.int64)
+        n = int(ending.merge(scores, hashes, bounds, c.options.use_max, order))
+        order = order[:n]
+        weights = np.exp(scores[order, ending.SCORE] - scores[order[0], ending.SCORE])
+        weights /= weights.sum()
+        found = []
+        for row in order[: c.finish.n_best].tolist():
+            agreed = np.empty(int(bounds[row + 1] - bounds[row]) + 1)
+            ending.agreement(hashes, bounds, weights, order, row, agreed)
+            found.append(self._hypothesis(row, scores[row], agreed, log_probs))
+        return found
+
+    def _arrays(self) -> tuple[Any, ...]:
+        c = self.compiled
+        return c.options, c.language(), c.hotwords
+
+    def _trace(self, row: int) -> tuple[list[int], list[int]]:
+        tokens, frames = np.empty(0, np.int32), np.empty(0, np.int32)
+        length = ending.trace(self.space, row, tokens, frames)
+        tokens, frames = np.empty(length, np.int32), np.empty(length, np.int32)
+        ending.trace(self.space, row, tokens, frames)
+        return tokens.tolist(), frames.tolist()
+
+    def _hypothesis(
+        self,
+        row: int,
+        scores: npt.NDArray[np.float64],
+        agreed: npt.NDArray[np.float64],
+        log_probs: npt.NDArray[np.float32],
+        tokens: list[int] | None = None,
+    ) -> Hypothesis:
+        vocabulary = self.compiled.vocabulary
+        tokens = self._trace(row)[0] if tokens is None else tokens
+        L = len(tokens)
+        starts, ends, peaks = np.zeros(L, np.int32), np.zeros(L, np.int32), np.zeros(L)
+        fits = ending.align(log_probs, np.array(tokens, np.int32), starts, ends, peaks) if len(log_probs) else L == 0
+        assert fits, "a hypothesis of the beam has an alignment"
+        spans = vocabulary.spans(tokens, starts.tolist(), ends.tolist(), self._confidences(tokens, peaks, agreed))
+        score, acoustic, lm = (float(x) for x in scores)
+        text = " ".join(span.word for span in spans)
+        return Hypothesis(text, score, acoustic, lm, tuple(tokens), tuple(starts.tolist()), spans)
+
+    def _confidences(
+        self, tokens: list[int], peaks: npt.NDArray[np.float64], agreed: npt.NDArray[np.float64]
+    ) -> list[float]:
+        """Per token its share of the word's confidence, such that the product over a word is that confidence."""
+        shares = [1.0] * len(tokens)
+        power = self.compiled.finish.confidence_power
+        for word, (_, positions) in enumerate(self.compiled.vocabulary.groups(tokens)):
+            mean = float(np.mean(np.minimum(peaks[positions], 0.0)))
+            log = np.log(min(max(float(agreed[word]), _FLOOR), 1.0)) + mean
+            shares[positions[0]] = float(np.exp(power * log))
+        return shares
+
+    def _cut_off(self) -> list[Hypothesis]:
+        """No open word of the beam is in the lexicon: the best row without the word that the audio's end cut off."""
+        best = self.partial()
+        starts_word = self.compiled.vocabulary.starts_word
+        length = len(best.tokens) - 1
+        while length > 0 and not starts_word[best.tokens[length]]:
+            length -= 1
+        tokens, frames = best.tokens[:length], best.token_frames[:length]
+        spans = self.compiled.vocabulary.spans(tokens, frames, [f + 1 for f in frames], [0.0] * length)
+        text = " ".join(span.word for span in spans)
+        return [Hypothesis(text, best.score, best.acoustic_score, best.lm_score, tokens, frames, spans)]

@@ -1,0 +1,65 @@
+"""Decoding while the audio arrives. T frames, V vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.decoding.inputs import check_log_probs
+from asr.decoding.search import Compiled, SearchSpace
+from asr.decoding.types import Hypothesis
+from asr.errors import DecodingError
+
+__all__ = ["Stream"]
+
+
+class Stream:
+    """One utterance in chunks: any chunking ends in the same hypotheses as the whole at once.
+
+    From :meth:`asr.decoding.BeamDecoder.stream`. The log-probabilities are kept until the end (4 T V bytes), since word
+    times and confidences come from the best alignment of the final text; cut long audio into utterances.
+
+    Example:
+        >>> stream = decoder.stream()  # doctest: +SKIP
+        >>> for chunk in chunks:  # doctest: +SKIP
+        ...     print(stream.push(chunk).text)
+        >>> best = stream.finish()[0]  # doctest: +SKIP
+    """
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self._space: SearchSpace | None = SearchSpace(compiled)
+        self._frames: list[npt.NDArray[np.float32]] = []
+
+    def push(self, log_probs: Any) -> Hypothesis:
+        """Take the next frames (T, V), zero or more; return the best hypothesis so far.
+
+        Its times are those at which the search first met each token, and its last word may still be open.
+
+        Raises:
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`; or the stream is finished.
+        """
+        space = self._open()
+        frames = check_log_probs(log_probs, len(self._compiled.vocabulary), allow_empty=True)
+        space.push(frames)
+        self._frames.append(frames.copy())
+        return space.partial()
+
+    def finish(self) -> list[Hypothesis]:
+        """End the utterance: hypotheses, best first (the empty one if no frame was pushed).
+
+        Raises:
+            DecodingError: the stream is finished already.
+        """
+        space = self._open()
+        self._space = None
+        V = len(self._compiled.vocabulary)
+        frames = np.concatenate(self._frames) if self._frames else np.zeros((0, V), np.float32)
+        return space.finish(frames)
+
+    def _open(self) -> SearchSpace:
+        if self._space is None:
+            raise DecodingError("The stream is finished.", "Open a new one with decoder.stream().")
+        return self._space

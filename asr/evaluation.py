@@ -69,11 +69,13 @@ def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
 
 
 def tune_decoding(recognizer: Recognizer, dev: Emissions, decoding: DecodingConfig) -> DecodingConfig:
-    """Return ``decoding`` with the lm_alpha and lm_beta that give the lowest word error rate on ``dev``."""
-    from asr.decoding.tune import tune
+    """Return ``decoding`` with the lm_alpha and lm_beta of the lowest word error rate on ``dev``; fit confidences."""
+    from asr.decoding.tune import fit_confidence, tune
 
-    best = tune(recognizer.make_decoder(decoding), list(dev.log_probs), list(dev.texts))
-    return replace(decoding, lm_alpha=best.lm_alpha, lm_beta=best.lm_beta)
+    best = tune(recognizer.make_beam_decoder(decoding), list(dev.log_probs), list(dev.texts))
+    tuned = replace(decoding, lm_alpha=best.lm_alpha, lm_beta=best.lm_beta)
+    power = fit_confidence(recognizer.make_beam_decoder(tuned), list(dev.log_probs), list(dev.texts))
+    return replace(tuned, confidence_power=round(power, 4))
 
 
 def evaluate(

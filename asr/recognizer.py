@@ -19,6 +19,7 @@ from asr.text.tokenizers import Tokenizer, load_tokenizer
 from asr.transcript import Segment, Transcript, Word
 
 if TYPE_CHECKING:
+    from asr.features import FeatureConfig, LogMel
     from asr.tasks.ctc import CtcTask
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model"]
@@ -33,12 +34,16 @@ class DecodingConfig:
     Attributes:
         method: ``greedy``, ``beam``, or ``auto``: beam where the model folder holds a language model.
         beam_size: hypotheses kept. lm_alpha: weight of the language model. lm_beta: bonus a word.
+        open_vocabulary: words that the language model does not know may be recognised too.
+        confidence_power: calibrates word confidences, see :func:`asr.decoding.tune.fit_confidence`.
     """
 
     method: str = "auto"
     beam_size: int = 100
     lm_alpha: float = 0.5
     lm_beta: float = 1.0
+    open_vocabulary: bool = True
+    confidence_power: float = 1.0
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", "greedy", "beam"):
@@ -66,6 +71,7 @@ class Recognizer:
         self.tokenizer: Tokenizer = load_tokenizer(bundle.path)
         self.task: CtcTask = _load_task(bundle, len(self.tokenizer)).to(device)
         self.feature_config = self.task.config.features
+        self.extractor = _extractor(self.feature_config)
         self.sample_rate = self.feature_config.sample_rate
         self.tokens = self.tokenizer.tokens
         subsampling = self.task.config.model.subsampling
@@ -79,9 +85,15 @@ class Recognizer:
         """Return the decoder that ``decoding`` describes, with the model folder's language model if it has one."""
         if decoding.method == "greedy" or (decoding.method == "auto" and self.lm is None):
             return GreedyDecoder(self.tokens)
+        return self.make_beam_decoder(decoding)
+
+    def make_beam_decoder(self, decoding: DecodingConfig) -> BeamDecoder:
+        """Return the beam search with the numbers of ``decoding``."""
         return BeamDecoder(
-            self.tokens, lm=self.lm, beam_size=decoding.beam_size, lm_alpha=decoding.lm_alpha, lm_beta=decoding.lm_beta
-        )
+            self.tokens, lm=self.lm, beam_size=decoding.beam_size, lm_alpha=decoding.lm_alpha,
+            lm_beta=decoding.lm_beta, open_vocabulary=decoding.open_vocabulary or self.lm is None,
+            confidence_power=decoding.confidence_power,
+        )  # fmt: skip
 
     def transcribe(self, source: Any, sample_rate: int | None = None) -> Transcript:
         """Return the transcript of a recording.
@@ -104,22 +116,33 @@ class Recognizer:
         hypotheses = self.decoder(self.log_probs([r.samples for r in recordings]))
         return [self._transcript(best[0], s) for best, s in zip(hypotheses, durations, strict=True)]
 
-    def log_probs(self, recordings: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
-        """Return log-probabilities (T', V) of mono recordings (n,) at :attr:`sample_rate`."""
+    def features(self, recordings: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+        """Return features (T, F), before normalisation, of mono recordings (n,) at :attr:`sample_rate`.
+
+        Raises:
+            AudioError: a recording is shorter than one frame.
+        """
         import torch
 
         from asr.batches.speech import pad_sequences
-        from asr.features import LogMel
 
+        shortest = min(len(recording) for recording in recordings)
+        if self.feature_config.num_frames(shortest) < 1:
+            raise AudioError(f"A recording of {shortest} samples is shorter than one frame.", "Give at least 25 ms.")
         samples, lens = pad_sequences(recordings)
         with torch.inference_mode():
-            features, feature_lens = LogMel(self.feature_config)(samples, lens)
-            if int(feature_lens.min()) < 1:
-                shortest = min(len(r) for r in recordings)
-                raise AudioError(
-                    f"A recording of {shortest} samples is shorter than one frame.", "Give at least 25 ms."
-                )
-            output, output_lens = self.task(features.to(self.device), feature_lens.to(self.device))
+            features, feature_lens = self.extractor(samples, lens)
+        return [array[:n].numpy() for array, n in zip(features, feature_lens.tolist(), strict=True)]
+
+    def log_probs(self, recordings: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+        """Return log-probabilities (T', V) of mono recordings (n,) at :attr:`sample_rate`; see :meth:`features`."""
+        import torch
+
+        from asr.batches.speech import pad_sequences
+
+        features, lens = pad_sequences(self.features(recordings))
+        with torch.inference_mode():
+            output, output_lens = self.task(features.to(self.device), lens.to(self.device))
         arrays = output.cpu().numpy()
         return [array[:n] for array, n in zip(arrays, output_lens.tolist(), strict=True)]
 
@@ -138,6 +161,12 @@ class Recognizer:
         confidence = round(sum(w.confidence for w in words) / len(words), 4)
         segment = Segment(words[0].start, words[-1].end, hypothesis.text, confidence, words)
         return Transcript(hypothesis.text, round(duration_s, 3), (segment,), self.name)
+
+
+def _extractor(config: FeatureConfig) -> LogMel:
+    from asr.features import LogMel
+
+    return LogMel(config)
 
 
 def _load_task(bundle: Bundle, vocab_size: int) -> CtcTask:

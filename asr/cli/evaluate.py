@@ -23,6 +23,12 @@ def evaluate(
     ] = None,
     lm_alpha: Annotated[float | None, typer.Option("--lm-alpha", help="Weight of the language model.")] = None,
     lm_beta: Annotated[float | None, typer.Option("--lm-beta", help="Bonus a word.")] = None,
+    open_vocabulary: Annotated[
+        bool | None,
+        typer.Option(
+            "--open-vocabulary/--closed-vocabulary", help="May words outside the language model be recognised?"
+        ),
+    ] = None,
     save_to_model: Annotated[
         bool, typer.Option("--save-to-model", help="Keep the language model and decoding settings in the model folder.")
     ] = False,
@@ -33,7 +39,7 @@ def evaluate(
     """Transcribe prepared splits and print the word error rates, greedy and with the language model."""
     from asr.evaluation import evaluate as run
 
-    chosen = {"beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta}
+    chosen = {"beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "open_vocabulary": open_vocabulary}
     table = run(
         model, data, output_dir, lm=lm, tune_on=tune_on, normalizer=normalizer, device=device, threads=threads,
         save_to_model=save_to_model,

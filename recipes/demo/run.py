@@ -1,0 +1,84 @@
+"""The main job end to end on speech that it makes itself: synthesise, prepare, train, decode, score, transcribe.
+
+python recipes/demo/run.py [--output-dir demo] [key=value ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from asr.evaluation import evaluate
+from asr.lm import build_arpa
+from asr.recognizer import load_model
+from asr.training.run import train
+from data_prep.librispeech import read_librispeech
+from data_prep.prepare import prepare
+from data_prep.synthetic import make_synthetic
+
+CONFIG = Path(__file__).with_name("config.yaml")
+
+
+def main() -> None:
+    """Run the steps; those that an earlier call finished are left alone."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output-dir", type=Path, default=Path("demo"))
+    parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
+    arguments = parser.parse_args()
+    corpus, data, run = (arguments.output_dir / name for name in ("corpus", "data", "run"))
+    started = time.monotonic()
+
+    say("1/6", f"synthesise speech into {corpus}: voices and sentences of dev and test are not in train")
+    make_synthetic(corpus, jobs=0)
+    say("2/6", f"prepare features into {data}")
+    prepare(read_librispeech(corpus), data, normalizer="librispeech")
+    say("3/6", f"train CNN + five BiLSTM layers with CTC into {run}")
+    splits = [f"data.{name}={data / name}" for name in ("train", "dev")]
+    model = train(CONFIG, [*splits, f"output_dir={run}", *arguments.overrides])
+    say("4/6", "estimate a 3-gram model; no sentence of dev or test is in its text")
+    build_arpa([data / "train" / "text.txt", corpus / "lm.txt"], arguments.output_dir / "lm.arpa", order=3)
+    say("5/6", "decode and score, weights of the n-gram model tuned on dev")
+    table = evaluate(
+        model, [data / "dev", data / "test"], run, arguments.output_dir / "lm.arpa", data / "dev", save_to_model=True
+    )
+    say("6/6", "transcribe one test recording, draw pictures")
+    recording = min((corpus / "test").rglob("*.flac"))
+    transcript = load_model(model).transcribe(recording)
+    pictures = draw(model, recording, run / "pictures")
+
+    print(f"\n{table}\n\n{recording}: {transcript.text}")
+    print(f"pictures: {pictures}/  learning curves: tensorboard --logdir {run / 'log'}")
+    print(f"try: asr transcribe {recording} --model {run}   ({(time.monotonic() - started) / 60:.1f} minutes)")
+
+
+def say(step: str, what: str) -> None:
+    """Print what comes next to standard error."""
+    print(f"[{step}] {what}", file=sys.stderr, flush=True)
+
+
+def draw(model: Path, recording: Path, folder: Path) -> Path:
+    """Draw the features of a recording with its CTC alignment."""
+    from asr.audio import load_audio
+    from asr.files import atomic_path
+    from asr.plots import ctc_alignment, to_png
+
+    recognizer = load_model(model)
+    samples = load_audio(recording, recognizer.sample_rate).samples
+    features = recognizer.features([samples])[0]
+    log_probs = recognizer.log_probs([samples])[0]
+    figure = ctc_alignment(
+        features,
+        log_probs,
+        recognizer.tokens,
+        recognizer.feature_config.frame_shift_ms / 1000,
+        recognizer.seconds_per_frame,
+    )
+    with atomic_path(folder / "ctc-alignment.png") as temporary:
+        temporary.write_bytes(to_png(figure))
+    return folder
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 from pathlib import Path
 
@@ -11,7 +13,9 @@ from asr.lm.storage import parse_memory
 __all__ = ["available_memory"]
 
 _TYPICAL = 200 * 10**6  # interpreter, libraries and compiled kernels, where the system does not tell
-_SMALLEST = 20 * 10**6
+_BUFFERS = 80 * 10**6  # blocks of text being read and written
+_M_MMAP_THRESHOLD = -3  # of malloc.h
+_SMALLEST = 100 * 10**6  # with less, what the allocator keeps would break the bound
 
 
 def _resident() -> int:
@@ -31,6 +35,12 @@ def _load_kernels() -> None:
     gc.collect()
 
 
+def _return_freed_memory() -> None:
+    """Make glibc give back every freed block of 1 MB or more; by itself it keeps ever larger ones for later use."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another system's allocator
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+
+
 def available_memory(memory: str | int) -> int:
     """Bytes left for tables when this whole process may take ``memory``.
 
@@ -38,8 +48,9 @@ def available_memory(memory: str | int) -> int:
         LanguageModelError: the bound is no size, or too small for the program itself and a little room to work.
     """
     total = parse_memory(memory)
+    _return_freed_memory()
     _load_kernels()
-    own = _resident()
+    own = _resident() + _BUFFERS
     if total - own < _SMALLEST:
         raise LanguageModelError(
             f"A memory bound of {total / 1e6:.0f} MB is too small: the program itself takes {own / 1e6:.0f} MB.",

@@ -17,6 +17,7 @@ from asr.lm.sorting import Records, sort_records
 
 __all__ = ["RecordStore", "TokenStore", "Workspace", "parse_memory", "slices"]
 
+_SAMPLE_STEP = 1024
 _MOST = np.uint64(2**64 - 1)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -108,17 +109,13 @@ def _lower_bound(records: Records, first: np.uint64) -> int:
     return low
 
 
-def _upper_bound(records: Records, last: np.uint64) -> int:
-    """Number of records whose first key word is at most ``last``."""
-    return len(records) if last == _MOST else _lower_bound(records, last + np.uint64(1))
-
-
 class RecordStore:
     """Runs of sorted records (count, width) of one kind; what comes later is, among equals, later in the order."""
 
     def __init__(self, workspace: Workspace, width: int) -> None:
         self.width, self.count = width, 0
         self._runs: list[Records] = []
+        self._samples: list[npt.NDArray[np.uint64]] = []  # every so manieth first key word of the runs on disk
         self._file = workspace.new_file() if workspace.spills else None
         self._bounds = [0]
 
@@ -131,20 +128,29 @@ class RecordStore:
             with self._file.open("ab") as file:
                 records.tofile(file)
             self._bounds.append(self._bounds[-1] + len(records))
+            self._samples.append(records[::_SAMPLE_STEP, 0].copy())
 
     def find(self, first: int | np.uint64) -> list[int]:
         """In each run the number of records whose first key word is less than ``first``."""
-        return [_lower_bound(run, np.uint64(first)) for run in self._opened()]
+        key = np.uint64(first)
+        if self._file is None or not self._samples:
+            return [_lower_bound(run, key) for run in self._runs]
+        mapped = np.memmap(self._file, np.uint64, "r").reshape(-1, self.width)
+        return [
+            self._find_on_disk(mapped[a:b], sample, key)
+            for (a, b), sample in zip(itertools.pairwise(self._bounds), self._samples, strict=True)
+        ]
+
+    @staticmethod
+    def _find_on_disk(run: Records, sample: npt.NDArray[np.uint64], key: np.uint64) -> int:
+        """As _lower_bound; touches a few neighbouring pages only, since pages that are touched count as ours."""
+        end = int(np.searchsorted(sample, key)) * _SAMPLE_STEP
+        start = max(0, end - _SAMPLE_STEP)
+        return start + _lower_bound(run[start:end], key)
 
     def ends(self) -> list[int]:
         """Number of records in each run."""
-        return [len(run) for run in self._opened()]
-
-    def _opened(self) -> list[Records]:
-        if self._file is None or len(self._bounds) == 1:
-            return self._runs
-        mapped = np.memmap(self._file, np.uint64, "r").reshape(-1, self.width)
-        return [mapped[a:b] for a, b in itertools.pairwise(self._bounds)]
+        return [len(run) for run in self._runs] if self._file is None else np.diff(self._bounds).tolist()
 
     def load(self, starts: Sequence[int], ends: Sequence[int]) -> list[Records]:
         """The given part of each run, in memory."""
@@ -159,7 +165,8 @@ class RecordStore:
 
     def between(self, first: np.uint64, last: np.uint64) -> Records:
         """Records with ``first <= first key word <= last``, from runs that follow each other in order."""
-        parts = self.load(self.find(first), [_upper_bound(run, last) for run in self._opened()])
+        ends = self.ends() if last == _MOST else self.find(last + np.uint64(1))
+        parts = self.load(self.find(first), ends)
         return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, self.width), np.uint64), *parts])
 
     def runs(self) -> list[Records]:
@@ -168,7 +175,7 @@ class RecordStore:
 
     def discard(self) -> None:
         """Free the records."""
-        self._runs, self._bounds = [], [0]
+        self._runs, self._bounds, self._samples = [], [0], []
         if self._file is not None:
             self._file.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from asr.training.schedules import SCHEDULES
 
 __all__ = ["OptimizerConfig", "TrainerConfig"]
 
-OPTIMIZERS = ("adamw",)
+OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -18,9 +18,13 @@ class OptimizerConfig:
     """What moves the weights.
 
     Attributes:
-        name: one of OPTIMIZERS. lr: peak learning rate. weight_decay: on matrices, not on biases and normalisation.
+        name: adamw, adam, rmsprop or sgd. lr: peak learning rate. weight_decay: on matrices, not on biases and norms.
+        momentum: of the gradient. second_momentum: of its square (adamw, adam, rmsprop).
         schedule: course of the learning rate, see :mod:`asr.training.schedules`. warmup: share spent rising.
         final_lr: last learning rate as a share of the peak. clip_norm: largest norm of the gradient (0: no limit).
+        clip_value: largest value in the gradient (0: no limit); comes before clip_norm.
+        plateau_factor, plateau_patience: of the schedule ``plateau``: after so many epochs without a better dev figure
+            the learning rate is multiplied by the factor.
         average_decay: of the exponential average of the weights that is evaluated and kept (0: the weights themselves).
     """
 
@@ -31,6 +35,11 @@ class OptimizerConfig:
     warmup: float = 0.1
     final_lr: float = 0.01
     clip_norm: float = 5.0
+    clip_value: float = 0.0
+    momentum: float = 0.9
+    second_momentum: float = 0.98
+    plateau_factor: float = 0.5
+    plateau_patience: int = 2
     average_decay: float = 0.0
 
     def __post_init__(self) -> None:
@@ -40,6 +49,11 @@ class OptimizerConfig:
         check_range("optimizer.warmup", self.warmup, 0, 1)
         check_range("optimizer.final_lr", self.final_lr, 0, 1)
         check_range("optimizer.clip_norm", self.clip_norm, 0)
+        check_range("optimizer.clip_value", self.clip_value, 0)
+        check_range("optimizer.momentum", self.momentum, 0, 0.9999)
+        check_range("optimizer.second_momentum", self.second_momentum, 0, 0.99999)
+        check_range("optimizer.plateau_factor", self.plateau_factor, 1e-6, 1)
+        check_range("optimizer.plateau_patience", self.plateau_patience, 0)
         check_range("optimizer.average_decay", self.average_decay, 0, 0.99999)
 
 

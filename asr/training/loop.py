@@ -48,6 +48,8 @@ class Position:
     best: float = math.inf
     best_epoch: int = -1
     nonfinite_in_a_row: int = 0
+    lr_scale: float = 1.0
+    stalled: int = 0
     seconds: float = 0.0
 
 
@@ -137,7 +139,7 @@ class Loop:
 
     def _set_lr(self, done: float) -> float:
         config = self.optimizer_config
-        lr = config.lr * lr_factor(config.schedule, done, config.warmup, config.final_lr)
+        lr = config.lr * self.position.lr_scale * lr_factor(config.schedule, done, config.warmup, config.final_lr)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         return lr
@@ -161,6 +163,8 @@ class Loop:
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         # DDP has averaged the ranks' sums: back to the sum over ranks, then one division by all labels
         torch._foreach_mul_(gradients, self.fabric.world_size / max(1.0, float(count)))
+        if self.optimizer_config.clip_value:
+            nn.utils.clip_grad_value_(self.model.parameters(), self.optimizer_config.clip_value)
         norm = nn.utils.get_total_norm(gradients)
         loss, grad_norm = float(total) / max(1.0, float(count)), float(norm)
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
@@ -205,7 +209,15 @@ class Loop:
                 self.experiment.save_model(task, self.run_dir / "model")
                 best = {f"dev/{name}": Metric(value, "dev", self.position.epoch + 1) for name, value in figures.items()}
                 update_metrics(self.run_dir, best)
+        self._lower_on_plateau(better)
         progress.end_epoch(figures, better)
+
+    def _lower_on_plateau(self, better: bool) -> None:
+        self.position.stalled = 0 if better else self.position.stalled + 1
+        config = self.optimizer_config
+        if config.schedule == "plateau" and self.position.stalled > config.plateau_patience:
+            self.position.lr_scale *= config.plateau_factor
+            self.position.stalled = 0
 
     def _log(self, figures: dict[str, float]) -> None:
         self.fabric.log_dict(figures, step=self.position.step)

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 __all__ = ["SCHEDULES", "lr_factor"]
 
+FIRST = 0.01  # of the peak, where the rise begins; OneCycleLR begins at 1/25
+ONE_CYCLE_FIRST = 0.04
+
 
 def constant(progress: float, final: float) -> float:
     """1 throughout."""
@@ -28,21 +31,34 @@ def exponential(progress: float, final: float) -> float:
     return float(max(final, 1e-8) ** progress)
 
 
+def steps(progress: float, final: float) -> float:
+    """From 1 to ``final`` in four equal factors: at a fifth, two fifths, three fifths and four fifths of the way."""
+    return float(max(final, 1e-8) ** (min(4, math.floor(5 * progress)) / 4))
+
+
 SCHEDULES: dict[str, Callable[[float, float], float]] = {
     "constant": constant,
     "cosine": cosine,
     "linear": linear,
     "exponential": exponential,
+    "steps": steps,
+    "one_cycle": cosine,  # differs from cosine in its rise
+    "plateau": constant,  # lowered by the loop when the dev figure stalls
 }
 
 
 def lr_factor(schedule: str, progress: float, warmup: float, final: float) -> float:
-    """Return the learning rate as a share of the peak: a linear rise, then the schedule.
+    """Return the learning rate as a share of the peak: a rise, then the schedule.
+
+    The rise is a straight line from a hundredth of the peak; that of ``one_cycle`` is half a cosine from 1/25 of it, as
+    in torch.optim.lr_scheduler.OneCycleLR (Smith & Topin 2018).
 
     Args:
         schedule: a key of :data:`SCHEDULES`. progress: share of the training that is done, 0 to 1.
-        warmup: share of the training spent rising from a hundredth of the peak. final: last value, a share of the peak.
+        warmup: share of the training spent rising. final: last value, a share of the peak.
     """
-    if progress < warmup:
-        return 0.01 + 0.99 * progress / warmup
-    return SCHEDULES[schedule](min(1.0, (progress - warmup) / max(1e-9, 1 - warmup)), final)
+    if progress >= warmup:
+        return SCHEDULES[schedule](min(1.0, (progress - warmup) / max(1e-9, 1 - warmup)), final)
+    if schedule == "one_cycle":
+        return 1 + (ONE_CYCLE_FIRST - 1) * (1 + math.cos(math.pi * progress / warmup)) / 2
+    return FIRST + (1 - FIRST) * progress / warmup

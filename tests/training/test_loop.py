@@ -23,7 +23,6 @@ from asr.tasks.base import LossSum, Task
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
-from asr.training.schedules import SCHEDULES, lr_factor
 
 TRAINER = TrainerConfig(max_epochs=4, precision="fp32", threads=1, accelerator="cpu")
 OPTIMIZER = OptimizerConfig(lr=0.01)
@@ -237,12 +236,30 @@ def test_the_gradient_is_clipped_to_the_norm(tmp_path: Path, monkeypatch: pytest
     assert norms == pytest.approx([0.01] * len(norms), rel=1e-3)
 
 
-def test_schedules_at_known_points() -> None:
-    assert lr_factor("cosine", 0.1, 0.1, 0.01) == pytest.approx(1.0)
-    assert lr_factor("cosine", 0.55, 0.1, 0.0) == pytest.approx(0.5)
-    assert lr_factor("linear", 0.55, 0.1, 0.0) == pytest.approx(0.5)
-    assert lr_factor("exponential", 0.5, 0.0, 0.01) == pytest.approx(0.1)
-    assert lr_factor("constant", 0.7, 0.1, 0.01) == 1.0
-    assert lr_factor("cosine", 0.05, 0.1, 0.01) == pytest.approx(0.505)
-    for name in SCHEDULES:
-        assert lr_factor(name, 1.0, 0.1, 0.01) == pytest.approx(1.0 if name == "constant" else 0.01)
+def test_values_are_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    largest: list[float] = []
+    original = torch.optim.AdamW.step
+
+    def spy(self: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
+        largest.append(max(float(p.grad.abs().max()) for g in self.param_groups for p in g["params"]))
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    optimizer = replace(OPTIMIZER, clip_value=1e-3, clip_norm=0.0)
+    fit(experiment(), replace(TRAINER, max_epochs=1), optimizer, tmp_path)
+    assert largest == pytest.approx([1e-3] * len(largest))
+
+
+def test_the_learning_rate_falls_on_a_plateau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    original = torch.optim.AdamW.step
+
+    def spy(self: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
+        rates.append(self.param_groups[0]["lr"])
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    optimizer = replace(OPTIMIZER, schedule="plateau", warmup=0.0, plateau_patience=1, plateau_factor=0.1)
+    dev = [3.0, 2.0, 2.5, 2.5, 2.5, 2.5, 1.0]
+    fit(experiment(dev=dev), replace(TRAINER, max_epochs=7), optimizer, tmp_path)
+    assert rates[::5] == pytest.approx([0.01, 0.01, 0.01, 0.01, 0.001, 0.001, 0.0001])

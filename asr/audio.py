@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,12 @@ __all__ = ["AUDIO_SUFFIXES", "Audio", "AudioInfo", "audio_info", "iter_audio_blo
 
 MEDIA_SUFFIXES = {".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov"}
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"} | MEDIA_SUFFIXES
+
+MAX_CHANNELS = 64
+MAX_PEAK = 100.0  # float recordings may pass 1, but integers that were never scaled go far beyond
+CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+PLACEHOLDER_SIZE = 0x7FFFFF00  # what writers to a pipe leave in the header
+SLOPPY_BYTES = 64  # some writers count their header as sound
 
 logger = logging.getLogger(__name__)
 
@@ -87,17 +94,14 @@ def load_audio(
     """
     name = _name(source)
     samples, rate = _read(source, name, source_rate)
-    if samples.ndim != 2:
-        raise AudioError(f"{name} is an array of {samples.ndim} dimensions.", "Give samples (n,) or (n, channels).")
-    if not len(samples):
-        raise AudioError(f"{name} holds no samples.", "Record it again, or leave it out.")
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{name} holds NaN or infinite samples.", "Write the file again from its source.")
+    _check_samples(samples, name)
     channels = samples.shape[1]
     chosen = _choose(samples, channel, name)
     if rate != sample_rate:
         logger.info("%s: resampled from %d to %d Hz", name, rate, sample_rate)
         chosen = resample(chosen, rate, sample_rate)
+        if not len(chosen):
+            raise AudioError(f"{name} is too short to resample ({len(samples)} samples).", "Leave it out.")
     return Audio(np.ascontiguousarray(chosen, np.float32), sample_rate, name, rate, channels)
 
 
@@ -115,39 +119,105 @@ def _name(source: object) -> str:
     return str(getattr(source, "name", "")) or f"<{type(source).__name__}>"
 
 
+def _check_samples(samples: npt.NDArray[np.float32], name: str) -> None:
+    if not samples.size:
+        raise AudioError(f"{name} holds no samples.", "Record it again, or leave it out.")
+    if samples.shape[1] > MAX_CHANNELS:
+        raise AudioError(
+            f"{name} has the shape {samples.shape}, which would be {samples.shape[1]} channels.",
+            "Samples are (n,) or (n, channels); transpose it.",
+        )
+    peak = float(np.abs(samples).max())
+    if not np.isfinite(peak):
+        raise AudioError(f"{name} holds NaN or infinite samples.", "Write the file again from its source.")
+    if peak > MAX_PEAK:
+        raise AudioError(
+            f"{name} reaches {peak:g}, but float samples lie in [-1, 1].",
+            "Divide 16-bit values by 32768, or give int16.",
+        )
+
+
 def _read(source: Any, name: str, source_rate: int | None) -> tuple[npt.NDArray[np.float32], int]:
-    if isinstance(source, np.ndarray) or (hasattr(source, "__array__") and not isinstance(source, (str, bytes))):
-        return _from_array(np.asarray(source), name, source_rate)
-    if isinstance(source, bytes):
-        source = io.BytesIO(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        if not len(source):
+            raise AudioError(f"{name} holds no bytes.", "Record or copy it again.")
+        return _read_sound(io.BytesIO(source), name)
     if isinstance(source, (str, Path)):
         _check_path(Path(source))
         if Path(source).suffix.lower() in MEDIA_SUFFIXES:
             return _read_media(source, name)
+        return _read_sound(str(source), name)
+    if hasattr(source, "read"):
+        seekable = getattr(source, "seekable", lambda: True)()
+        return _read_sound(source, name) if seekable else _read(source.read(), name, source_rate)
+    if hasattr(source, "__array__"):
+        return _from_array(source, name, source_rate)
+    raise AudioError(
+        f"A recording cannot be of type {type(source).__name__}.", "Give a path, bytes, a file or an array."
+    )
+
+
+def _read_sound(source: Any, name: str) -> tuple[npt.NDArray[np.float32], int]:
     try:
         with soundfile.SoundFile(source) as file:
-            expected, rate = len(file), file.samplerate
+            expected = _declared_length(file)
             samples = file.read(dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise AudioError(
-            f"{name} cannot be read as audio ({str(error).rstrip('.')}).",
-            "Known: WAV, FLAC, OGG, OPUS, MP3, AIFF; m4a, mp4 and webm with pip install 'asr[media]'.",
-        ) from error
-    if len(samples) < expected and expected < 2**62:
-        raise AudioError(
-            f"{name} is cut off: its header says {expected} samples, {len(samples)} are there.", "Copy the file again."
-        )
+            rate, loose = file.samplerate, file.format == "MP3"
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
+        raise _unreadable(name, error) from error
+    _check_length(len(samples), expected, loose, name)
     return samples, rate
 
 
-def _from_array(samples: npt.NDArray[Any], name: str, rate: int | None) -> tuple[npt.NDArray[np.float32], int]:
+def _unreadable(name: str, error: Exception) -> AudioError:
+    return AudioError(
+        f"{name} cannot be read as audio ({str(error).rstrip('.')}).",
+        "It is damaged or of another kind. Known: WAV, FLAC, OGG, OPUS, MP3, AIFF; m4a, mp4 and webm with "
+        "pip install 'asr[media]'.",
+    )
+
+
+def _declared_length(file: Any) -> int:
+    """Return the samples that the header promises; libsndfile itself shortens a cut-off WAV to what is there."""
+    frames = int(file.frames)
+    if (cut := CUT_OFF.search(file.extra_info)) is None:
+        return frames
+    declared, present = int(cut[1]), int(cut[2])
+    if declared - present <= SLOPPY_BYTES or declared >= PLACEHOLDER_SIZE:
+        return frames
+    return round(frames * declared / max(present, 1))
+
+
+def _check_length(num_samples: int, expected: int, loose: bool, name: str) -> None:
+    if expected >= 2**62 or num_samples >= expected * (0.98 if loose else 1):  # an MP3's header may only estimate
+        return
+    raise AudioError(
+        f"{name} is cut off: its header says {expected} samples, {num_samples} are there.", "Copy the file again."
+    )
+
+
+def _from_array(source: Any, name: str, rate: int | None) -> tuple[npt.NDArray[np.float32], int]:
     if rate is None or rate <= 0:
         raise AudioError("Samples came without their sample rate.", "Give sample_rate=, in Hz.")
-    if samples.dtype.kind in "iu":
-        samples = samples.astype(np.float32) / np.iinfo(samples.dtype).max
-    elif samples.dtype.kind != "f":
-        raise AudioError(f"{name} holds {samples.dtype}, not numbers.", "Give float samples in [-1, 1] or integers.")
-    return samples.astype(np.float32, copy=False).reshape(len(samples), -1) if samples.ndim == 1 else samples, rate
+    try:
+        samples = np.asarray(source)
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that needs gradients
+        raise AudioError(f"{name} is no array of samples ({error}).", "Give a numpy array.") from error
+    if samples.ndim not in (1, 2):
+        raise AudioError(f"{name} is an array of {samples.ndim} dimensions.", "Give samples (n,) or (n, channels).")
+    floats = _as_floats(samples, name)
+    return floats[:, None] if floats.ndim == 1 else floats, rate
+
+
+def _as_floats(samples: npt.NDArray[Any], name: str) -> npt.NDArray[np.float32]:
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32, copy=False)
+    if samples.dtype in (np.uint8, np.int8, np.int16, np.int32):  # unsigned 8 bit as in WAV: 128 is zero
+        middle, full = (128, 128) if samples.dtype == np.uint8 else (0, -int(np.iinfo(samples.dtype).min))
+        return ((samples.astype(np.float64) - middle) / full).astype(np.float32)
+    raise AudioError(
+        f"{name} holds {samples.dtype}.", "Give float samples in [-1, 1], or 8-, 16- or 32-bit integers of full scale."
+    )
 
 
 def _check_path(path: Path) -> None:
@@ -196,14 +266,16 @@ def audio_info(path: str | Path) -> AudioInfo:
 
     Raises:
         AudioError: the file is missing, empty or no audio.
+        MissingDependencyError: m4a, mp4 or webm without the extra ``media``.
     """
     _check_path(Path(path))
+    if Path(path).suffix.lower() in MEDIA_SUFFIXES:
+        samples, rate = _read_media(path, str(path))
+        return AudioInfo(rate, len(samples), samples.shape[1])
     try:
         info = soundfile.info(str(path))
-    except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{path} cannot be read as audio ({str(error).rstrip('.')}).", "Convert it to WAV or FLAC."
-        ) from error
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise _unreadable(str(path), error) from error
     return AudioInfo(info.samplerate, info.frames, info.channels)
 
 
@@ -212,15 +284,41 @@ def iter_audio_blocks(
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Yield a long recording as mono blocks (n,) float32 at ``sample_rate``, in bounded memory.
 
+    The samples of m4a, mp4 and webm are read whole.
+
     Raises:
-        AudioError: the file is missing, empty or no audio.
+        AudioError: the file is missing, empty, damaged or no audio.
     """
     import soxr
 
-    info = audio_info(path)
-    resampler = soxr.ResampleStream(info.sample_rate, sample_rate, 1, dtype="float32")
-    with soundfile.SoundFile(str(path)) as file:
-        while len(block := file.read(int(block_s * info.sample_rate), dtype="float32", always_2d=True)):
-            last = file.tell() >= info.num_samples
-            mono = block.mean(axis=1)
-            yield mono if info.sample_rate == sample_rate else resampler.resample_chunk(mono, last=last)
+    if Path(path).suffix.lower() in MEDIA_SUFFIXES:
+        samples = load_audio(path, sample_rate).samples
+        step = max(1, int(block_s * sample_rate))
+        yield from (samples[i : i + step] for i in range(0, len(samples), step))
+        return
+    rate = audio_info(path).sample_rate
+    blocks = _mono_blocks(str(path), block_s)
+    if rate == sample_rate:
+        yield from blocks
+        return
+    resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
+    for block in blocks:
+        yield resampler.resample_chunk(block)
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _mono_blocks(path: str, block_s: float) -> Iterator[npt.NDArray[np.float32]]:
+    total = 0
+    try:
+        with soundfile.SoundFile(path) as file:
+            expected, loose = _declared_length(file), file.format == "MP3"
+            size = max(1, int(block_s * file.samplerate))
+            while len(block := file.read(size, dtype="float32", always_2d=True)):
+                _check_samples(block, path)
+                total += len(block)
+                yield block.mean(axis=1)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+    _check_length(total, expected, loose, path)
+    if not total:
+        raise AudioError(f"{path} holds no samples.", "Record it again, or leave it out.")

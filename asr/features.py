@@ -1,7 +1,7 @@
 """Log-Mel features, their normalisation, and SpecAugment. Legend: B batch, N samples, T frames, F features.
 
-Frames are neither centred nor padded into the future: frame t is made of the samples from t * shift to t * shift + length,
-so features computed as the audio arrives equal those of the whole recording.
+Frames are neither centred nor padded into the future: frame t is made of the samples from t * shift to
+t * shift + length, so features computed as the audio arrives equal those of the whole recording.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ class FeatureConfig:
     """How samples become features.
 
     Attributes:
-        kind: ``logmel`` or ``mfcc``. sample_rate: in Hz. n_mels: bands of the HTK mel scale, between f_min and f_max in Hz.
+        kind: ``logmel`` or ``mfcc``. sample_rate: in Hz.
+        n_mels: bands of the HTK mel scale, between f_min and f_max in Hz.
         frame_length_ms, frame_shift_ms: Hann window and its step. n_fft: transform length in samples.
-        floor: mel power below which the logarithm is cut off (power of samples in [-1, 1]). n_mfcc: coefficients of ``mfcc``.
+        floor: mel power below which the logarithm is cut off (power of samples in [-1, 1]).
+        n_mfcc: coefficients of ``mfcc``.
     """
 
     kind: str = "logmel"
@@ -109,14 +111,14 @@ class LogMel(nn.Module):
         if samples.size(1) < config.frame_length:
             return samples.new_zeros(len(samples), 0, config.num_features), frame_lens
         frames = samples.unfold(1, config.frame_length, config.frame_shift)
-        features = torch.cat([self._transform(block) for block in frames.split(BLOCK_FRAMES, dim=1)], dim=1)
+        features = torch.cat([self._transform(block) for block in torch.split(frames, BLOCK_FRAMES, 1)], dim=1)
         return mask_padding(features, frame_lens), frame_lens
 
     def _transform(self, frames: Tensor) -> Tensor:
         """Windows of samples (B, T, frame_length) -> features (B, T, F)."""
         spectrum = torch.fft.rfft(frames * self.window, self.config.n_fft)
         power = spectrum.real.square() + spectrum.imag.square()
-        features = (power @ self.filters).clamp(min=self.config.floor).log()
+        features: Tensor = (power @ self.filters).clamp(min=self.config.floor).log()
         return features if self.dct is None else features @ self.dct
 
 
@@ -162,9 +164,10 @@ class SpecAugmentConfig:
         freq_masks: bands masked in every utterance. freq_width: of the widest, in features.
         time_masks: stretches masked in every utterance. time_width: of the longest, in frames.
         time_share: of an utterance that one stretch covers at most, between 0 and 1.
-        time_masks_per_s: further stretches for every 100 frames (a second at the usual shift), so that long utterances get
-            more (adaptive multiplicity: Park et al. 2020, "SpecAugment on Large Scale Datasets", section 3).
-        time_warp: frames by which a random point of the utterance is moved at most, both sides being stretched; 0 for none.
+        time_masks_per_s: further stretches for every 100 frames (a second at the usual shift), so that long utterances
+            get more (adaptive multiplicity: Park et al. 2020, "SpecAugment on Large Scale Datasets", section 3).
+        time_warp: frames by which a random point of the utterance is moved at most, both sides being stretched; 0 for
+            none.
     """
 
     freq_masks: int = 2
@@ -225,7 +228,7 @@ def _spans(
 
 
 def _time_warped(x: Tensor, lens: Tensor, window: int, generator: torch.Generator) -> Tensor:
-    """Move one random frame of each utterance by up to ``window`` frames, stretching both sides; ends and lengths stay."""
+    """Move a random frame of each utterance by up to ``window`` frames, stretching both sides; lengths stay."""
     last = (lens - 1).clamp(min=0).float().unsqueeze(1)
     reach = ((last - 1) / 2).clamp(0, window)
     point, move = torch.rand(2, len(x), 1, generator=generator)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.config import build_config
-from asr.errors import DataError
+from asr.errors import ConfigError, DataError
 from asr.features import FeatureConfig
 
 __all__ = ["FeatureStore", "Quantization", "StringTable"]
@@ -46,11 +47,16 @@ class Quantization:
     def encode(self, features: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """Return codes of values, which are cut off at ``low`` and ``high``."""
         codes = np.rint((np.clip(features, self.low, self.high) - self.low) / self.step) + np.iinfo(self.dtype).min
-        return codes.astype(self.dtype)
+        quantized: npt.NDArray[Any] = codes.astype(self.dtype)
+        return quantized
 
     def decode(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return values of codes."""
-        return (codes.astype(np.float32) - np.iinfo(self.dtype).min) * np.float32(self.step) + np.float32(self.low)
+        values: npt.NDArray[np.float32] = codes.astype(np.float32)
+        values -= np.iinfo(self.dtype).min
+        values *= np.float32(self.step)
+        values += np.float32(self.low)
+        return values
 
 
 class StringTable(Sequence[str]):
@@ -91,8 +97,9 @@ class FeatureStore:
 
     Attributes:
         path: the split's folder. feature_config: how they were computed. ids, texts, speakers: (n,) strings.
-        num_frames: (n,) T of each item. speeds: (n,) of each copy, 1 for the recording as it is. sources: (n,) number of
-            the utterance that an item is a copy of. mean, std: (F,) over all items.
+        num_frames: (n,) T of each item. speeds: (n,) of each copy, 1 for the recording as it is, 0 for one
+            with noise or reverberation. sources: (n,) number of the utterance that an item is a copy of.
+        mean, std: (F,) over all items.
     """
 
     path: Path
@@ -121,16 +128,8 @@ class FeatureStore:
             state = "is not a prepared split (no features/meta.json)" if Path(split).is_dir() else "does not exist"
             raise DataError(f"{split} {state}.", "Run `asr prepare`; it goes on where it stopped.")
         try:
-            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-            index, strings = dict(np.load(folder / "index.npz")), dict(np.load(folder / "strings.npz"))
-            tables = {
-                name: StringTable(strings[name], strings[f"{name}_offsets"]) for name in ("ids", "texts", "speakers")
-            }
-            return cls(
-                Path(split), build_config(FeatureConfig, meta["features"]), Quantization(**meta["quantization"]),
-                mean=np.asarray(meta["mean"], np.float32), std=np.asarray(meta["std"], np.float32), **tables, **index,
-            )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return _read_store(Path(split), folder)
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, ConfigError) as error:
             raise DataError(
                 f"The features in {folder} are damaged: {error}.", "Delete the folder and prepare again."
             ) from error
@@ -146,17 +145,43 @@ class FeatureStore:
     @property
     def durations_s(self) -> npt.NDArray[np.float64]:
         """(n,) seconds of each item."""
-        durations: npt.NDArray[np.float64] = self.num_frames * self.frame_shift_s
-        return durations
+        return self.num_frames.astype(np.float64) * self.frame_shift_s
 
     def features(self, item: int) -> npt.NDArray[np.float32]:
         """Return the features (T, F) of an item."""
-        row = int(self.first_row[item])
-        codes = self._shard(int(self.shard_of[item]))[row : row + int(self.num_frames[item])]
+        row, num_frames = int(self.first_row[item]), int(self.num_frames[item])
+        number = int(self.shard_of[item])
+        codes = self._shard(number)[row : row + num_frames]
+        if codes.shape != (num_frames, self.feature_config.num_features):
+            raise DataError(
+                f"{self.path}: shard {number} holds {codes.shape} instead of {num_frames} frames of {self.ids[item]}.",
+                "Delete the features folder and prepare again.",
+            )
         return self.quantization.decode(codes)
 
     def _shard(self, number: int) -> npt.NDArray[Any]:
         return _open_shard(self.path / "features" / f"shard-{number:05}.npy")
+
+
+def _read_store(split: Path, folder: Path) -> FeatureStore:
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    with np.load(folder / "index.npz") as index, np.load(folder / "strings.npz") as strings:
+        tables = {name: StringTable(strings[name], strings[f"{name}_offsets"]) for name in ("ids", "texts", "speakers")}
+        return FeatureStore(
+            path=split,
+            feature_config=build_config(FeatureConfig, meta["features"]),
+            quantization=Quantization(**meta["quantization"]),
+            ids=tables["ids"],
+            texts=tables["texts"],
+            speakers=tables["speakers"],
+            num_frames=index["num_frames"],
+            speeds=index["speeds"],
+            sources=index["sources"],
+            shard_of=index["shard_of"],
+            first_row=index["first_row"],
+            mean=np.asarray(meta["mean"], np.float32),
+            std=np.asarray(meta["std"], np.float32),
+        )
 
 
 @functools.lru_cache(maxsize=256)

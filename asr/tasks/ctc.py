@@ -98,7 +98,8 @@ class CtcNetwork(nn.Module):
         return self._log_probs(x), x_lens
 
     def _log_probs(self, x: Tensor) -> Tensor:
-        return self.output(x).float().log_softmax(-1)
+        logits: Tensor = self.output(x)
+        return logits.float().log_softmax(-1)
 
 
 def min_output_frames(labels: npt.NDArray[np.int64]) -> int:

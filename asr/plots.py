@@ -273,7 +273,7 @@ def gates(activations: Mapping[str, Floats], seconds_per_frame: float | None = N
     for place, (name, values) in zip(axes, activations.items(), strict=True):
         values = np.asarray(values, float)[:, order]
         signed = bool(values.min() < 0)
-        bound = float(np.abs(values).max() or 1) if signed else 1.0
+        bound = float(np.quantile(np.abs(values), 0.995) or 1) if signed else 1.0
         picture = place.imshow(
             values.T, aspect="auto", origin="lower", cmap="RdBu_r" if signed else "viridis",
             vmin=-bound if signed else 0, vmax=bound,

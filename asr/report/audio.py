@@ -1,0 +1,76 @@
+"""Players: the sound of an utterance inside the page, or a link to where it lies."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.errors import AudioError
+from asr.scoring import Utterance
+
+__all__ = ["player", "samples_of"]
+
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+
+def player(utterance: Utterance, mode: str, page: Path) -> str:
+    """Return an ``<audio>`` element for an utterance whose recording is known, else nothing.
+
+    Args:
+        utterance: with ``audio``, and ``start`` and ``end`` in seconds where it is a part of it.
+        mode: ``embed``, ``link`` or ``none``. page: where the page will be; links are relative to it.
+
+    Raises:
+        AudioError: a recording to embed is missing or cannot be read.
+    """
+    if mode == "none" or not utterance.audio:
+        return ""
+    source = _embedded(utterance) if mode == "embed" else _linked(utterance, page)
+    return f'<audio controls preload="none" src="{source}"></audio>'
+
+
+def _linked(utterance: Utterance, page: Path) -> str:
+    target = os.path.relpath(Path(str(utterance.audio)).resolve(), page.resolve().parent)
+    span = "" if utterance.start is None or utterance.end is None else f"#t={utterance.start:.3f},{utterance.end:.3f}"
+    return quote(Path(target).as_posix()) + span
+
+
+def _embedded(utterance: Utterance) -> str:
+    """MP3, since every browser plays it and a page with twenty players should still go by mail; else WAV."""
+    import soundfile
+
+    samples, rate = samples_of(utterance)
+    small = rate in _MP3_RATES and "MP3" in soundfile.available_formats()
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, **({"format": "MP3"} if small else {"format": "WAV", "subtype": "PCM_16"}))
+    kind = "audio/mpeg" if small else "audio/wav"
+    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def samples_of(utterance: Utterance) -> tuple[npt.NDArray[np.float32], int]:
+    """Return the samples (n,) of an utterance, channels mixed, and their rate in Hz; only its stretch is read.
+
+    Raises:
+        AudioError: the recording is missing or cannot be read.
+    """
+    import soundfile
+
+    path = Path(str(utterance.audio))
+    try:
+        with soundfile.SoundFile(path) as file:
+            start = round((utterance.start or 0.0) * file.samplerate)
+            stop = file.frames if utterance.end is None else round(utterance.end * file.samplerate)
+            file.seek(min(start, file.frames))
+            samples = file.read(max(0, min(stop, file.frames) - start), dtype="float32", always_2d=True)
+            return np.ascontiguousarray(samples.mean(axis=1)), int(file.samplerate)
+    except (OSError, soundfile.LibsndfileError) as error:
+        reason = "does not exist" if not path.exists() else f"cannot be read ({error})"
+        raise AudioError(
+            f"The recording of {utterance.id}, {path}, {reason}.", "Correct the manifest, or use --audio none."
+        ) from None

@@ -1,0 +1,253 @@
+"""A run folder as the report sees it: read once, each part when a section first asks for it.
+
+``config.yaml``           the configuration as it was run
+``metrics.json``          name -> value, split, epoch, interval; see :mod:`asr.run_folder`
+``decoding.yaml``         settings of the evaluation, for the configuration section
+``bench.json``            speed, as ``asr bench RUN -o RUN/bench.json`` writes it
+``log/``                  ``metrics.jsonl`` or TensorBoard's events
+``model/``                the model folder
+``SPLIT/hypotheses.tsv``  speech: ``id<TAB>text``; ``hypotheses.NAME.tsv`` of other decoders beside it
+``SPLIT/references.tsv``  references; with speakers and audio where the configuration or --data names the split
+``SPLIT/predictions.jsonl``  other tasks: one object a line with an ``id``; a section draws those that hold its keys:
+
+=================  ==============================================================================================
+section            keys
+=================  ==============================================================================================
+forecasts          ``history``, ``truth``, ``forecast`` (lists of numbers), optional ``low``, ``high``
+anomaly scores     ``values``, ``anomaly_scores``, optional ``threshold``, ``anomalies`` (0 or 1 a step)
+confusion matrix   ``label`` and ``prediction``: two names, or two lists of names of equal length
+attention          ``attention``: object with ``source``, ``target`` (tokens) and ``weights`` (target x source)
+gates              ``gates``: object of name -> (steps x units)
+=================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from asr.config import read_yaml
+from asr.errors import AsrError, DataError
+from asr.report.log import Curve, read_curves
+from asr.run_folder import Metric, read_metrics
+from asr.scoring import Score, Transcripts, Utterance, pair, read_transcripts, score_pairs, with_speakers
+
+__all__ = ["Absent", "ReportOptions", "Run"]
+
+AUDIO_MODES = ("embed", "link", "none")
+
+
+class Absent(Exception):  # noqa: N818 - no error: the run folder simply does not hold what a section shows
+    """Raised by a section that has nothing to show; the reason is listed at the end of the page."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What to show.
+
+    Attributes:
+        data: prepared split folders beside those that the configuration names. audio: ``embed``, ``link`` or ``none``.
+        worst: utterances with players. utterance: shown with its alignment, instead of the worst one.
+        normalizer: of the texts before they are scored. samples: of the bootstrap.
+    """
+
+    data: tuple[Path, ...] = ()
+    audio: str = "embed"
+    worst: int = 20
+    utterance: str | None = None
+    normalizer: str = "none"
+    samples: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.audio not in AUDIO_MODES:
+            raise DataError(f"There is no audio mode {self.audio!r}.", f"Choose one of: {', '.join(AUDIO_MODES)}.")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; see the head of this module.
+
+    Attributes:
+        path: of the folder. options: what to show. page: where the page will be, for links.
+
+    Raises:
+        DataError: the folder does not exist or holds nothing of a run.
+    """
+
+    path: Path
+    options: ReportOptions = field(default_factory=ReportOptions)
+    page: Path = Path("report.html")
+
+    def __post_init__(self) -> None:
+        if not self.path.is_dir():
+            raise DataError(f"There is no run folder {self.path}.", "Give a folder that `asr train` wrote.")
+        known = ("config.yaml", "metrics.json", "log", "model")
+        if not any((self.path / name).exists() for name in known) and not self.splits:
+            raise DataError(
+                f"{self.path} is no run folder: it holds none of {', '.join(known)} and no SPLIT/hypotheses.tsv.",
+                "Give a folder that `asr train` or `asr evaluate` wrote.",
+            )
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.resolve().name
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Content of ``config.yaml``, or of the model folder's ``training.yaml``; empty where there is neither."""
+        files = [self.path / "config.yaml", self.model / "training.yaml"]
+        return next((read_yaml(file) for file in files if file.is_file()), {})
+
+    @property
+    def model(self) -> Path:
+        """Path of the model folder, which need not exist."""
+        return self.path / "model"
+
+    @cached_property
+    def task(self) -> str:
+        """Name of the task, ``ctc`` where the configuration does not say."""
+        return str(self.config.get("task", "ctc"))
+
+    @cached_property
+    def curves(self) -> dict[str, Curve]:
+        """What was logged in training."""
+        return read_curves(self.path / "log")
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """The figures of ``metrics.json`` by name."""
+        return read_metrics(self.path)
+
+    # ------------------------------------------------------------------------------------------------ splits
+
+    @cached_property
+    def splits(self) -> list[str]:
+        """Names of the evaluated splits."""
+        files = [*self.path.glob("*/hypotheses.tsv"), *self.path.glob("*/predictions.jsonl")]
+        return sorted({file.parent.name for file in files})
+
+    def source(self, split: str) -> Path | None:
+        """Return the prepared split folder behind a split's name: from --data, else from the configuration."""
+        named = [*self.options.data, *map(Path, _strings(self.config.get("data")))]
+        return next((folder for folder in named if folder.name == split and folder.is_dir()), None)
+
+    def references(self, split: str) -> Transcripts:
+        """Return the references of a split, with speakers and audio where these are known.
+
+        Raises:
+            Absent: none are found.
+        """
+        source, beside = self.source(split), self.path / split / "references.tsv"
+        known = _prepared_references(source) if source is not None else None
+        if not beside.is_file():
+            if known is None:
+                raise Absent(f"no references of {split}: name its prepared folder with --data")
+            return known
+        scored = read_transcripts(beside)  # the very texts that the evaluation scored, in its order
+        about = known.utterances if known is not None else {}
+        enriched = {
+            key: replace(about[key], text=u.text) if key in about else u for key, u in scored.utterances.items()
+        }
+        return replace(scored, utterances=enriched)
+
+    def decoders(self, split: str) -> dict[str, Path]:
+        """Return the files of hypotheses of a split by decoder; the main one has the name ``hypotheses``."""
+        return {file.name.removesuffix(".tsv"): file for file in sorted((self.path / split).glob("hypotheses*.tsv"))}
+
+    def score(self, split: str, decoder: str = "hypotheses") -> Score:
+        """Return the score of a split, computed once.
+
+        Raises:
+            Absent: the split has no hypotheses or no references.
+        """
+        cache: dict[tuple[str, str], Score] = self.__dict__.setdefault("_scores", {})
+        if (split, decoder) not in cache:
+            path = self.decoders(split).get(decoder)
+            if path is None:
+                raise Absent(f"no hypotheses of {split}")
+            pairs = with_speakers(pair(self.references(split), read_transcripts(path, role="hypothesis")))
+            cache[split, decoder] = score_pairs(pairs, normalizer=self.options.normalizer, samples=self.options.samples)
+        return cache[split, decoder]
+
+    def scored_splits(self) -> list[str]:
+        """Return the splits that can be scored.
+
+        Raises:
+            Absent: there is none; says why.
+        """
+        reasons, found = [], []
+        for split in self.splits:
+            try:
+                self.score(split)
+                found.append(split)
+            except Absent as absent:
+                reasons.append(str(absent))
+        if not found:
+            raise Absent("; ".join(reasons) or "no split was evaluated: run asr evaluate with -o RUN")
+        return found
+
+    def records(self, *keys: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield (split, object) of every prediction that holds all ``keys``.
+
+        Raises:
+            Absent: there are none.
+        """
+        found = False
+        for split, entries in self._predictions.items():
+            for entry in entries:
+                if all(key in entry for key in keys):
+                    found = True
+                    yield split, entry
+        if not found:
+            raise Absent(f"no SPLIT/predictions.jsonl with {', '.join(keys)}")
+
+    @cached_property
+    def _predictions(self) -> dict[str, list[dict[str, Any]]]:
+        files = sorted(self.path.glob("*/predictions.jsonl"))
+        return {file.parent.name: _read_objects(file) for file in files}
+
+
+def _strings(section: Any) -> Iterator[str]:
+    if isinstance(section, Mapping):
+        for value in section.values():
+            yield from _strings(value)
+    elif isinstance(section, str) and section:
+        yield section
+
+
+def _prepared_references(source: Path) -> Transcripts | None:
+    if (source / "cuts.jsonl.gz").is_file():
+        return read_transcripts(source / "cuts.jsonl.gz")
+    return _stored_references(source) if (source / "features" / "meta.json").is_file() else None
+
+
+def _stored_references(source: Path) -> Transcripts:
+    from asr.batches.store import FeatureStore
+
+    store = FeatureStore.open(source)
+    plain = [n for n, speed in enumerate(store.speeds.tolist()) if speed == 1.0]
+    found = {store.ids[n]: Utterance(store.ids[n], store.texts[n], store.speakers[n] or None) for n in plain}
+    return Transcripts(source, "store", found)
+
+
+def _read_objects(path: Path) -> list[dict[str, Any]]:
+    objects = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry, dict):
+                raise ValueError("no object")
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: needed a JSON object ({error}).") from None
+        objects.append(entry)
+    return objects
+
+
+def problem(error: AsrError) -> str:
+    """Return an error as one line for a page."""
+    return " ".join(str(error).split())

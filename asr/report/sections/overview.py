@@ -1,0 +1,50 @@
+"""What this run is, in a few figures."""
+
+from __future__ import annotations
+
+from asr.report.markup import escape, facts, percent
+from asr.report.run import Absent, Run
+from asr.report.weights import count_parameters, folder_size, megabytes
+
+TITLE = "Overview"
+
+
+def content(run: Run) -> str:
+    return _cards(run) + facts(_facts(run))
+
+
+def _cards(run: Run) -> str:
+    cards = []
+    try:
+        for split in run.scored_splits():
+            score = run.score(split)
+            span = score.wer_interval
+            interval = "" if span is None else f" ({percent(span.low)} - {percent(span.high)})"
+            cards.append((f"{percent(score.wer)} %", f"word error rate, {split}{interval}"))
+    except Absent:
+        cards = [(f"{metric.value:.4g}", name) for name, metric in list(run.metrics.items())[:6]]
+    cells = "".join(
+        f'<div class="card"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in cards
+    )
+    return f'<div class="cards">{cells}</div>' if cells else ""
+
+
+def _facts(run: Run) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [("Task", run.task)]
+    if (run.model / "model.safetensors").is_file():
+        rows.append(("Parameters", f"{sum(count_parameters(run.model).values()):,}"))
+        rows.append(("Model folder", megabytes(sum(size for _, size in folder_size(run.model)))))
+    lengths = {name: len(curve.steps) for name, curve in run.curves.items() if name.startswith("dev/")}
+    if lengths:
+        rows.append(("Epochs", max(lengths.values())))
+    steps = [curve.steps[-1] for curve in run.curves.values() if curve.steps]
+    if steps:
+        rows.append(("Optimizer steps", f"{max(steps):,}"))
+    for name in ("dev/wer", "dev/loss"):
+        if name in run.curves:
+            values = run.curves[name].values
+            best = min(values)
+            shown = f"{percent(best)} %" if name == "dev/wer" else f"{best:.4g}"
+            rows.append((f"Best {name}", f"{shown} after epoch {values.index(best) + 1}"))
+            break
+    return rows

@@ -1,0 +1,44 @@
+"""The utterances with the most errors, to be heard and read."""
+
+from __future__ import annotations
+
+from asr.report.audio import player
+from asr.report.markup import escape, paragraph
+from asr.report.run import Absent, Run
+from asr.scoring import UtteranceScore
+
+TITLE = "Worst utterances"
+_TITLES = {"S": "substituted", "D": "deleted", "I": "inserted"}
+
+
+def content(run: Run) -> str:
+    if not run.options.worst:
+        raise Absent("none were asked for")
+    parts = []
+    for split in run.scored_splits():
+        wrong = [u for u in run.score(split).utterances if u.errors]
+        chosen = sorted(wrong, key=lambda u: (-u.errors, u.id))[: run.options.worst]
+        parts.append(f"<h3>{escape(split)}</h3>" + ("" if chosen else paragraph("No utterance has an error.")))
+        if chosen and run.options.audio != "none" and not any(u.source.audio for u in chosen):
+            parts.append(paragraph("No players: no manifest (cuts.jsonl.gz) of this split names the recordings."))
+        parts += [_article(run, u) for u in chosen]
+    return "".join(parts)
+
+
+def _article(run: Run, utterance: UtteranceScore) -> str:
+    speaker = f", speaker {utterance.speaker}" if utterance.speaker else ""
+    count = f"{utterance.errors} errors in {len(utterance.reference)} words"
+    sound = player(utterance.source, run.options.audio, run.page)
+    return f"<article><header>{escape(utterance.id + speaker)}: {count}</header>{sound}{alignment(utterance)}</article>"
+
+
+def alignment(utterance: UtteranceScore) -> str:
+    """Return reference above and hypothesis below, word by word."""
+    words = []
+    for edit, said, heard in utterance.steps():
+        if edit == "=":
+            words.append(f'<span class="w"><span>{escape(said)}</span></span>')
+        else:
+            inner = f"<span>{escape(said)}</span><span>{escape(heard)}</span>"
+            words.append(f'<span class="w {edit}" title="{_TITLES[edit]}">{inner}</span>')
+    return f"<div>{''.join(words)}</div>"

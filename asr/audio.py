@@ -21,6 +21,7 @@ __all__ = ["AUDIO_SUFFIXES", "Audio", "AudioInfo", "audio_info", "iter_audio_blo
 MEDIA_SUFFIXES = {".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov"}
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"} | MEDIA_SUFFIXES
 
+SILENCE = 3e-5  # -90 dB of full scale
 MAX_CHANNELS = 64
 MAX_PEAK = 100.0  # float recordings may pass 1, but integers that were never scaled go far beyond
 CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -53,7 +54,7 @@ class Audio:
     @property
     def is_silent(self) -> bool:
         """Whether every sample is as good as zero (below -90 dB of full scale)."""
-        return bool(np.abs(self.samples).max(initial=0.0) < 3e-5)
+        return bool(np.abs(self.samples).max(initial=0.0) < SILENCE)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,19 @@ The layout is described where it is read: :mod:`asr.batches.store`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
+import math
+import multiprocessing
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,21 +26,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import load_audio, resample
+from asr.audio import SILENCE, Audio, load_audio, resample
 from asr.batches.store import FeatureStore, Quantization, StringTable
-from asr.errors import AsrError, DataError
+from asr.config import check_choice, check_range
+from asr.errors import AudioError, ConfigError, DataError
 from asr.features import FeatureConfig, LogMel
 from asr.files import atomic_path, atomic_write_text
+from data_prep.noise import NoiseConfig, noisy_copy
 
-__all__ = ["Skipped", "StoreConfig", "Utterance", "extract_features", "prepare_store", "write_store"]
+__all__ = ["Skipped", "StoreConfig", "Utterance", "extract_features", "prepare_store", "settings_digest", "write_store"]
 
 SHARD_SIZE = 256
+LAYOUT = 2  # of the stored files; another number makes older ones anew
+SLOPPY_S = 0.1  # by which a table's times may pass the end of a recording
+CHANGED = 0.0  # stands for the speed of a copy with noise: no plain recording
+STRINGS = ("ids", "texts", "speakers")
 QUANTIZATION = {"logmel": (-17.0, 15.0), "mfcc": (-160.0, 96.0)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
-    """A stretch of a recording and what is said in it; ``num_samples`` None reaches to the end."""
+    """A stretch of a recording and what is said in it.
+
+    Attributes:
+        id: name, of its own in a split. audio: path. text: transcript. speaker: empty where unknown.
+        start_s, duration_s: of the stretch; a duration of None reaches to the end.
+    """
 
     id: str
     audio: str
@@ -50,16 +67,37 @@ class StoreConfig:
 
     Attributes:
         features: see :class:`asr.features.FeatureConfig`. speeds: a copy for each; 1 is the recording as it is.
-        dtype: ``int16`` or ``int8``.
+        dtype: ``int16`` or ``int8``. noise: further copies with noise or reverberation.
+
+    Raises:
+        ConfigError: the speeds lack 1 or are out of range, or there is no such dtype.
     """
 
     features: FeatureConfig = field(default_factory=FeatureConfig)
     speeds: tuple[float, ...] = (1.0,)
     dtype: str = "int16"
+    noise: NoiseConfig | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("dtype", self.dtype, ("int16", "int8"))
+        if 1.0 not in self.speeds or len(set(self.speeds)) < len(self.speeds):
+            raise ConfigError(f"The speeds {self.speeds} must hold 1 and no speed twice.", "Example: 0.9,1.0,1.1")
+        for speed in self.speeds:
+            check_range("speeds", speed, 0.5, 2.0)
+
+    def plain(self) -> StoreConfig:
+        """Return the settings without copies."""
+        return replace(self, speeds=(1.0,), noise=None)
 
     def quantization(self) -> Quantization:
         """Return the code of the values."""
-        return Quantization(self.dtype, *QUANTIZATION[self.features.kind])
+        low, high = QUANTIZATION[self.features.kind]
+        if self.features.kind == "logmel":
+            low = float(math.floor(math.log(self.features.floor)))
+        return Quantization(self.dtype, low, high)
+
+
+Row = tuple[Utterance, str, float, npt.NDArray[np.float32]]  # whose copy, suffix of its id, speed, features (T, F)
 
 
 @dataclass(frozen=True)
@@ -99,32 +137,49 @@ def prepare_store(
     """
     folder = split / "features"
     parts = [utterances[i : i + SHARD_SIZE] for i in range(0, len(utterances), SHARD_SIZE)]
-    _forget_other_settings(folder, config, utterances)
+    _forget_other_settings(folder, settings_digest(utterances, config))
     work = partial(_prepare_shard, folder=folder, config=config)
     with _pool(min(jobs or os.cpu_count() or 1, len(parts) or 1)) as run:
         for number, seconds in run(work, list(enumerate(parts))):
             if progress:
                 progress(len(parts[number]), seconds)
-    records = [json.loads((folder / f"shard-{n:05}.json").read_text(encoding="utf-8")) for n in range(len(parts))]
-    return _join(folder, records, config)
+    for leftover in folder.glob(".shard-*"):  # of a run that was killed
+        leftover.unlink()
+    return _join(folder, (_read_record(folder, number) for number in range(len(parts))), config)
 
 
-def write_store(split: Path, features: FeatureConfig, items: Sequence[tuple[str, str, npt.NDArray[np.float32]]]) -> None:
+def settings_digest(utterances: Iterable[Utterance], config: StoreConfig) -> str:
+    """Return a name for what a store is made of: settings, utterances, and the size and date of each recording."""
+    digest = hashlib.sha256(json.dumps([LAYOUT, asdict(config)]).encode())
+    for utterance in utterances:
+        digest.update(f"{utterance!r} {_stamp(utterance.audio)}\n".encode())
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=1)
+def _stamp(path: str) -> str:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def write_store(
+    split: Path, features: FeatureConfig, items: Sequence[tuple[str, str, npt.NDArray[np.float32]]]
+) -> None:
     """Store ready features: (id, text, features (T, F)) of each utterance."""
     config, folder = StoreConfig(features), split / "features"
-    rows = [(Utterance(name, "", text, name.split("-")[0]), 1.0, array) for name, text, array in items]
+    rows: list[Row] = [(Utterance(name, "", text, name.split("-")[0]), "", 1.0, array) for name, text, array in items]
     _join(folder, [_write_shard(folder, 0, rows, [], config)], config)
 
 
-def _forget_other_settings(folder: Path, config: StoreConfig, utterances: Sequence[Utterance]) -> None:
-    digest = hashlib.sha256(json.dumps(asdict(config)).encode())
-    for utterance in utterances:
-        digest.update(repr(utterance).encode())
+def _forget_other_settings(folder: Path, digest: str) -> None:
     marker = folder / "settings"
-    if marker.is_file() and marker.read_text() == digest.hexdigest():
+    if marker.is_file() and marker.read_text() == digest:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    atomic_write_text(marker, digest.hexdigest())
+    atomic_write_text(marker, digest)
 
 
 @contextlib.contextmanager
@@ -132,67 +187,113 @@ def _pool(jobs: int) -> Iterator[Any]:
     if jobs <= 1:
         yield map
         return
-    import multiprocessing
-
     context = multiprocessing.get_context("spawn")  # forked torch threads deadlock
-    with ProcessPoolExecutor(jobs, context, initializer=_one_thread) as pool:
+    pool = ProcessPoolExecutor(jobs, context, initializer=_start_worker)
+    try:
         yield pool.map
+    except BrokenProcessPool as error:
+        raise DataError(
+            "A process of the preparation died, perhaps for want of memory.", "Run it again with fewer --jobs."
+        ) from error
+    finally:  # after an error or an interruption, what is not yet begun is not begun
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
     import torch
 
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)  # it was killed, and nobody else will end us
+
+
+def _read_record(folder: Path, number: int) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((folder / f"shard-{number:05}.json").read_text(encoding="utf-8"))
+    return record
 
 
 def _prepare_shard(job: tuple[int, Sequence[Utterance]], folder: Path, config: StoreConfig) -> tuple[int, float]:
     number, utterances = job
     record = folder / f"shard-{number:05}.json"
     if record.is_file():
-        return number, float(json.loads(record.read_text(encoding="utf-8"))["seconds"])
+        return number, float(_read_record(folder, number)["seconds"])
     extractor = LogMel(config.features)
-    rows, skipped = [], []
+    rows: list[Row] = []
+    skipped: list[Skipped] = []
     for utterance in utterances:
         try:
-            samples = _samples(utterance, config.features)
-        except AsrError as error:
+            rows += _copies(utterance, extractor, config)
+        except AudioError as error:
             skipped.append(Skipped(utterance.id, str(error)))
-            continue
-        rows += [(utterance, speed, extract_features(extractor, samples, speed)) for speed in config.speeds]
     return number, float(_write_shard(folder, number, rows, skipped, config)["seconds"])
 
 
-def _samples(utterance: Utterance, features: FeatureConfig) -> npt.NDArray[np.float32]:
-    if not utterance.text.strip():
-        raise DataError("The transcript is empty.")
-    audio = load_audio(utterance.audio, features.sample_rate)
-    start = round(utterance.start_s * features.sample_rate)
-    stop = None if utterance.duration_s is None else start + round(utterance.duration_s * features.sample_rate)
-    samples = audio.samples[start:stop]
-    if audio.is_silent:
-        raise DataError(f"{utterance.audio} is silent.")
-    if features.num_frames(int(len(samples) / 1.2)) < 1:
-        raise DataError(f"{utterance.audio}: {len(samples)} samples are shorter than one frame.")
+def _copies(utterance: Utterance, extractor: LogMel, config: StoreConfig) -> list[Row]:
+    samples = _samples(utterance, config)
+    rows: list[Row] = [
+        (utterance, "" if speed == 1.0 else f"-sp{speed:g}", speed, extract_features(extractor, samples, speed))
+        for speed in config.speeds
+    ]
+    if config.noise:
+        for copy in range(config.noise.copies):
+            noisy = noisy_copy(samples, config.features.sample_rate, config.noise, utterance.id, copy)
+            rows.append((utterance, f"-noise{copy}", CHANGED, extract_features(extractor, noisy)))
+    return rows
+
+
+@functools.lru_cache(maxsize=1)
+def _recording(path: str, sample_rate: int) -> Audio:
+    return load_audio(path, sample_rate)  # the last one is kept: many stretches of a talk follow each other
+
+
+def _samples(utterance: Utterance, config: StoreConfig) -> npt.NDArray[np.float32]:
+    rate = config.features.sample_rate
+    audio = _recording(utterance.audio, rate)
+    samples = audio.samples
+    if utterance.start_s or utterance.duration_s is not None:
+        samples = _stretch(audio, utterance)
+    if np.abs(samples).max(initial=0.0) < SILENCE:
+        raise AudioError(f"{utterance.audio} is silent.")
+    if config.features.num_frames(int(len(samples) / max(config.speeds)) - 1) < 1:
+        raise AudioError(f"{utterance.audio}: {len(samples)} samples are shorter than one frame.")
     return samples
+
+
+def _stretch(audio: Audio, utterance: Utterance) -> npt.NDArray[np.float32]:
+    start = round(utterance.start_s * audio.sample_rate)
+    length = len(audio.samples) - start
+    wanted = length if utterance.duration_s is None else round(utterance.duration_s * audio.sample_rate)
+    if length <= 0 or wanted > length + SLOPPY_S * audio.sample_rate:
+        end = utterance.start_s + wanted / audio.sample_rate
+        raise AudioError(
+            f"{utterance.audio} lasts {audio.duration_s:.2f} s; {utterance.start_s:.2f} to {end:.2f} s is not in it."
+        )
+    return audio.samples[start : start + wanted]
 
 
 def _write_shard(
     folder: Path,
     number: int,
-    rows: Sequence[tuple[Utterance, float, npt.NDArray[np.float32]]],
+    rows: Sequence[Row],
     skipped: Sequence[Skipped],
     config: StoreConfig,
 ) -> dict[str, Any]:
-    values = np.concatenate([r[2] for r in rows]) if rows else np.zeros((0, config.features.num_features), np.float32)
+    values = np.concatenate([r[3] for r in rows]) if rows else np.zeros((0, config.features.num_features), np.float32)
     with atomic_path(folder / f"shard-{number:05}.npy") as temporary:
         np.save(temporary, config.quantization().encode(values))
-    frames = [len(features) for _, _, features in rows]
+    frames = [len(features) for *_, features in rows]
     record = {
-        "ids": [u.id if speed == 1.0 else f"{u.id}-sp{speed:g}" for u, speed, _ in rows],
-        "texts": [u.text for u, _, _ in rows],
-        "speakers": [u.speaker for u, _, _ in rows],
-        "sources": [u.id for u, _, _ in rows],
-        "speeds": [speed for _, speed, _ in rows],
+        "ids": [u.id + suffix for u, suffix, _, _ in rows],
+        "texts": [u.text for u, *_ in rows],
+        "speakers": [u.speaker for u, *_ in rows],
+        "sources": [u.id for u, *_ in rows],
+        "speeds": [speed for _, _, speed, _ in rows],
         "frames": frames,
         "sum": values.sum(0, dtype=np.float64).tolist(),
         "sum_of_squares": np.square(values, dtype=np.float64).sum(0).tolist(),
@@ -203,39 +304,70 @@ def _write_shard(
     return record
 
 
-def _join(folder: Path, records: Sequence[dict[str, Any]], config: StoreConfig) -> list[Skipped]:
-    skipped = [Skipped(**s) for record in records for s in record["skipped"]]
-    num_frames = np.array([n for r in records for n in r["frames"]], np.int64)
-    if not len(num_frames):
-        first = f" The first: {skipped[0].id}: {skipped[0].reason}" if skipped else ""
+class _Index:
+    """What the records of all shards say, gathered in arrays: a million items are no burden."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[npt.NDArray[Any]]] = {}
+        self.skipped: list[Skipped] = []
+        self.sums = np.zeros((2, 1))
+        self.shards = self.utterances = 0
+
+    def add(self, record: dict[str, Any]) -> None:
+        frames, names = np.array(record["frames"], np.int64), record["sources"]
+        new = np.array([i == 0 or name != names[i - 1] for i, name in enumerate(names)], bool)
+        self._append("num_frames", frames)
+        self._append("shard_of", np.full(len(frames), self.shards))
+        self._append("first_row", np.cumsum(frames) - frames)
+        self._append("sources", np.cumsum(new, dtype=np.int64) - 1 + self.utterances)
+        self._append("speeds", np.array(record["speeds"], np.float32))
+        for name in STRINGS:
+            blob, offsets = StringTable.of(record[name]).arrays
+            self._append(name, blob)
+            self._append(f"{name}_offsets", np.diff(offsets))
+        self.sums = self.sums + np.array([record["sum"], record["sum_of_squares"]])
+        self.skipped += [Skipped(**s) for s in record["skipped"]]
+        self.shards, self.utterances = self.shards + 1, self.utterances + int(new.sum())
+
+    def _append(self, name: str, values: npt.NDArray[Any]) -> None:
+        self.columns.setdefault(name, []).append(values)
+
+    def arrays(self, *names: str) -> dict[str, npt.NDArray[Any]]:
+        return {name: np.concatenate(self.columns[name]) for name in names}
+
+    def string_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        arrays = self.arrays(*STRINGS)
+        for name in STRINGS:
+            lengths = np.concatenate(self.columns[f"{name}_offsets"])
+            arrays[f"{name}_offsets"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return arrays
+
+
+def _join(folder: Path, records: Iterable[dict[str, Any]], config: StoreConfig) -> list[Skipped]:
+    index = _Index()
+    for record in records:
+        index.add(record)
+    if not index.utterances:
+        first = f" The first: {index.skipped[0].id}: {index.skipped[0].reason}" if index.skipped else ""
         raise DataError(f"None of the utterances for {folder.parent} could be prepared.{first}")
-    shard_of = np.repeat(np.arange(len(records)), [len(r["frames"]) for r in records])
-    first_row = np.concatenate([np.cumsum([0, *r["frames"]])[:-1] for r in records]).astype(np.int64)
-    _, sources = np.unique([s for r in records for s in r["sources"]], return_inverse=True)
-    _save_arrays(
-        folder / "index.npz", num_frames=num_frames, shard_of=shard_of, first_row=first_row, sources=sources,
-        speeds=np.array([s for r in records for s in r["speeds"]], np.float32),
-    )  # fmt: skip
-    _save_arrays(folder / "strings.npz", **_string_arrays(records))
-    total = num_frames.sum()
-    mean = np.sum([r["sum"] for r in records], axis=0) / total
-    variance = np.sum([r["sum_of_squares"] for r in records], axis=0) / total - mean**2
-    meta = {
-        "features": asdict(config.features), "quantization": asdict(config.quantization()), "items": len(num_frames),
-        "hours": float(total * config.features.frame_shift_ms / 3.6e6), "speeds": list(config.speeds),
-        "mean": mean.tolist(), "std": np.sqrt(np.maximum(variance, 0)).tolist(), "skipped": [asdict(s) for s in skipped],
-    }  # fmt: skip
-    atomic_write_text(folder / "meta.json", json.dumps(meta, indent=1) + "\n")
+    arrays = index.arrays("num_frames", "shard_of", "first_row", "sources", "speeds")
+    _save_arrays(folder / "index.npz", **arrays)
+    _save_arrays(folder / "strings.npz", **index.string_arrays())
+    atomic_write_text(folder / "meta.json", json.dumps(_meta(index, config, arrays["num_frames"]), indent=1) + "\n")
     FeatureStore.open(folder.parent)  # what was written can be read
-    return skipped
+    return index.skipped
 
 
-def _string_arrays(records: Iterable[dict[str, Any]]) -> dict[str, npt.NDArray[Any]]:
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for name in ("ids", "texts", "speakers"):
-        table = StringTable.of(s for record in records for s in record[name])
-        arrays[name], arrays[f"{name}_offsets"] = table.arrays
-    return arrays
+def _meta(index: _Index, config: StoreConfig, num_frames: npt.NDArray[np.int64]) -> dict[str, Any]:
+    total = int(num_frames.sum())
+    mean, mean_of_squares = index.sums / total
+    return {
+        "features": asdict(config.features), "quantization": asdict(config.quantization()), "items": len(num_frames),
+        "hours": total * config.features.frame_shift_ms / 3.6e6, "speeds": list(config.speeds),
+        "noise": asdict(config.noise) if config.noise else None,
+        "mean": mean.tolist(), "std": np.sqrt(np.maximum(mean_of_squares - mean**2, 0)).tolist(),
+        "skipped": [asdict(s) for s in index.skipped],
+    }  # fmt: skip
 
 
 def _save_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:

@@ -9,7 +9,7 @@ import typer
 from asr.cli.compare import compare
 from asr.cli.evaluate import evaluate
 from asr.cli.lm import app as lm_app
-from asr.cli.prepare import app as prepare_app
+from asr.cli.prepare import prepare
 from asr.cli.score import score
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(prepare_app, name="prepare")
+app.command()(prepare)
 app.command()(train)
 app.command()(evaluate)
 app.add_typer(lm_app, name="lm")

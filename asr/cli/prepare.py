@@ -1,0 +1,116 @@
+"""``asr prepare``: a corpus -> manifests, stored features, text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from data_prep.store import Utterance
+
+# Which options a corpus understands; any other is refused rather than ignored.
+SHARES = ("dev_share", "test_share")
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "aishell": (), "an4": ("dev_speakers",), "commonvoice": SHARES, "folder": SHARES, "librispeech": ("parts",),
+    "ljspeech": SHARES, "manifest": SHARES, "synthetic": ("hours",), "table": SHARES,
+}  # fmt: skip
+
+
+def prepare(
+    corpus: Annotated[str, typer.Argument(help=f"One of: {', '.join(OPTIONS)}.")],
+    source: Annotated[
+        Path, typer.Argument(help="Corpus folder, table, or manifest; synthetic speech is written there.")
+    ],
+    output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Gets one folder a split.")],
+    speeds: Annotated[
+        str, typer.Option("--speeds", help="Copies of the training splits at these speeds, such as 0.9,1.0,1.1.")
+    ] = "1.0",
+    normalizer: Annotated[
+        str, typer.Option("--normalizer", help="Of the transcripts: none, librispeech, basic, english, chinese.")
+    ] = "none",
+    parts: Annotated[
+        str | None, typer.Option("--parts", help="Parts of librispeech, with commas; all by default.")
+    ] = None,
+    train_parts: Annotated[
+        str | None, typer.Option("--train-parts", help="Splits that get copies; those named train* by default.")
+    ] = None,
+    dev_share: Annotated[float | None, typer.Option("--dev-share", help="Share held out where no split is.")] = None,
+    test_share: Annotated[float | None, typer.Option("--test-share", help="The same for a test split.")] = None,
+    dev_speakers: Annotated[
+        int | None, typer.Option("--dev-speakers", min=0, help="Training speakers of an4 held out as dev: 8.")
+    ] = None,
+    hours: Annotated[float | None, typer.Option("--hours", min=0.01, help="Of synthetic speech to make.")] = None,
+    noise: Annotated[
+        Path | None, typer.Option("--noise", help="Folder of noises for a further copy of the training splits.")
+    ] = None,
+    noise_setting: Annotated[
+        list[str] | None, typer.Option("--noise-setting", help="key=value: copies, snr_db_low, reverb_share, ...")
+    ] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option("--feature", help="key=value of the features, such as n_mels=40.")
+    ] = None,
+    dtype: Annotated[str, typer.Option("--dtype", help="Of the stored features: int16 or int8.")] = "int16",
+    max_skipped: Annotated[int, typer.Option("--max-skipped", min=0, help="Utterances that may be left out.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes; 0: one a core.")] = 0,
+) -> None:
+    """Prepare a corpus for training: manifests, features, text for the language model.
+
+    A run that was stopped goes on where it was, and a finished one is left alone.
+    """
+    given = {"parts": parts, "dev_share": dev_share, "test_share": test_share, "dev_speakers": dev_speakers}
+    options = _options(corpus, given | {"hours": hours})
+
+    from asr.config import build_config, parse_overrides
+    from asr.features import FeatureConfig
+    from data_prep.noise import NoiseConfig
+    from data_prep.prepare import prepare as run
+
+    features = build_config(FeatureConfig, parse_overrides(feature or []), where="--feature")
+    changes = parse_overrides([*([f"folder={noise}"] if noise else []), *(noise_setting or [])])
+    copies = build_config(NoiseConfig, changes, where="--noise-setting") if changes else None
+    splits = _read(corpus, source, options, jobs)
+    done = run(
+        splits, output_dir, features, _numbers(speeds), dtype, normalizer, max_skipped, jobs, copies,
+        None if train_parts is None else train_parts.split(","),
+    )  # fmt: skip
+    for split in done:
+        typer.echo(f"{split.path}\t{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers")
+        if split.skipped:
+            typer.echo(f"{len(split.skipped)} skipped, named in {split.path / 'skipped.tsv'}", err=True)
+
+
+def _options(corpus: str, given: dict[str, Any]) -> dict[str, Any]:
+    if corpus not in OPTIONS:
+        raise typer.BadParameter(f"{corpus!r} is none of {', '.join(OPTIONS)}.", param_hint="CORPUS")
+    options = {name: value for name, value in given.items() if value is not None}
+    for name in options:
+        if name not in OPTIONS[corpus]:
+            raise typer.BadParameter(f"{corpus} knows no such option.", param_hint=f"--{name.replace('_', '-')}")
+    return options
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not numbers with commas.", param_hint="--speeds") from None
+
+
+def _read(corpus: str, source: Path, options: dict[str, Any], jobs: int) -> dict[str, list[Utterance]]:
+    import importlib
+
+    if corpus == "synthetic":
+        from data_prep.synthetic import SyntheticConfig, make_synthetic
+
+        make_synthetic(source, SyntheticConfig.of_hours(**options) if options else None, jobs=jobs)
+        corpus, options = "librispeech", {}
+    if "parts" in options:
+        options["parts"] = options["parts"].split(",")
+    module, name = {"table": ("tables", "read_table"), "manifest": ("manifest", "read_lhotse")}.get(
+        corpus, (corpus, f"read_{corpus}")
+    )
+    reader: Callable[..., dict[str, list[Utterance]]] = getattr(importlib.import_module(f"data_prep.{module}"), name)
+    return reader(source, **options)

@@ -1,0 +1,144 @@
+"""Manifests of a prepared split: Lhotse cuts of one recording and one supervision each; the marker of completion."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asr.audio import audio_info
+from asr.errors import DataError, require
+from asr.files import atomic_path, atomic_write_text
+from data_prep.store import Utterance
+
+if TYPE_CHECKING:
+    from lhotse import CutSet
+
+__all__ = ["completed", "cut_to_utterance", "mark_completed", "open_cuts", "read_manifest", "write_manifest"]
+
+MANIFEST = "cuts.jsonl.gz"
+MARKER = ".completed"
+
+
+def write_manifest(split: str | Path, utterances: Iterable[Utterance]) -> float:
+    """Write ``SPLIT/cuts.jsonl.gz``, every cut checked by Lhotse, and return the hours of speech in it.
+
+    Raises:
+        AudioError: a recording is missing or no audio. DataError: Lhotse refuses a cut.
+    """
+    hours = 0.0
+    with (
+        atomic_path(Path(split) / MANIFEST) as temporary,
+        temporary.open("wb") as raw,
+        # No time stamp: the same cuts are the same bytes.
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as packed,
+    ):
+        for utterance in utterances:
+            cut = _checked_cut(utterance)
+            packed.write((json.dumps(cut.to_dict(), ensure_ascii=False) + "\n").encode())
+            hours += cut.duration / 3600
+    return hours
+
+
+def _checked_cut(utterance: Utterance) -> Any:
+    lhotse = require("lhotse", "train")
+    cut = _to_cut(utterance)
+    try:
+        lhotse.validate(cut)
+        lhotse.validate(cut.recording)
+    except (AssertionError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{utterance.id}: Lhotse refuses the manifest: {error}.", "Check its audio and times."
+        ) from error
+    return cut
+
+
+def _to_cut(utterance: Utterance) -> Any:
+    from lhotse import AudioSource, MonoCut, MultiCut, Recording, SupervisionSegment
+
+    info = audio_info(utterance.audio)
+    channels = list(range(info.channels))
+    whole = not utterance.start_s and utterance.duration_s is None
+    recording = Recording(
+        id=utterance.id if whole else utterance.audio,
+        sources=[AudioSource(type="file", channels=channels, source=utterance.audio)],
+        sampling_rate=info.sample_rate, num_samples=info.num_samples, duration=info.duration_s, channel_ids=channels,
+    )  # fmt: skip
+    rest = info.duration_s - utterance.start_s
+    duration = rest if utterance.duration_s is None else min(utterance.duration_s, rest)
+    channel: Any = 0 if info.channels == 1 else channels
+    supervision = SupervisionSegment(
+        id=utterance.id, recording_id=recording.id, start=0.0, duration=duration, channel=channel,
+        text=utterance.text, speaker=utterance.speaker or None,
+    )  # fmt: skip
+    return (MonoCut if info.channels == 1 else MultiCut)(
+        id=utterance.id, start=utterance.start_s, duration=duration, channel=channel,
+        supervisions=[supervision], recording=recording,
+    )  # fmt: skip
+
+
+def open_cuts(split: str | Path) -> CutSet:
+    """Return a split's cuts as a lazy Lhotse ``CutSet``: nothing is held in memory.
+
+    Raises:
+        DataError: the split has no manifest.
+    """
+    from lhotse import CutSet
+
+    path = Path(split) / MANIFEST
+    if not path.is_file():
+        raise DataError(f"There is no {path}.", "Run `asr prepare`; it goes on where it stopped.")
+    cuts: CutSet = CutSet.from_jsonl_lazy(path)
+    return cuts
+
+
+def read_manifest(split: str | Path) -> Iterator[Utterance]:
+    """Yield the utterances of a split's manifest, one at a time.
+
+    Raises:
+        DataError: the split has no manifest, or it is damaged.
+    """
+    cuts = open_cuts(split)
+    try:
+        for cut in cuts:
+            yield from cut_to_utterance(cut)
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{Path(split) / MANIFEST} is damaged: {error}.", "Prepare the split again.") from error
+
+
+def cut_to_utterance(cut: Any) -> Iterator[Utterance]:
+    """Yield the utterances of a Lhotse cut: one for each supervision.
+
+    Raises:
+        DataError: the cut is mixed, changed on the fly, or its recording is no single file.
+    """
+    recording = getattr(cut, "recording", None)
+    if recording is None or len(recording.sources) != 1 or recording.sources[0].type != "file" or recording.transforms:
+        raise DataError(
+            f"The cut {cut.id} is mixed, changed on the fly, or not a stretch of one audio file.",
+            "Save its audio first: CutSet.save_audios().",
+        )
+    path = str(Path(recording.sources[0].source).absolute())
+    for number, supervision in enumerate(cut.supervisions):
+        start, duration = round(cut.start + supervision.start, 6), supervision.duration
+        whole = start == 0 and abs(duration - recording.duration) < 1e-3
+        name = cut.id if len(cut.supervisions) == 1 else f"{cut.id}-{number}"
+        stretch = (0.0, None) if whole else (start, duration)
+        yield Utterance(name, path, supervision.text or "", supervision.speaker or "", *stretch)
+
+
+def mark_completed(split: str | Path, summary: dict[str, Any]) -> None:
+    """Write ``SPLIT/.completed``; to be called last."""
+    atomic_write_text(Path(split) / MARKER, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+
+
+def completed(split: str | Path) -> dict[str, Any] | None:
+    """Return what :func:`mark_completed` wrote, or None where a split is not finished."""
+    try:
+        summary = json.loads((Path(split) / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return summary if isinstance(summary, dict) else None

@@ -204,9 +204,9 @@ def read_split_audio(split: str | Path, sample_rate: int, max_s: float = 300.0) 
 def clips(recordings: Sequence[Samples], length: int, count: int) -> list[Samples]:
     """Return ``count`` stretches (length,) of the recordings laid end to end, from the start again at their end."""
     line = np.concatenate(recordings)
-    line = np.tile(line, -(-length // len(line)) + 1)
-    step = max(1, (len(line) - length) // max(1, count - 1)) if count > 1 else 1
-    return [line[(n * step) % (len(line) - length + 1) :][:length] for n in range(count)]
+    step, endless = max(1, len(line) // count), np.tile(line, 1 + -(-length // len(line)))
+    starts = [n * step % len(line) for n in range(count)]
+    return [endless[start : start + length] for start in starts]
 
 
 # ------------------------------------------------------------------------------------------------- measuring

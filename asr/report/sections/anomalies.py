@@ -17,6 +17,8 @@ def content(run: Run) -> str:
     pictures = []
     for number, (split, r) in enumerate(itertools.islice(run.records("values", "anomaly_scores"), _SHOWN)):
         try:
+            if len(r["values"]) != len(r["anomaly_scores"]):
+                raise ValueError(f"{len(r['values'])} values, {len(r['anomaly_scores'])} scores")
             drawing = anomaly(r["values"], r["anomaly_scores"], r.get("threshold"), r.get("anomalies"))
         except (TypeError, ValueError) as problem:
             raise DataError(

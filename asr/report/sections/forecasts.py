@@ -20,6 +20,8 @@ def content(run: Run) -> str:
     pictures = []
     for number, (split, r) in enumerate(itertools.islice(records, _SHOWN)):
         try:
+            if len(r["truth"]) != len(r["forecast"]):
+                raise ValueError(f"{len(r['truth'])} steps of truth, {len(r['forecast'])} of forecast")
             history = list(r.get("history", []))[-4 * max(1, len(r["truth"])) :]
             drawing = forecast(history, r["truth"], r["forecast"], r.get("low"), r.get("high"))
             error = float(np.mean(np.abs(np.subtract(r["truth"], r["forecast"], dtype=float))))

@@ -1,0 +1,235 @@
+"""The page of a run folder: what is on it, what is not and why, and that a browser has nothing to complain about."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from asr.cli.report import report
+from asr.errors import AudioError, DataError
+from asr.report import Absent, ReportOptions, Run, write_report
+from asr.report.audio import player
+from asr.report.sections import SECTIONS
+from asr.scoring import Utterance
+
+
+def load_maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("run_folder_maker", Path(__file__).with_name("run_folder_maker.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+maker = load_maker()
+# Makes the page report what it holds in its title, so that one call of the browser answers everything.
+PROBE = """<script>document.title = [document.querySelectorAll("svg").length, document.querySelectorAll("audio").length,
+document.documentElement.scrollWidth <= document.documentElement.clientWidth,
+performance.getEntriesByType("resource").length].join(" ");</script>"""
+
+
+def opened(page: Path, width: int) -> tuple[str, str]:
+    """Title that the probe wrote and console messages, from headless Chromium without network."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    # A window of headless Chromium is at least 500 pixels wide: the phone is a frame of its width inside it.
+    probed = page.with_name("probed.html")
+    probed.write_text(page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
+    holder = page.with_name("holder.html")
+    script = "const f=document.querySelector('iframe');f.onload=()=>{document.title=f.contentDocument.title}"
+    frame = f'<iframe src="probed.html" style="width:{width}px;height:800px;border:0"></iframe>'
+    holder.write_text(f"<!DOCTYPE html><link rel=icon href=data:,><title></title>{frame}<script>{script}</script>")
+    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    options = ["--window-size=1300,900", f"--user-data-dir={page.parent / 'profile'}", "--host-rules=MAP * ~NOTFOUND"]
+    options += ["--allow-file-access-from-files", "--virtual-time-budget=5000"]
+    done = subprocess.run(
+        [*command, *options, holder.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    return title[1] if title else "", "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+
+
+class Ids(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            if name in ("src", "href", "xlink:href"):
+                self.links.append(str(value))
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run: Path = maker.speech_run(tmp_path_factory.mktemp("speech"))
+    return run
+
+
+@pytest.fixture(scope="module")
+def speech_page(speech: Path) -> Path:
+    page = speech.parent / "speech.html"
+    written = write_report(speech, page, ReportOptions(samples=200))
+    assert not written.failed
+    assert set(written.left_out) == {"Forecasts", "Anomaly scores", "Confusion matrix", "Attention"}
+    assert "LSTM gates" in written.shown
+    assert "Spectrogram and CTC alignment" in written.shown
+    return page
+
+
+@pytest.fixture(scope="module")
+def series_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("series")
+    written = write_report(maker.series_run(folder), folder / "page.html")
+    assert not written.failed
+    assert {"Forecasts", "Anomaly scores", "Confusion matrix", "Attention", "LSTM gates", "Figures"} <= set(
+        written.shown
+    )
+    return folder / "page.html"
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_speech_page_in_a_browser(speech_page: Path, width: int) -> None:
+    # 3 curves, 1 interval plot, 2 alignments, 2 layers of gates; 2 utterances with errors
+    assert opened(speech_page, width) == ("8 2 true 0", "")
+
+
+def test_series_page_in_a_browser(series_page: Path) -> None:
+    assert opened(series_page, 360) == ("5 0 true 0", "")
+
+
+def test_page_is_self_contained_and_its_ids_are_unique(speech_page: Path, series_page: Path) -> None:
+    for page in (speech_page, series_page):
+        found = Ids()
+        found.feed(page.read_text(encoding="utf-8"))
+        assert len(found.ids) == len(set(found.ids))
+        outside = [link for link in found.links if not link.startswith(("data:", "#"))]
+        assert outside == []
+        assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
+
+
+def test_texts_cannot_break_out_of_the_page(speech_page: Path, series_page: Path) -> None:
+    text = speech_page.read_text(encoding="utf-8")
+    assert "<i>cab" not in text
+    assert "&lt;i&gt;cab" in text
+    assert "<b>" not in series_page.read_text(encoding="utf-8").split('id="attention"')[1].split("</section>")[0]
+
+
+def test_figures_are_those_of_scoring(speech: Path, speech_page: Path) -> None:
+    run = Run(speech)
+    text = speech_page.read_text(encoding="utf-8")
+    assert f"{100 * run.score('dev').wer:.2f} %" in text
+    assert run.score("dev") is run.score("dev")
+    assert run.references("dev").utterances["s2-1-0001"].speaker == "s2"
+
+
+def test_same_run_gives_the_same_page(speech: Path, speech_page: Path) -> None:
+    again = speech.parent / "again.html"
+    write_report(speech, again, ReportOptions(samples=200))
+    assert again.read_bytes() == speech_page.read_bytes()
+
+
+def test_linked_audio_is_relative_and_none_is_none(speech: Path) -> None:
+    utterance = Run(speech).references("dev").utterances["s1-1-0001"]
+    page = speech.parent / "deep" / "page.html"
+    assert 'src="../data/dev/s1-1-0001.wav#t=0.000,1.000"' in player(utterance, "link", page)
+    assert player(utterance, "none", page) == ""
+    assert "data:audio/" in player(utterance, "embed", page)
+
+
+def test_missing_recording_is_named_and_the_rest_is_written(speech: Path, tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"The recording of u, .*nothing.wav, does not exist"):
+        player(Utterance("u", "", audio=str(tmp_path / "nothing.wav")), "embed", tmp_path / "page.html")
+    run = maker.speech_run(tmp_path, model=False)
+    (tmp_path / "data" / "dev" / "s1-1-0002.wav").unlink()
+    written = write_report(run, tmp_path / "page.html", ReportOptions(samples=0))
+    assert list(written.failed) == ["Worst utterances"]
+    assert "s1-1-0002.wav, does not exist" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert written.left_out["LSTM gates"] == "the run folder holds no model"
+
+
+def test_command_says_what_it_wrote_and_fails_where_a_section_failed(speech: Path, tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(report)
+    done = CliRunner().invoke(app, [str(speech), "-o", str(tmp_path / "p.html"), "--samples", "0", "--worst", "1"])
+    assert done.exit_code == 0, done.output
+    assert "left out: Forecasts" in done.stderr
+    bad = maker.series_run(tmp_path)
+    (bad / "test" / "predictions.jsonl").write_text('{"id": "x", "truth": [1, 2], "forecast": [1]}\n')
+    done = CliRunner().invoke(app, [str(bad)])
+    assert done.exit_code == 1
+    assert "failed: Forecasts: test/predictions.jsonl, x" in done.stderr
+    assert (bad / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("[1]", "line 1: needed a JSON object"),
+        ('{"label": ["a"], "prediction": ["a", "b"], "id": "q"}', "q: label and prediction differ"),
+        ('{"attention": {"source": ["a"], "target": ["b"], "weights": [[1, 2]]}, "id": "q"}', "weights (1, 2), needed"),
+        ('{"gates": {}, "id": "q"}', "gates cannot be read"),
+        ('{"values": [1, 2], "anomaly_scores": [1], "id": "q"}', "2 values, 1 scores"),
+    ],
+)
+def test_bad_predictions_are_named(tmp_path: Path, line: str, problem: str) -> None:
+    run = maker.series_run(tmp_path)
+    (run / "test" / "predictions.jsonl").write_text(line + "\n", encoding="utf-8")
+    failed = write_report(run, tmp_path / "page.html").failed
+    assert any(problem in reason for reason in failed.values()), failed
+
+
+def test_no_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There is no run folder"):
+        write_report(tmp_path / "nothing", tmp_path / "page.html")
+    with pytest.raises(DataError, match="is no run folder: it holds none of"):
+        write_report(tmp_path, tmp_path / "page.html")
+    with pytest.raises(DataError, match="no audio mode 'loud'"):
+        ReportOptions(audio="loud")
+
+
+def test_damaged_metrics_and_bench_are_named(tmp_path: Path) -> None:
+    run = maker.speech_run(tmp_path, model=False)
+    (run / "metrics.json").write_text("{")
+    (run / "bench.json").write_text(json.dumps({"results": [{}]}))
+    failed = write_report(run, tmp_path / "page.html", ReportOptions(samples=0)).failed
+    assert "metrics.json is damaged" in failed["Figures"]
+    assert "bench.json cannot be read" in failed["Speed and size"]
+
+
+def test_split_without_references_says_how_to_name_them(tmp_path: Path) -> None:
+    run = maker.speech_run(tmp_path, model=False)
+    (run / "dev" / "references.tsv").unlink()
+    (run / "config.yaml").write_text("task: ctc\n")
+    with pytest.raises(Absent, match="name its prepared folder with --data"):
+        Run(run).references("dev")
+    named = Run(run, ReportOptions(data=(tmp_path / "data" / "dev",)))
+    assert len(named.references("dev")) == 3
+
+
+def test_unknown_utterance_is_left_out_with_its_name(tmp_path: Path) -> None:
+    run = maker.speech_run(tmp_path, model=False)
+    left_out = write_report(run, tmp_path / "page.html", ReportOptions(samples=0, utterance="nobody")).left_out
+    assert "no evaluated split has an utterance nobody" in left_out["Spectrogram and CTC alignment"]
+
+
+def test_every_section_has_a_title_of_its_own() -> None:
+    titles = [importlib.import_module(f"asr.report.sections.{name}").TITLE for name in SECTIONS]
+    files = {p.stem for p in Path(importlib.import_module("asr.report.sections").__file__ or "").parent.glob("*.py")}
+    assert len(set(titles)) == len(titles)
+    assert files - {"__init__"} == set(SECTIONS)

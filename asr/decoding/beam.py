@@ -92,7 +92,8 @@ class BeamDecoder:
             that :func:`asr.decoding.language_models.load_lm` returned. Without one only acoustics and ``lm_beta`` rank.
         lexicon: words; nothing else is recognised then, unless ``open_vocabulary``. Without one every word is possible.
         lm_unit: what ``lm`` predicts: ``"word"`` or ``"token"`` (a model over the tokens themselves).
-        open_vocabulary: admit words outside lexicon (or, without lexicon, outside the model); default: without lexicon.
+        open_vocabulary: admit words outside lexicon and model; by default only without a lexicon. ``False`` without a
+            lexicon admits the model's words alone.
         hotwords: phrases, or phrase -> weight; each raises the score of a hypothesis by its weight.
         hotword_weight: weight of phrases that are given without one.
         n_best: hypotheses returned, of different texts.
@@ -159,10 +160,11 @@ class BeamDecoder:
         if uses_words and not self.vocabulary.has_boundaries:
             remedy = "Mark word starts with '▁', or use lm_unit='token'."
             raise DecodingError("No token starts a word, so words cannot be told apart.", remedy)
-        if lexicon is not None:
-            return build_lexicon(check_words(lexicon, self.vocabulary), self.vocabulary)
-        if self.lm is not None and self.lm_unit == "word":
-            return build_lexicon([word for word in self.lm.words if word not in SPECIAL_WORDS], self.vocabulary)
+        words = [] if lexicon is None else check_words(lexicon)
+        if self.lm is not None and self.lm_unit == "word" and (lexicon is None or not self.closed):
+            words = list(dict.fromkeys(words + [word for word in self.lm.words if word not in SPECIAL_WORDS]))
+        if words:
+            return build_lexicon(words, self.vocabulary)
         if self.closed:
             raise DecodingError("open_vocabulary=False needs words.", "Give a lexicon or a word language model.")
         return plain_lexicon()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +13,7 @@ from asr.decoding.kernels import lexicon as kernels
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DecodingError
 
-__all__ = ["Lexicon", "build_lexicon", "check_words"]
+__all__ = ["Lexicon", "build_lexicon", "check_words", "plain_lexicon"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +43,11 @@ class Lexicon:
         return replace(self, edges=edges, factors=factors)
 
 
-def check_words(words: Iterable[str], vocabulary: Vocabulary) -> list[str]:
+def check_words(words: Iterable[str]) -> list[str]:
     """Words of a closed lexicon, or what is wrong with them.
 
     Raises:
-        DecodingError: no word at all, an empty or repeated word, white space in a word, or a word that no sequence of
-            tokens spells.
+        DecodingError: no word at all, an empty or repeated word, or white space in a word.
     """
     if isinstance(words, str):
         raise DecodingError("lexicon is a string.", "Pass a list of words.")
@@ -94,7 +92,7 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
     link: Any = (*kernels.children_of(parents), chars, *kernels.children_of(piece_parents), piece_chars)
     for _ in range(2):  # first count, then fill
         n_edges = kernels.link_tokens(*link, inner, starting, edge_first, edges)
-        edges = np.zeros((n_edges, 4), np.int32) if len(edges) == 0 else edges
+        edges = np.zeros((max(n_edges, 1), 4), np.int32) if len(edges) == 0 else edges
     return Lexicon(spelled, parents, ends, edge_first, edges, kernels.masks_of(edge_first, edges))
 
 
@@ -111,9 +109,3 @@ def plain_lexicon() -> Lexicon:
     """The lexicon without words: every open word is unknown."""
     none = np.full(1, -1, np.int32)
     return Lexicon([], none, none, np.zeros(2, np.int32), np.zeros((1, 4), np.int32), np.zeros(1, np.uint64))
-
-
-def total_score(lm_alpha: float, lm_score: float, lm_beta: float, extra: float) -> float:
-    """Score that a word adds to a prefix."""
-    score = lm_alpha * lm_score + lm_beta + extra
-    return score if math.isfinite(score) else -1e30

@@ -102,11 +102,12 @@ class ReferenceDecoder:
         self._lookahead = self._best_unigrams()
 
     def _best_unigrams(self) -> dict[str, float]:
+        """Best score of a word that begins so, for every beginning of a known word."""
         best: dict[str, float] = {}
         for word in self.words:
-            score = self._word_score(None, word)[0]
+            score, _, extra = self._word_score(None, word)
             for end in range(1, len(word) + 1):
-                best[word[:end]] = max(best.get(word[:end], _NEVER), score)
+                best[word[:end]] = max(best.get(word[:end], _NEVER), self.lm_alpha * score + extra)
         return best
 
     def _word_score(self, state: Hashable, word: str) -> tuple[float, Hashable, float]:
@@ -156,18 +157,9 @@ class ReferenceDecoder:
         words, extra = language
         score = acoustic + self.lm_alpha * words.lm_score + self.lm_beta * words.n_words + extra
         if words.open_word:
-            ahead = self._lookahead.get(words.open_word)
-            unknown, _, penalty = self._word_score(None, "") if self.lm and self.unit == "word" else (0.0, None, 0.0)
-            score += self.lm_beta + (self.lm_alpha * unknown + penalty if ahead is None else self.lm_alpha * ahead)
-            if ahead is not None and self.lm and self.unit == "word":
-                score += self._lookahead_extra(words.open_word)
+            unknown, _, penalty = self._word_score(None, "")
+            score += self.lm_beta + self._lookahead.get(words.open_word, self.lm_alpha * unknown + penalty)
         return score + self.hotword_score(tokens)
-
-    def _lookahead_extra(self, open_word: str) -> float:
-        """Unknown-word score that no word with this beginning can escape."""
-        assert self.lm is not None
-        reachable = [word for word in self.words if word.startswith(open_word)]
-        return 0.0 if any(word in self.lm for word in reachable) else self.unk_score
 
     def hotword_score(self, tokens: tuple[int, ...], ended: bool = False) -> float:
         """Weights of the phrases in the text, plus the share earned so far of the longest phrase that is under way."""
@@ -177,21 +169,19 @@ class ReferenceDecoder:
         text = " " + " ".join(words)
         if words and (ended or self.vocabulary.tokens[tokens[-1]] in ("▁", " ", "|")):
             text += " "
-        if not words and not ended and tokens:
-            text = " "
         patterns = {" " + phrase + " ": weight for phrase, weight in self.hotwords.items()}
         score = sum(weight * _occurrences(text, pattern) for pattern, weight in patterns.items())
         if ended:
             return score
-        for start in range(len(text)):
-            suffix = text[start:]
+        for start in range(len(text)):  # the longest end of the text that begins a phrase
+            under_way = text[start:]
             shares = [
-                w * (len(suffix) - 1) / (len(p) - 2)
-                for p, w in patterns.items()
-                if p.startswith(suffix) and p != suffix
+                weight * (len(under_way) - 1) / (len(pattern) - 2)
+                for pattern, weight in patterns.items()
+                if pattern.startswith(under_way) and pattern != under_way
             ]
-            if shares:
-                return score + max(max(shares), 0.0) if min(shares) >= 0 else score + max(shares)
+            if shares or under_way in patterns:
+                return score + max(shares, default=0.0)
         return score
 
     # -- the search ----------------------------------------------------------------------------------------------

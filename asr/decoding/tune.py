@@ -1,0 +1,204 @@
+"""Finding lm_alpha, lm_beta, the beam and the confidence power on a development set.
+
+The set is decoded once with many hypotheses per utterance; every pair of weights re-ranks them, which costs next to
+nothing; the best pairs are decoded anew, and around the winner it goes on with half the steps. Only decoded pairs win.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.decoding.beam import BeamDecoder
+from asr.decoding.types import Hypothesis
+from asr.decoding.word_errors import word_errors
+from asr.errors import DecodingError
+
+__all__ = ["Tuned", "fit_confidence", "smallest_beam", "tune", "with_weights"]
+
+ErrorCount = Callable[[str, str], tuple[int, int]]
+_N_BEST = 50
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The weights found, their word error rate (a fraction) on the development set, and all that was decoded."""
+
+    lm_alpha: float
+    lm_beta: float
+    wer: float
+    tried: tuple[tuple[float, float, float], ...]
+    """(lm_alpha, lm_beta, wer) of every decoding, in order."""
+
+
+def tune(
+    decoder: BeamDecoder,
+    log_probs: Sequence[npt.NDArray[Any]],
+    references: Sequence[str],
+    *,
+    alphas: Iterable[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5),
+    betas: Iterable[float] = (-1.0, 0.0, 1.0, 2.0, 3.0),
+    rounds: int = 3,
+    count_errors: ErrorCount = word_errors,
+) -> Tuned:
+    """Return the lm_alpha and lm_beta with the fewest word errors on a development set.
+
+    Args:
+        decoder: its own weights are tried first. Without a language model only lm_beta is searched.
+        log_probs: arrays (T, V). references: their texts.
+        alphas, betas: the grid of the first round. rounds: how often the steps are halved around the best.
+        count_errors: (reference, hypothesis) -> (errors, reference words).
+
+    Raises:
+        DecodingError: there are no utterances, counts differ, or the references have no words.
+    """
+    search = _Search(decoder, list(log_probs), list(references), count_errors)
+    grid_a = sorted(set(alphas)) if decoder.lm is not None else [decoder.settings.lm_alpha]
+    grid_b = sorted(set(betas))
+    step_a, step_b = _step(grid_a), _step(grid_b)
+    search.decode(decoder.settings.lm_alpha, decoder.settings.lm_beta)
+    search.decode_best(grid_a, grid_b)
+    for _ in range(rounds):
+        step_a, step_b = step_a / 2, step_b / 2
+        a, b = search.best[:2]
+        search.decode_best([max(a + step_a * k, 0.0) for k in (-1, 0, 1)], [b + step_b * k for k in (-1, 0, 1)])
+    return Tuned(*search.best, tuple((a, b, wer) for (a, b), wer in search.tried.items()))
+
+
+def _step(grid: Sequence[float]) -> float:
+    return (grid[-1] - grid[0]) / max(len(grid) - 1, 1)
+
+
+class _Search:
+    """Decodings so far and their hypotheses, pooled for re-ranking."""
+
+    def __init__(
+        self, decoder: BeamDecoder, log_probs: list[Any], references: list[str], count_errors: ErrorCount
+    ) -> None:
+        if not log_probs or len(log_probs) != len(references):
+            given = f"{len(log_probs)} utterances and {len(references)} references"
+            raise DecodingError(f"Tuning was given {given}.", "Give as many references as utterances, at least one.")
+        self.decoder = decoder.replace(n_best=_N_BEST)
+        self.log_probs, self.references, self.count_errors = log_probs, references, count_errors
+        self.n_words = sum(count_errors(text, "")[1] for text in references)
+        if self.n_words == 0:
+            raise DecodingError("The references have no words.", "Tune on utterances with transcripts.")
+        self.tried: dict[tuple[float, float], float] = {}
+        self.pool: list[dict[str, tuple[Hypothesis, int, float]]] = [{} for _ in references]
+
+    @property
+    def best(self) -> tuple[float, float, float]:
+        (alpha, beta), wer = min(self.tried.items(), key=lambda item: item[1])
+        return alpha, beta, wer
+
+    def decode(self, alpha: float, beta: float) -> None:
+        """Decode with a pair of weights, unless that was done."""
+        if (alpha, beta) in self.tried:
+            return
+        results = self.decoder.replace(lm_alpha=alpha, lm_beta=beta)(self.log_probs)
+        errors = 0
+        for pool, reference, hypotheses in zip(self.pool, self.references, results, strict=True):
+            for h in hypotheses:
+                if h.text not in pool:
+                    # What neither weight explains (hotwords, unknown words) stays as it is.
+                    rest = h.score - h.acoustic_score - alpha * h.lm_score - beta * len(h.words)
+                    pool[h.text] = (h, self.count_errors(reference, h.text)[0], rest)
+            errors += pool[hypotheses[0].text][1]
+        self.tried[(alpha, beta)] = errors / self.n_words
+
+    def decode_best(self, alphas: Sequence[float], betas: Sequence[float], keep: int = 3) -> None:
+        """Decode with those few pairs of the grid that re-rank the pooled hypotheses best."""
+        pairs = [(a, b) for a in alphas for b in betas if (a, b) not in self.tried]
+        for a, b in sorted(pairs, key=lambda pair: self._reranked(*pair))[:keep]:
+            self.decode(a, b)
+
+    def _reranked(self, alpha: float, beta: float) -> int:
+        errors = 0
+        for pool in self.pool:
+            scored = (
+                (h.acoustic_score + alpha * h.lm_score + beta * len(h.words) + rest, -e) for h, e, rest in pool.values()
+            )
+            errors -= max(scored)[1]
+        return errors
+
+
+def smallest_beam(
+    decoder: BeamDecoder,
+    log_probs: Sequence[npt.NDArray[Any]],
+    references: Sequence[str],
+    *,
+    beam_sizes: Iterable[int] = (10, 25, 50, 100, 200),
+    tolerance: float = 0.001,
+    count_errors: ErrorCount = word_errors,
+) -> int:
+    """Return the smallest beam whose word error rate is within ``tolerance`` (a fraction) of the best one's.
+
+    Raises:
+        DecodingError: as :func:`tune`.
+    """
+    wers: dict[int, float] = {}
+    for beam_size in sorted(set(beam_sizes)):
+        search = _Search(decoder.replace(beam_size=beam_size), list(log_probs), list(references), count_errors)
+        search.decode(decoder.settings.lm_alpha, decoder.settings.lm_beta)
+        wers[beam_size] = search.best[2]
+    if not wers:
+        raise DecodingError("beam_sizes is empty.", "Give at least one beam size.")
+    return min(size for size, wer in wers.items() if wer <= min(wers.values()) + tolerance)
+
+
+def fit_confidence(decoder: BeamDecoder, log_probs: Sequence[npt.NDArray[Any]], references: Sequence[str]) -> float:
+    """Return the ``confidence_power`` under which confidences predict best which words are right.
+
+    The negative log-likelihood of right and wrong words is minimised over the power (a temperature of the logarithm).
+
+    Raises:
+        DecodingError: as :func:`tune`, or the decoder finds no words.
+    """
+    if len(log_probs) != len(references):
+        raise DecodingError("Counts of utterances and references differ.", "Give as many references as utterances.")
+    confidences: list[float] = []
+    right: list[bool] = []
+    for hypotheses, reference in zip(decoder.replace(confidence_power=1.0)(list(log_probs)), references, strict=True):
+        words = hypotheses[0].words
+        right += _right_words(reference.split(), [span.word for span in words])
+        confidences += [span.confidence for span in words]
+    if not confidences:
+        raise DecodingError("The decoder found no words.", "Give utterances with speech.")
+    logs, hits = np.log(np.clip(confidences, 1e-9, 1 - 1e-6)), np.array(right)
+
+    def loss(power: float) -> float:
+        p = np.clip(np.exp(power * logs), 1e-9, 1 - 1e-9)
+        return float(-np.where(hits, np.log(p), np.log1p(-p)).mean())
+
+    return min((math.exp(x) for x in np.linspace(-4.0, 4.0, 161)), key=loss)
+
+
+def _right_words(reference: list[str], words: list[str]) -> list[bool]:
+    """Which words of a hypothesis the best alignment matches with the reference."""
+    n, m = len(words), len(reference)
+    cost = np.zeros((n + 1, m + 1), np.int64)
+    cost[:, m], cost[n, :] = np.arange(n, -1, -1), np.arange(m, -1, -1)
+    for i in range(n - 1, -1, -1):
+        for j in range(m - 1, -1, -1):
+            match = cost[i + 1, j + 1] + (words[i] != reference[j])
+            cost[i, j] = min(match, cost[i + 1, j] + 1, cost[i, j + 1] + 1)
+    right, i, j = [False] * n, 0, 0
+    while i < n and j < m:
+        if cost[i, j] == cost[i + 1, j + 1] + (words[i] != reference[j]):
+            right[i] = words[i] == reference[j]
+            i, j = i + 1, j + 1
+        elif cost[i, j] == cost[i + 1, j] + 1:
+            i += 1
+        else:
+            j += 1
+    return right
+
+
+def with_weights(decoder: BeamDecoder, tuned: Tuned) -> BeamDecoder:
+    """The decoder with the weights found."""
+    return decoder.replace(lm_alpha=tuned.lm_alpha, lm_beta=tuned.lm_beta)

@@ -1,0 +1,27 @@
+"""Word errors of one text against another; the full picture (normalisers, tables) belongs to :mod:`asr.scoring`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["word_errors"]
+
+
+def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
+    """Substitutions + deletions + insertions, and the number of reference words (Levenshtein 1966).
+
+    Example:
+        >>> word_errors("a b c", "a x c d")
+        (2, 3)
+    """
+    a, b = reference.split(), hypothesis.split()
+    return _distance(a, b), len(a)
+
+
+def _distance(a: Sequence[str], b: Sequence[str]) -> int:
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(diagonal + (x != y), row[j] + 1, row[j - 1] + 1)
+    return row[-1]

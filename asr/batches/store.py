@@ -165,7 +165,12 @@ class FeatureStore:
 
 def _read_store(split: Path, folder: Path) -> FeatureStore:
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    with np.load(folder / "index.npz") as index, np.load(folder / "strings.npz") as strings:
+    with (  # files of our own: numpy leaves those open that it cannot read
+        (folder / "index.npz").open("rb") as index_file,
+        (folder / "strings.npz").open("rb") as strings_file,
+        np.load(index_file) as index,
+        np.load(strings_file) as strings,
+    ):
         tables = {name: StringTable(strings[name], strings[f"{name}_offsets"]) for name in ("ids", "texts", "speakers")}
         return FeatureStore(
             path=split,

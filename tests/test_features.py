@@ -35,7 +35,8 @@ def test_mel_power_equals_librosa(changes: dict[str, Any]) -> None:
     padded = np.pad(samples, (side, config.n_fft - config.frame_length - side)).astype(np.float64)
     expected = librosa.feature.melspectrogram(
         y=padded, sr=rate, n_fft=config.n_fft, hop_length=config.frame_shift, win_length=config.frame_length,
-        center=False, power=2.0, n_mels=config.n_mels, fmin=config.f_min, fmax=config.f_max, htk=True, norm=None, dtype=np.float64,
+        center=False, power=2.0, n_mels=config.n_mels, fmin=config.f_min, fmax=config.f_max, htk=True, norm=None,
+        dtype=np.float64,
     ).T  # fmt: skip
     features, lens = LogMel(config)(torch.from_numpy(samples)[None], torch.tensor([rate]))
     assert lens.tolist() == [len(expected)] == [config.num_frames(rate)]

@@ -52,7 +52,7 @@ class Quantization:
 
     def decode(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return values of codes."""
-        values: npt.NDArray[np.float32] = codes.astype(np.float32)
+        values: npt.NDArray[np.float32] = np.array(codes, np.float32)  # in memory, no longer mapped
         values -= np.iinfo(self.dtype).min
         values *= np.float32(self.step)
         values += np.float32(self.low)

@@ -71,11 +71,9 @@ def prepare(
     features = build_config(FeatureConfig, parse_overrides(feature or []), where="--feature")
     changes = parse_overrides([*([f"folder={noise}"] if noise else []), *(noise_setting or [])])
     copies = build_config(NoiseConfig, changes, where="--noise-setting") if changes else None
+    factors, copied = _numbers(speeds), None if train_parts is None else train_parts.split(",")
     splits = _read(corpus, source, options, jobs)
-    done = run(
-        splits, output_dir, features, _numbers(speeds), dtype, normalizer, max_skipped, jobs, copies,
-        None if train_parts is None else train_parts.split(","),
-    )  # fmt: skip
+    done = run(splits, output_dir, features, factors, dtype, normalizer, max_skipped, jobs, copies, copied)
     for split in done:
         typer.echo(f"{split.path}\t{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers")
         if split.skipped:

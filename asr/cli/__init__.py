@@ -6,10 +6,12 @@ import sys
 
 import typer
 
+from asr.cli.bench import bench
 from asr.cli.compare import compare
 from asr.cli.evaluate import evaluate
 from asr.cli.lm import app as lm_app
 from asr.cli.prepare import prepare
+from asr.cli.report import report
 from asr.cli.score import score
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
@@ -31,6 +33,8 @@ app.add_typer(lm_app, name="lm")
 app.command()(transcribe)
 app.command()(score)
 app.command()(compare)
+app.command()(report)
+app.command()(bench)
 
 
 def main(arguments: list[str] | None = None) -> None:

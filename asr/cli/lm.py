@@ -140,3 +140,12 @@ def perplexity(
     typer.echo(f"perplexity without OOV\t{result.without_oov:.4f}")
     typer.echo(f"words\t{result.words}\nOOV\t{result.oov}\nsentences\t{result.sentences}")
     typer.echo(f"log10 probability\t{result.log10_prob:.4f}")
+
+
+@app.command("compile")
+def compile_model(model: Model, output: Output) -> None:
+    """Compile an ARPA file into arrays that the decoder maps into memory at once."""
+    from asr.decoding import compile_lm
+
+    compile_lm(model, output)
+    typer.echo(output)

@@ -85,7 +85,7 @@ class CharTokenizer(Tokenizer):
             return [self._ids[c] for c in " ".join(text.split())]
         except KeyError as error:
             raise TokenError(
-                f"The character {error.args[0]!r} in {text[:60]!r} is none of the {len(self) - 1} that the model knows.",
+                f"The character {error.args[0]!r} in {text[:60]!r} is none of the {len(self) - 1} that are known.",
                 "Normalise the text (--normalizer), or train with a tokenizer made from this text too.",
             ) from None
 

@@ -50,13 +50,14 @@ class KenlmModel:
         self._new_state = kenlm.State
         self.order = int(self._model.order)
         self._lock = threading.Lock()
-        self._states: list[Any] = [kenlm.State(), kenlm.State()]
-        self._model.NullContextWrite(self._states[0])
-        self._model.BeginSentenceWrite(self._states[1])
+        # To the kernels state 0 is the end of backing off, which kenlm does itself: no kenlm state may have that number.
+        self._states: list[Any] = [None, kenlm.State(), kenlm.State()]
+        self._model.NullContextWrite(self._states[1])
+        self._model.BeginSentenceWrite(self._states[2])
         self._numbers = {state: number for number, state in enumerate(self._states)}
-        self.bos_state = self._numbers[self._states[1]]
+        self.bos_state = self._numbers[self._states[2]]
         W = len(self.words)
-        self.unigrams = np.array([self._ask(0, word)[0] for word in range(W)], dtype=np.float32)
+        self.unigrams = np.array([self._ask(1, word)[0] for word in range(W)], dtype=np.float32)
         self.after = np.full(W, -1, np.int32)  # "not known yet" to the kernels
         self.slots = np.full((1 << 12, 4), kernels.EMPTY, np.uint32)
         self.backoffs, self.shorter = np.zeros(1, np.float32), np.zeros(1, np.int32)

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint bench clean environment
+.PHONY: demo test lint docs bench clean environment
 
 # The stamp is as new as what it was made from, so a change of the dependencies installs again.
 environment: $(VENV)/.installed
@@ -24,6 +24,10 @@ lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: environment ## the documentation site, into site/
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: environment
 	$(BIN)/python benchmarks/training/epoch.py

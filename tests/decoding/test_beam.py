@@ -269,7 +269,7 @@ def test_hotwords_bias_inside_the_beam_and_are_refunded() -> None:
     assert plain(log_probs)[0].text == "call jon smyth now"
     assert biased(log_probs)[0].text == "call jon smith now"
     # Partial matches keep nothing: the scores of the search without hotwords, up to what pruning cuts off.
-    for phrase in ("jon smithson", "jo", "smit", "on", "ll jon", "call jonas"):
+    for phrase in ("jon smithson", "smit", "ll jon", "call jonas", "now or never"):
         partial = plain.replace(hotwords={phrase: 8.0})(log_probs)[0]
         assert partial.text == "call jon smyth now"
         assert partial.score == pytest.approx(plain(log_probs)[0].score, abs=0.01), phrase

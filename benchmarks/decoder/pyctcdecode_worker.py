@@ -1,0 +1,39 @@
+"""Runs in pyctcdecode's environment: reads jobs as JSON lines, answers texts and processor seconds."""
+
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+from pyctcdecode import build_ctcdecoder
+
+
+def main() -> None:
+    folder, lm = sys.argv[1:3]
+    begin = time.perf_counter()
+    with open(folder + "/tokens.json") as file:
+        tokens = json.load(file)
+    with open(folder + "/words.txt") as file:
+        words = file.read().split("\n")
+    characters = max(len(token) for token in tokens[1:]) == 1
+    labels = ["", *(" " if characters and token == "▁" else token for token in tokens[1:])]
+    decoder = build_ctcdecoder(labels, lm, unigrams=words)
+    answer({"start_s": time.perf_counter() - begin})
+    for line in sys.stdin:
+        job = json.loads(line)
+        alpha, beta, unknown = job["weights"]
+        decoder.reset_params(alpha=alpha, beta=beta, unk_score_offset=unknown)
+        with np.load(job["file"]) as data:
+            arrays = [data[f"log_probs_{i}"] for i in range(len(data["references"]))][slice(*job["part"])]
+        begin = time.process_time()
+        texts = [decoder.decode(array, **job["setting"]) for array in arrays]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        answer({"texts": texts, "cpu_s": time.process_time() - begin, "peak_mb": peak})
+
+
+def answer(content: dict) -> None:
+    print(json.dumps(content), flush=True)
+
+
+main()

@@ -1,0 +1,255 @@
+"""Word error rate against speed, decoder by decoder; see README.md.
+
+python benchmarks/decoder/run.py --text novels.txt --lm 4gram.arpa --unit characters -o out/
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import decoders as peers
+import emissions
+import numpy as np
+
+from asr.decoding.word_errors import word_errors
+
+
+def main() -> None:
+    """Parse, measure, report."""
+    args = _arguments()
+    args.output.mkdir(parents=True, exist_ok=True)
+    dev, test = _utterances(args)
+    words, encode = _words(args, test)
+    found = [d for name in args.decoders.split(",") if (d := _build(name, args, test, words, encode)) is not None]
+    tuned = {d.name: _tune(d, dev) for d in found}
+    rows = _measure(found, tuned, test, args.rounds)
+    starts = {} if args.no_start else _starts(args, test)
+    for decoder in found:
+        if isinstance(decoder, peers.Pyctcdecode):
+            decoder.close()
+    _report(args, rows, tuned, starts, test)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--emissions", type=Path, help="log-probabilities of a trained model (.npz)")
+    parser.add_argument("--dev", type=Path, help="the same for tuning; default: the first third of --emissions")
+    parser.add_argument("--text", type=Path, help="text for synthetic emissions")
+    parser.add_argument("--lm", type=Path, required=True, help="ARPA file, words")
+    parser.add_argument("--peer-lm", type=Path, help="the same model as a KenLM binary, for the peers")
+    parser.add_argument("--unit", choices=["characters", "pieces"], default="characters")
+    parser.add_argument("--utterances", type=int, default=60)
+    parser.add_argument("--margin", type=float, default=5.0, help="synthetic emissions: larger is easier")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--decoders", default="asr,flashlight-text,pyctcdecode")
+    parser.add_argument("--pyctcdecode-python", help="Python of an environment with pyctcdecode")
+    parser.add_argument("--no-start", action="store_true", help="do not measure start-up and memory")
+    parser.add_argument("--only-start", choices=["asr", "flashlight-text"], help=argparse.SUPPRESS)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    args = parser.parse_args()
+    if args.emissions is None and args.text is None:
+        parser.error("give --emissions or --text")
+    if args.only_start:
+        _only_start(args)
+    return args
+
+
+def _utterances(args: argparse.Namespace) -> tuple[emissions.Utterances, emissions.Utterances]:
+    if args.emissions is None:
+        everything = emissions.synthetic(args.text, args.unit, args.utterances, args.margin)
+    else:
+        everything = emissions.load(args.emissions)
+    if args.dev is not None:
+        dev, test = emissions.load(args.dev), everything
+    else:
+        third = len(everything.references) // 3
+        dev, test = everything.part(0, third), everything.part(third, len(everything.references))
+    emissions.save(dev, args.output / "dev.npz")
+    emissions.save(test, args.output / "test.npz")
+    return dev, test
+
+
+def _words(args: argparse.Namespace, test: emissions.Utterances) -> tuple[list[str], Any]:
+    """The model's words that the tokens can spell, and for pieces one spelling of each."""
+    from asr.decoding import load_lm
+    from asr.decoding.vocabulary import Vocabulary
+
+    pieces = max(len(token) for token in test.tokens[1:]) > 1
+    characters = set("".join(Vocabulary(test.tokens).pieces))
+    words = [w for w in load_lm(args.lm).words if not w.startswith("<") and characters.issuperset(w)]
+    return words, _longest_match(test.tokens) if pieces else None
+
+
+def _longest_match(tokens: list[str]) -> Any:
+    """Fewest-pieces spelling of a word, as a lexicon for a peer that needs one."""
+    ids = {token: i for i, token in enumerate(tokens)}
+
+    def encode(word: str) -> list[int] | None:
+        text = "▁" + word
+        best: list[list[int] | None] = [[]] + [None] * len(text)
+        for end in range(1, len(text) + 1):
+            for start in range(max(0, end - 16), end):
+                before, token = best[start], ids.get(text[start:end])
+                if before is not None and token is not None and (best[end] is None or len(before) + 1 < len(best[end])):
+                    best[end] = [*before, token]
+        return best[-1]
+
+    return encode
+
+
+def _build(name: str, args: argparse.Namespace, test: emissions.Utterances, words: list[str], encode: Any) -> Any:
+    kind = {"asr": peers.Ours, "flashlight-text": peers.Flashlight, "pyctcdecode": peers.Pyctcdecode}[name]
+    if kind is peers.Pyctcdecode and args.pyctcdecode_python is None:
+        print("pyctcdecode left out: give --pyctcdecode-python", file=sys.stderr)
+        return None
+    lm = args.lm if kind is peers.Ours else args.peer_lm or args.lm
+    try:
+        return kind(test.tokens, lm, words=words, encode=encode, python=args.pyctcdecode_python, folder=args.output)
+    except ModuleNotFoundError as error:
+        print(f"{name} left out: {error}", file=sys.stderr)
+        return None
+
+
+def _decode(
+    decoder: Any, weights: Any, setting: dict[str, Any], data: emissions.Utterances, file: str
+) -> tuple[list[str], float]:
+    if isinstance(decoder, peers.Pyctcdecode):
+        path = str(decoder.folder / file)
+        answer = decoder.ask({"weights": weights, "setting": setting, "file": path, "part": [0, None]})
+        return answer["texts"], answer["cpu_s"]
+    decode = decoder.make(weights, **setting)
+    begin = time.process_time()
+    texts = [decode(array) for array in data.log_probs]
+    return texts, time.process_time() - begin
+
+
+def _wer(references: list[str], texts: list[str]) -> float:
+    counts = [word_errors(r, t) for r, t in zip(references, texts, strict=True)]
+    return sum(e for e, _ in counts) / sum(n for _, n in counts)
+
+
+def _tune(decoder: Any, dev: emissions.Utterances) -> tuple[float, float, float]:
+    results = {}
+    for weights in peers.weights_grid(decoder.unknown):
+        texts, _ = _decode(decoder, weights, decoder.tuning, dev, "dev.npz")
+        results[weights] = _wer(dev.references, texts)
+    best = min(results, key=lambda w: results[w])
+    print(f"{decoder.name}: tuned weights {best}, WER {100 * results[best]:.2f} %", file=sys.stderr)
+    return best
+
+
+def _measure(found: list[Any], tuned: dict[str, Any], test: emissions.Utterances, rounds: int) -> list[dict[str, Any]]:
+    rows = [
+        {"decoder": d.name, "setting": s, "cpu_s": float("inf"), "wer": None, "_": d} for d in found for s in d.settings
+    ]
+    order = sorted(
+        range(len(rows)), key=lambda i: (rows[i]["_"].settings.index(rows[i]["setting"]), rows[i]["decoder"])
+    )
+    for _ in range(rounds):
+        for i in order:
+            row = rows[i]
+            texts, cpu_s = _decode(row["_"], tuned[row["decoder"]], row["setting"], test, "test.npz")
+            row["wer"], row["cpu_s"] = _wer(test.references, texts), min(row["cpu_s"], cpu_s)
+    audio = sum(test.seconds)
+    for row in rows:
+        row["speed"] = audio / row["cpu_s"]
+        del row["_"]
+    return rows
+
+
+def _only_start(args: argparse.Namespace) -> None:
+    import resource
+
+    test = emissions.load(args.output / "test.npz")
+    words, encode = _words(args, test) if args.only_start != "asr" else ([], None)
+    begin = time.perf_counter()
+    decoder = _build(args.only_start, args, test, words, encode)
+    texts, _ = _decode(decoder, (0.6, 1.0, -5.0), decoder.tuning, test.part(0, 1), "test.npz")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"start_s": time.perf_counter() - begin, "peak_mb": peak, "words": len(texts[0].split())}))
+    sys.exit()
+
+
+def _starts(args: argparse.Namespace, test: emissions.Utterances) -> dict[str, Any]:
+    """Seconds until the first text and peak memory, each in a process of its own, second start."""
+    results = {}
+    for name in ("asr", "flashlight-text"):
+        if name in args.decoders.split(","):
+            command = [sys.executable, __file__, *sys.argv[1:], "--only-start", name]
+            runs = [subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2)]
+            results[name] = json.loads(runs[-1].stdout) if runs[-1].returncode == 0 else None
+    return results
+
+
+def frontier(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Settings of a decoder that no other of its settings beats in both WER and speed, fastest first."""
+    mine = sorted((r for r in rows if r["decoder"] == name), key=lambda r: -r["speed"])
+    best, kept = float("inf"), []
+    for row in mine:
+        if row["wer"] < best:
+            best = row["wer"]
+            kept.append(row)
+    return kept
+
+
+def _ratios(rows: list[dict[str, Any]]) -> list[str]:
+    lines = ["| peer | its WER % | its speed | our WER % | our speed | ratio |", "|---|---|---|---|---|---|"]
+    for name in sorted({r["decoder"] for r in rows} - {"asr"}):
+        for peer in frontier(rows, name):
+            ours = [r for r in rows if r["decoder"] == "asr" and r["wer"] <= peer["wer"]]
+            best = max(ours, key=lambda r: r["speed"], default=None)
+            mine = (
+                f"{100 * best['wer']:.2f} | {best['speed']:.0f} | {best['speed'] / peer['speed']:.1f}"
+                if best
+                else "- | - | -"
+            )
+            lines.append(f"| {name} | {100 * peer['wer']:.2f} | {peer['speed']:.0f} | {mine} |")
+    return lines
+
+
+def _report(
+    args: argparse.Namespace, rows: list[dict[str, Any]], tuned: Any, starts: Any, test: emissions.Utterances
+) -> None:
+    content = {"command": sys.argv, "audio_s": sum(test.seconds), "weights": tuned, "start": starts, "rows": rows}
+    (args.output / "results.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    names = sorted({r["decoder"] for r in rows})
+    lines = ["| decoder | setting | WER % | audio s / CPU s |", "|---|---|---|---|"]
+    for name in names:
+        for row in frontier(rows, name):
+            setting = " ".join(f"{k}={v:g}" for k, v in row["setting"].items())
+            lines.append(f"| {name} | {setting} | {100 * row['wer']:.2f} | {row['speed']:.0f} |")
+    lines += ["", "Our fastest setting at the same or a lower WER:", "", *_ratios(rows), ""]
+    lines += [f"Start and memory: {name}: {start}" for name, start in starts.items()]
+    (args.output / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+    _plot(rows, names, args.output / "results.png")
+
+
+def _plot(rows: list[dict[str, Any]], names: list[str], path: Path) -> None:
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        return
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    for name in names:
+        points = frontier(rows, name)
+        axes.plot([p["speed"] for p in points], [100 * p["wer"] for p in points], "o-", label=name)
+    axes.set(xscale="log", xlabel="audio seconds per processor second", ylabel="word error rate (%)")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+    assert np.isfinite([r["speed"] for r in rows]).all()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ from asr.recognizer import load_model
 from asr.training.run import train
 from data_prep.librispeech import read_librispeech
 from data_prep.prepare import prepare
-from data_prep.synthetic import make_synthetic
+from data_prep.synthetic import SyntheticConfig, make_synthetic
 
 CONFIG = Path(__file__).with_name("config.yaml")
 
@@ -31,9 +31,9 @@ def main() -> None:
     started = time.monotonic()
 
     say("1/6", f"synthesise speech into {corpus}: voices and sentences of dev and test are not in train")
-    make_synthetic(corpus, jobs=0)
+    make_synthetic(corpus, SyntheticConfig(train_speakers=60), jobs=0)
     say("2/6", f"prepare features into {data}")
-    prepare(read_librispeech(corpus), data, normalizer="librispeech")
+    prepare(read_librispeech(corpus), data, speeds=(0.9, 1.0, 1.1), normalizer="librispeech")
     say("3/6", f"train CNN + five BiLSTM layers with CTC into {run}")
     splits = [f"data.{name}={data / name}" for name in ("train", "dev")]
     model = train(CONFIG, [*splits, f"output_dir={run}", *arguments.overrides])

@@ -41,6 +41,8 @@ class Settings:
         beam_size: prefixes kept after each frame.
         lm_alpha: weight of the language model. lm_beta: bonus a word.
         unk_score: added to every word outside the model, on top of ``lm_alpha * log p(<unk>)``.
+        unk_token_score: added to it for every token from the first one on that leads beyond all beginnings of known
+            words; without it one long unknown word would be a cheap way around many known ones.
         beam_threshold: prefixes worse than the best one by more than this are dropped (``inf``: none).
         token_min_logp: tokens less probable than this are not appended, the frame's best one excepted (``-inf``: all
             are).
@@ -53,6 +55,7 @@ class Settings:
     lm_alpha: float = 0.5
     lm_beta: float = 1.0
     unk_score: float = -10.0
+    unk_token_score: float = -2.0
     beam_threshold: float = 15.0
     token_min_logp: float = -9.0
     blank_skip: float = 0.999
@@ -65,6 +68,7 @@ class Settings:
             (_is_finite(self.lm_alpha) and self.lm_alpha >= 0, "lm_alpha", "a finite number >= 0"),
             (_is_finite(self.lm_beta), "lm_beta", "a finite number"),
             (_is_finite(self.unk_score), "unk_score", "a finite number"),
+            (_is_finite(self.unk_token_score) and self.unk_token_score <= 0, "unk_token_score", "a finite number <= 0"),
             (_is_number(self.beam_threshold) and self.beam_threshold > 0, "beam_threshold", "a number > 0, or inf"),
             (_is_number(self.token_min_logp) and self.token_min_logp <= 0, "token_min_logp", "a number <= 0, or -inf"),
             (_is_number(self.blank_skip) and 0 < self.blank_skip <= 1, "blank_skip", "a probability in (0, 1]"),
@@ -196,6 +200,8 @@ class BeamDecoder:
             lm_alpha=float(s.lm_alpha),
             lm_beta=float(s.lm_beta),
             unk_score=float(s.unk_score),
+            unk_token_score=float(s.unk_token_score) if word_lm else 0.0,
+            unk_token_factor=math.exp(s.unk_token_score) if word_lm else 1.0,
             beam_factor=math.exp(-s.beam_threshold),
             token_min_logp=float(s.token_min_logp),
             blank_skip_logp=math.log(s.blank_skip) if s.blank_skip < 1 else 1.0,

@@ -2,7 +2,8 @@
 
 Accepted: float16, float32 and float64 arrays (T, V) of natural-log probabilities, each frame summing to one; ``-inf``
 is a legal "impossible". Refused, each with its own message: NaN, ``+inf``, positive values, frames that do not sum to
-one, another vocabulary size, other types and ranks, and zero frames: an utterance without a frame has no audio, and an
+one (above 64 tokens every eighth is checked), another vocabulary size, other types and ranks, and zero frames: an
+utterance without a frame has no audio, and an
 empty transcript would hide it (a stream may finish without frames, and then yields the empty hypothesis).
 """
 

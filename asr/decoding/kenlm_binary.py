@@ -50,7 +50,7 @@ class KenlmModel:
         self._new_state = kenlm.State
         self.order = int(self._model.order)
         self._lock = threading.Lock()
-        # To the kernels state 0 is the end of backing off, which kenlm does itself: no kenlm state may have that number.
+        # To the kernels state 0 is the end of backing off, which kenlm does itself: no state of kenlm has that number.
         self._states: list[Any] = [None, kenlm.State(), kenlm.State()]
         self._model.NullContextWrite(self._states[1])
         self._model.BeginSentenceWrite(self._states[2])

@@ -9,7 +9,9 @@ The rules that both searches follow:
 
 * A prefix is ranked by ``acoustic + lm_alpha * lm + lm_beta * words + hotwords``. An open word counts as a word, with
   the look-ahead as its model score.
-* A word outside the model scores ``lm_alpha * log p(<unk>) + unk_score``; a closed lexicon admits no other words.
+* A word outside the model scores ``lm_alpha * log p(<unk>) + unk_score``, and ``unk_token_score`` for each of its
+  tokens from the first one on that leads beyond the beginning of any known word; a closed lexicon admits
+  no other words.
 * A token is not appended to a prefix if its log-probability is below ``token_min_logp``, unless it is the frame's best
   token or the longer prefix is in the beam already. The blank is always considered.
 * A frame keeps the ``beam_size`` best prefixes within ``beam_threshold`` of the best one.
@@ -87,6 +89,7 @@ class ReferenceDecoder:
         lm_alpha: float = 0.5,
         lm_beta: float = 1.0,
         unk_score: float = -10.0,
+        unk_token_score: float = -2.0,
         beam_threshold: float = math.inf,
         token_min_logp: float = -math.inf,
         blank_skip: float = 1.0,
@@ -97,6 +100,7 @@ class ReferenceDecoder:
         self.lm, self.words, self.closed, self.unit = lm, frozenset(words), closed, unit
         self.beam_size, self.beam_threshold, self.token_min_logp = beam_size, beam_threshold, token_min_logp
         self.lm_alpha, self.lm_beta, self.unk_score = lm_alpha, lm_beta, unk_score
+        self.unk_token_score = unk_token_score if lm is not None and unit == "word" else 0.0
         self.blank_skip, self.hotwords = blank_skip, dict(hotwords or {})
         self.add: Callable[[float, float], float] = max if merge == "max" else _log_add
         self._lookahead = self._best_unigrams()
@@ -143,6 +147,8 @@ class ReferenceDecoder:
         open_word = words.open_word + self.vocabulary.pieces[token]
         if self.closed and open_word and open_word not in self._lookahead:
             return None
+        if self.vocabulary.pieces[token] and open_word not in self._lookahead:
+            extra += self.unk_token_score
         return _Words(open_word, words.lm_state, words.lm_score, words.n_words), extra
 
     def _close(self, words: _Words) -> tuple[_Words, float] | None:

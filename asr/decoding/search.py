@@ -5,6 +5,7 @@ T frames, V vocabulary, B beam size, L tokens.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from asr.decoding.kernels import beam as kernels
 from asr.decoding.kernels import finish as ending
-from asr.decoding.types import Hypothesis
+from asr.decoding.types import Hypothesis, WordSpan
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DecodingError
 
@@ -77,6 +78,7 @@ def _new_space(B: int, V: int, K: int, A: int) -> kernels.Search:
         histogram=np.zeros(kernels.BUCKETS, np.int32),
         chosen=np.zeros(K, np.int32),
         tied=np.zeros(K, np.int32),
+        masses=np.zeros(K),
         inner=np.zeros(V, np.int32),
         inner_p=np.zeros(V),
         starting=np.zeros(V, np.int32),
@@ -190,30 +192,18 @@ class SearchSpace:
         scores: npt.NDArray[np.float64],
         agreed: npt.NDArray[np.float64],
         log_probs: npt.NDArray[np.float32],
-        tokens: list[int] | None = None,
     ) -> Hypothesis:
-        vocabulary = self.compiled.vocabulary
-        tokens = self._trace(row)[0] if tokens is None else tokens
-        L = len(tokens)
-        starts, ends, peaks = np.zeros(L, np.int32), np.zeros(L, np.int32), np.zeros(L)
-        fits = ending.align(log_probs, np.array(tokens, np.int32), starts, ends, peaks) if len(log_probs) else L == 0
-        assert fits, "a hypothesis of the beam has an alignment"
-        spans = vocabulary.spans(tokens, starts.tolist(), ends.tolist(), self._confidences(tokens, peaks, agreed))
-        score, acoustic, lm = (float(x) for x in scores)
-        text = " ".join(span.word for span in spans)
-        return Hypothesis(text, score, acoustic, lm, tuple(tokens), tuple(starts.tolist()), spans)
-
-    def _confidences(
-        self, tokens: list[int], peaks: npt.NDArray[np.float64], agreed: npt.NDArray[np.float64]
-    ) -> list[float]:
-        """Per token its share of the word's confidence, such that the product over a word is that confidence."""
-        shares = [1.0] * len(tokens)
+        tokens, met = self._trace(row)
+        starts, ends, peaks = _align(log_probs, tokens, met)
         power = self.compiled.finish.confidence_power
-        for word, (_, positions) in enumerate(self.compiled.vocabulary.groups(tokens)):
-            mean = float(np.mean(np.minimum(peaks[positions], 0.0)))
-            log = np.log(min(max(float(agreed[word]), _FLOOR), 1.0)) + mean
-            shares[positions[0]] = float(np.exp(power * log))
-        return shares
+        spans = []
+        for word, (text, positions) in enumerate(self.compiled.vocabulary.groups(tokens)):
+            mean = sum(min(peaks[p], 0.0) for p in positions) / len(positions)
+            log = math.log(min(max(float(agreed[word]), _FLOOR), 1.0)) + mean
+            spans.append(WordSpan(text, starts[positions[0]], ends[positions[-1]], math.exp(power * log)))
+        score, acoustic, lm = scores.tolist()
+        text = " ".join([span.word for span in spans])
+        return Hypothesis(text, score, acoustic, lm, tuple(tokens), tuple(starts), tuple(spans))
 
     def _cut_off(self) -> list[Hypothesis]:
         """No open word of the beam is in the lexicon: the best row without the word that the audio's end cut off."""
@@ -226,3 +216,18 @@ class SearchSpace:
         spans = self.compiled.vocabulary.spans(tokens, frames, [f + 1 for f in frames], [0.0] * length)
         text = " ".join(span.word for span in spans)
         return [Hypothesis(text, best.score, best.acoustic_score, best.lm_score, tokens, frames, spans)]
+
+
+def _align(
+    log_probs: npt.NDArray[np.float32], tokens: list[int], met: list[int]
+) -> tuple[list[int], list[int], list[float]]:
+    """Frames and best log-probabilities of tokens on their best alignment to ``log_probs`` (T, V)."""
+    T, L = len(log_probs), len(tokens)
+    if L == 0:
+        return [], [], []
+    starts, ends, peaks = np.empty(L, np.int32), np.empty(L, np.int32), np.empty(L)
+    score, back = np.empty(2 * L + 1, np.float32), np.empty((T, 2 * L + 1), np.uint8)
+    ids, first_met = np.array(tokens, np.int32), np.array(met, np.int32)
+    fits = ending.align(log_probs, ids, first_met, score, back, starts, ends, peaks)
+    assert fits, "a hypothesis of the beam has an alignment"
+    return starts.tolist(), ends.tolist(), peaks.tolist()

@@ -5,6 +5,7 @@ V vocabulary (tokens, the blank included).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -61,11 +62,14 @@ class Vocabulary:
     pieces: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """What each token adds to its word: the token without the word mark, "" for the blank and for a lone mark."""
 
+    _starts: tuple[bool, ...] = field(init=False, repr=False, compare=False)
+
     def __init__(self, tokens: Sequence[str]) -> None:
         _check(tokens)
         object.__setattr__(self, "tokens", tuple(tokens))
         starts = [token in _LONE_MARKS or token.startswith(WORD_MARK) for token in tokens]
         object.__setattr__(self, "starts_word", np.array(starts, dtype=np.bool_))
+        object.__setattr__(self, "_starts", tuple(starts))
         pieces = ["" if token in _LONE_MARKS else token.removeprefix(WORD_MARK) for token in tokens]
         pieces[BLANK_ID] = ""
         object.__setattr__(self, "pieces", tuple(pieces))
@@ -81,18 +85,16 @@ class Vocabulary:
     def groups(self, ids: Sequence[int]) -> list[tuple[str, list[int]]]:
         """Words of a token sequence, each with the positions in ``ids`` that spell it (a lone mark belongs to none)."""
         words: list[tuple[str, list[int]]] = []
-        fresh = True
+        pieces, starts_word = self.pieces, self._starts
+        spelled, positions = "", list[int]()
         for position, token in enumerate(ids):
-            piece = self.pieces[token]
-            fresh = fresh or bool(self.starts_word[token])
-            if not piece:
-                continue
-            if fresh:
-                words.append((piece, [position]))
-            else:
-                words[-1] = (words[-1][0] + piece, [*words[-1][1], position])
-            fresh = False
-        return words
+            if starts_word[token] and positions:
+                words.append((spelled, positions))
+                spelled, positions = "", []
+            if pieces[token]:
+                spelled += pieces[token]
+                positions.append(position)
+        return [*words, (spelled, positions)] if positions else words
 
     def text(self, ids: Sequence[int]) -> str:
         """Text of a token sequence: words with one space between them."""
@@ -107,6 +109,6 @@ class Vocabulary:
         """
         spans = []
         for word, positions in self.groups(ids):
-            confidence = float(np.prod([confidences[p] for p in positions]))
+            confidence = math.prod(confidences[p] for p in positions)
             spans.append(WordSpan(word, int(starts[positions[0]]), int(ends[positions[-1]]), min(confidence, 1.0)))
         return tuple(spans)

@@ -20,7 +20,7 @@ EMPTY = 0xFFFFFFFF
 NONE = -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(error_model="numpy", _nrt=False, cache=True, nogil=True, inline="always")
 def slot_of(state: int, word: int, mask: int) -> int:
     """First slot to probe for (state, word)."""
     h = np.uint64(state) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(word) * np.uint64(0xC2B2AE3D27D4EB4F)
@@ -29,7 +29,7 @@ def slot_of(state: int, word: int, mask: int) -> int:
     return np.int64((h >> np.uint64(32)) & np.uint64(mask))
 
 
-@njit(cache=True, nogil=True)
+@njit(error_model="numpy", _nrt=False, cache=True, nogil=True)
 def query(
     state: int, word: int, slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32
 ) -> tuple[float, int]:

@@ -60,6 +60,8 @@ class Options(NamedTuple):
     lm_alpha: float
     lm_beta: float
     unk_score: float
+    unk_token_score: float  # 0 without a word model
+    unk_token_factor: float  # its exponential
     beam_factor: float  # exp(-beam_threshold)
     token_min_logp: float
     blank_skip_logp: float
@@ -127,13 +129,14 @@ class Search(NamedTuple):
     histogram: I32
     chosen: I32
     tied: I32
+    masses: F64
     inner: I32
     inner_p: F64
     starting: I32
     starting_p: F64
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def _mix(parent: int, token: int) -> int:
     h = (np.uint64(parent) ^ (np.uint64(token + 1) * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
     h ^= h >> np.uint64(32)
@@ -141,12 +144,12 @@ def _mix(parent: int, token: int) -> int:
     return np.int64(h ^ (h >> np.uint64(29)))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def _add(a: float, b: float, use_max: bool) -> float:
     return max(a, b) if use_max else a + b
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def hot_step(hot: Hotwords, state: int, token: int, boundary: bool) -> tuple[int, float]:
     """State after a token (a word boundary before it if asked) and the weight of the phrases completed on the way."""
     earned = 0.0
@@ -159,7 +162,7 @@ def hot_step(hot: Hotwords, state: int, token: int, boundary: bool) -> tuple[int
     return state, earned
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def start(search: Search, bos_state: int, hot_state: int) -> None:
     """Begin: one empty prefix."""
     search.counters[:] = 0
@@ -177,32 +180,34 @@ def start(search: Search, bos_state: int, hot_state: int) -> None:
     search.arena[0, 0], search.arena[0, 1], search.arena[0, 2] = -1, 0, -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _active_tokens(frame: F32, starts: npt.NDArray[np.bool_], minimum: float, s: Search) -> tuple[int, int]:
     """Tokens worth appending, most probable first, split into those that continue a word and those that start one."""
     V = len(frame)
-    best = 1
-    for v in range(2, V):
-        if frame[v] > frame[best]:
-            best = v
-    if V == 1:
-        return 0, 0
-    minimum = min(minimum, np.float64(frame[best]))
     n_inner, n_starting = 0, 0
+    best, highest = 0, np.float32(-np.inf)
     for v in range(1, V):
-        if frame[v] >= minimum and frame[v] > -np.inf:
+        x = frame[v]
+        if x > highest:
+            best, highest = v, x
+        if x >= minimum and x > -np.inf:
             if starts[v]:
                 s.starting[n_starting] = v
                 n_starting += 1
             else:
                 s.inner[n_inner] = v
                 n_inner += 1
+    if n_inner + n_starting == 0 and best > 0:
+        if starts[best]:
+            s.starting[0], n_starting = best, 1
+        else:
+            s.inner[0], n_inner = best, 1
     _sort_by(frame, s.inner, s.inner_p, n_inner)
     _sort_by(frame, s.starting, s.starting_p, n_starting)
     return n_inner, n_starting
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _sort_by(frame: F32, tokens: I32, p: F64, n: int) -> None:
     """Sort tokens by falling log-probability (Shell 1959), equal ones by number, and fill in their probabilities."""
     gap = 1
@@ -224,10 +229,10 @@ def _sort_by(frame: F32, tokens: I32, p: F64, n: int) -> None:
         p[i] = math.exp(np.float64(frame[tokens[i]]))
 
 
-@njit(cache=True, nogil=True)
-def _kth_largest(values: F64, k: int) -> float:
-    """The k-th largest value (Hoare 1961); the order of ``values`` changes."""
-    low, high, target = 0, len(values) - 1, k - 1
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _kth_largest(values: F64, n: int, k: int) -> float:
+    """The k-th largest of the first n values (Hoare 1961); their order changes."""
+    low, high, target = 0, n - 1, k - 1
     while low < high:
         pivot = values[(low + high) >> 1]
         i, j = low, high
@@ -249,19 +254,19 @@ def _kth_largest(values: F64, k: int) -> float:
     return values[target]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def _bucket(bits: int) -> int:
     return min(max((bits >> _SHIFT) - _LOWEST, 0), BUCKETS - 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _bucket_floor(bucket: int) -> float:
     """Smallest mass of a class."""
     exponent = (bucket >> 3) - 48
     return (1.0 + (bucket & 7) / 8.0) * 2.0**exponent if bucket > 0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _compact(s: Search) -> None:
     """Drop the arena's nodes that no prefix of the beam descends from."""
     used, current = s.counters[ARENA], s.counters[CURRENT]
@@ -284,7 +289,7 @@ def _compact(s: Search) -> None:
     s.counters[ARENA] = kept
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _index_prefixes(s: Search) -> None:
     """Hash table of the beam's prefixes, and for each the beam's prefixes that are one token longer."""
     n, current, mask = s.counters[COUNT], s.counters[CURRENT], len(s.table) - 1
@@ -298,7 +303,7 @@ def _index_prefixes(s: Search) -> None:
         s.table[slot] = i
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def _find_prefix(s: Search, identity: int, current: int) -> int:
     mask = len(s.table) - 1
     slot = identity & mask
@@ -309,7 +314,7 @@ def _find_prefix(s: Search, identity: int, current: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _stay(s: Search, frame: F32, use_max: bool) -> None:
     """Masses of the prefixes that stay: by a blank, by a repeated token, or reached again from the parent."""
     current = s.counters[CURRENT]
@@ -335,7 +340,7 @@ def _stay(s: Search, frame: F32, use_max: bool) -> None:
         s.child_mask[parent] |= np.uint64(1) << np.uint64(token & 63)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def _has_child(s: Search, ints: I64, row: int, token: int) -> bool:
     if not s.child_mask[row] & (np.uint64(1) << np.uint64(token & 63)):
         return False
@@ -347,7 +352,7 @@ def _has_child(s: Search, ints: I64, row: int, token: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def _ask(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
     """Query the model; what a lazily filled one lacks is noted."""
     lm, after = query(state, word, g.slots, g.probs, g.unigrams, g.after, g.backoffs, g.shorter)
@@ -360,7 +365,7 @@ def _ask(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
     return lm, after
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> bool:
     """Make sure that a row knows its score after closing its open word; False if the lexicon forbids to close it."""
     lex = s.ints[buffer, row, LEX]
@@ -381,19 +386,19 @@ def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> boo
     return True
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def closing_extra(o: Options, g: Language, lex: int) -> float:
     """Score of closing a word that the model does not know."""
     known = lex > 0 and g.node_words[lex] > UNKNOWN_WORD
     return o.unk_score if o.word_lm and not known else 0.0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def _factor(o: Options, g: Language, lex: int) -> float:
     return g.factors[lex] if lex >= 0 else o.unknown_factor
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _make_room(o: Options, s: Search, n: int, threshold: float) -> int:
     """Drop candidates that have fallen below the threshold since they were stored."""
     kept = s.counters[COUNT]
@@ -406,7 +411,7 @@ def _make_room(o: Options, s: Search, n: int, threshold: float) -> int:
     return kept
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_starting: int) -> int:
     """Fill the candidates: the prefixes that stay, then the new ones. Returns their number, or -1 without room."""
     current, count = s.counters[CURRENT], s.counters[COUNT]
@@ -470,7 +475,7 @@ def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_sta
                         elif o.closed:
                             continue
                         else:
-                            target, gain = -1, o.unknown_factor / (factor if part == 0 else 1.0)
+                            target, gain = -1, o.unk_token_factor * o.unknown_factor / (factor if part == 0 else 1.0)
                     gain *= end_gain
                     if o.token_lm:
                         if total * p[i] * gain * o.hot_limit < threshold:
@@ -508,7 +513,7 @@ def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_sta
     return n
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
     """Order among equal masses: the blank, then tokens by number; a token after a blank before a repeated one."""
     if candidate >= count:
@@ -516,7 +521,7 @@ def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
     return 0 if s.stay[candidate, 0] >= s.stay[candidate, 1] else ints[candidate, TOKEN] * 2 + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _select(o: Options, s: Search, n: int) -> int:
     """The beam_size best candidates within the beam threshold, by number, into ``chosen``; returns how many."""
     best, threshold = s.scale[1], s.scale[2]
@@ -530,10 +535,9 @@ def _select(o: Options, s: Search, n: int) -> int:
             m += 1
     if m <= o.beam_size:
         return m
-    masses = np.empty(m, np.float64)
     for i in range(m):
-        masses[i] = s.cand_mass[s.chosen[i]]
-    kth = _kth_largest(masses, o.beam_size)
+        s.masses[i] = s.cand_mass[s.chosen[i]]
+    kth = _kth_largest(s.masses, m, o.beam_size)
     greater = 0
     for i in range(m):
         greater += s.cand_mass[s.chosen[i]] > kth
@@ -559,7 +563,7 @@ def _select(o: Options, s: Search, n: int) -> int:
     return kept
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
     """Write the rows of the next beam."""
     current, count = s.counters[CURRENT], s.counters[COUNT]
@@ -587,6 +591,8 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
         new_ints[i, TOKEN] = token
         new_ints[i, LEX] = s.cand_ints[candidate, 2]
         new_ints[i, END_STATE] = -1
+        if s.cand_ints[candidate, 2] < 0:
+            new_floats[i, EXTRA] += o.unk_token_score
         if closes:
             new_floats[i, LM] += floats[row, END_LM]
             new_floats[i, EXTRA] += closing_extra(o, g, ints[row, LEX])
@@ -609,7 +615,7 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
     s.scale[0] += math.log(s.scale[1])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _skip_blank(s: Search, logp: float, use_max: bool) -> None:
     """A frame that is nearly surely blank: every run of a repeated token ends, nothing else happens."""
     floats = s.floats[s.counters[CURRENT]]
@@ -619,7 +625,7 @@ def _skip_blank(s: Search, logp: float, use_max: bool) -> None:
     s.scale[0] += logp
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def advance(o: Options, g: Language, h: Hotwords, s: Search, log_probs: F32) -> tuple[int, int]:
     """Search the frames of ``log_probs`` (T, V); returns (status, frames done)."""
     room = s.arena.shape[0] - o.beam_size

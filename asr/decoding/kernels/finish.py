@@ -45,7 +45,7 @@ SCORE, ACOUSTIC, LM_SCORE = 0, 1, 2
 EOS = 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _weights(o: Options, g: Language, h: Hotwords, s: Search, current: int, row: int) -> float:
     """Logarithm of the weights in a row's mass."""
     lex = s.ints[current, row, LEX]
@@ -56,7 +56,7 @@ def _weights(o: Options, g: Language, h: Hotwords, s: Search, current: int, row:
     return weight + math.log(g.factors[lex] if lex >= 0 else o.unknown_factor)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
     """Scores (B, 3) of every row with its open word closed and the sentence ended; -inf where the lexicon forbids it.
 
@@ -87,7 +87,7 @@ def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
     return s.counters[MISSES]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def trace(s: Search, row: int, tokens: I32, frames: I32) -> int:
     """Tokens of a row and the frames at which the search first met them; returns their number L."""
     node = s.ints[s.counters[CURRENT], row, NODE]
@@ -104,7 +104,7 @@ def trace(s: Search, row: int, tokens: I32, frames: I32) -> int:
     return length
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def word_hashes(tokens: I32, starts: npt.NDArray[np.bool_], codes: I32, first: I64, out: U64) -> int:
     """One hash per word of a token sequence, from its characters; returns the number of words."""
     n, fresh = 0, True
@@ -135,7 +135,7 @@ def texts(s: Search, starts: npt.NDArray[np.bool_], codes: I32, first: I64, hash
     bounds[s.counters[COUNT]] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _rank(scores: F64, n: int, order: I64, filled: bool) -> None:
     """Sort ``order[:n]`` (first filled with 0 ... n - 1 unless it is) by falling score; stable."""
     for i in range(n):
@@ -179,33 +179,37 @@ def merge(scores: F64, hashes: U64, bounds: I64, use_max: bool, order: I64) -> i
     return n
 
 
-@njit(cache=True, nogil=True)
-def align(log_probs: F32, tokens: I32, starts: I32, ends: I32, peaks: F64) -> bool:
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def align(
+    log_probs: F32, tokens: I32, met: I32, score: F32, back: npt.NDArray[np.uint8], starts: I32, ends: I32, peaks: F64
+) -> bool:
     """Best alignment of tokens (L,) to ``log_probs`` (T, V): first frame, frame after the last, best log p of each.
 
-    Viterbi over blanks and tokens in turn (Graves et al. 2006, section 4.1). False if there are too few frames.
+    Viterbi over blanks and tokens in turn (Graves et al. 2006, section 4.1), from the frames ``met`` (L,) at which the
+    search first met each token on. ``score`` (2 L + 1,) and ``back`` (T, 2 L + 1) are workspace. False if none exists.
     """
     T, L = len(log_probs), len(tokens)
     S = 2 * L + 1
-    score = np.full(S, -np.inf)
-    back = np.zeros((T, S), np.uint8)
+    score[:S] = -np.inf
+    reached = 0  # tokens met up to now
     for t in range(T):
+        while reached < L and met[reached] <= t:
+            reached += 1
         low = max(0, S - 2 * (T - t))  # states from which the end is still in reach
-        high = min(S, 2 * (t + 1))
-        for i in range(high - 1, low - 1, -1):
-            token = tokens[i >> 1] if i & 1 else np.int32(0)
+        p_blank = log_probs[t, 0]
+        for i in range(2 * reached, low - 1, -1):
             best, step = score[i], 0
             if t == 0:
-                best = 0.0 if i < 2 else -np.inf
-            else:
-                if i > 0 and score[i - 1] > best:
+                best = np.float32(0.0 if i < 2 else -np.inf)
+            elif i > 0:
+                if score[i - 1] > best:
                     best, step = score[i - 1], 1
-                if i & 1 and i > 2 and tokens[(i >> 1) - 1] != token and score[i - 2] > best:
+                if i & 1 and i > 2 and score[i - 2] > best and tokens[(i >> 1) - 1] != tokens[i >> 1]:
                     best, step = score[i - 2], 2
-            score[i] = best + log_probs[t, token]
+            score[i] = best + (log_probs[t, tokens[i >> 1]] if i & 1 else p_blank)
             back[t, i] = step
-        for i in range(low):
-            score[i] = -np.inf
+        if low > 1:
+            score[max(0, low - 4) : low] = -np.inf
     state = S - 1 if L == 0 or score[S - 1] >= score[S - 2] else S - 2
     if score[state] == -np.inf:
         return False

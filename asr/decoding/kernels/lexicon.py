@@ -161,7 +161,7 @@ def look_ahead(
         out[node] = np.exp(out[node])
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(error_model="numpy", _nrt=False, cache=True, nogil=True, inline="always")
 def find_edge(edge_first: I32, edges: I32, masks: npt.NDArray[np.uint64], node: int, token: int, exact: bool) -> int:
     """The edge of ``node`` by ``token``, or -1; ``exact``: no two tokens share a bit of the mask."""
     bit = np.uint64(1) << np.uint64(token & 63)

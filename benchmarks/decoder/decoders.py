@@ -1,4 +1,4 @@
-"""The decoders under one roof: ``make(weights, **setting)`` returns a function from log-probabilities (T, V) to a text."""
+"""The decoders under one roof: ``make(weights, **setting)`` returns a function of log-probabilities to text."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,13 +24,13 @@ class Ours:
     """asr.decoding.BeamDecoder."""
 
     name = "asr"
-    settings = (
+    settings: ClassVar[list[dict[str, Any]]] = (
         grid(beam_size=[6, 10, 16, 25, 50, 100, 200], beam_threshold=[8.0, 12.0], blank_skip=[0.999])
         + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[1.0])
         + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[0.99])
         + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[0.999], token_min_logp=[-5.0, -7.0])
     )
-    tuning = {"beam_size": 50, "beam_threshold": 12.0, "blank_skip": 0.999}
+    tuning: ClassVar[dict[str, Any]] = {"beam_size": 50, "beam_threshold": 12.0, "blank_skip": 0.999}
     unknown = (-2.0, -5.0, -10.0)
 
     def __init__(self, tokens: list[str], lm: Path, **_: Any) -> None:
@@ -48,10 +48,10 @@ class Flashlight:
     """flashlight-text's lexicon decoder with KenLM, set up as torchaudio's ctc_decoder does."""
 
     name = "flashlight-text"
-    settings = grid(beam_size=[10, 25, 50, 100, 200], beam_threshold=[8.0, 15.0, 25.0], drop=[1.0, 0.999]) + grid(
-        beam_size=[25, 50, 100], beam_threshold=[15.0], beam_size_token=[8, 16], drop=[0.999]
-    )
-    tuning = {"beam_size": 50, "beam_threshold": 15.0, "drop": 0.999}
+    settings: ClassVar[list[dict[str, Any]]] = grid(
+        beam_size=[10, 25, 50, 100, 200], beam_threshold=[8.0, 15.0, 25.0], drop=[1.0, 0.999]
+    ) + grid(beam_size=[25, 50, 100], beam_threshold=[15.0], beam_size_token=[8, 16], drop=[0.999])
+    tuning: ClassVar[dict[str, Any]] = {"beam_size": 50, "beam_threshold": 15.0, "drop": 0.999}
     unknown = (0.0,)  # a closed lexicon: unknown words do not come up
 
     def __init__(self, tokens: list[str], lm: Path, words: list[str], encode: Any, **_: Any) -> None:
@@ -117,8 +117,10 @@ class Pyctcdecode:
     """pyctcdecode in an environment of its own, driven line by line."""
 
     name = "pyctcdecode"
-    settings = grid(beam_width=[10, 25, 50, 100], token_min_logp=[-5.0], beam_prune_logp=[-10.0])
-    tuning = {"beam_width": 25, "token_min_logp": -5.0, "beam_prune_logp": -10.0}
+    settings: ClassVar[list[dict[str, Any]]] = grid(
+        beam_width=[10, 25, 50, 100], token_min_logp=[-5.0], beam_prune_logp=[-10.0]
+    )
+    tuning: ClassVar[dict[str, Any]] = {"beam_width": 25, "token_min_logp": -5.0, "beam_prune_logp": -10.0}
     unknown = (-10.0, -5.0)
 
     def __init__(self, tokens: list[str], lm: Path, words: list[str], *, python: str, folder: Path, **_: Any) -> None:

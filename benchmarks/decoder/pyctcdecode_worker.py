@@ -4,6 +4,7 @@ import json
 import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from pyctcdecode import build_ctcdecoder
@@ -12,10 +13,8 @@ from pyctcdecode import build_ctcdecoder
 def main() -> None:
     folder, lm = sys.argv[1:3]
     begin = time.perf_counter()
-    with open(folder + "/tokens.json") as file:
-        tokens = json.load(file)
-    with open(folder + "/words.txt") as file:
-        words = file.read().split("\n")
+    tokens = json.loads(Path(folder, "tokens.json").read_text(encoding="utf-8"))
+    words = Path(folder, "words.txt").read_text(encoding="utf-8").split("\n")
     characters = max(len(token) for token in tokens[1:]) == 1
     labels = ["", *(" " if characters and token == "▁" else token for token in tokens[1:])]
     decoder = build_ctcdecoder(labels, lm, unigrams=words)

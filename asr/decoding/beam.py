@@ -56,7 +56,7 @@ class Settings:
     lm_beta: float = 1.0
     unk_score: float = -10.0
     unk_token_score: float = -2.0
-    beam_threshold: float = 15.0
+    beam_threshold: float = 12.0
     token_min_logp: float = -9.0
     blank_skip: float = 0.999
     merge: str = "sum"

@@ -27,10 +27,12 @@ def main() -> None:
     arguments = parser.parse_args()
     data, run = arguments.output_dir / "data", arguments.output_dir / f"seed{arguments.seed}"
     prepare(read_an4(arguments.corpus), data, speeds=(0.9, 1.0, 1.1))
-    splits = [f"data.{name}={data / name}" for name in ("train", "dev")]
-    model = train(CONFIG, [*splits, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides])
+    inputs = [f"data.{name}={data / name}" for name in ("train", "dev")]
+    model = train(CONFIG, [*inputs, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides])
     build_arpa(data / "train" / "text.txt", data / "lm.arpa", order=3)
-    print(evaluate(model, [data / "dev", data / "test"], run, data / "lm.arpa", data / "dev", save_to_model=True))
+    splits = [data / "dev", data / "test"]
+    closed = {"open_vocabulary": False}  # the task's words are known
+    print(evaluate(model, splits, run, data / "lm.arpa", data / "dev", decoding=closed, save_to_model=True))
 
 
 if __name__ == "__main__":

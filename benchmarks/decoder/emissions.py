@@ -53,11 +53,14 @@ def save(utterances: Utterances, path: Path) -> None:
     )
 
 
-def synthetic(text: Path, unit: str, n: int, margin: float, seed: int = 0) -> Utterances:
-    """``n`` utterances that read consecutive lines at the end of a text file, 12 to 60 words each."""
+def synthetic(text: Path, unit: str, n: int, margin: float, pieces_model: Path, seed: int = 0) -> Utterances:
+    """``n`` utterances that read consecutive lines at the end of a text file, 12 to 60 words each.
+
+    The sentencepiece model that is trained for ``unit="pieces"`` is written to ``pieces_model``.
+    """
     lines = text.read_text(encoding="utf-8").lower().splitlines()
     texts = _utterance_texts(lines[-40 * n :], n)
-    tokens, encode = _characters(texts) if unit == "characters" else _pieces(lines[: -40 * n])
+    tokens, encode = _characters(texts) if unit == "characters" else _pieces(lines[: -40 * n], pieces_model)
     rng = np.random.default_rng(seed)
     V = len(tokens)
     confusions = np.stack([rng.choice(np.delete(np.arange(1, V), v), 4, replace=False) for v in range(V - 1)])
@@ -82,7 +85,7 @@ def _characters(texts: list[str]) -> tuple[list[str], object]:
     return tokens, lambda line: [ids[c] for c in line.replace(" ", "▁")]
 
 
-def _pieces(lines: list[str], V: int = 1000) -> tuple[list[str], object]:
+def _pieces(lines: list[str], path: Path, V: int = 1000) -> tuple[list[str], object]:
     import io
 
     import sentencepiece
@@ -92,6 +95,7 @@ def _pieces(lines: list[str], V: int = 1000) -> tuple[list[str], object]:
         sentence_iterator=iter(lines[:: max(1, len(lines) // 20_000)]), model_writer=model, vocab_size=V,
         model_type="unigram", unk_id=0, bos_id=-1, eos_id=-1, character_coverage=1.0, minloglevel=2, num_threads=1,
     )  # fmt: skip
+    path.write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     return ["<blank>", *(processor.id_to_piece(i) for i in range(1, V))], processor.encode
 

@@ -19,6 +19,8 @@ import numpy as np
 
 from asr.decoding.word_errors import word_errors
 
+PIECES = "pieces.model"
+
 
 def main() -> None:
     """Parse, measure, report."""
@@ -44,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lm", type=Path, required=True, help="ARPA file, words")
     parser.add_argument("--peer-lm", type=Path, help="the same model as a KenLM binary, for the peers")
     parser.add_argument("--unit", choices=["characters", "pieces"], default="characters")
+    parser.add_argument("--sentencepiece", type=Path, help="the tokenizer's model, for --emissions over pieces")
     parser.add_argument("--utterances", type=int, default=60)
     parser.add_argument("--margin", type=float, default=5.0, help="synthetic emissions: larger is easier")
     parser.add_argument("--rounds", type=int, default=2)
@@ -62,7 +65,7 @@ def _arguments() -> argparse.Namespace:
 
 def _utterances(args: argparse.Namespace) -> tuple[emissions.Utterances, emissions.Utterances]:
     if args.emissions is None:
-        everything = emissions.synthetic(args.text, args.unit, args.utterances, args.margin)
+        everything = emissions.synthetic(args.text, args.unit, args.utterances, args.margin, args.output / PIECES)
     else:
         everything = emissions.load(args.emissions)
     if args.dev is not None:
@@ -83,22 +86,19 @@ def _words(args: argparse.Namespace, test: emissions.Utterances) -> tuple[list[s
     pieces = max(len(token) for token in test.tokens[1:]) > 1
     characters = set("".join(Vocabulary(test.tokens).pieces))
     words = [w for w in load_lm(args.lm).words if not w.startswith("<") and characters.issuperset(w)]
-    return words, _longest_match(test.tokens) if pieces else None
+    return words, _spelling(test.tokens, args.sentencepiece or args.output / PIECES) if pieces else None
 
 
-def _longest_match(tokens: list[str]) -> Any:
-    """Fewest-pieces spelling of a word, as a lexicon for a peer that needs one."""
+def _spelling(tokens: list[str], model: Path) -> Any:
+    """The sentencepiece model's spelling of a word in token numbers, for a peer that needs a lexicon."""
+    import sentencepiece
+
     ids = {token: i for i, token in enumerate(tokens)}
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
 
     def encode(word: str) -> list[int] | None:
-        text = "▁" + word
-        best: list[list[int] | None] = [[]] + [None] * len(text)
-        for end in range(1, len(text) + 1):
-            for start in range(max(0, end - 16), end):
-                before, token = best[start], ids.get(text[start:end])
-                if before is not None and token is not None and (best[end] is None or len(before) + 1 < len(best[end])):
-                    best[end] = [*before, token]
-        return best[-1]
+        pieces = processor.encode(word, out_type=str)
+        return [ids[piece] for piece in pieces] if all(piece in ids for piece in pieces) else None
 
     return encode
 

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--output-dir", type=Path, default=Path("runs/an4"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     data, run = arguments.output_dir / "data", arguments.output_dir / f"seed{arguments.seed}"
     prepare(read_an4(arguments.corpus), data, speeds=(0.9, 1.0, 1.1))
     inputs = [f"data.{name}={data / name}" for name in ("train", "dev")]

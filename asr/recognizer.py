@@ -14,15 +14,15 @@ from asr.audio import load_audio
 from asr.bundle import Bundle, open_bundle
 from asr.config import build_config
 from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis
-from asr.errors import AudioError, ConfigError, require
+from asr.errors import AudioError, ConfigError, ModelError, require
+from asr.runtime import ONNX_FILE, OnnxModel
 from asr.text.tokenizers import Tokenizer, load_tokenizer
 from asr.transcript import Segment, Transcript, Word
 
 if TYPE_CHECKING:
-    from asr.features import FeatureConfig, LogMel
     from asr.tasks.ctc import CtcTask
 
-__all__ = ["DecodingConfig", "Recognizer", "load_model"]
+__all__ = ["DecodingConfig", "Recognizer", "choose_backend", "load_model"]
 
 LM_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
 
@@ -55,7 +55,7 @@ class Recognizer:
 
     Attributes:
         name: of the model folder. sample_rate: that the model hears; other rates are resampled. tokens: of its output.
-        seconds_per_frame: of its output.
+        seconds_per_frame: of its output. backend: ``torch`` or ``onnxruntime``.
 
     Example:
         >>> import asr
@@ -64,22 +64,43 @@ class Recognizer:
         'hello world'
     """
 
-    def __init__(self, bundle: Bundle, decoding: DecodingConfig | None = None, device: str = "cpu") -> None:
-        require("torch", "train")
+    def __init__(
+        self,
+        bundle: Bundle,
+        decoding: DecodingConfig | None = None,
+        device: str = "cpu",
+        backend: str = "auto",
+        threads: int = 0,
+    ) -> None:
         self.bundle, self.device = bundle, device
         self.name = bundle.path.name if bundle.path.name != "model" else bundle.path.parent.name
         self.tokenizer: Tokenizer = load_tokenizer(bundle.path)
-        self.task: CtcTask = _load_task(bundle, len(self.tokenizer)).to(device)
-        self.feature_config = self.task.config.features
-        self.extractor = _extractor(self.feature_config)
-        self.sample_rate = self.feature_config.sample_rate
         self.tokens = self.tokenizer.tokens
-        subsampling = self.task.config.model.subsampling
-        self.seconds_per_frame = self.feature_config.frame_shift_ms / 1000 * subsampling
+        self.backend = choose_backend(bundle, backend)
+        self.onnx: OnnxModel | None = None
+        if self.backend == "onnxruntime":
+            self.onnx = OnnxModel(bundle, device, threads)
+        else:
+            self._load_torch(threads)
+        features, model = bundle.config["network"]["features"], bundle.config["network"]["model"]
+        self.sample_rate = int(features["sample_rate"])
+        self.seconds_per_frame = features["frame_shift_ms"] / 1000 * model["subsampling"]
         stored = build_config(DecodingConfig, bundle.config.get("decoding") or {}, where=str(bundle.path))
         self.decoding = decoding or stored
         self.lm = next((bundle.path / name for name in LM_FILES if name in bundle.files), None)
         self.decoder = self.make_decoder(self.decoding)
+
+    def _load_torch(self, threads: int) -> None:
+        require("torch", "train")
+        import torch
+
+        from asr.features import LogMel
+
+        if threads:
+            torch.set_num_threads(threads)
+        self.task: CtcTask = _load_task(self.bundle, len(self.tokenizer)).to(self.device)
+        self.feature_config = self.task.config.features
+        self.extractor = LogMel(self.feature_config)
 
     def make_decoder(self, decoding: DecodingConfig) -> BeamDecoder | GreedyDecoder:
         """Return the decoder that ``decoding`` describes, with the model folder's language model if it has one."""
@@ -120,8 +141,10 @@ class Recognizer:
         """Return features (T, F), before normalisation, of mono recordings (n,) at :attr:`sample_rate`.
 
         Raises:
-            AudioError: a recording is shorter than one frame.
+            AudioError: a recording is shorter than one frame. ModelError: the model is exported.
         """
+        if self.onnx is not None:
+            raise ModelError(f"The exported model {self.name} hands out no features.", "Use the model it came from.")
         import torch
 
         from asr.batches.speech import pad_sequences
@@ -136,6 +159,8 @@ class Recognizer:
 
     def log_probs(self, recordings: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
         """Return log-probabilities (T', V) of mono recordings (n,) at :attr:`sample_rate`; see :meth:`features`."""
+        if self.onnx is not None:
+            return self.onnx.log_probs(recordings)
         import torch
 
         from asr.batches.speech import pad_sequences
@@ -163,14 +188,26 @@ class Recognizer:
         return Transcript(hypothesis.text, round(duration_s, 3), (segment,), self.name)
 
 
-def _extractor(config: FeatureConfig) -> LogMel:
-    from asr.features import LogMel
+def choose_backend(bundle: Bundle, backend: str = "auto") -> str:
+    """Return what runs the network of a model folder, ``torch`` or ``onnxruntime``; ``auto`` goes by its files.
 
-    return LogMel(config)
+    Raises:
+        ConfigError: another name. ModelError: the folder is not of that kind.
+    """
+    needed = {"torch": "model.safetensors", "onnxruntime": ONNX_FILE}
+    if backend == "auto":
+        backend = "torch" if needed["torch"] in bundle.files else "onnxruntime"
+    if backend not in needed:
+        raise ConfigError(f"Unknown back end {backend!r}.", f"Choose of: auto, {', '.join(needed)}.")
+    if needed[backend] not in bundle.files:
+        raise ModelError(
+            f"The model {bundle.path} holds no {needed[backend]}, which the back end {backend} needs.",
+            "Export it: asr export MODEL --format onnx -o OUT" if backend == "onnxruntime" else "Give a trained model.",
+        )
+    return backend
 
 
 def _load_task(bundle: Bundle, vocab_size: int) -> CtcTask:
-    from asr.errors import ModelError
     from asr.tasks.base import first_difference
     from asr.tasks.ctc import CtcTask, CtcTaskConfig
 
@@ -182,13 +219,22 @@ def _load_task(bundle: Bundle, vocab_size: int) -> CtcTask:
     return task.eval()
 
 
-def load_model(model: str | Path, decoding: DecodingConfig | None = None, device: str = "cpu") -> Recognizer:
+def load_model(
+    model: str | Path,
+    decoding: DecodingConfig | None = None,
+    device: str = "cpu",
+    backend: str = "auto",
+    threads: int = 0,
+) -> Recognizer:
     """Return the speech model in a model folder (or in a run folder that holds one).
 
     Args:
-        model: path of the folder. decoding: settings instead of those stored with the model. device: torch's name.
+        model: path of the folder. decoding: settings instead of those stored with the model.
+        device: ``cpu`` or ``cuda``; for exported models also ``tensorrt`` and ``auto``.
+        backend: ``torch``, ``onnxruntime``, or ``auto``: what the folder was made for. threads: of the processor for
+            the network; 0 leaves it to the back end.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.
     """
-    return Recognizer(open_bundle(model, task="ctc"), decoding, device)
+    return Recognizer(open_bundle(model, task="ctc"), decoding, device, backend, threads)

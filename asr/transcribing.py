@@ -89,11 +89,7 @@ def transcribe_files(
     if unknown := [name for name in formats if name not in FORMATS]:
         raise ConfigError(f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}.")
     items = expand_inputs(inputs)
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
-    recognizer = load_model(model, device=device)
+    recognizer = load_model(model, device=device, threads=threads)
     recognizer.lm = lm or recognizer.lm
     recognizer.decoder = recognizer.make_decoder(replace(recognizer.decoding, **(decoding or {})))
     return _run(items, recognizer, output_dir, formats)

@@ -1,23 +1,36 @@
 """Stacks of recurrent layers. Legend: B batch, T steps, D input, H hidden, P projection, L layers.
 
 LSTM: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; GRU: Cho et al. 2014; both as in
-torch.nn.LSTM and torch.nn.GRU, whose fused kernels run here. Bidirectional: Schuster & Paliwal 1997.
+torch.nn.LSTM and torch.nn.GRU, whose fused kernels run here. LSTM with peepholes: see asr/sequence/peephole.py.
+Bidirectional: Schuster & Paliwal 1997. For pictures: asr/sequence/convlstm.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
+from asr.sequence.dropout import VariationalDropout
 from asr.sequence.lengths import reverse_index
 from asr.sequence.normalization import build_norm
+from asr.sequence.peephole import PeepholeLSTM
 
 __all__ = ["CELLS", "RecurrentLayer", "RecurrentStack", "RecurrentState"]
 
-CELLS = ("lstm", "gru")
+CELLS = ("lstm", "gru", "peephole_lstm")
+KERNELS: dict[str, Callable[[int, int], nn.Module]] = {
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+    "peephole_lstm": PeepholeLSTM,
+}
 
 RecurrentState = list[tuple[Tensor, ...]]
-"""One tuple a layer: (h, c) of an LSTM, (h,) of a GRU; each (1, B, H). Carries a sequence over to its next chunk."""
+"""One tuple a layer: (h, c) of an LSTM of either kind, (h,) of a GRU; each (1, B, H).
+
+It carries a sequence over to its next chunk.
+"""
 
 
 class RecurrentLayer(nn.Module):
@@ -31,7 +44,7 @@ class RecurrentLayer(nn.Module):
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
-        kernel = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
+        kernel = KERNELS[cell]
         self.cell = cell
         self.forward_cell = kernel(input_dim, hidden_dim)
         self.backward_cell = kernel(input_dim, hidden_dim) if bidirectional else None
@@ -41,26 +54,30 @@ class RecurrentLayer(nn.Module):
         self, x: Tensor, index: Tensor | None, state: tuple[Tensor, ...] | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """(T, B, D), reversal (T, B, 1) for two directions, state -> (T, B, output_dim), state after the last step."""
-        carried = None if state is None else (state if self.cell == "lstm" else state[0])
+        carried = None if state is None else (state[0] if self.cell == "gru" else state)
         y, last = self.forward_cell(x, carried)
         if self.backward_cell is not None:
             assert index is not None
             reversed_x = x.gather(0, index.expand(-1, -1, x.size(-1)))
             z, _ = self.backward_cell(reversed_x)
             y = torch.cat([y, z.gather(0, index.expand(-1, -1, z.size(-1)))], dim=-1)
-        return y, last if self.cell == "lstm" else (last,)
+        return y, (last,) if self.cell == "gru" else last
 
 
 class RecurrentStack(nn.Module):
     """``num_layers`` recurrent layers with normalisation before, and projection, dropout and residual after each.
 
     Args:
-        input_dim: D. hidden_dim: H, per direction. num_layers: L. cell: ``lstm`` or ``gru``.
+        input_dim: D. hidden_dim: H, per direction. num_layers: L. cell: ``lstm``, ``gru`` or
+            ``peephole_lstm`` (own kernel, slower).
         bidirectional: read each sequence in both directions; such a stack carries no state.
         norm: normalisation of each layer's input and of the stack's output: ``layer``, ``batch`` or ``none``.
         residual: add a layer's input to its output where their widths agree.
         dropout: probability, on each layer's output in training.
         projection_dim: P; a linear map after each layer to this width (0: none).
+        variational: drop the same features at every step, and of the stack's input too (Gal & Ghahramani 2016; the
+            recurrent connections inside the fused kernels are left whole).
+        forget_bias: first bias of an LSTM's forget gate.
     """
 
     def __init__(
@@ -74,10 +91,13 @@ class RecurrentStack(nn.Module):
         residual: bool = True,
         dropout: float = 0.0,
         projection_dim: int = 0,
+        variational: bool = False,
+        forget_bias: float = 1.0,
     ) -> None:
         super().__init__()
         self.bidirectional = bidirectional
         self.residual = residual
+        self.forget_bias = forget_bias
         self.layers = nn.ModuleList()
         self.norms = nn.ModuleList()
         self.projections = nn.ModuleList()
@@ -89,12 +109,17 @@ class RecurrentStack(nn.Module):
             self.projections.append(nn.Linear(layer.output_dim, projection_dim) if projection_dim else nn.Identity())
             width = projection_dim or layer.output_dim
         self.output_norm = build_norm(norm, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout: nn.Module = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
+        self.input_dropout = VariationalDropout(dropout if variational else 0.0)
         self.output_dim = width
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Orthogonal recurrent and Xavier input weights; forget-gate bias 1 (Jozefowicz et al. 2015, section 2.2)."""
+        """Draw recurrent weights orthogonal and input weights Xavier; set biases to zero, the forget gate's apart.
+
+        A forget-gate bias of 1: Gers et al. 2000; Jozefowicz et al. 2015, section 2.2. Other first weights:
+        :func:`asr.sequence.initialization.initialize`.
+        """
         for name, parameter in self.layers.named_parameters():
             if "weight_hh" in name:
                 for block in parameter.data.chunk(parameter.size(0) // parameter.size(1)):
@@ -104,9 +129,9 @@ class RecurrentStack(nn.Module):
             elif "bias" in name:
                 nn.init.zeros_(parameter)
         for module in self.layers.modules():
-            if isinstance(module, nn.LSTM):  # torch adds two biases; one of them carries the 1
+            if isinstance(module, (nn.LSTM, PeepholeLSTM)):  # two biases are added; one of them carries the value
                 hidden = module.hidden_size
-                module.get_parameter("bias_ih_l0").data[hidden : 2 * hidden].fill_(1.0)
+                module.get_parameter("bias_ih_l0").data[hidden : 2 * hidden].fill_(self.forget_bias)
 
     def forward(
         self,
@@ -124,6 +149,7 @@ class RecurrentStack(nn.Module):
             raise ValueError("a bidirectional stack cannot carry state: it has not seen what follows")
         index = reverse_index(x_lens, x.size(1)).t().unsqueeze(-1) if self.bidirectional else None
         new_state: RecurrentState = []
+        x = self.input_dropout(x)
         for number, (norm, layer, projection) in enumerate(zip(self.norms, self.layers, self.projections, strict=True)):
             y, last = layer(norm(x, x_lens).transpose(0, 1), index, None if state is None else state[number])
             y = self.dropout(projection(y.transpose(0, 1)))

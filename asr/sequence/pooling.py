@@ -1,0 +1,80 @@
+"""One vector of a whole sequence. Legend: B batch, T steps, D features, A hidden width of the attention."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from asr.sequence.lengths import length_mask
+
+__all__ = ["POOLINGS", "AttentionPooling", "Pooling"]
+
+POOLINGS = ("last", "mean", "max", "attention")
+
+
+class AttentionPooling(nn.Module):
+    """Weighted mean over time: softmax of v tanh(W x_t + b) (Yang et al. 2016, equations 8-10).
+
+    Args:
+        dim: D. attention_dim: A (0: D).
+    """
+
+    def __init__(self, dim: int, attention_dim: int = 0) -> None:
+        super().__init__()
+        width = attention_dim or dim
+        self.hidden = nn.Linear(dim, width)
+        self.energy = nn.Parameter(torch.empty(width).uniform_(-1, 1) / math.sqrt(width))
+
+    def weights(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, T), summing to 1 over the steps of each sequence and 0 in its padding."""
+        scores = torch.tanh(self.hidden(x)) @ self.energy.to(x.dtype)
+        inside = length_mask(x_lens, x.size(1))
+        scores = scores.float().masked_fill(~inside, torch.finfo(torch.float32).min)
+        return scores.softmax(-1).masked_fill(~inside, 0.0)
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, D)."""
+        return torch.einsum("bt,btd->bd", self.weights(x, x_lens).to(x.dtype), x)
+
+
+class Pooling(nn.Module):
+    """Steps inside each sequence's length to one vector; a sequence of length 0 gives zeros.
+
+    Args:
+        kind: ``last``, ``mean``, ``max`` or ``attention`` (see :class:`AttentionPooling`).
+        dim: D.
+        bidirectional: for ``last``: the first half of the features was read forward and the second backward, so that
+            one is taken at the last step and the other at the first: where each has seen everything.
+
+    Example:
+        >>> Pooling("mean", 2)(torch.tensor([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]]), torch.tensor([2])).tolist()
+        [[2.0, 3.0]]
+    """
+
+    def __init__(self, kind: str, dim: int, bidirectional: bool = False) -> None:
+        super().__init__()
+        if kind not in POOLINGS:
+            raise ValueError(f"unknown pooling {kind!r}; known: {', '.join(POOLINGS)}")
+        self.kind = kind
+        self.forward_dim = dim // 2 if bidirectional else dim
+        self.attention = AttentionPooling(dim) if kind == "attention" else None
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, D)."""
+        x = x.masked_fill(~length_mask(x_lens, x.size(1)).unsqueeze(-1), 0.0)
+        if self.attention is not None:
+            pooled: Tensor = self.attention(x, x_lens)
+            return pooled
+        if self.kind == "mean":
+            return x.sum(1) / x_lens.clamp(min=1).to(x.dtype).unsqueeze(-1)
+        if self.kind == "max":
+            return self._max(x, x_lens)
+        last = x[torch.arange(x.size(0), device=x.device), (x_lens - 1).clamp(min=0)]
+        return torch.cat([last[:, : self.forward_dim], x[:, 0, self.forward_dim :]], -1)
+
+    def _max(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        outside = ~length_mask(x_lens, x.size(1)).unsqueeze(-1)
+        highest = x.masked_fill(outside, torch.finfo(x.dtype).min).amax(1)
+        return highest.masked_fill((x_lens == 0).unsqueeze(-1), 0.0)

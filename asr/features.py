@@ -191,12 +191,20 @@ class SpecAugment(nn.Module):
         super().__init__()
         self.config = config
 
-    def forward(self, x: Tensor, x_lens: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, T, F), (B,) -> (B, T, F); the same for the same state of the (CPU) generator."""
+    def forward(self, x: Tensor, x_lens: Tensor, generator: torch.Generator, views: int = 1) -> Tensor:
+        """(B, T, F), (B,) -> (views * B, T, F); the same for the same state of the (CPU) generator.
+
+        The views, one after the other, differ in their masks and share their warp: frame t of one is frame t of all.
+        """
+        lens = x_lens.cpu()
+        if self.config.time_warp:
+            x = _time_warped(x, lens, self.config.time_warp, generator)
+        masked = [self._masked(x, lens, generator) for _ in range(views)]
+        return masked[0] if views == 1 else torch.cat(masked)
+
+    def _masked(self, x: Tensor, lens: Tensor, generator: torch.Generator) -> Tensor:
         B, T, F = x.shape
-        config, lens = self.config, x_lens.cpu()
-        if config.time_warp:
-            x = _time_warped(x, lens, config.time_warp, generator)
+        config = self.config
         bands = _spans(B, config.freq_masks, torch.tensor(F), torch.tensor(config.freq_width), F, generator)
         count = config.time_masks + round(config.time_masks_per_s * float(lens.max()) / 100)
         widest = (lens * config.time_share).long().clamp(max=config.time_width).unsqueeze(1)

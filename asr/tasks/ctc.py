@@ -11,18 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from asr.batches.speech import SpeechBatch
 from asr.config import check_choice, check_range
 from asr.features import FeatureConfig, Normalizer, SpecAugment, SpecAugmentConfig
 from asr.sequence import ConvSubsampling, RecurrentStack
 from asr.sequence.conv import TIME_STRIDES, subsampled_lengths
+from asr.sequence.initialization import INITIALIZATIONS, initialize
 from asr.sequence.normalization import NORMS
 from asr.sequence.recurrent import CELLS
 from asr.tasks.base import LossSum, Task
+from asr.tasks.ctc_loss import CtcLossConfig, consistency, ctc_loss, smoothing
 
-__all__ = ["CtcModelConfig", "CtcNetwork", "CtcTask", "min_output_frames"]
+__all__ = ["CtcModelConfig", "CtcNetwork", "CtcTask", "CtcTaskConfig", "min_output_frames"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class CtcModelConfig:
         intermediate_layer: recurrent layer, counted from 1, whose output must spell the transcript too (0: none), and
             intermediate_weight: share of that in the loss (Lee & Watanabe 2021, "Intermediate Loss Regularization").
         causal: convolutions without right context, for streaming.
+        initialization: of the recurrent layers, see :func:`asr.sequence.initialization.initialize`.
     """
 
     subsampling: int = 4
@@ -52,12 +54,14 @@ class CtcModelConfig:
     dropout: float = 0.2
     intermediate_layer: int = 0
     intermediate_weight: float = 0.3
+    initialization: str = "default"
 
     def __post_init__(self) -> None:
         check_choice("model.subsampling", str(self.subsampling), [str(s) for s in TIME_STRIDES])
         check_choice("model.conv_norm", self.conv_norm, NORMS)
         check_choice("model.norm", self.norm, NORMS)
         check_choice("model.cell", self.cell, CELLS)
+        check_choice("model.initialization", self.initialization, INITIALIZATIONS)
         check_range("model.dropout", self.dropout, 0, 0.95)
         check_range("model.intermediate_layer", self.intermediate_layer, 0, max(0, self.num_layers - 1))
         check_range("model.intermediate_weight", self.intermediate_weight, 0, 1)
@@ -86,6 +90,8 @@ class CtcNetwork(nn.Module):
             width, config.hidden_dim, config.num_layers, config.cell, config.bidirectional, config.norm,
             config.residual, config.dropout, config.projection_dim,
         )  # fmt: skip
+        if config.initialization != "default":
+            initialize(self.encoder, config.initialization)
         self.output = nn.Linear(self.encoder.output_dim, vocab_size)
 
     def forward(self, x: Tensor, x_lens: Tensor, taps: dict[int, Tensor] | None = None) -> tuple[Tensor, Tensor]:
@@ -109,12 +115,13 @@ def min_output_frames(labels: npt.NDArray[np.int64]) -> int:
 
 @dataclass(frozen=True)
 class CtcTaskConfig:
-    """Everything that decides what comes out of the network: features, augmentation in training, shape."""
+    """What decides what comes out of the network (features, shape), and how it is trained (augmentation, loss)."""
 
     features: FeatureConfig = field(default_factory=FeatureConfig)
     normalization: str = "global"
     specaugment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     model: CtcModelConfig = field(default_factory=CtcModelConfig)
+    loss: CtcLossConfig = field(default_factory=CtcLossConfig)
 
 
 class CtcTask(Task):
@@ -148,20 +155,33 @@ class CtcTask(Task):
         return subsampled_lengths(x_lens, self.config.model.subsampling)
 
     def loss(self, batch: SpeechBatch, generator: torch.Generator | None = None) -> LossSum:
-        """Summed CTC loss and the number of labels; see :class:`asr.tasks.base.Task`."""
+        """Summed CTC loss and the number of labels; see :class:`asr.tasks.base.Task`.
+
+        With a generator the batch is masked, and what :class:`CtcLossConfig` names is added. Two views of a batch count
+        half each, so that their loss is of the size of one.
+        """
         x = self.normalizer(batch.features, batch.feature_lens)
+        views = 1
         if generator is not None:
-            x = self.specaugment(x, batch.feature_lens, generator)
+            views = 2 if self.config.loss.consistency else 1
+            x = self.specaugment(x, batch.feature_lens, generator, views)
+        x_lens, labels, label_lens = (_repeated(t, views) for t in (batch.feature_lens, batch.labels, batch.label_lens))
         layer = self.config.model.intermediate_layer
         taps = {layer: x} if self.training and layer else {}
-        log_probs, lens = self.network(x, batch.feature_lens, taps)
-        loss = ctc_loss(log_probs, lens, batch.labels, batch.label_lens)
+        log_probs, lens = self.network(x, x_lens, taps)
+        loss = ctc_loss(log_probs, lens, labels, label_lens)
         for tapped in taps.values():
-            loss = torch.lerp(loss, ctc_loss(tapped, lens, batch.labels, batch.label_lens), self.intermediate_weight)
+            loss = torch.lerp(loss, ctc_loss(tapped, lens, labels, label_lens), self.intermediate_weight)
+        if generator is not None:
+            loss = self._regularized(loss / views, log_probs, lens, views)
         return LossSum(loss, batch.label_lens.sum())
 
+    def _regularized(self, loss: Tensor, log_probs: Tensor, lens: Tensor, views: int) -> Tensor:
+        config = self.config.loss
+        if config.smoothing_weight:
+            loss = torch.lerp(loss, smoothing(config.smoothing, log_probs, lens) / views, config.smoothing_weight)
+        return loss + config.consistency * consistency(log_probs, lens) if views == 2 else loss
 
-def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
-    """Return the summed CTC loss of log_probs (B, T', V); infinite where frames are too few for the labels."""
-    with torch.autocast(log_probs.device.type, enabled=False):  # CTC knows no half precision
-        return functional.ctc_loss(log_probs.float().transpose(0, 1), labels, lens, label_lens, reduction="sum")
+
+def _repeated(tensor: Tensor, times: int) -> Tensor:
+    return tensor if times == 1 else torch.cat([tensor] * times)

@@ -1,21 +1,73 @@
-"""Averages of weights over training: steadier than the last ones, at the cost of one addition a step.
+"""Averages of weights over training: steadier than the last ones, at the cost of one addition a step or an epoch.
 
-Polyak & Juditsky 1992; exponential form with a growing window at the start, as in Tarvainen & Valpola 2017, section 3.
+Polyak & Juditsky 1992; exponential form with a growing window at the start, as in Tarvainen & Valpola 2017, section 3;
+mean of the last epochs' weights, as Vaswani et al. 2017, section 6.1, average checkpoints.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ExponentialAverage"]
+from asr.errors import ModelError
+
+__all__ = ["Average", "EpochAverage", "ExponentialAverage"]
 
 
-class ExponentialAverage:
-    """Exponential moving average of a module's floating-point parameters and buffers.
+class Average(ABC):
+    """An average of a module's floating-point parameters and buffers over training."""
+
+    module: nn.Module
+
+    def update(self) -> None:
+        """Take in the weights after a step."""
+        return
+
+    def end_epoch(self) -> None:
+        """Take in the weights after an epoch."""
+        return
+
+    @abstractmethod
+    def average(self) -> list[Tensor]:
+        """Return the averaged tensors, in the order of the module's state."""
+
+    @abstractmethod
+    def state(self) -> dict[str, object]:
+        """Return what :meth:`load` takes."""
+
+    @abstractmethod
+    def load(self, state: dict[str, object]) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            ModelError: the state is that of another kind of average.
+        """
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Put the average in the place of the module's weights for the length of a block."""
+        present = [t.detach().clone() for t in self._followed()]
+        try:
+            self._copy(self.average())
+            yield
+        finally:
+            self._copy(present)
+
+    def _followed(self) -> list[Tensor]:
+        return [t for t in self.module.state_dict().values() if t.is_floating_point()]
+
+    @torch.no_grad()
+    def _copy(self, source: list[Tensor]) -> None:
+        for target, tensor in zip(self._followed(), source, strict=True):
+            target.copy_(tensor)
+
+
+class ExponentialAverage(Average):
+    """Exponential moving average over steps.
 
     Args:
         module: its tensors are followed. decay: weight of the past at each update; the first updates count more.
@@ -25,9 +77,6 @@ class ExponentialAverage:
         self.module, self.decay, self.updates = module, decay, 0
         self.tensors = [t.detach().clone() for t in self._followed()]
 
-    def _followed(self) -> list[Tensor]:
-        return [t for t in self.module.state_dict().values() if t.is_floating_point()]
-
     @torch.no_grad()
     def update(self) -> None:
         """Take in the module's present weights."""
@@ -35,20 +84,9 @@ class ExponentialAverage:
         torch._foreach_lerp_(self.tensors, self._followed(), 1 - decay)
         self.updates += 1
 
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Put the average in the place of the module's weights for the length of a block."""
-        present = [t.detach().clone() for t in self._followed()]
-        try:
-            self._copy(self.tensors)
-            yield
-        finally:
-            self._copy(present)
-
-    @torch.no_grad()
-    def _copy(self, source: list[Tensor]) -> None:
-        for target, tensor in zip(self._followed(), source, strict=True):
-            target.copy_(tensor)
+    def average(self) -> list[Tensor]:
+        """Return the averaged tensors."""
+        return self.tensors
 
     def state(self) -> dict[str, object]:
         """Return what :meth:`load` takes."""
@@ -56,8 +94,45 @@ class ExponentialAverage:
 
     def load(self, state: dict[str, object]) -> None:
         """Go on from a saved state."""
+        tensors = _entry(state, "tensors")
         self.updates = int(str(state["updates"]))
-        tensors = state["tensors"]
-        assert isinstance(tensors, list)
         for target, tensor in zip(self.tensors, tensors, strict=True):
             target.copy_(tensor)
+
+
+class EpochAverage(Average):
+    """Mean of the weights at the ends of the last epochs.
+
+    Args:
+        module: its tensors are followed. epochs: how many are averaged; as many copies are kept.
+    """
+
+    def __init__(self, module: nn.Module, epochs: int) -> None:
+        self.module, self.epochs = module, epochs
+        self.kept: list[list[Tensor]] = []
+
+    def end_epoch(self) -> None:
+        """Take in the weights after an epoch, and forget those of the oldest."""
+        self.kept = [*self.kept, [t.detach().clone() for t in self._followed()]][-self.epochs :]
+
+    def average(self) -> list[Tensor]:
+        """Return the averaged tensors; the present ones before the end of the first epoch."""
+        return [torch.stack(tensors).mean(0) for tensors in zip(*self.kept or [self._followed()], strict=True)]
+
+    def state(self) -> dict[str, object]:
+        """Return what :meth:`load` takes."""
+        return {"kept": self.kept}
+
+    def load(self, state: dict[str, object]) -> None:
+        """Go on from a saved state."""
+        self.kept = [list(tensors) for tensors in _entry(state, "kept")][-self.epochs :]
+
+
+def _entry(state: dict[str, object], name: str) -> list[Tensor]:
+    tensors = state.get(name)
+    if not isinstance(tensors, list):
+        raise ModelError(
+            "The checkpoint holds another kind of average of the weights than the configuration asks for.",
+            "Set optimizer.average_decay and optimizer.average_last as in that run, or start anew.",
+        )
+    return tensors

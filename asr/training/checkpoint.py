@@ -11,7 +11,7 @@ from torch import nn
 from asr.errors import ModelError
 from asr.files import atomic_path
 from asr.tasks.base import first_difference
-from asr.training.averaging import ExponentialAverage
+from asr.training.averaging import Average
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -20,7 +20,7 @@ def save_checkpoint(
     path: Path,
     task: nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: ExponentialAverage | None,
+    average: Average | None,
     position: dict[str, Any],
 ) -> None:
     """Write weights, optimizer, average and position."""
@@ -32,7 +32,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, task: nn.Module, optimizer: torch.optim.Optimizer, average: ExponentialAverage | None = None
+    path: Path, task: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None = None
 ) -> dict[str, Any]:
     """Fill ``task``, ``optimizer`` and ``average`` from a checkpoint and return its position.
 

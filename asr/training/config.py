@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asr.config import check_choice, check_range
+from asr.errors import ConfigError
 from asr.training.schedules import SCHEDULES
 
 __all__ = ["OptimizerConfig", "TrainerConfig"]
@@ -26,6 +27,7 @@ class OptimizerConfig:
         plateau_factor, plateau_patience: of the schedule ``plateau``: after so many epochs without a better dev figure
             the learning rate is multiplied by the factor.
         average_decay: of the exponential average of the weights that is evaluated and kept (0: the weights themselves).
+        average_last: instead, evaluate and keep the mean of the weights after the last so many epochs (0: not).
     """
 
     name: str = "adamw"
@@ -41,6 +43,7 @@ class OptimizerConfig:
     plateau_factor: float = 0.5
     plateau_patience: int = 2
     average_decay: float = 0.0
+    average_last: int = 0
 
     def __post_init__(self) -> None:
         check_choice("optimizer.name", self.name, OPTIMIZERS)
@@ -55,6 +58,9 @@ class OptimizerConfig:
         check_range("optimizer.plateau_factor", self.plateau_factor, 1e-6, 1)
         check_range("optimizer.plateau_patience", self.plateau_patience, 0)
         check_range("optimizer.average_decay", self.average_decay, 0, 0.99999)
+        check_range("optimizer.average_last", self.average_last, 0)
+        if self.average_decay and self.average_last:
+            raise ConfigError("optimizer.average_decay and optimizer.average_last are both set.", "Set one to 0.")
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,9 @@ class TrainerConfig:
         patience: stop after so many epochs without a better dev figure (0: never).
         checkpoint_every_s: seconds between checkpoints inside an epoch; there is one after each epoch anyway.
         keep_going_after_nonfinite: batches with a NaN or infinite loss or gradient to skip before giving up.
+        gradient_checkpointing: keep only the inputs of the recurrent layers for the backward pass and compute the rest
+            again (Chen et al. 2016): less memory for about a third more time.
+        pictures_every: epochs between the pictures in TensorBoard, the first epoch's included (0: none).
         threads: of the processor (0: torch's own choice). accelerator, devices: Lightning's.
     """
 
@@ -76,6 +85,8 @@ class TrainerConfig:
     patience: int = 0
     checkpoint_every_s: float = 600.0
     keep_going_after_nonfinite: int = 1
+    gradient_checkpointing: bool = False
+    pictures_every: int = 5
     threads: int = 0
     accelerator: str = "auto"
     devices: int = 1
@@ -84,5 +95,5 @@ class TrainerConfig:
         check_choice("trainer.precision", self.precision, PRECISIONS)
         for name in ("max_epochs", "accumulate", "devices"):
             check_range(f"trainer.{name}", getattr(self, name), 1)
-        for name in ("patience", "checkpoint_every_s", "keep_going_after_nonfinite", "threads"):
+        for name in ("patience", "checkpoint_every_s", "keep_going_after_nonfinite", "pictures_every", "threads"):
             check_range(f"trainer.{name}", getattr(self, name), 0)

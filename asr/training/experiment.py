@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asr.tasks.base import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["BatchLoader", "Experiment"]
 
@@ -33,6 +36,7 @@ class Experiment:
         task: network + loss. train: its batches. evaluate: task -> dev figures by name, lower better for ``monitor``.
         monitor: the figure that decides which weights are kept. save_model: (task, folder) -> writes the model folder.
         speed: batch -> amount of data in it. speed_unit: of that amount per second, for people.
+        pictures: task -> figures by name for TensorBoard, such as a fixed example's output; drawn now and then.
     """
 
     task: Task
@@ -42,3 +46,4 @@ class Experiment:
     save_model: Callable[[Task, Path], None]
     speed: Callable[[Any], float]
     speed_unit: str
+    pictures: Callable[[Task], dict[str, Figure]] | None = None

@@ -23,10 +23,12 @@ from torch import Tensor, nn
 from asr.batches.seeds import keyed_seed
 from asr.errors import TrainingError
 from asr.run_folder import Metric, update_metrics
-from asr.training.averaging import ExponentialAverage
+from asr.training.averaging import Average, EpochAverage, ExponentialAverage
 from asr.training.checkpoint import load_checkpoint, save_checkpoint
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import BatchLoader, Experiment
+from asr.training.memory import checkpoint_recurrent_layers
+from asr.training.monitoring import GradientMonitor, add_figure
 from asr.training.optim import build_optimizer
 from asr.training.precision import choose_precision
 from asr.training.progress import Progress
@@ -94,11 +96,13 @@ class Loop:
             precision="bf16-mixed" if self.precision == "bf16" else "32-true",
         )  # fmt: skip
         self.fabric.launch()
+        if trainer.gradient_checkpointing:
+            checkpoint_recurrent_layers(experiment.task)
         self.optimizer = build_optimizer(experiment.task, optimizer)
         self.model, self.wrapped_optimizer = self.fabric.setup(experiment.task, self.optimizer)
         self.model.mark_forward_method("loss")
-        decay = optimizer.average_decay
-        self.average = ExponentialAverage(experiment.task, decay) if decay else None
+        self.average = _build_average(experiment.task, optimizer)
+        self.gradients = GradientMonitor(experiment.task, optimizer.clip_norm)
         self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
         self.position = Position()
 
@@ -166,6 +170,7 @@ class Loop:
         if self.optimizer_config.clip_value:
             nn.utils.clip_grad_value_(self.model.parameters(), self.optimizer_config.clip_value)
         norm = nn.utils.get_total_norm(gradients)
+        self._watch_gradients()
         loss, grad_norm = float(total) / max(1.0, float(count)), float(norm)
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
             self._alarm(group, loss, grad_norm)
@@ -177,6 +182,11 @@ class Loop:
         if self.average is not None:
             self.average.update()
         return loss, grad_norm
+
+    def _watch_gradients(self) -> None:
+        if self.trainer.pictures_every and self.fabric.is_global_zero and self.gradients.is_due(self.position.step):
+            norms = self.gradients.record(self.position.step)
+            self.fabric.log_dict({f"gradients/{name}": norm for name, norm in norms.items()}, step=self.position.step)
 
     def _alarm(self, group: list[Any], loss: float, grad_norm: float) -> None:
         ids = [i for batch in group for i in batch.ids]
@@ -192,8 +202,11 @@ class Loop:
         Progress.warn(f"{what}: this batch is skipped ({named}).")
 
     def _finish_epoch(self, progress: Progress) -> None:
+        if self.average is not None:
+            self.average.end_epoch()
         with self.average.applied() if self.average is not None else contextlib.nullcontext():
             self._evaluate(progress)
+            self._draw()
         self.position.epoch += 1
         self.position.batch = 0
 
@@ -211,6 +224,17 @@ class Loop:
                 update_metrics(self.run_dir, best)
         self._lower_on_plateau(better)
         progress.end_epoch(figures, better)
+
+    def _draw(self) -> None:
+        every, epoch = self.trainer.pictures_every, self.position.epoch + 1
+        if not every or not self.fabric.is_global_zero or not (epoch == 1 or epoch % every == 0):
+            return
+        with torch.inference_mode():
+            figures = self.experiment.pictures(self.experiment.task) if self.experiment.pictures else {}
+        if len(self.gradients.steps) > 1:
+            figures["gradient norms"] = self.gradients.draw()
+        for name, figure in figures.items():
+            add_figure(self.logger.experiment, name, figure, self.position.step)
 
     def _lower_on_plateau(self, better: bool) -> None:
         self.position.stalled = 0 if better else self.position.stalled + 1
@@ -231,6 +255,12 @@ class Loop:
         if self.fabric.is_global_zero:
             save_checkpoint(path, self.experiment.task, self.optimizer, self.average, vars(self.position))
         self.fabric.barrier()
+
+
+def _build_average(task: nn.Module, config: OptimizerConfig) -> Average | None:
+    if config.average_last:
+        return EpochAverage(task, config.average_last)
+    return ExponentialAverage(task, config.average_decay) if config.average_decay else None
 
 
 def prefetch(loader: BatchLoader, epoch: int, start: int, stop: int) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,16 @@ from asr.features import SpecAugmentConfig
 from asr.files import atomic_write_text
 from asr.tasks.base import Task, first_difference
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig, min_output_frames
+from asr.tasks.ctc_loss import CtcLossConfig
 from asr.text.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURED_S = 5.0  # length of the dev utterance that TensorBoard shows, as nearly as there is one
 
 __all__ = ["SpeechConfig", "SpeechDataConfig", "TokenizerConfig", "train_speech"]
 
@@ -76,6 +83,7 @@ class SpeechConfig:
     normalization: str = "global"
     specaugment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     model: CtcModelConfig = field(default_factory=CtcModelConfig)
+    loss: CtcLossConfig = field(default_factory=CtcLossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
@@ -107,7 +115,9 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
             f"{config.data.train} and {config.data.dev} have other feature settings.", "Prepare both alike."
         )
     tokenizer = _tokenizer(config, list(train.texts))
-    task_config = CtcTaskConfig(train.feature_config, config.normalization, config.specaugment, config.model)
+    task_config = CtcTaskConfig(
+        train.feature_config, config.normalization, config.specaugment, config.model, config.loss
+    )
     torch.manual_seed(config.seed)
     task = CtcTask(task_config, len(tokenizer))
     task.normalizer.set_statistics(train.mean, train.std)
@@ -124,7 +134,13 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
         assert isinstance(trained, CtcTask)
         save_speech_model(trained, tokenizer, config, folder)
 
-    return Experiment(task, loader, evaluate, "wer", save_model, lambda batch: batch.duration_s, "x real time")
+    def pictures(trained: Task) -> dict[str, Figure]:
+        assert isinstance(trained, CtcTask)
+        return {"dev utterance": draw_alignment(trained, dev, tokenizer)}
+
+    return Experiment(
+        task, loader, evaluate, "wer", save_model, lambda batch: batch.duration_s, "x real time", pictures
+    )
 
 
 def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
@@ -207,6 +223,20 @@ def evaluate_dev(
         hypotheses |= {name: decoder(array)[0].text for name, array in task.log_probs_by_id(batch).items()}
     score = score_texts([references[name] for name in hypotheses], list(hypotheses.values()), samples=0)
     return {"wer": score.wer, "cer": score.cer}
+
+
+def draw_alignment(task: CtcTask, store: FeatureStore, tokenizer: Tokenizer) -> Figure:
+    """Return the spectrogram and the CTC alignment of one utterance of a split, always the same."""
+    from asr.plots import ctc_alignment
+
+    item = int(np.argmin(np.abs(store.durations_s - PICTURED_S) + 1e9 * (store.speeds != 1.0)))
+    features = store.features(item)
+    device = next(task.parameters()).device
+    log_probs, _ = task(torch.from_numpy(features)[None].to(device), torch.tensor([len(features)], device=device))
+    shift_s = store.frame_shift_s
+    return ctc_alignment(
+        features, log_probs[0].cpu().numpy(), tokenizer.tokens, shift_s, shift_s * task.config.model.subsampling
+    )
 
 
 def save_speech_model(task: CtcTask, tokenizer: Tokenizer, config: SpeechConfig, folder: Path) -> None:

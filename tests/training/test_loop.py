@@ -109,9 +109,11 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     assert list((tmp_path / "log").glob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize(("stop_after", "decay"), [(1, 0.0), (3, 0.9)])
-def test_resume_between_epochs_equals_an_unbroken_run(tmp_path: Path, stop_after: int, decay: float) -> None:
-    optimizer = replace(OPTIMIZER, average_decay=decay)
+@pytest.mark.parametrize(
+    ("stop_after", "average"), [(1, {}), (3, {"average_decay": 0.9}), (2, {"average_last": 2})], ids=str
+)
+def test_resume_between_epochs_equals_an_unbroken_run(tmp_path: Path, stop_after: int, average: dict[str, Any]) -> None:
+    optimizer = replace(OPTIMIZER, **average)
     unbroken = experiment()
     end = fit(unbroken, TRAINER, optimizer, tmp_path / "a")
 
@@ -207,6 +209,33 @@ def test_accumulation_equals_the_large_batch(tmp_path: Path) -> None:
         torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
+def test_the_mean_of_the_last_epochs_is_evaluated_and_kept(tmp_path: Path) -> None:
+    ends: list[list[Tensor]] = []
+    kept: list[list[Tensor]] = []
+    plain = experiment()
+
+    def remember_end(task: Task) -> dict[str, float]:
+        ends.append(weights(plain))
+        return {"loss": -float(len(ends))}
+
+    fit(replace(plain, evaluate=remember_end), TRAINER, OPTIMIZER, tmp_path / "plain")
+    averaged = experiment()
+
+    def remember_kept(task: Task) -> dict[str, float]:
+        kept.append(weights(averaged))
+        return {"loss": -float(len(kept))}
+
+    fit(replace(averaged, evaluate=remember_kept), TRAINER, replace(OPTIMIZER, average_last=2), tmp_path / "averaged")
+    for epoch in range(1, 4):
+        for mean, a, b in zip(kept[epoch], ends[epoch - 1], ends[epoch], strict=True):
+            torch.testing.assert_close(mean, (a + b) / 2)
+    saved = torch.load(tmp_path / "averaged" / "model" / "weights.pt", weights_only=True)
+    for mean, tensor in zip(kept[-1], saved.values(), strict=True):
+        assert torch.equal(mean, tensor)
+    for a, b in zip(weights(averaged), ends[-1], strict=True):  # training itself goes on from its own weights
+        assert torch.equal(a, b)
+
+
 def test_patience_and_best_weights(tmp_path: Path) -> None:
     e = experiment(dev=[3.0, 1.0, 2.0, 2.5, 0.5])
     position = fit(e, replace(TRAINER, max_epochs=5, patience=2), OPTIMIZER, tmp_path)
@@ -263,3 +292,24 @@ def test_the_learning_rate_falls_on_a_plateau(tmp_path: Path, monkeypatch: pytes
     dev = [3.0, 2.0, 2.5, 2.5, 2.5, 2.5, 1.0]
     fit(experiment(dev=dev), replace(TRAINER, max_epochs=7), optimizer, tmp_path)
     assert rates[::5] == pytest.approx([0.01, 0.01, 0.01, 0.01, 0.001, 0.001, 0.0001])
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_gradient_checkpointing_changes_memory_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    calls: list[int] = []
+    original = torch.utils.checkpoint.checkpoint
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr("asr.training.memory.checkpoint", spy)
+    plain, other = experiment(), experiment()
+    fit(plain, replace(TRAINER, max_epochs=1), OPTIMIZER, tmp_path / "plain")
+    assert not calls
+    fit(other, replace(TRAINER, max_epochs=1, gradient_checkpointing=wanted), OPTIMIZER, tmp_path / "other")
+    assert len(calls) == (2 * 5 if wanted else 0)  # two layers, five steps
+    for a, b in zip(weights(plain), weights(other), strict=True):
+        assert torch.equal(a, b)

@@ -1,0 +1,50 @@
+"""First weights of recurrent layers, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+__all__ = ["INITIALIZATIONS", "initialize"]
+
+
+def _xavier(weight: Tensor) -> None:
+    nn.init.xavier_uniform_(weight)
+
+
+def _kaiming(weight: Tensor) -> None:
+    nn.init.kaiming_uniform_(weight, nonlinearity="linear")  # gates are no rectifiers: gain 1
+
+
+def _orthogonal(weight: Tensor) -> None:
+    nn.init.orthogonal_(weight)
+
+
+_RULES: dict[str, Callable[[Tensor], None]] = {"xavier": _xavier, "kaiming": _kaiming, "orthogonal": _orthogonal}
+INITIALIZATIONS = ("default", *_RULES)
+
+
+def initialize(module: nn.Module, name: str) -> None:
+    """Draw the weight matrices of all recurrent cells in ``module`` anew; biases and all else stay.
+
+    Each gate's matrix is drawn on its own, as it acts on its own.
+
+    Args:
+        module: holds cells whose weights are named as torch's are (``weight_ih_l0``, ``weight_hh_l0``).
+        name: ``xavier`` (Glorot & Bengio 2010, uniform), ``kaiming`` (He et al. 2015, uniform in +-sqrt(3 / inputs)),
+            ``orthogonal`` (Saxe et al. 2014), or ``default``: orthogonal recurrent and Xavier input weights, as they
+            are built.
+
+    Raises:
+        ValueError: there is no such name.
+    """
+    if name not in INITIALIZATIONS:
+        raise ValueError(f"unknown initialisation {name!r}; known: {', '.join(INITIALIZATIONS)}")
+    if name == "default":
+        return
+    for cell in module.modules():
+        for parameter_name, parameter in cell.named_parameters(recurse=False):
+            if parameter_name.startswith(("weight_ih", "weight_hh")):
+                for gate in parameter.data.chunk(len(parameter) // int(str(cell.hidden_size))):
+                    _RULES[name](gate)

@@ -1,0 +1,69 @@
+"""CTC and what is added to it. Legend: B batch, T' output frames, V vocabulary, L labels. CTC: Graves et al. 2006."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from asr.config import check_choice, check_range
+from asr.sequence.lengths import length_mask
+
+__all__ = ["CtcLossConfig", "consistency", "ctc_loss", "smoothing"]
+
+SMOOTHINGS = ("uniform", "entropy")
+
+
+@dataclass(frozen=True)
+class CtcLossConfig:
+    """What training adds to the CTC loss; a model is the same without.
+
+    Attributes:
+        consistency: weight of the agreement of two differently masked views of every utterance (0: one view). A step
+            then costs twice; its authors use 0.2 with 2.5 times the usual time masks (Yao et al. 2024, "CR-CTC").
+        smoothing_weight: share of a term that keeps the frames' distributions from certainty (0: none).
+        smoothing: that term, summed over frames: ``uniform`` is KL(uniform, output), what label smoothing adds to
+            cross-entropy; ``entropy`` is KL(output, uniform), a penalty on low entropy (Pereyra et al. 2017; for CTC
+            Kim et al. 2018, "Improved Training for Online End-to-End Speech Recognition Systems").
+    """
+
+    consistency: float = 0.0
+    smoothing_weight: float = 0.0
+    smoothing: str = "uniform"
+
+    def __post_init__(self) -> None:
+        check_range("loss.consistency", self.consistency, 0)
+        check_range("loss.smoothing_weight", self.smoothing_weight, 0, 0.99)
+        check_choice("loss.smoothing", self.smoothing, SMOOTHINGS)
+
+
+def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
+    """Return the summed CTC loss of log_probs (B, T', V); infinite where frames are too few for the labels."""
+    with torch.autocast(log_probs.device.type, enabled=False):  # CTC knows no half precision
+        return functional.ctc_loss(log_probs.float().transpose(0, 1), labels, lens, label_lens, reduction="sum")
+
+
+def consistency(log_probs: Tensor, lens: Tensor) -> Tensor:
+    """Return the agreement of two views, the halves of log_probs (2B, T', V): summed over utterances and frames.
+
+    Half the sum of KL(b, a) and KL(a, b), each view learning from the other, which is held fixed as its target (Yao et
+    al. 2024, equation 4).
+    """
+    a, b = log_probs.chunk(2)
+    towards_b = functional.kl_div(a, b.detach(), reduction="none", log_target=True)
+    towards_a = functional.kl_div(b, a.detach(), reduction="none", log_target=True)
+    valid = length_mask(lens[: len(a)], a.size(1)).unsqueeze(-1)
+    return 0.5 * (towards_a + towards_b).masked_fill(~valid, 0.0).sum()
+
+
+def smoothing(kind: str, log_probs: Tensor, lens: Tensor) -> Tensor:
+    """Return the term that :class:`CtcLossConfig` calls ``kind`` of log_probs (B, T', V), summed over valid frames."""
+    log_size = math.log(log_probs.size(-1))
+    if kind == "uniform":
+        divergence = -log_probs.mean(-1) - log_size
+    else:
+        divergence = (log_probs.exp() * log_probs).sum(-1) + log_size
+    return divergence.masked_fill(~length_mask(lens, log_probs.size(1)), 0.0).sum()

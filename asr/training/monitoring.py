@@ -1,0 +1,94 @@
+"""What TensorBoard shows beside the curves: norms of the gradient by layer, and pictures."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["LOWEST_HEALTHY", "GradientMonitor", "add_figure", "layer_name"]
+
+EVERY = 25  # steps from one record to the next: a norm of each matrix costs little, but not nothing
+MOST = 400  # records kept; then every other one is dropped
+LOWEST_HEALTHY = 1e-3  # below this a layer hardly learns: a thousandth of a loss of about 1 a label
+HIGHEST_HEALTHY = 10.0  # where no clipping says what is too much
+
+
+def layer_name(parameter: str) -> str:
+    """Return the layer that a parameter belongs to: its name up to the first number, or without its end.
+
+    Example:
+        >>> layer_name("network.encoder.layers.3.forward_cell.weight_ih_l0"), layer_name("network.output.weight")
+        ('network.encoder.layers.3', 'network.output')
+    """
+    numbered = re.match(r"(.*?\.\d+)\.", parameter)
+    return numbered[1] if numbered else parameter.rpartition(".")[0] or parameter
+
+
+class GradientMonitor:
+    """Records the norm of each layer's gradient (its matrices), before clipping.
+
+    The healthy band reaches from :data:`LOWEST_HEALTHY` to the norm at which gradients are clipped: a layer above it
+    spends every step clipped, one below it hardly learns (Pascanu et al. 2013, on vanishing and exploding gradients).
+
+    Args:
+        module: whose parameters are watched. clip_norm: largest norm of the whole gradient, 0 for no limit.
+    """
+
+    def __init__(self, module: nn.Module, clip_norm: float = 0.0) -> None:
+        self.band = (LOWEST_HEALTHY, clip_norm or HIGHEST_HEALTHY)
+        self.layers: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad and parameter.dim() > 1:
+                self.layers.setdefault(layer_name(name), []).append(parameter)
+        self.every, self.steps = EVERY, list[int]()
+        self.norms: dict[str, list[float]] = {name: [] for name in self.layers}
+
+    def is_due(self, step: int) -> bool:
+        """Return whether the gradient of this step is one to record."""
+        return step % self.every == 0
+
+    def record(self, step: int) -> dict[str, float]:
+        """Return the norm of each layer's present gradient, and remember it."""
+        norms = torch.stack([_norm(parameters) for parameters in self.layers.values()]).tolist()
+        self.steps.append(step)
+        for name, norm in zip(self.layers, norms, strict=True):
+            self.norms[name].append(norm)
+        if len(self.steps) > MOST:
+            self.every *= 2
+            self.steps = self.steps[::2]
+            self.norms = {name: values[::2] for name, values in self.norms.items()}
+        return dict(zip(self.layers, norms, strict=True))
+
+    def draw(self) -> Figure:
+        """Return the course of the norms, the healthy band shaded."""
+        from asr.plots import curves
+
+        figure = curves(
+            {name: (self.steps, values) for name, values in self.norms.items()}, ylabel="gradient norm", log=True
+        )
+        axes = figure.axes[0]
+        axes.axhspan(*self.band, color="#3c9a5f", alpha=0.12, linewidth=0)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6)
+        figure.set_size_inches(8, 3.4)
+        return figure
+
+
+def _norm(parameters: list[nn.Parameter]) -> Tensor:
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return nn.utils.get_total_norm(gradients).detach().cpu() if gradients else torch.zeros(())
+
+
+def add_figure(writer: Any, name: str, figure: Figure, step: int) -> None:
+    """Show a figure in TensorBoard; ``writer`` is a ``SummaryWriter``."""
+    from matplotlib.image import imread
+
+    from asr.plots import to_png
+
+    writer.add_image(name, imread(io.BytesIO(to_png(figure, dpi=90))), step, dataformats="HWC")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,11 @@ from asr.errors import ConfigError
 
 __all__ = ["train"]
 
-TASKS = ("ctc",)
+# task -> module, its configuration, and the function (configuration, resume) -> model folder
+TASKS = {
+    "ctc": ("asr.training.speech", "SpeechConfig", "train_speech"),
+    "tag": ("asr.training.tag", "TagConfig", "train_tagger"),
+}
 
 
 def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True) -> Path:
@@ -27,10 +32,10 @@ def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True
     task = str({**content, **changes}.get("task", "ctc"))
     if task not in TASKS:
         raise ConfigError(f"{config}: unknown task {task!r}.", f"Known tasks: {', '.join(TASKS)}.")
-    from asr.training.speech import SpeechConfig, train_speech
-
-    settings = build_config(SpeechConfig, content, changes, where=str(config))
+    module_name, config_name, function_name = TASKS[task]
+    module = importlib.import_module(module_name)
+    settings = build_config(getattr(module, config_name), content, changes, where=str(config))
     if not settings.output_dir:
         raise ConfigError(f"{config} names no output_dir.", "Give -o FOLDER.")
     save_config(settings, Path(settings.output_dir) / "config.yaml")
-    return train_speech(settings, resume)
+    return Path(getattr(module, function_name)(settings, resume))

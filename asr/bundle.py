@@ -24,7 +24,7 @@ from asr.config import read_yaml, yaml_text
 from asr.errors import ModelError
 from asr.files import atomic_write_text
 
-__all__ = ["Bundle", "add_to_bundle", "open_bundle", "write_bundle"]
+__all__ = ["Bundle", "add_to_bundle", "compact_bundle", "open_bundle", "write_bundle"]
 
 FORMAT_VERSION = 1
 INDEX = "bundle.json"
@@ -117,6 +117,37 @@ def add_to_bundle(
         atomic_write_text(target / CONFIG, yaml_text({**bundle.config, **(config or {})}))
 
     write_bundle(bundle.path, write)
+
+
+def compact_bundle(
+    folder: str | Path, output: str | Path, files: Mapping[str, Path] | None = None, decoding: str | Path | None = None
+) -> Path:
+    """Write a small copy of a model folder: weights in half precision, other files beside them; return its path.
+
+    Args:
+        folder: model folder. output: the copy. files: name in the copy -> path of a file to add, such as a language
+            model (a compiled one of the folder is left out then) or a card. decoding: YAML file of settings to keep.
+    """
+    bundle = open_bundle(folder)
+    extra = dict(files or {})
+    config = dict(bundle.config)
+    if decoding is not None:
+        config["decoding"] = read_yaml(decoding)
+    left_out = {"lm.bin"} if any(name.startswith("lm.") for name in extra) else set()
+
+    def write(target: Path) -> None:
+        from safetensors.torch import save_file
+
+        for name in set(bundle.files) - {WEIGHTS, CONFIG} - left_out - set(extra):
+            shutil.copyfile(bundle.path / name, target / name)
+        for name, source in extra.items():
+            shutil.copyfile(source, target / name)
+        weights = bundle.weights()
+        halves = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
+        save_file(halves, target / WEIGHTS)
+        atomic_write_text(target / CONFIG, yaml_text(config))
+
+    return write_bundle(output, write)
 
 
 def _write_index(folder: Path) -> None:

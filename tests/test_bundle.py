@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.bundle import add_to_bundle, open_bundle, write_bundle
+from asr.bundle import add_to_bundle, compact_bundle, open_bundle, write_bundle
 from asr.errors import ModelError
 
 
@@ -72,3 +72,27 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model folder"):
         write_bundle(tmp_path, fill)
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_compact_copy_has_half_precision_and_its_own_language_model(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    weights = {"w": torch.linspace(-1, 1, 1001), "steps": torch.tensor(70_000)}
+
+    def fill_tensors(folder: Path) -> None:
+        (folder / "config.yaml").write_text("task: ctc\n")
+        (folder / "lm.bin").write_bytes(b"large")
+        save_file(weights, folder / "model.safetensors")
+
+    model = write_bundle(tmp_path / "model", fill_tensors)
+    (tmp_path / "x.arpa.gz").write_bytes(b"small")
+    (tmp_path / "decoding.yaml").write_text("lm_alpha: 0.7\n")
+    compact_bundle(model, tmp_path / "small", {"lm.arpa.gz": tmp_path / "x.arpa.gz"}, tmp_path / "decoding.yaml")
+    bundle = open_bundle(tmp_path / "small", task="ctc")
+    assert bundle.files == ("config.yaml", "lm.arpa.gz", "model.safetensors")
+    assert bundle.config["decoding"] == {"lm_alpha": 0.7}
+    copied = bundle.weights()
+    assert copied["steps"] == 70_000
+    assert copied["w"].dtype == torch.float16
+    torch.testing.assert_close(copied["w"].float(), weights["w"], atol=1e-7, rtol=2**-11)

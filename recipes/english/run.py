@@ -1,0 +1,105 @@
+"""An English recogniser from several corpora: prepare them together, train, mix language models, tune, score, pack.
+
+python recipes/english/run.py --librispeech DIR --commonvoice DIR --ljspeech DIR --an4 DIR --lm-text FILE
+    [--dev-parts dev-clean] [--noise DIR] [--output-dir runs/english] [key=value ...]
+
+Every corpus may be left out but LibriSpeech. A dev part of each is kept out of the training and scored by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from asr.bundle import compact_bundle
+from asr.evaluation import evaluate
+from asr.files import atomic_write_text
+from asr.lm import estimate, interpolate, interpolation_weights, prune_entropy, write_arpa
+from asr.text.normalizers import normalize
+from asr.training.run import train
+from data_prep.an4 import read_an4
+from data_prep.commonvoice import read_commonvoice
+from data_prep.librispeech import read_librispeech
+from data_prep.ljspeech import read_ljspeech
+from data_prep.noise import NoiseConfig
+from data_prep.prepare import prepare
+from data_prep.store import Utterance
+
+CONFIG = Path(__file__).with_name("config.yaml")
+NORMALIZER = "librispeech"  # a-z and the apostrophe, numbers spelled out
+MAX_NGRAMS = 1_200_000
+
+
+def main() -> None:
+    """Run the steps; those that an earlier call finished are left alone."""
+    arguments = parse_arguments()
+    out, run = arguments.output_dir, arguments.output_dir / "run"
+    splits = read_corpora(arguments)
+    noise = NoiseConfig(str(arguments.noise)) if arguments.noise else None
+    data = {
+        split.path.name: split.path
+        for split in prepare(
+            splits, out / "data", speeds=(0.9, 1.0, 1.1), normalizer=NORMALIZER, noise=noise, train_splits=["train"]
+        )
+    }
+    dev = next(path for name, path in data.items() if name.startswith("librispeech"))
+    model = train(CONFIG, [f"data.train={data['train']}", f"data.dev={dev}", f"output_dir={run}", *arguments.overrides])
+    lm = out / "lm.arpa.gz"
+    if not lm.exists():
+        make_language_model(arguments.lm_text, data["train"], dev, lm)
+    scored = [path for name, path in data.items() if name != "train"]
+    print(evaluate(model, scored, run, lm, dev))
+    compact_bundle(model, out / "model", {"lm.arpa.gz": lm}, run / "decoding.yaml")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--librispeech", type=Path, required=True, help="folder with the parts")
+    parser.add_argument("--dev-parts", nargs="+", default=["dev-clean"], help="kept out of the training")
+    for name in ("commonvoice", "ljspeech", "an4", "noise"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--lm-text", type=Path, required=True, help="one sentence a line, any spelling")
+    parser.add_argument("--output-dir", type=Path, default=Path("runs/english"))
+    parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
+    return parser.parse_intermixed_args()
+
+
+def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
+    """Return ``train`` with the training parts of all corpora, and each corpus's dev and test part by its own name."""
+    corpora = {"librispeech": read_librispeech(arguments.librispeech)}
+    if arguments.commonvoice:
+        corpora["commonvoice"] = read_commonvoice(arguments.commonvoice)
+    if arguments.ljspeech:
+        corpora["ljspeech"] = read_ljspeech(arguments.ljspeech)
+    if arguments.an4:
+        corpora["an4"] = read_an4(arguments.an4)
+    train: list[Utterance] = []
+    held_out: dict[str, list[Utterance]] = {}
+    for corpus, parts in corpora.items():
+        for part, utterances in parts.items():
+            if part in arguments.dev_parts or part.startswith(("dev", "test")):
+                held_out[f"{corpus}-{part}"] = utterances
+            else:
+                train += [replace(u, id=f"{corpus}-{u.id}", speaker=f"{corpus}-{u.speaker}") for u in utterances]
+    return {"train": train, **held_out}
+
+
+def make_language_model(text: Path, train: Path, dev: Path, output: Path) -> None:
+    """Mix a 4-gram of ``text`` with one of the training transcripts, weighted on dev's, and prune it to a size."""
+
+    def normalized() -> Iterator[str]:
+        with text.open(encoding="utf-8") as lines:
+            yield from (normalize(line, NORMALIZER) for line in lines)
+
+    written = estimate([normalized()], order=4, prune=(0, 0, 1, 2))
+    spoken = estimate(train / "text.txt", order=4)
+    weights = interpolation_weights([written, spoken], dev / "text.txt")
+    atomic_write_text(output.with_name("lm-weights.txt"), f"text {weights[0]:.4f}\ntranscripts {weights[1]:.4f}\n")
+    write_arpa(prune_entropy(interpolate([written, spoken], weights), max_ngrams=MAX_NGRAMS), output)
+
+
+if __name__ == "__main__":
+    main()

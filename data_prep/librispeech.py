@@ -1,4 +1,5 @@
-"""LibriSpeech's layout: PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt beside SPEAKER-CHAPTER-NUMBER.flac."""
+"""LibriSpeech: its layout, PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt beside SPEAKER-CHAPTER-NUMBER.flac, and its
+archives (Panayotov et al. 2015; OpenSLR 12, the small one 31, the text for language models 11)."""
 
 from __future__ import annotations
 
@@ -7,9 +8,52 @@ from pathlib import Path
 
 from asr.audio import AUDIO_SUFFIXES
 from asr.errors import DataError
+from data_prep.download import fetch, unpack
 from data_prep.store import Utterance
 
-__all__ = ["read_librispeech"]
+__all__ = ["ARCHIVES", "LM_TEXT", "download_librispeech", "find_parts", "read_librispeech"]
+
+MIRROR = "https://www.openslr.org/resources"  # or us.openslr.org, openslr.elda.org, openslr.magicdatatech.com
+LM_TEXT = "librispeech-lm-norm.txt.gz"
+# name -> number of the resource at OpenSLR, MD5 from its md5sum.txt
+ARCHIVES = {
+    "dev-clean": (12, "42e2234ba48799c1f50f24a7926300a1"),
+    "dev-other": (12, "c8d0bcc9cca99d4f8b62fcc847357931"),
+    "test-clean": (12, "32fa31d27d2e1cad72775fee3f4849a9"),
+    "test-other": (12, "fb5a50374b501bb3bac4815ee91d3135"),
+    "train-clean-100": (12, "2a93770f6d5c6c964bc36631d331a522"),
+    "train-clean-360": (12, "c0e676e450a7ff2f54aeade5171606fa"),
+    "train-other-500": (12, "d1a0fd59409feb2c614ce4d30c387708"),
+    "train-clean-5": (31, "5df7d4e78065366204ca6845bb08f490"),
+    "dev-clean-2": (31, "6d7ab67ac6a1d2c993d050e16d61080d"),
+    LM_TEXT: (11, "c83c64c726a1aedfe65f80aa311de402"),  # not published there: of the file as it is loaded
+}
+
+
+def download_librispeech(root: str | Path, names: Sequence[str], mirror: str = MIRROR) -> Path:
+    """Load and unpack parts of LibriSpeech into ``root`` (or ``root/LibriSpeech``, where that is); return that folder.
+
+    A part whose folder is there is left alone, a stopped download goes on, an archive stays beside its part.
+
+    Args:
+        root: folder. names: keys of :data:`ARCHIVES`. mirror: address of the folder that holds ``12/dev-clean.tar.gz``.
+
+    Raises:
+        DataError: there is no such part; see also :func:`data_prep.download.fetch` and ``unpack``.
+    """
+    if unknown := [name for name in names if name not in ARCHIVES]:
+        raise DataError(f"LibriSpeech has no {', '.join(unknown)}.", f"Its parts: {', '.join(ARCHIVES)}.")
+    root = Path(root).absolute()
+    home = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
+    for name in names:
+        number, md5 = ARCHIVES[name]
+        if name == LM_TEXT:
+            fetch(f"{mirror}/{number}/{name}", home / name, md5)
+        elif not (home / name).is_dir():
+            file = f"{name}.tar.gz"
+            archive = fetch(f"{mirror}/{number}/{file}", home / file, md5)
+            unpack(archive, f"LibriSpeech/{name}", home / name)
+    return home
 
 
 def read_librispeech(root: str | Path, parts: Sequence[str] = ()) -> dict[str, list[Utterance]]:
@@ -25,16 +69,25 @@ def read_librispeech(root: str | Path, parts: Sequence[str] = ()) -> dict[str, l
     Raises:
         DataError: a wanted part is missing, or there are no transcripts.
     """
-    root = Path(root).absolute()
-    if not root.is_dir():
-        raise DataError(f"There is no folder {root}.", "Give the folder that holds the parts of the corpus.")
-    folders = _find_parts(root)
+    folders = find_parts(root)
     if missing := [name for name in parts if name not in folders]:
         known = ", ".join(folders) or "none"
         raise DataError(f"{root} has no part {', '.join(missing)}; it has {known}.", "Unpack it, or name another.")
     if not folders:
         raise DataError(f"There are no transcripts (*.trans.txt) in {root}.", "Give the folder that holds the parts.")
     return {name: _read_part(folder) for name, folder in folders.items() if not parts or name in parts}
+
+
+def find_parts(root: str | Path) -> dict[str, Path]:
+    """Return the folder of every part by name; see :func:`read_librispeech`.
+
+    Raises:
+        DataError: there is no such folder, or it is that of a speaker.
+    """
+    root = Path(root).absolute()
+    if not root.is_dir():
+        raise DataError(f"There is no folder {root}.", "Give the folder that holds the parts of the corpus.")
+    return _find_parts(root)
 
 
 def _find_parts(root: Path) -> dict[str, Path]:

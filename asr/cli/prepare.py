@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 # Which options a corpus understands; any other is refused rather than ignored.
 SHARES = ("dev_share", "test_share")
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "aishell": (), "an4": ("dev_speakers",), "commonvoice": SHARES, "folder": SHARES, "librispeech": ("parts",),
-    "ljspeech": SHARES, "manifest": SHARES, "synthetic": ("hours",), "table": SHARES,
+    "aishell": (), "an4": ("dev_speakers",), "commonvoice": SHARES, "folder": SHARES,
+    "librispeech": ("parts", "download", "mirror"), "ljspeech": SHARES, "manifest": SHARES, "synthetic": ("hours",),
+    "table": SHARES,
 }  # fmt: skip
 
 
@@ -33,6 +34,12 @@ def prepare(
     ] = "none",
     parts: Annotated[
         str | None, typer.Option("--parts", help="Parts of librispeech, with commas; all by default.")
+    ] = None,
+    download: Annotated[
+        str | None, typer.Option("--download", help="Parts of librispeech to load into SOURCE first, with commas.")
+    ] = None,
+    mirror: Annotated[
+        str | None, typer.Option("--mirror", help="Address instead of https://www.openslr.org/resources.")
     ] = None,
     train_parts: Annotated[
         str | None, typer.Option("--train-parts", help="Splits that get copies; those named train* by default.")
@@ -61,7 +68,7 @@ def prepare(
     A run that was stopped goes on where it was, and a finished one is left alone.
     """
     given = {"parts": parts, "dev_share": dev_share, "test_share": test_share, "dev_speakers": dev_speakers}
-    options = _options(corpus, given | {"hours": hours})
+    options = _options(corpus, given | {"hours": hours, "download": download, "mirror": mirror})
 
     from asr.config import build_config, parse_overrides
     from asr.features import FeatureConfig
@@ -97,6 +104,19 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise typer.BadParameter(f"{text!r} is not numbers with commas.", param_hint="--speeds") from None
 
 
+def _download(source: Path, options: dict[str, Any]) -> None:
+    from data_prep.librispeech import LM_TEXT, MIRROR, download_librispeech
+
+    names, mirror = options.pop("download", None), options.pop("mirror", MIRROR)
+    if names is None:
+        if mirror != MIRROR:
+            raise typer.BadParameter("it goes with --download.", param_hint="--mirror")
+        return
+    download_librispeech(source, names.split(","), mirror)
+    if loaded := [name for name in names.split(",") if name != LM_TEXT]:
+        options.setdefault("parts", ",".join(loaded))
+
+
 def _read(corpus: str, source: Path, options: dict[str, Any], jobs: int) -> dict[str, list[Utterance]]:
     import importlib
 
@@ -105,6 +125,8 @@ def _read(corpus: str, source: Path, options: dict[str, Any], jobs: int) -> dict
 
         make_synthetic(source, SyntheticConfig.of_hours(**options) if options else None, jobs=jobs)
         corpus, options = "librispeech", {}
+    if corpus == "librispeech":
+        _download(source, options)
     if "parts" in options:
         options["parts"] = options["parts"].split(",")
     module, name = {"table": ("tables", "read_table"), "manifest": ("manifest", "read_lhotse")}.get(

@@ -78,6 +78,7 @@ class RecurrentStack(nn.Module):
         variational: drop the same features at every step, and of the stack's input too (Gal & Ghahramani 2016; the
             recurrent connections inside the fused kernels are left whole).
         forget_bias: first bias of an LSTM's forget gate.
+        input_norm: normalise the first layer's input too; layer normalisation would wipe out a single feature.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class RecurrentStack(nn.Module):
         projection_dim: int = 0,
         variational: bool = False,
         forget_bias: float = 1.0,
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
         self.bidirectional = bidirectional
@@ -102,9 +104,9 @@ class RecurrentStack(nn.Module):
         self.norms = nn.ModuleList()
         self.projections = nn.ModuleList()
         width = input_dim
-        for _ in range(num_layers):
+        for number in range(num_layers):
             layer = RecurrentLayer(width, hidden_dim, cell, bidirectional)
-            self.norms.append(build_norm(norm, width))
+            self.norms.append(build_norm(norm if number or input_norm else "none", width))
             self.layers.append(layer)
             self.projections.append(nn.Linear(layer.output_dim, projection_dim) if projection_dim else nn.Identity())
             width = projection_dim or layer.output_dim

@@ -81,8 +81,10 @@ class LinearChainCrf(nn.Module):
         steps = (self.transitions + self.step_mask).to(scores.dtype)
         alpha = (self.start + self.start_mask).to(scores.dtype) + scores[:, 0]  # (B, K)
         inside = length_mask(x_lens, scores.size(1))
+        highest = steps.max().detach()
+        weights = (steps - highest).exp()
         for t in range(1, scores.size(1)):
-            moved = torch.logsumexp(alpha.unsqueeze(2) + steps, dim=1) + scores[:, t]
+            moved = _step(alpha, steps, weights, highest) + scores[:, t]
             alpha = torch.where(inside[:, t, None], moved, alpha)
         total = torch.logsumexp(alpha + (self.end + self.end_mask).to(scores.dtype), dim=1)
         return torch.where(x_lens > 0, total, torch.zeros_like(total))
@@ -124,6 +126,15 @@ class LinearChainCrf(nn.Module):
         origins = torch.stack(came_from, 1).cpu() if came_from else torch.zeros(len(scores), 0, 1, dtype=torch.long)
         paths = [_trace(o, n, k) for o, n, k in zip(origins, x_lens.tolist(), last.tolist(), strict=True)]
         return paths, torch.where(x_lens > 0, total, torch.zeros_like(total))
+
+
+def _step(alpha: Tensor, steps: Tensor, weights: Tensor, highest: Tensor) -> Tensor:
+    """Return logsumexp over the tag before, (B, K): one matrix product where no sum comes near underflow."""
+    top = alpha.amax(1, keepdim=True).detach()
+    reached = (alpha - top).exp() @ weights
+    if bool((reached < 1e8 * torch.finfo(reached.dtype).tiny).any()):
+        return torch.logsumexp(alpha.unsqueeze(2) + steps, dim=1)
+    return reached.log() + top + highest
 
 
 def _trace(origins: Tensor, length: int, last: int) -> list[int]:

@@ -118,3 +118,16 @@ def test_bfloat16_scores_are_summed_in_float32():
     scores = torch.randn(2, 50, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
     lens = torch.tensor([50, 20])
     torch.testing.assert_close(crf.log_partition(scores, lens), crf.log_partition(scores.float(), lens))
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
+def test_far_apart_scores_lose_nothing(spread):
+    crf, generator = make(5, bio_rules(TAGS))
+    scores = spread * torch.randn(4, 7, 5, generator=generator, dtype=torch.float64)
+    lens = torch.tensor([7, 5, 2, 1])
+    expected = crf.log_partition(scores, lens)
+    single = crf.float().log_partition(scores.float(), lens)
+    torch.testing.assert_close(single.double(), expected, rtol=1e-5, atol=1e-4)
+    leaf = scores.float().requires_grad_()
+    (gradient,) = torch.autograd.grad(crf.log_partition(leaf, lens).sum(), leaf)
+    torch.testing.assert_close(gradient.sum((1, 2)), lens.float(), rtol=1e-3, atol=1e-3)

@@ -1,0 +1,126 @@
+"""The LibriSpeech recipe on a corpus of noise: which parts it takes, what its language model reads, what it prints."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.config import load_config
+from asr.errors import DataError
+from asr.lm import read_arpa
+from asr.training.speech import SpeechConfig
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "librispeech"
+SMALL = {"hidden_dim": 8, "num_layers": 2, "conv_channels": 4, "intermediate_layer": 0}
+QUICK = {"max_epochs": 1, "precision": "fp32", "threads": 1, "accelerator": "cpu", "pictures_every": 0}
+TINY = [*(f"model.{k}={v}" for k, v in SMALL.items()), *(f"trainer.{k}={v}" for k, v in QUICK.items())]
+TEXTS = ("HELLO WORLD", "A WORD'S WORTH", "HELLO AGAIN")
+
+
+def load_recipe() -> Any:
+    spec = importlib.util.spec_from_file_location("librispeech_recipe", RECIPE / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_part(corpus: Path, part: str, speaker: int) -> None:
+    rng = np.random.default_rng(speaker)
+    folder = corpus / part / str(speaker) / "1"
+    folder.mkdir(parents=True)
+    lines = []
+    for number, text in enumerate(TEXTS):
+        soundfile.write(folder / f"{speaker}-1-{number:04}.flac", rng.uniform(-0.3, 0.3, 20000), 16000)
+        lines.append(f"{speaker}-1-{number:04} {text}\n")
+    (folder / f"{speaker}-1.trans.txt").write_text("".join(lines))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    for speaker, part in enumerate(("train-clean-5", "train-more", "dev-clean-2", "dev-clean", "train-clean-100")):
+        make_part(tmp_path / "corpus", part, speaker + 1)
+    return tmp_path / "corpus"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
+    load_recipe().main()
+
+
+def test_parts_texts_and_figures(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "novels.txt").write_text("Hello, world -- hello AGAIN!\nin 2 worlds\n" * 3)
+    out = tmp_path / "out"
+    parts = ["--train", "train-clean-5,train-more", "--dev", "dev-clean-2,dev-clean", "--test", "train-clean-100"]
+    run(monkeypatch, corpus, *parts, "--lm-text", tmp_path / "novels.txt", "--output-dir", out, *TINY)
+    table = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
+    splits = ["dev-clean-2", "dev-clean", "train-clean-100"]
+    assert table == [[split, decoder] for split in splits for decoder in ("greedy", "beam+lm")]
+    data = out / "data-mini"
+    assert (data / "train" / "text.txt").read_text().splitlines() == [text.lower() for text in TEXTS] * 2
+    speeds = {name: json.loads((data / name / "features" / "meta.json").read_text())["speeds"] for name in splits}
+    assert speeds == {name: [1.0] for name in splits}  # only training parts get copies
+    assert json.loads((data / "train" / "features" / "meta.json").read_text())["speeds"] == [0.9, 1.0, 1.1]
+    lm = read_arpa(data / "lm-4.arpa")
+    assert set(lm.words[3:]) == {"hello", "world", "again", "in", "two", "worlds"}
+    metrics = json.loads((out / "mini-seed1" / "metrics.json").read_text())
+    assert {f"{split}/wer {d}" for split in splits for d in ("greedy", "beam+lm")} <= metrics.keys()
+    assert any(p.name.startswith("lm.") for p in (out / "mini-seed1" / "model").iterdir())
+
+    made = (data / "lm-4.arpa").stat().st_mtime_ns
+    recipe = load_recipe()
+    assert recipe.build_lm([tmp_path / "novels.txt"], data, 4, recipe.SIZES["mini"]) == data / "lm-4.arpa"
+    assert (data / "lm-4.arpa").stat().st_mtime_ns == made  # it is not made twice from the same text
+    (tmp_path / "novels.txt").write_text("a word\n" * 4)
+    recipe.build_lm([tmp_path / "novels.txt"], data, 4, recipe.SIZES["mini"])
+    assert set(read_arpa(data / "lm-4.arpa").words[3:]) == {"a", "word"}
+
+
+def test_published_names_and_text_by_default(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with gzip.open(corpus / "librispeech-lm-norm.txt.gz", "wt") as file:
+        file.write("HELLO WORLD AGAIN\n" * 3)
+    chars = ["tokenizer.kind=characters", "optimizer.average_decay=0"]
+    run(monkeypatch, corpus, "--size", "100", "--lm-order", "2", "--output-dir", tmp_path / "out", *TINY, *chars)
+    captured = capsys.readouterr()
+    assert "therefore not evaluated: dev-other" in captured.err
+    assert "therefore not evaluated: test-clean, test-other" in captured.err
+    assert [line.split()[0] for line in captured.out.splitlines()[1:]] == ["dev-clean"] * 2
+    assert set(read_arpa(tmp_path / "out" / "data-100" / "lm-2.arpa").words[3:]) == {"hello", "world", "again"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--lm-text", "transcripts", "--train", "train-clean-5,train-none"], "no part train-none; it has dev-clean"),
+        (["--lm-text", "transcripts", "--test", "test-clean"], "no part test-clean"),
+        (["--lm-text", "transcripts", "--size", "960"], "no part train-clean-360, train-other-500"),
+        (["--lm-text", "transcripts", "--dev", ","], "--dev names no part"),
+        (["--lm-text", "nowhere.txt"], "no text nowhere.txt"),
+        ([], r"no text for the language model.*--download librispeech-lm-norm\.txt\.gz"),
+    ],
+)
+def test_what_is_missing_is_said_before_the_work(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        run(monkeypatch, corpus, *arguments, "--output-dir", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("size", ["mini", "100", "960"])
+def test_configurations_are_read(size: str) -> None:
+    assert load_config(SpeechConfig, RECIPE / f"{size}.yaml").model.num_layers == 5

@@ -68,7 +68,11 @@ class TrainerConfig:
     """How long, how fast and in what precision to train.
 
     Attributes:
-        max_epochs: the schedule is laid out over these. accumulate: batches an optimizer step.
+        max_epochs: the schedule is laid out over these.
+        time_limit_s: end after so many seconds of training and evaluation, though no step or evaluation is broken off
+            (0: never). The schedule then follows whichever is nearer to its end, epochs or time, so that a short run
+            anneals too; a resumed run no longer equals an unbroken one to the bit.
+        accumulate: batches an optimizer step.
         precision: ``auto`` times a step in both and takes the faster, ``fp32`` or ``bf16``.
         patience: stop after so many epochs without a better dev figure (0: never).
         checkpoint_every_s: seconds between checkpoints inside an epoch; there is one after each epoch anyway.
@@ -80,6 +84,7 @@ class TrainerConfig:
     """
 
     max_epochs: int = 30
+    time_limit_s: float = 0.0
     accumulate: int = 1
     precision: str = "auto"
     patience: int = 0
@@ -95,5 +100,12 @@ class TrainerConfig:
         check_choice("trainer.precision", self.precision, PRECISIONS)
         for name in ("max_epochs", "accumulate", "devices"):
             check_range(f"trainer.{name}", getattr(self, name), 1)
-        for name in ("patience", "checkpoint_every_s", "keep_going_after_nonfinite", "pictures_every", "threads"):
+        for name in (
+            "time_limit_s",
+            "patience",
+            "checkpoint_every_s",
+            "keep_going_after_nonfinite",
+            "pictures_every",
+            "threads",
+        ):
             check_range(f"trainer.{name}", getattr(self, name), 0)

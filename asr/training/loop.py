@@ -105,6 +105,7 @@ class Loop:
         self.gradients = GradientMonitor(experiment.task, optimizer.clip_norm)
         self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
         self.position = Position()
+        self.counted_from = time.monotonic()
 
     def run(self, resume: bool) -> Position:
         """Train from the last checkpoint, or from the start, to the end."""
@@ -113,7 +114,10 @@ class Loop:
             self.position = Position(**load_checkpoint(checkpoint, self.experiment.task, self.optimizer, self.average))
         with Progress(self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero) as progress:
             progress.start(self.experiment, self.position, self.precision)
-            while self.position.epoch < self.trainer.max_epochs and not self._out_of_patience():
+            self.counted_from = time.monotonic()
+            while self.position.epoch < self.trainer.max_epochs and not (
+                self._out_of_patience() or self._share_of_time() >= 1
+            ):
                 self._epoch(progress, checkpoint)
         return self.position
 
@@ -121,25 +125,35 @@ class Loop:
         waited = self.position.epoch - 1 - self.position.best_epoch
         return bool(self.trainer.patience) and self.position.best_epoch >= 0 and waited >= self.trainer.patience
 
+    def _seconds(self) -> float:
+        return self.position.seconds + time.monotonic() - self.counted_from
+
+    def _share_of_time(self) -> float:
+        limit = self.trainer.time_limit_s
+        return self._seconds() / limit if limit else 0.0
+
     def _epoch(self, progress: Progress, checkpoint: Path) -> None:
         self.model.train()
         epoch, num_batches = self.position.epoch, self.loader.num_batches(self.position.epoch)
         progress.start_epoch(epoch, num_batches, self.position.batch)
-        saved_at = started_at = time.monotonic()
+        saved_at = time.monotonic()
         batches = prefetch(self.loader, epoch, self.position.batch, num_batches)
         while group := list(itertools.islice(batches, self.trainer.accumulate)):
-            lr = self._set_lr((epoch + self.position.batch / num_batches) / self.trainer.max_epochs)
+            done = (epoch + self.position.batch / num_batches) / self.trainer.max_epochs
+            lr = self._set_lr(max(done, min(1.0, self._share_of_time())))
             loss, grad_norm = self._step(group)
             self.position.batch += len(group)
             self.position.step += 1
             if math.isfinite(loss):
                 self._log({"train/loss": loss, "train/grad_norm": grad_norm, "train/lr": lr})
             progress.step(loss, len(group), sum(self.experiment.speed(batch) for batch in group))
+            if self._share_of_time() >= 1:
+                break
             if time.monotonic() - saved_at > self.trainer.checkpoint_every_s:
-                self._save(checkpoint, time.monotonic() - started_at)
-                saved_at = started_at = time.monotonic()
+                self._save(checkpoint)
+                saved_at = time.monotonic()
         self._finish_epoch(progress)
-        self._save(checkpoint, time.monotonic() - started_at)
+        self._save(checkpoint)
 
     def _set_lr(self, done: float) -> float:
         config = self.optimizer_config
@@ -250,8 +264,8 @@ class Loop:
             with (self.run_dir / "log" / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
 
-    def _save(self, path: Path, seconds: float) -> None:
-        self.position.seconds += seconds
+    def _save(self, path: Path) -> None:
+        self.position.seconds, self.counted_from = self._seconds(), time.monotonic()
         if self.fabric.is_global_zero:
             save_checkpoint(path, self.experiment.task, self.optimizer, self.average, vars(self.position))
         self.fabric.barrier()

@@ -313,3 +313,25 @@ def test_gradient_checkpointing_changes_memory_alone(
     assert len(calls) == (2 * 5 if wanted else 0)  # two layers, five steps
     for a, b in zip(weights(plain), weights(other), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_time_limit_ends_the_run_and_the_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("asr.training.loop.time.monotonic", lambda: now[0])
+    rates: list[float] = []
+    original = torch.optim.AdamW.step
+
+    def spy(self: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
+        rates.append(self.param_groups[0]["lr"])
+        now[0] += 1.0
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    e = experiment()
+    optimizer = replace(OPTIMIZER, schedule="linear", warmup=0.0, final_lr=0.0)
+    position = fit(e, replace(TRAINER, max_epochs=100, time_limit_s=8.0), optimizer, tmp_path)
+    assert (position.epoch, position.step, position.seconds) == (2, 8, 8.0)  # the second epoch of five ends early
+    assert rates == pytest.approx([0.01 * (1 - step / 8) for step in range(8)])
+    assert position.best_epoch >= 0
+    resumed = fit(experiment(), replace(TRAINER, max_epochs=100, time_limit_s=8.0), optimizer, tmp_path)
+    assert resumed.step == 8  # the time of the first run counts

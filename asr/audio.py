@@ -8,17 +8,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from asr.errors import AudioError, require
+from asr.errors import AudioError
+from asr.media import HEADER_BYTES, MEDIA_SUFFIXES, is_media, iter_media, media_info, read_media
 
-__all__ = ["AUDIO_SUFFIXES", "Audio", "AudioInfo", "audio_info", "iter_audio_blocks", "load_audio", "resample"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "Audio",
+    "AudioInfo",
+    "audio_info",
+    "iter_audio_blocks",
+    "load_audio",
+    "num_channels",
+    "resample",
+]
 
-MEDIA_SUFFIXES = {".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov"}
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"} | MEDIA_SUFFIXES
 
 SILENCE = 3e-5  # -90 dB of full scale
@@ -29,6 +38,9 @@ PLACEHOLDER_SIZE = 0x7FFFFF00  # what writers to a pipe leave in the header
 SLOPPY_BYTES = 64  # some writers count their header as sound
 
 logger = logging.getLogger(__name__)
+
+Source: TypeAlias = Any
+"""A recording: path, bytes, open binary file, or an array of samples (n,) or (n, channels)."""
 
 
 @dataclass(frozen=True)
@@ -142,20 +154,31 @@ def _read(source: Any, name: str, source_rate: int | None) -> tuple[npt.NDArray[
     if isinstance(source, (bytes, bytearray, memoryview)):
         if not len(source):
             raise AudioError(f"{name} holds no bytes.", "Record or copy it again.")
-        return _read_sound(io.BytesIO(source), name)
+        return _read(io.BytesIO(source), name, source_rate)
     if isinstance(source, (str, Path)):
         _check_path(Path(source))
-        if Path(source).suffix.lower() in MEDIA_SUFFIXES:
-            return _read_media(source, name)
-        return _read_sound(str(source), name)
+        return read_media(str(source), name) if _in_container(source) else _read_sound(str(source), name)
     if hasattr(source, "read"):
-        seekable = getattr(source, "seekable", lambda: True)()
-        return _read_sound(source, name) if seekable else _read(source.read(), name, source_rate)
+        if not getattr(source, "seekable", lambda: True)():
+            return _read(source.read(), name, source_rate)
+        return read_media(source, name) if _in_container(source) else _read_sound(source, name)
     if hasattr(source, "__array__"):
         return _from_array(source, name, source_rate)
     raise AudioError(
         f"A recording cannot be of type {type(source).__name__}.", "Give a path, bytes, a file or an array."
     )
+
+
+def _in_container(source: Any) -> bool:
+    """Whether a path, by its suffix, or an open file, by its first bytes, is for PyAV to read."""
+    if isinstance(source, (str, Path)):
+        return Path(source).suffix.lower() in MEDIA_SUFFIXES
+    if not hasattr(source, "tell"):
+        return False
+    place = source.tell()
+    header = source.read(HEADER_BYTES)
+    source.seek(place)
+    return isinstance(header, bytes) and is_media(header)
 
 
 def _read_sound(source: Any, name: str) -> tuple[npt.NDArray[np.float32], int]:
@@ -230,30 +253,14 @@ def _check_path(path: Path) -> None:
         raise AudioError(f"{path} is an empty file.", "Record or copy it again.")
 
 
-def _read_media(source: str | Path, name: str) -> tuple[npt.NDArray[np.float32], int]:
-    av = require("av", "media")
-    try:
-        with av.open(str(source)) as container:
-            stream = container.streams.audio[0]
-            blocks = [frame.to_ndarray() for frame in _planar_floats(av, container, stream)]
-            rate = int(stream.rate)
-    except (av.FFmpegError, IndexError) as error:
-        raise AudioError(f"{name} holds no readable sound ({error}).", "Convert it to WAV or FLAC.") from error
-    return np.concatenate(blocks, axis=1).T if blocks else np.zeros((0, 1), np.float32), rate
-
-
-def _planar_floats(av: Any, container: Any, stream: Any) -> Iterator[Any]:
-    resampler = av.AudioResampler(format="fltp", rate=stream.rate)
-    for frame in container.decode(stream):
-        yield from resampler.resample(frame)
-
-
-def _choose(samples: npt.NDArray[np.float32], channel: str | int, name: str) -> npt.NDArray[np.float32]:
+def _choose(
+    samples: npt.NDArray[np.float32], channel: str | int, name: str, aloud: bool = True
+) -> npt.NDArray[np.float32]:
     channels = samples.shape[1]
     if channel == "all":
         return samples
     if channel == "mix":
-        if channels > 1:
+        if channels > 1 and aloud:
             logger.info("%s: mean of its %d channels", name, channels)
         mixed: npt.NDArray[np.float32] = samples[:, 0] if channels == 1 else samples.mean(axis=1)
         return mixed
@@ -270,9 +277,11 @@ def audio_info(path: str | Path) -> AudioInfo:
         MissingDependencyError: m4a, mp4 or webm without the extra ``media``.
     """
     _check_path(Path(path))
-    if Path(path).suffix.lower() in MEDIA_SUFFIXES:
-        samples, rate = _read_media(path, str(path))
-        return AudioInfo(rate, len(samples), samples.shape[1])
+    if _in_container(path):
+        rate, channels, count = media_info(str(path), str(path))
+        if not count:  # the container does not say
+            count = sum(len(block) for block in iter_media(str(path), str(path)))
+        return AudioInfo(rate, count, channels)
     try:
         info = soundfile.info(str(path))
     except (soundfile.LibsndfileError, TypeError) as error:
@@ -280,46 +289,80 @@ def audio_info(path: str | Path) -> AudioInfo:
     return AudioInfo(info.samplerate, info.frames, info.channels)
 
 
-def iter_audio_blocks(
-    path: str | Path, block_s: float = 30.0, sample_rate: int = 16000
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield a long recording as mono blocks (n,) float32 at ``sample_rate``, in bounded memory.
-
-    The samples of m4a, mp4 and webm are read whole.
+def num_channels(source: Source) -> int:
+    """Return the channels of a recording.
 
     Raises:
-        AudioError: the file is missing, empty, damaged or no audio.
+        AudioError: it is missing, empty or no audio.
+    """
+    if hasattr(source, "__array__"):
+        return 1 if source.ndim == 1 else int(source.shape[1])
+    if isinstance(source, (str, Path)):
+        return audio_info(source).channels
+    return int(next(iter_audio_blocks(source, 0.1, channel="all")).shape[1])
+
+
+def iter_audio_blocks(
+    source: str | Path | BinaryIO, block_s: float = 30.0, sample_rate: int = 16000, channel: str | int = "mix"
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield a long recording as blocks (n,) float32 at ``sample_rate``, in bounded memory.
+
+    Args:
+        source: path or open binary file that can seek. block_s: length of a block, about. sample_rate: wanted, in Hz.
+        channel: ``mix`` or a number; ``all`` yields blocks (n, channels).
+
+    Raises:
+        AudioError: the file is missing, empty, damaged, no audio, or has no such channel.
+        MissingDependencyError: m4a, mp4 or webm without the extra ``media``.
     """
     import soxr
 
-    if Path(path).suffix.lower() in MEDIA_SUFFIXES:
-        samples = load_audio(path, sample_rate).samples
-        step = max(1, int(block_s * sample_rate))
-        yield from (samples[i : i + step] for i in range(0, len(samples), step))
-        return
-    rate = audio_info(path).sample_rate
-    blocks = _mono_blocks(str(path), block_s)
-    if rate == sample_rate:
-        yield from blocks
-        return
-    resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
+    name = _name(source)
+    if isinstance(source, (str, Path)):
+        _check_path(Path(source))
+        source = str(source)
+    rate, blocks = _blocks(source, name, block_s)
+    resampler, first = None, True
     for block in blocks:
-        yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        _check_samples(block, name)
+        chosen = _choose(block, channel, name, aloud=first)
+        first = False
+        if rate != sample_rate:
+            if resampler is None:
+                logger.info("%s: resampled from %d to %d Hz", name, rate, sample_rate)
+                channels = 1 if chosen.ndim == 1 else chosen.shape[1]
+                resampler = soxr.ResampleStream(rate, sample_rate, channels, dtype="float32")
+            chosen = resampler.resample_chunk(np.ascontiguousarray(chosen))
+        yield chosen
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros((0, *chosen.shape[1:]), np.float32), last=True)
 
 
-def _mono_blocks(path: str, block_s: float) -> Iterator[npt.NDArray[np.float32]]:
+def _blocks(source: Any, name: str, block_s: float) -> tuple[int, Iterator[npt.NDArray[np.float32]]]:
+    """Return the rate of a sound and its blocks (n, channels)."""
+    if _in_container(source):
+        rate = media_info(source, name)[0]
+        if hasattr(source, "seek"):
+            source.seek(0)
+        return rate, iter_media(source, name, block_s)
+    try:
+        file = soundfile.SoundFile(source)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        raise _unreadable(name, error) from error
+    return file.samplerate, _sound_blocks(file, name, block_s)
+
+
+def _sound_blocks(file: Any, name: str, block_s: float) -> Iterator[npt.NDArray[np.float32]]:
     total = 0
     try:
-        with soundfile.SoundFile(path) as file:
+        with file:
             expected, loose = _declared_length(file), file.format == "MP3"
             size = max(1, int(block_s * file.samplerate))
             while len(block := file.read(size, dtype="float32", always_2d=True)):
-                _check_samples(block, path)
                 total += len(block)
-                yield block.mean(axis=1)
+                yield block
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise _unreadable(path, error) from error
-    _check_length(total, expected, loose, path)
+        raise _unreadable(name, error) from error
+    _check_length(total, expected, loose, name)
     if not total:
-        raise AudioError(f"{path} holds no samples.", "Record it again, or leave it out.")
+        raise AudioError(f"{name} holds no samples.", "Record it again, or leave it out.")

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import load_audio
+from asr.audio import Source, iter_audio_blocks, load_audio, num_channels
 from asr.bundle import Bundle, open_bundle
-from asr.config import build_config
-from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis
-from asr.errors import AudioError, ConfigError, ModelError, require
+from asr.config import build_config, check_range
+from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis, load_lm
+from asr.errors import AsrError, AudioError, ConfigError, ModelError, require
+from asr.lm.model import SPECIAL_WORDS
+from asr.pretrained import find_model
 from asr.runtime import ONNX_FILE, OnnxModel
+from asr.segmentation import SegmentationConfig, speech_windows
+from asr.stitching import Section, in_batches, stitched_sections
 from asr.text.tokenizers import Tokenizer, load_tokenizer
-from asr.transcript import Segment, Transcript, Word
+from asr.transcript import Alternative, Segment, Transcript, Word, merge_channels
 
 if TYPE_CHECKING:
     from asr.tasks.ctc import CtcTask
@@ -25,6 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["DecodingConfig", "Recognizer", "choose_backend", "load_model"]
 
 LM_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
+MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
+LONG_S = 30.0  # from here on a recording is read in windows
+BATCH_S = 160.0  # seconds, padding included, that the network gets at once
+POOL_S, POOL_SIZE = 320.0, 32  # recordings that are looked at together, so that those of similar lengths share a batch
+
+Samples = npt.NDArray[np.float32]
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,8 @@ class DecodingConfig:
         beam_size: hypotheses kept. lm_alpha: weight of the language model. lm_beta: bonus a word.
         open_vocabulary: words that the language model does not know may be recognised too.
         confidence_power: calibrates word confidences, see :func:`asr.decoding.tune.fit_confidence`.
+        n_best: readings of each segment that a transcript holds. hotwords: phrase -> weight, by which the score of a
+            hypothesis rises that holds it; in a closed vocabulary their words are added. Both need the beam.
     """
 
     method: str = "auto"
@@ -44,10 +61,20 @@ class DecodingConfig:
     lm_beta: float = 1.0
     open_vocabulary: bool = True
     confidence_power: float = 1.0
+    n_best: int = 1
+    hotwords: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", "greedy", "beam"):
             raise ConfigError(f"Unknown decoding method {self.method!r}.", "Choose greedy, beam or auto.")
+        check_range("decoding.n_best", self.n_best, 1)
+        for phrase, weight in self.hotwords.items():
+            check_range(f"decoding.hotwords[{phrase}]", weight, 0, MAX_HOTWORD_WEIGHT)
+
+    @property
+    def needs_beam(self) -> bool:
+        """Whether greedy decoding could not do what is asked for."""
+        return self.n_best > 1 or bool(self.hotwords)
 
 
 class Recognizer:
@@ -67,10 +94,11 @@ class Recognizer:
     def __init__(
         self,
         bundle: Bundle,
-        decoding: DecodingConfig | None = None,
+        decoding: DecodingConfig | Mapping[str, Any] | None = None,
         device: str = "cpu",
         backend: str = "auto",
         threads: int = 0,
+        lm: str | Path | None = None,
     ) -> None:
         self.bundle, self.device = bundle, device
         self.name = bundle.path.name if bundle.path.name != "model" else bundle.path.parent.name
@@ -85,10 +113,22 @@ class Recognizer:
         features, model = bundle.config["network"]["features"], bundle.config["network"]["model"]
         self.sample_rate = int(features["sample_rate"])
         self.seconds_per_frame = features["frame_shift_ms"] / 1000 * model["subsampling"]
-        stored = build_config(DecodingConfig, bundle.config.get("decoding") or {}, where=str(bundle.path))
-        self.decoding = decoding or stored
-        self.lm = next((bundle.path / name for name in LM_FILES if name in bundle.files), None)
+        self.decoding = self._settings(decoding)
+        self.segmentation = SegmentationConfig()
+        self.threads = threads or os.cpu_count() or 1
+        own_lm = next((bundle.path / name for name in LM_FILES if name in bundle.files), None)
+        self.lm = own_lm if lm is None else Path(lm)
         self.decoder = self.make_decoder(self.decoding)
+
+    def _settings(self, decoding: DecodingConfig | Mapping[str, Any] | None) -> DecodingConfig:
+        if isinstance(decoding, DecodingConfig):
+            settings = decoding
+        else:
+            layers = (self.bundle.config.get("decoding") or {}, dict(decoding or {}))
+            settings = build_config(DecodingConfig, *layers, where=f"decoding of {self.name}")
+        if settings.method == "greedy" and settings.needs_beam:
+            raise ConfigError("Greedy decoding knows neither N-best nor hotwords.", "Choose the method beam.")
+        return settings
 
     def _load_torch(self, threads: int) -> None:
         require("torch", "train")
@@ -104,38 +144,177 @@ class Recognizer:
 
     def make_decoder(self, decoding: DecodingConfig) -> BeamDecoder | GreedyDecoder:
         """Return the decoder that ``decoding`` describes, with the model folder's language model if it has one."""
-        if decoding.method == "greedy" or (decoding.method == "auto" and self.lm is None):
+        greedy = decoding.method == "greedy"
+        if greedy or (decoding.method == "auto" and self.lm is None and not decoding.needs_beam):
             return GreedyDecoder(self.tokens)
         return self.make_beam_decoder(decoding)
 
     def make_beam_decoder(self, decoding: DecodingConfig) -> BeamDecoder:
         """Return the beam search with the numbers of ``decoding``."""
+        lm, lexicon = None if self.lm is None else load_lm(self.lm), None
+        hotwords = {self._in_our_letters(phrase): weight for phrase, weight in decoding.hotwords.items()}
+        open_vocabulary = decoding.open_vocabulary or lm is None
+        if lm is not None and hotwords and not open_vocabulary:
+            known = (word for word in lm.words if word not in SPECIAL_WORDS)
+            lexicon = list(dict.fromkeys([*known, *" ".join(hotwords).split()]))
         return BeamDecoder(
-            self.tokens, lm=self.lm, beam_size=decoding.beam_size, lm_alpha=decoding.lm_alpha,
-            lm_beta=decoding.lm_beta, open_vocabulary=decoding.open_vocabulary or self.lm is None,
-            confidence_power=decoding.confidence_power,
+            self.tokens, lm=lm, lexicon=lexicon, beam_size=decoding.beam_size, lm_alpha=decoding.lm_alpha,
+            lm_beta=decoding.lm_beta, open_vocabulary=open_vocabulary, confidence_power=decoding.confidence_power,
+            n_best=decoding.n_best, hotwords=hotwords or None, threads=self.threads,
         )  # fmt: skip
 
-    def transcribe(self, source: Any, sample_rate: int | None = None) -> Transcript:
-        """Return the transcript of a recording.
+    def _in_our_letters(self, phrase: str) -> str:
+        """The phrase in the letter case of the transcripts, if one of the two fits."""
+        known = set("".join(self.tokens)) | {" "}
+        return next((p for p in (phrase, phrase.lower(), phrase.upper()) if set(p) <= known), phrase)
+
+    def transcribe(
+        self,
+        source: Source,
+        sample_rate: int | None = None,
+        channel: str | int = "mix",
+        progress: Progress | None = None,
+    ) -> Transcript:
+        """Return the transcript of a recording of any length.
+
+        From 30 s on it is read in blocks, so that memory stays bounded, and each stretch of speech becomes a segment.
 
         Args:
             source: path, bytes, binary file object, or samples (n,) or (n, channels) in [-1, 1].
             sample_rate: of ``source`` in Hz where it is an array of samples.
+            channel: ``mix`` (mean of the channels), a channel's number from 0, or ``all``: each apart, segments of all.
+            progress: called with the seconds of the recording that are done, now and then.
 
         Raises:
-            AudioError: the recording is missing, empty, damaged, or shorter than one frame.
+            AudioError: the recording is missing, empty, damaged, shorter than one frame, or has no such channel.
         """
-        return self.transcribe_batch([source], sample_rate)[0]
+        found = next(self.transcribe_many([source], sample_rate, channel, progress))
+        if isinstance(found, AsrError):
+            raise found
+        return found
 
-    def transcribe_batch(self, sources: Sequence[Any], sample_rate: int | None = None) -> list[Transcript]:
+    def transcribe_batch(self, sources: Sequence[Source], sample_rate: int | None = None) -> list[Transcript]:
         """Return the transcripts of several recordings, computed together; see :meth:`transcribe`."""
-        if not sources:
-            return []
-        recordings = [load_audio(source, self.sample_rate, source_rate=sample_rate) for source in sources]
-        durations = [len(r.samples) / self.sample_rate for r in recordings]
-        hypotheses = self.decoder(self.log_probs([r.samples for r in recordings]))
-        return [self._transcript(best[0], s) for best, s in zip(hypotheses, durations, strict=True)]
+        transcripts = []
+        for found in self.transcribe_many(sources, sample_rate):
+            if isinstance(found, AsrError):
+                raise found
+            transcripts.append(found)
+        return transcripts
+
+    def transcribe_many(
+        self,
+        sources: Iterable[Source],
+        sample_rate: int | None = None,
+        channel: str | int = "mix",
+        progress: Progress | None = None,
+    ) -> Iterator[Transcript | AsrError]:
+        """Yield for each recording, in order, its transcript, or the error that it ended in.
+
+        Short ones are computed together, and only a few are held at a time. Arguments: see :meth:`transcribe`.
+        """
+        pool: list[Samples | AsrError] = []
+        for source in sources:
+            try:
+                if channel == "all":
+                    long: Transcript | None = self._channels_apart(source, sample_rate, progress)
+                else:
+                    blocks, is_long = self._open(source, sample_rate, channel)
+                    long = self._transcribe_long(blocks, progress) if is_long else None
+                    if long is None:
+                        pool.append(np.concatenate(list(blocks)))
+            except AsrError as error:
+                pool.append(error)
+                long = None
+            if long is not None or len(pool) >= POOL_SIZE or self._seconds(pool) > POOL_S:
+                yield from self._transcribe_pool(pool)
+                pool = []
+            if long is not None:
+                yield long
+        yield from self._transcribe_pool(pool)
+
+    def _seconds(self, pool: Iterable[Samples | AsrError]) -> float:
+        return sum(0 if isinstance(item, AsrError) else len(item) for item in pool) / self.sample_rate
+
+    def _channels_apart(self, source: Source, sample_rate: int | None, progress: Progress | None) -> Transcript:
+        if isinstance(source, (bytes, bytearray)):
+            source = io.BytesIO(source)
+        transcripts: list[Transcript] = []
+        count = num_channels(source)
+
+        def share(seconds: float) -> None:
+            if progress is not None:
+                progress((sum(t.duration_s for t in transcripts) + seconds) / count)
+
+        for channel in range(count):
+            if hasattr(source, "seek"):
+                source.seek(0)
+            transcripts.append(self.transcribe(source, sample_rate, channel, share))
+        return merge_channels(transcripts)
+
+    def _open(self, source: Source, sample_rate: int | None, channel: str | int) -> tuple[Iterator[Samples], bool]:
+        """Return a recording in blocks, and whether it is a long one."""
+        if hasattr(source, "__array__"):
+            blocks = iter([load_audio(source, self.sample_rate, channel, sample_rate).samples])
+        else:
+            if isinstance(source, (bytes, bytearray)) or not getattr(source, "seekable", lambda: True)():
+                source = io.BytesIO(source if isinstance(source, (bytes, bytearray)) else source.read())
+            blocks = iter_audio_blocks(source, LONG_S, self.sample_rate, channel)
+        head: list[Samples] = []
+        for block in blocks:
+            head.append(block)
+            if sum(map(len, head)) > LONG_S * self.sample_rate:
+                return itertools.chain(head, blocks), True
+        return iter(head), False
+
+    def _transcribe_pool(self, pool: Sequence[Samples | AsrError]) -> Iterator[Transcript | AsrError]:
+        recordings = [item for item in pool if not isinstance(item, AsrError)]
+        try:
+            arrays = in_batches(recordings, self.log_probs, self._max_batch)
+            found: list[Transcript | AsrError] = [
+                self._transcript([self._segment(best, 0, len(r))], len(r))
+                for best, r in zip(self.decoder(arrays), recordings, strict=True)
+            ]
+        except AsrError as error:
+            if len(recordings) > 1:  # one of them is at fault, and the others are not to suffer
+                found = [next(self._transcribe_pool([r])) for r in recordings]
+            else:
+                found = [error]
+        results = iter(found)
+        yield from (item if isinstance(item, AsrError) else next(results) for item in pool)
+
+    def _transcribe_long(self, blocks: Iterator[Samples], progress: Progress | None) -> Transcript:
+        count = 0
+
+        def counted() -> Iterator[Samples]:
+            nonlocal count
+            for block in blocks:
+                count += len(block)
+                yield block
+
+        segments: list[Segment | None] = []
+        sections = self._sections(counted())
+        while some := list(itertools.islice(sections, 2 * self.threads)):
+            for section, best in zip(some, self.decoder([s.log_probs for s in some]), strict=True):
+                segments.append(self._segment(best, section.start, count))
+            if progress is not None:
+                progress(some[-1].start / self.sample_rate)
+        return self._transcript(segments, count)
+
+    def _sections(self, blocks: Iterable[Samples]) -> Iterator[Section]:
+        stride, hop = round(self.seconds_per_frame * self.sample_rate), round(self.sample_rate / 100)
+        windows = speech_windows(blocks, self.sample_rate, self.segmentation, math.lcm(stride, hop) // hop)
+        vocabulary = self.decoder.vocabulary
+        return stitched_sections(windows, self._padded_log_probs, stride, vocabulary.starts_word, self._max_batch)
+
+    @property
+    def _max_batch(self) -> int:
+        return round(BATCH_S * self.sample_rate)
+
+    def _padded_log_probs(self, recordings: Sequence[Samples]) -> list[Samples]:
+        """As :meth:`log_probs`; what is shorter than a frame, as the end of a recording may be, is filled up."""
+        shortest = round(self.sample_rate * self.bundle.config["network"]["features"]["frame_length_ms"] / 1000)
+        return self.log_probs([np.pad(r, (0, max(0, shortest - len(r)))) for r in recordings])
 
     def features(self, recordings: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
         """Return features (T, F), before normalisation, of mono recordings (n,) at :attr:`sample_rate`.
@@ -171,21 +350,34 @@ class Recognizer:
         arrays = output.cpu().numpy()
         return [array[:n] for array, n in zip(arrays, output_lens.tolist(), strict=True)]
 
-    def _transcript(self, hypothesis: Hypothesis, duration_s: float) -> Transcript:
-        words = tuple(
+    def _segment(self, hypotheses: Sequence[Hypothesis], start: int, stop: int) -> Segment | None:
+        """Return what was said from sample ``start`` on, before sample ``stop``; None if nothing."""
+        readings = []
+        for hypothesis in hypotheses:
+            words = self._words(hypothesis, start / self.sample_rate, stop / self.sample_rate)
+            confidence = round(sum(w.confidence for w in words) / len(words), 4) if words else 0.0
+            readings.append(Alternative(hypothesis.text, confidence, round(hypothesis.score, 4), words))
+        best = readings[0]
+        if not best.words:
+            return None
+        asked = tuple(readings) if self.decoding.n_best > 1 else ()
+        return Segment(best.words[0].start, best.words[-1].end, best.text, best.confidence, best.words, asked)
+
+    def _words(self, hypothesis: Hypothesis, start_s: float, stop_s: float) -> tuple[Word, ...]:
+        return tuple(
             Word(
                 w.word,
-                round(w.start_frame * self.seconds_per_frame, 3),
-                round(min(w.end_frame * self.seconds_per_frame, duration_s), 3),
+                round(start_s + w.start_frame * self.seconds_per_frame, 3),
+                round(min(start_s + w.end_frame * self.seconds_per_frame, stop_s), 3),
                 round(w.confidence, 4),
             )
             for w in hypothesis.words
         )
-        if not words:
-            return Transcript("", round(duration_s, 3), (), self.name)
-        confidence = round(sum(w.confidence for w in words) / len(words), 4)
-        segment = Segment(words[0].start, words[-1].end, hypothesis.text, confidence, words)
-        return Transcript(hypothesis.text, round(duration_s, 3), (segment,), self.name)
+
+    def _transcript(self, segments: Sequence[Segment | None], count: int) -> Transcript:
+        spoken = tuple(segment for segment in segments if segment is not None)
+        text = " ".join(segment.text for segment in spoken)
+        return Transcript(text, round(count / self.sample_rate, 3), spoken, self.name)
 
 
 def choose_backend(bundle: Bundle, backend: str = "auto") -> str:
@@ -221,20 +413,23 @@ def _load_task(bundle: Bundle, vocab_size: int) -> CtcTask:
 
 def load_model(
     model: str | Path,
-    decoding: DecodingConfig | None = None,
+    decoding: DecodingConfig | Mapping[str, Any] | None = None,
     device: str = "cpu",
     backend: str = "auto",
     threads: int = 0,
+    lm: str | Path | None = None,
 ) -> Recognizer:
-    """Return the speech model in a model folder (or in a run folder that holds one).
+    """Return a speech model.
 
     Args:
-        model: path of the folder. decoding: settings instead of those stored with the model.
+        model: path of a model folder or of a run folder that holds one, or name of a model that comes with the project.
+        decoding: settings instead of those stored with the model; a mapping changes some of them.
         device: ``cpu`` or ``cuda``; for exported models also ``tensorrt`` and ``auto``.
-        backend: ``torch``, ``onnxruntime``, or ``auto``: what the folder was made for. threads: of the processor for
-            the network; 0 leaves it to the back end.
+        backend: ``torch``, ``onnxruntime``, or ``auto``: what the folder was made for.
+        threads: of the processor; 0 leaves them to the back end. lm: n-gram model instead of the folder's own.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.
+        ConfigError: unknown or contradictory settings. LanguageModelError: ``lm`` cannot be used.
     """
-    return Recognizer(open_bundle(model, task="ctc"), decoding, device, backend, threads)
+    return Recognizer(open_bundle(find_model(model), task="ctc"), decoding, device, backend, threads, lm)

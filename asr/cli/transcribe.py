@@ -18,12 +18,23 @@ def transcribe(
     output_format: Annotated[
         str, typer.Option("--output-format", "-f", help="txt, json, srt, vtt, tsv or ctm; several with commas.")
     ] = "txt",
+    channels: Annotated[
+        str, typer.Option("--channels", help="mix, all (each channel apart), or a channel's number from 0.")
+    ] = "mix",
     decoding_method: Annotated[
         str | None, typer.Option("--decoding-method", help="greedy or beam; as the model folder says by default.")
     ] = None,
     beam_size: Annotated[
         int | None, typer.Option("--beam-size", min=1, help="Hypotheses kept by the beam search.")
     ] = None,
+    n_best: Annotated[
+        int | None, typer.Option("--n-best", min=1, help="Readings of each segment; JSON holds them.")
+    ] = None,
+    hotwords: Annotated[
+        list[str] | None,
+        typer.Option("--hotwords", help="Phrases to listen for, with commas, or @file with one a line."),
+    ] = None,
+    hotword_weight: Annotated[float, typer.Option("--hotword-weight", help="How much a hotword counts.")] = 10.0,
     lm: Annotated[Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")] = None,
     lm_alpha: Annotated[float | None, typer.Option("--lm-alpha", help="Weight of the language model.")] = None,
     lm_beta: Annotated[float | None, typer.Option("--lm-beta", help="Bonus a word.")] = None,
@@ -34,10 +45,14 @@ def transcribe(
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
 ) -> None:
     """Turn recordings into text."""
-    from asr.transcribing import transcribe_files
+    from asr.transcribing import parse_channel, parse_hotwords, transcribe_files
 
-    chosen = {"method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta}
+    chosen = {
+        "method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "n_best": n_best,
+        "hotwords": parse_hotwords(hotwords, hotword_weight) if hotwords else None,
+    }  # fmt: skip
     decoding = {name: value for name, value in chosen.items() if value is not None}
-    failed = transcribe_files(inputs, model, output_dir, output_format.split(","), decoding, lm, device, threads)
+    formats, channel = output_format.split(","), parse_channel(channels)
+    failed = transcribe_files(inputs, model, output_dir, formats, decoding, lm, device, threads, channel)
     if failed > max_skipped:
         raise typer.Exit(1)

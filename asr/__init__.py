@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asr.errors import AsrError
+    from asr.estimators.signals import SequenceClassifier
+    from asr.estimators.tagger import Tagger
     from asr.recognizer import DecodingConfig, Recognizer, load_model
     from asr.transcript import Segment, Transcript, Word
 
@@ -23,7 +25,9 @@ _PUBLIC = {
     "AsrError": "asr.errors",
     "DecodingConfig": "asr.recognizer",
     "Recognizer": "asr.recognizer",
+    "SequenceClassifier": "asr.estimators.signals",
     "Segment": "asr.transcript",
+    "Tagger": "asr.estimators.tagger",
     "Transcript": "asr.transcript",
     "Word": "asr.transcript",
     "load_model": "asr.recognizer",

@@ -242,16 +242,17 @@ def parse_ngrams(
 
 
 @njit(cache=True, nogil=True)
-def _print_number(value: float, out: Bytes, position: int) -> int:
-    """Print with at most seven decimals, no trailing zeros; returns the position behind it."""
-    scaled = np.int64(np.rint(abs(np.float64(value)) * 1e7))
+def _print_number(value: float, decimals: int, out: Bytes, position: int) -> int:
+    """Print with at most so many decimals, no trailing zeros; returns the position behind it."""
+    scale = 10**decimals
+    scaled = np.int64(np.rint(abs(np.float64(value)) * scale))
     if scaled == 0:
         out[position] = _ZERO
         return position + 1
     if value < 0:
         out[position] = _MINUS
         position += 1
-    whole, rest = scaled // 10_000_000, scaled % 10_000_000
+    whole, rest = scaled // scale, scaled % scale
     length, power = 1, 10
     while whole >= power:
         length, power = length + 1, power * 10
@@ -261,7 +262,6 @@ def _print_number(value: float, out: Bytes, position: int) -> int:
     position += length
     if rest > 0:
         out[position] = _DOT
-        decimals = 7
         while rest % 10 == 0:
             rest, decimals = rest // 10, decimals - 1
         for i in range(decimals, 0, -1):
@@ -279,6 +279,7 @@ def print_ngrams(
     has_backoff: bool,
     text: Bytes,
     text_starts: npt.NDArray[np.int64],
+    decimals: int,
     first: int,
     out: Bytes,
 ) -> tuple[int, int]:
@@ -290,7 +291,7 @@ def print_ngrams(
             need += text_starts[rows[row, i] + 1] - text_starts[rows[row, i]] + 1
         if position + need > len(out):
             return row, position
-        position = _print_number(probs[row], out, position)
+        position = _print_number(probs[row], decimals, out, position)
         for i in range(columns):
             out[position] = 9 if i == 0 else 32
             position += 1
@@ -299,7 +300,7 @@ def print_ngrams(
                 position += 1
         if has_backoff:
             out[position] = 9
-            position = _print_number(backoffs[row], out, position + 1)
+            position = _print_number(backoffs[row], decimals, out, position + 1)
         out[position] = _NEWLINE
         position += 1
     return len(rows), position

@@ -29,7 +29,7 @@ from data_prep.store import Utterance
 
 CONFIG = Path(__file__).with_name("config.yaml")
 NORMALIZER = "librispeech"  # a-z and the apostrophe, numbers spelled out
-MAX_NGRAMS = 1_200_000
+MAX_NGRAMS = 1_600_000
 
 
 def main() -> None:
@@ -98,7 +98,7 @@ def make_language_model(text: Path, train: Path, dev: Path, output: Path) -> Non
     spoken = estimate(train / "text.txt", order=4)
     weights = interpolation_weights([written, spoken], dev / "text.txt")
     atomic_write_text(output.with_name("lm-weights.txt"), f"text {weights[0]:.4f}\ntranscripts {weights[1]:.4f}\n")
-    write_arpa(prune_entropy(interpolate([written, spoken], weights), max_ngrams=MAX_NGRAMS), output)
+    write_arpa(prune_entropy(interpolate([written, spoken], weights), max_ngrams=MAX_NGRAMS), output, decimals=2)
 
 
 if __name__ == "__main__":

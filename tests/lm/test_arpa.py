@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,19 @@ def test_written_model_reads_back(tmp_path: Path, name: str) -> None:
         np.testing.assert_allclose(again.log10_probs[n], model.log10_probs[n], atol=6e-8)
         np.testing.assert_allclose(again.log10_backoffs[n], model.log10_backoffs[n], atol=6e-8)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_fewer_decimals(tmp_path: Path) -> None:
+    model = estimate([["a b c", "b c ä", "c c c c"]], order=3, notify=lambda note: None)
+    write_arpa(model, tmp_path / "m.arpa", decimals=2)
+    again = read_arpa(tmp_path / "m.arpa")
+    for n in range(3):
+        rounded = np.round(model.log10_probs[n].astype(float), 2)
+        np.testing.assert_allclose(again.log10_probs[n], rounded, atol=1e-6)
+        np.testing.assert_allclose(again.log10_backoffs[n], model.log10_backoffs[n], atol=0.0051)
+    numbers = re.findall(r"-\d+\.(\d+)", (tmp_path / "m.arpa").read_text())
+    assert numbers
+    assert max(map(len, numbers)) == 2
 
 
 @pytest.mark.parametrize(

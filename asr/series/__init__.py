@@ -1,0 +1,24 @@
+"""Time series before and after the network: frames and their checks, scales, covariates, baselines, figures."""
+
+from asr.series.baselines import BASELINES, fit_baseline
+from asr.series.frames import fill_gaps, long_frame, read_frame, split_series
+from asr.series.lookback import autocorrelation, find_season, propose_lookback
+from asr.series.metrics import Accuracy, DirectionAccuracy, coverage, direction_accuracy, measure, naive_error
+
+__all__ = [
+    "BASELINES",
+    "Accuracy",
+    "DirectionAccuracy",
+    "autocorrelation",
+    "coverage",
+    "direction_accuracy",
+    "fill_gaps",
+    "find_season",
+    "fit_baseline",
+    "long_frame",
+    "measure",
+    "naive_error",
+    "propose_lookback",
+    "read_frame",
+    "split_series",
+]

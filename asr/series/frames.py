@@ -1,0 +1,230 @@
+"""Series as people keep them: frames with ``unique_id``, ``ds`` and ``y``, checked before anything is learned.
+
+One row a series and step. ``ds`` holds timestamps or whole numbers, rising within each series, one step apart. Further
+columns are covariates. The names are those of the statsforecast and neuralforecast packages.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.errors import DataError, require
+from asr.series.grid import Grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ID", "TARGET", "TIME", "Series", "fill_gaps", "long_frame", "read_frame", "split_series"]
+
+ID, TIME, TARGET = "unique_id", "ds", "y"
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One checked series of n steps.
+
+    Attributes:
+        name: its ``unique_id``. ds: (n,) steps. values: (n,) of ``y``. covariates: (n,) by column. grid: of ``ds``.
+    """
+
+    name: str
+    ds: pd.Index
+    values: Floats
+    covariates: dict[str, Floats]
+    grid: Grid
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def read_frame(path: str | Path, time: str = "", targets: Sequence[str] = (), keep: Sequence[str] = ()) -> pd.DataFrame:
+    """Return a CSV file as a frame with ``unique_id``, ``ds``, ``y`` and the covariates in it.
+
+    Args:
+        path: with columns ``ds`` and ``y`` (and ``unique_id``), one row a series and step; or a wide table.
+        time: of a wide table, the column of the steps. targets: its columns that become series, one each.
+        keep: its columns that become covariates of every series.
+
+    Raises:
+        DataError: no such file, no table in it, or a column is missing.
+    """
+    pd = require("pandas", "train")
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise DataError(f"No file {path}.", "Give the path of a CSV file.") from None
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(f"{path} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8.") from error
+    if targets or time:
+        return long_frame(table, time, targets, keep, where=str(path))
+    _require_columns(table, [TIME, TARGET], str(path))
+    return _with_times(table, str(path))
+
+
+def long_frame(
+    table: pd.DataFrame, time: str, targets: Sequence[str], keep: Sequence[str] = (), where: str = "the table"
+) -> pd.DataFrame:
+    """Return a wide table (one column a series) as a frame with one row a series and step; see :func:`read_frame`."""
+    pd = require("pandas", "train")
+    _require_columns(table, [time, *targets, *keep], where)
+    parts = [
+        pd.DataFrame({ID: name, TIME: table[time], TARGET: table[name], **{column: table[column] for column in keep}})
+        for name in targets
+    ]
+    return _with_times(pd.concat(parts, ignore_index=True), where)
+
+
+def _require_columns(table: pd.DataFrame, columns: Sequence[str], where: str) -> None:
+    for column in columns:
+        if column not in table.columns:
+            near = difflib.get_close_matches(column, [str(name) for name in table.columns], n=1)
+            remedy = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(map(str, table.columns))}."
+            raise DataError(f"{where} has no column {column!r}.", remedy)
+
+
+def _with_times(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Timestamps that came as text become timestamps; whole numbers stay what they are."""
+    pd = require("pandas", "train")
+    ds = frame[TIME]
+    if pd.api.types.is_datetime64_any_dtype(ds) or pd.api.types.is_integer_dtype(ds):
+        return frame
+    if pd.api.types.is_float_dtype(ds):
+        raise DataError(f"{where}: ds holds fractions such as {ds.iloc[0]}.", "Give timestamps or whole numbers.")
+    try:
+        with warnings.catch_warnings():  # pandas warns where it has to guess the format row by row
+            warnings.simplefilter("ignore", UserWarning)
+            return frame.assign(**{TIME: pd.to_datetime(ds)})
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"{where}: ds holds what is no timestamp: {error}.", "Write it like 2024-01-31 13:00."
+        ) from None
+
+
+def split_series(
+    frame: Any, covariates: Sequence[str] = (), freq: str | int | None = None, target: bool = True
+) -> list[Series]:
+    """Return the series in a frame after checking all that could silently spoil a forecast.
+
+    Args:
+        frame: pandas (or anything with ``to_pandas``) with ``ds``, ``y``, perhaps ``unique_id``. covariates: columns.
+        freq: time step; inferred by default. target: whether ``y`` is needed.
+
+    Raises:
+        DataError: a column is missing or not of numbers; a value is missing or infinite; timestamps are missing,
+            double, unsorted or not one step apart.
+    """
+    frame = _as_pandas(frame)
+    needed = [TIME, *([TARGET] if target else []), *covariates]
+    _require_columns(frame, needed, "The frame")
+    if not len(frame):
+        raise DataError("The frame has no rows.", "Give at least one series.")
+    if ID not in frame.columns:
+        frame = frame.assign(**{ID: "series"})
+    frame = _with_times(frame, "The frame")
+    for column in (ID, TIME):
+        if frame[column].isna().any():
+            raise DataError(f"{int(frame[column].isna().sum())} row(s) have no {column}.", "Fill or drop them.")
+    groups = frame.groupby(ID, sort=False)
+    return [_series(str(name), rows, covariates, freq, target) for name, rows in groups]
+
+
+def _as_pandas(frame: Any) -> pd.DataFrame:
+    pd = require("pandas", "train")
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if hasattr(frame, "to_pandas"):
+        return frame.to_pandas()
+    raise DataError(
+        f"Series came as {type(frame).__name__}, needed is a table.",
+        "Give a pandas.DataFrame with the columns unique_id, ds and y.",
+    )
+
+
+def _series(name: str, rows: pd.DataFrame, covariates: Sequence[str], freq: str | int | None, target: bool) -> Series:
+    pd = require("pandas", "train")
+    ds = pd.Index(rows[TIME])
+    if ds.has_duplicates:
+        double = ds[ds.duplicated()]
+        raise DataError(
+            f"Series {name} has {len(double)} double timestamp(s), the first being {double[0]}.",
+            f"Keep one row a step: frame.drop_duplicates(['{ID}', '{TIME}']).",
+        )
+    if not ds.is_monotonic_increasing:
+        at = int(np.flatnonzero(np.asarray(ds[1:] < ds[:-1]))[0]) + 1
+        raise DataError(
+            f"The timestamps of series {name} are not sorted: {ds[at]} follows {ds[at - 1]}.",
+            f"Sort them: frame.sort_values(['{ID}', '{TIME}']).",
+        )
+    columns = [*([TARGET] if target else []), *covariates]
+    values = {column: _numbers(rows[column], name, column, ds) for column in columns}
+    grid = Grid(freq) if freq is not None else Grid.infer(ds, name)
+    grid.check(ds, name)
+    empty = np.zeros(0)
+    return Series(name, ds, values.get(TARGET, empty), {column: values[column] for column in covariates}, grid)
+
+
+def _numbers(column: pd.Series, name: str, label: str, ds: pd.Index) -> Floats:
+    try:
+        values = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    except (ValueError, TypeError):
+        raise DataError(f"Column {label} of series {name} holds what is no number.", "Give numbers.") from None
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise DataError(
+            f"Series {name} has {len(bad)} missing or infinite value(s) in {label}, the first at {ds[bad[0]]}.",
+            "Fill them with asr.series.fill_gaps(frame), or cut the series there.",
+        )
+    return values
+
+
+def fill_gaps(frame: pd.DataFrame, limit: int | None = None, freq: str | int | None = None) -> pd.DataFrame:
+    """Return ``frame`` with missing steps added and missing numbers filled in a straight line between their neighbours.
+
+    Args:
+        frame: with ``ds``, ``y`` and perhaps ``unique_id`` and covariates. freq: time step; inferred by default.
+        limit: longest gap in steps that may be filled (None: any).
+
+    Raises:
+        DataError: a gap is longer than ``limit`` or lies at an end, where there is nothing to draw a line between.
+
+    Example:
+        >>> fill_gaps(pd.DataFrame({"ds": [0, 1, 3], "y": [0.0, 1.0, 3.0]})).y.tolist()  # doctest: +SKIP
+        [0.0, 1.0, 2.0, 3.0]
+    """
+    pd = require("pandas", "train")
+    frame = _with_times(_as_pandas(frame), "The frame")
+    parts = []
+    groups = frame.groupby(ID, sort=False) if ID in frame.columns else [("series", frame)]
+    for name, rows in groups:
+        rows = rows.set_index(TIME)
+        grid = Grid(freq) if freq is not None else Grid.infer(rows.index, str(name))
+        rows = rows.reindex(grid.between(rows.index[0], rows.index[-1]).rename(TIME))
+        numbers = rows.select_dtypes("number")
+        _refuse_long_gaps(numbers, limit, str(name))
+        filled = {column: numbers[column].interpolate("linear", limit_area="inside") for column in numbers}
+        known = {ID: name} if ID in frame.columns else {}
+        parts.append(rows.assign(**filled, **known).reset_index())
+    return pd.concat(parts, ignore_index=True)[list(frame.columns)]
+
+
+def _refuse_long_gaps(numbers: pd.DataFrame, limit: int | None, name: str) -> None:
+    for column in numbers:
+        missing = np.flatnonzero(numbers[column].isna().to_numpy())
+        runs = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1) if len(missing) else []
+        for run in runs:
+            at_end = run[0] == 0 or run[-1] == len(numbers) - 1
+            if at_end or (limit is not None and len(run) > limit):
+                what = "at an end" if at_end else f"longer than {limit} steps"
+                raise DataError(
+                    f"Series {name} misses {len(run)} value(s) of {column} from {numbers.index[run[0]]} on, {what}.",
+                    "Cut the series there, or fill the gap with what you know of it.",
+                )

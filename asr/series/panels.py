@@ -1,0 +1,185 @@
+"""Checked series -> scaled panels, by a layout that is fitted once and saved with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.batches.windows import Panel
+from asr.errors import DataError
+from asr.series.calendar import calendar_columns
+from asr.series.frames import Series
+from asr.series.grid import Grid
+from asr.series.scaling import Scaler
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Layout", "cut", "fit_layout"]
+
+Floats = npt.NDArray[np.float64]
+Block = npt.NDArray[np.float32]
+
+
+def cut(series: Series, stop: int) -> Series:
+    """Return the first ``stop`` steps of a series."""
+    covariates = {name: values[:stop] for name, values in series.covariates.items()}
+    return Series(series.name, series.ds[:stop], series.values[:stop], covariates, series.grid)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns go where, and on what scale.
+
+    Attributes:
+        freq: time step. joint: whether all series are read together, as one window of several targets.
+        past, future: covariate columns known up to the present, and known ahead. calendar: columns of the timestamp.
+        scalers: of each series by name. covariate_scalers: of each covariate column.
+        naive: naive error of each series' training part, in its own units (see MASE). season: period in steps.
+    """
+
+    freq: str | int
+    joint: bool
+    past: list[str]
+    future: list[str]
+    calendar: list[str]
+    scalers: dict[str, Scaler]
+    covariate_scalers: dict[str, Scaler]
+    naive: dict[str, float] = field(default_factory=dict)
+    season: int = 1
+
+    @property
+    def grid(self) -> Grid:
+        """The time axis."""
+        return Grid(self.freq)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the series, in the order of their numbers."""
+        return list(self.scalers)
+
+    @property
+    def num_targets(self) -> int:
+        """Series in a window."""
+        return len(self.scalers) if self.joint else 1
+
+    @property
+    def num_future(self) -> int:
+        """Covariates known ahead, sine and cosine of the calendar included."""
+        return len(self.future) + 2 * len(self.calendar)
+
+    def panels(self, series: Sequence[Series], ahead: Mapping[str, Series] | None = None, h: int = 0) -> list[Panel]:
+        """Return the panels of ``series``; with ``h`` their future covariates reach ``h`` steps beyond the end.
+
+        Args:
+            ahead: by series, rows that hold the ``future`` columns of those ``h`` steps.
+
+        Raises:
+            DataError: a series was not there in training, or the joint ones do not share their steps.
+        """
+        self._check_known(series)
+        if not self.joint:
+            return [self._panel([one], self.names.index(one.name), ahead, h) for one in series]
+        by_name = {one.name: one for one in series}
+        if len(by_name) != len(self.names):
+            missing = [name for name in self.names if name not in by_name]
+            raise DataError(f"The series {', '.join(missing)} are missing; all are read together.", "Give all of them.")
+        ordered = [by_name[name] for name in self.names]
+        for one in ordered[1:]:
+            if not one.ds.equals(ordered[0].ds):
+                raise DataError(
+                    f"The series {ordered[0].name} and {one.name} do not have the same steps, but are read together.",
+                    "Cut them to the steps that they share, or set joint to false.",
+                )
+        return [self._panel(ordered, 0, ahead, h)]
+
+    def _check_known(self, series: Sequence[Series]) -> None:
+        for one in series:
+            if one.name not in self.scalers:
+                shown = ", ".join(self.names[:8]) + (" ..." if len(self.names) > 8 else "")
+                raise DataError(f"Series {one.name} was not there in training; those were: {shown}.", "Train on it.")
+
+    def _panel(self, series: Sequence[Series], number: int, ahead: Mapping[str, Series] | None, h: int) -> Panel:
+        first = series[0]
+        target = np.stack([self.scalers[one.name].apply(one.values, f"Series {one.name}") for one in series], axis=1)
+        past = self._scaled(first, self.past)
+        known = self._scaled(first, self.future)
+        steps = first.ds
+        if h:
+            coming = self.grid.ahead(first.ds[-1], h)
+            steps = steps.append(coming)
+            if self.future:
+                known = np.concatenate([known, self._known_ahead(first.name, ahead, coming)])
+        if self.future and len(known) != len(steps):
+            raise DataError(f"Series {first.name} has future columns of another length than its steps.", "Mend them.")
+        future = np.concatenate([known[: len(steps)], calendar_columns(steps, self.calendar)], axis=1) if (
+            self.num_future
+        ) else np.zeros((len(steps), 0), np.float32)  # fmt: skip
+        return Panel(first.name, number, target, past, future)
+
+    def _scaled(self, series: Series, columns: Sequence[str]) -> Block:
+        blocks = [self.covariate_scalers[name].apply(series.covariates[name], f"Column {name}") for name in columns]
+        return np.stack(blocks, axis=1) if blocks else np.zeros((len(series.ds), 0), np.float32)
+
+    def _known_ahead(self, name: str, ahead: Mapping[str, Series] | None, coming: pd.Index) -> Block:
+        columns = ", ".join(self.future)
+        if ahead is None or name not in ahead:
+            raise DataError(
+                f"The model needs the future columns {columns} of the next {len(coming)} steps of series {name}.",
+                "Give them: predict(df, future=frame) with unique_id, ds and these columns.",
+            )
+        rows = ahead[name]
+        at = rows.ds.get_indexer(coming)
+        if (at < 0).any():
+            raise DataError(
+                f"The future columns of series {name} lack {int((at < 0).sum())} of the next {len(coming)} steps, the "
+                f"first being {coming[at < 0][0]}.",
+                "Give a row for each of them.",
+            )
+        return np.asarray(self._scaled(rows, self.future)[at])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain mappings that :meth:`from_dict` takes."""
+        content = dict(vars(self))
+        for key in ("scalers", "covariate_scalers"):
+            content[key] = {name: vars(scaler) for name, scaler in content[key].items()}
+        return content
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Layout:
+        """Return the layout that :meth:`as_dict` wrote."""
+        scalers = {
+            key: {name: Scaler(**fields) for name, fields in content[key].items()}
+            for key in ("scalers", "covariate_scalers")
+        }
+        return cls(**{**content, **scalers})
+
+
+def fit_layout(
+    training: Sequence[Series],
+    scaling: str,
+    log: bool,
+    joint: bool,
+    past: Sequence[str] = (),
+    future: Sequence[str] = (),
+    calendar: Sequence[str] = (),
+) -> Layout:
+    """Return the layout of the training parts of series: nothing that comes later decides a scale.
+
+    Raises:
+        DataError: the series have several time steps; one of them, or a covariate, is constant.
+    """
+    freqs = {one.grid.freq: one.name for one in training}
+    if len(freqs) > 1:
+        shown = ", ".join(f"{name} {freq}" for freq, name in freqs.items())
+        raise DataError(f"The series have different time steps: {shown}.", "Train one model for each.")
+    scalers = {one.name: Scaler.fit(one.values, scaling, f"Series {one.name}", log) for one in training}
+    columns = {
+        name: Scaler.fit(np.concatenate([one.covariates[name] for one in training]), "zscore", f"Column {name}")
+        for name in (*past, *future)
+    }
+    return Layout(next(iter(freqs)), joint, list(past), list(future), list(calendar), scalers, columns)

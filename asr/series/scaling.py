@@ -1,0 +1,66 @@
+"""Scales that are fitted on the training part alone and saved with the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.config import check_choice
+from asr.errors import DataError
+
+__all__ = ["SCALERS", "Scaler"]
+
+SCALERS = ("zscore", "minmax", "none")
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """``(value - offset) / spread``, of the logarithm where ``log`` is set."""
+
+    offset: float
+    spread: float
+    log: bool = False
+
+    @classmethod
+    def fit(cls, values: npt.NDArray[np.float64], kind: str, name: str, log: bool = False) -> Scaler:
+        """Return the scale of the training part ``values`` (n,).
+
+        Args:
+            kind: ``zscore``, ``minmax`` or ``none``. name: of series or column. log: take logarithms first.
+
+        Raises:
+            DataError: the values are all the same, or not positive where logarithms are wanted.
+        """
+        check_choice("scaling", kind, SCALERS)
+        if log and values.min() <= 0:
+            raise DataError(f"{name} holds values that are not positive; they have no logarithm.", "Set log to false.")
+        if np.ptp(values) == 0:
+            raise DataError(
+                f"{name} is constant ({values[0]:g} throughout the training part); nothing can be learned from it.",
+                "Leave it out.",
+            )
+        values = np.log(values) if log else values
+        if kind == "none":
+            return cls(0.0, 1.0, log)
+        if kind == "minmax":
+            return cls(float(values.min()), float(np.ptp(values)), log)
+        return cls(float(values.mean()), float(values.std()), log)
+
+    def apply(self, values: npt.NDArray[np.float64], name: str) -> npt.NDArray[np.float32]:
+        """Return scaled values.
+
+        Raises:
+            DataError: a logarithm is wanted of what is not positive.
+        """
+        if self.log and len(values) and values.min() <= 0:
+            raise DataError(f"{name} holds values that are not positive; they have no logarithm.", "Mend the data.")
+        values = np.log(values) if self.log else values
+        return ((values - self.offset) / self.spread).astype(np.float32)
+
+    def invert(self, scaled: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return values in their own units."""
+        values = np.asarray(scaled, np.float64) * self.spread + self.offset
+        return np.exp(values) if self.log else values

@@ -1,0 +1,32 @@
+"""``asr export``: a trained model folder -> one to deploy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Model folder or run folder with trained weights.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new model folder.")],
+    output_format: Annotated[str, typer.Option("--format", help="onnx, onnx-int8 or torch-export.")] = "onnx",
+) -> None:
+    """Write a model for ONNX Runtime (or torch.export), and compare it with the trained one first."""
+    from asr.export import export_model
+
+    report = export_model(model, output, output_format)
+    for check in report.checks:
+        clips = " + ".join(f"{s:g}" for s in check.clips_s)
+        typer.echo(
+            f"{clips} s: log-probabilities within {check.max_difference:.1e}, {100 * check.agreement:.1f} % of frames "
+            f"agree, {check.equal_texts} of {len(check.clips_s)} texts equal",
+            err=True,
+        )
+    share = 100 * (1 - report.network_bytes / report.source_bytes)
+    change = f"{abs(share):.0f} % {'smaller' if share >= 0 else 'larger'}"
+    typer.echo(
+        f"wrote {report.folder}: {report.network_bytes / 1e6:.1f} MB, {change} than the trained weights"
+        f"{', streams' if report.streams else ''}"
+    )

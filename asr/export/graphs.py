@@ -1,0 +1,271 @@
+"""A CTC model as one graph from samples to log-probabilities, for whole recordings and for chunks of a stream.
+
+What leaves the trained network's result as it is and makes the graph smaller or faster happens here: batch
+normalisation is folded into the convolutions, the two directions of a recurrent layer become one kernel that is told
+the lengths, and the spectrum is a strided convolution with the Fourier basis (exporters know no FFT).
+
+Legend: B batch, N samples, T frames, F features, C channels, T' output frames, V vocabulary, H hidden, L layers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from asr.errors import ModelError
+from asr.features import FeatureConfig, LogMel
+from asr.sequence import ConvSubsampling, MaskedBatchNorm, RecurrentStack
+from asr.sequence.conv import KERNEL
+from asr.sequence.lengths import mask_padding
+from asr.sequence.recurrent import RecurrentLayer
+from asr.tasks.ctc import CtcTask
+
+__all__ = ["GraphLogMel", "OfflineGraph", "StreamingGraph", "fourier_bins"]
+
+
+def fourier_bins(config: FeatureConfig, filters: Tensor) -> list[int]:
+    """Return the first of the frequencies that any filter (bins, F) hears, and the one after the last."""
+    heard = filters.abs().sum(1).nonzero().flatten()
+    return [int(heard[0]), int(heard[-1]) + 1]
+
+
+class GraphLogMel(nn.Module):
+    """Log-Mel features or MFCC as :class:`asr.features.LogMel` computes them, by convolution and matrix product."""
+
+    basis: Tensor
+    filters: Tensor
+    dct: Tensor | None
+
+    def __init__(self, extractor: LogMel) -> None:
+        super().__init__()
+        self.config = config = extractor.config
+        first, last = self.bins = fourier_bins(config, extractor.filters)
+        bins, n = torch.arange(first, last), torch.arange(config.frame_length)
+        # the product is taken modulo the period in whole numbers: large angles would cost digits
+        angle = (bins.unsqueeze(1) * n % config.n_fft).double() * (2 * math.pi / config.n_fft)
+        basis = torch.cat([angle.cos(), angle.sin()]) * extractor.window.double()
+        self.register_buffer("basis", basis.float().unsqueeze(1))
+        self.register_buffer("filters", extractor.filters[first:last].clone())
+        self.register_buffer("dct", None if extractor.dct is None else extractor.dct.clone())
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(B, N) -> (B, T, F), padding not masked."""
+        spectrum = functional.conv1d(samples.unsqueeze(1), self.basis, stride=self.config.frame_shift)
+        real, imaginary = spectrum.square().chunk(2, dim=1)
+        power = (real + imaginary).transpose(1, 2)
+        features: Tensor = (power @ self.filters).clamp(min=self.config.floor).log()
+        return features if self.dct is None else features @ self.dct
+
+    def frame_lens(self, lens: Tensor) -> Tensor:
+        """Samples (B,), each at least one window, -> frames (B,)."""
+        return (lens - self.config.frame_length) // self.config.frame_shift + 1
+
+
+class GraphConv(nn.Module):
+    """:class:`asr.sequence.ConvSubsampling` with its batch normalisation folded in; also frame by frame."""
+
+    def __init__(self, conv: ConvSubsampling) -> None:
+        super().__init__()
+        self.strides, self.time_padding = conv.strides, conv.time_padding
+        self.convs = nn.ModuleList()
+        self.norms = nn.ModuleList()
+        for layer, norm in zip(conv.convs, conv.norms, strict=True):
+            assert isinstance(layer, nn.Conv2d)
+            folded = isinstance(norm, MaskedBatchNorm)
+            self.convs.append(_folded(layer, norm) if isinstance(norm, MaskedBatchNorm) else layer)
+            self.norms.append(nn.Identity() if folded else norm)
+        self.per_frame_norm = not conv.norm_per_channel
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, F), (B,) -> (B, T', C * F'), (B,)."""
+        x = x.unsqueeze(1)
+        for number, stride in enumerate(self.strides):
+            x = mask_padding(x.transpose(1, 2), x_lens).transpose(1, 2)
+            x = self._layer(number, functional.pad(x, (0, 0, *self.time_padding)))
+            x_lens = (x_lens + stride - 1) // stride
+        return _flat(x), x_lens
+
+    def step(self, x: Tensor, caches: Sequence[Tensor], tail: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Next frames (1, T, F), last input frames of each layer, zeros (1, 1, R, 1) -> (1, T', C * F'), new caches.
+
+        R is 0, or at the end of a stream as many frames as a layer pads with on the right. T must be such that every
+        layer has whole strides to do (:attr:`StreamingGraph.first_frames`, then multiples of the subsampling).
+        """
+        x, left = x.unsqueeze(1), []
+        for number, (stride, cache) in enumerate(zip(self.strides, caches, strict=True)):
+            x = torch.cat([cache, x, tail.expand(-1, x.size(1), -1, x.size(3))], dim=2)
+            left.append(x[:, :, -(KERNEL - stride) :])
+            x = self._layer(number, x)
+        return _flat(x), left
+
+    def _layer(self, number: int, x: Tensor) -> Tensor:
+        x = self.convs[number](x)
+        if self.per_frame_norm:
+            B, C, T, F = x.shape
+            frames = self.norms[number](x.transpose(1, 2).reshape(B, T, C * F), None)
+            x = frames.view(B, T, C, F).transpose(1, 2)
+        return functional.relu(x)
+
+
+def _folded(conv: nn.Conv2d, norm: MaskedBatchNorm) -> nn.Conv2d:
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    folded = nn.Conv2d(
+        conv.in_channels, conv.out_channels, KERNEL, stride=(conv.stride[0], conv.stride[1]), padding=(0, KERNEL // 2)
+    )
+    assert conv.bias is not None
+    folded.weight.data = (conv.weight * scale.view(-1, 1, 1, 1)).detach()
+    folded.bias = nn.Parameter(((conv.bias - norm.running_mean) * scale + norm.bias).detach())
+    return folded
+
+
+def _flat(x: Tensor) -> Tensor:
+    B, C, T, F = x.shape
+    return x.transpose(1, 2).reshape(B, T, C * F)
+
+
+class GraphRecurrent(nn.Module):
+    """:class:`asr.sequence.RecurrentStack` in time-major order, a layer's two directions in one kernel."""
+
+    def __init__(self, stack: RecurrentStack) -> None:
+        super().__init__()
+        self.residual, self.bidirectional = stack.residual, stack.bidirectional
+        self.norms, self.projections, self.output_norm = stack.norms, stack.projections, stack.output_norm
+        layers = [layer for layer in stack.layers if isinstance(layer, RecurrentLayer)]
+        self.cell = layers[0].cell
+        if self.cell not in ("lstm", "gru"):
+            raise ModelError(f"Recurrent layers of the kind {self.cell} cannot be exported.", "Use lstm or gru.")
+        self.kernels = nn.ModuleList(_kernel(layer) for layer in layers)
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """(T, B, D), (B,) -> (T, B, output_dim)."""
+        for norm, kernel, projection in zip(self.norms, self.kernels, self.projections, strict=True):
+            y = norm(x, x_lens)
+            if self.bidirectional:  # lengths keep the backward direction out of the padding
+                packed, _ = kernel(pack_padded_sequence(y, x_lens))
+                y, _ = pad_packed_sequence(packed)
+            else:
+                y, _ = kernel(y)
+            x = self._add(x, projection(y))
+        normed: Tensor = self.output_norm(x, x_lens)
+        return normed
+
+    def step(self, x: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """(T, 1, D), one (L, 1, H) for a GRU, two for an LSTM -> (T, 1, output_dim), state after the last step."""
+        after: list[list[Tensor]] = [[] for _ in state]
+        for number, (norm, kernel) in enumerate(zip(self.norms, self.kernels, strict=True)):
+            carried = [part[number : number + 1] for part in state]
+            y, last = kernel(norm(x, None), tuple(carried) if self.cell == "lstm" else carried[0])
+            for parts, part in zip(after, last if self.cell == "lstm" else (last,), strict=True):
+                parts.append(part)
+            x = self._add(x, self.projections[number](y))
+        return self.output_norm(x, None), [torch.cat(parts) for parts in after]
+
+    def _add(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y if self.residual and x.size(-1) == y.size(-1) else y
+
+
+def _kernel(layer: RecurrentLayer) -> nn.LSTM | nn.GRU:
+    if layer.backward_cell is None:
+        assert isinstance(layer.forward_cell, (nn.LSTM, nn.GRU))
+        return layer.forward_cell
+    cells = {"": layer.forward_cell, "_reverse": layer.backward_cell}
+    kind = nn.LSTM if layer.cell == "lstm" else nn.GRU
+    merged = kind(layer.forward_cell.input_size, layer.forward_cell.hidden_size, bidirectional=True)
+    for suffix, cell in cells.items():
+        for name, parameter in cell.named_parameters():
+            merged.get_parameter(name + suffix).data.copy_(parameter.data)
+    return merged
+
+
+class OfflineGraph(nn.Module):
+    """Samples of whole recordings, padded, and their lengths -> log-probabilities and theirs."""
+
+    INPUTS = ("samples", "lens")
+    OUTPUTS = ("log_probs", "frame_lens")
+    DYNAMIC = {"samples": {0: "B", 1: "N"}, "lens": {0: "B"}, "log_probs": {0: "B", 1: "T"}, "frame_lens": {0: "B"}}  # noqa: RUF012
+
+    def __init__(self, task: CtcTask) -> None:
+        super().__init__()
+        network = task.network
+        self.features = GraphLogMel(LogMel(task.config.features))
+        self.normalizer = task.normalizer
+        self.conv, self.input_projection = GraphConv(network.conv), network.input_projection
+        self.encoder, self.output = GraphRecurrent(network.encoder), network.output
+
+    def forward(self, samples: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N), (B,) -> (B, T', V), (B,)."""
+        x_lens = self.features.frame_lens(lens)
+        x = self.normalizer(self.features(samples), x_lens)
+        x, x_lens = self.conv(x, x_lens)
+        x = self.encoder(self.input_projection(x).transpose(0, 1), x_lens)
+        return self.output(x).log_softmax(-1).transpose(0, 1), x_lens
+
+
+class StreamingGraph(nn.Module):
+    """The next samples of a stream and the state after those before -> log-probabilities and the state after them.
+
+    Only for one-directional models with global normalisation. The state is the last input frames of every convolution
+    and the recurrent layers' own; :meth:`initial_state` begins a stream.
+
+    Attributes:
+        first_frames: fewest feature frames of the first call, which give one output frame; a call must bring this many
+            (the first) or none (a later one), and any multiple of the subsampling on top.
+        tail_frames: zero frames that each convolution appends at the end of the stream (its right context).
+
+    Raises:
+        ModelError: the model needs to see what follows.
+    """
+
+    def __init__(self, task: CtcTask) -> None:
+        super().__init__()
+        model, network = task.config.model, task.network
+        if model.bidirectional or task.config.normalization == "utterance":
+            what = "bidirectional layers" if model.bidirectional else "normalisation over the utterance"
+            raise ModelError(
+                f"A model with {what} has to see the whole recording and cannot stream.",
+                "Train one with model.bidirectional=false model.causal=true normalization=global.",
+            )
+        self.features = GraphLogMel(LogMel(task.config.features))
+        self.normalizer = task.normalizer
+        self.conv, self.input_projection = GraphConv(network.conv), network.input_projection
+        self.encoder, self.output = GraphRecurrent(network.encoder), network.output
+        self.first_frames = 1 + network.conv.right_context
+        self.tail_frames = network.conv.time_padding[1]
+        self.config = model
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the arguments of :meth:`forward`, the states being :attr:`state_names`."""
+        return ("samples", "tail", *self.state_names)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the tensors of the state."""
+        caches = [f"cache{n}" for n in range(len(self.conv.strides))]
+        return (*caches, "hidden", *(("cell",) if self.encoder.cell == "lstm" else ()))
+
+    def initial_state(self) -> list[Tensor]:
+        """Return the state before the first sample."""
+        width, channels = self.features.config.num_features, 1
+        state = []
+        for conv in self.conv.convs:
+            state.append(torch.zeros(1, channels, self.conv.time_padding[0], width))
+            assert isinstance(conv, nn.Conv2d)
+            channels, width = conv.out_channels, (width + conv.stride[1] - 1) // conv.stride[1]
+        recurrent = torch.zeros(len(self.encoder.kernels), 1, self.config.hidden_dim)
+        return [*state, *(recurrent.clone() for _ in self.state_names[len(state) :])]
+
+    def forward(self, samples: Tensor, tail: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """(1, N), zeros (1, 1, R, 1), state -> (1, T', V), new state; R is 0 until the stream ends."""
+        x = self.features(samples)
+        if self.normalizer.kind == "global":
+            x = (x - self.normalizer.mean) / self.normalizer.std
+        layers = len(self.conv.strides)
+        x, caches = self.conv.step(x, state[:layers], tail)
+        x, carried = self.encoder.step(self.input_projection(x).transpose(0, 1), state[layers:])
+        return (self.output(x).log_softmax(-1).transpose(0, 1), *caches, *carried)

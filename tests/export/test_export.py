@@ -1,0 +1,208 @@
+"""Exported models compute what the trained ones compute, at any length and padding, and run without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from asr import load_model
+from asr.audio import load_audio
+from asr.bench import made_audio
+from asr.bundle import open_bundle
+from asr.errors import AudioError, ConfigError, ModelError
+from asr.export import export_model
+from asr.export.exporting import compare
+from asr.features import FeatureConfig
+from asr.runtime import OnnxModel, providers
+from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.text.tokenizers import CharTokenizer
+from asr.training.speech import SpeechConfig, save_speech_model
+
+RATE = 16000
+SMALL = {"hidden_dim": 16, "num_layers": 2, "conv_channels": 4}
+
+
+def save_tiny(folder: Path, config: CtcTaskConfig) -> Path:
+    torch.manual_seed(3)
+    tokenizer = CharTokenizer("abcde")
+    task = CtcTask(config, len(tokenizer))
+    task.network.output.weight.data *= 30  # a random network that has opinions
+    task.normalizer.set_statistics(torch.full((config.features.num_features,), -6.0), torch.full((1,), 3.0))
+    for name, buffer in task.named_buffers():  # statistics that batch normalisation would have gathered
+        if name.endswith(("running_mean", "running_var")):
+            buffer.copy_(torch.rand_like(buffer) + 0.3)
+    save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny", CtcTaskConfig(model=CtcModelConfig(**SMALL)))
+
+
+@pytest.fixture(scope="module")
+def exported(model: Path) -> Path:
+    return export_model(model, model.parent / "tiny-onnx").folder
+
+
+VARIANTS = {
+    "gru, layer norm, projection": CtcTaskConfig(
+        model=CtcModelConfig(**SMALL, cell="gru", conv_norm="layer", projection_dim=12)
+    ),
+    "causal, utterance norm": CtcTaskConfig(
+        normalization="utterance", model=CtcModelConfig(**SMALL, causal=True, bidirectional=False)
+    ),
+    "mfcc, no norm, subsampling 8": CtcTaskConfig(
+        features=FeatureConfig(kind="mfcc", n_mfcc=13), normalization="none",
+        model=CtcModelConfig(**SMALL, conv_norm="none", norm="batch", subsampling=8, residual=False),
+    ),
+    "8 kHz": CtcTaskConfig(
+        features=FeatureConfig(sample_rate=8000, n_fft=256, f_max=3800, n_mels=40), model=CtcModelConfig(**SMALL)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_kind_of_model_is_equal_after_export(name: str, tmp_path: Path) -> None:
+    source = save_tiny(tmp_path / "source", VARIANTS[name])
+    report = export_model(source, tmp_path / "out")
+    assert max(check.max_difference for check in report.checks) < 1e-3
+    assert all(check.equal_texts == len(check.clips_s) for check in report.checks)
+
+
+def test_padding_changes_nothing(exported: Path) -> None:
+    model = load_model(exported)
+    recordings = [made_audio(s, RATE, n) for n, s in enumerate((0.1, 2.0, 0.73))]
+    together = model.log_probs(recordings)
+    for array, recording in zip(together, recordings, strict=True):
+        np.testing.assert_allclose(array, model.log_probs([recording])[0], atol=1e-4)
+
+
+def test_large_batches_are_computed_in_parts(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = OnnxModel(open_bundle(exported))
+    recordings = [made_audio(s, RATE, n) for n, s in enumerate((0.5, 0.2, 1.5, 0.3, 0.3))]
+    whole = model.log_probs(recordings)
+    monkeypatch.setattr("asr.runtime.MAX_BATCH_S", 1)
+    for a, b in zip(model.log_probs(recordings), whole, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    assert model.log_probs([]) == []
+
+
+def test_transcripts_are_those_of_the_trained_model(model: Path, exported: Path) -> None:
+    recordings = [made_audio(s, RATE, 7 + n) for n, s in enumerate((1.0, 2.5))]
+    trained, deployed = load_model(model), load_model(exported)
+    assert (trained.backend, deployed.backend) == ("torch", "onnxruntime")
+    for a, b in zip(
+        trained.transcribe_batch(recordings, RATE), deployed.transcribe_batch(recordings, RATE), strict=True
+    ):
+        assert a.text == b.text
+        assert a.text
+
+
+def test_the_base_install_transcribes(exported: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", made_audio(1.0, RATE, 5), RATE, subtype="FLOAT")
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'torchaudio', 'lhotse', 'lightning', 'jiwer', 'onnx'): sys.modules[name] = None\n"
+        "from asr.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["transcribe", str(tmp_path / "a.wav"), "--model", str(exported), "-f", "json", "--threads", "1"]
+    run = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    samples = load_audio(tmp_path / "a.wav").samples
+    assert json.loads(run.stdout)["text"] == load_model(exported).transcribe(samples, RATE).text
+
+
+def test_int8_is_small_and_close(tmp_path: Path) -> None:
+    source = save_tiny(
+        tmp_path / "source", CtcTaskConfig(model=CtcModelConfig(hidden_dim=96, num_layers=3, conv_channels=4))
+    )
+    report = export_model(source, tmp_path / "int8", "onnx-int8")
+    assert report.network_bytes < 0.45 * report.source_bytes  # tiny: what is not quantised weighs more than usually
+    assert report.agreement > 0.9
+    assert load_model(tmp_path / "int8").transcribe(made_audio(1.0, RATE), RATE).text
+    assert open_bundle(tmp_path / "int8").config["export"] == {"format": "onnx-int8", "model": "source"}
+
+
+def test_torch_export(model: Path, tmp_path: Path) -> None:
+    report = export_model(model, tmp_path / "program", "torch-export")
+    assert all(check.equal_texts == len(check.clips_s) for check in report.checks)
+    with pytest.raises(ModelError, match="holds no model.onnx"):
+        load_model(tmp_path / "program")
+
+
+def test_nothing_is_written_where_the_parity_check_fails(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asr.export.exporting.MAX_DIFFERENCE", -1.0)
+    with pytest.raises(ModelError, match="differs from the trained one"):
+        export_model(model, tmp_path / "out" / "model")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_parity_check_sees_a_difference(model: Path) -> None:
+    source = load_model(model)
+    checks = compare(source, lambda recordings: [array[:, ::-1] for array in source.log_probs(recordings)])
+    assert min(check.agreement for check in checks) < 0.5
+    with pytest.raises(ModelError, match="gives"):
+        compare(source, lambda recordings: [array[1:] for array in source.log_probs(recordings)])
+
+
+def test_bad_input(model: Path, exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Unknown export format"):
+        export_model(model, tmp_path / "x", "tflite")
+    with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
+        export_model(exported, tmp_path / "x")
+    with pytest.raises(ModelError, match="holds no model.onnx"):
+        load_model(model, backend="onnxruntime")
+    with pytest.raises(ConfigError, match="Unknown back end"):
+        load_model(model, backend="tensorflow")
+    with pytest.raises(AudioError, match="shorter than one frame"):
+        load_model(exported).log_probs([np.zeros(10, np.float32)])
+    with pytest.raises(ModelError, match="hands out no features"):
+        load_model(exported).features([np.zeros(RATE, np.float32)])
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_damaged_network_is_named(exported: Path, tmp_path: Path) -> None:
+    from asr.bundle import add_to_bundle, write_bundle
+
+    def copy(target: Path) -> None:
+        for path in exported.iterdir():
+            (target / path.name).write_bytes(path.read_bytes())
+
+    (tmp_path / "junk").write_bytes(b"no network")
+    add_to_bundle(write_bundle(tmp_path / "other", copy), {"model.onnx": tmp_path / "junk"})
+    with pytest.raises(ModelError, match="cannot load"):
+        load_model(tmp_path / "other")
+
+
+def test_devices_go_to_providers() -> None:
+    cpu, cuda, tensorrt = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+    assert providers("cpu", [cpu]) == [cpu]
+    assert providers("cuda:0", [cpu, cuda]) == [cuda, cpu]
+    assert providers("tensorrt", [cpu, cuda, tensorrt]) == [tensorrt, cuda, cpu]
+    assert providers("auto", [cpu, cuda, tensorrt]) == [tensorrt, cuda, cpu]
+    assert providers("auto", [cpu]) == [cpu]
+    with pytest.raises(ConfigError, match="has no CUDAExecutionProvider"):
+        providers("cuda", [cpu])
+    with pytest.raises(ConfigError, match="Unknown device"):
+        providers("mps", [cpu])
+
+
+def test_command_line(model: Path, tmp_path: Path) -> None:
+    from asr.cli import app
+
+    result = CliRunner().invoke(app, ["export", str(model), "-o", str(tmp_path / "out"), "--format", "onnx"])
+    assert result.exit_code == 0, result.output
+    assert "wrote" in result.stdout
+    assert "texts equal" in result.stderr

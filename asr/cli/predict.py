@@ -1,0 +1,38 @@
+"""``asr predict``: a model folder of any task but speech, and a file -> predictions."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# task -> module and function (model, file, output folder or None, second file or None) -> text for standard output
+PREDICTORS = {
+    "forecast": ("asr.estimators.forecast_files", "predict_file"),
+    "anomaly": ("asr.estimators.anomaly_files", "predict_file"),
+}
+
+
+def predict(
+    file: Annotated[Path, typer.Argument(help="What to predict from: for series a CSV file with unique_id, ds, y.")],
+    model: Annotated[Path, typer.Option("--model", "-m", help="Model folder, or a run folder that holds one.")],
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "-o", help="Write files and pictures here, not to standard output.")
+    ] = None,
+    future: Annotated[
+        Path | None, typer.Option(help="For forecasts: CSV file with the future columns of the steps ahead.")
+    ] = None,
+) -> None:
+    """Forecast series or find anomalies with a trained model; its task decides what is done."""
+    from asr.bundle import open_bundle
+    from asr.errors import ModelError
+
+    task = open_bundle(model).task
+    if task not in PREDICTORS:
+        remedy = "Use asr transcribe." if task == "ctc" else f"Tasks with predictions: {', '.join(PREDICTORS)}."
+        raise ModelError(f"{model} is a model for the task {task}, which asr predict does not know.", remedy)
+    module, function = PREDICTORS[task]
+    text = getattr(importlib.import_module(module), function)(model, file, output_dir, future)
+    typer.echo(text, nl=False)

@@ -6,9 +6,9 @@ Legend: B batch, T steps, D input width, S static features, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -204,7 +204,7 @@ class ClassifierTask(Task):
         ):  # fmt: skip
             self.register_buffer(name, torch.full((width,), value))
 
-    def set_statistics(self, **statistics: Sequence[float]) -> None:
+    def set_statistics(self, **statistics: npt.ArrayLike) -> None:
         """Set ``mean``, ``std`` (D), ``static_mean``, ``static_std`` (S) or ``class_weights`` (C), which are kept."""
         for name, values in statistics.items():
             buffer: Tensor = getattr(self, name)

@@ -13,8 +13,13 @@ __all__ = ["train"]
 
 # task -> module, its configuration, and the function (configuration, resume) -> model folder
 TASKS = {
+    "classify": ("asr.training.classify", "ClassifyConfig", "train_classifier"),
+    "classify_text": ("asr.training.classify_text", "TextConfig", "train_texts"),
     "ctc": ("asr.training.speech", "SpeechConfig", "train_speech"),
+    "forecast": ("asr.training.forecast", "ForecastConfig", "train_forecast"),
+    "language_model": ("asr.training.language_model", "LmConfig", "train_language_model"),
     "tag": ("asr.training.tag", "TagConfig", "train_tagger"),
+    "translate": ("asr.training.translate", "TranslateConfig", "train_translate"),
 }
 
 

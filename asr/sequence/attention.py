@@ -155,7 +155,7 @@ class MultiHeadAttention(nn.Module):
             nn.init.zeros_(projection.bias)
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, S, D) -> keys and values (B, H, S, Q / H) for :meth:`attend`; to be kept where queries come one by one."""
+        """(B, S, D) -> keys and values (B, H, S, Q / H) for :meth:`attend`, to be kept while queries come singly."""
         return self._split(self.key_map(memory)), self._split(self.value_map(memory))
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asr.errors import AsrError
+    from asr.estimators.anomaly_detector import AnomalyDetector
+    from asr.estimators.forecaster import Forecaster
     from asr.estimators.signals import SequenceClassifier
+    from asr.estimators.language_model import LanguageModel
     from asr.estimators.tagger import Tagger
+    from asr.estimators.text_classifier import TextClassifier
+    from asr.estimators.translator import Translator
     from asr.recognizer import DecodingConfig, Recognizer, load_model
     from asr.transcript import Segment, Transcript, Word
 
@@ -22,13 +27,18 @@ __version__ = "0.1.0"
 
 # Public name -> module; imported on first use, so that `import asr` costs nothing.
 _PUBLIC = {
+    "AnomalyDetector": "asr.estimators.anomaly_detector",
     "AsrError": "asr.errors",
     "DecodingConfig": "asr.recognizer",
+    "LanguageModel": "asr.estimators.language_model",
+    "Forecaster": "asr.estimators.forecaster",
     "Recognizer": "asr.recognizer",
     "SequenceClassifier": "asr.estimators.signals",
     "Segment": "asr.transcript",
     "Tagger": "asr.estimators.tagger",
+    "TextClassifier": "asr.estimators.text_classifier",
     "Transcript": "asr.transcript",
+    "Translator": "asr.estimators.translator",
     "Word": "asr.transcript",
     "load_model": "asr.recognizer",
 }

@@ -6,10 +6,13 @@ import sys
 
 import typer
 
+from asr.cli.align import align
 from asr.cli.bench import bench
 from asr.cli.compare import compare
 from asr.cli.evaluate import evaluate
+from asr.cli.export import export
 from asr.cli.lm import app as lm_app
+from asr.cli.predict import predict
 from asr.cli.prepare import prepare
 from asr.cli.report import report
 from asr.cli.score import score
@@ -31,10 +34,13 @@ app.command()(train)
 app.command()(evaluate)
 app.add_typer(lm_app, name="lm")
 app.command()(transcribe)
+app.command()(align)
 app.command()(score)
 app.command()(compare)
+app.command()(predict)
 app.command()(report)
 app.command()(bench)
+app.command()(export)
 
 
 def main(arguments: list[str] | None = None) -> None:

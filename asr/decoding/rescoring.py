@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from asr.decoding.types import Hypothesis
+from asr.decoding.word_errors import word_errors
 from asr.errors import DecodingError
 
-__all__ = ["rescore"]
+__all__ = ["TunedRescoring", "rescore", "tune_rescoring"]
 
 Scorer = Callable[[list[str]], Sequence[float]]
+ErrorCount = Callable[[str, str], tuple[int, int]]
 
 
 def rescore(
-    hypotheses: Sequence[Hypothesis], scorer: Scorer, *, weight: float = 0.5, first_pass_weight: float = 1.0
+    hypotheses: Sequence[Hypothesis],
+    scorer: Scorer,
+    *,
+    weight: float = 0.5,
+    first_pass_weight: float = 1.0,
+    word_bonus: float = 0.0,
 ) -> list[Hypothesis]:
-    """Hypotheses re-ranked by ``first_pass_weight * score + weight * scorer(text)``, best first; ties keep their order.
+    """Hypotheses re-ranked by ``first_pass_weight * score + weight * scorer(text) + word_bonus * words``, best first.
 
-    ``score`` of the results is the new one; acoustic and n-gram scores stay as they were.
+    Ties keep their order. ``score`` of the results is the new one; acoustic and n-gram scores stay as they were.
 
     Args:
         hypotheses: an N-best list. scorer: texts -> natural-log probabilities, one call for all texts.
-        weight: of the scorer. first_pass_weight: of the score of the search.
+        weight: of the scorer. first_pass_weight: of the score of the search. word_bonus: added for every word.
 
     Raises:
         DecodingError: a weight is not finite, or the scorer returns another number of scores, or NaN.
@@ -31,20 +38,90 @@ def rescore(
     Example:
         >>> best = rescore(decoder(log_probs), lambda texts: [-len(t) for t in texts])[0]  # doctest: +SKIP
     """
-    for name, value in (("weight", weight), ("first_pass_weight", first_pass_weight)):
+    weights = {"weight": weight, "first_pass_weight": first_pass_weight, "word_bonus": word_bonus}
+    for name, value in weights.items():
         if not math.isfinite(value):
             raise DecodingError(f"{name} is {value!r}.", "Give a finite number.")
     if not hypotheses:
         return []
-    scores = [float(score) for score in scorer([h.text for h in hypotheses])]
-    if len(scores) != len(hypotheses):
-        problem = f"The scorer returned {len(scores)} scores for {len(hypotheses)} texts."
-        raise DecodingError(problem, "It must return one per text.")
-    for hypothesis, score in zip(hypotheses, scores, strict=True):
-        if math.isnan(score):
-            raise DecodingError(f"The scorer returned NaN for {hypothesis.text!r}.", "Look into the scorer.")
+    scores = _scores([h.text for h in hypotheses], scorer)
     ranked = [
-        replace(h, score=first_pass_weight * h.score + weight * score if weight else first_pass_weight * h.score)
+        replace(h, score=_combined(h, score, weight, first_pass_weight, word_bonus))
         for h, score in zip(hypotheses, scores, strict=True)
     ]
     return sorted(ranked, key=lambda h: h.score, reverse=True)
+
+
+def _combined(h: Hypothesis, score: float, weight: float, first_pass_weight: float, word_bonus: float) -> float:
+    second = weight * score if weight else 0.0  # a scorer may say -inf, which a weight of 0 must not turn into NaN
+    return first_pass_weight * h.score + second + word_bonus * len(h.text.split())
+
+
+def _scores(texts: list[str], scorer: Scorer) -> list[float]:
+    scores = [float(score) for score in scorer(texts)]
+    if len(scores) != len(texts):
+        problem = f"The scorer returned {len(scores)} scores for {len(texts)} texts."
+        raise DecodingError(problem, "It must return one per text.")
+    for text, score in zip(texts, scores, strict=True):
+        if math.isnan(score):
+            raise DecodingError(f"The scorer returned NaN for {text!r}.", "Look into the scorer.")
+    return scores
+
+
+@dataclass(frozen=True)
+class TunedRescoring:
+    """The weights with the fewest word errors on a development set; rates are fractions.
+
+    Attributes:
+        weight, word_bonus: for :func:`rescore`. wer: with them. wer_before: of the search alone.
+        oracle: of the best hypothesis of every list, below which no re-ranking can come.
+    """
+
+    weight: float
+    word_bonus: float
+    wer: float
+    wer_before: float
+    oracle: float
+
+
+def tune_rescoring(
+    n_best: Sequence[Sequence[Hypothesis]],
+    references: Sequence[str],
+    scorer: Scorer,
+    *,
+    weights: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
+    word_bonuses: Sequence[float] = (0.0, 0.5, 1.0, 1.5, 2.0),
+    count_errors: ErrorCount = word_errors,
+) -> TunedRescoring:
+    """Return the weight and the bonus a word with the fewest errors; every text is scored once.
+
+    Args:
+        n_best: a list for each utterance, best first. references: their texts. scorer: see :func:`rescore`.
+        weights, word_bonuses: what is tried; where several are best, the first.
+        count_errors: (reference, hypothesis) -> (errors, reference words).
+
+    Raises:
+        DecodingError: there are no utterances, a list is empty, counts differ, or the references have no words.
+    """
+    if not n_best or len(n_best) != len(references) or not all(n_best):
+        given = f"{len(n_best)} N-best lists and {len(references)} references"
+        raise DecodingError(f"Tuning was given {given}.", "Give a list of at least one hypothesis for each reference.")
+    texts = list(dict.fromkeys(h.text for hypotheses in n_best for h in hypotheses))
+    score = dict(zip(texts, _scores(texts, scorer), strict=True))
+    errors = [[count_errors(r, h.text)[0] for h in hyps] for r, hyps in zip(references, n_best, strict=True)]
+    words = sum(count_errors(reference, "")[1] for reference in references)
+    if not words:
+        raise DecodingError("The references have no words.", "Tune on utterances with transcripts.")
+
+    def total(weight: float, bonus: float) -> int:
+        lost = 0
+        for hypotheses, wrong in zip(n_best, errors, strict=True):
+            ranks = [_combined(h, score[h.text], weight, 1.0, bonus) for h in hypotheses]
+            lost += wrong[max(range(len(ranks)), key=ranks.__getitem__)]
+        return lost
+
+    pairs = [(0.0, 0.0), *((w, b) for w in weights for b in word_bonuses)]
+    counts = [total(*pair) for pair in pairs]
+    best = min(range(len(pairs)), key=counts.__getitem__)
+    oracle = sum(min(wrong) for wrong in errors)
+    return TunedRescoring(*pairs[best], counts[best] / words, counts[0] / words, oracle / words)

@@ -7,7 +7,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,14 @@ from asr.lm.model import SPECIAL_WORDS
 from asr.pretrained import find_model
 from asr.runtime import ONNX_FILE, OnnxModel
 from asr.segmentation import SegmentationConfig, speech_windows
-from asr.stitching import Section, in_batches, stitched_sections
+from asr.stitching import Section, in_batches, stitched_sections, whole_log_probs
+from asr.text.normalizers import normalize
 from asr.text.tokenizers import Tokenizer, load_tokenizer
 from asr.transcript import Alternative, Segment, Transcript, Word, merge_channels
+from asr.word_times import earlier_starts
 
 if TYPE_CHECKING:
+    from asr.alignment import Alignment
     from asr.tasks.ctc import CtcTask
 
 __all__ = ["DecodingConfig", "Recognizer", "choose_backend", "load_model"]
@@ -316,6 +319,44 @@ class Recognizer:
         shortest = round(self.sample_rate * self.bundle.config["network"]["features"]["frame_length_ms"] / 1000)
         return self.log_probs([np.pad(r, (0, max(0, shortest - len(r)))) for r in recordings])
 
+    def align(self, source: Source, text: str, sample_rate: int | None = None, normalizer: str = "basic") -> Alignment:
+        """Return when each word and character of ``text`` is said in a recording.
+
+        Args:
+            source, sample_rate: see :meth:`transcribe`. text: what is said. normalizer: key of
+                :data:`asr.text.normalizers.NORMALIZERS` that makes it fit the model's characters; the words keep their
+                spelling in the result where the normaliser leaves their number as it is.
+
+        Raises:
+            AudioError: see :meth:`transcribe`. TokenError: a character that the model does not know.
+            DataError: an empty text, one longer than what can have been said, or too much to be aligned at once.
+        """
+        from asr.alignment import Alignment, aligned_words, forced_align
+
+        normal = normalize(text, normalizer)
+        ids = self.tokenizer.encode(normal)
+        audio = load_audio(source, self.sample_rate, source_rate=sample_rate)
+        log_probs = self._whole_log_probs(audio.samples)
+        frames = forced_align(log_probs, ids)
+        vocabulary = self.decoder.vocabulary
+        words = aligned_words(frames, ids, vocabulary, self.seconds_per_frame, audio.duration_s)
+        spelled = text.split()
+        if len(spelled) == len(words):
+            words = tuple(replace(word, word=given) for word, given in zip(words, spelled, strict=True))
+        score = sum(f.log_prob * (f.end - f.start) for f in frames) / sum(f.end - f.start for f in frames)
+        written = " ".join(word.word for word in words)
+        return Alignment(written, round(audio.duration_s, 3), words, round(score, 4), self.name)
+
+    def _whole_log_probs(self, samples: Samples) -> Samples:
+        stride = round(self.seconds_per_frame * self.sample_rate)
+        window, context = (
+            round(s * self.sample_rate / stride) * stride
+            for s in (self.segmentation.max_window_s, self.segmentation.context_s)
+        )
+        if len(samples) <= LONG_S * self.sample_rate:
+            return self.log_probs([samples])[0]
+        return whole_log_probs(samples, self._padded_log_probs, stride, window, context, self._max_batch)
+
     def features(self, recordings: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
         """Return features (T, F), before normalisation, of mono recordings (n,) at :attr:`sample_rate`.
 
@@ -364,14 +405,11 @@ class Recognizer:
         return Segment(best.words[0].start, best.words[-1].end, best.text, best.confidence, best.words, asked)
 
     def _words(self, hypothesis: Hypothesis, start_s: float, stop_s: float) -> tuple[Word, ...]:
+        step = self.seconds_per_frame
+        spans = [(w.start_frame * step, w.end_frame * step) for w in hypothesis.words]
         return tuple(
-            Word(
-                w.word,
-                round(start_s + w.start_frame * self.seconds_per_frame, 3),
-                round(min(start_s + w.end_frame * self.seconds_per_frame, stop_s), 3),
-                round(w.confidence, 4),
-            )
-            for w in hypothesis.words
+            Word(w.word, round(start_s + start, 3), round(min(start_s + end, stop_s), 3), round(w.confidence, 4))
+            for w, (start, end) in zip(hypothesis.words, earlier_starts(spans), strict=True)
         )
 
     def _transcript(self, segments: Sequence[Segment | None], count: int) -> Transcript:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from asr.segmentation import Window
 
-__all__ = ["Section", "in_batches", "stitched_sections"]
+__all__ = ["Section", "in_batches", "stitched_sections", "whole_log_probs"]
 
 Array = npt.NDArray[np.float32]
 POOL = 32  # windows looked at together, so that those of similar lengths share a batch
@@ -46,8 +46,7 @@ def stitched_sections(
     """
     carried: Section | None = None
     for window, frames in _computed(windows, log_probs, max_batch):
-        first = window.before // stride
-        own = frames[first : first + (window.stop - window.start) // stride if window.goes_on else None]
+        own = _own(window, frames, stride)
         section = Section(window.start, own)
         if carried is not None:
             section = Section(carried.start, np.concatenate([carried.log_probs, own]))
@@ -58,6 +57,35 @@ def stitched_sections(
             section = Section(section.start, section.log_probs[:cut])
         if len(section.log_probs):
             yield section
+
+
+def whole_log_probs(
+    samples: Array,
+    log_probs: Callable[[Sequence[Array]], list[Array]],
+    stride: int,
+    window: int,
+    context: int,
+    max_batch: int,
+) -> Array:
+    """Return log-probabilities (T, V) of a recording (n,) of any length, silence included, from overlapping windows.
+
+    Args:
+        log_probs, stride, max_batch: see :func:`stitched_sections`. window: samples of a window, and context: samples
+            that it hears of its neighbours; multiples of ``stride``.
+    """
+    windows = []
+    for start in range(0, max(1, len(samples) - context), window):  # no window of a moment at the end
+        goes_on = start + window < len(samples) - context
+        stop = start + window if goes_on else len(samples)
+        first, last = max(0, start - context), min(len(samples), stop + context)
+        windows.append(Window(start, samples[first:last], start - first, last - stop, goes_on))
+    return np.concatenate([_own(w, frames, stride) for w, frames in _computed(windows, log_probs, max_batch)])
+
+
+def _own(window: Window, frames: Array, stride: int) -> Array:
+    """Of a window's output frames those that no neighbour owns."""
+    first = window.before // stride
+    return frames[first : first + (window.stop - window.start) // stride if window.goes_on else None]
 
 
 def in_batches(

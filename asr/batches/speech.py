@@ -6,6 +6,7 @@ Legend: B batch, T feature frames, F features, L labels.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from asr.batches.buckets import BucketSampler
 from asr.batches.seeds import keyed_seed
-from asr.batches.store import FeatureStore
+from asr.batches.store import FeatureStore, LabelTable
 
 __all__ = ["SpeechBatch", "SpeechLoader", "collate_speech"]
 
@@ -107,14 +108,14 @@ class SpeechLoader:
         self.store, self.labels, self.seed, self.shuffle = store, labels, seed, shuffle
         max_frames = int(max_batch_s / store.frame_shift_s)
         self.sampler = BucketSampler(store.num_frames, max_frames, max_batch_size, seed, shuffle)
-        self._copies = _group_copies(store.sources[keep], keep, store.speeds[keep], augmented)
+        self._copies, self._first, self._count = _group_copies(store.sources[keep], keep, store.speeds[keep], augmented)
         self._epoch = -1
         self._batches: list[npt.NDArray[np.int64]] = []
 
     @classmethod
     def plain(cls, store: FeatureStore, max_batch_s: float) -> SpeechLoader:
         """Return the unperturbed utterances of a store without labels, longest first, for evaluation."""
-        nothing = [np.zeros(0, np.int64)] * len(store.num_frames)
+        nothing = LabelTable(itertools.repeat((), len(store.num_frames)), 1)
         keep = np.arange(len(store.num_frames))
         return cls(store, nothing, keep, max_batch_s, shuffle=False, augmented=False)
 
@@ -143,18 +144,19 @@ class SpeechLoader:
     def _items(self, epoch: int) -> list[npt.NDArray[np.int64]]:
         if epoch != self._epoch:
             rng = np.random.default_rng((self.seed, epoch, 1))
-            draw = rng.random(len(self._copies)) if self.shuffle else np.zeros(len(self._copies))
-            drawn = [c[int(u * len(c))] for c, u in zip(self._copies, draw.tolist(), strict=True)]
-            self._batches, self._epoch = self.sampler.batches(epoch, np.array(drawn, np.int64)), epoch
+            draw = rng.random(len(self._count)) if self.shuffle else np.zeros(len(self._count))
+            drawn = self._copies[self._first + (draw * self._count).astype(np.int64)]
+            self._batches, self._epoch = self.sampler.batches(epoch, drawn), epoch
         return self._batches
 
 
 def _group_copies(
     sources: npt.NDArray[np.int64], items: npt.NDArray[np.int64], speeds: npt.NDArray[np.float32], augmented: bool
-) -> list[npt.NDArray[np.int64]]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return item numbers sorted by utterance, and for each utterance the place of its first copy and their number."""
     if not augmented:
         plain = speeds == 1.0
         sources, items = sources[plain], items[plain]
     order = np.argsort(sources, kind="stable")
-    edges = np.flatnonzero(np.diff(sources[order])) + 1
-    return np.split(items[order], edges) if len(items) else []
+    _, first, count = np.unique(sources[order], return_index=True, return_counts=True)
+    return items[order], first, count

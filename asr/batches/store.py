@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import json
 import zipfile
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from asr.config import build_config
 from asr.errors import ConfigError, DataError
 from asr.features import FeatureConfig
 
-__all__ = ["FeatureStore", "Quantization", "StringTable"]
+__all__ = ["FeatureStore", "LabelTable", "Quantization", "StringTable"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,34 @@ class StringTable(Sequence[str]):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]
         return self._blob[self._offsets[index] : self._offsets[index + 1]].tobytes().decode()
+
+
+class LabelTable(Sequence[npt.NDArray[np.int64]]):
+    """Many sequences of token ids as one array and offsets: a million transcripts take 2 bytes a token.
+
+    Args:
+        sequences: token ids of each item; read once. vocab_size: V; the ids are below it.
+    """
+
+    def __init__(self, sequences: Iterable[Sequence[int]], vocab_size: int) -> None:
+        flat, ends = array("H" if vocab_size <= 1 << 16 else "i"), array("q", [0])
+        for sequence in sequences:
+            flat.extend(sequence)
+            ends.append(len(flat))
+        self._flat, self._ends = np.frombuffer(flat, flat.typecode), np.frombuffer(ends, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> npt.NDArray[np.int64]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[npt.NDArray[np.int64]]: ...
+    def __getitem__(self, index: int | slice) -> npt.NDArray[np.int64] | list[npt.NDArray[np.int64]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        return self._flat[self._ends[index] : self._ends[index + 1]].astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from asr.batches.speech import SpeechLoader
-from asr.batches.store import FeatureStore
+from asr.batches.store import FeatureStore, LabelTable
 from asr.bundle import open_bundle, write_bundle
 from asr.config import check_range, config_yaml
 from asr.decoding import GreedyDecoder
@@ -161,13 +161,8 @@ def _start_from(task: CtcTask, folder: str) -> None:
 def _train_loader(
     config: SpeechConfig, store: FeatureStore, tokenizer: Tokenizer, task: CtcTask, run_dir: Path
 ) -> SpeechLoader:
-    labels, left_out = [], {}
-    for number, text in enumerate(store.texts):
-        try:
-            labels.append(np.array(tokenizer.encode(text), np.int64))
-        except TokenError as error:
-            labels.append(np.zeros(0, np.int64))
-            left_out[number] = error.message
+    left_out: dict[int, str] = {}
+    labels = LabelTable(_encoded(store, tokenizer, left_out), len(tokenizer))
     left_out |= _unfit(store, labels, task, left_out)
     keep = np.setdiff1d(np.arange(len(store.num_frames)), np.fromiter(left_out, np.int64, len(left_out)))
     _report_left_out(store, left_out, run_dir)
@@ -179,6 +174,20 @@ def _train_loader(
         store, labels, keep, config.data.max_batch_s, config.data.max_batch_size, config.seed,
         augmented=config.data.speed_copies,
     )  # fmt: skip
+
+
+def _encoded(store: FeatureStore, tokenizer: Tokenizer, left_out: dict[int, str]) -> Iterator[Sequence[int]]:
+    """Yield the token ids of every item; what cannot be spelled goes to ``left_out`` and yields none."""
+    known: str | None = None
+    tokens: Sequence[int] = ()
+    for number, text in enumerate(store.texts):
+        if text != known:  # copies of an utterance follow each other
+            try:
+                tokens, known = tokenizer.encode(text), text
+            except TokenError as error:
+                tokens, known = (), None
+                left_out[number] = error.message
+        yield tokens
 
 
 def _unfit(

@@ -12,11 +12,18 @@ import typer
 PREDICTORS = {
     "forecast": ("asr.estimators.forecast_files", "predict_file"),
     "anomaly": ("asr.estimators.anomaly_files", "predict_file"),
+    "classify_text": ("asr.estimators.text_files", "predict_file"),
+    "language_model": ("asr.estimators.text_files", "predict_file"),
+    "tag": ("asr.estimators.text_files", "predict_file"),
+    "translate": ("asr.estimators.text_files", "predict_file"),
 }
 
 
 def predict(
-    file: Annotated[Path, typer.Argument(help="What to predict from: for series a CSV file with unique_id, ds, y.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Series: CSV file with unique_id, ds, y. Texts: a text a line, or .jsonl; - for stdin."),
+    ],
     model: Annotated[Path, typer.Option("--model", "-m", help="Model folder, or a run folder that holds one.")],
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", "-o", help="Write files and pictures here, not to standard output.")
@@ -25,7 +32,7 @@ def predict(
         Path | None, typer.Option(help="For forecasts: CSV file with the future columns of the steps ahead.")
     ] = None,
 ) -> None:
-    """Forecast series or find anomalies with a trained model; its task decides what is done."""
+    """Forecast series, find anomalies, label, tag, score or translate texts; the model's task decides what is done."""
     from asr.bundle import open_bundle
     from asr.errors import ModelError
 

@@ -117,9 +117,14 @@ class Tagger:
         """The labels of sentences; none where none were learned."""
         return self._fitted()[1].labels
 
+    @property
+    def scheme(self) -> str:
+        """The scheme of the tags: ``auto``, ``bio`` or ``none``."""
+        return self._config().data.scheme
+
     def predict(self, sentences: Sentences) -> list[list[str]]:
         """Return a tag for each word; an empty sentence has none."""
-        return self._predict(sentences)[0]
+        return self.predict_both(sentences)[0]
 
     def predict_labels(self, sentences: Sentences) -> list[str]:
         """Return a label for each sentence.
@@ -127,12 +132,13 @@ class Tagger:
         Raises:
             ModelError: the model was trained without labels.
         """
-        labels = self._predict(sentences)[1]
+        labels = self.predict_both(sentences)[1]
         if labels is None:
             raise ModelError("This tagger was trained without labels.", "Give fit labels, one a sentence.")
         return labels
 
-    def _predict(self, sentences: Sentences) -> tuple[list[list[str]], list[str] | None]:
+    def predict_both(self, sentences: Sentences) -> tuple[list[list[str]], list[str] | None]:
+        """Return the tags and, where labels were learned, the labels of sentences in one go."""
         from asr.training.tag import predict_tags
 
         return predict_tags(*self._fitted(), _lists(sentences))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from asr.config import build_config, check_choice, check_range, config_yaml
 from asr.errors import ConfigError, DataError, ModelError
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
-from asr.sequence.crf import BioRules, bio_rules, first_illegal_step
+from asr.sequence.crf import BioRules, LinearChainCrf, bio_rules, first_illegal_step
 from asr.tasks.base import Task, first_difference
 from asr.tasks.tag import TagModelConfig, TagTask
 from asr.text.embeddings import read_word_vectors
@@ -28,7 +29,16 @@ from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.limits import fit_within
 
-__all__ = ["TagConfig", "TagDataConfig", "check_tags", "fit_tagger", "predict_tags", "tag_rules", "train_tagger"]
+__all__ = [
+    "TagConfig",
+    "TagDataConfig",
+    "check_tags",
+    "fit_tagger",
+    "paths_of",
+    "predict_tags",
+    "tag_rules",
+    "train_tagger",
+]
 
 SCHEMES = ("auto", "bio", "none")
 
@@ -248,6 +258,21 @@ def tag_marginals(
         marginals = task.crf.marginals(scores, batch.lens).detach().cpu().numpy()
         for number, array, length in zip(batch.items.tolist(), marginals, batch.lens.tolist(), strict=True):
             found[number] = array[:length]
+    return found
+
+
+def paths_of(
+    probabilities: Sequence[npt.NDArray[np.floating[Any]]], tags: Sequence[str], scheme: str = "auto"
+) -> list[list[str]]:
+    """Return for arrays (words, tags) of p(tag) the likeliest path that keeps the rules of the scheme."""
+    crf = LinearChainCrf(len(tags), tag_rules(tags, scheme))
+    found: list[list[str]] = []
+    for table in probabilities:
+        if not len(table):
+            found.append([])
+            continue
+        scores = torch.from_numpy(np.log(np.maximum(table, 1e-30))).float()[None]
+        found.append([tags[k] for k in crf.best_paths(scores, torch.tensor([len(table)]))[0][0]])
     return found
 
 

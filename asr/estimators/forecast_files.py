@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.errors import DataError
 from asr.estimators.forecaster import Forecaster
 from asr.files import atomic_path, atomic_write_text
 from asr.plots import forecast as draw
 from asr.plots import to_png
-from asr.series.frames import ID, TARGET, read_frame
+from asr.series.frames import ID, TARGET, read_frame, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,22 +31,13 @@ def predict_file(model: Path, file: Path, output_dir: Path | None, future: Path 
     data = forecaster.config.data
     columns = [*data.past_columns, *data.future_columns]
     frame = read_frame(file, data.time, data.targets, columns)
-    found = forecaster.predict(frame, None if future is None else _read_future(future))
+    found = forecaster.predict(frame, None if future is None else read_table(future))
     if output_dir is None:
         return str(found.to_csv(index=False))
     path = output_dir / "forecast.csv"
     atomic_write_text(path, found.to_csv(index=False))
     pictures = [_draw(name, rows, frame, output_dir) for name, rows in found.groupby(ID, sort=False)]
     return f"{path}\n" + "".join(f"{picture}\n" for picture in pictures)
-
-
-def _read_future(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a readable CSV file: {error}.", "Give the columns unique_id, ds, ...") from None
 
 
 def _draw(name: str, rows: pd.DataFrame, frame: pd.DataFrame, output_dir: Path) -> Path:

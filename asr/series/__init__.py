@@ -1,5 +1,6 @@
 """Time series before and after the network: frames and their checks, scales, covariates, baselines, figures."""
 
+from asr.series.alarms import DetectionRates, detection_rates
 from asr.series.baselines import BASELINES, fit_baseline
 from asr.series.frames import fill_gaps, long_frame, read_frame, split_series
 from asr.series.lookback import autocorrelation, find_season, propose_lookback
@@ -8,9 +9,11 @@ from asr.series.metrics import Accuracy, DirectionAccuracy, coverage, direction_
 __all__ = [
     "BASELINES",
     "Accuracy",
+    "DetectionRates",
     "DirectionAccuracy",
     "autocorrelation",
     "coverage",
+    "detection_rates",
     "direction_accuracy",
     "fill_gaps",
     "find_season",

@@ -22,7 +22,10 @@ from asr.series.grid import Grid
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ID", "TARGET", "TIME", "Series", "fill_gaps", "long_frame", "read_frame", "split_series"]
+__all__ = [
+    "ID", "TARGET", "TIME", "Series", "fill_gaps", "long_frame", "number_columns", "read_frame", "read_table",
+    "split_series",
+]  # fmt: skip
 
 ID, TIME, TARGET = "unique_id", "ds", "y"
 Floats = npt.NDArray[np.float64]
@@ -57,17 +60,38 @@ def read_frame(path: str | Path, time: str = "", targets: Sequence[str] = (), ke
     Raises:
         DataError: no such file, no table in it, or a column is missing.
     """
-    pd = require("pandas", "train")
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError:
-        raise DataError(f"No file {path}.", "Give the path of a CSV file.") from None
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"{path} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8.") from error
+    table = read_table(path)
     if targets or time:
         return long_frame(table, time, targets, keep, where=str(path))
     _require_columns(table, [TIME, TARGET], str(path))
     return _with_times(table, str(path))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Return a CSV file as it is.
+
+    Raises:
+        DataError: no such file, or no table in it.
+    """
+    pd = require("pandas", "train")
+    try:
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        raise DataError(f"No file {path}.", "Give the path of a CSV file.") from None
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(f"{path} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8.") from error
+
+
+def number_columns(frame: pd.DataFrame, columns: Sequence[str] = ()) -> list[str]:
+    """Return ``columns``, or the names of all columns of numbers but ``unique_id`` and ``ds``.
+
+    Raises:
+        DataError: there is none.
+    """
+    numbers = [str(name) for name in frame.select_dtypes("number").columns if name not in (ID, TIME)]
+    if not (found := list(columns) or numbers):
+        raise DataError(f"The table has no column of numbers beside {ID} and {TIME}.", "Give one column a channel.")
+    return found
 
 
 def long_frame(

@@ -1,0 +1,45 @@
+"""AirPassengers: a year ahead from each of the last three Januaries, an LSTM beside baselines and an ensemble.
+
+python recipes/airpassengers/run.py AirPassengers.csv [--seeds 0 1 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asr.estimators.forecaster import Forecaster
+
+BASELINES = ("repeat_last", "seasonal_naive", "linear", "auto_arima", "auto_ets")
+
+
+def main() -> None:
+    """Fit on 1949-1957, forecast 1958, 1959 and 1960, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path, help="CSV with a column value, 144 months from January 1949")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    values = pd.read_csv(arguments.table)["value"].astype(float)
+    ds = pd.date_range("1949-01-01", periods=len(values), freq="MS")
+    frame = pd.DataFrame({"unique_id": "air", "ds": ds, "y": values})
+    errors = []
+    for seed in arguments.seeds:
+        plain = Forecaster(12, 24, log=True, random_state=seed, max_epochs=30)
+        found = plain.cross_validate(frame, windows=3, baselines=BASELINES if seed == arguments.seeds[0] else ())
+        errors.append(found.figures["forecaster"].mae)
+        print(f"seed {seed}, the LSTM alone\n{found}\n", flush=True)
+    print(f"MAE of the LSTM alone over the seeds: {np.mean(errors):.2f} ({min(errors):.2f} - {max(errors):.2f})\n")
+    seed = arguments.seeds[0]
+    mixed = Forecaster(
+        12, 24, log=True, random_state=seed, max_epochs=30, levels=(80,), ensemble=("linear", "auto_ets")
+    )
+    print(
+        f"seed {seed}, quantile loss, averaged with linear and AutoETS\n{mixed.cross_validate(frame, 3, baselines=())}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ __all__ = ["train"]
 
 # task -> module, its configuration, and the function (configuration, resume) -> model folder
 TASKS = {
+    "anomaly": ("asr.training.anomaly", "AnomalyConfig", "train_detector"),
     "classify": ("asr.training.classify", "ClassifyConfig", "train_classifier"),
     "classify_text": ("asr.training.classify_text", "TextConfig", "train_texts"),
     "ctc": ("asr.training.speech", "SpeechConfig", "train_speech"),

@@ -11,7 +11,7 @@ _SENTENCE_ENDS = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 
 
 def split_long(text: str, length: Callable[[str], int], longest: int) -> list[str]:
-    """Return ``text`` in parts of at most ``longest``: whole sentences where possible, else words, else letters.
+    """Return ``text``, or its sentences where it is too long; of too long ones some words at a time, or letters.
 
     Args:
         text: any. length: of a part, such as its number of pieces; that of two parts together is taken to be no more
@@ -23,8 +23,7 @@ def split_long(text: str, length: Callable[[str], int], longest: int) -> list[st
     """
     if length(text) <= longest:
         return [text]
-    units = [unit for sentence in _SENTENCE_ENDS.split(text) for unit in _fitting(sentence, length, longest)]
-    return list(_joined(units, length, longest))
+    return [unit for sentence in _SENTENCE_ENDS.split(text) for unit in _fitting(sentence, length, longest)]
 
 
 def _fitting(text: str, length: Callable[[str], int], longest: int) -> Iterator[str]:

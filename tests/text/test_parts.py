@@ -20,7 +20,7 @@ def test_sentences_stay_whole() -> None:
     def words(text: str) -> int:
         return len(text.split())
 
-    assert split_long("A b c. D e? F g h i j. K.", words, 5) == ["A b c. D e?", "F g h i j.", "K."]
+    assert split_long("A b c. D e? F g h i j. K.", words, 5) == ["A b c.", "D e?", "F g h i j.", "K."]
     assert split_long("a b c d e f", words, 4) == ["a b c d", "e f"]
     assert split_long("犬が見る。猫が見る。", len, 5) == ["犬が見る。", "猫が見る。"]
     assert split_long("", len, 3) == [""]

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,19 @@ from asr.batches.store import FeatureStore
 from asr.bundle import add_to_bundle
 from asr.config import as_dict, save_config
 from asr.decoding import BeamDecoder, GreedyDecoder, compile_lm
-from asr.errors import DataError
+from asr.decoding.rescoring import RescoringDecoder, tune_rescoring
+from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
 from asr.recognizer import LM_FILES, DecodingConfig, Recognizer, load_model
 from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
 
-__all__ = ["Emissions", "emissions", "evaluate", "tune_decoding"]
+__all__ = ["Emissions", "emissions", "evaluate", "tune_decoding", "tune_second_pass"]
 
 BATCH_S = 400.0
+N_BEST = 50  # hypotheses that a second pass re-ranks
+
+Decoder = BeamDecoder | GreedyDecoder | RescoringDecoder
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,31 @@ def tune_decoding(recognizer: Recognizer, dev: Emissions, decoding: DecodingConf
     return replace(tuned, confidence_power=round(power, 4))
 
 
+def tune_second_pass(
+    recognizer: Recognizer, dev: Emissions | None, decoding: DecodingConfig, rescorer: str | Path, weight: float | None
+) -> RescoringDecoder:
+    """Return the beam search with a second pass by an LSTM language model, its weight tuned on ``dev``.
+
+    Raises:
+        ConfigError: there is neither a split to tune on nor a weight.
+        ModelError: ``rescorer`` holds no language model.
+    """
+    from asr.training.language_model import load_language_model, sentence_log_probs
+
+    search = recognizer.make_beam_decoder(decoding)
+    scorer = partial(sentence_log_probs, *load_language_model(rescorer)[:2])
+    if weight is not None:
+        return RescoringDecoder(search, scorer, weight)
+    if dev is None:
+        raise ConfigError("The weight of the second pass is not known.", "Give --tune-on SPLIT or --rescore-weight.")
+    tuned = tune_rescoring(search.replace(n_best=N_BEST)(list(dev.log_probs)), list(dev.texts), scorer)
+    print(
+        f"second pass: weight {tuned.weight:g}, bonus a word {tuned.word_bonus:g}; on dev WER {100 * tuned.wer:.2f} % "
+        f"instead of {100 * tuned.wer_before:.2f} % (best of {N_BEST}: {100 * tuned.oracle:.2f} %)", file=sys.stderr,
+    )  # fmt: skip
+    return RescoringDecoder(search, scorer, tuned.weight, tuned.word_bonus, N_BEST)
+
+
 def evaluate(
     model: str | Path,
     splits: Sequence[str | Path],
@@ -89,6 +119,8 @@ def evaluate(
     threads: int = 0,
     decoding: Mapping[str, Any] | None = None,
     save_to_model: bool = False,
+    rescorer: str | Path | None = None,
+    rescore_weight: float | None = None,
 ) -> str:
     """Decode splits, write hypotheses and figures under ``output_dir``, and return the table to print.
 
@@ -100,6 +132,8 @@ def evaluate(
         normalizer: see :mod:`asr.text.normalizers`.
         decoding: fields of :class:`asr.recognizer.DecodingConfig` to change.
         save_to_model: keep the language model and the decoding settings in the model folder, for transcription.
+        rescorer: model folder of an LSTM language model that re-ranks the hypotheses. rescore_weight: its weight, where
+            it is not to be tuned on ``tune_on``.
     """
     if threads:
         import torch
@@ -108,12 +142,16 @@ def evaluate(
     recognizer = load_model(model, device=device)
     recognizer.lm = Path(lm) if lm else recognizer.lm
     settings = replace(recognizer.decoding, **(decoding or {}))
-    if tune_on and recognizer.lm is not None:
-        settings = tune_decoding(recognizer, emissions(recognizer, tune_on), settings)
+    dev = emissions(recognizer, tune_on) if tune_on and (recognizer.lm is not None or rescorer) else None
+    if dev is not None and recognizer.lm is not None:
+        settings = tune_decoding(recognizer, dev, settings)
         print(f"tuned on {tune_on}: lm_alpha {settings.lm_alpha:g}, lm_beta {settings.lm_beta:g}", file=sys.stderr)
-    decoders = {"greedy": recognizer.make_decoder(replace(settings, method="greedy"))}
+    decoders: dict[str, Decoder] = {"greedy": recognizer.make_decoder(replace(settings, method="greedy"))}
     if recognizer.lm is not None:
         decoders["beam+lm"] = recognizer.make_decoder(replace(settings, method="beam"))
+    if rescorer:
+        name = "beam+lm+lstm" if recognizer.lm is not None else "beam+lstm"
+        decoders[name] = tune_second_pass(recognizer, dev, settings, rescorer, rescore_weight)
     results = {Path(s).name: _evaluate_split(recognizer, s, decoders, Path(output_dir), normalizer) for s in splits}
     if save_to_model:
         _save_to_model(recognizer, settings)
@@ -137,7 +175,7 @@ def _save_to_model(recognizer: Recognizer, decoding: DecodingConfig) -> None:
 def _evaluate_split(
     recognizer: Recognizer,
     split: str | Path,
-    decoders: Mapping[str, BeamDecoder | GreedyDecoder],
+    decoders: Mapping[str, Decoder],
     output_dir: Path,
     normalizer: str,
 ) -> dict[str, Score]:
@@ -174,13 +212,13 @@ def _metrics(results: Mapping[str, Mapping[str, Score]]) -> dict[str, Metric]:
 def _table(results: Mapping[str, Mapping[str, Score]]) -> str:
     columns = f"{'WER %':>7} {'95 % interval':>15} {'CER %':>7} {'words':>6} {'sub':>5} {'del':>5} {'ins':>5}"
     rows = [_row(split, name, score) for split, scores in results.items() for name, score in scores.items()]
-    return "\n".join([f"{'split':<16} {'decoder':<8} {columns}", *rows])
+    return "\n".join([f"{'split':<16} {'decoder':<12} {columns}", *rows])
 
 
 def _row(split: str, decoder: str, score: Score) -> str:
     interval = score.wer_interval
     between = f"{100 * interval.low:.2f} - {100 * interval.high:.2f}" if interval else "-"
     return (
-        f"{split:<16} {decoder:<8} {100 * score.wer:7.2f} {between:>15} {100 * score.cer:7.2f} {score.words:6d} "
+        f"{split:<16} {decoder:<12} {100 * score.wer:7.2f} {between:>15} {100 * score.cer:7.2f} {score.words:6d} "
         f"{score.substitutions:5d} {score.deletions:5d} {score.insertions:5d}"
     )

@@ -29,6 +29,13 @@ def evaluate(
             "--open-vocabulary/--closed-vocabulary", help="May words outside the language model be recognised?"
         ),
     ] = None,
+    rescore: Annotated[
+        Path | None,
+        typer.Option("--rescore", help="Model folder of an LSTM language model that re-ranks the hypotheses."),
+    ] = None,
+    rescore_weight: Annotated[
+        float | None, typer.Option("--rescore-weight", help="Its weight; tuned on --tune-on by default.")
+    ] = None,
     save_to_model: Annotated[
         bool, typer.Option("--save-to-model", help="Keep the language model and decoding settings in the model folder.")
     ] = False,
@@ -42,7 +49,7 @@ def evaluate(
     chosen = {"beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "open_vocabulary": open_vocabulary}
     table = run(
         model, data, output_dir, lm=lm, tune_on=tune_on, normalizer=normalizer, device=device, threads=threads,
-        save_to_model=save_to_model,
+        save_to_model=save_to_model, rescorer=rescore, rescore_weight=rescore_weight,
         decoding={name: value for name, value in chosen.items() if value is not None},
     )  # fmt: skip
     typer.echo(table)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from asr.decoding.beam import BeamDecoder
 from asr.decoding.types import Hypothesis
 from asr.decoding.word_errors import word_errors
 from asr.errors import DecodingError
 
-__all__ = ["TunedRescoring", "rescore", "tune_rescoring"]
+__all__ = ["RescoringDecoder", "TunedRescoring", "rescore", "tune_rescoring"]
 
 Scorer = Callable[[list[str]], Sequence[float]]
 ErrorCount = Callable[[str, str], tuple[int, int]]
@@ -125,3 +127,22 @@ def tune_rescoring(
     best = min(range(len(pairs)), key=counts.__getitem__)
     oracle = sum(min(wrong) for wrong in errors)
     return TunedRescoring(*pairs[best], counts[best] / words, counts[0] / words, oracle / words)
+
+
+class RescoringDecoder:
+    """A beam search whose N-best lists are re-ranked; called as the search itself is.
+
+    Args:
+        decoder: the search. scorer, weight, word_bonus: see :func:`rescore`. n_best: hypotheses of a list.
+    """
+
+    def __init__(
+        self, decoder: BeamDecoder, scorer: Scorer, weight: float, word_bonus: float = 0.0, n_best: int = 50
+    ) -> None:
+        self.decoder, self.scorer = decoder.replace(n_best=n_best), scorer
+        self.weight, self.word_bonus = weight, word_bonus
+
+    def __call__(self, log_probs: Sequence[Any]) -> list[list[Hypothesis]]:
+        """Return the re-ranked hypotheses of each array (T, V) of natural-log probabilities."""
+        lists = self.decoder(list(log_probs))
+        return [rescore(n, self.scorer, weight=self.weight, word_bonus=self.word_bonus) for n in lists]

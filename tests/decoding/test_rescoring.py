@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from asr.decoding.rescoring import rescore, tune_rescoring
+from asr.decoding import BeamDecoder
+from asr.decoding.rescoring import RescoringDecoder, rescore, tune_rescoring
 from asr.decoding.types import Hypothesis
 from asr.errors import DecodingError
 
@@ -53,3 +55,14 @@ def test_bad_input():
         tune_rescoring([n_best(("a", 0.0))], ["a", "b"], scorer)
     with pytest.raises(DecodingError, match="no words"):
         tune_rescoring([n_best(("a", 0.0))], [""], scorer)
+
+
+def test_a_search_with_a_second_pass():
+    tokens = ["<blank>", "▁a", "▁b"]
+    log_probs = np.log(np.array([[0.1, 0.6, 0.3], [0.9, 0.05, 0.05]]))
+    search = BeamDecoder(tokens, beam_size=8)
+    assert search([log_probs])[0][0].text == "a"
+    wants_b = RescoringDecoder(search, lambda texts: [5.0 * (text == "b") for text in texts], weight=1.0)
+    found = wants_b([log_probs, log_probs])
+    assert [hypotheses[0].text for hypotheses in found] == ["b", "b"]
+    assert len(found[0]) > 1

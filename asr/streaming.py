@@ -347,9 +347,11 @@ def _checked(samples: Any) -> Samples:
     if array.ndim != 1:
         raise AudioError(f"A stream takes samples (n,), not an array of shape {array.shape}.", "Mix to one channel.")
     if array.dtype == np.int16:
-        return np.asarray(array, np.float32) / np.float32(32768)
+        scaled: Samples = np.asarray(array, np.float32) / np.float32(32768)
+        return scaled
     if array.dtype.kind != "f":
         raise AudioError(f"A stream takes float or int16 samples, not {array.dtype}.", "Convert them.")
     if not np.isfinite(array).all():
         raise AudioError("There is NaN or infinity among the samples.", "Mend the source.")
-    return np.asarray(array, np.float32)
+    checked: Samples = np.asarray(array, np.float32)
+    return checked

@@ -1,0 +1,185 @@
+"""The models of a service: loading, one queue each, and which of them a request gets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.audio import load_audio
+from asr.errors import AudioError, ConfigError, ModelError
+from asr.recognizer import LONG_S, Recognizer, load_model
+from asr.serve.batching import Batcher, Overloaded
+from asr.serve.config import ServeConfig
+from asr.serve.metrics import ModelMetrics, ServiceMetrics
+from asr.streaming import StreamingRecognizer
+from asr.transcript import Transcript
+
+__all__ = ["Fleet", "HostedModel", "TooLong"]
+
+
+MAX_LONG = 4  # long recordings that may wait for one another
+
+
+class TooLong(AudioError):  # noqa: N818 - what it says
+    """A recording is longer than the service takes."""
+
+
+class HostedModel:
+    """A loaded model with its queue and metrics.
+
+    Attributes:
+        name: in routes, metrics and answers. streaming: None where the model cannot stream.
+    """
+
+    def __init__(self, name: str, recognizer: Recognizer, config: ServeConfig, metrics: ServiceMetrics) -> None:
+        self.name, self.recognizer, self.config = name, recognizer, config
+        self.metrics = ModelMetrics(metrics, name, config.drift_window, config.drift_sigma)
+        self.streaming = _streaming(recognizer, config.threads)
+        self.batcher = Batcher(
+            recognizer.log_probs, self._finish, config.max_batch_size, config.max_wait_ms, config.queue_size,
+            round(config.max_batch_s * recognizer.sample_rate), self.metrics.batch,
+        )  # fmt: skip
+        self._long_thread, self._long_waiting = ThreadPoolExecutor(1, "long"), 0
+        self.metrics.watch_queue(lambda: self.batcher.depth)
+
+    def read(self, data: bytes) -> npt.NDArray[np.float32]:
+        """Return the samples of an encoded recording.
+
+        Raises:
+            AudioError: it cannot be read, or is too short for the model. TooLong: see ``max_duration_s``.
+        """
+        limit = self.config.max_duration_s
+        _check_header(data, limit)
+        samples = load_audio(data, self.recognizer.sample_rate).samples
+        if len(samples) > limit * self.recognizer.sample_rate:
+            raise TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
+        features = self.recognizer.bundle.config["network"]["features"]
+        if len(samples) < self.recognizer.sample_rate * features["frame_length_ms"] / 1000:
+            raise AudioError(f"The recording has {len(samples)} samples, less than one frame.", "Give at least 25 ms.")
+        return samples
+
+    def warm_up(self) -> None:
+        """Compute and decode a second of faint noise, so that the first request does not pay for compiling."""
+        noise = np.random.default_rng(0).normal(0, 1e-3, self.recognizer.sample_rate).astype(np.float32)
+        self._finish(self.recognizer.log_probs([noise])[0], noise)
+
+    def is_long(self, samples: npt.NDArray[np.float32]) -> bool:
+        """Return whether a recording is cut at pauses instead of being computed whole, beside others."""
+        return len(samples) > LONG_S * self.recognizer.sample_rate
+
+    async def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
+        """Return the transcript of a recording that :meth:`read` returned.
+
+        Raises:
+            Overloaded: too many wait. AsrError: what the model says of the recording.
+        """
+        if not self.is_long(samples):
+            found: Transcript = await self.batcher.submit(samples)
+            return found
+        if self._long_waiting >= MAX_LONG:
+            raise Overloaded(10.0 * self._long_waiting)
+        self._long_waiting += 1
+        try:
+            loop, rate = asyncio.get_running_loop(), self.recognizer.sample_rate
+            return await loop.run_in_executor(self._long_thread, self.recognizer.transcribe, samples, rate)
+        finally:
+            self._long_waiting -= 1
+
+    def _finish(self, log_probs: npt.NDArray[np.float32], samples: npt.NDArray[np.float32]) -> Transcript:
+        best = self.recognizer.decoder([log_probs])[0]
+        segment = self.recognizer.segment(best, 0, len(samples))
+        return self.recognizer._transcript([segment], len(samples))
+
+
+def _check_header(data: bytes, limit_s: float) -> None:
+    """Refuse what says of itself that it is too long before it is unpacked."""
+    import soundfile
+
+    try:
+        info = soundfile.info(io.BytesIO(data))
+    except (soundfile.LibsndfileError, TypeError):
+        return  # perhaps a container that load_audio knows; if not, it says so
+    if info.samplerate and info.frames / info.samplerate > limit_s:
+        raise TooLong(f"The recording is longer than {limit_s:g} s.", "Cut it.")
+
+
+def _streaming(recognizer: Recognizer, threads: int) -> StreamingRecognizer | None:
+    try:
+        return StreamingRecognizer(recognizer, threads=threads)
+    except ModelError:
+        return None
+
+
+class Fleet:
+    """All models of the service.
+
+    Args:
+        models: folders. config: settings. metrics: where they count.
+
+    Raises:
+        ModelError: a folder holds no speech model. ConfigError: the split names another number of models.
+    """
+
+    def __init__(self, models: Sequence[str | Path], config: ServeConfig, metrics: ServiceMetrics) -> None:
+        if not models:
+            raise ConfigError("There is no model to serve.", "Give one: asr serve MODEL")
+        split = config.split or (1.0, *[0.0] * (len(models) - 1))
+        if len(split) != len(models):
+            raise ConfigError(f"The split has {len(split)} shares for {len(models)} models.", "Give one share a model.")
+        self.split = split
+        self.models: dict[str, HostedModel] = {}
+        for folder in models:
+            recognizer = load_model(folder, threads=config.threads)
+            name = _free_name(recognizer.name, self.models)
+            recognizer.name = name
+            self.models[name] = HostedModel(name, recognizer, config, metrics)
+
+    def choose(self, name: str | None, client: str | None = None) -> HostedModel:
+        """Return the model called ``name``, or one by the traffic split; the same ``client`` always gets the same.
+
+        Raises:
+            ModelError: there is no model of that name.
+        """
+        if name:
+            if name not in self.models:
+                raise ModelError(f"There is no model {name!r}.", f"Served are: {', '.join(self.models)}.")
+            return self.models[name]
+        draw = random.random() if client is None else _unit(client)
+        for model, share in zip(self.models.values(), self.split, strict=True):
+            if draw < share:
+                return model
+            draw -= share
+        return next(m for m, share in zip(self.models.values(), self.split, strict=True) if share)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what is known of each model."""
+        return [
+            {
+                "name": model.name,
+                "sample_rate": model.recognizer.sample_rate,
+                "backend": model.recognizer.backend,
+                "streaming": model.streaming is not None,
+                "share": share,
+            }
+            for model, share in zip(self.models.values(), self.split, strict=True)
+        ]
+
+
+def _free_name(name: str, taken: dict[str, HostedModel]) -> str:
+    number, found = 2, name
+    while found in taken:
+        found, number = f"{name}-{number}", number + 1
+    return found
+
+
+def _unit(client: str) -> float:
+    return int.from_bytes(hashlib.sha256(client.encode()).digest()[:8], "big") / 2**64

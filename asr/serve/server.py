@@ -1,0 +1,38 @@
+"""Runs the application under uvicorn."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr.errors import require
+from asr.serve.config import ServeConfig
+
+__all__ = ["run_server"]
+
+
+def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
+    """Serve until SIGTERM or SIGINT; then take no more, answer what is open, and return.
+
+    Raises:
+        MissingDependencyError: the extra ``serve`` is not installed. Others: see :func:`asr.serve.app.create_app`.
+    """
+    for package in ("fastapi", "prometheus_client", "python_multipart"):
+        require(package, "serve")
+    uvicorn = require("uvicorn", "serve")
+    from asr.serve.app import create_app
+    from asr.serve.metrics import JsonFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    for name in ("asr.serve", "uvicorn.error"):
+        logging.getLogger(name).handlers = [handler]
+        logging.getLogger(name).setLevel(logging.INFO)
+        logging.getLogger(name).propagate = False
+    app = create_app(models, config)
+    uvicorn.run(
+        app, host=config.host, port=config.port, log_config=None, access_log=False,
+        timeout_graceful_shutdown=max(1, round(config.shutdown_s)), ws_max_size=1 << 20, timeout_keep_alive=15,
+    )  # fmt: skip

@@ -275,7 +275,7 @@ class Recognizer:
         try:
             arrays = in_batches(recordings, self.log_probs, self._max_batch)
             found: list[Transcript | AsrError] = [
-                self._transcript([self._segment(best, 0, len(r))], len(r))
+                self._transcript([self.segment(best, 0, len(r))], len(r))
                 for best, r in zip(self.decoder(arrays), recordings, strict=True)
             ]
         except AsrError as error:
@@ -299,7 +299,7 @@ class Recognizer:
         sections = self._sections(counted())
         while some := list(itertools.islice(sections, 2 * self.threads)):
             for section, best in zip(some, self.decoder([s.log_probs for s in some]), strict=True):
-                segments.append(self._segment(best, section.start, count))
+                segments.append(self.segment(best, section.start, count))
             if progress is not None:
                 progress(some[-1].start / self.sample_rate)
         return self._transcript(segments, count)
@@ -391,7 +391,7 @@ class Recognizer:
         arrays = output.cpu().numpy()
         return [array[:n] for array, n in zip(arrays, output_lens.tolist(), strict=True)]
 
-    def _segment(self, hypotheses: Sequence[Hypothesis], start: int, stop: int) -> Segment | None:
+    def segment(self, hypotheses: Sequence[Hypothesis], start: int, stop: int) -> Segment | None:
         """Return what was said from sample ``start`` on, before sample ``stop``; None if nothing."""
         readings = []
         for hypothesis in hypotheses:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from asr.segmentation import Window
 
-__all__ = ["Section", "in_batches", "stitched_sections", "whole_log_probs"]
+__all__ = ["Section", "between_words", "in_batches", "stitched_sections", "whole_log_probs"]
 
 Array = npt.NDArray[np.float32]
 POOL = 32  # windows looked at together, so that those of similar lengths share a batch
@@ -52,7 +52,7 @@ def stitched_sections(
             section = Section(carried.start, np.concatenate([carried.log_probs, own]))
             carried = None
         if window.goes_on:
-            cut = _between_words(section.log_probs, starts_word)
+            cut = between_words(section.log_probs, starts_word)
             carried = Section(section.start + cut * stride, section.log_probs[cut:])
             section = Section(section.start, section.log_probs[:cut])
         if len(section.log_probs):
@@ -114,7 +114,7 @@ def _computed(
         yield from zip(pool, in_batches([w.samples for w in pool], log_probs, max_batch), strict=True)
 
 
-def _between_words(log_probs: Array, starts_word: npt.NDArray[np.bool_]) -> int:
+def between_words(log_probs: Array, starts_word: npt.NDArray[np.bool_]) -> int:
     """Return the frame in the later half of (T, V) to cut at: in the longest blank before a word's first token.
 
     Where no word begins, that is the end.

@@ -1,0 +1,214 @@
+"""Text while somebody speaks: microphone blocks in, results out, with a streaming model or any other.
+
+A model that needs the whole recording hears what was said since the last pause again and again, as it grows; the
+result becomes final at a pause, or between two words when nobody pauses. n samples.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.errors import AudioError, ModelError, require
+from asr.recognizer import Recognizer, load_model
+from asr.stitching import between_words
+from asr.streaming import EndpointConfig, StreamingRecognizer, StreamResult
+
+__all__ = ["GrowingWindow", "Microphone", "listen", "listen_to_microphone", "microphones"]
+
+BLOCK_S = 0.1
+EVERY_S = 0.4  # new sound after which a growing window is heard again
+KEPT_SILENCE_S = 0.5  # before the first word
+CLEAR_LINE = "\r\x1b[K"
+
+Samples = npt.NDArray[np.float32]
+
+
+def _sounddevice() -> Any:
+    try:
+        return require("sounddevice", "mic")
+    except OSError as error:  # the package is there, the library that it wraps is not
+        raise AudioError(f"The sound system cannot be reached ({error}).", "Install PortAudio.") from error
+
+
+def microphones() -> str:
+    """Return the sound devices of this computer, one a line; the default ones are marked."""
+    return str(_sounddevice().query_devices())
+
+
+class Microphone:
+    """Blocks (n,) float32 from a sound device, until it is closed.
+
+    Args:
+        sample_rate: in Hz; the sound system resamples. device: its number or a part of its name; None for the default.
+
+    Raises:
+        AudioError: there is no such device, or it cannot be opened. MissingDependencyError: no extra ``mic``.
+    """
+
+    def __init__(self, sample_rate: int, device: int | str | None = None) -> None:
+        sounddevice = _sounddevice()
+        self.blocks: queue.Queue[Samples] = queue.Queue()
+        self.lost = 0
+        try:
+            self.stream = sounddevice.InputStream(
+                samplerate=sample_rate, device=device, channels=1, dtype="float32",
+                blocksize=round(BLOCK_S * sample_rate), callback=self._take,
+            )  # fmt: skip
+            self.stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise AudioError(
+                f"The microphone cannot be opened ({error}).", "See which there are: asr listen --list-devices"
+            ) from error
+
+    def _take(self, block: npt.NDArray[np.float32], frames: int, when: object, status: Any) -> None:
+        self.lost += bool(status)
+        self.blocks.put(block[:, 0].copy())
+
+    def __enter__(self) -> Microphone:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stream.stop()
+        self.stream.close()
+
+    def __iter__(self) -> Iterator[Samples]:
+        while self.stream.active or not self.blocks.empty():
+            try:
+                block = [self.blocks.get(timeout=2 * BLOCK_S)]
+            except queue.Empty:
+                continue
+            while not self.blocks.empty():  # what came while the last block was decoded
+                block.append(self.blocks.get())
+            yield np.concatenate(block)
+
+
+class GrowingWindow:
+    """A stream for models that need to see ahead, with the calls of :class:`asr.streaming.SpeechStream`.
+
+    Args:
+        recognizer: any model. endpoint: when a result becomes final.
+    """
+
+    def __init__(self, recognizer: Recognizer, endpoint: EndpointConfig | None = None) -> None:
+        self.recognizer, self.endpoint = recognizer, endpoint or EndpointConfig(max_utterance_s=15.0)
+        self.samples = np.zeros(0, np.float32)
+        self.offset, self.heard, self.utterance, self.shown = 0, 0, 0, ""
+        self.stride = round(recognizer.seconds_per_frame * recognizer.sample_rate)
+
+    def push(self, samples: Samples) -> list[StreamResult]:
+        """Take the next samples (n,) at the model's rate; return what changed, see :meth:`SpeechStream.push`."""
+        self.samples = np.concatenate([self.samples, np.asarray(samples, np.float32)])
+        if len(self.samples) - self.heard < EVERY_S * self.recognizer.sample_rate:
+            return []
+        return self._hear()
+
+    def finish(self) -> list[StreamResult]:
+        """End the stream; return the final result that is still due."""
+        log_probs = self._log_probs()
+        return [] if log_probs is None else self._close(log_probs, len(log_probs))
+
+    def _log_probs(self) -> Samples | None:
+        self.heard = len(self.samples)
+        shortest = self.recognizer.bundle.config["network"]["features"]["frame_length_ms"] / 1000
+        if self.heard < shortest * self.recognizer.sample_rate:
+            return None
+        return self.recognizer.log_probs([self.samples])[0]
+
+    def _hear(self) -> list[StreamResult]:
+        log_probs = self._log_probs()
+        if log_probs is None:
+            return []
+        result = self._result(log_probs, final=False)
+        second = 1 / self.recognizer.seconds_per_frame
+        if not result.words:
+            self._forget(max(0, len(log_probs) - round(KEPT_SILENCE_S * second)))
+            return []
+        silence = self.offset / self.recognizer.sample_rate + len(log_probs) / second - result.end
+        if self.endpoint.silence_s and silence >= self.endpoint.silence_s:
+            return self._close(log_probs, len(log_probs))
+        if len(log_probs) >= self.endpoint.max_utterance_s * second:
+            return self._close(log_probs, between_words(log_probs, self.recognizer.decoder.vocabulary.starts_word))
+        if result.text == self.shown:
+            return []
+        self.shown = result.text
+        return [result]
+
+    def _close(self, log_probs: Samples, frames: int) -> list[StreamResult]:
+        result = self._result(log_probs[:frames], final=True) if frames else None
+        self._forget(frames)
+        self.shown = ""
+        if result is None or not result.words:
+            return []
+        self.utterance += 1
+        return [result]
+
+    def _forget(self, frames: int) -> None:
+        count = min(frames * self.stride, len(self.samples))
+        self.samples, self.offset = self.samples[count:], self.offset + count
+        self.heard = len(self.samples)
+
+    def _result(self, log_probs: Samples, final: bool) -> StreamResult:
+        segment = self.recognizer.segment(
+            self.recognizer.decoder([log_probs])[0], self.offset, self.offset + len(self.samples)
+        )
+        if segment is None:
+            return StreamResult(final, "", 0.0, 0.0, (), self.utterance)
+        return StreamResult(final, segment.text, segment.start, segment.end, segment.words, self.utterance)
+
+
+def listen(
+    blocks: Iterable[Samples], recognizer: Recognizer, endpoint: EndpointConfig | None = None
+) -> Iterator[StreamResult]:
+    """Yield results while ``blocks`` (n,), at the model's rate, arrive: partial ones as they change, and final ones.
+
+    A model that can stream does; others hear a growing window, see :class:`GrowingWindow`. Closing the generator or
+    a KeyboardInterrupt from ``blocks`` ends it; the words that are still open then come as a final result.
+    """
+    try:
+        stream: Any = StreamingRecognizer(recognizer, endpoint).stream()
+    except ModelError:
+        stream = GrowingWindow(recognizer, endpoint)
+    try:
+        for block in blocks:
+            yield from stream.push(block)
+    except KeyboardInterrupt:
+        pass  # how people end listening; what they said last still counts
+    yield from stream.finish()
+
+
+def listen_to_microphone(
+    model: str, device: int | str | None = None, silence_s: float = 0.8, seconds: float | None = None, threads: int = 0
+) -> None:
+    """Print what is said, one line an utterance; on a terminal also what is being said.
+
+    Args:
+        model: folder or name. device: see :class:`Microphone`. silence_s: pause that ends an utterance.
+        seconds: stop after so much sound. threads: of the processor, 0 for all.
+    """
+    recognizer = load_model(model, threads=threads)
+    watched = sys.stderr.isatty()
+    with Microphone(recognizer.sample_rate, device) as microphone:
+        print("listening; Ctrl-C ends", file=sys.stderr)
+        blocks = _limited(microphone, None if seconds is None else round(seconds * recognizer.sample_rate))
+        for result in listen(blocks, recognizer, EndpointConfig(silence_s=silence_s, max_utterance_s=15.0)):
+            if watched:
+                print(CLEAR_LINE + ("" if result.final else result.text[-100:]), end="", file=sys.stderr, flush=True)
+            if result.final:
+                print(result.text, flush=True)
+    if microphone.lost:
+        print(f"{microphone.lost} blocks of sound came late or were lost", file=sys.stderr)
+
+
+def _limited(blocks: Iterable[Samples], limit: int | None) -> Iterator[Samples]:
+    count = 0
+    for block in blocks:
+        yield block if limit is None else block[: limit - count]
+        count += len(block)
+        if limit is not None and count >= limit:
+            return

@@ -11,11 +11,13 @@ from asr.cli.bench import bench
 from asr.cli.compare import compare
 from asr.cli.evaluate import evaluate
 from asr.cli.export import export
+from asr.cli.listen import listen
 from asr.cli.lm import app as lm_app
 from asr.cli.predict import predict
 from asr.cli.prepare import prepare
 from asr.cli.report import report
 from asr.cli.score import score
+from asr.cli.serve import serve
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
 
@@ -35,12 +37,14 @@ app.command()(evaluate)
 app.add_typer(lm_app, name="lm")
 app.command()(transcribe)
 app.command()(align)
+app.command()(listen)
 app.command()(score)
 app.command()(compare)
 app.command()(predict)
 app.command()(report)
 app.command()(bench)
 app.command()(export)
+app.command()(serve)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asr.estimators.text_classifier import TextClassifier
     from asr.estimators.translator import Translator
     from asr.recognizer import DecodingConfig, Recognizer, load_model
+    from asr.streaming import StreamingRecognizer
     from asr.transcript import Segment, Transcript, Word
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ _PUBLIC = {
     "Recognizer": "asr.recognizer",
     "SequenceClassifier": "asr.estimators.signals",
     "Segment": "asr.transcript",
+    "StreamingRecognizer": "asr.streaming",
     "Tagger": "asr.estimators.tagger",
     "TextClassifier": "asr.estimators.text_classifier",
     "Transcript": "asr.transcript",

@@ -1,0 +1,184 @@
+"""An epoch of the same network on the same recordings here and in SpeechBrain, in turn, round by round.
+
+    python benchmarks/training/against_speechbrain.py CORPUS --python SPEECHBRAIN_ENV/bin/python [--seconds 600]
+
+CORPUS is in LibriSpeech's layout. SpeechBrain lives in an environment of its own, with the same torch:
+
+    python -m venv sb
+    echo THIS_ENVIRONMENT/lib/python3.11/site-packages > sb/lib/python3.11/site-packages/borrow.pth
+    sb/bin/python -m pip install --no-deps speechbrain hyperpyyaml ruamel.yaml
+
+  ours    asr.training: features prepared once and stored; batches made ahead in a thread
+  padded  SpeechBrain as its recipes run: audio read by a worker process, Fbank in the step, LSTM over the padding
+  packed  the same with packed sequences, SpeechBrain's way to a result that padding does not change (as ours is)
+
+Both: two strided convolutions, 5 bidirectional LSTM layers, layer normalisation, residuals, CTC, SpecAugment, AdamW,
+clipping; batches of the same bounds, fp32, as many threads. Processor time is that of the process that trains: the
+worker that reads audio for SpeechBrain comes on top of it. Preparing our features is timed too, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asr.audio import audio_info
+from asr.features import SpecAugmentConfig
+from asr.tasks.ctc import CtcModelConfig
+from asr.text.tokenizers import load_tokenizer
+from asr.training.config import OptimizerConfig, TrainerConfig
+from asr.training.loop import Loop
+from asr.training.progress import Progress
+from asr.training.speech import SpeechConfig, SpeechDataConfig, build_experiment
+from data_prep.librispeech import read_librispeech
+from data_prep.prepare import prepare
+from data_prep.store import Utterance
+
+LIMITS = {"max_batch_s": 60.0, "max_batch_size": 16}
+
+
+def choose(corpus: Path, seconds: float) -> list[Utterance]:
+    """Return every n-th utterance of the largest part, until there are so many seconds."""
+    part = max(read_librispeech(corpus).values(), key=len)
+    chosen, total = [], 0.0
+    for utterance in part[:: max(1, int(len(part) * 12 / seconds))]:
+        if total >= seconds:
+            break
+        chosen.append(utterance)
+        total += audio_info(utterance.audio).duration_s
+    return chosen
+
+
+class Ours:
+    """Epochs by our loop; seconds by part."""
+
+    def __init__(self, folder: Path, utterances: list[Utterance], hidden: int, threads: int) -> None:
+        start = time.perf_counter()
+        prepare({"train": utterances}, folder, normalizer="librispeech", jobs=1)
+        self.prepared_in = time.perf_counter() - start
+        split = str(folder / "train")
+        config = SpeechConfig(
+            data=SpeechDataConfig(split, split, **LIMITS), specaugment=SpecAugmentConfig(),
+            model=CtcModelConfig(hidden_dim=hidden),
+        )  # fmt: skip
+        experiment = replace(build_experiment(config, folder), evaluate=lambda task: {"wer": 1.0})
+        experiment.save_model(experiment.task, folder / "model")
+        self.tokenizer = load_tokenizer(folder / "model")
+        trainer = TrainerConfig(max_epochs=10**6, precision="fp32", accelerator="cpu", threads=threads)
+        self.loop = Loop(experiment, trainer, OptimizerConfig(), folder / "run", seed=1)
+        self.parameters = sum(p.numel() for p in experiment.task.parameters())
+        self.spent: dict[str, float] = {}
+        step = self.loop._step
+        self.loop._step = lambda group: self.timed("steps", step, group)  # type: ignore[method-assign]
+        forward = self.loop.model.loss
+        self.loop.model.loss = lambda *a: self.timed("forward", forward, *a)
+
+    def timed(self, name: str, run: Any, *arguments: Any) -> Any:
+        start = time.perf_counter()
+        result = run(*arguments)
+        self.spent[name] = self.spent.get(name, 0.0) + time.perf_counter() - start
+        self.spent["batches"] = self.spent.get("batches", 0) + (name == "steps")
+        return result
+
+    def epoch(self) -> dict[str, float]:
+        self.spent = {}
+        with Progress(self.loop.run_dir, 1, enabled=False) as progress:
+            progress.start(self.loop.experiment, self.loop.position, "fp32")
+            start, cpu = time.perf_counter(), time.process_time()
+            self.loop._epoch(progress, self.loop.run_dir / "checkpoints" / "last.ckpt")
+            return {"total": time.perf_counter() - start, "cpu": time.process_time() - cpu, **self.spent}
+
+
+class SpeechBrain:
+    """Epochs by the worker process."""
+
+    def __init__(
+        self, python: Path, folder: Path, utterances: list[Utterance], ours: Ours, settings: dict[str, Any]
+    ) -> None:
+        rows = {
+            u.id: {
+                "wav": u.audio,
+                "duration": audio_info(u.audio).duration_s,
+                "tokens": [int(t) for t in ours.tokenizer.encode(u.text.lower())],
+            }
+            for u in utterances
+        }
+        (folder / "manifest.json").write_text(json.dumps(rows))
+        (folder / "settings.json").write_text(json.dumps(settings | {"vocab_size": len(ours.tokenizer)}))
+        worker = Path(__file__).with_name("speechbrain_worker.py")
+        self.process = subprocess.Popen(
+            [python, worker, folder / "manifest.json", folder / "settings.json"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def epoch(self, variant: str) -> dict[str, float]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(variant + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, float] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def breakdown(seconds: dict[str, float]) -> str:
+    features = seconds.get("features", 0.0)
+    parts = {
+        "waiting, logging, checkpoint": seconds["total"] - seconds["steps"],
+        "features": features,
+        "forward and loss": seconds["forward"],
+        "backward and step": seconds["steps"] - seconds["forward"] - features,
+    }
+    return ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--python", type=Path, required=True, help="of the environment with SpeechBrain")
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes that read audio for SpeechBrain")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    utterances = choose(arguments.corpus, arguments.seconds)
+    with tempfile.TemporaryDirectory() as name:
+        ours = Ours(Path(name), utterances, arguments.hidden, arguments.threads)
+        settings = {key: getattr(arguments, key) for key in ("hidden", "threads", "workers")} | LIMITS
+        theirs = SpeechBrain(arguments.python, Path(name), utterances, ours, settings)
+        runs = {"ours": ours.epoch, "padded": lambda: theirs.epoch("padded"), "packed": lambda: theirs.epoch("packed")}
+        rounds: dict[str, list[dict[str, float]]] = {variant: [] for variant in runs}
+        for number in range(arguments.rounds + 1):  # the first warms up
+            for variant, run in runs.items():
+                seconds = run()
+                if number:
+                    rounds[variant].append(seconds)
+                    spent = f"{seconds['total']:7.2f} s ({seconds['cpu']:.2f} of a processor)"
+                    print(f"round {number} {variant:6s} {spent}: {breakdown(seconds)}", flush=True)
+        theirs.close()
+    duration = sum(audio_info(u.audio).duration_s for u in utterances)
+    print(f"{len(utterances)} utterances, {duration:.0f} s, preparing our features {ours.prepared_in:.1f} s, once")
+    print(f"parameters: ours {ours.parameters}, SpeechBrain {rounds['padded'][0]['parameters']:.0f}")
+    for variant, kind in itertools.product(("padded", "packed"), ("total", "cpu")):
+        ratios = [o[kind] / t[kind] for o, t in zip(rounds["ours"], rounds[variant], strict=True)]
+        print(f"ours / {variant}, {kind}: {statistics.median(ratios):.3f}   ({', '.join(f'{r:.3f}' for r in ratios)})")
+
+
+if __name__ == "__main__":
+    main()

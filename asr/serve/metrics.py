@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 
@@ -90,6 +91,9 @@ class ModelMetrics:
 STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
+SECRET = re.compile(r"([?&]key=)[^&\s\"]+")  # uvicorn writes the address of a WebSocket whole
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, message, and what the caller gave as ``extra``."""
 
@@ -97,7 +101,7 @@ class JsonFormatter(logging.Formatter):
         entry = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
-            "message": record.getMessage(),
+            "message": SECRET.sub(r"\1***", record.getMessage()),
             **{name: value for name, value in record.__dict__.items() if name not in STANDARD},
         }
         if record.exc_info:

@@ -39,7 +39,7 @@ class NextFrameConfig:
 
     hidden_channels: int = 16
     num_layers: int = 2
-    kernel_size: int = 5
+    kernel_size: int = 3
 
     def __post_init__(self) -> None:
         for name in ("hidden_channels", "num_layers", "kernel_size"):

@@ -43,12 +43,12 @@ class MovingConfig:
     output_dir: str = "runs/moving-digits"
     picture: int = 20
     steps: int = 12
-    batches: int = 60
+    batches: int = 40
     batch_size: int = 16
     model: NextFrameConfig = field(default_factory=NextFrameConfig)
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=3e-3, second_momentum=0.99))
     trainer: TrainerConfig = field(
-        default_factory=lambda: TrainerConfig(max_epochs=10, precision="fp32", pictures_every=0)
+        default_factory=lambda: TrainerConfig(max_epochs=8, precision="fp32", pictures_every=0)
     )
 
 

@@ -58,7 +58,7 @@ class ForecastModelConfig:
         check_range("model.num_layers", self.num_layers, 1)
         check_range("model.dropout", self.dropout, 0, 0.95)
         check_range("model.segment", self.segment, 0)
-        check_range("model.series_dim", self.series_dim, 0)
+        check_range("model.series_dim", self.series_dim, 0, self.hidden_dim - 1)
 
 
 @dataclass(frozen=True)

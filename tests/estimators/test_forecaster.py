@@ -185,6 +185,7 @@ def test_what_cannot_be_forecast(fitted: Forecaster) -> None:
         {"scaling": "max"},
         {"calendar": ("hours",)},
         {"settings": {"model": {"cel": "lstm"}}},
+        {"settings": {"model": {"hidden_dim": 16, "series_dim": 16}}},
         {"time_limit_s": -1},
         {"past_columns": ["x"], "future_columns": ["x"]},
     ],

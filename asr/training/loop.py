@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Position", "fit"]
 
+BETWEEN_PICTURES_S = 60.0
+
 
 @dataclass
 class Position:
@@ -105,7 +107,7 @@ class Loop:
         self.gradients = GradientMonitor(experiment.task, optimizer.clip_norm)
         self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
         self.position = Position()
-        self.counted_from = time.monotonic()
+        self.counted_from = self.drawn_at = time.monotonic()
 
     def run(self, resume: bool) -> Position:
         """Train from the last checkpoint, or from the start, to the end."""
@@ -245,6 +247,9 @@ class Loop:
             return
         with torch.inference_mode():
             figures = self.experiment.pictures(self.experiment.task) if self.experiment.pictures else {}
+        if not figures and time.monotonic() - self.drawn_at < BETWEEN_PICTURES_S:
+            return  # a short training without pictures of its own shall not wait for one of its gradients
+        self.drawn_at = time.monotonic()
         if len(self.gradients.steps) > 1:
             figures["gradient norms"] = self.gradients.draw()
         for name, figure in figures.items():

@@ -335,3 +335,22 @@ def test_a_time_limit_ends_the_run_and_the_schedule(tmp_path: Path, monkeypatch:
     assert position.best_epoch >= 0
     resumed = fit(experiment(), replace(TRAINER, max_epochs=100, time_limit_s=8.0), optimizer, tmp_path)
     assert resumed.step == 8  # the time of the first run counts
+
+
+@pytest.mark.parametrize(("seconds_a_step", "drawings"), [(0.1, 0), (20.0, 4)])
+def test_short_trainings_wait_for_no_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds_a_step: float, drawings: int
+) -> None:
+    now, drawn = [0.0], []
+    monkeypatch.setattr("asr.training.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("asr.training.loop.add_figure", lambda writer, name, figure, step: drawn.append((name, step)))
+    monkeypatch.setattr("asr.training.monitoring.EVERY", 2)
+    original = torch.optim.AdamW.step
+
+    def slow(self: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
+        now[0] += seconds_a_step
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", slow)
+    fit(experiment(), replace(TRAINER, pictures_every=1), OPTIMIZER, tmp_path)
+    assert drawn == [("gradient norms", 5 * epoch) for epoch in range(1, drawings + 1)]

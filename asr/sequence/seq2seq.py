@@ -241,14 +241,17 @@ class _Search:
 
     def advance(self, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
         """(B, K, V) -> positions (N,) of the sequences that go on, beams (N, K) and tokens (N, K); None when done."""
-        V = log_probs.size(-1)
-        last = (self.max_lens <= self.length).view(-1, 1, 1)  # only the end may follow
-        not_end = torch.arange(V, device=log_probs.device) != self.eos_id
-        total = self.scores.unsqueeze(-1) + log_probs.float().masked_fill(last & not_end, -torch.inf)
-        top, place = total.flatten(1).topk(min(2 * self.K, total[0].numel()), dim=1)
-        beams, tokens = place // V, place % V
+        forced = self.max_lens <= self.length  # only the end may follow
+        if bool(forced.any()):
+            not_end = torch.arange(log_probs.size(-1), device=log_probs.device) != self.eos_id
+            log_probs = log_probs.masked_fill(forced.view(-1, 1, 1) & not_end, -torch.inf)
+        # the best of all beams are among the best of each
+        best, token = log_probs.float().topk(min(2 * self.K, log_probs.size(-1)), dim=2)
+        total = (self.scores.unsqueeze(-1) + best).flatten(1)
+        top, place = total.topk(min(2 * self.K, total.size(1)), dim=1)
+        beams, tokens = place // best.size(2), token.flatten(1).gather(1, place)
         ends = tokens == self.eos_id
-        self._finish(top, beams, ends, last.flatten())
+        self._finish(top, beams, ends, forced)
         self.length += 1
         # of twice as many candidates as beams at most half are ends, so that K others remain
         order = ends.long().sort(dim=1, stable=True).indices[:, : self.K]

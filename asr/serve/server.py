@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
         logging.getLogger(name).setLevel(logging.INFO)
         logging.getLogger(name).propagate = False
     app = create_app(models, config)
+    # uvicorn shuts down in order and then raises the signal again: having done as asked is status 0, not a death
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     uvicorn.run(
         app, host=config.host, port=config.port, log_config=None, access_log=False,
         timeout_graceful_shutdown=max(1, round(config.shutdown_s)), ws_max_size=1 << 20, timeout_keep_alive=15,

@@ -11,7 +11,9 @@ import pytest
 import asr
 from asr import SequenceClassifier
 from asr.batches.labelled_data import as_sequences, make_labelled, split_off
+from asr.bundle import write_bundle
 from asr.errors import ConfigError, DataError, ModelError
+from asr.files import atomic_write_text
 from asr.run_folder import read_metrics
 from asr.training.classify import load_classifier
 from asr.training.run import train
@@ -179,6 +181,9 @@ def test_more_bad_input(fitted: SequenceClassifier) -> None:
 def test_a_model_of_another_task_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         SequenceClassifier.load(tmp_path / "nothing")
+    other = write_bundle(tmp_path / "other", lambda folder: atomic_write_text(folder / "config.yaml", "task: ctc\n"))
+    with pytest.raises(ModelError, match="a model for the task 'ctc', needed is one for 'classify'"):
+        SequenceClassifier.load(other)
 
 
 def test_arrays_and_lists_mean_the_same() -> None:

@@ -71,7 +71,7 @@ def test_subword_pieces_cover_unknown_words():
 
     config = replace(TINY, data=TextDataConfig(units="bpe", vocab_size=60, max_batch_size=8))
     model = asr.TextClassifier(config, max_epochs=8).fit(*corpus())
-    assert model.predict(["The film was greatly lovely", "The film was so awful"]) == ["good", "bad"]
+    assert model.predict(["The film was greatly lovely", "The film was dull, I think!"]) == ["good", "bad"]
     assert model.predict(["好看"])[0] in ("good", "bad")
 
 

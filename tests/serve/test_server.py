@@ -1,0 +1,291 @@
+"""A real server: uvicorn in a process of its own, asked over sockets by good, bad and rude clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asr import load_model
+from asr.bench import made_audio
+from asr.export import export_model
+from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.text.tokenizers import CharTokenizer
+from asr.training.speech import SpeechConfig, save_speech_model
+
+RATE = 16000
+CONFIG = {
+    "max_bytes": 200_000, "max_duration_s": 5.0, "max_files": 3, "upload_timeout_s": 1.0, "stream_idle_s": 1.5,
+    "max_streams": 2, "api_keys": ["secret"], "split": [0.5, 0.5],
+}  # fmt: skip
+KEY = {"Authorization": "Bearer secret"}
+
+
+def save_tiny(folder: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    tokenizer = CharTokenizer("abcde")
+    config = CtcModelConfig(hidden_dim=16, num_layers=2, conv_channels=4, causal=True, bidirectional=False)
+    task = CtcTask(CtcTaskConfig(model=config), len(tokenizer))
+    task.network.output.weight.data *= 30
+    save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("models")
+    return [export_model(save_tiny(folder / f"t{n}", n), folder / name).folder for n, name in enumerate("ab")]
+
+
+class Server:
+    def __init__(self, models: list[Path], log: Path, **config: Any) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        program = (
+            "import json, sys\n"
+            "from asr.serve.config import ServeConfig\n"
+            "from asr.serve.server import run_server\n"
+            "given = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(sys.argv[1]).items()}\n"
+            "run_server(sys.argv[2:], ServeConfig(**given))\n"
+        )
+        self.log = log
+        arguments = [json.dumps({"port": self.port, **config}), *map(str, models)]
+        with log.open("w") as file:
+            self.process = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=file)
+        self.url = f"http://127.0.0.1:{self.port}"
+        deadline = time.monotonic() + 280  # a busy machine
+        while True:
+            try:
+                if httpx.get(f"{self.url}/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            assert self.process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def server(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(models, tmp_path_factory.mktemp("log") / "log", **CONFIG)
+    yield running
+    assert running.stop() == 0, running.log.read_text()
+
+
+def wav(seconds: float = 1.0, seed: int = 1, rate: int = RATE) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, made_audio(seconds, rate, seed), rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def post(server: Server, *files: tuple[str, bytes], model: str = "a", **options: Any) -> httpx.Response:
+    given = [("files", file) for file in files]
+    query = f"?model={model}" if model else ""
+    return httpx.post(
+        f"{server.url}/v1/transcribe{query}", files=given, headers={**KEY, **options.pop("headers", {})}, timeout=60,
+        **options,
+    )  # fmt: skip
+
+
+def test_good_recordings_are_answered_right(server: Server, models: list[Path]) -> None:
+    expected = load_model(models[0])
+    clips = [(f"{n}.wav", wav(0.5 + n / 2, n, rate)) for n, rate in enumerate((16000, 8000, 44100))]
+    results = post(server, *clips).json()["results"]
+    assert [r["name"] for r in results] == ["0.wav", "1.wav", "2.wav"]
+    for result, (_, data) in zip(results, clips, strict=True):
+        transcript = expected.transcribe(data)
+        assert result["text"] == transcript.text
+        assert result["duration_s"] == transcript.duration_s
+        assert result["model"] == "a"
+        assert result["error"] is None
+        assert [w["word"] for s in result["segments"] for w in s["words"]] == [w.word for w in transcript.words]
+
+
+def test_many_at_once_are_batched_and_right(server: Server, models: list[Path]) -> None:
+    expected = load_model(models[1])
+    clips = [wav(0.5 + 0.02 * n, n) for n in range(24)]
+
+    async def go() -> list[httpx.Response]:
+        async with httpx.AsyncClient(timeout=60, headers=KEY) as client:
+            url = f"{server.url}/v1/transcribe?model=b"
+            return await asyncio.gather(*(client.post(url, files={"files": ("x.wav", clip)}) for clip in clips))
+
+    answers = asyncio.run(go())
+    assert [a.status_code for a in answers] == [200] * len(clips)
+    texts = [a.json()["results"][0]["text"] for a in answers]
+    assert texts == [expected.transcribe(clip).text for clip in clips]
+    metrics = httpx.get(f"{server.url}/metrics", headers=KEY).text
+    counts = {line.split(" ")[0]: float(line.split(" ")[1]) for line in metrics.splitlines() if line[0] != "#"}
+    assert counts['asr_batch_size_count{model="b"}'] < counts['asr_batch_size_sum{model="b"}']
+
+
+def test_bad_recordings_are_refused(server: Server) -> None:
+    for data, status in (
+        (b"this is no audio", 400), (b"", 400), (wav()[:60], 400), (wav(0.01), 400), (wav(6.0), 413),
+        (wav(1.0)[:40] + b"\0" * 250_000, 413),
+    ):  # fmt: skip
+        answer = post(server, ("x.wav", data))
+        assert answer.status_code == status, answer.text
+        assert "x.wav" in answer.json()["detail"]
+    mixed = post(server, ("good.wav", wav()), ("bad.wav", b"junk"))
+    assert mixed.status_code == 200
+    good, bad = mixed.json()["results"]
+    assert good["text"]
+    assert bad["text"] is None
+    assert "bad.wav" in bad["error"]
+    assert post(server, *[("x.wav", wav())] * 4).status_code == 413
+    assert post(server, ("x.wav", wav()), model="nobody").status_code == 404
+
+
+def test_keys(server: Server) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        answer = httpx.post(f"{server.url}/v1/transcribe", files={"files": wav()}, headers=headers)
+        assert answer.status_code == 401
+    for path in ("/health", "/ready", "/"):
+        assert httpx.get(server.url + path).status_code == 200
+    assert httpx.get(f"{server.url}/v1/models").status_code == 401
+    assert [m["name"] for m in httpx.get(f"{server.url}/v1/models", headers=KEY).json()] == ["a", "b"]
+
+
+def raw(server: Server, content: bytes, wait: float = 10.0) -> bytes:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
+        connection.sendall(content)
+        try:
+            return connection.recv(1000)
+        except TimeoutError:
+            return b""
+
+
+def head(length: int) -> bytes:
+    lines = ["POST /v1/transcribe HTTP/1.1", "Host: x", "Authorization: Bearer secret", f"Content-Length: {length}"]
+    return "\r\n".join([*lines, "Content-Type: multipart/form-data; boundary=b", "", ""]).encode()
+
+
+def test_rude_clients_do_no_harm(server: Server) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.wav"\r\n\r\n' + wav()[:1000]
+    assert b" 408 " in raw(server, head(100_000) + part).splitlines()[0]  # slow
+    assert b" 413 " in raw(server, head(10**9)).splitlines()[0]  # huge
+    for _ in range(5):  # cut off
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head(100_000) + part)
+    assert raw(server, b"nonsense\r\n\r\n").split()[1] == b"400"
+    assert post(server, ("x.wav", wav())).status_code == 200
+    assert server.process.poll() is None
+
+
+def test_the_split_and_sticky_clients(server: Server) -> None:
+    def chosen(client: str) -> str:
+        answer = post(server, ("x.wav", wav(0.1)), model="", headers={"X-Client-Id": client})
+        return str(answer.json()["results"][0]["model"])
+
+    first = {client: chosen(client) for client in map(str, range(12))}
+    assert set(first.values()) == {"a", "b"}
+    assert {client: chosen(client) for client in ("0", "1", "2")} == {c: first[c] for c in ("0", "1", "2")}
+    metrics = httpx.get(f"{server.url}/metrics", headers=KEY).text
+    assert 'asr_recordings_total{model="a",outcome="ok"}' in metrics
+    assert 'asr_recordings_total{model="b",outcome="ok"}' in metrics
+
+
+def stream(server: Server, messages: list[bytes | str], query: str = "model=a&key=secret") -> list[dict[str, Any]]:
+    from websockets.exceptions import ConnectionClosedError
+    from websockets.sync.client import connect
+
+    with connect(f"ws://127.0.0.1:{server.port}/v1/stream?{query}", max_size=None) as connection:
+        with contextlib.suppress(ConnectionClosedError):  # it may refuse before it has heard all
+            for message in messages:
+                connection.send(message)
+        received: list[dict[str, Any]] = []
+        with contextlib.suppress(ConnectionClosedError):  # after an error it closes with another code than 1000
+            received.extend(json.loads(message) for message in connection)
+        return received
+
+
+def test_streams(server: Server, models: list[Path]) -> None:
+    pcm = (made_audio(2.0, RATE, 1) * 32767).astype("<i2")
+    chunks: list[bytes | str] = [pcm[n : n + 2560].tobytes() for n in range(0, len(pcm), 2560)]
+    results = stream(server, [*chunks, '{"type": "end"}'])
+    assert results[-1] == {"type": "done", "seconds": 2.0}
+    finals = [r["text"] for r in results if r["type"] == "final"]
+    assert " ".join(finals) == load_model(models[0]).transcribe(pcm.astype(np.float32) / 32768, RATE).text
+    assert any(r["type"] == "partial" for r in results)
+
+
+def test_bad_streams(server: Server) -> None:
+    for messages, query, reason in (
+        ([b"abc"], "model=a&key=secret", "even number"),
+        (["hello"], "model=a&key=secret", "must be"),
+        ([], "model=a&key=secret&sample_rate=x", "sample_rate"),
+        ([], "model=nobody&key=secret", "no model"),
+        ([b"\0\0" * 50_000] * 2, "model=a&key=secret", "longer than"),
+        ([], "model=a&key=secret", "No audio for"),
+    ):
+        last = stream(server, list(messages), query)[-1]
+        assert last["type"] == "error"
+        assert reason in last["detail"]
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    address = f"ws://127.0.0.1:{server.port}/v1/stream"
+    with pytest.raises(InvalidStatus), connect(f"{address}?model=a"):
+        pass
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(connect(f"{address}?key=secret")) for _ in range(3)]
+        assert "open already" in json.loads(opened[2].recv())["detail"]
+
+
+def test_page_and_log(server: Server) -> None:
+    page = httpx.get(server.url).text
+    assert "http://" not in page
+    assert "https://" not in page
+    answer = post(server, ("x.wav", wav(0.1)), headers={"X-Request-Id": "find-me"})
+    assert answer.headers["x-request-id"] == "find-me"
+    assert "key=secret" not in server.log.read_text()
+    entries = [json.loads(line) for line in server.log.read_text().splitlines()]
+    found = next(entry for entry in entries if entry.get("request_id") == "find-me")
+    assert (found["status"], found["path"], found["message"]) == (200, "/v1/transcribe", "request")
+
+
+def test_sigterm_loses_nothing(models: list[Path], tmp_path: Path) -> None:
+    # the network waits for company, so that all requests are inside when the signal comes
+    server = Server(models[:1], tmp_path / "log", max_wait_ms=8000, max_batch_size=64)
+    clips, found = [wav(1.0, n) for n in range(12)], []
+
+    def ask(clip: bytes) -> None:
+        found.append(httpx.post(f"{server.url}/v1/transcribe", files={"files": clip}, timeout=100).status_code)
+
+    threads = [threading.Thread(target=ask, args=(clip,)) for clip in clips]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 60
+    while f'asr_queue_depth{{model="a"}} {len(clips)}.0' not in httpx.get(f"{server.url}/metrics", timeout=60).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert server.stop() == 0, server.log.read_text()
+    for thread in threads:
+        thread.join()
+    assert found == [200] * len(clips)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{server.url}/health")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from asr.errors import AsrError
     from asr.estimators.anomaly_detector import AnomalyDetector
     from asr.estimators.forecaster import Forecaster
-    from asr.estimators.signals import SequenceClassifier
     from asr.estimators.language_model import LanguageModel
+    from asr.estimators.signals import SequenceClassifier
     from asr.estimators.tagger import Tagger
     from asr.estimators.text_classifier import TextClassifier
     from asr.estimators.translator import Translator
@@ -31,11 +31,11 @@ _PUBLIC = {
     "AnomalyDetector": "asr.estimators.anomaly_detector",
     "AsrError": "asr.errors",
     "DecodingConfig": "asr.recognizer",
-    "LanguageModel": "asr.estimators.language_model",
     "Forecaster": "asr.estimators.forecaster",
+    "LanguageModel": "asr.estimators.language_model",
     "Recognizer": "asr.recognizer",
-    "SequenceClassifier": "asr.estimators.signals",
     "Segment": "asr.transcript",
+    "SequenceClassifier": "asr.estimators.signals",
     "StreamingRecognizer": "asr.streaming",
     "Tagger": "asr.estimators.tagger",
     "TextClassifier": "asr.estimators.text_classifier",
@@ -45,7 +45,24 @@ _PUBLIC = {
     "load_model": "asr.recognizer",
 }
 
-__all__ = ["AsrError", "DecodingConfig", "Recognizer", "Segment", "Transcript", "Word", "__version__", "load_model"]
+__all__ = [
+    "AnomalyDetector",
+    "AsrError",
+    "DecodingConfig",
+    "Forecaster",
+    "LanguageModel",
+    "Recognizer",
+    "Segment",
+    "SequenceClassifier",
+    "StreamingRecognizer",
+    "Tagger",
+    "TextClassifier",
+    "Transcript",
+    "Translator",
+    "Word",
+    "__version__",
+    "load_model",
+]
 
 
 def __getattr__(name: str) -> Any:

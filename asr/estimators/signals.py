@@ -149,12 +149,15 @@ class SequenceClassifier:
         )  # fmt: skip
         base = ClassifyConfig()
         return ClassifyConfig(
-            seed=seed, time_limit_s=self.time_limit_s or 0.0, class_balance=self.class_balance,
+            seed=seed, class_balance=self.class_balance,
             label_smoothing=self.label_smoothing, model=model,
             data=ClassifyDataConfig(max_batch_size=self.batch_size, dev_share=self.validation_share),
             augment=AugmentConfig(noise=self.noise, time_masks=self.time_masks, channel_mask=self.channel_mask),
             optimizer=replace(base.optimizer, lr=self.learning_rate),
-            trainer=replace(base.trainer, max_epochs=self.max_epochs, patience=self.patience),
+            trainer=replace(
+                base.trainer, max_epochs=self.max_epochs, patience=self.patience,
+                time_limit_s=self.time_limit_s or 0.0,
+            ),
         )  # fmt: skip
 
     def _keep(self, task: ClassifierTask, classes: Labels) -> None:

@@ -97,7 +97,7 @@ class Tagger:
         if self.random_state is not None:
             config = replace(config, seed=self.random_state)
         if self.time_limit_s is not None:
-            config = replace(config, time_limit_s=self.time_limit_s)
+            config = replace(config, trainer=replace(config.trainer, time_limit_s=self.time_limit_s))
         if self.max_epochs is not None:
             config = replace(config, trainer=replace(config.trainer, max_epochs=self.max_epochs))
         return config

@@ -27,7 +27,7 @@ from asr.tasks.base import Task, first_difference
 from asr.tasks.classify import AugmentConfig, ClassifierConfig, ClassifierTask, ClassifierTaskConfig
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
-from asr.training.limits import fit_within
+from asr.training.loop import fit
 
 __all__ = [
     "ClassifyConfig",
@@ -75,13 +75,12 @@ class ClassifyConfig:
         monitor: figure of the dev part that decides which weights are kept: macro_f1, accuracy or loss. Where nothing
             is set aside it is the loss on (2000 of) the sequences trained on.
         class_balance: a class weighs its number of sequences to the power of minus this in the loss (0: all the same).
-        label_smoothing: see :class:`asr.tasks.classify.ClassifierTaskConfig`. time_limit_s: 0: none.
+        label_smoothing: see :class:`asr.tasks.classify.ClassifierTaskConfig`.
     """
 
     task: str = "classify"
     seed: int = 1
     output_dir: str = ""
-    time_limit_s: float = 0.0
     monitor: str = "macro_f1"
     class_balance: float = 0.5
     label_smoothing: float = 0.0
@@ -94,7 +93,6 @@ class ClassifyConfig:
     def __post_init__(self) -> None:
         check_choice("monitor", self.monitor, MONITORS)
         check_range("class_balance", self.class_balance, 0, 1)
-        check_range("time_limit_s", self.time_limit_s, 0)
 
 
 def train_classifier(config: ClassifyConfig, resume: bool = True) -> Path:
@@ -123,7 +121,7 @@ def fit_classifier(
 ) -> ClassifierTask:
     """Train on sequences in memory and return the network with the weights that were best."""
     experiment = build_experiment(config, train, dev)
-    fit_within(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume, config.time_limit_s)
+    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
     return load_classifier(run_dir / "model")[0]
 
 

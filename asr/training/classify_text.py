@@ -27,7 +27,7 @@ from asr.text.embeddings import read_word_vectors
 from asr.text.labelled import LabelledTexts, read_labelled
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
-from asr.training.limits import fit_within
+from asr.training.loop import fit
 
 __all__ = ["TextConfig", "TextDataConfig", "fit_text_classifier", "most_confused", "predict_texts", "train_texts"]
 
@@ -74,7 +74,6 @@ class TextConfig:
     task: str = "classify_text"
     seed: int = 1
     output_dir: str = ""
-    time_limit_s: float = 0.0
     class_balance: float = 0.0
     data: TextDataConfig = field(default_factory=TextDataConfig)
     model: TextClassifierConfig = field(default_factory=TextClassifierConfig)
@@ -158,7 +157,7 @@ def fit_text_classifier(
         task, loader, evaluate, "error", lambda trained, folder: save_text_classifier(model_of(trained), folder),
         lambda batch: int(batch.lens.sum()), "words/s",
     )  # fmt: skip
-    fit_within(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume, config.time_limit_s)
+    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
     return load_text_classifier(run_dir / "model")
 
 

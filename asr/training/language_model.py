@@ -24,7 +24,7 @@ from asr.tasks.language_model import CARRIED, LanguageModelConfig, LanguageModel
 from asr.text.subwords import Subwords
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
-from asr.training.limits import fit_within
+from asr.training.loop import fit
 
 __all__ = [
     "LmConfig",
@@ -69,7 +69,6 @@ class LmConfig:
     task: str = "language_model"
     seed: int = 1
     output_dir: str = ""
-    time_limit_s: float = 0.0
     data: LmDataConfig = field(default_factory=LmDataConfig)
     model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
     optimizer: OptimizerConfig = field(
@@ -161,7 +160,7 @@ def fit_language_model(
     experiment = Experiment(
         task, loader, evaluate, "perplexity", save_model, lambda batch: batch.tokens.numel(), "tokens/s"
     )
-    fit_within(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume, config.time_limit_s)
+    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
     return load_language_model(run_dir / "model")[:2]
 
 

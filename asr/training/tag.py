@@ -27,7 +27,7 @@ from asr.text.embeddings import read_word_vectors
 from asr.text.labelled import TaggedSentences, iob1_to_bio, read_tagged
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
-from asr.training.limits import fit_within
+from asr.training.loop import fit
 
 __all__ = [
     "TagConfig",
@@ -81,7 +81,6 @@ class TagConfig:
     task: str = "tag"
     seed: int = 1
     output_dir: str = ""
-    time_limit_s: float = 0.0
     data: TagDataConfig = field(default_factory=TagDataConfig)
     model: TagModelConfig = field(default_factory=TagModelConfig)
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3, second_momentum=0.999))
@@ -112,7 +111,7 @@ def fit_tagger(
     from safetensors.torch import load_file
 
     experiment, task, encoder = build_experiment(config, train, dev)
-    fit_within(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume, config.time_limit_s)
+    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
     task.load_state_dict(load_file(run_dir / "model" / "model.safetensors"))
     return task.eval(), encoder
 

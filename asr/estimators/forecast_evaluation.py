@@ -20,6 +20,7 @@ from asr.training.forecast import FittedForecast
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["Evaluation", "joined", "judge", "network_at", "own_units", "scaled_values"]
 
@@ -50,6 +51,13 @@ class Evaluation:
             rows.append(f"{name:<16}{a.mae:>12.4g}{a.mse:>14.4g}{a.r2:>8.3f}{a.mase:>8.3f}")
         rows += [f"interval {level:g} %: {share:.1%} of the truth inside" for level, share in self.coverage.items()]
         return "\n".join(rows)
+
+    def plot(self) -> Figure:
+        """Draw the mean absolute error at each step ahead, a line a forecaster."""
+        from asr.plots import curves
+
+        lines = {name: (list(range(1, len(errors) + 1)), errors) for name, errors in self.by_step.items()}
+        return curves(lines, "step ahead", "mean absolute error")
 
 
 def scaled_values(fitted: FittedForecast, one: Series) -> Floats:

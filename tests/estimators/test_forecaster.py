@@ -90,6 +90,9 @@ def test_evaluation_stands_beside_baselines_and_uses_no_future(fitted: Forecaste
     assert set(found.figures) == {"forecaster", "repeat_last", "seasonal_naive", "linear"}
     assert found.figures["forecaster"].mae < found.figures["repeat_last"].mae
     assert len(found.by_step["linear"]) == 4
+    (axes,) = found.plot().axes
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in axes.get_lines()}
+    assert drawn == found.by_step
     assert 0 <= found.coverage[80] <= 1
     rows = found.forecasts
     assert len(rows) == 2 * 4 * 4

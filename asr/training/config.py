@@ -80,7 +80,8 @@ class TrainerConfig:
         gradient_checkpointing: keep only the inputs of the recurrent layers for the backward pass and compute the rest
             again (Chen et al. 2016): less memory for about a third more time.
         pictures_every: epochs between the pictures in TensorBoard, the first epoch's included (0: none).
-        threads: of the processor (0: torch's own choice). accelerator, devices: Lightning's.
+        threads: of the processor (0: torch's own choice). accelerator, strategy: Lightning Fabric's.
+        devices, num_nodes: processes a machine, and machines; torchrun and SLURM say so themselves.
     """
 
     max_epochs: int = 30
@@ -95,10 +96,12 @@ class TrainerConfig:
     threads: int = 0
     accelerator: str = "auto"
     devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
 
     def __post_init__(self) -> None:
         check_choice("trainer.precision", self.precision, PRECISIONS)
-        for name in ("max_epochs", "accumulate", "devices"):
+        for name in ("max_epochs", "accumulate", "devices", "num_nodes"):
             check_range(f"trainer.{name}", getattr(self, name), 1)
         for name in (
             "time_limit_s",

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from asr.batches.seeds import keyed_seed
 from asr.errors import TrainingError
 from asr.run_folder import Metric, update_metrics
+from asr.tasks.base import Task
 from asr.training.averaging import Average, EpochAverage, ExponentialAverage
 from asr.training.checkpoint import load_checkpoint, save_checkpoint
 from asr.training.config import OptimizerConfig, TrainerConfig
@@ -32,7 +33,9 @@ from asr.training.monitoring import GradientMonitor, add_figure
 from asr.training.optim import build_optimizer
 from asr.training.precision import choose_precision
 from asr.training.progress import Progress
+from asr.training.ranks import check_same_start, check_world_size, plan_ranks
 from asr.training.schedules import lr_factor
+from asr.training.watching import epoch_ended
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -55,6 +58,7 @@ class Position:
     lr_scale: float = 1.0
     stalled: int = 0
     seconds: float = 0.0
+    world_size: int = 1
 
 
 def fit(
@@ -72,8 +76,9 @@ def fit(
         seed: of dropout and augmentation. resume: go on from the last checkpoint in ``run_dir``, if there is one.
 
     Raises:
-        TrainingError: losses or gradients stayed NaN or infinite; the message names the batches.
-        ModelError: the checkpoint in ``run_dir`` belongs to another architecture.
+        TrainingError: losses or gradients stayed NaN or infinite (the message names the batches), or the checkpoint in
+            ``run_dir`` is of a run with another number of processes.
+        ModelError: it belongs to another architecture.
     """
     if trainer.threads:
         torch.set_num_threads(trainer.threads)
@@ -91,22 +96,24 @@ class Loop:
 
         self.experiment, self.trainer, self.optimizer_config = experiment, trainer, optimizer
         self.run_dir, self.seed = run_dir, seed
-        self.precision = choose_precision(trainer.precision, experiment)
+        ranks = plan_ranks(trainer)
+        self.precision = choose_precision(trainer.precision, experiment, timed=not ranks.several)
         self.logger = TensorBoardLogger(run_dir, name="log", version="")
         self.fabric: Fabric = Fabric(
-            accelerator=trainer.accelerator, devices=trainer.devices, loggers=[self.logger],
+            accelerator=trainer.accelerator, devices=ranks.devices, num_nodes=ranks.num_nodes, strategy=ranks.strategy,
+            loggers=[self.logger],
             precision="bf16-mixed" if self.precision == "bf16" else "32-true",
         )  # fmt: skip
         self.fabric.launch()
         if trainer.gradient_checkpointing:
             checkpoint_recurrent_layers(experiment.task)
         self.optimizer = build_optimizer(experiment.task, optimizer)
-        self.model, self.wrapped_optimizer = self.fabric.setup(experiment.task, self.optimizer)
-        self.model.mark_forward_method("loss")
+        self.model, self.wrapped_optimizer = self.fabric.setup(_Loss(experiment.task), self.optimizer)
         self.average = _build_average(experiment.task, optimizer)
         self.gradients = GradientMonitor(experiment.task, optimizer.clip_norm)
         self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
-        self.position = Position()
+        self.position = Position(world_size=self.fabric.world_size)
+        self.agreed_s = 0.0
         self.counted_from = self.drawn_at = time.monotonic()
 
     def run(self, resume: bool) -> Position:
@@ -114,6 +121,9 @@ class Loop:
         checkpoint = self.run_dir / "checkpoints" / "last.ckpt"
         if resume and checkpoint.is_file():
             self.position = Position(**load_checkpoint(checkpoint, self.experiment.task, self.optimizer, self.average))
+            check_world_size(self.position.world_size, self.fabric.world_size, checkpoint)
+        self._agree()
+        check_same_start(self.position, self.fabric.broadcast(self.position), checkpoint)
         with Progress(self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero) as progress:
             progress.start(self.experiment, self.position, self.precision)
             self.counted_from = time.monotonic()
@@ -127,8 +137,16 @@ class Loop:
         waited = self.position.epoch - 1 - self.position.best_epoch
         return bool(self.trainer.patience) and self.position.best_epoch >= 0 and waited >= self.trainer.patience
 
-    def _seconds(self) -> float:
+    def _own_seconds(self) -> float:
         return self.position.seconds + time.monotonic() - self.counted_from
+
+    def _seconds(self) -> float:
+        return self._own_seconds() if self.fabric.world_size == 1 else self.agreed_s
+
+    def _agree(self) -> None:
+        """Take the first rank's clock: all must stop, save and set the learning rate at the same step."""
+        if self.fabric.world_size > 1:
+            self.agreed_s = float(self.fabric.broadcast(self._own_seconds()))
 
     def _share_of_time(self) -> float:
         limit = self.trainer.time_limit_s
@@ -138,7 +156,7 @@ class Loop:
         self.model.train()
         epoch, num_batches = self.position.epoch, self.loader.num_batches(self.position.epoch)
         progress.start_epoch(epoch, num_batches, self.position.batch)
-        saved_at = time.monotonic()
+        saved_at = self._seconds()
         batches = prefetch(self.loader, epoch, self.position.batch, num_batches)
         while group := list(itertools.islice(batches, self.trainer.accumulate)):
             done = (epoch + self.position.batch / num_batches) / self.trainer.max_epochs
@@ -151,11 +169,12 @@ class Loop:
             progress.step(loss, len(group), sum(self.experiment.speed(batch) for batch in group))
             if self._share_of_time() >= 1:
                 break
-            if time.monotonic() - saved_at > self.trainer.checkpoint_every_s:
+            if self._seconds() - saved_at > self.trainer.checkpoint_every_s:
                 self._save(checkpoint)
-                saved_at = time.monotonic()
-        self._finish_epoch(progress)
+                saved_at = self._seconds()
+        figures = self._finish_epoch(progress)
         self._save(checkpoint)
+        epoch_ended(self.position.epoch, figures, self.experiment.monitor)
 
     def _set_lr(self, done: float) -> float:
         config = self.optimizer_config
@@ -173,13 +192,15 @@ class Loop:
         for number, batch in enumerate(group):
             batch = batch.to(self.fabric.device)
             with self.fabric.no_backward_sync(self.model, enabled=number < len(group) - 1):
-                loss = self.model.loss(batch, torch.Generator().manual_seed(batch.seed))
-                self.fabric.backward(loss.total)
-            total, count = total + loss.total.detach(), count + loss.count
+                loss, labels = self.model(_Held(batch), torch.Generator().manual_seed(batch.seed))
+                self.fabric.backward(loss)
+            total, count = total + loss.detach(), count + labels
         return self._apply(group, total, count)
 
     def _apply(self, group: list[Any], total: Tensor, count: Tensor) -> tuple[float, float]:
-        total, count = self.fabric.all_reduce(torch.stack([total, count]), reduce_op="sum")
+        clock = torch.full_like(total, self._own_seconds() if self.fabric.is_global_zero else 0.0)
+        total, count, clock = self.fabric.all_reduce(torch.stack([total, count, clock]), reduce_op="sum")
+        self.agreed_s = float(clock)
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         # DDP has averaged the ranks' sums: back to the sum over ranks, then one division by all labels
         torch._foreach_mul_(gradients, self.fabric.world_size / max(1.0, float(count)))
@@ -217,19 +238,24 @@ class Loop:
             )
         Progress.warn(f"{what}: this batch is skipped ({named}).")
 
-    def _finish_epoch(self, progress: Progress) -> None:
+    def _finish_epoch(self, progress: Progress) -> dict[str, float]:
         if self.average is not None:
             self.average.end_epoch()
         with self.average.applied() if self.average is not None else contextlib.nullcontext():
-            self._evaluate(progress)
+            figures = self._evaluate(progress)
             self._draw()
         self.position.epoch += 1
         self.position.batch = 0
+        self._agree()
+        return figures
 
-    def _evaluate(self, progress: Progress) -> None:
+    def _evaluate(self, progress: Progress) -> dict[str, float]:
         task = self.experiment.task.eval()
-        with torch.inference_mode():
-            figures = self.experiment.evaluate(task)
+        figures: dict[str, float] = {}
+        if self.fabric.is_global_zero:  # one rank judges: batch statistics differ between ranks, the verdict must not
+            with torch.inference_mode():
+                figures = self.experiment.evaluate(task)
+        figures = self.fabric.broadcast(figures)
         self._log({f"dev/{name}": value for name, value in figures.items()})
         better = figures[self.experiment.monitor] < self.position.best
         if better:
@@ -240,6 +266,7 @@ class Loop:
                 update_metrics(self.run_dir, best)
         self._lower_on_plateau(better)
         progress.end_epoch(figures, better)
+        return figures
 
     def _draw(self) -> None:
         every, epoch = self.trainer.pictures_every, self.position.epoch + 1
@@ -274,6 +301,25 @@ class Loop:
         if self.fabric.is_global_zero:
             save_checkpoint(path, self.experiment.task, self.optimizer, self.average, vars(self.position))
         self.fabric.barrier()
+
+
+class _Held:
+    """A batch that Fabric and DDP shall not look into: they would write to its fields, which are frozen."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+
+class _Loss(nn.Module):
+    """A task whose ``forward`` is its loss: autocast and the exchange of gradients hang on ``forward``."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task = task
+
+    def forward(self, held: _Held, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        loss = self.task.loss(held.batch, generator)
+        return loss.total, loss.count
 
 
 def _build_average(task: nn.Module, config: OptimizerConfig) -> Average | None:

@@ -11,8 +11,10 @@ from asr.training.experiment import Experiment
 __all__ = ["choose_precision"]
 
 
-def choose_precision(wanted: str, experiment: Experiment) -> str:
+def choose_precision(wanted: str, experiment: Experiment, timed: bool = True) -> str:
     """Return ``fp32`` or ``bf16``; ``auto`` times one step of the experiment in each and takes the faster.
+
+    Where several processes train together, ``timed`` is False: clocks could disagree, and processors then take fp32.
 
     Processors without bf16 units refuse the recurrent kernels or run them slower; both count as a vote for fp32.
     """
@@ -20,6 +22,8 @@ def choose_precision(wanted: str, experiment: Experiment) -> str:
         return wanted
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if not timed:
+        return "fp32"
     batch = experiment.train.load(0, 0)
     seconds = {name: _seconds(experiment, batch, name) for name in ("fp32", "bf16")}
     return min(seconds, key=seconds.__getitem__)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from asr.config import build_config, parse_overrides, read_yaml, save_config
 from asr.errors import ConfigError
 
-__all__ = ["train"]
+__all__ = ["config_class", "train"]
 
 # task -> module, its configuration, and the function (configuration, resume) -> model folder
 TASKS = {
@@ -35,13 +36,28 @@ def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True
         ConfigError: the file or an override is wrong. Others: see the task's own training.
     """
     content, changes = read_yaml(config), parse_overrides(overrides)
-    task = str({**content, **changes}.get("task", "ctc"))
-    if task not in TASKS:
-        raise ConfigError(f"{config}: unknown task {task!r}.", f"Known tasks: {', '.join(TASKS)}.")
-    module_name, config_name, function_name = TASKS[task]
-    module = importlib.import_module(module_name)
-    settings = build_config(getattr(module, config_name), content, changes, where=str(config))
+    merged = {**content, **changes}
+    settings = build_config(config_class(merged, config), content, changes, where=str(config))
     if not settings.output_dir:
         raise ConfigError(f"{config} names no output_dir.", "Give -o FOLDER.")
     save_config(settings, Path(settings.output_dir) / "config.yaml")
-    return Path(getattr(module, function_name)(settings, resume))
+    module_name, _, function_name = TASKS[_task(merged, config)]
+    return Path(getattr(importlib.import_module(module_name), function_name)(settings, resume))
+
+
+def config_class(content: Mapping[str, Any], where: str | Path) -> type[Any]:
+    """Return the dataclass that a configuration's ``task`` asks for.
+
+    Raises:
+        ConfigError: there is no such task.
+    """
+    module_name, config_name, _ = TASKS[_task(content, where)]
+    schema: type[Any] = getattr(importlib.import_module(module_name), config_name)
+    return schema
+
+
+def _task(content: Mapping[str, Any], where: str | Path) -> str:
+    task = str(content.get("task", "ctc"))
+    if task not in TASKS:
+        raise ConfigError(f"{where}: unknown task {task!r}.", f"Known tasks: {', '.join(TASKS)}.")
+    return task

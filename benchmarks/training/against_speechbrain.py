@@ -80,8 +80,8 @@ class Ours:
         self.spent: dict[str, float] = {}
         step = self.loop._step
         self.loop._step = lambda group: self.timed("steps", step, group)  # type: ignore[method-assign]
-        forward = self.loop.model.loss
-        self.loop.model.loss = lambda *a: self.timed("forward", forward, *a)
+        forward = self.loop.experiment.task.loss
+        self.loop.experiment.task.loss = lambda *a: self.timed("forward", forward, *a)
 
     def timed(self, name: str, run: Any, *arguments: Any) -> Any:
         start = time.perf_counter()

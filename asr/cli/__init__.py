@@ -20,6 +20,7 @@ from asr.cli.score import score
 from asr.cli.serve import serve
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
+from asr.cli.tune import tune
 
 __all__ = ["app", "main"]
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(prepare)
 app.command()(train)
+app.command()(tune)
 app.command()(evaluate)
 app.add_typer(lm_app, name="lm")
 app.command()(transcribe)

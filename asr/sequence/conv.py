@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -76,20 +77,20 @@ class ConvSubsampling(nn.Module):
     def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, F), (B,) -> (B, T', C * F'), (B,)."""
         x = x.unsqueeze(1)  # (B, 1, T, F)
-        for conv, norm, stride in zip(self.convs, self.norms, self.strides, strict=True):
+        for layer, (conv, norm, stride) in enumerate(zip(self.convs, self.norms, self.strides, strict=True)):
             x = mask_padding(x.transpose(1, 2), x_lens).transpose(1, 2)
-            x = conv(functional.pad(x, (0, 0, *self.time_padding)))
+            x = functional.pad(x, (0, 0, *self.time_padding)).contiguous(memory_format=torch.channels_last)
+            # rectified here, not behind the norm: values and gradients then lie in one order in memory
+            x = self._normalise(norm, conv(functional.relu(x) if layer else x), (x_lens + stride - 1) // stride)
             x_lens = (x_lens + stride - 1) // stride
-            x = functional.relu(self._normalise(norm, x, x_lens))
         B, C, T, F = x.shape
-        return x.transpose(1, 2).reshape(B, T, C * F), x_lens
+        return functional.relu(x.transpose(1, 2).reshape(B, T, C * F)), x_lens
 
     def _normalise(self, norm: nn.Module, x: Tensor, x_lens: Tensor) -> Tensor:
         B, C, T, F = x.shape
         if self.norm_per_channel:  # each (time, frequency) point is a sample of its channel
-            points = x.permute(0, 2, 3, 1).reshape(B, T * F, C)
-            normed: Tensor = norm(points, x_lens * F)
-            return normed.view(B, T, F, C).permute(0, 3, 1, 2)
+            normed: Tensor = norm(x.permute(0, 2, 3, 1), x_lens)
+            return normed.permute(0, 3, 1, 2)
         frames = x.transpose(1, 2).reshape(B, T, C * F)
         normed = norm(frames, x_lens)
         return normed.view(B, T, C, F).transpose(1, 2)

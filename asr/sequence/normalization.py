@@ -39,21 +39,24 @@ class MaskedBatchNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
-        """(B, T, D), (B,) -> (B, T, D)."""
-        if self.training:
-            mean, var = self._batch_statistics(x, x_lens)
-        else:
-            mean, var = self.running_mean, self.running_var
-        return (x - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
+        """(B, T, ..., D), (B,) -> (B, T, ..., D); in training the padding of the result is 0."""
+        if not self.training:
+            return self._normalize(x.reshape(-1, x.size(-1)), training=False).view(x.shape)
+        steps = x.flatten(0, 1)  # (B * T, ..., D)
+        index = length_mask(x_lens, x.size(1)).flatten().nonzero().squeeze(1)
+        if len(index) == len(steps):
+            return self._normalize(steps.reshape(-1, x.size(-1)), training=True).view(x.shape)
+        valid = steps.index_select(0, index)
+        normed = self._normalize(valid.reshape(-1, x.size(-1)), training=True).view(valid.shape)
+        return torch.zeros(steps.shape, dtype=normed.dtype, device=x.device).index_copy(0, index, normed).view(x.shape)
 
-    def _batch_statistics(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
-        valid = x.float()[length_mask(x_lens, x.size(1))]
-        var, mean = torch.var_mean(valid, dim=0, correction=0)
-        with torch.no_grad():
-            unbiased = var * (len(valid) / max(1, len(valid) - 1))
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(unbiased, self.momentum)
-        return mean, var
+    def _normalize(self, points: Tensor, training: bool) -> Tensor:
+        """(N, D) -> (N, D) by torch's fused kernel; a single point has no variance and leaves the statistics alone."""
+        training = training and len(points) > 1
+        return torch.batch_norm(
+            points, self.weight, self.bias, self.running_mean, self.running_var, training, self.momentum, self.eps,
+            torch.backends.cudnn.enabled,
+        )  # fmt: skip
 
 
 class NoNorm(nn.Module):

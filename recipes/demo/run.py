@@ -19,6 +19,9 @@ from data_prep.prepare import prepare
 from data_prep.synthetic import SyntheticConfig, make_synthetic
 
 CONFIG = Path(__file__).with_name("config.yaml")
+SPEECH = SyntheticConfig(
+    train_speakers=60, accents=("en-us", "en-gb", "en-us", "en-gb-x-rp"), speed_wpm=(120, 155), snr_db=(15.0, 35.0)
+)
 
 
 def main() -> None:
@@ -26,12 +29,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output-dir", type=Path, default=Path("demo"))
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     corpus, data, run = (arguments.output_dir / name for name in ("corpus", "data", "run"))
     started = time.monotonic()
 
     say("1/6", f"synthesise speech into {corpus}: voices and sentences of dev and test are not in train")
-    make_synthetic(corpus, SyntheticConfig(train_speakers=60), jobs=0)
+    make_synthetic(corpus, SPEECH, jobs=0)
     say("2/6", f"prepare features into {data}")
     prepare(read_librispeech(corpus), data, speeds=(0.9, 1.0, 1.1), normalizer="librispeech")
     say("3/6", f"train CNN + five BiLSTM layers with CTC into {run}")

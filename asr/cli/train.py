@@ -19,7 +19,10 @@ def train(
     ] = False,
 ) -> None:
     """Train a model; a run that was stopped goes on where it was."""
+    from asr.training.ranks import is_first_rank
     from asr.training.run import train as run
 
     settings = [*(overrides or []), *([f"output_dir={output_dir}"] if output_dir else [])]
-    typer.echo(run(config, settings, resume=not fresh))
+    model = run(config, settings, resume=not fresh)
+    if is_first_rank():
+        typer.echo(model)

@@ -92,8 +92,8 @@ def curve(run_dir: Path, figure: str) -> list[float]:
 
 
 def test_two_processes_are_one_with_the_double_batch(folder: Path) -> None:
-    for kind, ranks in (("joined", 1), ("ranked", 2)):
-        done = run(folder, kind, ranks=ranks)
+    for kind, ranks, more in (("joined", 1, ()), ("ranked", 2, ()), ("devices", 1, ("trainer.devices=2",))):
+        done = run(folder, kind, *more, ranks=ranks)
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("epoch 3/3") == 1  # the first process alone speaks
     joined, ranked = (curve(folder / kind, "train/loss") for kind in ("joined", "ranked"))
@@ -101,6 +101,7 @@ def test_two_processes_are_one_with_the_double_batch(folder: Path) -> None:
         len(joined) == len(ranked) == 3 * 4
     )  # 14 utterances, two at a time and process: the last step repeats a batch
     np.testing.assert_allclose(ranked, joined, rtol=0, atol=1e-5)
+    assert curve(folder / "devices", "train/loss") == pytest.approx(ranked)  # started by ourselves, not by torchrun
     assert curve(folder / "ranked", "dev/wer") == pytest.approx(curve(folder / "joined", "dev/wer"))
 
     resumed = run(folder, "ranked", "trainer.max_epochs=4", ranks=2)

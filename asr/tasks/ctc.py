@@ -173,10 +173,11 @@ class CtcTask(Task):
         for tapped in taps.values():
             loss = torch.lerp(loss, ctc_loss(tapped, lens, labels, label_lens), self.intermediate_weight)
         if generator is not None:
-            loss = self._regularized(loss / views, log_probs, lens, views)
+            loss = self._regularized(loss / views, batch, log_probs, lens, views)
         return LossSum(loss, batch.label_lens.sum())
 
-    def _regularized(self, loss: Tensor, log_probs: Tensor, lens: Tensor, views: int) -> Tensor:
+    def _regularized(self, loss: Tensor, batch: SpeechBatch, log_probs: Tensor, lens: Tensor, views: int) -> Tensor:
+        """The loss of a training step with what is added to it; distillation adds its own."""
         config = self.config.loss
         if config.smoothing_weight:
             loss = torch.lerp(loss, smoothing(config.smoothing, log_probs, lens) / views, config.smoothing_weight)

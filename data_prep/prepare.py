@@ -47,6 +47,7 @@ def prepare(
     jobs: int = 0,
     noise: NoiseConfig | None = None,
     train_splits: Collection[str] | None = None,
+    ray: str | None = None,
 ) -> list[PreparedSplit]:
     """Prepare every split of a corpus, with progress on standard error; return what is in them.
 
@@ -56,6 +57,7 @@ def prepare(
         normalizer: of the transcripts, see :mod:`asr.text.normalizers`.
         max_skipped: utterances that may be left out of all splits together. jobs: processes, 0 for all cores.
         train_splits: names of those that get copies; by default those whose name begins with ``train``.
+        ray: address of a Ray cluster that computes the features, ``local`` for one on this machine.
 
     Raises:
         DataError: more than ``max_skipped`` utterances cannot be used (the first are named), none is left, an id occurs
@@ -74,7 +76,7 @@ def prepare(
         allowed = max_skipped - sum(len(split.skipped) for split in done)
         settings = config if name in train_splits else config.plain()
         try:
-            done.append(_prepare_split(Path(output_dir) / name, utterances, settings, normalizer, allowed, jobs))
+            done.append(_prepare_split(Path(output_dir) / name, utterances, settings, normalizer, allowed, jobs, ray))
         except OSError as error:
             raise DataError(
                 f"Writing {Path(output_dir) / name} failed: {error.strerror or error}.",
@@ -84,7 +86,13 @@ def prepare(
 
 
 def _prepare_split(
-    split: Path, utterances: Sequence[Utterance], config: StoreConfig, normalizer: str, max_skipped: int, jobs: int
+    split: Path,
+    utterances: Sequence[Utterance],
+    config: StoreConfig,
+    normalizer: str,
+    max_skipped: int,
+    jobs: int,
+    ray: str | None,
 ) -> PreparedSplit:
     _check_ids(utterances, split)
     usable, skipped = _usable(utterances, normalizer)
@@ -98,7 +106,7 @@ def _prepare_split(
         return prepared
     (split / ".completed").unlink(missing_ok=True)
     with PreparationBar(split.name, len(usable)) as bar:
-        skipped += prepare_store(split, usable, config, jobs, bar.advance)
+        skipped += prepare_store(split, usable, config, jobs, bar.advance, ray)
     try:
         _check_skipped(skipped, max_skipped, split)
     except DataError:

@@ -124,13 +124,19 @@ def extract_features(
 
 
 def prepare_store(
-    split: Path, utterances: Sequence[Utterance], config: StoreConfig, jobs: int = 0, progress: Any = None
+    split: Path,
+    utterances: Sequence[Utterance],
+    config: StoreConfig,
+    jobs: int = 0,
+    progress: Any = None,
+    ray: str | None = None,
 ) -> list[Skipped]:
     """Compute and store the features of a split; return what was skipped. Shards done by an earlier run are kept.
 
     Args:
         split: folder of the split. utterances: in the order of the store. config: settings. jobs: processes, 0 for all
-            cores. progress: called with (utterances, seconds of audio) as shards are done.
+            cores. progress: called with (utterances, seconds of audio) as shards are done. ray: address of a cluster
+            that does it instead, see :func:`asr.scale.cluster.connected`; all its machines see the same paths.
 
     Raises:
         DataError: nothing could be prepared.
@@ -138,8 +144,9 @@ def prepare_store(
     folder = split / "features"
     parts = [utterances[i : i + SHARD_SIZE] for i in range(0, len(utterances), SHARD_SIZE)]
     _forget_other_settings(folder, settings_digest(utterances, config))
-    work = partial(_prepare_shard, folder=folder, config=config)
-    with _pool(min(jobs or os.cpu_count() or 1, len(parts) or 1)) as run:
+    work = partial(_prepare_shard, folder=folder.resolve(), config=config)
+    pool = _pool(min(jobs or os.cpu_count() or 1, len(parts) or 1)) if ray is None else _cluster(ray, jobs)
+    with pool as run:
         for number, seconds in run(work, list(enumerate(parts))):
             if progress:
                 progress(len(parts[number]), seconds)
@@ -197,6 +204,28 @@ def _pool(jobs: int) -> Iterator[Any]:
         ) from error
     finally:  # after an error or an interruption, what is not yet begun is not begun
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _cluster(address: str, jobs: int) -> Iterator[Any]:
+    from asr.scale.cluster import LostError, connected, run_pieces
+
+    def run(work: Any, parts: Sequence[tuple[int, Sequence[Utterance]]]) -> Iterator[tuple[int, float]]:
+        here = [(number, [replace(u, audio=str(Path(u.audio).resolve())) for u in part]) for number, part in parts]
+        for piece, done in run_pieces(partial(_prepare_remotely, work), [[part] for part in here]):
+            if isinstance(done, LostError):
+                raise DataError(f"Shard {piece[0][0]} cannot be prepared. {done}", "Run it again; the others are kept.")
+            yield from done
+
+    with connected(address, jobs):
+        yield run
+
+
+def _prepare_remotely(work: Any, parts: Sequence[Any]) -> list[tuple[int, float]]:
+    import torch
+
+    torch.set_num_threads(1)
+    return [work(part) for part in parts]
 
 
 def _start_worker() -> None:

@@ -62,6 +62,9 @@ def prepare(
     dtype: Annotated[str, typer.Option("--dtype", help="Of the stored features: int16 or int8.")] = "int16",
     max_skipped: Annotated[int, typer.Option("--max-skipped", min=0, help="Utterances that may be left out.")] = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes; 0: one a core.")] = 0,
+    ray: Annotated[
+        str | None, typer.Option("--ray", help="Compute features on the Ray cluster at this address; local: here.")
+    ] = None,
 ) -> None:
     """Prepare a corpus for training: manifests, features, text for the language model.
 
@@ -80,7 +83,7 @@ def prepare(
     copies = build_config(NoiseConfig, changes, where="--noise-setting") if changes else None
     factors, copied = _numbers(speeds), None if train_parts is None else train_parts.split(",")
     splits = _read(corpus, source, options, jobs)
-    done = run(splits, output_dir, features, factors, dtype, normalizer, max_skipped, jobs, copies, copied)
+    done = run(splits, output_dir, features, factors, dtype, normalizer, max_skipped, jobs, copies, copied, ray)
     for split in done:
         typer.echo(f"{split.path}\t{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers")
         if split.skipped:

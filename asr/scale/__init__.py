@@ -1,0 +1,1 @@
+"""Jobs on Ray: past one process and one machine."""

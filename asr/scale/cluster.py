@@ -1,0 +1,116 @@
+"""Independent pieces of work on a Ray cluster, or on this machine's cores; a piece whose worker dies is done again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+from asr.errors import AsrError, ConfigError, require
+
+__all__ = ["LOCAL", "LostError", "connected", "run_pieces"]
+
+LOCAL = "local"
+TRIES = 3  # of a piece that cannot be halved, before it counts as lost
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class LostError(AsrError):
+    """Workers died again and again on one piece."""
+
+
+@contextmanager
+def connected(address: str, workers: int = 0) -> Iterator[int]:
+    """Yield the processors of the cluster at ``address``, or of a new one on this machine where that is ``local``.
+
+    Args:
+        address: as Ray takes it, such as ``auto``, ``10.0.0.1:6379`` or ``ray://head:10001``.
+        workers: processes of a local one (0: one a core).
+
+    Raises:
+        MissingDependencyError: Ray is not installed. ConfigError: no cluster answers.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray = require("ray", "ray")
+    if workers and address != LOCAL:
+        raise ConfigError(
+            "A number of processes is for --ray local; a cluster has as many as it has.", "Leave the number out."
+        )
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == LOCAL:
+        options |= {"address": LOCAL, "include_dashboard": False, "num_cpus": workers or os.cpu_count() or 1}
+    else:
+        options |= {"address": address}
+    try:
+        ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"There is no Ray cluster at {address} ({reason}).", "Start one with `ray start --head`, or give local."
+        ) from error
+    try:
+        yield int(ray.cluster_resources().get("CPU", 1))
+    finally:
+        ray.shutdown()
+
+
+def run_pieces(
+    work: Callable[[Sequence[T]], R], pieces: Sequence[Sequence[T]], cpus: int = 1, gpus: float = 0
+) -> Iterator[tuple[Sequence[T], R | LostError]]:
+    """Yield each piece with what ``work`` made of it, as they come; call it inside :func:`connected`.
+
+    Where a worker dies, its piece is halved and done again, until one item is left that kills worker after worker: that
+    one comes with a :class:`LostError`. ``work`` must therefore bear to be done twice.
+
+    Args:
+        work: a function that workers can import. pieces: lists of items. cpus, gpus: that each call holds.
+    """
+    yield from _Pieces(work, cpus, gpus).run(pieces)
+
+
+class _Pieces(Generic[T, R]):
+    def __init__(self, work: Callable[[Sequence[T]], R], cpus: int, gpus: float) -> None:
+        import ray
+
+        def piece_of_work(piece: Sequence[T]) -> R:
+            return work(piece)
+
+        self.remote: Any = ray.remote(piece_of_work).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
+        self.waiting: dict[Any, tuple[Sequence[T], int]] = {}
+
+    def run(self, pieces: Sequence[Sequence[T]]) -> Iterator[tuple[Sequence[T], R | LostError]]:
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        for piece in pieces:
+            self._start(piece, 1)
+        while self.waiting:
+            (ready,), _ = ray.wait(list(self.waiting), num_returns=1)
+            piece, tries = self.waiting.pop(ready)
+            try:
+                result = ray.get(ready)
+            except RayTaskError as error:  # the work itself raised: no other worker would fare better
+                raise error.cause if isinstance(error.cause, AsrError) else error from None
+            except RayError as error:
+                if (lost := self._again(piece, tries, error)) is not None:
+                    yield piece, lost
+                continue
+            yield piece, result
+
+    def _start(self, piece: Sequence[T], tries: int) -> None:
+        self.waiting[self.remote.remote(piece)] = piece, tries
+
+    def _again(self, piece: Sequence[T], tries: int, error: Exception) -> LostError | None:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if len(piece) == 1 and tries >= TRIES:
+            return LostError(f"{tries} workers died on it; the last: {reason}")
+        print(f"a worker died ({reason}); its {len(piece)} item(s) are done again", file=sys.stderr)
+        half = (len(piece) + 1) // 2
+        for part in (piece[:half], piece[half:]) if len(piece) > 1 else (piece,):
+            self._start(part, 1 if len(piece) > 1 else tries + 1)
+        return None

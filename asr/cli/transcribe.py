@@ -42,10 +42,18 @@ def transcribe(
         int, typer.Option("--max-skipped", min=0, help="Files that may fail without a bad status.")
     ] = 0,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all (one, with --ray).")] = 0,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", help="Share the files out on the Ray cluster at this address; local: on this machine."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes with --ray local; 0: one a core.")] = 0,
 ) -> None:
     """Turn recordings into text."""
     from asr.transcribing import parse_channel, parse_hotwords, transcribe_files
+
+    if workers and ray is None:
+        raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
 
     chosen = {
         "method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "n_best": n_best,
@@ -53,6 +61,13 @@ def transcribe(
     }  # fmt: skip
     decoding = {name: value for name, value in chosen.items() if value is not None}
     formats, channel = output_format.split(","), parse_channel(channels)
-    failed = transcribe_files(inputs, model, output_dir, formats, decoding, lm, device, threads, channel)
+    if ray is None:
+        failed = transcribe_files(inputs, model, output_dir, formats, decoding, lm, device, threads, channel)
+    else:
+        from asr.scale.transcribe import transcribe_on_ray
+
+        failed = transcribe_on_ray(
+            inputs, model, output_dir, formats, ray, decoding, lm, device, threads, channel, workers
+        )
     if failed > max_skipped:
         raise typer.Exit(1)

@@ -1,0 +1,245 @@
+"""Bulk transcription on Ray: shards of recordings; what is finished is written down and not done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asr.errors import AsrError, ConfigError
+from asr.files import atomic_write_text
+from asr.scale.cluster import LostError, connected, run_pieces
+from asr.transcribing import STDIN, Input, expand_inputs
+from asr.transcript import FORMATS
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
+
+__all__ = ["BulkConfig", "transcribe_on_ray"]
+
+RECORDS = ".asr-shards"  # in the output folder: one file a finished shard
+MOST_FILES = 64  # in a shard
+SHARDS_A_WORKER = 4  # at least, where there are enough files, so that none waits long for the last one
+
+
+@dataclass(frozen=True)
+class BulkConfig:
+    """What every worker must know; paths are absolute, on storage that all machines share.
+
+    Attributes: as the arguments of :func:`asr.transcribing.transcribe_files`; ``decoding`` is JSON.
+    """
+
+    model: str
+    output_dir: str
+    formats: tuple[str, ...]
+    decoding: str = "{}"
+    lm: str | None = None
+    device: str = "cpu"
+    threads: int = 1
+    channel: str | int = "mix"
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A recording; its size and time tell whether it is still the one that was transcribed."""
+
+    path: str
+    name: str
+    stamp: str
+
+
+def transcribe_on_ray(
+    inputs: Sequence[str],
+    model: str,
+    output_dir: Path | None,
+    formats: Sequence[str],
+    address: str,
+    decoding: Mapping[str, Any] | None = None,
+    lm: Path | None = None,
+    device: str = "cpu",
+    threads: int = 0,
+    channel: str | int = "mix",
+    workers: int = 0,
+) -> int:
+    """Transcribe files, folders and globs on a cluster; return how many failed, each named on standard error.
+
+    The same call again does only what is not yet done: a recording is done when its shard was finished with the same
+    model and settings, it has not changed since, and its files are there.
+
+    Args:
+        address: see :func:`asr.scale.cluster.connected`. workers: of a local cluster (0: one a core). threads: that
+            each worker uses (0: one). Others: see :func:`asr.transcribing.transcribe_files`.
+
+    Raises:
+        ConfigError: no output folder, standard input among the inputs, an unknown format, or no cluster there.
+    """
+    if output_dir is None:
+        raise ConfigError("--ray needs an output folder.", "Give -o FOLDER.")
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise ConfigError(f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}.")
+    found = expand_inputs(inputs)
+    if any(item.path == STDIN for item in found):
+        raise ConfigError("Standard input cannot be shared out with --ray.", "Give files.")
+    config = BulkConfig(
+        _model(model), str(output_dir.resolve()), tuple(formats), json.dumps(dict(decoding or {}), sort_keys=True),
+        str(lm.resolve()) if lm else None, device, threads or 1, channel,
+    )  # fmt: skip
+    return _Bulk(config, [_item(i) for i in found]).run(address, workers)
+
+
+def _model(model: str) -> str:
+    from asr.bundle import open_bundle
+    from asr.pretrained import find_model
+
+    return str(open_bundle(find_model(model), task="ctc").path.resolve())  # refused here, not by every worker
+
+
+def _item(found: Input) -> _Item:
+    path = Path(found.path).resolve()
+    return _Item(str(path), found.name.as_posix(), _stamp(path))
+
+
+def _stamp(path: Path) -> str:
+    if not path.is_file():
+        return "missing"
+    status = path.stat()
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+class _Bulk:
+    """One call: what is left, its shards, and the count."""
+
+    def __init__(self, config: BulkConfig, items: list[_Item]) -> None:
+        self.config, self.items = config, items
+        self.records = Path(config.output_dir) / RECORDS
+        self.key = _settings_key(config)
+        self.failures: list[str] = []
+        self.seconds = 0.0
+
+    def run(self, address: str, workers: int) -> int:
+        started = time.monotonic()
+        left = self._left()
+        done = before = len(self.items) - len(left)
+        if left:
+            with connected(address, workers) as processors, _Bar(len(self.items), before) as bar:
+                work = partial(transcribe_shard, self.config)
+                gpus = 1.0 if self.config.device.startswith("cuda") else 0.0
+                shards = _cut(left, max(1, processors // self.config.threads))
+                for shard, result in run_pieces(work, shards, self.config.threads, gpus):
+                    done += self._record(shard, result)
+                    bar.advance(len(shard))
+            self._sweep(left)
+        for failure in self.failures:
+            print(f"failed: {failure}", file=sys.stderr)
+        took = time.monotonic() - started
+        speed = f"{self.seconds:.1f} s of audio in {took:.1f} s ({self.seconds / max(took, 1e-9):.0f}x real time)"
+        print(f"{done} of {len(self.items)} transcribed ({before} before), {speed}", file=sys.stderr)
+        return len(self.failures)
+
+    def _left(self) -> list[_Item]:
+        known: set[tuple[str, str, str]] = set()
+        for path in self.records.glob("*.json"):
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+                if record["settings"] == self.key:
+                    known |= {tuple(entry) for entry in record["items"]}
+            except (ValueError, KeyError, TypeError):
+                path.unlink()  # not whole: its recordings are done again
+        return [i for i in self.items if (i.path, i.name, i.stamp) not in known or not self._written(i)]
+
+    def _written(self, item: _Item) -> bool:
+        return all(_output(self.config, item, name).is_file() for name in self.config.formats)
+
+    def _sweep(self, items: Sequence[_Item]) -> None:
+        """Delete the unfinished files of workers that were killed."""
+        targets = {_output(self.config, i, name) for i in items for name in self.config.formats}
+        for folder in {path.parent for path in targets}:
+            for path in folder.glob(".*-????????.*"):
+                if path.with_name(path.name[1:].rpartition(".")[0].rpartition(".")[0] + path.suffix) in targets:
+                    path.unlink(missing_ok=True)
+
+    def _record(self, shard: Sequence[_Item], result: dict[str, Any] | LostError) -> int:
+        """Write down which of a shard's recordings are done; return their number."""
+        if isinstance(result, LostError):
+            self.failures.append(f"{shard[0].path}: {result}")
+            return 0
+        self.seconds += float(result["seconds"])
+        failed: dict[str, str] = result["failed"]
+        self.failures += [f"{path}: {reason}" for path, reason in failed.items()]
+        entries = [[i.path, i.name, i.stamp] for i in shard if i.path not in failed]
+        if entries:
+            digest = hashlib.sha256(json.dumps([self.key, entries]).encode()).hexdigest()[:16]
+            content = {"settings": self.key, "items": entries, "seconds": result["seconds"]}
+            atomic_write_text(self.records / f"{digest}.json", json.dumps(content) + "\n")
+        return len(entries)
+
+
+def _settings_key(config: BulkConfig) -> str:
+    """Return what decides the text: settings, and checksums of model and language model."""
+    parts = [repr((config.decoding, config.device, config.channel, config.lm))]
+    parts.append((Path(config.model) / "bundle.json").read_text(encoding="utf-8"))
+    if config.lm:
+        parts.append(_stamp(Path(config.lm)))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _cut(items: Sequence[_Item], workers: int) -> list[Sequence[_Item]]:
+    size = max(1, min(MOST_FILES, -(-len(items) // (SHARDS_A_WORKER * workers))))
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def _output(config: BulkConfig, item: _Item, name: str) -> Path:
+    return Path(config.output_dir) / Path(item.name).with_suffix(f".{name}")
+
+
+def transcribe_shard(config: BulkConfig, items: Sequence[_Item]) -> dict[str, Any]:
+    """Write the transcripts of a shard; return the seconds of audio and why recordings failed. Runs in a worker."""
+    found = _recognizer(config).transcribe_many([i.path for i in items], channel=config.channel)
+    seconds, failed = 0.0, {}
+    for item, result in zip(items, found, strict=True):
+        if isinstance(result, AsrError):
+            failed[item.path] = str(result)
+            continue
+        seconds += result.duration_s
+        for name in config.formats:
+            atomic_write_text(_output(config, item, name), result.render(name, Path(item.name).stem))
+    return {"seconds": seconds, "failed": failed}
+
+
+@lru_cache(maxsize=1)
+def _recognizer(config: BulkConfig) -> Recognizer:
+    """Return the model of a job; a worker that does several shards of it loads it once."""
+    from asr.recognizer import load_model
+
+    decoding = json.loads(config.decoding)
+    return load_model(config.model, decoding, config.device, threads=config.threads, lm=config.lm)
+
+
+class _Bar:
+    """Files done, on a terminal; silent where nobody watches."""
+
+    def __init__(self, total: int, done: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(file=sys.stderr)
+        columns = (TextColumn("transcribing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.row = self.progress.add_task("", total=total, completed=done)
+
+    def __enter__(self) -> _Bar:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def advance(self, files: int) -> None:
+        """Count files."""
+        self.progress.update(self.row, advance=files)

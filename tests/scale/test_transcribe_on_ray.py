@@ -1,0 +1,118 @@
+"""Bulk transcription with real Ray workers, one of which is killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asr.errors import ConfigError, ModelError
+from asr.features import FeatureConfig, SpecAugmentConfig
+from asr.scale.transcribe import RECORDS, transcribe_on_ray
+from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.tasks.ctc_loss import CtcLossConfig
+from asr.text.tokenizers import train_tokenizer
+from asr.training.speech import SpeechConfig, save_speech_model
+from asr.transcribing import transcribe_files
+
+pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of random weights and two dozen recordings in two folders."""
+    folder = tmp_path_factory.mktemp("bulk")
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer("characters", ["abc de"], 0)
+    model = CtcModelConfig(hidden_dim=32, num_layers=2, conv_channels=4)
+    task = CtcTask(
+        CtcTaskConfig(FeatureConfig(), "global", SpecAugmentConfig(), model, CtcLossConfig()), len(tokenizer)
+    )
+    save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder / "model")
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        path = folder / "audio" / f"part{number % 2}" / f"{number:02}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * rng.normal(size=16000 * 8), 16000)
+    return folder
+
+
+def texts(folder: Path) -> dict[str, str]:
+    found = sorted(p for p in folder.rglob("*.json") if RECORDS not in p.parts)
+    return {p.relative_to(folder).as_posix(): p.read_text() for p in found}
+
+
+def workers_of(parent: int) -> list[int]:
+    """Processes that are at work on a shard for the cluster that ``parent`` started."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (entry / "cmdline").read_bytes()
+            environ = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if title.startswith(b"ray::piece_of_work") and f"BULK_TEST={parent}".encode() in environ:
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the workers in /proc")
+def test_a_killed_worker_changes_nothing(world: Path, tmp_path: Path) -> None:
+    assert transcribe_files([str(world / "audio")], str(world / "model"), tmp_path / "plain", ["json"], threads=1) == 0
+    arguments = ["transcribe", str(world / "audio"), "--model", str(world / "model"), "-f", "json"]
+    command = [sys.executable, "-c", "from asr.cli import main; main()", *arguments]
+    command += ["-o", str(tmp_path / "bulk"), "--ray", "local", "--workers", "1"]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "BULK_TEST": str(os.getpid()), "RAY_worker_niceness": "0"}
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ)
+    killed: Sequence[int] = []
+    end = time.monotonic() + 120
+    while not killed and run.poll() is None and time.monotonic() < end:
+        if texts(tmp_path / "bulk"):  # somewhere in the middle
+            for pid in (killed := workers_of(os.getpid())):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert killed, said
+    assert "a worker died" in said
+    assert "24 of 24 transcribed (0 before)" in said
+    assert texts(tmp_path / "bulk") == texts(tmp_path / "plain")
+
+    # the same line again has nothing to do, and needs no cluster for that; what is missing or new is done
+    again = [*command[:-4], "--ray", "nowhere:1"]
+    done = subprocess.run(again, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "24 of 24 transcribed (24 before)" in done.stderr
+    items = [e for p in (tmp_path / "bulk" / RECORDS).glob("*.json") for e in json.loads(p.read_text())["items"]]
+    assert len(items) == len({name for _, name, _ in items}) == 24  # each once
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"output_dir": None}, ConfigError, "needs an output folder"),
+        ({"formats": ["pdf"]}, ConfigError, "Unknown output format 'pdf'"),
+        ({"inputs": ["-"]}, ConfigError, "Standard input"),
+        ({"model": "nowhere"}, ModelError, "nowhere"),
+        ({"workers": 2}, ConfigError, "processes is for --ray local"),
+    ],
+)
+def test_refused(
+    world: Path, tmp_path: Path, arguments: dict[str, object], error: type[Exception], message: str
+) -> None:
+    given = {
+        "inputs": [str(world / "audio")], "model": str(world / "model"), "output_dir": tmp_path / "out",
+        "formats": ["txt"], "address": "127.0.0.1:1",
+    }  # fmt: skip
+    with pytest.raises(error, match=message):
+        transcribe_on_ray(**{**given, **arguments})  # type: ignore[arg-type]

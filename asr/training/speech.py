@@ -20,13 +20,16 @@ from asr.decoding import GreedyDecoder
 from asr.errors import ConfigError, DataError, ModelError, TokenError
 from asr.features import SpecAugmentConfig
 from asr.files import atomic_write_text
+from asr.sequence.sparsity import hold_zeros
 from asr.tasks.base import Task, first_difference
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig, min_output_frames
 from asr.tasks.ctc_loss import CtcLossConfig
+from asr.tasks.distill import DistillationConfig, DistillTask
 from asr.text.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
+from asr.training.teacher import load_teacher
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,18 +75,22 @@ class SpeechConfig:
 
     Attributes:
         init_from: model folder whose weights and tokenizer to start from (fine-tuning).
+        keep_zeros: weights of ``init_from`` that are zero stay so, as :func:`asr.export.pruning.prune_weights` made it.
+        distillation: a teacher whose tokenizer, and opinion of every batch, the model takes.
     """
 
     task: str = "ctc"
     seed: int = 1
     output_dir: str = ""
     init_from: str | None = None
+    keep_zeros: bool = False
     data: SpeechDataConfig = field(default_factory=SpeechDataConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     normalization: str = "global"
     specaugment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     model: CtcModelConfig = field(default_factory=CtcModelConfig)
     loss: CtcLossConfig = field(default_factory=CtcLossConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
@@ -118,11 +125,12 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
     task_config = CtcTaskConfig(
         train.feature_config, config.normalization, config.specaugment, config.model, config.loss
     )
-    torch.manual_seed(config.seed)
-    task = CtcTask(task_config, len(tokenizer))
+    task = _task(config, task_config, tokenizer)
     task.normalizer.set_statistics(train.mean, train.std)
     if config.init_from:
         _start_from(task, config.init_from)
+    if config.keep_zeros:
+        hold_zeros(task.network)
     loader = _train_loader(config, train, tokenizer, task, run_dir)
     decoder = GreedyDecoder(tokenizer.tokens)
 
@@ -143,9 +151,20 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
     )
 
 
+def _task(config: SpeechConfig, task_config: CtcTaskConfig, tokenizer: Tokenizer) -> CtcTask:
+    if config.keep_zeros and not config.init_from:
+        raise ConfigError("keep_zeros needs a model that has zeros.", "Give it: init_from=FOLDER.")
+    if not config.distillation.teacher:
+        torch.manual_seed(config.seed)
+        return CtcTask(task_config, len(tokenizer))
+    teacher = load_teacher(config.distillation.teacher, tokenizer.tokens)
+    torch.manual_seed(config.seed)  # after the teacher is made, so that its student begins as it would without one
+    return DistillTask(task_config, len(tokenizer), teacher, config.distillation)
+
+
 def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
-    if config.init_from:
-        return load_tokenizer(open_bundle(config.init_from, task="ctc").path)
+    if folder := config.init_from or config.distillation.teacher:
+        return load_tokenizer(open_bundle(folder, task="ctc").path)
     return train_tokenizer(config.tokenizer.kind, texts, config.tokenizer.vocab_size)
 
 

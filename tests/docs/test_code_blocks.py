@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import shlex
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 from typer.core import TyperGroup
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +87,48 @@ def test_command_lines_parse(page: Path) -> None:
             assert name in command.commands, f"{line}: there is no verb {name}"
             command = command.commands[name]
         command.make_context(line, words)  # raises what a user would see
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [m[2] for m in FENCE.finditer(page.read_text(encoding="utf-8")) if m[1] == language]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "yaml")], ids=name_of)
+def test_configurations_have_known_keys(page: Path) -> None:
+    from asr.config import build_config
+    from asr.training.run import config_class
+
+    for block in blocks(page, "yaml"):
+        content = yaml.safe_load(block)
+        if "task" in content:
+            build_config(config_class(content, page), content, {}, where=str(page))  # names a key that is unknown
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "py")], ids=name_of)
+def test_blocks_that_are_not_run_compile_and_import(page: Path) -> None:
+    """Blocks marked py wait for a microphone or a server; what they import must be there all the same."""
+    for block in blocks(page, "py"):
+        tree = ast.parse(block)
+        imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+        assert imports
+        for node in imports:
+            names = node.names if isinstance(node, ast.Import) else [ast.alias(str(node.module))]
+            if names[0].name.split(".")[0] == "asr":
+                exec(compile(ast.Module([node], []), str(page), "exec"), {})
+
+
+def test_every_public_name_and_verb_has_its_place_in_the_reference() -> None:
+    import asr
+    from asr.cli import app
+
+    python = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    lines = set(re.findall(r"^::: (\S+)", python, re.MULTILINE))
+    missing = [n for n, module in asr._PUBLIC.items() if not {module, f"{module}.{n}"} & lines]
+    assert missing == []
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    verbs = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    assert [name for name in command.commands if f"`asr {name} " not in verbs] == []
 
 
 def test_every_page_is_in_the_navigation() -> None:

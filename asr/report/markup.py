@@ -59,7 +59,7 @@ def picture(name: str, figure: Figure, caption: str, wide: bool = False) -> str:
         name: unlike that of any other figure on the page. figure: from :mod:`asr.plots`. caption: plain text.
         wide: keep it legible in a box that scrolls sideways, instead of shrinking it to a phone's width.
     """
-    width = f' style="min-width:{40 * float(figure.get_size_inches()[0]):.0f}px"' if wide else ""
+    width = f' style="min-width:{70 * float(figure.get_size_inches()[0]):.0f}px"' if wide else ""
     drawing = f'<div class="drawing"{width}>{to_svg(figure, name, caption)}</div>'
     box = f'<div class="scroll" tabindex="0">{drawing}</div>' if wide else drawing
     return f"<figure{' class=wide' if wide else ''}>{box}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -16,6 +16,7 @@ section            keys
 forecasts          ``history``, ``truth``, ``forecast`` (lists of numbers), optional ``low``, ``high``
 anomaly scores     ``values``, ``anomaly_scores``, optional ``threshold``, ``anomalies`` (0 or 1 a step)
 confusion matrix   ``label`` and ``prediction``: two names, or two lists of names of equal length
+worst predictions  ``text`` and ``prediction``, with ``label`` as above (optional ``probability``) or ``reference``
 attention          ``attention``: object with ``source``, ``target`` (tokens) and ``weights`` (target x source)
 gates              ``gates``: object of name -> (steps x units)
 =================  ==============================================================================================
@@ -110,8 +111,10 @@ class Run:
 
     @cached_property
     def task(self) -> str:
-        """Name of the task, ``ctc`` where the configuration does not say."""
-        return str(self.config.get("task", "ctc"))
+        """Name of the task, of the configuration or of the model folder; ``ctc`` where neither says."""
+        if "task" in self.config or not (self.model / "config.yaml").is_file():
+            return str(self.config.get("task", "ctc"))
+        return str(read_yaml(self.model / "config.yaml").get("task", "ctc"))
 
     @cached_property
     def curves(self) -> dict[str, Curve]:
@@ -187,6 +190,8 @@ class Run:
                 found.append(split)
             except Absent as absent:
                 reasons.append(str(absent))
+        if not found and self.task != "ctc":
+            raise Absent(f"it belongs to speech models, and this is a model for {self.task}")
         if not found:
             raise Absent("; ".join(reasons) or "no split was evaluated: run asr evaluate with -o RUN")
         return found

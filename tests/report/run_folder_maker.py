@@ -1,4 +1,4 @@
-"""A run folder of each kind, made in a moment: a tiny speech model with random weights, predictions of other tasks."""
+"""A run folder of each kind, made in a moment: a tiny speech model with random weights, files of the other tasks."""
 
 from __future__ import annotations
 
@@ -88,4 +88,54 @@ def series_run(folder: Path) -> Path:
     ]  # fmt: skip
     text = "".join(json.dumps(p) + "\n" for p in predictions)
     (run / "test" / "predictions.jsonl").write_text(text, encoding="utf-8")
+    return run
+
+
+# What the trainings of the other tasks leave: figures of metrics.json, predictions of the split `test`.
+TASKS: dict[str, tuple[dict[str, float], list[dict[str, Any]]]] = {
+    "classify": (
+        {"test/accuracy": 0.5, "test/macro_f1": 0.4, "test/f1_N": 0.7, "test/recall_N": 1.0, "test/f1_S": 0.1},
+        [{"id": "0", "label": "N", "prediction": "N", "probability": 0.9},
+         {"id": "1", "label": "S", "prediction": "N", "probability": 0.6}],
+    ),
+    "classify_text": (
+        {"dev/accuracy": 0.9, "test/accuracy": 0.5},
+        [{"id": "1", "text": "play <b>jazz</b>", "label": "Play", "prediction": "Book", "probability": 0.75},
+         {"id": "2", "text": "a table", "label": "Book", "prediction": "Book", "probability": 0.8},
+         {"id": "3", "text": "play on", "label": "Play", "prediction": "Book", "probability": 0.95}],
+    ),
+    "tag": (
+        {"test/f1": 0.5, "test/sentence_accuracy": 0.5},
+        [{"id": "1", "text": "to new york", "label": ["O", "B-city", "I-city"], "prediction": ["O", "B-city", "O"]},
+         {"id": "2", "text": "to rome", "label": ["O", "B-city"], "prediction": ["O", "B-city"]}],
+    ),
+    "language_model": ({"dev/perplexity": 60.0, "test/perplexity": 61.5}, []),
+    "translate": (
+        {"test/bleu": 31.5, "test/bleu lowercase": 32.5},
+        [{"text": "ein Hund", "reference": "a dog", "prediction": "a dog"},
+         {"text": "eine Katze", "reference": "a cat", "prediction": "the mouse"}],
+    ),
+    "forecast": ({"test/mae": 0.4}, [{"id": "w", "history": [1.0, 2], "truth": [3.0, 4], "forecast": [3.0, 5]}]),
+    "anomaly": (
+        {"test/f1": 0.6, "valve/f1": 0.5, "test/far": 0.1},
+        [{"id": "v", "values": [1, 2, 9], "anomaly_scores": [0, 1, 8], "threshold": 3.0, "anomalies": [0, 0, 1]}],
+    ),
+}  # fmt: skip
+
+
+def task_run(folder: Path, task: str) -> Path:
+    """``folder/TASK``: configuration, log, figures and predictions of a task other than speech."""
+    figures, predictions = TASKS[task]
+    run = folder / task
+    (run / "test").mkdir(parents=True)
+    (run / "log").mkdir()
+    (run / "config.yaml").write_text(f"task: {task}\nseed: 1\n", encoding="utf-8")
+    rows = [{"step": s, "epoch": 0, "train/loss": 1 / s, "train/lr": 1e-3} for s in range(1, 6)]
+    rows.append({"step": 5, "epoch": 0, **{name.replace("test/", "dev/"): v for name, v in figures.items()}})
+    (run / "log" / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    metrics = {name: {"value": value, "split": name.split("/")[0]} for name, value in figures.items()}
+    (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    if predictions:
+        text = "".join(json.dumps(p) + "\n" for p in predictions)
+        (run / "test" / "predictions.jsonl").write_text(text, encoding="utf-8")
     return run

@@ -86,7 +86,8 @@ def speech_page(speech: Path) -> Path:
     page = speech.parent / "speech.html"
     written = write_report(speech, page, ReportOptions(samples=200))
     assert not written.failed
-    assert set(written.left_out) == {"Forecasts", "Anomaly scores", "Confusion matrix", "Attention"}
+    others = {"Forecasts", "Anomaly scores", "Confusion matrix", "Worst predictions", "Attention"}
+    assert set(written.left_out) == others
     assert "LSTM gates" in written.shown
     assert "Spectrogram and CTC alignment" in written.shown
     return page
@@ -110,7 +111,7 @@ def test_speech_page_in_a_browser(speech_page: Path, width: int) -> None:
 
 
 def test_series_page_in_a_browser(series_page: Path) -> None:
-    assert opened(series_page, 360) == ("5 0 true 0", "")
+    assert opened(series_page, 360) == ("6 0 true 0", "")  # one of each section, and the interval of the figure
 
 
 def test_page_is_self_contained_and_its_ids_are_unique(speech_page: Path, series_page: Path) -> None:

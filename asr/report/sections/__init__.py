@@ -10,6 +10,6 @@ from __future__ import annotations
 __all__ = ["SECTIONS"]
 
 SECTIONS = (
-    "overview", "figures", "curves", "errors", "worst", "alignment", "forecasts", "anomalies", "confusion", "attention",
-    "gates", "speed", "config",
+    "overview", "figures", "curves", "errors", "worst", "alignment", "forecasts", "anomalies", "confusion", "mistakes",
+    "attention", "gates", "speed", "config",
 )  # fmt: skip

@@ -3,19 +3,66 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 
 from asr.errors import DataError
 from asr.plots import attention
 from asr.report.markup import picture
-from asr.report.run import Run
+from asr.report.run import Absent, Run
 
 TITLE = "Attention"
 _SHOWN = 6
+_COMPUTED = 3
+_MAX_WORDS = 20
 
 
 def content(run: Run) -> str:
+    try:
+        return _recorded(run)
+    except Absent:
+        if run.task != "translate" or not run.model.is_dir():
+            raise
+    return _computed(run)
+
+
+def _computed(run: Run) -> str:
+    """What the run's model looks at while it translates texts that it was evaluated on."""
+    from asr.estimators.translator import Translator
+
+    texts = _texts(run)
+    model = Translator.load(run.model)
+    pictures = []
+    for number, text in enumerate(texts):
+        found = model.alignment(text)
+        drawing = attention(found.weights, found.source, found.target)
+        caption = f"{text}: rows are what was written, columns what was read"
+        pictures.append(picture(f"attention-{number}", drawing, caption, wide=len(found.source) > 12))
+    return "".join(pictures)
+
+
+def _texts(run: Run) -> list[str]:
+    """Short texts of an evaluated split, else of the dev text that the configuration names."""
+    try:
+        known = [str(record["text"]) for _, record in run.records("text", "prediction")]
+    except Absent:
+        known = _dev_texts(run)
+    short = [text for text in known if 0 < len(text.split()) <= _MAX_WORDS]
+    if not short:
+        raise Absent("no text is known to look at: neither predictions nor the dev text are there")
+    return short[:_COMPUTED]
+
+
+def _dev_texts(run: Run) -> list[str]:
+    from asr.training.translate import read_pairs
+
+    data = run.config.get("data") or {}
+    source = Path(str(data.get("dev_source") or "")) if isinstance(data, dict) else Path()
+    return list(read_pairs(source, source).sources) if source.is_file() else []
+
+
+def _recorded(run: Run) -> str:
     pictures = []
     for number, (split, record) in enumerate(itertools.islice(run.records("attention"), _SHOWN)):
         try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from asr.plots import intervals
 from asr.report.markup import fold, percent, picture, table
 from asr.report.run import Absent, Run
+from asr.run_folder import Metric
 from asr.scoring import Score
 
 TITLE = "Figures"
+_CLASS_FIGURE = re.compile(r"(f1|recall|precision|auc)_(.+)")
 
 
 def content(run: Run) -> str:
@@ -51,9 +55,40 @@ def _speech(scores: list[tuple[str, Score]]) -> str:
 def _recorded(run: Run, scored: bool) -> str:
     if not run.metrics:
         return ""
-    rows = []
-    for name, m in run.metrics.items():
-        between = "-" if m.low is None or m.high is None else f"{m.low:.4g} - {m.high:.4g}"
-        rows.append([name, f"{m.value:.6g}", between, "-" if m.epoch is None else m.epoch])
-    written = table(["figure", "value", "95 %", "epoch"], rows)
-    return fold("As the run recorded them (fractions)", written) if scored else written
+    by_split: dict[str, dict[str, Metric]] = {}
+    for name, metric in run.metrics.items():
+        by_split.setdefault(metric.split, {})[name.removeprefix(f"{metric.split}/")] = metric
+    written = _overall(by_split) + "".join(_by_class(split, metrics) for split, metrics in by_split.items())
+    if scored:
+        return fold("As the run recorded them (fractions)", written)
+    marks = [(name, m.value, m.low, m.high) for name, m in run.metrics.items() if m.low is not None]
+    caption = "Figures with their 95 % intervals"
+    return written + (picture("recorded-intervals", intervals(marks), caption) if marks else "")
+
+
+def _overall(by_split: dict[str, dict[str, Metric]]) -> str:
+    """One row a figure, one column a split."""
+    names = dict.fromkeys(name for metrics in by_split.values() for name in metrics if not _CLASS_FIGURE.match(name))
+    rows = [[name, *(_shown(metrics.get(name)) for metrics in by_split.values())] for name in names]
+    return table(["", *map(_heading, by_split.items())], rows) if rows else ""
+
+
+def _heading(entry: tuple[str, dict[str, Metric]]) -> str:
+    split, metrics = entry
+    epochs = {m.epoch for m in metrics.values() if m.epoch is not None}
+    return f"{split} (epoch {epochs.pop()})" if len(epochs) == 1 else split
+
+
+def _shown(metric: Metric | None) -> str:
+    if metric is None:
+        return "-"
+    between = "" if metric.low is None or metric.high is None else f" ({metric.low:.4g} - {metric.high:.4g})"
+    return f"{metric.value:.4g}{between}"
+
+
+def _by_class(split: str, metrics: dict[str, Metric]) -> str:
+    """One row a class, one column a kind of figure."""
+    found = {name: match for name in metrics if (match := _CLASS_FIGURE.match(name))}
+    kinds, classes = (dict.fromkeys(m[group] for m in found.values()) for group in (1, 2))
+    rows = [[c, *(_shown(metrics.get(f"{kind}_{c}")) for kind in kinds)] for c in classes]
+    return fold(f"{split}, by class", table(["class", *kinds], rows)) if rows else ""

@@ -5,8 +5,13 @@ from __future__ import annotations
 from asr.report.markup import escape, facts, percent
 from asr.report.run import Absent, Run
 from asr.report.weights import count_parameters, folder_size, megabytes
+from asr.run_folder import Metric
 
 TITLE = "Overview"
+_HEADLINES = (
+    "accuracy", "macro_f1", "macro_auc", "f1", "sentence_accuracy", "label_accuracy", "bleu", "bleu lowercase", "chrf",
+    "perplexity", "mae", "mse", "r2", "mase", "smape", "far", "mar",
+)  # fmt: skip
 
 
 def content(run: Run) -> str:
@@ -22,11 +27,19 @@ def _cards(run: Run) -> str:
             interval = "" if span is None else f" ({percent(span.low)} - {percent(span.high)})"
             cards.append((f"{percent(score.wer)} %", f"word error rate, {split}{interval}"))
     except Absent:
-        cards = [(f"{metric.value:.4g}", name) for name, metric in list(run.metrics.items())[:6]]
+        cards = [(f"{metric.value:.4g}", name) for name, metric in _headline(run)]
     cells = "".join(
         f'<div class="card"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in cards
     )
     return f'<div class="cards">{cells}</div>' if cells else ""
+
+
+def _headline(run: Run) -> list[tuple[str, Metric]]:
+    """The figures that people ask for first, up to six: those of test splits where there are any."""
+    known = [(name, m) for name, m in run.metrics.items() if name.split("/")[-1] in _HEADLINES]
+    chosen = [(name, m) for name, m in known if m.split != "dev"] or known or list(run.metrics.items())
+    order = {name: place for place, name in enumerate(_HEADLINES)}
+    return sorted(chosen, key=lambda item: (item[1].split != "test", order.get(item[0].split("/")[-1], 99)))[:6]
 
 
 def _facts(run: Run) -> list[tuple[str, object]]:

@@ -32,7 +32,8 @@ def _measured(run: Run) -> str:
     path = run.path / "bench.json"
     if not path.is_file():
         command = f"asr bench {run.path} -o {path}"
-        return paragraph(f"Speed was not measured; measure it with: {command}") if run.model.is_dir() else ""
+        can_measure = run.model.is_dir() and run.task == "ctc"
+        return paragraph(f"Speed was not measured; measure it with: {command}") if can_measure else ""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         results = [Result.from_json(entry) for entry in content["results"]]

@@ -1,6 +1,7 @@
 """The application: routes of the service.
 
 POST /v1/transcribe   one or many files -> transcripts     WebSocket /v1/stream   16-bit samples -> partials, finals
+POST /v1/predict      texts, signals or series -> what a model of another task says
 GET  /v1/models  /health  /ready  /metrics  /
 """
 
@@ -26,6 +27,7 @@ from asr.serve.config import ServeConfig
 from asr.serve.guard import Guard
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel, TooLong
+from asr.serve.predicting import predict_route
 from asr.serve.streams import stream_routes
 
 __all__ = ["create_app"]
@@ -76,13 +78,14 @@ class Problem(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """A model that is served."""
+    """A model that is served; what only speech models have is null for others."""
 
     name: str
-    sample_rate: int
+    task: str
     backend: str
-    streaming: bool
-    share: float
+    sample_rate: int | None = None
+    streaming: bool | None = None
+    share: float | None = None
 
 
 def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) -> ASGIApp:
@@ -92,7 +95,7 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
         models: folders, trained or exported. config: settings.
 
     Raises:
-        ModelError: a folder holds no speech model. ConfigError: the traffic split does not fit the models.
+        ModelError: a folder holds no model. ConfigError: the traffic split does not fit the models.
     """
     config, metrics = config or ServeConfig(), ServiceMetrics()
     fleet = Fleet(models, config, metrics)
@@ -110,12 +113,15 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
         ready.clear()
         for model in fleet.models.values():
             await model.batcher.stop()
+        for predictor in fleet.predictors.values():
+            predictor.stop()
         readers.shutdown()
 
-    app = FastAPI(title="asr", version="1", description="Speech recognition.", lifespan=lifespan)
+    app = FastAPI(title="asr", version="1", description="Speech recognition and more.", lifespan=lifespan)
     _add_status_routes(app, fleet, metrics, ready)
     _add_transcribe(app, fleet, config, readers)
     stream_routes(app, fleet, config, metrics)
+    predict_route(app, fleet.predictors, config, PROBLEMS)
     app.add_exception_handler(Exception, _unexpected)
     return Guard(app, config, metrics)
 
@@ -160,7 +166,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 def _add_transcribe(app: FastAPI, fleet: Fleet, config: ServeConfig, readers: ThreadPoolExecutor) -> None:
     @app.post("/v1/transcribe", tags=["speech"], responses=PROBLEMS, response_model=TranscribeAnswer)
     async def transcribe(
-        files: Annotated[list[UploadFile], File(description="Recordings: WAV, FLAC, OGG or MP3.")],
+        files: Annotated[list[UploadFile], File(min_length=1, description="Recordings: WAV, FLAC, OGG or MP3.")],
         model: Annotated[str | None, Query(description="Name of a model; by traffic split if not given.")] = None,
         x_client_id: Annotated[str | None, Header(description="The same client always gets the same model.")] = None,
     ) -> Response:

@@ -23,7 +23,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 OPEN_ROUTES = ("/", "/health", "/ready", "/openapi.json", "/docs")
-ROUTES = {*OPEN_ROUTES, "/metrics", "/v1/models", "/v1/transcribe", "/v1/stream"}
+ROUTES = {*OPEN_ROUTES, "/metrics", "/v1/models", "/v1/predict", "/v1/transcribe", "/v1/stream"}
 logger = logging.getLogger("asr.serve")
 
 

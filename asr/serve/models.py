@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio import load_audio
+from asr.bundle import open_bundle
 from asr.errors import AudioError, ConfigError, ModelError
+from asr.pretrained import find_model
 from asr.recognizer import LONG_S, Recognizer, load_model
 from asr.serve.batching import Batcher, Overloaded
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ModelMetrics, ServiceMetrics
+from asr.serve.predicting import HostedPredictor, is_predictor
 from asr.streaming import StreamingRecognizer
 from asr.transcript import Transcript
 
@@ -126,18 +129,29 @@ class Fleet:
         models: folders. config: settings. metrics: where they count.
 
     Raises:
-        ModelError: a folder holds no speech model. ConfigError: the split names another number of models.
+        ModelError: a folder holds no model. ConfigError: the split names another number of speech models.
+
+    Attributes:
+        models: for speech, by name. predictors: for other tasks, by name.
     """
 
     def __init__(self, models: Sequence[str | Path], config: ServeConfig, metrics: ServiceMetrics) -> None:
         if not models:
             raise ConfigError("There is no model to serve.", "Give one: asr serve MODEL")
-        split = config.split or (1.0, *[0.0] * (len(models) - 1))
-        if len(split) != len(models):
-            raise ConfigError(f"The split has {len(split)} shares for {len(models)} models.", "Give one share a model.")
-        self.split = split
+        opened = [open_bundle(find_model(folder)) for folder in models]
+        speech = [bundle.path for bundle in opened if not is_predictor(bundle)]
+        self.split = config.split or (1.0, *[0.0] * (len(speech) - 1))[: len(speech)]
+        if len(self.split) != len(speech):
+            raise ConfigError(
+                f"The split has {len(self.split)} shares for {len(speech)} speech models.", "Give one share a model."
+            )
         self.models: dict[str, HostedModel] = {}
-        for folder in models:
+        self.predictors: dict[str, HostedPredictor] = {}
+        for bundle in filter(is_predictor, opened):
+            own = bundle.path.name if bundle.path.name != "model" else bundle.path.parent.name
+            name = _free_name(own, self.predictors)
+            self.predictors[name] = HostedPredictor(name, bundle, config)
+        for folder in speech:
             recognizer = load_model(folder, threads=config.threads)
             name = _free_name(recognizer.name, self.models)
             recognizer.name = name
@@ -151,8 +165,12 @@ class Fleet:
         """
         if name:
             if name not in self.models:
-                raise ModelError(f"There is no model {name!r}.", f"Served are: {', '.join(self.models)}.")
+                raise ModelError(
+                    f"There is no speech model {name!r}.", f"Served are: {', '.join(self.models) or 'none'}."
+                )
             return self.models[name]
+        if not self.models:
+            raise ModelError("There is no speech model here.", "Ask /v1/predict.")
         draw = random.random() if client is None else _unit(client)
         for model, share in zip(self.models.values(), self.split, strict=True):
             if draw < share:
@@ -162,19 +180,23 @@ class Fleet:
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what is known of each model."""
+        others: list[dict[str, Any]] = [
+            {"name": p.name, "task": p.task, "backend": "torch"} for p in self.predictors.values()
+        ]
         return [
             {
                 "name": model.name,
+                "task": "ctc",
                 "sample_rate": model.recognizer.sample_rate,
                 "backend": model.recognizer.backend,
                 "streaming": model.streaming is not None,
                 "share": share,
             }
             for model, share in zip(self.models.values(), self.split, strict=True)
-        ]
+        ] + others
 
 
-def _free_name(name: str, taken: dict[str, HostedModel]) -> str:
+def _free_name(name: str, taken: Collection[str]) -> str:
     number, found = 2, name
     while found in taken:
         found, number = f"{name}-{number}", number + 1

@@ -268,6 +268,70 @@ def test_page_and_log(server: Server) -> None:
     assert (found["status"], found["path"], found["message"]) == (200, "/v1/transcribe", "request")
 
 
+SMALL: dict[str, Any] = {"max_epochs": 1, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    import pandas as pd
+
+    import asr
+
+    folder, rng = tmp_path_factory.mktemp("others"), np.random.default_rng(0)
+    sine = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024-01-01", periods=40), "y": np.sin(np.arange(40))})
+    settings = {"model": {"hidden_dim": 4}, "trainer": {"threads": 1}, "windows_per_epoch": 32}
+    asr.Forecaster(3, 8, settings=settings, **SMALL).fit(sine).save(folder / "forecast")
+    waves = [rng.normal(size=(20, 2)).astype(np.float32) for _ in range(16)]
+    asr.SequenceClassifier(hidden_dim=4, **SMALL).fit(waves, ["up", "down"] * 8).save(folder / "signals")
+    words = [["fly", "to", "rome"], ["fly", "to", "oslo"]] * 6
+    asr.Tagger(max_epochs=1).fit(words, [["O", "O", "B-city"]] * 12).save(folder / "tags")
+    return {name: folder / name for name in ("forecast", "signals", "tags")}
+
+
+def test_models_of_other_tasks(models: list[Path], others: dict[str, Path], tmp_path: Path) -> None:
+    import pandas as pd
+
+    import asr
+
+    server = Server([models[0], *others.values()], tmp_path / "log")
+
+    def ask(model: str | None, **body: Any) -> httpx.Response:
+        return httpx.post(f"{server.url}/v1/predict", params={"model": model} if model else {}, json=body, timeout=60)
+
+    listed = httpx.get(f"{server.url}/v1/models").json()
+    assert [m["task"] for m in listed] == ["ctc", "forecast", "classify", "tag"]
+
+    sine = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024-05-01", periods=12), "y": np.cos(np.arange(12))})
+    rows = [{**row, "ds": row["ds"].strftime("%Y-%m-%d")} for row in sine.to_dict("records")]
+    answer = ask("forecast", series=rows)
+    assert answer.status_code == 200, answer.text
+    expected = asr.Forecaster.load(others["forecast"]).predict(sine)
+    assert [p["yhat"] for p in answer.json()["predictions"]] == pytest.approx(expected.yhat.tolist(), rel=1e-4)
+    assert [p["ds"][:10] for p in answer.json()["predictions"]] == ["2024-05-13", "2024-05-14", "2024-05-15"]
+
+    waves = np.random.default_rng(1).normal(size=(3, 9, 2)).astype(np.float32)
+    answer = ask("signals", sequences=waves.tolist())
+    proba = asr.SequenceClassifier.load(others["signals"]).predict_proba(list(waves))
+    assert [p["probability"] for p in answer.json()["predictions"]] == pytest.approx(proba.max(1).tolist(), rel=1e-4)
+
+    answer = ask("tags", texts=["fly to new york", ""])
+    found = asr.Tagger.load(others["tags"]).predict([["fly", "to", "new", "york"], []])
+    assert [p["tags"] for p in answer.json()["predictions"]] == found
+
+    for status, model, body in (
+        (404, "nobody", {"texts": ["x"]}), (404, None, {"texts": ["x"]}), (404, "a", {"texts": ["x"]}),
+        (400, "forecast", {"texts": ["x"]}), (400, "tags", {}), (400, "forecast", {"series": []}),
+        (400, "forecast", {"series": rows[:3]}), (400, "forecast", {"series": [{"ds": "never", "y": 1.0}]}),
+        (400, "signals", {"sequences": [[[1.0, 2.0], [1.0]]]}), (400, "signals", {"sequences": [[[1.0]]]}),
+        (422, "tags", {"texts": 3}), (422, "tags", {"text": ["x"]}),
+    ):  # fmt: skip
+        answer = ask(model, **body)
+        assert answer.status_code == status, (model, body, answer.text)
+        assert answer.json()["detail"]
+    assert post(server, ("x.wav", wav(0.5))).status_code == 200
+    assert server.stop() == 0, server.log.read_text()
+
+
 def test_sigterm_loses_nothing(models: list[Path], tmp_path: Path) -> None:
     # the network waits for company, so that all requests are inside when the signal comes
     server = Server(models[:1], tmp_path / "log", max_wait_ms=8000, max_batch_size=64)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from asr.errors import AsrError, ConfigError, DataError, ModelError
 
 __all__ = [
-    "BACKENDS", "Backend", "BenchConfig", "Engine", "Result", "bench", "machine",
+    "BACKENDS", "Backend", "BenchConfig", "Engine", "Result", "backend_folders", "bench", "machine",
     "made_audio", "model_sample_rate", "read_split_audio", "report_json", "table_rows",
     "table_text",
 ]  # fmt: skip
@@ -65,6 +65,20 @@ class _TorchEngine:
         return self.decoder(list(log_probs))
 
 
+class _OnnxEngine:
+    """An exported folder; whatever ``asr serve`` and ``asr transcribe`` do with it, torch not imported."""
+
+    def __init__(self, model: Path, decoder: str, device: str, threads: int) -> None:
+        from asr.recognizer import load_model
+
+        recognizer = load_model(model, device=device, backend="onnxruntime", threads=threads)
+        self.decoder = recognizer.make_decoder(replace(recognizer.decoding, method=decoder))
+        self.log_probs, self.sample_rate = recognizer.log_probs, recognizer.sample_rate
+
+    def decode(self, log_probs: Sequence[npt.NDArray[np.float32]]) -> Any:
+        return self.decoder(list(log_probs))
+
+
 @dataclass(frozen=True)
 class Backend:
     """A way to run a model folder.
@@ -78,8 +92,11 @@ class Backend:
     files: tuple[str, ...]
 
 
+BESIDE = ("config.yaml", "tokenizer.*", "bundle.json")
 BACKENDS: dict[str, Backend] = {
-    "torch": Backend(_TorchEngine, ("model.safetensors", "config.yaml", "tokenizer.*", "bundle.json")),
+    "torch": Backend(_TorchEngine, ("model.safetensors", *BESIDE)),
+    "onnx": Backend(_OnnxEngine, ("model.onnx", *BESIDE)),
+    "onnx-int8": Backend(_OnnxEngine, ("model.onnx", *BESIDE)),
 }
 """Back ends by name. Another one adds itself here: BACKENDS["name"] = Backend(load, files)."""
 
@@ -217,20 +234,29 @@ def bench(
     config: BenchConfig | None = None,
     recordings: Sequence[Samples] | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    exported: Sequence[str | Path] = (),
 ) -> list[Result]:
     """Measure a model folder and return a result for each back end, decoder and clip length.
 
     Args:
         model: folder. config: what to measure. recordings: (n,) at the model's rate to cut the clips from; made ones by
-            default. progress: told what comes next.
+            default. progress: told what comes next. exported: folders that `asr export` made of the model, for the back
+            ends that are called like their formats.
 
     Raises:
-        ModelError: no model there, or a process that measured it failed.
+        ModelError: no model there, or a process that measured it failed. ConfigError: a back end has no folder.
     """
     from asr.bundle import open_bundle
 
     config = config or BenchConfig()
     folder = open_bundle(model, task="ctc").path
+    folders = backend_folders(folder, exported)
+    for backend in config.backends:
+        if backend not in folders:
+            raise ConfigError(
+                f"There is no folder for the back end {backend}; given: {', '.join(folders)}.",
+                f"Make it: asr export {model} --format {backend}" if backend != "torch" else "Give the trained model.",
+            )
     rate = _sample_rate(folder)
     sounds = list(recordings) if recordings is not None else [made_audio(20.0, rate)]
     combinations = [(backend, decoder) for backend in config.backends for decoder in config.decoders]
@@ -241,9 +267,28 @@ def bench(
         for turn in range(config.rounds):
             for backend, decoder in combinations if turn % 2 == 0 else combinations[::-1]:
                 progress(f"{backend}, {decoder}, round {turn + 1} of {config.rounds}")
-                job = {"model": str(folder), "audio": str(audio), "backend": backend, "decoder": decoder}
+                job = {"model": str(folders[backend]), "audio": str(audio), "backend": backend, "decoder": decoder}
                 runs.setdefault((backend, decoder), []).append(_in_fresh_process(job, config))
-    return [r for c in combinations for r in _results(folder, c, runs[c], config)]
+    return [r for c in combinations for r in _results(folders[c[0]], c, runs[c], config)]
+
+
+def backend_folders(model: str | Path, exported: Sequence[str | Path] = ()) -> dict[str, Path]:
+    """Return the folder of each back end that a model folder, and those exported from it, can be measured with.
+
+    Raises:
+        ModelError: no speech model there. ConfigError: two folders of one format, or one of another kind.
+    """
+    from asr.bundle import open_bundle
+
+    found: dict[str, Path] = {}
+    for folder in (model, *exported):
+        bundle = open_bundle(folder, task="ctc")
+        backend = str((bundle.config.get("export") or {}).get("format", "torch"))
+        if backend not in BACKENDS or backend in found:
+            what = "a second one for" if backend in found else "of the unknown format"
+            raise ConfigError(f"{folder} is {what} {backend}.", f"Give one folder each for: {', '.join(BACKENDS)}.")
+        found[backend] = bundle.path
+    return found
 
 
 def model_sample_rate(model: str | Path) -> int:
@@ -300,8 +345,7 @@ def _import_libraries(backend: str) -> None:
     """Import what loading would, so that its cost is told apart from the model's."""
     importlib.import_module("asr.recognizer")
 
-    if backend == "torch":
-        importlib.import_module("torch")
+    importlib.import_module("torch" if backend == "torch" else "onnxruntime")
 
 
 def _measure_length(engine: Engine, line: Samples, seconds: float, config: BenchConfig) -> dict[str, Any]:

@@ -113,6 +113,29 @@ def test_a_small_model_in_fresh_processes(tmp_path: Path) -> None:
     assert "torch" in table_text([result])
 
 
+def test_exported_folders_side_by_side(tmp_path: Path) -> None:
+    from asr.bundle import add_to_bundle
+    from asr.export import export_model
+
+    model = load_maker().tiny_model(tmp_path / "model")
+    formats = ("onnx", "onnx-int8")
+    exported = [export_model(model, tmp_path / name).folder for name in formats]
+    # 8-bit weights ruin a model that has learnt nothing, so that it would be refused: the same one by the other name
+    add_to_bundle(exported[1], {}, {"export": {"format": "onnx-int8"}})
+    assert bench.backend_folders(model, exported) == dict(zip(("torch", *formats), (model, *exported), strict=True))
+    assert bench.backend_folders(exported[1]) == {"onnx-int8": exported[1]}
+    config = BenchConfig(formats, ("greedy",), (0.5,), repeats=2, batch_size=2, threads=1)
+    found = {result.backend: result for result in bench.bench(model, config, exported=exported)}
+    for name, folder in zip(formats, exported, strict=True):
+        files = [f for f in folder.iterdir() if f.name.split(".")[0] in ("model", "config", "tokenizer", "bundle")]
+        assert found[name].disk_mb == pytest.approx(sum(f.stat().st_size for f in files) / 1e6, rel=0.01)
+        assert found[name].latency_ms["p50"] > 0
+    with pytest.raises(ConfigError, match="no folder for the back end onnx; given: torch"):
+        bench.bench(model, config)
+    with pytest.raises(ConfigError, match="a second one for onnx"):
+        bench.backend_folders(model, [exported[0], exported[0]])
+
+
 def test_a_failing_process_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "false")
     job = {"model": "m", "audio": "a", "backend": "torch", "decoder": "greedy"}

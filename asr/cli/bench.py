@@ -21,7 +21,13 @@ def bench(
     data: Annotated[
         Path | None, typer.Option("--data", help="Prepared split to take recordings from; synthetic by default.")
     ] = None,
-    backend: Annotated[str, typer.Option("--backend", help="Back ends, with commas.")] = "torch",
+    exported: Annotated[
+        list[Path] | None,
+        typer.Option("--exported", help="Folder that `asr export` made of the model; may be given several times."),
+    ] = None,
+    backend: Annotated[
+        str, typer.Option("--backend", help="torch, onnx, onnx-int8, with commas; by default whatever has a folder.")
+    ] = "",
     decoding_method: Annotated[str, typer.Option("--decoding-method", help="greedy, beam, or both.")] = "greedy,beam",
     clip_s: Annotated[str, typer.Option("--clip-s", help="Lengths of the recordings in seconds.")] = "1,5,15",
     repeats: Annotated[int, typer.Option(min=1, help="Recordings a length; p99 needs 100.")] = 100,
@@ -40,12 +46,14 @@ def bench(
     from asr import bench as measuring
     from asr.files import atomic_write_text
 
+    backends = tuple(backend.split(",")) if backend else tuple(measuring.backend_folders(model, exported or ()))
     config = measuring.BenchConfig(
-        tuple(backend.split(",")), tuple(decoding_method.split(",")), _lengths(clip_s), repeats, budget_s, batch_size,
+        backends, tuple(decoding_method.split(",")), _lengths(clip_s), repeats, budget_s, batch_size,
         rounds, device, threads,
     )  # fmt: skip
     recordings, audio = _recordings(data, measuring.model_sample_rate(model))
-    results = measuring.bench(model, config, recordings, lambda text: typer.echo(f"measuring {text}", err=True))
+    progress = lambda text: typer.echo(f"measuring {text}", err=True)  # noqa: E731
+    results = measuring.bench(model, config, recordings, progress, exported or ())
     content = measuring.report_json(results, str(model), audio, config)
     if output is not None:
         atomic_write_text(output, content)

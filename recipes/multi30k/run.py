@@ -75,7 +75,7 @@ def main() -> None:
         if side(corpus, split, "de").exists():
             evaluate(model, split_pairs(corpus, split), split, run)
     example = split_pairs(corpus, "val").sources[0]
-    atomic_write_text(run / "attention.svg", plots.to_svg(model.alignment(example).plot()))
+    atomic_write_text(run / "attention.svg", plots.to_svg(model.alignment(example).plot(), "attention"))
 
 
 if __name__ == "__main__":

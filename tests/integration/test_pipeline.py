@@ -66,10 +66,10 @@ def test_from_audio_to_word_error_rate(work: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("transcribe", "nothing.wav", "--model", "nowhere"), 1, "nowhere does not exist"),
+        (("transcribe", "nothing.wav", "--model", "nowhere"), 1, "no model 'nowhere'"),
         (("train", "nowhere.yaml"), 1, "No configuration file nowhere.yaml"),
         (("prepare", "folder", "nowhere", "-o", "out"), 1, "nowhere"),
-        (("evaluate", "--model", "nowhere", "--data", "x", "-o", "out"), 1, "nowhere does not exist"),
+        (("evaluate", "--model", "nowhere", "--data", "x", "-o", "out"), 1, "no model 'nowhere'"),
         (("sing",), 2, "No such command"),
         (("transcribe", "a.wav", "--model", "x", "--beam-size", "0"), 2, "--beam-size"),
     ],

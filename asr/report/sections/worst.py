@@ -20,14 +20,16 @@ def content(run: Run) -> str:
         chosen = sorted(wrong, key=lambda u: (-u.errors, u.id))[: run.options.worst]
         parts.append(f"<h3>{escape(split)}</h3>" + ("" if chosen else paragraph("No utterance has an error.")))
         if chosen and run.options.audio != "none" and not any(u.source.audio for u in chosen):
-            parts.append(paragraph("No players: no manifest (cuts.jsonl.gz) of this split names the recordings."))
+            note = "No players: no manifest (cuts.jsonl.gz) of this split is known; name its folder with --data."
+            parts.append(paragraph(note))
         parts += [_article(run, u) for u in chosen]
     return "".join(parts)
 
 
 def _article(run: Run, utterance: UtteranceScore) -> str:
     speaker = f", speaker {utterance.speaker}" if utterance.speaker else ""
-    count = f"{utterance.errors} errors in {len(utterance.reference)} words"
+    plural = "" if utterance.errors == 1 else "s"
+    count = f"{utterance.errors} error{plural} in {len(utterance.reference)} words"
     sound = player(utterance.source, run.options.audio, run.page)
     return f"<article><header>{escape(utterance.id + speaker)}: {count}</header>{sound}{alignment(utterance)}</article>"
 

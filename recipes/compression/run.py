@@ -1,0 +1,106 @@
+"""A trained speech model made smaller in three ways, with a table of size, speed and word error rate.
+
+python recipes/compression/run.py MODEL DATA [--output-dir runs/compression] [--only NAME ...] [key=value ...]
+
+MODEL is a model or run folder, DATA a folder with prepared splits train, dev and test of its features.
+
+sparse    the smallest half of the weights set to zero, then fine-tuned while they stay zero
+units     half of the hidden units of every recurrent layer taken out, then fine-tuned
+student   half as wide, so a quarter of the recurrent weights: trained from the start, half of its loss the teacher's
+alone     the same network without a teacher, for comparison
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from asr.bench import machine, made_audio
+from asr.bundle import open_bundle
+from asr.config import build_config
+from asr.evaluation import emissions
+from asr.export import export_model
+from asr.export.pruning import prune_units, prune_weights
+from asr.recognizer import load_model
+from asr.scoring import score_texts
+from asr.tasks.ctc import CtcModelConfig, CtcTaskConfig
+from asr.training.run import train
+
+TUNING, STUDENT = (Path(__file__).with_name(name) for name in ("tuning.yaml", "student.yaml"))
+NAMES = ("sparse", "units", "student", "alone")
+CLIP_S, ROUNDS = 5.0, 20
+
+
+def main() -> None:
+    """Run the steps; trainings that an earlier call finished are left alone."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--output-dir", type=Path, default=Path("runs/compression"))
+    parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES)
+    parser.add_argument("overrides", nargs="*", help="configuration of all trainings, such as trainer.time_limit_s=300")
+    arguments = parser.parse_intermixed_args()
+    output = arguments.output_dir
+    models = {"as trained": open_bundle(arguments.model, task="ctc").path}
+    for name in arguments.only:
+        models[name] = compress(name, models["as trained"], arguments.data, output, arguments.overrides)
+    print(f"{machine()}\n{table(models, arguments.data / 'test', output)}")
+
+
+def compress(name: str, model: Path, data: Path, output: Path, overrides: list[str]) -> Path:
+    """Return the folder of the smaller model called ``name``, trained."""
+    bundle = open_bundle(model)
+    network = build_config(CtcTaskConfig, bundle.config["network"], where=str(model))
+    half = network.model.hidden_dim // 2
+    shape, options, config = network.model, [], TUNING
+    if name == "sparse":
+        start = prune_weights(model, output / "sparse-start", 0.5).folder
+        options = [f"init_from={start}", "keep_zeros=true"]
+    elif name == "units":
+        start = prune_units(model, output / "units-start", half).folder
+        shape = build_config(CtcModelConfig, open_bundle(start).config["network"]["model"], where=str(start))
+        options = [f"init_from={start}"]
+    else:
+        config, shape = STUDENT, replace(shape, hidden_dim=half, projection_dim=shape.projection_dim // 2)
+        weight = [] if name == "student" else ["distillation.weight=0"]
+        options = [f"distillation.teacher={model}", *weight]
+    options += [f"model.{key}={value}" for key, value in asdict(shape).items()]
+    options += [f"data.{split}={data / split}" for split in ("train", "dev")]
+    options += [f"normalization={network.normalization}", f"output_dir={output / name}"]
+    return train(config, [*options, *overrides])
+
+
+def table(models: dict[str, Path], split: Path, output: Path) -> str:
+    """Return parameters, size and speed of the ONNX network in one thread, and greedy word error rate of each model."""
+    exported = {name: export_model(model, output / "onnx" / name) for name, model in models.items()}
+    loaded = {name: load_model(report.folder, threads=1) for name, report in exported.items()}
+    sound = [made_audio(CLIP_S, loaded["as trained"].sample_rate)]
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(ROUNDS):  # taking turns, so that a machine that slows down slows all of them down
+        for name, recognizer in loaded.items():
+            started = time.perf_counter()
+            recognizer.log_probs(sound)
+            seconds[name].append(time.perf_counter() - started)
+    rows = ["| model | parameters | of them not zero | ONNX MB | speed | WER % greedy |", "|---|---|---|---|---|---|"]
+    fastest = {name: sorted(times)[ROUNDS // 2] for name, times in seconds.items()}
+    for name, model in models.items():
+        weights = [w for n, w in open_bundle(model).weights().items() if n.startswith("network.")]
+        total, nonzero = sum(w.numel() for w in weights), sum(int((w != 0).sum()) for w in weights)
+        speed, size = fastest["as trained"] / fastest[name], exported[name].network_bytes / 1e6
+        rows.append(f"| {name} | {total} | {nonzero} | {size:.2f} | {speed:.2f} | {100 * wer(model, split):.2f} |")
+    return "\n".join(rows)
+
+
+def wer(model: Path, split: Path) -> float:
+    """Return the word error rate of the greedy texts."""
+    recognizer = load_model(model)
+    data = emissions(recognizer, split)
+    decoder = recognizer.make_decoder(replace(recognizer.decoding, method="greedy"))
+    texts = [found[0].text for found in decoder(list(data.log_probs))]
+    return score_texts(list(data.texts), texts, samples=0).wer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The compression recipe on a little noise: every row of its table, and what each smaller model is."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asr.bundle import open_bundle
+from asr.features import FeatureConfig
+from asr.training.run import train
+from data_prep.store import write_store
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "compression" / "run.py"
+SETTINGS = ["trainer.max_epochs=1", "trainer.precision=fp32", "trainer.threads=1", "trainer.pictures_every=0"]
+
+
+def write_splits(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    texts = ("ab ba", "b a", "aab", "b")
+    items = [(f"s{n}-{n}", text, rng.normal(size=(60, 80)).astype(np.float32)) for n, text in enumerate(texts)]
+    for split in ("train", "dev", "test"):
+        write_store(folder / split, FeatureConfig(), items)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    spec = importlib.util.spec_from_file_location("compression_recipe", RECIPE)
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
+    module.main()
+
+
+def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    write_splits(tmp_path / "data")
+    config = tmp_path / "config.yaml"
+    config.write_text("task: ctc\nmodel: {hidden_dim: 8, num_layers: 2, conv_channels: 4}\n")
+    data = [f"data.{split}={tmp_path / 'data' / split}" for split in ("train", "dev")]
+    model = train(config, [*data, f"output_dir={tmp_path / 'large'}", *SETTINGS])
+    capsys.readouterr()
+    output = tmp_path / "out"
+    run(monkeypatch, model, tmp_path / "data", "--output-dir", output, *SETTINGS)
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    table = {row[0].strip(): [float(cell) for cell in row[1:]] for row in rows[1:]}
+    assert list(table) == ["as trained", "sparse", "units", "student", "alone"]
+    total, nonzero = table["sparse"][:2]
+    assert total == table["as trained"][0]
+    assert nonzero == pytest.approx(total / 2, rel=0.1)
+    assert table["units"][0] < total
+    assert table["student"][0] == table["alone"][0] < total
+    assert table["as trained"][3] == 1
+    weights = [open_bundle(output / name).weights()["network.output.weight"] for name in ("student", "alone")]
+    assert not np.array_equal(*weights)

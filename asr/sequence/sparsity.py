@@ -23,7 +23,7 @@ def hold_zeros(module: nn.Module) -> int:
     held = 0
     for name, parameter in module.named_parameters():
         if is_pruned_weight(name, parameter) and (zeros := int((parameter == 0).sum())):
-            parameter.register_hook(_mask(parameter.detach() != 0))
+            parameter.register_hook(_mask(parameter.detach() != 0))  # type: ignore[no-untyped-call]
             held += zeros
     return held
 

@@ -128,7 +128,8 @@ def main() -> None:
             for checkpointing in (False, True):
                 overrides = [
                     *changes, f"data.train={folder / 'train'}", f"data.dev={folder / 'dev'}",
-                    "tokenizer.kind=characters", f"trainer.precision={precision}", f"trainer.gradient_checkpointing={checkpointing}",
+                    "tokenizer.kind=characters", f"trainer.precision={precision}",
+                    f"trainer.gradient_checkpointing={checkpointing}",
                     "trainer.pictures_every=0",
                 ]  # fmt: skip
                 config = load_config(SpeechConfig, RECIPE, overrides)

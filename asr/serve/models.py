@@ -165,9 +165,7 @@ class Fleet:
         """
         if name:
             if name not in self.models:
-                raise ModelError(
-                    f"There is no speech model {name!r}.", f"Served are: {', '.join(self.models) or 'none'}."
-                )
+                raise ModelError(f"There is no model {name!r}.", f"Served are: {', '.join(self.models) or 'none'}.")
             return self.models[name]
         if not self.models:
             raise ModelError("There is no speech model here.", "Ask /v1/predict.")

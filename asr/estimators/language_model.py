@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.errors import DataError, ModelError, require
+from asr.estimators.base import Estimator, with_training
 
 if TYPE_CHECKING:
     from asr.tasks.language_model import LanguageModelTask
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LanguageModel"]
 
 
-class LanguageModel:
+class LanguageModel(Estimator):
     """An LSTM language model over subword pieces.
 
     Args:
@@ -76,14 +76,7 @@ class LanguageModel:
     def _config(self) -> LmConfig:
         from asr.training.language_model import LmConfig
 
-        config = self.config or LmConfig()
-        if self.random_state is not None:
-            config = replace(config, seed=self.random_state)
-        if self.time_limit_s is not None:
-            config = replace(config, trainer=replace(config.trainer, time_limit_s=self.time_limit_s))
-        if self.max_epochs is not None:
-            config = replace(config, trainer=replace(config.trainer, max_epochs=self.max_epochs))
-        return config
+        return with_training(self.config or LmConfig(), self.random_state, self.time_limit_s, self.max_epochs)
 
     def _fitted(self) -> tuple[LanguageModelTask, Subwords]:
         if self.task_ is None or self.pieces_ is None:

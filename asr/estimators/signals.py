@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import tempfile
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import ConfigError, ModelError
+from asr.estimators.base import Estimator
 
 if TYPE_CHECKING:
     from asr.batches.labelled_data import LabelledData, Labels
@@ -25,7 +25,7 @@ __all__ = ["SequenceClassifier"]
 Scores = npt.NDArray[np.float64]
 
 
-class SequenceClassifier:
+class SequenceClassifier(Estimator):
     """Recurrent classifier of signals: convolutions over time, LSTM or GRU layers, pooling.
 
     Args:
@@ -88,23 +88,6 @@ class SequenceClassifier:
         self.noise, self.time_masks, self.channel_mask = noise, time_masks, channel_mask
         self.patience, self.random_state, self.time_limit_s = patience, random_state, time_limit_s
         self.run_dir = run_dir
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings by name, as scikit-learn's ``clone`` asks for them."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    def set_params(self, **settings: Any) -> SequenceClassifier:
-        """Change settings.
-
-        Raises:
-            ConfigError: a setting is unknown.
-        """
-        known = self.get_params()
-        for name, value in settings.items():
-            if name not in known:
-                raise ConfigError(f"SequenceClassifier has no setting {name}.", f"Known: {', '.join(known)}.")
-            setattr(self, name, value)
-        return self
 
     def fit(self, X: Any, y: Any, *, static: Any = None, groups: Any = None) -> SequenceClassifier:
         """Train.

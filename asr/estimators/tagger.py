@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.errors import DataError, ModelError, require
+from asr.estimators.base import Estimator, with_training
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ __all__ = ["Tagger"]
 Sentences = Sequence[Sequence[str]]
 
 
-class Tagger:
+class Tagger(Estimator):
     """A BiLSTM-CRF tagger.
 
     Args:
@@ -93,14 +93,7 @@ class Tagger:
     def _config(self) -> TagConfig:
         from asr.training.tag import TagConfig
 
-        config = self.config or TagConfig()
-        if self.random_state is not None:
-            config = replace(config, seed=self.random_state)
-        if self.time_limit_s is not None:
-            config = replace(config, trainer=replace(config.trainer, time_limit_s=self.time_limit_s))
-        if self.max_epochs is not None:
-            config = replace(config, trainer=replace(config.trainer, max_epochs=self.max_epochs))
-        return config
+        return with_training(self.config or TagConfig(), self.random_state, self.time_limit_s, self.max_epochs)
 
     def _fitted(self) -> tuple[TagTask, SentenceEncoder]:
         if self.task_ is None or self.encoder_ is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.errors import DataError, ModelError, require
+from asr.estimators.base import Estimator, with_training
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TextClassifier"]
 
 
-class TextClassifier:
+class TextClassifier(Estimator):
     """A BiLSTM with attention pooling over words or subword pieces.
 
     Args:
@@ -86,13 +87,7 @@ class TextClassifier:
     def _config(self) -> TextConfig:
         from asr.training.classify_text import TextConfig
 
-        config = self.config or TextConfig()
-        if self.random_state is not None:
-            config = replace(config, seed=self.random_state)
-        if self.time_limit_s is not None:
-            config = replace(config, trainer=replace(config.trainer, time_limit_s=self.time_limit_s))
-        if self.max_epochs is not None:
-            config = replace(config, trainer=replace(config.trainer, max_epochs=self.max_epochs))
+        config = with_training(self.config or TextConfig(), self.random_state, self.time_limit_s, self.max_epochs)
         if self.embeddings is not None:
             config = replace(config, data=replace(config.data, embeddings=self.embeddings))
         return config

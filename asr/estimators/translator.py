@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import ConfigError, DataError, ModelError, require
+from asr.estimators.base import Estimator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ class Alignment:
         return plots.attention(self.weights, self.source, self.target)
 
 
-class Translator:
+class Translator(Estimator):
     """BiLSTM encoder, LSTM decoder with attention, byte-pair pieces shared by both languages, beam search.
 
     Args:
@@ -117,23 +117,6 @@ class Translator:
         self.max_epochs, self.batch_size, self.learning_rate = max_epochs, batch_size, learning_rate
         self.patience, self.validation_share = patience, validation_share
         self.random_state, self.time_limit_s, self.run_dir = random_state, time_limit_s, run_dir
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings by name, as scikit-learn's ``clone`` asks for them."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    def set_params(self, **settings: Any) -> Translator:
-        """Change settings.
-
-        Raises:
-            ConfigError: a setting is unknown.
-        """
-        known = self.get_params()
-        for name, value in settings.items():
-            if name not in known:
-                raise ConfigError(f"Translator has no setting {name}.", f"Known: {', '.join(known)}.")
-            setattr(self, name, value)
-        return self
 
     def fit(
         self, sources: Sequence[str], targets: Sequence[str], *, dev: tuple[Sequence[str], Sequence[str]] | None = None

@@ -4,22 +4,27 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint docs bench clean environment
+.PHONY: demo test lint docs bench clean environment development
 
-# The stamp is as new as what it was made from, so a change of the dependencies installs again.
+# A stamp is as new as what it was made from, so a change of the dependencies installs again.
 environment: $(VENV)/.installed
+development: $(VENV)/.installed-dev
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	touch $@
+$(VENV)/.installed-dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,tune,series,media,export,serve,dev]'
+	touch $@ $(VENV)/.installed
 
 demo: environment ## make speech, train, build an LM, decode, score, transcribe
 	$(BIN)/python recipes/demo/run.py
 
-test: environment ## unit and integration tests
+test: development ## unit and integration tests
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
-lint: environment
+lint: development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -263,8 +263,12 @@ def test_page_and_log(server: Server) -> None:
     answer = post(server, ("x.wav", wav(0.1)), headers={"X-Request-Id": "find-me"})
     assert answer.headers["x-request-id"] == "find-me"
     assert "key=secret" not in server.log.read_text()
-    entries = [json.loads(line) for line in server.log.read_text().splitlines()]
-    found = next(entry for entry in entries if entry.get("request_id") == "find-me")
+    for _ in range(50):  # the line is written once the answer is on its way
+        entries = [json.loads(line) for line in server.log.read_text().splitlines()]
+        if logged := [entry for entry in entries if entry.get("request_id") == "find-me"]:
+            break
+        time.sleep(0.1)
+    found = logged[0]
     assert (found["status"], found["path"], found["message"]) == (200, "/v1/transcribe", "request")
 
 

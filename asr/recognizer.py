@@ -438,14 +438,12 @@ def choose_backend(bundle: Bundle, backend: str = "auto") -> str:
 
 
 def _load_task(bundle: Bundle, vocab_size: int) -> CtcTask:
-    from asr.tasks.base import first_difference
+    from asr.tasks.base import load_weights
     from asr.tasks.ctc import CtcTask, CtcTaskConfig
 
     config = build_config(CtcTaskConfig, bundle.config["network"], where=str(bundle.path / "config.yaml"))
     task, weights = CtcTask(config, vocab_size), bundle.weights()
-    if difference := first_difference(task.state_dict(), weights):
-        raise ModelError(f"The weights in {bundle.path} do not fit its configuration: {difference}.", "Copy it again.")
-    task.load_state_dict(weights)
+    load_weights(task, weights, bundle.path)
     return task.eval()
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["LossSum", "Task", "first_difference"]
+from asr.errors import ModelError
+
+__all__ = ["LossSum", "Task", "first_difference", "load_weights"]
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,14 @@ def first_difference(expected: dict[str, Any], given: dict[str, Any]) -> str | N
             return f"{name} has shape {tuple(given[name].shape)}, needed {tuple(tensor.shape)}"
     extra = next((name for name in given if name not in expected), None)
     return f"{extra} is unknown here" if extra else None
+
+
+def load_weights(task: nn.Module, weights: dict[str, Any], folder: Any) -> None:
+    """Put the weights of a model folder into the network that its configuration describes.
+
+    Raises:
+        ModelError: they differ in names or shapes.
+    """
+    if difference := first_difference(task.state_dict(), weights):
+        raise ModelError(f"The weights in {folder} do not fit its configuration: {difference}.", "Copy it again.")
+    task.load_state_dict(weights)

@@ -14,7 +14,7 @@ import torch
 from asr.batches.windows import Panel, WindowLoader
 from asr.bundle import Bundle, open_bundle, write_bundle
 from asr.config import as_dict, build_config, check_range, config_yaml, read_yaml, yaml_text
-from asr.errors import ConfigError, DataError, ModelError
+from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
 from asr.series.alarms import AlarmConfig, Alarms, fit_alarms
@@ -22,7 +22,7 @@ from asr.series.frames import Series, number_columns, read_table, split_series
 from asr.series.panels import cut
 from asr.series.scaling import Scaler
 from asr.tasks.anomaly import AnomalyModelConfig, AnomalyTask, AnomalyTaskConfig
-from asr.tasks.base import Task, first_difference
+from asr.tasks.base import Task, load_weights
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -261,9 +261,7 @@ def load_detector(folder: str | Path | Bundle) -> FittedDetector:
     bundle = folder if isinstance(folder, Bundle) else open_bundle(folder, task="anomaly")
     task = AnomalyTask(build_config(AnomalyTaskConfig, bundle.config["network"], where=str(bundle.path)))
     weights = bundle.weights()
-    if difference := first_difference(task.state_dict(), weights):
-        raise ModelError(f"{bundle.path} does not fit its own configuration: {difference}.", "Train it again.")
-    task.load_state_dict(weights)
+    load_weights(task, weights, bundle.path)
     scales = json.loads(bundle.file("scales.json").read_text(encoding="utf-8"))
     config = build_config(AnomalyConfig, read_yaml(bundle.file("training.yaml")), where=str(bundle.path))
     scalers = {name: [Scaler(**fields) for fields in parts] for name, parts in scales["scalers"].items()}

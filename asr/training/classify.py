@@ -23,7 +23,7 @@ from asr.errors import ConfigError, ModelError
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
 from asr.scoring.classification import ClassificationScore, score_classes
-from asr.tasks.base import Task, first_difference
+from asr.tasks.base import Task, load_weights
 from asr.tasks.classify import AugmentConfig, ClassifierConfig, ClassifierTask, ClassifierTaskConfig
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
@@ -252,7 +252,5 @@ def load_classifier(folder: str | Path) -> tuple[ClassifierTask, Labels]:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{bundle.path / 'config.yaml'} lacks {error}.", "Copy the whole folder again.") from error
     weights = bundle.weights()
-    if difference := first_difference(task.state_dict(), weights):
-        raise ModelError(f"{bundle.path}: weights and configuration differ: {difference}.", "Copy the folder again.")
-    task.load_state_dict(weights)
+    load_weights(task, weights, bundle.path)
     return task, classes

@@ -17,11 +17,11 @@ from asr.batches.texts import UNITS, TextEncoder
 from asr.batches.tokens import TokenItems, TokenLoader
 from asr.bundle import open_bundle, write_bundle
 from asr.config import build_config, check_choice, check_range, config_yaml
-from asr.errors import ConfigError, DataError, ModelError
+from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
 from asr.scoring.classification import ClassificationScore, score_classes
-from asr.tasks.base import Task, first_difference
+from asr.tasks.base import Task, load_weights
 from asr.tasks.classify_text import TextClassifierConfig, TextClassifierTask
 from asr.text.embeddings import read_word_vectors
 from asr.text.labelled import LabelledTexts, read_labelled
@@ -282,7 +282,5 @@ def load_text_classifier(folder: str | Path) -> TextModel:
     saved = build_config(SavedConfig, bundle.config, where=str(bundle.path / "config.yaml"))
     encoder = TextEncoder.load(bundle.path, saved.lower)
     task, weights = TextClassifierTask(saved.network, len(encoder.units), len(saved.classes)), bundle.weights()
-    if difference := first_difference(task.state_dict(), weights):
-        raise ModelError(f"The weights in {bundle.path} do not fit its configuration: {difference}.", "Copy it again.")
-    task.load_state_dict(weights)
+    load_weights(task, weights, bundle.path)
     return TextModel(task.eval(), encoder, tuple(saved.classes), TextConfig(model=saved.network), saved.threshold)

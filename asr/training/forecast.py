@@ -15,7 +15,7 @@ import torch
 from asr.batches.windows import Panel, WindowLoader
 from asr.bundle import Bundle, open_bundle, write_bundle
 from asr.config import as_dict, build_config, check_choice, check_range, config_yaml, yaml_text
-from asr.errors import ConfigError, DataError, ModelError
+from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
 from asr.series.calendar import check_calendar
@@ -24,7 +24,7 @@ from asr.series.lookback import find_season, propose_lookback
 from asr.series.metrics import measure, naive_error
 from asr.series.panels import Layout, cut, fit_layout
 from asr.series.scaling import SCALERS
-from asr.tasks.base import Task, first_difference
+from asr.tasks.base import Task, load_weights
 from asr.tasks.forecast import LOSSES, ForecastModelConfig, ForecastTask, ForecastTaskConfig, pinball
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
@@ -348,9 +348,7 @@ def load_forecast(folder: str | Path | Bundle) -> FittedForecast:
     bundle = folder if isinstance(folder, Bundle) else open_bundle(folder, task="forecast")
     task = ForecastTask(build_config(ForecastTaskConfig, bundle.config["network"], where=str(bundle.path)))
     weights = bundle.weights()
-    if difference := first_difference(task.state_dict(), weights):
-        raise ModelError(f"{bundle.path} does not fit its own configuration: {difference}.", "Train it again.")
-    task.load_state_dict(weights)
+    load_weights(task, weights, bundle.path)
     content = json.loads(bundle.file(LAYOUT).read_text(encoding="utf-8"))
     config = build_config(ForecastConfig, read_yaml(bundle.file("training.yaml")), where=str(bundle.path))
     task.eval()

@@ -17,11 +17,11 @@ from asr.batches.sentences import SentenceEncoder
 from asr.batches.tokens import TokenItems, TokenLoader
 from asr.bundle import open_bundle, write_bundle
 from asr.config import build_config, check_choice, check_range, config_yaml
-from asr.errors import ConfigError, DataError, ModelError
+from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
 from asr.sequence.crf import BioRules, LinearChainCrf, bio_rules, first_illegal_step
-from asr.tasks.base import Task, first_difference
+from asr.tasks.base import Task, load_weights
 from asr.tasks.tag import TagModelConfig, TagTask
 from asr.text.embeddings import read_word_vectors
 from asr.text.labelled import TaggedSentences, iob1_to_bio, read_tagged
@@ -330,9 +330,7 @@ def load_tagger(folder: str | Path) -> tuple[TagTask, SentenceEncoder, TagConfig
     saved = build_config(SavedConfig, bundle.config, where=str(bundle.path / "config.yaml"))
     encoder = SentenceEncoder.load(bundle.path)
     task, weights = make_task(saved.network, encoder, saved.scheme), bundle.weights()
-    if difference := first_difference(task.state_dict(), weights):
-        raise ModelError(f"The weights in {bundle.path} do not fit its configuration: {difference}.", "Copy it again.")
-    task.load_state_dict(weights)
+    load_weights(task, weights, bundle.path)
     return task.eval(), encoder, TagConfig(data=TagDataConfig(scheme=saved.scheme), model=saved.network)
 
 

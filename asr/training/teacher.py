@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from asr.bundle import open_bundle
 from asr.config import build_config
-from asr.errors import ConfigError, ModelError
-from asr.tasks.base import first_difference
+from asr.errors import ConfigError
+from asr.tasks.base import load_weights
 from asr.tasks.ctc import CtcTask, CtcTaskConfig
 from asr.text.tokenizers import load_tokenizer
 
@@ -27,7 +27,5 @@ def load_teacher(folder: str, tokens: Sequence[str]) -> CtcTask:
         )
     config = build_config(CtcTaskConfig, bundle.config["network"], where=str(bundle.path / "config.yaml"))
     task, weights = CtcTask(config, len(tokens)), bundle.weights()
-    if difference := first_difference(task.state_dict(), weights):
-        raise ModelError(f"The weights in {bundle.path} do not fit its configuration: {difference}.", "Copy it again.")
-    task.load_state_dict(weights)
+    load_weights(task, weights, bundle.path)
     return task

@@ -14,10 +14,10 @@ import torch
 from asr.batches.pairs import PairLoader, Tokens
 from asr.bundle import open_bundle, write_bundle
 from asr.config import build_config, check_range, config_yaml
-from asr.errors import ConfigError, DataError, ModelError
+from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
 from asr.scoring.bleu import score_bleu
-from asr.tasks.base import Task, first_difference
+from asr.tasks.base import Task, load_weights
 from asr.tasks.translate import END, SearchConfig, TranslateModelConfig, TranslateTask, TranslateTaskConfig
 from asr.text.subwords import Subwords
 from asr.training.config import OptimizerConfig, TrainerConfig
@@ -270,7 +270,5 @@ def load_translator(folder: str | Path) -> tuple[TranslateTask, Subwords, Search
     config = build_config(TranslateTaskConfig, bundle.config["network"], where=str(bundle.path / "config.yaml"))
     subwords, weights = Subwords.load(bundle.path), bundle.weights()
     task = TranslateTask(config.model, len(subwords), weights["target_pieces"].tolist())
-    if difference := first_difference(task.state_dict(), weights):
-        raise ModelError(f"{folder} does not fit its own config: {difference}.", "Copy the whole folder again.")
-    task.load_state_dict(weights)
+    load_weights(task, weights, folder)
     return task.eval(), subwords, config.search

@@ -7,7 +7,6 @@ phrases overlap, each complete one counts.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from asr.errors import DecodingError
 
 __all__ = ["build_hotwords", "check_hotwords"]
 
+MAX_WEIGHT = 300.0  # in natural-log units; a double still holds e to the twice of it
 BOUNDARY = 1  # code of the word boundary; 0 is any character of no phrase
 
 
@@ -27,7 +27,7 @@ def check_hotwords(hotwords: Mapping[str, float] | Iterable[str] | None, weight:
     """Phrases with their weights (natural-log units); a plain list gets ``weight`` for each.
 
     Raises:
-        DecodingError: an empty phrase, or a weight that is not a positive finite number.
+        DecodingError: an empty phrase, or a weight that is not a positive number of at most 300.
     """
     if isinstance(hotwords, str):
         raise DecodingError("hotwords is a string.", "Pass a list of phrases, or a mapping of phrase to weight.")
@@ -37,8 +37,9 @@ def check_hotwords(hotwords: Mapping[str, float] | Iterable[str] | None, weight:
         name = " ".join(phrase.split()) if isinstance(phrase, str) else ""
         if not name:
             raise DecodingError(f"Hotword {phrase!r} has no characters.", "Leave it out.")
-        if not (isinstance(value, (int, float)) and 0 < value < math.inf):
-            raise DecodingError(f"Hotword {phrase!r} has the weight {value!r}.", "Give a positive number.")
+        if not (isinstance(value, (int, float)) and 0 < value <= MAX_WEIGHT):
+            remedy = f"Give a positive number of at most {MAX_WEIGHT:.0f}; 5 to 15 is usual."
+            raise DecodingError(f"Hotword {phrase!r} has the weight {value!r}.", remedy)
         checked[name] = max(float(value), checked.get(name, 0.0))
     return checked
 

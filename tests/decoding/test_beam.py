@@ -336,6 +336,7 @@ def test_one_frame_and_a_vocabulary_of_blanks() -> None:
         ({"open_vocabulary": False}, "needs words"),
         ({"hotwords": [""]}, "no characters"),
         ({"hotwords": {"a": math.nan}}, "weight nan"),
+        ({"hotwords": {"a": 301}}, "weight 301"),
         ({"hotwords": ["Q"]}, "no token can write"),
         ({"hotwords": "abc"}, "hotwords is a string"),
         ({"confidence_power": 0.0}, "confidence_power"),

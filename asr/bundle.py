@@ -24,7 +24,7 @@ from asr.config import read_yaml, yaml_text
 from asr.errors import ModelError
 from asr.files import atomic_write_text
 
-__all__ = ["Bundle", "add_to_bundle", "compact_bundle", "open_bundle", "write_bundle"]
+__all__ = ["Bundle", "add_to_bundle", "compact_bundle", "open_bundle", "save_weights", "write_bundle"]
 
 FORMAT_VERSION = 1
 INDEX = "bundle.json"
@@ -64,6 +64,13 @@ class Bundle:
         if name not in self.files:
             raise ModelError(f"The model {self.path} holds no {name}; it holds: {', '.join(self.files)}.")
         return self.path / name
+
+
+def save_weights(folder: Path, weights: Mapping[str, Any]) -> None:
+    """Put torch tensors by name, such as a ``state_dict``, into a model folder that is being made."""
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
 
 
 def write_bundle(folder: str | Path, write: Callable[[Path], None]) -> Path:
@@ -136,15 +143,12 @@ def compact_bundle(
     left_out = {"lm.bin"} if any(name.startswith("lm.") for name in extra) else set()
 
     def write(target: Path) -> None:
-        from safetensors.torch import save_file
-
         for name in set(bundle.files) - {WEIGHTS, CONFIG} - left_out - set(extra):
             shutil.copyfile(bundle.path / name, target / name)
         for name, source in extra.items():
             shutil.copyfile(source, target / name)
         weights = bundle.weights()
-        halves = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
-        save_file(halves, target / WEIGHTS)
+        save_weights(target, {name: w.half() if w.is_floating_point() else w for name, w in weights.items()})
         atomic_write_text(target / CONFIG, yaml_text(config))
 
     return write_bundle(output, write)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.bundle import add_to_bundle, compact_bundle, open_bundle, write_bundle
+from asr.bundle import add_to_bundle, compact_bundle, open_bundle, save_weights, write_bundle
 from asr.errors import ModelError
 
 
@@ -74,16 +74,27 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_weights_come_back_whatever_their_layout(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    whole = torch.arange(12.0).view(3, 4)
+    weights = {"turned": whole.T, "slice": whole[:, 1:3], "learned": torch.nn.Parameter(whole)}
+
+    def fill_tensors(folder: Path) -> None:
+        (folder / "config.yaml").write_text("task: ctc\n")
+        save_weights(folder, weights)
+
+    stored = open_bundle(write_bundle(tmp_path / "model", fill_tensors)).weights()
+    assert {name: w.tolist() for name, w in stored.items()} == {name: w.tolist() for name, w in weights.items()}
+
+
 def test_a_compact_copy_has_half_precision_and_its_own_language_model(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from safetensors.torch import save_file
-
     weights = {"w": torch.linspace(-1, 1, 1001), "steps": torch.tensor(70_000)}
 
     def fill_tensors(folder: Path) -> None:
         (folder / "config.yaml").write_text("task: ctc\n")
         (folder / "lm.bin").write_bytes(b"large")
-        save_file(weights, folder / "model.safetensors")
+        save_weights(folder, weights)
 
     model = write_bundle(tmp_path / "model", fill_tensors)
     (tmp_path / "x.arpa.gz").write_bytes(b"small")

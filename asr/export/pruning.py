@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.bundle import CONFIG, WEIGHTS, Bundle, open_bundle, write_bundle
+from asr.bundle import CONFIG, WEIGHTS, Bundle, open_bundle, save_weights, write_bundle
 from asr.config import as_dict, build_config, check_range, yaml_text
 from asr.errors import ConfigError, ModelError
 from asr.files import atomic_write_text
@@ -157,12 +157,10 @@ def _config(bundle: Bundle) -> CtcTaskConfig:
 def _write(bundle: Bundle, weights: Weights, config: CtcTaskConfig, output: str | Path) -> PruningReport:
     import shutil
 
-    from safetensors.torch import save_file
-
     def write(folder: Path) -> None:
         for name in set(bundle.files) - LEFT_OUT:
             shutil.copyfile(bundle.path / name, folder / name)
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
+        save_weights(folder, weights)
         atomic_write_text(folder / CONFIG, yaml_text({**bundle.config, "network": as_dict(config)}))
 
     folder = write_bundle(output, write)

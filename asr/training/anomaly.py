@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from asr.batches.windows import Panel, WindowLoader
-from asr.bundle import Bundle, open_bundle, write_bundle
+from asr.bundle import Bundle, open_bundle, save_weights, write_bundle
 from asr.config import as_dict, build_config, check_range, config_yaml, read_yaml, yaml_text
 from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
@@ -234,7 +234,6 @@ def _fit_alarms(fitted: FittedDetector, known: Sequence[Series]) -> dict[str, Al
 
 def save_detector(fitted: FittedDetector, folder: Path) -> None:
     """Write the model folder that :func:`load_detector` reads."""
-    from safetensors.torch import save_file
 
     def write(target: Path) -> None:
         content = {"task": "anomaly", "network": as_dict(fitted.task.config)}
@@ -246,8 +245,7 @@ def save_detector(fitted: FittedDetector, folder: Path) -> None:
             "alarms": {name: alarms.as_dict() for name, alarms in fitted.alarms.items()},
         }
         atomic_write_text(target / "scales.json", json.dumps(scales, indent=1) + "\n")
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.task.state_dict().items()}
-        save_file(weights, target / "model.safetensors")
+        save_weights(target, fitted.task.state_dict())
 
     write_bundle(folder, write)
 

@@ -17,7 +17,7 @@ import torch
 
 from asr.batches.labelled import LabelledLoader, draws_per_epoch
 from asr.batches.labelled_data import LabelledData, Labels, read_labelled_npz, split_off
-from asr.bundle import open_bundle, write_bundle
+from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import as_dict, build_config, check_choice, check_range, config_yaml, yaml_text
 from asr.errors import ConfigError, ModelError
 from asr.files import atomic_write_text
@@ -216,8 +216,6 @@ def evaluate_split(task: ClassifierTask, data: LabelledData, run_dir: Path, name
 
 def save_classifier(task: ClassifierTask, classes: Labels, folder: Path, config: ClassifyConfig | None = None) -> None:
     """Write the model folder: what :func:`load_classifier` reads."""
-    from safetensors.torch import save_file
-
     content: dict[str, Any] = {
         "task": "classify",
         "classes": list(classes),
@@ -230,8 +228,7 @@ def save_classifier(task: ClassifierTask, classes: Labels, folder: Path, config:
         atomic_write_text(target / "config.yaml", yaml_text(content))
         if config is not None:
             atomic_write_text(target / "training.yaml", config_yaml(config))
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in task.state_dict().items()}
-        save_file(weights, target / "model.safetensors")
+        save_weights(target, task.state_dict())
 
     write_bundle(folder, write)
 

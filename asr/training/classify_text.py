@@ -15,7 +15,7 @@ import torch
 
 from asr.batches.texts import UNITS, TextEncoder
 from asr.batches.tokens import TokenItems, TokenLoader
-from asr.bundle import open_bundle, write_bundle
+from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import build_config, check_choice, check_range, config_yaml
 from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
@@ -258,16 +258,13 @@ class SavedConfig:
 
 def save_text_classifier(model: TextModel, folder: Path) -> None:
     """Write the model folder: what :class:`asr.TextClassifier` loads."""
-    from safetensors.torch import save_file
-
     saved = SavedConfig("classify_text", list(model.classes), model.encoder.lower, model.threshold, model.task.config)
 
     def write(target: Path) -> None:
         atomic_write_text(target / "config.yaml", config_yaml(saved))
         atomic_write_text(target / "training.yaml", config_yaml(model.config))
         model.encoder.save(target)
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.task.state_dict().items()}
-        save_file(weights, target / "model.safetensors")
+        save_weights(target, model.task.state_dict())
 
     write_bundle(folder, write)
 

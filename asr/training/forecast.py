@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from asr.batches.windows import Panel, WindowLoader
-from asr.bundle import Bundle, open_bundle, write_bundle
+from asr.bundle import Bundle, open_bundle, save_weights, write_bundle
 from asr.config import as_dict, build_config, check_choice, check_range, config_yaml, yaml_text
 from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
@@ -323,7 +323,6 @@ def _write_test(fitted: FittedForecast, series: Sequence[Series], run_dir: Path)
 
 def save_forecast(fitted: FittedForecast, folder: Path, extra: dict[str, Any] | None = None) -> None:
     """Write the model folder that :func:`load_forecast` reads; ``extra`` are more sections of its ``config.yaml``."""
-    from safetensors.torch import save_file
 
     def write(target: Path) -> None:
         content = {"task": "forecast", "network": as_dict(fitted.task.config), **(extra or {})}
@@ -331,8 +330,7 @@ def save_forecast(fitted: FittedForecast, folder: Path, extra: dict[str, Any] | 
         atomic_write_text(target / "training.yaml", config_yaml(fitted.config))
         layout = {"layout": fitted.layout.as_dict(), "learned_until": fitted.learned_until}
         atomic_write_text(target / LAYOUT, json.dumps(layout, indent=1) + "\n")
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.task.state_dict().items()}
-        save_file(weights, target / "model.safetensors")
+        save_weights(target, fitted.task.state_dict())
 
     write_bundle(folder, write)
 

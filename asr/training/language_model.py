@@ -14,7 +14,7 @@ import torch
 
 from asr.batches.speech import pad_sequences
 from asr.batches.stream import StreamLoader
-from asr.bundle import open_bundle, write_bundle
+from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import build_config, check_range, config_yaml
 from asr.errors import ConfigError, DataError, ModelError
 from asr.files import atomic_write_text
@@ -287,20 +287,18 @@ class SavedConfig:
 
 def save_language_model(task: LanguageModelTask, pieces: Subwords, config: LmConfig, folder: Path) -> None:
     """Write the model folder: what :class:`asr.LanguageModel` loads."""
-    from safetensors.torch import save_file
 
     def write(target: Path) -> None:
         atomic_write_text(target / "config.yaml", config_yaml(SavedConfig("language_model", task.config)))
         atomic_write_text(target / "training.yaml", config_yaml(config))
         pieces.save(target)
-        save_file(_weights(task), target / "model.safetensors")
+        save_weights(target, _weights(task))
 
     write_bundle(folder, write)
 
 
 def _weights(task: LanguageModelTask) -> dict[str, torch.Tensor]:
-    state = task.state_dict().items()
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state if name != CARRIED}
+    return {name: tensor for name, tensor in task.state_dict().items() if name != CARRIED}
 
 
 def load_language_model(folder: str | Path) -> tuple[LanguageModelTask, Subwords, LmConfig]:

@@ -14,7 +14,7 @@ import torch
 
 from asr.batches.speech import SpeechLoader
 from asr.batches.store import FeatureStore, LabelTable
-from asr.bundle import open_bundle, write_bundle
+from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import check_range, config_yaml
 from asr.decoding import GreedyDecoder
 from asr.errors import ConfigError, DataError, ModelError, TokenError
@@ -269,7 +269,6 @@ def draw_alignment(task: CtcTask, store: FeatureStore, tokenizer: Tokenizer) -> 
 
 def save_speech_model(task: CtcTask, tokenizer: Tokenizer, config: SpeechConfig, folder: Path) -> None:
     """Write the model folder: what :func:`asr.recognizer.load_model` needs."""
-    from safetensors.torch import save_file
 
     @dataclass(frozen=True)
     class SavedConfig:
@@ -280,9 +279,6 @@ def save_speech_model(task: CtcTask, tokenizer: Tokenizer, config: SpeechConfig,
         atomic_write_text(target / "config.yaml", config_yaml(SavedConfig("ctc", task.config)))
         atomic_write_text(target / "training.yaml", config_yaml(config))
         tokenizer.save(target)
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in task.state_dict().items()},
-            target / "model.safetensors",
-        )
+        save_weights(target, task.state_dict())
 
     write_bundle(folder, write)

@@ -15,7 +15,7 @@ import torch
 
 from asr.batches.sentences import SentenceEncoder
 from asr.batches.tokens import TokenItems, TokenLoader
-from asr.bundle import open_bundle, write_bundle
+from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import build_config, check_choice, check_range, config_yaml
 from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
@@ -336,13 +336,11 @@ def load_tagger(folder: str | Path) -> tuple[TagTask, SentenceEncoder, TagConfig
 
 def save_tagger(task: TagTask, encoder: SentenceEncoder, config: TagConfig, folder: Path) -> None:
     """Write the model folder: what :class:`asr.Tagger` loads."""
-    from safetensors.torch import save_file
 
     def write(target: Path) -> None:
         atomic_write_text(target / "config.yaml", config_yaml(SavedConfig("tag", config.data.scheme, task.config)))
         atomic_write_text(target / "training.yaml", config_yaml(config))
         encoder.save(target)
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in task.state_dict().items()}
-        save_file(weights, target / "model.safetensors")
+        save_weights(target, task.state_dict())
 
     write_bundle(folder, write)

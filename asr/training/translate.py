@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from asr.batches.pairs import PairLoader, Tokens
-from asr.bundle import open_bundle, write_bundle
+from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import build_config, check_range, config_yaml
 from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
@@ -242,7 +242,6 @@ def evaluate_dev(task: TranslateTask, subwords: Subwords, dev: Pairs, loader: Pa
 
 def save_translator(task: TranslateTask, subwords: Subwords, config: TranslateConfig, folder: Path) -> None:
     """Write the model folder: what :class:`asr.translator.Translator` loads."""
-    from safetensors.torch import save_file
 
     @dataclass(frozen=True)
     class SavedConfig:
@@ -254,8 +253,7 @@ def save_translator(task: TranslateTask, subwords: Subwords, config: TranslateCo
         atomic_write_text(target / "config.yaml", config_yaml(saved))
         atomic_write_text(target / "training.yaml", config_yaml(config))
         subwords.save(target)
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in task.state_dict().items()}
-        save_file(state, target / "model.safetensors")
+        save_weights(target, task.state_dict())
 
     write_bundle(folder, write)
 

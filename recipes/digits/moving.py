@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from asr.batches.seeds import keyed_seed
-from asr.bundle import open_bundle, write_bundle
+from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import as_dict, build_config, parse_overrides, save_config, yaml_text
 from asr.errors import require
 from asr.files import atomic_write_text
@@ -108,12 +108,11 @@ def figures(task: NextFrameTask, films: Films) -> dict[str, float]:
 
 def saver(config: MovingConfig) -> Callable[[Task, Path], None]:
     """Return what writes the model folder."""
-    from safetensors.torch import save_file
 
     def save(task: Task, folder: Path) -> None:
         def write(target: Path) -> None:
             atomic_write_text(target / "config.yaml", yaml_text({"task": "next_frame", "model": as_dict(config.model)}))
-            save_file({name: tensor.cpu() for name, tensor in task.state_dict().items()}, target / "model.safetensors")
+            save_weights(target, task.state_dict())
 
         write_bundle(folder, write)
 

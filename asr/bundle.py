@@ -133,14 +133,15 @@ def compact_bundle(
 
     Args:
         folder: model folder. output: the copy. files: name in the copy -> path of a file to add, such as a language
-            model (a compiled one of the folder is left out then) or a card. decoding: YAML file of settings to keep.
+            model (those of the folder are left out then) or a card. decoding: YAML file of settings to keep.
     """
     bundle = open_bundle(folder)
     extra = dict(files or {})
     config = dict(bundle.config)
     if decoding is not None:
         config["decoding"] = read_yaml(decoding)
-    left_out = {"lm.bin"} if any(name.startswith("lm.") for name in extra) else set()
+    own_lms = {name for name in bundle.files if name.startswith("lm.")}
+    left_out = own_lms if any(name.startswith("lm.") for name in extra) else set()
 
     def write(target: Path) -> None:
         for name in set(bundle.files) - {WEIGHTS, CONFIG} - left_out - set(extra):

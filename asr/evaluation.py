@@ -18,8 +18,9 @@ from asr.batches.store import FeatureStore
 from asr.bundle import add_to_bundle
 from asr.config import as_dict, save_config
 from asr.decoding import BeamDecoder, GreedyDecoder, compile_lm
+from asr.decoding.language_models import is_kenlm_binary
 from asr.decoding.rescoring import RescoringDecoder, tune_rescoring
-from asr.errors import ConfigError, DataError
+from asr.errors import ConfigError, DataError, LanguageModelError
 from asr.files import atomic_write_text
 from asr.recognizer import LM_FILES, DecodingConfig, Recognizer, load_model
 from asr.run_folder import Metric, update_metrics
@@ -131,10 +132,18 @@ def evaluate(
         lm: n-gram model instead of the folder's own. tune_on: split on which lm_alpha and lm_beta are tuned first.
         normalizer: see :mod:`asr.text.normalizers`.
         decoding: fields of :class:`asr.recognizer.DecodingConfig` to change.
-        save_to_model: keep the language model and the decoding settings in the model folder, for transcription.
+        save_to_model: keep language model (compiled) and decoding settings in the model folder, for transcription.
         rescorer: model folder of an LSTM language model that re-ranks the hypotheses. rescore_weight: its weight, where
             it is not to be tuned on ``tune_on``.
+
+    Raises:
+        LanguageModelError: ``lm`` cannot be read, or is a KenLM binary and ``save_to_model`` is asked for.
     """
+    if save_to_model and lm and is_kenlm_binary(lm):  # said before the hours of decoding
+        raise LanguageModelError(
+            f"{lm} is a KenLM binary, which a model folder does not keep: it carries no checksum.",
+            "Give the ARPA file that it was built from.",
+        )
     if threads:
         import torch
 
@@ -161,7 +170,7 @@ def evaluate(
 
 
 def _save_to_model(recognizer: Recognizer, decoding: DecodingConfig) -> None:
-    if recognizer.lm is None:
+    if recognizer.lm is None or recognizer.lm.resolve().parent == recognizer.bundle.path.resolve():  # it is there
         add_to_bundle(recognizer.bundle.path, {}, {"decoding": as_dict(decoding)})
         return
     with tempfile.TemporaryDirectory() as folder:

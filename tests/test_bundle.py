@@ -94,6 +94,7 @@ def test_a_compact_copy_has_half_precision_and_its_own_language_model(tmp_path: 
     def fill_tensors(folder: Path) -> None:
         (folder / "config.yaml").write_text("task: ctc\n")
         (folder / "lm.bin").write_bytes(b"large")
+        (folder / "lm.arpa").write_bytes(b"large too")
         save_weights(folder, weights)
 
     model = write_bundle(tmp_path / "model", fill_tensors)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from asr.decoding.automaton import NgramAutomaton, compile_lm
+from asr.decoding.automaton import NgramAutomaton
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.greedy import GreedyDecoder, greedy
-from asr.decoding.language_models import load_lm
+from asr.decoding.language_models import compile_lm, load_lm
 from asr.decoding.types import Hypothesis, WordSpan
 
 __all__ = [

@@ -29,7 +29,7 @@ from asr.errors import LanguageModelError
 from asr.files import atomic_path
 from asr.lm.model import BOS, EOS, UNK, NgramModel
 
-__all__ = ["MAGIC", "NgramAutomaton", "compile_lm", "compile_model"]
+__all__ = ["MAGIC", "NgramAutomaton", "compile_model"]
 
 MAGIC = b"asr-lm\x00\x01"
 _ARRAYS: dict[str, tuple[Any, int]] = {
@@ -161,19 +161,6 @@ def compile_model(model: NgramModel) -> NgramAutomaton:
     return NgramAutomaton(
         slots, unigrams, state_of[:W].copy(), backoffs, shorter, text, model.order, int(state_of[BOS])
     )
-
-
-def compile_lm(source: str | Path, target: str | Path) -> NgramAutomaton:
-    """Compile an ARPA file (plain or gzipped) into an automaton file; the decoder starts from it at once.
-
-    Raises:
-        LanguageModelError: the source is malformed or the target cannot be written.
-    """
-    from asr.lm.arpa import read_arpa
-
-    automaton = compile_model(read_arpa(source))
-    automaton.save(target)
-    return automaton
 
 
 def _fetch(data: npt.NDArray[np.uint8]) -> None:

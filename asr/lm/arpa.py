@@ -52,6 +52,8 @@ def _load(path: Path) -> bytes:
         raise LanguageModelError(f"Cannot read {path}: {error}.") from None
     if text.startswith(b"mmap lm http://kheafield.com/code"):
         raise LanguageModelError(f"{path} is a KenLM binary, not ARPA text.", "Give the file that it was built from.")
+    if text.startswith(b"asr-lm\0"):
+        raise LanguageModelError(f"{path} is compiled already, not ARPA text.", "Give the file it was compiled from.")
     return text
 
 

@@ -83,6 +83,30 @@ def test_every_form_gives_the_same_scores(
         assert len({form.score(text) for form in forms}) == 1
 
 
+def test_what_is_compiled_already_is_compiled_to_the_same(arpa: Path, tmp_path: Path) -> None:
+    compile_lm(arpa, tmp_path / "lm.bin")
+    first = (tmp_path / "lm.bin").read_bytes()
+    compile_lm(tmp_path / "lm.bin", tmp_path / "copy.bin")
+    compile_lm(tmp_path / "lm.bin", tmp_path / "lm.bin")
+    assert first == (tmp_path / "copy.bin").read_bytes() == (tmp_path / "lm.bin").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "Cannot read"),
+        (b"mmap lm http://kheafield.com/code format version 5\n\0", "KenLM binary"),
+        (b"asr-lm\0\1" + bytes(120), "damaged"),
+    ],
+)
+def test_what_cannot_be_compiled(content: bytes | None, message: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "lm").write_bytes(content)
+    with pytest.raises(LanguageModelError, match=message):
+        compile_lm(tmp_path / "lm", tmp_path / "out.bin")
+    assert not (tmp_path / "out.bin").exists()
+
+
 def test_the_cache_is_used_renewed_and_can_be_turned_off(
     arpa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,66 @@
+"""What `asr evaluate --save-to-model` keeps in the model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from asr.bundle import Bundle, open_bundle, write_bundle
+from asr.decoding import compile_lm, load_lm
+from asr.errors import LanguageModelError
+from asr.evaluation import _save_to_model, evaluate
+from asr.lm import estimate
+from asr.lm.arpa import write_arpa
+from asr.recognizer import DecodingConfig
+
+
+@pytest.fixture
+def arpa(tmp_path: Path) -> Path:
+    write_arpa(estimate([["a b", "a c"]], order=2), tmp_path / "new.arpa")
+    return tmp_path / "new.arpa"
+
+
+def folder_with(name: str, source: Path, tmp_path: Path) -> Bundle:
+    def fill(folder: Path) -> None:
+        (folder / "config.yaml").write_text("task: ctc\n")
+        (folder / name).write_bytes(source.read_bytes())
+
+    return open_bundle(write_bundle(tmp_path / "model", fill))
+
+
+def keep(bundle: Bundle, lm: Path | None) -> Bundle:
+    _save_to_model(SimpleNamespace(bundle=bundle, lm=lm), DecodingConfig(lm_alpha=0.7))  # type: ignore[arg-type]
+    kept = open_bundle(bundle.path)
+    assert kept.config["decoding"]["lm_alpha"] == 0.7
+    return kept
+
+
+@pytest.mark.parametrize("name", ["lm.bin", "lm.arpa"])
+def test_a_model_folder_keeps_the_language_model_that_it_has(name: str, arpa: Path, tmp_path: Path) -> None:
+    compile_lm(arpa, tmp_path / "lm.bin")
+    bundle = folder_with(name, tmp_path / "lm.bin" if name == "lm.bin" else arpa, tmp_path)
+    before = bundle.file(name).read_bytes()
+    kept = keep(bundle, bundle.file(name))
+    assert kept.files == bundle.files
+    assert kept.file(name).read_bytes() == before
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_another_language_model_takes_its_place_compiled_or_not(compiled: bool, arpa: Path, tmp_path: Path) -> None:
+    compile_lm(arpa, tmp_path / "new.bin")
+    bundle = folder_with("lm.arpa", arpa, tmp_path)
+    kept = keep(bundle, tmp_path / "new.bin" if compiled else arpa)
+    assert kept.files == ("config.yaml", "lm.bin")
+    assert load_lm(kept.file("lm.bin")).words == load_lm(arpa).words
+
+
+def test_no_language_model(arpa: Path, tmp_path: Path) -> None:
+    assert keep(folder_with("CARD.md", arpa, tmp_path), None).files == ("CARD.md", "config.yaml")
+
+
+def test_a_kenlm_binary_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
+    (tmp_path / "lm.kenlm").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
+    with pytest.raises(LanguageModelError, match=r"KenLM binary, which a model folder does not keep.*Give the ARPA"):
+        evaluate("nowhere", [], tmp_path, lm=tmp_path / "lm.kenlm", save_to_model=True)

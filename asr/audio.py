@@ -16,6 +16,7 @@ import soundfile
 
 from asr.errors import AudioError
 from asr.media import HEADER_BYTES, MEDIA_SUFFIXES, is_media, iter_media, media_info, read_media
+from asr.shar import open_member
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -24,6 +25,7 @@ __all__ = [
     "audio_info",
     "iter_audio_blocks",
     "load_audio",
+    "load_stretch",
     "num_channels",
     "resample",
 ]
@@ -40,7 +42,7 @@ SLOPPY_BYTES = 64  # some writers count their header as sound
 logger = logging.getLogger(__name__)
 
 Source: TypeAlias = Any
-"""A recording: path, bytes, open binary file, or an array of samples (n,) or (n, channels)."""
+"""A recording: path or address (see `asr.shar`), bytes, open binary file, or array of samples (n,) or (n, channels)."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,34 @@ def load_audio(
     return Audio(np.ascontiguousarray(chosen, np.float32), sample_rate, name, rate, channels)
 
 
+def load_stretch(
+    path: str | Path, start_s: float, duration_s: float, sample_rate: int = 16000
+) -> npt.NDArray[np.float32]:
+    """Return samples (n,) of a stretch of a recording, its channels mixed; no more of the file than that is read.
+
+    Raises:
+        AudioError: as :func:`load_audio`, or the recording ends before the stretch begins.
+    """
+    _check_path(Path(path))
+    if _in_container(path):
+        samples, rate = read_media(str(path), str(path))
+        samples = samples[round(start_s * rate) : round((start_s + duration_s) * rate)]
+    else:
+        samples, rate = _read_sound_stretch(str(path), start_s, duration_s)
+    if not len(samples):
+        raise AudioError(f"{path} ends before {start_s:.2f} s.", "Prepare the corpus again.")
+    return load_audio(samples, sample_rate, source_rate=rate).samples
+
+
+def _read_sound_stretch(path: str, start_s: float, duration_s: float) -> tuple[npt.NDArray[np.float32], int]:
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(min(round(start_s * file.samplerate), file.frames))
+            return file.read(round(duration_s * file.samplerate), "float32", always_2d=True), file.samplerate
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
 def resample(samples: npt.NDArray[np.float32], from_rate: float, to_rate: float) -> npt.NDArray[np.float32]:
     """Return samples (n,) or (n, channels) at another rate (soxr, high quality)."""
     import soxr
@@ -155,6 +185,7 @@ def _read(source: Any, name: str, source_rate: int | None) -> tuple[npt.NDArray[
         if not len(source):
             raise AudioError(f"{name} holds no bytes.", "Record or copy it again.")
         return _read(io.BytesIO(source), name, source_rate)
+    source = open_member(source) or source
     if isinstance(source, (str, Path)):
         _check_path(Path(source))
         return read_media(str(source), name) if _in_container(source) else _read_sound(str(source), name)
@@ -276,14 +307,19 @@ def audio_info(path: str | Path) -> AudioInfo:
         AudioError: the file is missing, empty or no audio.
         MissingDependencyError: m4a, mp4 or webm without the extra ``media``.
     """
-    _check_path(Path(path))
-    if _in_container(path):
-        rate, channels, count = media_info(str(path), str(path))
+    source: Any = open_member(path)
+    if source is None:
+        _check_path(Path(path))
+        source = str(path)
+    if _in_container(source):
+        rate, channels, count = media_info(source, str(path))
         if not count:  # the container does not say
-            count = sum(len(block) for block in iter_media(str(path), str(path)))
+            if hasattr(source, "seek"):
+                source.seek(0)
+            count = sum(len(block) for block in iter_media(source, str(path)))
         return AudioInfo(rate, count, channels)
     try:
-        info = soundfile.info(str(path))
+        info = soundfile.info(source)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise _unreadable(str(path), error) from error
     return AudioInfo(info.samplerate, info.frames, info.channels)
@@ -318,6 +354,7 @@ def iter_audio_blocks(
     import soxr
 
     name = _name(source)
+    source = open_member(source) or source
     if isinstance(source, (str, Path)):
         _check_path(Path(source))
         source = str(source)

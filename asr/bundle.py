@@ -1,9 +1,10 @@
 """The model folder: everything needed to use a model, in plain files that are checked when they are read.
 
 config.yaml         task and its configuration, decoding settings, what it was trained on
-model.safetensors   weights; no code runs on loading
+model.safetensors   weights, in fp32 or fp16; no code runs on loading
+model.onnx          instead or beside: the exported network, which needs no torch
 tokenizer.*         for speech
-lm.arpa, lm.bin     optional n-gram model
+lm.arpa[.gz], lm.bin  optional n-gram model
 CARD.md             optional: data, licences, figures, limits
 bundle.json         format version and a SHA-256 of each of the above
 """
@@ -50,9 +51,17 @@ class Bundle:
         return str(self.config["task"])
 
     def weights(self) -> dict[str, Any]:
-        """Return the weights as torch tensors by name, as they are stored."""
+        """Return the weights as torch tensors by name, as they are stored: fp32, or fp16 in a small copy.
+
+        Raises:
+            ModelError: the folder holds none.
+        """
         from safetensors.torch import load_file
 
+        if WEIGHTS not in self.files:
+            raise ModelError(
+                f"The model {self.path} holds no {WEIGHTS}, only an exported network.", "Give the trained model."
+            )
         return dict(load_file(self.path / WEIGHTS))
 
     def file(self, name: str) -> Path:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torchaudio
 from torch import Tensor, nn
@@ -113,6 +115,13 @@ class LogMel(nn.Module):
         frames = samples.unfold(1, config.frame_length, config.frame_shift)
         features = torch.cat([self._transform(block) for block in torch.split(frames, BLOCK_FRAMES, 1)], dim=1)
         return mask_padding(features, frame_lens), frame_lens
+
+    def extract(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the features (T, F) of one recording's samples (n,) in [-1, 1]."""
+        with torch.inference_mode():
+            features, _ = self(torch.from_numpy(samples)[None], torch.tensor([len(samples)]))
+        array: npt.NDArray[np.float32] = features[0].numpy()
+        return array
 
     def _transform(self, frames: Tensor) -> Tensor:
         """Windows of samples (B, T, frame_length) -> features (B, T, F)."""

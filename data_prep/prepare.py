@@ -11,9 +11,10 @@ from typing import Any
 from asr.errors import DataError
 from asr.features import FeatureConfig
 from asr.files import atomic_path, atomic_write_text
+from asr.perturbation import NoiseConfig
+from asr.shar import file_of
 from asr.text.normalizers import normalize
 from data_prep.manifests import completed, mark_completed, write_manifest
-from data_prep.noise import NoiseConfig
 from data_prep.progress import PreparationBar
 from data_prep.store import Skipped, StoreConfig, Utterance, prepare_store, settings_digest
 
@@ -149,7 +150,7 @@ def _usable(utterances: Sequence[Utterance], normalizer: str) -> tuple[list[Utte
 
 
 def _fault(utterance: Utterance, text: str, normalizer: str) -> str | None:
-    if not Path(utterance.audio).is_file():
+    if not file_of(utterance.audio).is_file():
         return f"There is no audio file {utterance.audio}."
     if not utterance.text.strip():
         return f"{utterance.audio} has no transcript, or an empty one."

@@ -15,7 +15,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
@@ -26,15 +26,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import SILENCE, Audio, load_audio, resample
+from asr.audio import SILENCE, Audio, load_audio
 from asr.batches.store import FeatureStore, Quantization, StringTable
 from asr.config import check_choice, check_range
 from asr.errors import AudioError, ConfigError, DataError
 from asr.features import FeatureConfig, LogMel
 from asr.files import atomic_path, atomic_write_text
-from data_prep.noise import NoiseConfig, noisy_copy
+from asr.perturbation import NoiseConfig, change_speed, noisy_copy
+from asr.shar import file_of
 
-__all__ = ["Skipped", "StoreConfig", "Utterance", "extract_features", "prepare_store", "settings_digest", "write_store"]
+__all__ = [
+    "Skipped",
+    "StoreConfig",
+    "Utterance",
+    "digest_of",
+    "prepare_store",
+    "run_shards",
+    "settings_digest",
+    "write_store",
+]
 
 SHARD_SIZE = 256
 LAYOUT = 2  # of the stored files; another number makes older ones anew
@@ -49,7 +59,8 @@ class Utterance:
     """A stretch of a recording and what is said in it.
 
     Attributes:
-        id: name, of its own in a split. audio: path. text: transcript. speaker: empty where unknown.
+        id: name, of its own in a split. audio: path or address (:mod:`asr.shar`). text: transcript.
+        speaker: empty where unknown.
         start_s, duration_s: of the stretch; a duration of None reaches to the end.
     """
 
@@ -108,21 +119,6 @@ class Skipped:
     reason: str
 
 
-def extract_features(
-    extractor: LogMel, samples: npt.NDArray[np.float32], speed: float = 1.0
-) -> npt.NDArray[np.float32]:
-    """Return features (T, F) of samples (n,), played ``speed`` times as fast (pitch changes with it)."""
-    import torch
-
-    rate = extractor.config.sample_rate
-    if speed != 1.0:
-        samples = resample(samples, rate * speed, rate)
-    with torch.inference_mode():
-        features, _ = extractor(torch.from_numpy(samples)[None], torch.tensor([len(samples)]))
-    array: npt.NDArray[np.float32] = features[0].numpy()
-    return array
-
-
 def prepare_store(
     split: Path,
     utterances: Sequence[Utterance],
@@ -144,22 +140,42 @@ def prepare_store(
     folder = split / "features"
     parts = [utterances[i : i + SHARD_SIZE] for i in range(0, len(utterances), SHARD_SIZE)]
     _forget_other_settings(folder, settings_digest(utterances, config))
-    work = partial(_prepare_shard, folder=folder.resolve(), config=config)
-    pool = _pool(min(jobs or os.cpu_count() or 1, len(parts) or 1)) if ray is None else _cluster(ray, jobs)
-    with pool as run:
-        for number, seconds in run(work, list(enumerate(parts))):
-            if progress:
-                progress(len(parts[number]), seconds)
+    run_shards(partial(_prepare_shard, folder=folder.resolve(), config=config), parts, jobs, progress, ray)
     for leftover in folder.glob(".shard-*"):  # of a run that was killed
         leftover.unlink()
     return _join(folder, (_read_record(folder, number) for number in range(len(parts))), config)
 
 
+def run_shards(
+    work: Callable[[tuple[int, Sequence[Utterance]]], tuple[int, float]],
+    parts: Sequence[Sequence[Utterance]],
+    jobs: int = 0,
+    progress: Any = None,
+    ray: str | None = None,
+) -> None:
+    """Do the work on every part, in processes or on a cluster; arguments: see :func:`prepare_store`.
+
+    Args:
+        work: gets the number of a part and its utterances, and returns the number and the seconds of audio in it. It is
+            a function that processes can import, and bears to be done twice.
+    """
+    pool = _pool(min(jobs or os.cpu_count() or 1, len(parts) or 1)) if ray is None else _cluster(ray, jobs)
+    with pool as run:
+        for number, seconds in run(work, list(enumerate(parts))):
+            if progress:
+                progress(len(parts[number]), seconds)
+
+
 def settings_digest(utterances: Iterable[Utterance], config: StoreConfig) -> str:
     """Return a name for what a store is made of: settings, utterances, and the size and date of each recording."""
-    digest = hashlib.sha256(json.dumps([LAYOUT, asdict(config)]).encode())
+    return digest_of(utterances, [LAYOUT, asdict(config)])
+
+
+def digest_of(utterances: Iterable[Utterance], settings: Any) -> str:
+    """Return a name for utterances, the size and date of each recording, and settings that JSON can hold."""
+    digest = hashlib.sha256(json.dumps(settings).encode())
     for utterance in utterances:
-        digest.update(f"{utterance!r} {_stamp(utterance.audio)}\n".encode())
+        digest.update(f"{utterance!r} {_stamp(str(file_of(utterance.audio)))}\n".encode())
     return digest.hexdigest()
 
 
@@ -264,15 +280,15 @@ def _prepare_shard(job: tuple[int, Sequence[Utterance]], folder: Path, config: S
 
 
 def _copies(utterance: Utterance, extractor: LogMel, config: StoreConfig) -> list[Row]:
-    samples = _samples(utterance, config)
-    rows: list[Row] = [
-        (utterance, "" if speed == 1.0 else f"-sp{speed:g}", speed, extract_features(extractor, samples, speed))
-        for speed in config.speeds
-    ]
+    samples, rate = _samples(utterance, config), config.features.sample_rate
+    rows: list[Row] = []
+    for speed in config.speeds:
+        features = extractor.extract(change_speed(samples, rate, speed))
+        rows.append((utterance, "" if speed == 1.0 else f"-sp{speed:g}", speed, features))
     if config.noise:
         for copy in range(config.noise.copies):
-            noisy = noisy_copy(samples, config.features.sample_rate, config.noise, utterance.id, copy)
-            rows.append((utterance, f"-noise{copy}", CHANGED, extract_features(extractor, noisy)))
+            noisy = noisy_copy(samples, rate, config.noise, utterance.id, copy)
+            rows.append((utterance, f"-noise{copy}", CHANGED, extractor.extract(noisy)))
     return rows
 
 

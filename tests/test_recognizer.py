@@ -66,12 +66,11 @@ def test_any_source_gives_the_same(model: Path, tmp_path: Path) -> None:
 
 def test_features_are_those_of_training(model: Path) -> None:
     from asr.features import LogMel
-    from data_prep.store import extract_features
 
     recognizer = asr.load_model(model)
     np.testing.assert_allclose(
         recognizer.features([noise(1.0)])[0],
-        extract_features(LogMel(recognizer.feature_config), noise(1.0)),
+        LogMel(recognizer.feature_config).extract(noise(1.0)),
         atol=1e-5,
     )
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from asr.batches.buckets import BucketSampler
+from asr.batches.live import LiveFeatures
 from asr.batches.seeds import keyed_seed
 from asr.batches.store import FeatureStore, LabelTable
 
@@ -92,6 +93,7 @@ class SpeechLoader:
         store: prepared features. labels: token ids of every stored item. keep: (n,) numbers of the items to use.
         max_batch_s: padded seconds in a batch. max_batch_size: utterances in a batch. seed, shuffle: see
             :class:`asr.batches.buckets.BucketSampler`. augmented: use the perturbed copies too.
+        live: features computed anew in place of the stored ones and their copies.
     """
 
     def __init__(
@@ -104,11 +106,14 @@ class SpeechLoader:
         seed: int = 0,
         shuffle: bool = True,
         augmented: bool = True,
+        live: LiveFeatures | None = None,
     ) -> None:
-        self.store, self.labels, self.seed, self.shuffle = store, labels, seed, shuffle
+        self.store, self.labels, self.seed, self.shuffle, self.live = store, labels, seed, shuffle, live
         max_frames = int(max_batch_s / store.frame_shift_s)
         self.sampler = BucketSampler(store.num_frames, max_frames, max_batch_size, seed, shuffle)
-        self._copies, self._first, self._count = _group_copies(store.sources[keep], keep, store.speeds[keep], augmented)
+        self._copies, self._first, self._count = _group_copies(
+            store.sources[keep], keep, store.speeds[keep], augmented and live is None
+        )
         self._epoch = -1
         self._batches: list[npt.NDArray[np.int64]] = []
 
@@ -134,7 +139,7 @@ class SpeechLoader:
         """Return one batch of an epoch."""
         items = self._items(epoch)[position]
         return collate_speech(
-            [self.store.features(i) for i in items],
+            [self.live.features(int(i), epoch) if self.live else self.store.features(i) for i in items],
             [self.labels[i] for i in items],
             [self.store.ids[i] for i in items],
             keyed_seed(self.seed, epoch, position, self.sampler.rank),

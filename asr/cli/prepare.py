@@ -65,6 +65,12 @@ def prepare(
     ray: Annotated[
         str | None, typer.Option("--ray", help="Compute features on the Ray cluster at this address; local: here.")
     ] = None,
+    shar: Annotated[
+        Path | None, typer.Option("--shar", help="Folder for a Lhotse Shar folder a split too: FLAC in tar shards.")
+    ] = None,
+    shar_size: Annotated[
+        int | None, typer.Option("--shar-size", min=1, help="Utterances in a tar shard: 1000.")
+    ] = None,
 ) -> None:
     """Prepare a corpus for training: manifests, features, text for the language model.
 
@@ -72,22 +78,31 @@ def prepare(
     """
     given = {"parts": parts, "dev_share": dev_share, "test_share": test_share, "dev_speakers": dev_speakers}
     options = _options(corpus, given | {"hours": hours, "download": download, "mirror": mirror})
+    if shar_size and shar is None:
+        raise typer.BadParameter("it goes with --shar.", param_hint="--shar-size")
 
     from asr.config import build_config, parse_overrides
     from asr.features import FeatureConfig
-    from data_prep.noise import NoiseConfig
+    from asr.perturbation import NoiseConfig
     from data_prep.prepare import prepare as run
+    from data_prep.shar import SHARD_SIZE, check_target, write_shar
 
     features = build_config(FeatureConfig, parse_overrides(feature or []), where="--feature")
     changes = parse_overrides([*([f"folder={noise}"] if noise else []), *(noise_setting or [])])
     copies = build_config(NoiseConfig, changes, where="--noise-setting") if changes else None
     factors, copied = _numbers(speeds), None if train_parts is None else train_parts.split(",")
     splits = _read(corpus, source, options, jobs)
+    for name in splits if shar else ():
+        check_target(shar / name)
     done = run(splits, output_dir, features, factors, dtype, normalizer, max_skipped, jobs, copies, copied, ray)
     for split in done:
         typer.echo(f"{split.path}\t{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers")
         if split.skipped:
             typer.echo(f"{len(split.skipped)} skipped, named in {split.path / 'skipped.tsv'}", err=True)
+    for split in done if shar else ():
+        target = shar / split.path.name
+        shards = write_shar(split.path, target, shar_size or SHARD_SIZE, jobs, ray)
+        typer.echo(f"{target}\t{split.utterances} utterances\t{shards} shards")
 
 
 def _options(corpus: str, given: dict[str, Any]) -> dict[str, Any]:

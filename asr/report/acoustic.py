@@ -134,7 +134,6 @@ def _stored_features(source: Path | None, name: str) -> Array | None:
 
 
 def _features(recognizer: Recognizer, utterance: Utterance) -> Array:
-    import torch
 
     from asr.audio import resample
     from asr.features import LogMel
@@ -144,6 +143,4 @@ def _features(recognizer: Recognizer, utterance: Utterance) -> Array:
     samples, rate = samples_of(utterance)
     if rate != recognizer.sample_rate:
         samples = resample(samples, rate, recognizer.sample_rate)
-    features, _ = LogMel(recognizer.feature_config)(torch.from_numpy(samples)[None], torch.tensor([len(samples)]))
-    array: Array = features[0].numpy()
-    return array
+    return LogMel(recognizer.feature_config).extract(samples)

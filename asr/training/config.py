@@ -81,6 +81,7 @@ class TrainerConfig:
             again (Chen et al. 2016): less memory for about a third more time.
         pictures_every: epochs between the pictures in TensorBoard, the first epoch's included (0: none).
         threads: of the processor (0: torch's own choice). accelerator, strategy: Lightning Fabric's.
+        workers: processes that make batches ahead (0: a thread of this process, enough for stored features).
         devices, num_nodes: processes a machine, and machines; torchrun and SLURM say so themselves.
     """
 
@@ -94,6 +95,7 @@ class TrainerConfig:
     gradient_checkpointing: bool = False
     pictures_every: int = 5
     threads: int = 0
+    workers: int = 0
     accelerator: str = "auto"
     devices: int = 1
     num_nodes: int = 1
@@ -110,5 +112,6 @@ class TrainerConfig:
             "keep_going_after_nonfinite",
             "pictures_every",
             "threads",
+            "workers",
         ):
             check_range(f"trainer.{name}", getattr(self, name), 0)

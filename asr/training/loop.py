@@ -11,8 +11,6 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,11 +25,12 @@ from asr.tasks.base import Task
 from asr.training.averaging import Average, EpochAverage, ExponentialAverage
 from asr.training.checkpoint import load_checkpoint, save_checkpoint
 from asr.training.config import OptimizerConfig, TrainerConfig
-from asr.training.experiment import BatchLoader, Experiment
+from asr.training.experiment import Experiment
 from asr.training.memory import checkpoint_recurrent_layers
 from asr.training.monitoring import GradientMonitor, add_figure
 from asr.training.optim import build_optimizer
 from asr.training.precision import choose_precision
+from asr.training.prefetch import BatchMaker
 from asr.training.progress import Progress
 from asr.training.ranks import check_same_start, check_world_size, plan_ranks
 from asr.training.schedules import lr_factor
@@ -124,13 +123,16 @@ class Loop:
             check_world_size(self.position.world_size, self.fabric.world_size, checkpoint)
         self._agree()
         check_same_start(self.position, self.fabric.broadcast(self.position), checkpoint)
-        with Progress(self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero) as progress:
+        with (
+            Progress(self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero) as progress,
+            BatchMaker(self.loader, self.trainer.workers) as maker,
+        ):
             progress.start(self.experiment, self.position, self.precision)
             self.counted_from = time.monotonic()
             while self.position.epoch < self.trainer.max_epochs and not (
                 self._out_of_patience() or self._share_of_time() >= 1
             ):
-                self._epoch(progress, checkpoint)
+                self._epoch(progress, maker, checkpoint)
         return self.position
 
     def _out_of_patience(self) -> bool:
@@ -152,12 +154,12 @@ class Loop:
         limit = self.trainer.time_limit_s
         return self._seconds() / limit if limit else 0.0
 
-    def _epoch(self, progress: Progress, checkpoint: Path) -> None:
+    def _epoch(self, progress: Progress, maker: BatchMaker, checkpoint: Path) -> None:
         self.model.train()
         epoch, num_batches = self.position.epoch, self.loader.num_batches(self.position.epoch)
         progress.start_epoch(epoch, num_batches, self.position.batch)
         saved_at = self._seconds()
-        batches = prefetch(self.loader, epoch, self.position.batch, num_batches)
+        batches = maker.batches(epoch, self.position.batch, num_batches)
         while group := list(itertools.islice(batches, self.trainer.accumulate)):
             done = (epoch + self.position.batch / num_batches) / self.trainer.max_epochs
             lr = self._set_lr(max(done, min(1.0, self._share_of_time())))
@@ -326,15 +328,3 @@ def _build_average(task: nn.Module, config: OptimizerConfig) -> Average | None:
     if config.average_last:
         return EpochAverage(task, config.average_last)
     return ExponentialAverage(task, config.average_decay) if config.average_decay else None
-
-
-def prefetch(loader: BatchLoader, epoch: int, start: int, stop: int) -> Iterator[Any]:
-    """Yield the batches ``start`` to ``stop`` of an epoch, the next one being made while the last one is used."""
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
-        waiting = thread.submit(loader.load, epoch, start) if start < stop else None
-        for position in range(start, stop):
-            assert waiting is not None
-            batch = waiting.result()
-            if position + 1 < stop:
-                waiting = thread.submit(loader.load, epoch, position + 1)
-            yield batch

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from asr.batches.live import LiveConfig, LiveFeatures
 from asr.batches.speech import SpeechLoader
 from asr.batches.store import FeatureStore, LabelTable
 from asr.bundle import open_bundle, save_weights, write_bundle
@@ -47,6 +48,8 @@ class SpeechDataConfig:
         train, dev: split folders. test: more splits by name, evaluated after training.
         max_batch_s: padded seconds of speech in a batch. max_batch_size: utterances in a batch.
         speed_copies: use the speed-perturbed copies too.
+        on_the_fly: instead of the stored features, compute them from the recordings, changed anew in every epoch
+            (``trainer.workers`` says in how many processes).
     """
 
     train: str = ""
@@ -55,6 +58,7 @@ class SpeechDataConfig:
     max_batch_s: float = 200.0
     max_batch_size: int = 16
     speed_copies: bool = True
+    on_the_fly: LiveConfig = field(default_factory=LiveConfig)
 
     def __post_init__(self) -> None:
         check_range("data.max_batch_s", self.max_batch_s, 1)
@@ -182,16 +186,18 @@ def _train_loader(
 ) -> SpeechLoader:
     left_out: dict[int, str] = {}
     labels = LabelTable(_encoded(store, tokenizer, left_out), len(tokenizer))
-    left_out |= _unfit(store, labels, task, left_out)
+    num_frames = np.floor(store.num_frames * config.data.on_the_fly.shortest).astype(np.int64)
+    left_out |= _unfit(num_frames, labels, task, left_out)
     keep = np.setdiff1d(np.arange(len(store.num_frames)), np.fromiter(left_out, np.int64, len(left_out)))
     _report_left_out(store, left_out, run_dir)
     if not len(keep):
         raise DataError(
             f"None of the {len(labels)} utterances of {config.data.train} can be used.", "See the list above."
         )
+    live = LiveFeatures(store, config.data.on_the_fly, config.seed) if config.data.on_the_fly.enabled else None
     return SpeechLoader(
         store, labels, keep, config.data.max_batch_s, config.data.max_batch_size, config.seed,
-        augmented=config.data.speed_copies,
+        augmented=config.data.speed_copies, live=live,
     )  # fmt: skip
 
 
@@ -210,9 +216,9 @@ def _encoded(store: FeatureStore, tokenizer: Tokenizer, left_out: dict[int, str]
 
 
 def _unfit(
-    store: FeatureStore, labels: Sequence[npt.NDArray[np.int64]], task: CtcTask, known: dict[int, str]
+    num_frames: npt.NDArray[np.int64], labels: Sequence[npt.NDArray[np.int64]], task: CtcTask, known: dict[int, str]
 ) -> dict[int, str]:
-    frames = task.output_lengths(torch.from_numpy(np.asarray(store.num_frames, np.int64))).tolist()
+    frames = task.output_lengths(torch.from_numpy(num_frames)).tolist()
     unfit = {}
     for number, (available, label) in enumerate(zip(frames, labels, strict=True)):
         if number in known:

@@ -28,7 +28,8 @@ import torch
 from asr.config import load_config
 from asr.features import FeatureConfig
 from asr.training.experiment import Experiment
-from asr.training.loop import Loop, prefetch
+from asr.training.loop import Loop
+from asr.training.prefetch import BatchMaker
 from asr.training.speech import SpeechConfig, build_experiment
 from data_prep.store import write_store
 
@@ -69,15 +70,16 @@ class Waited:
 
     def batches(self) -> Iterator[Any]:
         """Yield batches for ever, epoch after epoch."""
-        for epoch in range(10**6):
-            source = prefetch(self.experiment.train, epoch, 0, self.experiment.train.num_batches(epoch))
-            while True:
-                start = time.perf_counter()
-                batch = next(source, None)
-                self.seconds += time.perf_counter() - start
-                if batch is None:
-                    break
-                yield batch
+        with BatchMaker(self.experiment.train) as maker:
+            for epoch in range(10**6):
+                source = maker.batches(epoch, 0, self.experiment.train.num_batches(epoch))
+                while True:
+                    start = time.perf_counter()
+                    batch = next(source, None)
+                    self.seconds += time.perf_counter() - start
+                    if batch is None:
+                        break
+                    yield batch
 
 
 def measure(config: SpeechConfig, folder: Path, name: str, steps: int) -> Measured:

@@ -23,7 +23,7 @@ from data_prep.an4 import read_an4
 from data_prep.commonvoice import read_commonvoice
 from data_prep.librispeech import read_librispeech
 from data_prep.ljspeech import read_ljspeech
-from data_prep.noise import NoiseConfig
+from asr.perturbation import NoiseConfig
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
 

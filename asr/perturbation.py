@@ -1,4 +1,4 @@
-"""Noisy and reverberant copies of training utterances; the same utterance gets the same ones on every machine."""
+"""Changed copies of training utterances: speed, noise, reverberation; the same key gives the same copy everywhere."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import AUDIO_SUFFIXES, load_audio
+from asr.audio import AUDIO_SUFFIXES, load_audio, resample
 from asr.config import check_range
 from asr.errors import DataError
 
-__all__ = ["NoiseConfig", "add_noise", "add_reverberation", "noisy_copy"]
+__all__ = ["NoiseConfig", "add_noise", "add_reverberation", "change_speed", "noisy_copy"]
 
 Samples = npt.NDArray[np.float32]
 
@@ -60,6 +60,11 @@ def noisy_copy(samples: Samples, sample_rate: int, config: NoiseConfig, utteranc
         snr_db = rng.uniform(config.snr_db_low, config.snr_db_high)
         samples = add_noise(samples, np.roll(noise, -int(rng.integers(len(noise)))), snr_db)
     return samples
+
+
+def change_speed(samples: Samples, sample_rate: int, speed: float) -> Samples:
+    """Return samples (n,) played ``speed`` times as fast, about n / speed of them; the pitch changes with it."""
+    return samples if speed == 1.0 else resample(samples, sample_rate * speed, sample_rate)
 
 
 def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:

@@ -10,7 +10,7 @@ import soundfile
 
 from asr.batches.store import FeatureStore
 from asr.errors import AsrError, ConfigError
-from data_prep.noise import NoiseConfig, add_noise, add_reverberation, noisy_copy
+from asr.perturbation import NoiseConfig, add_noise, add_reverberation, noisy_copy
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
 

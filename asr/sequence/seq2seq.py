@@ -43,8 +43,8 @@ class DecoderState:
         return replace(
             self,
             memory=self.memory if same else self.memory.select(sequences),
-            layers=tuple((h[rows], c[rows]) for h, c in self.layers),
-            fed=self.fed.flatten(0, 1)[rows].view(*beams.shape, -1),
+            layers=tuple((h.index_select(0, rows), c.index_select(0, rows)) for h, c in self.layers),
+            fed=self.fed.flatten(0, 1).index_select(0, rows).view(*beams.shape, -1),
         )
 
 
@@ -254,11 +254,10 @@ class _Search:
         self._finish(top, beams, ends, forced)
         self.length += 1
         # of twice as many candidates as beams at most half are ends, so that K others remain
-        order = ends.long().sort(dim=1, stable=True).indices[:, : self.K]
-        self._extend(
-            top.masked_fill(ends, -torch.inf).gather(1, order), beams.gather(1, order), tokens.gather(1, order)
-        )
-        return self._drop_done(beams.gather(1, order), tokens.gather(1, order))
+        scores, order = top.masked_fill(ends, -torch.inf).topk(self.K, dim=1)
+        beams, tokens = beams.gather(1, order), tokens.gather(1, order)
+        self._extend(scores, beams, tokens)
+        return self._drop_done(beams, tokens)
 
     def _finish(self, top: Tensor, beams: Tensor, ends: Tensor, forced: Tensor) -> None:
         best = ends & torch.isfinite(top)

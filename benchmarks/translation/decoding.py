@@ -29,6 +29,7 @@ from transformer import Transformer
 
 VOCABULARY, TARGETS = 4000, 2420
 MODEL = TranslateModelConfig(embedding_dim=192, encoder_dim=192, decoder_dim=256)
+SHAPES = {2: {"dim": 192, "inner": 432, "layers": 2}, 3: {"dim": 160, "inner": 400, "layers": 3}}  # as many parameters
 SENTENCES = 128
 
 
@@ -65,13 +66,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beam-size", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--layers", type=int, choices=SHAPES, default=2, help="of the Transformer, a side")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     pieces = list(range(1, TARGETS + 1))
     models = {
         "lstm": TranslateTask(MODEL, VOCABULARY, pieces).eval(),
-        "transformer": Transformer(VOCABULARY, torch.tensor(pieces), dim=192, inner=432, layers=2).eval(),
+        "transformer": Transformer(VOCABULARY, torch.tensor(pieces), **SHAPES[arguments.layers]).eval(),
     }
     print({name: f"{parameters(model) / 1e6:.2f}M parameters" for name, model in models.items()})
     lengths = torch.randint(9, 28, (SENTENCES,)).sort(descending=True).values.tolist()  # as Multi30k's: 17.5 on average

@@ -39,7 +39,7 @@ class Cache:
             self,
             source=self.source if same else tuple((k[sequences], v[sequences]) for k, v in self.source),
             mask=self.mask if same else self.mask[sequences],
-            own=tuple((k[rows], v[rows]) for k, v in self.own),
+            own=tuple((k.index_select(0, rows), v.index_select(0, rows)) for k, v in self.own),
         )
 
 

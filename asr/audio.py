@@ -128,24 +128,29 @@ def load_stretch(
     Raises:
         AudioError: as :func:`load_audio`, or the recording ends before the stretch begins.
     """
-    _check_path(Path(path))
-    if _in_container(path):
-        samples, rate = read_media(str(path), str(path))
+    source: Any = open_member(path)
+    if source is None:
+        _check_path(Path(path))
+        source = str(path)
+    if _in_container(source):
+        samples, rate = read_media(source, str(path))
         samples = samples[round(start_s * rate) : round((start_s + duration_s) * rate)]
     else:
-        samples, rate = _read_sound_stretch(str(path), start_s, duration_s)
+        samples, rate = _read_sound_stretch(source, str(path), start_s, duration_s)
     if not len(samples):
         raise AudioError(f"{path} ends before {start_s:.2f} s.", "Prepare the corpus again.")
     return load_audio(samples, sample_rate, source_rate=rate).samples
 
 
-def _read_sound_stretch(path: str, start_s: float, duration_s: float) -> tuple[npt.NDArray[np.float32], int]:
+def _read_sound_stretch(
+    source: Any, name: str, start_s: float, duration_s: float
+) -> tuple[npt.NDArray[np.float32], int]:
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(source) as file:
             file.seek(min(round(start_s * file.samplerate), file.frames))
             return file.read(round(duration_s * file.samplerate), "float32", always_2d=True), file.samplerate
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(name, error) from error
 
 
 def resample(samples: npt.NDArray[np.float32], from_rate: float, to_rate: float) -> npt.NDArray[np.float32]:

@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import re
+import shlex
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -22,9 +23,20 @@ from typing import Any
 
 from asr.errors import AudioError, DataError
 
-__all__ = ["Address", "SharCut", "file_of", "find_shar", "is_shar", "open_member", "parse_address", "read_shar"]
+__all__ = [
+    "Address",
+    "SharCut",
+    "file_of",
+    "find_shar",
+    "is_shar",
+    "open_member",
+    "parse_address",
+    "read_shar",
+    "recording_path",
+]
 
 ADDRESS = re.compile(r"(?P<file>.+\.tar)#(?P<offset>\d+)\+(?P<size>\d+)/(?P<member>.+)")
+COMMAND = re.compile(r"tail -c \+(?P<first>\d+) (?P<file>.+) \| head -c (?P<size>\d+) # (?P<member>.+)")
 CUTS = re.compile(r"cuts(?P<shard>(\.[^.]+)?)\.jsonl(\.gz)?")
 SOUND = re.compile(r"recording(?P<shard>(\.[^.]+)?)\.tar(?P<packed>\..+)?")
 AGAIN = "Copy or export this shard again."
@@ -41,6 +53,12 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.file}#{self.offset}+{self.size}/{self.member}"
+
+    @property
+    def command(self) -> str:
+        """The same as a shell command, in which form Lhotse takes it in a manifest."""
+        file = shlex.quote(str(self.file))
+        return f"tail -c +{self.offset + 1} {file} | head -c {self.size} # {self.member}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,14 @@ def parse_address(path: object) -> Address | None:
     """Return the address that ``path`` is, or None where it is a plain path or no path at all."""
     match = ADDRESS.fullmatch(str(path)) if isinstance(path, (str, Path)) else None
     return Address(Path(match["file"]), int(match["offset"]), int(match["size"]), match["member"]) if match else None
+
+
+def recording_path(source: str) -> str:
+    """Return the path or address that stands in a Lhotse manifest: the address of a command, else what is there."""
+    if (match := COMMAND.fullmatch(source)) is None:
+        return source
+    (file,) = shlex.split(match["file"])
+    return str(Address(Path(file), int(match["first"]) - 1, int(match["size"]), match["member"]))
 
 
 def file_of(path: str | Path) -> Path:
@@ -92,9 +118,9 @@ def open_member(path: object) -> io.BytesIO | None:
 
 
 def is_shar(folder: str | Path) -> bool:
-    """Return whether a folder has shards of cuts or of recordings, whole or not."""
+    """Return whether a folder has numbered shards of cuts, or shards of recordings, whole or not."""
     names = [p.name for p in Path(folder).glob("*")] if Path(folder).is_dir() else []
-    return any(SOUND.fullmatch(n) or ((m := CUTS.fullmatch(n)) and m["shard"]) for n in names)
+    return any(SOUND.fullmatch(n) or ((m := CUTS.fullmatch(n)) and m["shard"][1:].isdecimal()) for n in names)
 
 
 def find_shar(folder: str | Path) -> list[Path]:
@@ -145,7 +171,9 @@ def _read_shard(cuts: Path, sound: Path) -> Iterator[SharCut]:
         audio, name, recording = found
         if name != cut["id"]:
             raise DataError(f"Item {number} of {cuts} is {cut['id']}, but of {sound.name} it is {name}.", AGAIN)
-        yield SharCut({**cut, "recording": cut.get("recording") or recording}, str(audio), _member_name(audio))
+        if recording is not None:
+            cut.setdefault("recording", recording)
+        yield SharCut(cut, str(audio), _member_name(audio))
 
 
 def _member_name(audio: Address | Path) -> str:

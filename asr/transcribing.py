@@ -16,6 +16,7 @@ from asr.audio import AUDIO_SUFFIXES
 from asr.errors import AsrError, AudioError, ConfigError
 from asr.files import atomic_write_text
 from asr.recognizer import Recognizer, load_model
+from asr.shar import find_shar, read_shar
 from asr.transcript import FORMATS, Transcript
 
 __all__ = ["Input", "expand_inputs", "parse_channel", "parse_hotwords", "transcribe_files"]
@@ -35,8 +36,10 @@ class Input:
 def expand_inputs(inputs: Sequence[str]) -> list[Input]:
     """Return the audio files that paths, folders and globs stand for, each once, in order.
 
+    A Lhotse Shar folder stands for the recordings in its shards, under the names of their cuts.
+
     Raises:
-        AudioError: nothing is there, or a folder holds no audio.
+        AudioError: nothing is there, or a folder holds no audio. DataError: a Shar folder is damaged.
         ConfigError: two inputs would write the same output file.
     """
     found: dict[str, Input] = {}
@@ -60,9 +63,12 @@ def _expand(given: str) -> list[Input]:
         return [Input(STDIN, Path("stdin"))]
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-        if not files:
+        found = [Input(str(p), p.relative_to(path)) for p in files]
+        for shar in find_shar(path):
+            found += [Input(item.audio, shar.relative_to(path) / item.member) for item in read_shar(shar)]
+        if not found:
             raise AudioError(f"There is no audio in the folder {path}.", f"Known: {' '.join(sorted(AUDIO_SUFFIXES))}")
-        return [Input(str(p), p.relative_to(path)) for p in files]
+        return found
     if path.exists() or not glob.has_magic(given):
         return [Input(given, Path(path.name))]  # a missing file is named when its turn comes, like any unreadable one
     matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns

@@ -1,13 +1,14 @@
-"""Any ready Lhotse manifest: cuts, or recordings and supervisions, as Lhotse's own recipes write them."""
+"""Any ready Lhotse manifest: cuts, recordings and supervisions as Lhotse's own recipes write them, or Lhotse Shar."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError, require
+from asr.shar import find_shar, is_shar, read_shar
 from data_prep.manifests import cut_to_utterance
 from data_prep.splits import split_by_share, split_name
 from data_prep.store import Utterance
@@ -24,20 +25,45 @@ def read_lhotse(source: str | Path, dev_share: float = 0.1, test_share: float = 
 
     Args:
         source: a cuts file; or a folder with ``SPLIT/cuts.jsonl.gz``, or with ``*cuts_SPLIT.jsonl.gz``, or with
-            ``*recordings_SPLIT.jsonl.gz`` and ``*supervisions_SPLIT.jsonl.gz``.
+            ``*recordings_SPLIT.jsonl.gz`` and ``*supervisions_SPLIT.jsonl.gz``; or a Lhotse Shar folder, or one with
+            a Shar folder ``SPLIT`` each. Recordings in shards stay where they are, see :mod:`asr.shar`.
         dev_share, test_share: see :func:`data_prep.splits.split_by_share`, where the names tell of no splits.
 
     Raises:
-        DataError: there is no manifest, one cannot be read, or it holds what is no stretch of one file.
+        DataError: there is no manifest, one cannot be read, or it holds what is no stretch of one file; see also
+            :func:`asr.shar.read_shar`.
     """
     source = Path(source).absolute()
-    files = _find(source)
-    if not files:
-        raise DataError(f"There is no Lhotse manifest in {source}.", "Give a file or folder of *cuts*.jsonl.gz.")
-    splits = {split: [u for cut in _cuts(paths) for u in cut_to_utterance(cut)] for split, paths in files.items()}
+    splits = _read_shards(source)
+    for split, paths in ({} if is_shar(source) else _find(source)).items():
+        splits.setdefault(split, [u for cut in _cuts(paths) for u in cut_to_utterance(cut)])
+    if not splits:
+        raise DataError(
+            f"There is no Lhotse manifest in {source}.", "Give a file or folder of *cuts*.jsonl.gz, or a Shar folder."
+        )
     if len(splits) > 1 or split_name(next(iter(splits))):
         return splits
     return split_by_share(next(iter(splits.values())), dev_share, test_share)
+
+
+def _read_shards(source: Path) -> dict[str, list[Utterance]]:
+    """Return the utterances of a Shar folder, or of those directly below, by the names of the folders."""
+    folders = [f for f in find_shar(source) if source in (f, f.parent)] if source.is_dir() else []
+    return {f.name: list(_utterances(f)) for f in folders}
+
+
+def _utterances(folder: Path) -> Iterator[Utterance]:
+    require("lhotse", "train")
+    from lhotse.serialization import deserialize_item
+
+    for item in read_shar(folder):
+        try:
+            cut = deserialize_item(item.cut)
+        except Exception as error:  # Lhotse raises whatever its parsers do
+            raise DataError(
+                f"{folder}: Lhotse cannot read the cut {item.cut['id']}: {error}.", "Export it again."
+            ) from error
+        yield from cut_to_utterance(cut, item.audio)
 
 
 def _find(source: Path) -> dict[str, dict[str, Path]]:

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any
 from asr.audio import audio_info
 from asr.errors import DataError, require
 from asr.files import atomic_path, atomic_write_text
+from asr.shar import parse_address, recording_path
 from data_prep.store import Utterance
 
 if TYPE_CHECKING:
     from lhotse import CutSet
 
-__all__ = ["completed", "cut_to_utterance", "mark_completed", "open_cuts", "read_manifest", "write_manifest"]
+__all__ = [
+    "completed",
+    "cut_to_utterance",
+    "mark_completed",
+    "open_cuts",
+    "read_manifest",
+    "utterance_to_cut",
+    "write_manifest",
+]
 
 MANIFEST = "cuts.jsonl.gz"
 MARKER = ".completed"
@@ -45,7 +54,7 @@ def write_manifest(split: str | Path, utterances: Iterable[Utterance]) -> float:
 
 def _checked_cut(utterance: Utterance) -> Any:
     lhotse = require("lhotse", "train")
-    cut = _to_cut(utterance)
+    cut = utterance_to_cut(utterance)
     try:
         lhotse.validate(cut)
         lhotse.validate(cut.recording)
@@ -56,15 +65,20 @@ def _checked_cut(utterance: Utterance) -> Any:
     return cut
 
 
-def _to_cut(utterance: Utterance) -> Any:
-    from lhotse import AudioSource, MonoCut, MultiCut, Recording, SupervisionSegment
+def utterance_to_cut(utterance: Utterance) -> Any:
+    """Return the Lhotse cut of an utterance: one recording, one supervision.
+
+    Raises:
+        AudioError: the recording is missing or no audio.
+    """
+    from lhotse import MonoCut, MultiCut, Recording, SupervisionSegment
 
     info = audio_info(utterance.audio)
     channels = list(range(info.channels))
     whole = not utterance.start_s and utterance.duration_s is None
     recording = Recording(
         id=utterance.id if whole else utterance.audio,
-        sources=[AudioSource(type="file", channels=channels, source=utterance.audio)],
+        sources=[_source(utterance.audio, channels)],
         sampling_rate=info.sample_rate, num_samples=info.num_samples, duration=info.duration_s, channel_ids=channels,
     )  # fmt: skip
     rest = info.duration_s - utterance.start_s
@@ -78,6 +92,27 @@ def _to_cut(utterance: Utterance) -> Any:
         id=utterance.id, start=utterance.start_s, duration=duration, channel=channel,
         supervisions=[supervision], recording=recording,
     )  # fmt: skip
+
+
+def _source(audio: str, channels: list[int]) -> Any:
+    """Return where Lhotse finds a recording; one inside a shard is cut out of it by a command, which Lhotse runs."""
+    from lhotse import AudioSource
+
+    address = parse_address(audio)
+    if address is None:
+        return AudioSource(type="file", channels=channels, source=audio)
+    return AudioSource(type="command", channels=channels, source=address.command)
+
+
+def _path(recording: Any) -> str | None:
+    """Return the path or address of a Lhotse recording; None where it has none, or was changed on the fly."""
+    if recording is None or len(recording.sources) != 1 or recording.transforms:
+        return None
+    source = recording.sources[0]
+    if source.type == "file":
+        return str(Path(source.source).absolute())
+    address = parse_address(recording_path(source.source)) if source.type == "command" else None
+    return str(address) if address else None
 
 
 def open_cuts(split: str | Path) -> CutSet:
@@ -109,22 +144,26 @@ def read_manifest(split: str | Path) -> Iterator[Utterance]:
         raise DataError(f"{Path(split) / MANIFEST} is damaged: {error}.", "Prepare the split again.") from error
 
 
-def cut_to_utterance(cut: Any) -> Iterator[Utterance]:
+def cut_to_utterance(cut: Any, audio: str | None = None) -> Iterator[Utterance]:
     """Yield the utterances of a Lhotse cut: one for each supervision.
+
+    Args:
+        cut: of Lhotse. audio: path or address of its recording, where its manifest does not say.
 
     Raises:
         DataError: the cut is mixed, changed on the fly, or its recording is no single file.
     """
     recording = getattr(cut, "recording", None)
-    if recording is None or len(recording.sources) != 1 or recording.sources[0].type != "file" or recording.transforms:
+    path = audio or _path(recording)
+    if path is None:
         raise DataError(
             f"The cut {cut.id} is mixed, changed on the fly, or not a stretch of one audio file.",
             "Save its audio first: CutSet.save_audios().",
         )
-    path = str(Path(recording.sources[0].source).absolute())
+    length = cut.duration if recording is None else recording.duration
     for number, supervision in enumerate(cut.supervisions):
         start, duration = round(cut.start + supervision.start, 6), supervision.duration
-        whole = start == 0 and abs(duration - recording.duration) < 1e-3
+        whole = start == 0 and abs(duration - length) < 1e-3
         name = cut.id if len(cut.supervisions) == 1 else f"{cut.id}-{number}"
         stretch = (0.0, None) if whole else (start, duration)
         yield Utterance(name, path, supervision.text or "", supervision.speaker or "", *stretch)

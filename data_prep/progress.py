@@ -13,14 +13,14 @@ class PreparationBar:
     """Shows what is done on a terminal, and one line at the end anywhere.
 
     Args:
-        name: of the split. total: utterances.
+        name: of the split. total: utterances. what: comes of them.
     """
 
-    def __init__(self, name: str, total: int) -> None:
+    def __init__(self, name: str, total: int, what: str = "features") -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.name, self.seconds, self.started = name, 0.0, time.monotonic()
+        self.name, self.what, self.seconds, self.started = name, what, 0.0, time.monotonic()
         console = Console(file=sys.stderr)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
@@ -37,10 +37,10 @@ class PreparationBar:
     ) -> None:
         self.bar.stop()
         if kind is None:
-            print(f"{self.name}: {self.seconds / 3600:.2f} h of features, {self._rate()}", file=sys.stderr)
+            print(f"{self.name}: {self.seconds / 3600:.2f} h of {self.what}, {self._rate()}", file=sys.stderr)
 
     def advance(self, utterances: int, seconds: float) -> None:
-        """Count utterances and seconds of features as done."""
+        """Count utterances and seconds of audio as done."""
         self.seconds += seconds
         self.bar.update(self.task, advance=utterances, rate=self._rate())
 

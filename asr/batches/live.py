@@ -23,6 +23,7 @@ from asr.config import check_range
 from asr.errors import AudioError, DataError
 from asr.features import LogMel
 from asr.perturbation import NoiseConfig, change_speed, noisy_copy
+from asr.shar import recording_path
 
 __all__ = ["LiveConfig", "LiveFeatures"]
 
@@ -121,5 +122,4 @@ def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:
 
 
 def _source(cut: dict[str, Any]) -> str:
-    path: str = cut["recording"]["sources"][0]["source"]
-    return path
+    return recording_path(cut["recording"]["sources"][0]["source"])

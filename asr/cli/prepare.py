@@ -23,7 +23,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 def prepare(
     corpus: Annotated[str, typer.Argument(help=f"One of: {', '.join(OPTIONS)}.")],
     source: Annotated[
-        Path, typer.Argument(help="Corpus folder, table, or manifest; synthetic speech is written there.")
+        Path, typer.Argument(help="Corpus folder, table, manifest or Lhotse Shar; synthetic speech is written there.")
     ],
     output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Gets one folder a split.")],
     speeds: Annotated[
@@ -92,15 +92,15 @@ def prepare(
     copies = build_config(NoiseConfig, changes, where="--noise-setting") if changes else None
     factors, copied = _numbers(speeds), None if train_parts is None else train_parts.split(",")
     splits = _read(corpus, source, options, jobs)
-    for name in splits if shar else ():
-        check_target(shar / name)
+    targets = {name: shar / name for name in splits} if shar else {}
+    for target in targets.values():
+        check_target(target)
     done = run(splits, output_dir, features, factors, dtype, normalizer, max_skipped, jobs, copies, copied, ray)
     for split in done:
         typer.echo(f"{split.path}\t{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers")
         if split.skipped:
             typer.echo(f"{len(split.skipped)} skipped, named in {split.path / 'skipped.tsv'}", err=True)
-    for split in done if shar else ():
-        target = shar / split.path.name
+    for split, target in zip(done, targets.values(), strict=False):
         shards = write_shar(split.path, target, shar_size or SHARD_SIZE, jobs, ray)
         typer.echo(f"{target}\t{split.utterances} utterances\t{shards} shards")
 

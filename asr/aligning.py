@@ -105,19 +105,21 @@ def align_files(
     normalizer: str = "basic",
     device: str = "cpu",
     threads: int = 0,
+    backend: str = "auto",
 ) -> int:
     """Align recordings with their texts; return how many failed, each named on standard error.
 
     Args:
         source, text: see :func:`read_items`. model: folder or name. output_dir: gets one file a recording and format;
             None prints. formats: of :data:`asr.alignment.FORMATS`. normalizer: see
-            :meth:`asr.recognizer.Recognizer.align`. device, threads: see :func:`asr.recognizer.load_model`.
+            :meth:`asr.recognizer.Recognizer.align`. device, threads, backend: see
+            :func:`asr.recognizer.load_model`.
     """
     if unknown := [name for name in formats if name not in FORMATS]:
         raise ConfigError(f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}.")
     items = list(read_items(source, text))
     _check_names(items)
-    recognizer = load_model(model, {"method": "greedy", "n_best": 1, "hotwords": {}}, device, threads=threads)
+    recognizer = load_model(model, {"method": "greedy", "n_best": 1, "hotwords": {}}, device, backend, threads)
     failures, seconds, started = [], 0.0, time.monotonic()
     for item in items:
         try:

@@ -18,12 +18,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.errors import AsrError, ConfigError, DataError, ModelError
+
+if TYPE_CHECKING:
+    from asr.bundle import Bundle
 
 __all__ = [
     "BACKENDS", "Backend", "BenchConfig", "Engine", "Result", "backend_folders", "bench", "machine",
@@ -57,7 +60,7 @@ class _TorchEngine:
 
         if threads:
             torch.set_num_threads(threads)
-        recognizer = load_model(model, device=device)
+        recognizer = load_model(model, device=device, backend="torch")
         self.decoder = recognizer.make_decoder(replace(recognizer.decoding, method=decoder))
         self.log_probs, self.sample_rate = recognizer.log_probs, recognizer.sample_rate
 
@@ -283,12 +286,22 @@ def backend_folders(model: str | Path, exported: Sequence[str | Path] = ()) -> d
     found: dict[str, Path] = {}
     for folder in (model, *exported):
         bundle = open_bundle(folder, task="ctc")
-        backend = str((bundle.config.get("export") or {}).get("format", "torch"))
-        if backend not in BACKENDS or backend in found:
-            what = "a second one for" if backend in found else "of the unknown format"
-            raise ConfigError(f"{folder} is {what} {backend}.", f"Give one folder each for: {', '.join(BACKENDS)}.")
-        found[backend] = bundle.path
+        for backend in _formats(bundle):
+            if backend not in BACKENDS or backend in found:
+                what = "a second one for" if backend in found else "of the unknown format"
+                raise ConfigError(f"{folder} is {what} {backend}.", f"Give one folder each for: {', '.join(BACKENDS)}.")
+            found[backend] = bundle.path
     return found
+
+
+def _formats(bundle: Bundle) -> list[str]:
+    from asr.bundle import WEIGHTS
+    from asr.runtime import ONNX_FILE
+
+    exported = [str((bundle.config.get("export") or {}).get("format", "onnx"))]
+    if WEIGHTS not in bundle.files:
+        return exported
+    return ["torch", *exported] if ONNX_FILE in bundle.files else ["torch"]
 
 
 def model_sample_rate(model: str | Path) -> int:

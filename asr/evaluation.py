@@ -20,7 +20,7 @@ from asr.config import as_dict, save_config
 from asr.decoding import BeamDecoder, GreedyDecoder, compile_lm
 from asr.decoding.language_models import is_kenlm_binary
 from asr.decoding.rescoring import RescoringDecoder, tune_rescoring
-from asr.errors import ConfigError, DataError, LanguageModelError
+from asr.errors import ConfigError, DataError, LanguageModelError, ModelError
 from asr.files import atomic_write_text
 from asr.recognizer import LM_FILES, DecodingConfig, Recognizer, load_model
 from asr.run_folder import Metric, update_metrics
@@ -53,9 +53,14 @@ def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
 
     Raises:
         DataError: the split is missing or was prepared with other feature settings than the model's.
+        ModelError: the model runs in ONNX Runtime, whose graph takes sound and not stored features.
     """
     import torch
 
+    if recognizer.onnx is not None:
+        raise ModelError(
+            f"The network of {recognizer.name} takes sound, not stored features.", "Load it with backend='torch'."
+        )
     store = FeatureStore.open(split)
     if store.feature_config != recognizer.feature_config:
         raise DataError(
@@ -126,7 +131,8 @@ def evaluate(
     """Decode splits, write hypotheses and figures under ``output_dir``, and return the table to print.
 
     Args:
-        model: model folder. splits: prepared split folders. device: torch's name. threads: of the processor, 0 for all.
+        model: folder with trained weights. splits: prepared split folders. device: torch's name. threads: of the
+            processor, 0 for all.
         output_dir: gets ``metrics.json``, ``decoding.yaml`` and, for each split, ``references.tsv`` and
             ``hypotheses.tsv`` (with the language model where there is one; ``hypotheses.greedy.tsv`` beside it).
         lm: n-gram model instead of the folder's own. tune_on: split on which lm_alpha and lm_beta are tuned first.
@@ -148,7 +154,7 @@ def evaluate(
         import torch
 
         torch.set_num_threads(threads)
-    recognizer = load_model(model, device=device)
+    recognizer = load_model(model, device=device, backend="torch")  # stored features are no sound
     recognizer.lm = Path(lm) if lm else recognizer.lm
     settings = replace(recognizer.decoding, **(decoding or {}))
     dev = emissions(recognizer, tune_on) if tune_on and (recognizer.lm is not None or rescorer) else None

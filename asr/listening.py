@@ -183,15 +183,21 @@ def listen(
 
 
 def listen_to_microphone(
-    model: str, device: int | str | None = None, silence_s: float = 0.8, seconds: float | None = None, threads: int = 0
+    model: str,
+    device: int | str | None = None,
+    silence_s: float = 0.8,
+    seconds: float | None = None,
+    threads: int = 0,
+    backend: str = "auto",
 ) -> None:
     """Print what is said, one line an utterance; on a terminal also what is being said.
 
     Args:
         model: folder or name. device: see :class:`Microphone`. silence_s: pause that ends an utterance.
-        seconds: stop after so much sound. threads: of the processor, 0 for all.
+        seconds: stop after so much sound. threads: of the processor, 0 for all. backend: see
+            :func:`asr.recognizer.choose_backend`.
     """
-    recognizer = load_model(model, threads=threads)
+    recognizer = load_model(model, backend=backend, threads=threads)
     watched = sys.stderr.isatty()
     with Microphone(recognizer.sample_rate, device) as microphone:
         print("listening; Ctrl-C ends", file=sys.stderr)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio import Source, iter_audio_blocks, load_audio, num_channels
-from asr.bundle import Bundle, open_bundle
+from asr.bundle import WEIGHTS, Bundle, open_bundle
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis, load_lm
 from asr.errors import AsrError, AudioError, ConfigError, ModelError, require
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from asr.alignment import Alignment
     from asr.tasks.ctc import CtcTask
 
-__all__ = ["DecodingConfig", "Recognizer", "choose_backend", "load_model"]
+__all__ = ["DecodingConfig", "Recognizer", "choose_backend", "load_model", "load_task"]
 
 LM_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
 MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
+ONNX_DEVICES = ("cpu", "auto", "tensorrt")  # where a folder with both networks runs in ONNX Runtime
 LONG_S = 30.0  # from here on a recording is read in windows
 BATCH_S = 160.0  # seconds, padding included, that the network gets at once
 POOL_S, POOL_SIZE = 320.0, 32  # recordings that are looked at together, so that those of similar lengths share a batch
@@ -107,7 +108,7 @@ class Recognizer:
         self.name = bundle.path.name if bundle.path.name != "model" else bundle.path.parent.name
         self.tokenizer: Tokenizer = load_tokenizer(bundle.path)
         self.tokens = self.tokenizer.tokens
-        self.backend = choose_backend(bundle, backend)
+        self.backend = choose_backend(bundle, backend, device)
         self.onnx: OnnxModel | None = None
         if self.backend == "onnxruntime":
             self.onnx = OnnxModel(bundle, device, threads)
@@ -141,7 +142,7 @@ class Recognizer:
 
         if threads:
             torch.set_num_threads(threads)
-        self.task: CtcTask = _load_task(self.bundle, len(self.tokenizer)).to(self.device)
+        self.task: CtcTask = load_task(self.bundle, len(self.tokenizer)).to(self.device)
         self.feature_config = self.task.config.features
         self.extractor = LogMel(self.feature_config)
 
@@ -364,7 +365,9 @@ class Recognizer:
             AudioError: a recording is shorter than one frame. ModelError: the model is exported.
         """
         if self.onnx is not None:
-            raise ModelError(f"The exported model {self.name} hands out no features.", "Use the model it came from.")
+            here = WEIGHTS in self.bundle.files
+            remedy = "Load it with backend='torch'." if here else "Use the model it came from."
+            raise ModelError(f"The exported model {self.name} hands out no features.", remedy)
         import torch
 
         from asr.batches.speech import pad_sequences
@@ -418,15 +421,19 @@ class Recognizer:
         return Transcript(text, round(count / self.sample_rate, 3), spoken, self.name)
 
 
-def choose_backend(bundle: Bundle, backend: str = "auto") -> str:
-    """Return what runs the network of a model folder, ``torch`` or ``onnxruntime``; ``auto`` goes by its files.
+def choose_backend(bundle: Bundle, backend: str = "auto", device: str = "cpu") -> str:
+    """Return what runs the network of a model folder, ``torch`` or ``onnxruntime``.
+
+    ``auto`` takes what the folder holds. Where it holds both, ONNX Runtime has the processor, which it serves without
+    the seconds that importing torch takes, and torch has the other devices; ``tensorrt`` is ONNX Runtime's.
 
     Raises:
         ConfigError: another name. ModelError: the folder is not of that kind.
     """
-    needed = {"torch": "model.safetensors", "onnxruntime": ONNX_FILE}
+    needed = {"torch": WEIGHTS, "onnxruntime": ONNX_FILE}
     if backend == "auto":
-        backend = "torch" if needed["torch"] in bundle.files else "onnxruntime"
+        choice = [name for name, file in needed.items() if file in bundle.files] or ["onnxruntime"]
+        backend = choice[-1] if device.partition(":")[0] in ONNX_DEVICES else choice[0]
     if backend not in needed:
         raise ConfigError(f"Unknown back end {backend!r}.", f"Choose of: auto, {', '.join(needed)}.")
     if needed[backend] not in bundle.files:
@@ -437,7 +444,13 @@ def choose_backend(bundle: Bundle, backend: str = "auto") -> str:
     return backend
 
 
-def _load_task(bundle: Bundle, vocab_size: int) -> CtcTask:
+def load_task(bundle: Bundle, vocab_size: int) -> CtcTask:
+    """Return the trained network of a model folder, for inference.
+
+    Raises:
+        ModelError: no weights there, or others than the configuration describes. MissingDependencyError: no torch.
+    """
+    require("torch", "train")
     from asr.tasks.base import load_weights
     from asr.tasks.ctc import CtcTask, CtcTaskConfig
 
@@ -460,8 +473,8 @@ def load_model(
     Args:
         model: path of a model folder or of a run folder that holds one, or name of a model that comes with the project.
         decoding: settings instead of those stored with the model; a mapping changes some of them.
-        device: ``cpu`` or ``cuda``; for exported models also ``tensorrt`` and ``auto``.
-        backend: ``torch``, ``onnxruntime``, or ``auto``: what the folder was made for.
+        device: ``cpu`` or ``cuda``; in ONNX Runtime also ``tensorrt`` and ``auto``.
+        backend: ``torch``, ``onnxruntime``, or ``auto``: see :func:`choose_backend`.
         threads: of the processor; 0 leaves them to the back end. lm: n-gram model instead of the folder's own.
 
     Raises:

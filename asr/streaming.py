@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from asr.bundle import WEIGHTS
 from asr.config import check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis
 from asr.errors import AudioError, ModelError
-from asr.recognizer import Recognizer, load_model
+from asr.export.exporting import streams
+from asr.recognizer import Recognizer, load_model, load_task
 from asr.runtime import STREAM_FILE, onnx_session
 from asr.transcript import Word
+
+if TYPE_CHECKING:
+    from asr.tasks.ctc import CtcTask
 
 __all__ = ["EndpointConfig", "SpeechStream", "StreamResult", "StreamingRecognizer"]
 
@@ -74,10 +79,10 @@ class _Network(Protocol):
 
 
 class _TorchNetwork:
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, task: CtcTask) -> None:
         from asr.export.graphs import StreamingGraph
 
-        self.graph = StreamingGraph(recognizer.task).eval()
+        self.graph = StreamingGraph(task).eval()
         self.first_frames, self.tail_frames = self.graph.first_frames, self.graph.tail_frames
 
     def initial_state(self) -> State:
@@ -121,6 +126,15 @@ class _OnnxNetwork:
         return log_probs[0], after
 
 
+def _network(recognizer: Recognizer, threads: int) -> _Network:
+    bundle = recognizer.bundle
+    if recognizer.backend == "torch":
+        return _TorchNetwork(recognizer.task)
+    if STREAM_FILE not in bundle.files and WEIGHTS in bundle.files and streams(bundle):
+        return _TorchNetwork(load_task(bundle, len(recognizer.tokens)))  # only its whole recordings are exported
+    return _OnnxNetwork(recognizer, threads)
+
+
 def _reaches(subsampling: int) -> list[int]:
     """Input frames between neighbouring frames of each convolution's input."""
     return {1: [1, 1], 2: [1, 2], 4: [1, 2], 8: [1, 2, 4]}[subsampling]
@@ -155,10 +169,7 @@ class StreamingRecognizer:
         self.frame_shift = round(self.sample_rate * features["frame_shift_ms"] / 1000)
         self.subsampling = int(config["network"]["model"]["subsampling"])
         self.seconds_per_frame = self.recognizer.seconds_per_frame
-        torch_model = self.recognizer.backend == "torch"
-        self.network: _Network = (
-            _TorchNetwork(self.recognizer) if torch_model else _OnnxNetwork(self.recognizer, threads)
-        )
+        self.network = _network(self.recognizer, threads)
 
     def stream(self, sample_rate: int | None = None) -> SpeechStream:
         """Return a new stream; ``sample_rate`` in Hz of what will be pushed, the model's own by default."""

@@ -131,6 +131,7 @@ def transcribe_files(
     device: str = "cpu",
     threads: int = 0,
     channel: str | int = "mix",
+    backend: str = "auto",
 ) -> int:
     """Transcribe files, folders, globs or standard input; return how many failed, each named on standard error.
 
@@ -139,14 +140,14 @@ def transcribe_files(
             input and format; None prints the text. formats: of :data:`asr.transcript.FORMATS`. decoding: fields of
             :class:`asr.recognizer.DecodingConfig` to change. lm: n-gram model instead of the folder's own.
             device: torch's name. threads: of the processor, 0 for all. channel: see
-            :meth:`asr.recognizer.Recognizer.transcribe`.
+            :meth:`asr.recognizer.Recognizer.transcribe`. backend: see :func:`asr.recognizer.choose_backend`.
     """
     if unknown := [name for name in formats if name not in FORMATS]:
         raise ConfigError(f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}.")
     if (decoding or {}).get("n_best", 1) > 1 and "json" not in formats:
         raise ConfigError("N-best is only written to JSON.", "Add -f json.")
     items = expand_inputs(inputs)
-    recognizer = load_model(model, decoding, device, threads=threads, lm=lm)
+    recognizer = load_model(model, decoding, device, backend, threads, lm)
     return _Job(items, recognizer, output_dir, formats, channel).run()
 
 

@@ -26,11 +26,15 @@ def align(
         int, typer.Option("--max-skipped", min=0, help="Recordings that may fail without a bad status.")
     ] = 0,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    backend: Annotated[
+        str, typer.Option("--backend", help="torch, onnxruntime, or auto: ONNX on the processor if it is there.")
+    ] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
 ) -> None:
     """Find when each word and character of a known text is said."""
     from asr.aligning import align_files
 
-    failed = align_files(source, text, model, output_dir, output_format.split(","), normalizer, device, threads)
+    formats = output_format.split(",")
+    failed = align_files(source, text, model, output_dir, formats, normalizer, device, threads, backend)
     if failed > max_skipped:
         raise typer.Exit(1)

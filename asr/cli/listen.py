@@ -15,6 +15,9 @@ def listen(
     silence: Annotated[float, typer.Option("--silence", min=0.2, help="Seconds of pause that end an utterance.")] = 0.8,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Stop after so long; else Ctrl-C stops.")] = None,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="Show the sound devices and exit.")] = False,
+    backend: Annotated[
+        str, typer.Option("--backend", help="torch, onnxruntime, or auto: ONNX on the processor if it is there.")
+    ] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
 ) -> None:
     """Turn what the microphone hears into text, one line an utterance."""
@@ -26,4 +29,4 @@ def listen(
     if not model:
         raise typer.BadParameter("give a model folder or name", param_hint="--model")
     device = int(microphone) if microphone is not None and microphone.isdecimal() else microphone
-    listen_to_microphone(model, device, silence, seconds, threads)
+    listen_to_microphone(model, device, silence, seconds, threads, backend)

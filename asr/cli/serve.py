@@ -20,6 +20,9 @@ def serve(
     max_duration_s: Annotated[float, typer.Option(min=0.1, help="Longest recording.")] = 600.0,
     request_timeout_s: Annotated[float, typer.Option(min=0.1, help="Longest answer; 504 after it.")] = 60.0,
     upload_timeout_s: Annotated[float, typer.Option(min=0.1, help="Longest upload; 408 after it.")] = 30.0,
+    backend: Annotated[
+        str, typer.Option("--backend", help="onnxruntime, torch, or auto: ONNX for speech models that have it.")
+    ] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads for a network; 0: all.")] = 1,
 ) -> None:
     """Serve models over HTTP and WebSocket. API keys come from the variable ASR_API_KEYS, with commas."""
@@ -35,7 +38,7 @@ def serve(
         models,
         ServeConfig(
             host=host, port=port, api_keys=keys, split=shares, max_batch_size=max_batch_size, max_wait_ms=max_wait_ms,
-            queue_size=queue_size, max_bytes=max_bytes, max_duration_s=max_duration_s, threads=threads,
+            queue_size=queue_size, max_bytes=max_bytes, max_duration_s=max_duration_s, threads=threads, backend=backend,
             request_timeout_s=request_timeout_s, upload_timeout_s=upload_timeout_s,
         ),
     )  # fmt: skip

@@ -42,6 +42,9 @@ def transcribe(
         int, typer.Option("--max-skipped", min=0, help="Files that may fail without a bad status.")
     ] = 0,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    backend: Annotated[
+        str, typer.Option("--backend", help="torch, onnxruntime, or auto: ONNX on the processor if it is there.")
+    ] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all (one, with --ray).")] = 0,
     ray: Annotated[
         str | None,
@@ -54,6 +57,8 @@ def transcribe(
 
     if workers and ray is None:
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
+    if backend != "auto" and ray is not None:
+        raise typer.BadParameter("with --ray the model folder and --device decide.", param_hint="--backend")
 
     chosen = {
         "method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "n_best": n_best,
@@ -62,7 +67,7 @@ def transcribe(
     decoding = {name: value for name, value in chosen.items() if value is not None}
     formats, channel = output_format.split(","), parse_channel(channels)
     if ray is None:
-        failed = transcribe_files(inputs, model, output_dir, formats, decoding, lm, device, threads, channel)
+        failed = transcribe_files(inputs, model, output_dir, formats, decoding, lm, device, threads, channel, backend)
     else:
         from asr.scale.transcribe import transcribe_on_ray
 

@@ -31,7 +31,7 @@ __all__ = ["FORMATS", "ExportReport", "ParityCheck", "export_model"]
 
 FORMATS = ("onnx", "onnx-int8", "torch-export")
 PROGRAM_FILE = "model.pt2"
-LEFT_OUT = {WEIGHTS, CONFIG, "bundle.json", "training.yaml"}
+LEFT_OUT = {WEIGHTS, ONNX_FILE, STREAM_FILE, PROGRAM_FILE, CONFIG, "bundle.json", "training.yaml"}
 # Recordings of each check in seconds: alone, and batches whose padding is short, long, and more than half
 CHECKS = ((0.3,), (1.0,), (2.7,), (6.1,), (2.0, 1.99, 1.5), (4.0, 0.5), (0.1, 3.3, 0.025, 1.0))
 MAX_DIFFERENCE = 2e-3  # of a natural log-probability, rounding aside; measured: 1e-5

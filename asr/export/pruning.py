@@ -17,6 +17,7 @@ from asr.bundle import CONFIG, WEIGHTS, Bundle, open_bundle, save_weights, write
 from asr.config import as_dict, build_config, check_range, yaml_text
 from asr.errors import ConfigError, ModelError
 from asr.files import atomic_write_text
+from asr.runtime import ONNX_FILE, STREAM_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PruningReport", "prune_units", "prune_weights"]
 
-LEFT_OUT = {WEIGHTS, CONFIG, "bundle.json"}
+LEFT_OUT = {WEIGHTS, ONNX_FILE, STREAM_FILE, CONFIG, "bundle.json"}  # an exported network is the old one
 GATES = {"lstm": 4, "gru": 3}
 DIRECTIONS = ("forward_cell", "backward_cell")
 STACK = "network.encoder"
@@ -161,7 +162,8 @@ def _write(bundle: Bundle, weights: Weights, config: CtcTaskConfig, output: str 
         for name in set(bundle.files) - LEFT_OUT:
             shutil.copyfile(bundle.path / name, folder / name)
         save_weights(folder, weights)
-        atomic_write_text(folder / CONFIG, yaml_text({**bundle.config, "network": as_dict(config)}))
+        kept = {key: value for key, value in bundle.config.items() if key != "export"}
+        atomic_write_text(folder / CONFIG, yaml_text({**kept, "network": as_dict(config)}))
 
     folder = write_bundle(output, write)
     total, source = _count(weights, lambda w: w.numel()), _count(bundle.weights(), lambda w: w.numel())

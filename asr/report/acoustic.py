@@ -50,7 +50,7 @@ def load_recognizer(run: Run) -> Recognizer:
             raise Absent(f"it belongs to speech models, and this is a model for {run.task}")
         from asr.recognizer import DecodingConfig, load_model
 
-        run.__dict__["_recognizer"] = load_model(run.model, DecodingConfig(method="greedy"))
+        run.__dict__["_recognizer"] = load_model(run.model, DecodingConfig(method="greedy"), backend="torch")
     recognizer: Recognizer = run.__dict__["_recognizer"]
     return recognizer
 

@@ -24,6 +24,7 @@ class ServeConfig:
             recording to its text, 504 after that. upload_timeout_s: for the body of a request, 408 after that.
         max_streams: open WebSockets. stream_idle_s: without audio, after which a stream is closed.
         shutdown_s: given to open requests on SIGTERM. threads: of the processor for each model's network.
+        backend: of the speech models, see :func:`asr.recognizer.choose_backend`.
         drift_window: requests of which drift is judged. drift_sigma: standard errors of the mean that raise an alarm.
     """
 
@@ -44,6 +45,7 @@ class ServeConfig:
     stream_idle_s: float = 30.0
     shutdown_s: float = 30.0
     threads: int = 1
+    backend: str = "auto"
     drift_window: int = 200
     drift_sigma: float = 5.0
 

@@ -152,7 +152,7 @@ class Fleet:
             name = _free_name(own, self.predictors)
             self.predictors[name] = HostedPredictor(name, bundle, config)
         for folder in speech:
-            recognizer = load_model(folder, threads=config.threads)
+            recognizer = load_model(folder, backend=config.backend, threads=config.threads)
             name = _free_name(recognizer.name, self.models)
             recognizer.name = name
             self.models[name] = HostedModel(name, recognizer, config, metrics)

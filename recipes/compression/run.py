@@ -95,7 +95,7 @@ def table(models: dict[str, Path], split: Path, output: Path) -> str:
 
 def wer(model: Path, split: Path) -> float:
     """Return the word error rate of the greedy texts."""
-    recognizer = load_model(model)
+    recognizer = load_model(model, backend="torch")
     data = emissions(recognizer, split)
     decoder = recognizer.make_decoder(replace(recognizer.decoding, method="greedy"))
     texts = [found[0].text for found in decoder(list(data.log_probs))]

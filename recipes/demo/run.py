@@ -67,7 +67,7 @@ def draw(model: Path, recording: Path, folder: Path) -> Path:
     from asr.files import atomic_path
     from asr.plots import ctc_alignment, to_png
 
-    recognizer = load_model(model)
+    recognizer = load_model(model, backend="torch")
     samples = load_audio(recording, recognizer.sample_rate).samples
     features = recognizer.features([samples])[0]
     log_probs = recognizer.log_probs([samples])[0]

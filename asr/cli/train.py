@@ -18,7 +18,10 @@ def train(
         bool, typer.Option("--fresh", help="Start anew even where the run folder holds a checkpoint.")
     ] = False,
 ) -> None:
-    """Train a model; a run that was stopped goes on where it was."""
+    """Train a model; a run that was stopped goes on where it was.
+
+    config.yaml in the run folder holds every key with the value that it had; docs/how-to/train.md says what they do.
+    """
     from asr.training.ranks import is_first_rank
     from asr.training.run import train as run
 

@@ -168,7 +168,8 @@ class Loop:
             self.position.step += 1
             if math.isfinite(loss):
                 self._log({"train/loss": loss, "train/grad_norm": grad_norm, "train/lr": lr})
-            progress.step(loss, len(group), sum(self.experiment.speed(batch) for batch in group))
+            amount = self.fabric.world_size * sum(self.experiment.speed(batch) for batch in group)  # ranks have alike
+            progress.step(loss, len(group), amount)
             if self._share_of_time() >= 1:
                 break
             if self._seconds() - saved_at > self.trainer.checkpoint_every_s:

@@ -36,6 +36,10 @@ def score(
     hypothesis_format: Annotated[str | None, typer.Option(help="The same for the hypotheses.")] = None,
     samples: Annotated[int, typer.Option(min=0, help="Bootstrap samples for the intervals; 0 for none.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    ray: Annotated[
+        str | None, typer.Option("--ray", help="Align on the Ray cluster at this address; local: on this machine.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes with --ray local; 0: one a core.")] = 0,
 ) -> None:
     """Word error rate, character error rate and where the errors are.
 
@@ -47,10 +51,17 @@ def score(
 
     if audio != "none" and html is None:
         raise typer.BadParameter("--audio needs --html: there is no page to put the audio on.")
+    if workers and ray is None:
+        raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
     references = read_transcripts(reference, reference_format, "reference")
     hypotheses = read_transcripts(hypothesis, hypothesis_format, "hypothesis")
     pairs = with_speakers(pair(references, hypotheses), read_speakers(speakers) if speakers else None)
-    result = score_pairs(pairs, normalizer=normalizer, aligner=aligner, samples=samples, seed=seed)
+    if ray is None:
+        result = score_pairs(pairs, normalizer=normalizer, aligner=aligner, samples=samples, seed=seed)
+    else:
+        from asr.scale.score import score_on_ray
+
+        result = score_on_ray(pairs, ray, normalizer, aligner, samples, seed, workers)
     if as_json:
         print_json(result, per_speaker=per_speaker, per_length=per_length, alignment=alignment, limit=limit)
     else:

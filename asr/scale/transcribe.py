@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from asr.errors import AsrError, ConfigError
 from asr.files import atomic_write_text
 from asr.scale.cluster import LostError, connected, run_pieces
+from asr.scale.progress import Bar
+from asr.shar import file_of
 from asr.transcribing import STDIN, Input, expand_inputs
 from asr.transcript import FORMATS
 
@@ -102,7 +104,7 @@ def _model(model: str) -> str:
 
 def _item(found: Input) -> _Item:
     path = Path(found.path).resolve()
-    return _Item(str(path), found.name.as_posix(), _stamp(path))
+    return _Item(str(path), found.name.as_posix(), _stamp(file_of(path)))
 
 
 def _stamp(path: Path) -> str:
@@ -127,7 +129,7 @@ class _Bulk:
         left = self._left()
         done = before = len(self.items) - len(left)
         if left:
-            with connected(address, workers) as processors, _Bar(len(self.items), before) as bar:
+            with connected(address, workers) as processors, Bar("transcribing", len(self.items), before) as bar:
                 work = partial(transcribe_shard, self.config)
                 gpus = 1.0 if self.config.device.startswith("cuda") else 0.0
                 shards = _cut(left, max(1, processors // self.config.threads))
@@ -219,27 +221,3 @@ def _recognizer(config: BulkConfig) -> Recognizer:
 
     decoding = json.loads(config.decoding)
     return load_model(config.model, decoding, config.device, threads=config.threads, lm=config.lm)
-
-
-class _Bar:
-    """Files done, on a terminal; silent where nobody watches."""
-
-    def __init__(self, total: int, done: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(file=sys.stderr)
-        columns = (TextColumn("transcribing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.row = self.progress.add_task("", total=total, completed=done)
-
-    def __enter__(self) -> _Bar:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
-
-    def advance(self, files: int) -> None:
-        """Count files."""
-        self.progress.update(self.row, advance=files)

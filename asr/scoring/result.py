@@ -16,7 +16,7 @@ from asr.scoring.pairing import Pair
 from asr.scoring.transcripts import Utterance
 from asr.text.normalizers import get_normalizer
 
-__all__ = ["Score", "UtteranceScore", "score_pairs", "score_texts"]
+__all__ = ["Score", "UtteranceScore", "score_pairs", "score_texts", "score_utterances", "sum_up"]
 
 
 @dataclass(frozen=True)
@@ -169,9 +169,15 @@ def score_pairs(
     pairs: Sequence[Pair], *, normalizer: str = "none", aligner: str = "jiwer", samples: int = 2000, seed: int = 0
 ) -> Score:
     """Score pairs as `asr.scoring.pairing.pair` gives them; arguments and errors as in `score_texts`."""
-    if not pairs:
+    return sum_up(score_utterances(pairs, normalizer, aligner), normalizer, aligner, samples, seed)
+
+
+def sum_up(
+    utterances: Sequence[UtteranceScore], normalizer: str, aligner: str, samples: int = 2000, seed: int = 0
+) -> Score:
+    """Return the score of a corpus, of scored utterances in order; arguments and errors as in `score_texts`."""
+    if not utterances:
         raise ScoringError("There are no references to score against.", "Give at least one utterance.")
-    utterances = _score_utterances(pairs, normalizer, aligner)
     edits = "".join(u.edits for u in utterances)
     hits, substitutions, deletions, insertions = (edits.count(code) for code in "=SDI")
     words = hits + substitutions + deletions
@@ -193,12 +199,13 @@ def score_pairs(
         aligner=aligner,
         wer_interval=None,
         cer_interval=None,
-        utterances=utterances,
+        utterances=tuple(utterances),
     )
     return _with_intervals(result, samples, seed) if samples else result
 
 
-def _score_utterances(pairs: Sequence[Pair], normalizer: str, aligner: str) -> tuple[UtteranceScore, ...]:
+def score_utterances(pairs: Sequence[Pair], normalizer: str, aligner: str) -> tuple[UtteranceScore, ...]:
+    """Return the score of each pair by itself; one does not depend on the others."""
     normalise = get_normalizer(normalizer)
     references = [normalise(p.reference.text) for p in pairs]
     hypotheses = [normalise(p.hypothesis) for p in pairs]

@@ -10,6 +10,7 @@ import soundfile
 
 from data_prep import store
 from data_prep.prepare import prepare
+from data_prep.shar import write_shar
 from data_prep.store import Utterance
 
 pytest.importorskip("ray")
@@ -33,3 +34,9 @@ def test_prepared_on_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     prepare({"train": utterances}, "bulk", jobs=1, ray="local")
     assert features(tmp_path / "bulk") == features(tmp_path / "plain")
     assert len(features(tmp_path / "bulk")) > 6
+
+    write_shar(tmp_path / "plain" / "train", tmp_path / "shar", 2, jobs=1)
+    write_shar("bulk/train", "shar-on-ray", 2, jobs=1, ray="local")
+    written = {p.name: p.read_bytes() for p in Path("shar-on-ray").iterdir()}
+    assert written == {p.name: p.read_bytes() for p in Path("shar").iterdir()}
+    assert len(written) == 6

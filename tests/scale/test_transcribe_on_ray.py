@@ -24,6 +24,9 @@ from asr.tasks.ctc_loss import CtcLossConfig
 from asr.text.tokenizers import train_tokenizer
 from asr.training.speech import SpeechConfig, save_speech_model
 from asr.transcribing import transcribe_files
+from data_prep.manifests import write_manifest
+from data_prep.shar import write_shar
+from data_prep.store import Utterance
 
 pytest.importorskip("ray")
 
@@ -95,6 +98,20 @@ def test_a_killed_worker_changes_nothing(world: Path, tmp_path: Path) -> None:
     assert "24 of 24 transcribed (24 before)" in done.stderr
     items = [e for p in (tmp_path / "bulk" / RECORDS).glob("*.json") for e in json.loads(p.read_text())["items"]]
     assert len(items) == len({name for _, name, _ in items}) == 24  # each once
+
+
+def test_a_shar_folder(world: Path, tmp_path: Path) -> None:
+    wavs = sorted((world / "audio" / "part0").iterdir())[:3]
+    write_manifest(tmp_path / "split", [Utterance(f"a.{p.stem}", str(p), "abc", "") for p in wavs])
+    write_shar(tmp_path / "split", tmp_path / "shar", 2, jobs=1)
+    model, shar = str(world / "model"), [str(tmp_path / "shar")]
+    assert transcribe_files([str(p) for p in wavs], model, tmp_path / "wav", ["json"], threads=1) == 0
+    assert transcribe_files(shar, model, tmp_path / "plain", ["json"], threads=1) == 0
+    plain = texts(tmp_path / "plain")
+    assert plain == {f"a.{name}": text for name, text in texts(tmp_path / "wav").items()}  # FLAC lost nothing
+    assert transcribe_on_ray(shar, model, tmp_path / "bulk", ["json"], "local", workers=1) == 0
+    assert texts(tmp_path / "bulk") == plain
+    assert transcribe_on_ray(shar, model, tmp_path / "bulk", ["json"], "nowhere:1") == 0  # nothing left to do
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""Scoring on Ray: utterances are shared out and aligned, and their counts summed up here; the figures are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from asr.errors import ScoringError
+from asr.scale.cluster import LostError, connected, run_pieces
+from asr.scale.progress import Bar
+from asr.scoring.pairing import Pair
+from asr.scoring.result import Score, UtteranceScore, score_utterances, sum_up
+
+__all__ = ["score_on_ray"]
+
+MOST_UTTERANCES = 2000  # in a piece
+PIECES_A_WORKER = 4  # at least, where there are enough utterances, so that none waits long for the last one
+
+Numbered = tuple[int, Pair]
+
+
+def score_on_ray(
+    pairs: Sequence[Pair],
+    address: str,
+    normalizer: str = "none",
+    aligner: str = "jiwer",
+    samples: int = 2000,
+    seed: int = 0,
+    workers: int = 0,
+) -> Score:
+    """Return what :func:`asr.scoring.score_pairs` returns, computed on a cluster.
+
+    Args:
+        address: see :func:`asr.scale.cluster.connected`. workers: of a local cluster (0: one a core). Others: see
+            :func:`asr.scoring.score_texts`.
+
+    Raises:
+        ScoringError: as there; or an utterance on which one worker after the other died. ConfigError: no cluster there.
+    """
+    score_utterances(pairs[:1], normalizer, aligner)  # wrong names are refused here, not by every worker
+    scored: dict[int, UtteranceScore] = {}
+    if pairs:
+        with connected(address, workers) as processors, Bar("scoring", len(pairs)) as bar:
+            pieces = _cut(list(enumerate(pairs)), processors)
+            for piece, result in run_pieces(partial(score_piece, normalizer, aligner), pieces):
+                if isinstance(result, LostError):
+                    raise ScoringError(f"{piece[0][1].reference.id} cannot be scored: {result}.", "Leave it out.")
+                scored |= result
+                bar.advance(len(piece))
+    return sum_up([scored[number] for number in range(len(pairs))], normalizer, aligner, samples, seed)
+
+
+def _cut(items: Sequence[Numbered], workers: int) -> list[Sequence[Numbered]]:
+    size = max(1, min(MOST_UTTERANCES, -(-len(items) // (PIECES_A_WORKER * workers))))
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def score_piece(normalizer: str, aligner: str, piece: Sequence[Numbered]) -> dict[int, UtteranceScore]:
+    """Return the scores of numbered pairs. Runs in a worker."""
+    found = score_utterances([item for _, item in piece], normalizer, aligner)
+    return {number: score for (number, _), score in zip(piece, found, strict=True)}

@@ -1,0 +1,74 @@
+"""Scoring on real Ray workers: the figures, tables and alignments are those of one process."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from asr.cli import app
+from asr.errors import ConfigError, ScoringError
+from asr.scale import score as scaled
+from asr.scale.score import score_on_ray, score_piece
+from asr.scoring import Pair, Utterance, score_pairs
+
+WORDS = ["a", "the", "cat", "sat", "on", "mat", "and", "ran", "home", "again"]
+
+
+@pytest.fixture
+def pairs() -> list[Pair]:
+    """What 25 speakers said, with errors, and empty sides."""
+    draw = random.Random(0)
+    found = []
+    for number in range(240):
+        said = draw.choices(WORDS, k=draw.randrange(0, 9))
+        heard = [draw.choice(WORDS) if draw.random() < 0.2 else w for w in said if draw.random() > 0.1]
+        found.append(Pair(Utterance(f"u{number}", " ".join(said), f"s{number % 25}"), " ".join(heard)))
+    return found
+
+
+@pytest.mark.parametrize("aligner", ["jiwer", "sclite"])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_pieces_give_the_same(pairs: list[Pair], aligner: str, size: int) -> None:
+    whole = score_pairs(pairs, normalizer="basic", aligner=aligner)
+    numbered = list(enumerate(pairs))
+    pieces = [score_piece("basic", aligner, numbered[i : i + size]) for i in range(0, len(pairs), size)]
+    scored = {number: score for piece in reversed(pieces) for number, score in piece.items()}
+    assert tuple(scored[n] for n in range(len(pairs))) == whole.utterances
+    assert len(scaled._cut(numbered, 2)) == 8
+    assert [item for piece in scaled._cut(numbered, 7) for item in piece] == numbered
+
+
+def test_scored_on_ray(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+    assert score_on_ray(pairs, "local", "basic", "jiwer", workers=1) == score_pairs(pairs, normalizer="basic")
+
+    (tmp_path / "ref.tsv").write_text("".join(f"{p.reference.id}\t{p.reference.text}\n" for p in pairs))
+    (tmp_path / "hyp.tsv").write_text("".join(f"{p.reference.id}\t{p.hypothesis}\n" for p in reversed(pairs)))
+    (tmp_path / "speakers.tsv").write_text("".join(f"{p.reference.id}\t{p.reference.speaker}\n" for p in pairs))
+    command = ["score", "-r", str(tmp_path / "ref.tsv"), "-y", str(tmp_path / "hyp.tsv")]
+    command += ["--speakers", str(tmp_path / "speakers.tsv"), "--per-speaker", "--per-length", "--alignment", "--json"]
+    plain, bulk = (CliRunner().invoke(app, [*command, *more]) for more in ([], ["--ray", "local", "--workers", "1"]))
+    assert bulk.exit_code == plain.exit_code == 0
+    assert bulk.stdout == plain.stdout
+    assert json.loads(bulk.stdout)["wer_interval"]["unit"] == "speaker"
+
+
+def test_refused(pairs: list[Pair]) -> None:
+    for arguments, error, said in (
+        ({"aligner": "none"}, ScoringError, "no aligner named 'none'"),
+        ({"normalizer": "none of them"}, Exception, "none of them"),
+        ({"pairs": []}, ScoringError, "no references"),
+    ):
+        with pytest.raises(error, match=said):
+            score_on_ray(**{"pairs": pairs, "address": "127.0.0.1:1", **arguments})  # type: ignore[arg-type]
+    pytest.importorskip("ray")
+    with pytest.raises(ConfigError, match="processes is for --ray local"):
+        score_on_ray(pairs, "127.0.0.1:1", workers=2)
+    wrong = CliRunner().invoke(app, ["score", "-r", "a.tsv", "-y", "b.tsv", "--workers", "2"])
+    assert wrong.exit_code == 2
+    assert "it goes with --ray" in wrong.output

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 from asr.cli import app
 from asr.errors import ConfigError, ScoringError
 from asr.scale import score as scaled
+from asr.scale.cluster import LostError
 from asr.scale.score import score_on_ray, score_piece
 from asr.scoring import Pair, Utterance, score_pairs
 
@@ -56,6 +60,21 @@ def test_scored_on_ray(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.Mo
     assert bulk.exit_code == plain.exit_code == 0
     assert bulk.stdout == plain.stdout
     assert json.loads(bulk.stdout)["wer_interval"]["unit"] == "speaker"
+
+
+def test_a_lost_worker_is_made_up_for_or_named(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+    def halved(work: Any, pieces: Any) -> Iterator[tuple[Any, Any]]:
+        for piece in reversed(pieces):
+            middle = len(piece) // 2
+            yield from ((part, work(part)) for part in (piece[middle:], piece[:middle]))
+
+    monkeypatch.setattr(scaled, "connected", lambda address, workers: nullcontext(3))
+    monkeypatch.setattr(scaled, "run_pieces", halved)
+    assert score_on_ray(pairs, "local") == score_pairs(pairs)
+    lost = LostError("3 workers died on it; the last: killed")
+    monkeypatch.setattr(scaled, "run_pieces", lambda work, pieces: iter([(pieces[0][:1], lost)]))
+    with pytest.raises(ScoringError, match="u0 cannot be scored: 3 workers died"):
+        score_on_ray(pairs, "local")
 
 
 def test_refused(pairs: list[Pair]) -> None:

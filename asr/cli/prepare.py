@@ -66,7 +66,7 @@ def prepare(
         str | None, typer.Option("--ray", help="Compute features on the Ray cluster at this address; local: here.")
     ] = None,
     shar: Annotated[
-        Path | None, typer.Option("--shar", help="Folder for a Lhotse Shar folder a split too: FLAC in tar shards.")
+        Path | None, typer.Option("--shar", help="Also write each split as Lhotse Shar below this folder.")
     ] = None,
     shar_size: Annotated[
         int | None, typer.Option("--shar-size", min=1, help="Utterances in a tar shard: 1000.")

@@ -131,8 +131,8 @@ def evaluate(
     """Decode splits, write hypotheses and figures under ``output_dir``, and return the table to print.
 
     Args:
-        model: folder with trained weights. splits: prepared split folders. device: torch's name. threads: of the
-            processor, 0 for all.
+        model: folder with trained weights. splits: prepared split folders, or the ``cuts.jsonl.gz`` in
+            them. device: torch's name. threads: of the processor, 0 for all.
         output_dir: gets ``metrics.json``, ``decoding.yaml`` and, for each split, ``references.tsv`` and
             ``hypotheses.tsv`` (with the language model where there is one; ``hypotheses.greedy.tsv`` beside it).
         lm: n-gram model instead of the folder's own. tune_on: split on which lm_alpha and lm_beta are tuned first.
@@ -150,6 +150,7 @@ def evaluate(
             f"{lm} is a KenLM binary, which a model folder does not keep: it carries no checksum.",
             "Give the ARPA file that it was built from.",
         )
+    splits, tune_on = [_folder(split) for split in splits], _folder(tune_on) if tune_on else None
     if threads:
         import torch
 
@@ -173,6 +174,11 @@ def evaluate(
     update_metrics(output_dir, _metrics(results))
     save_config(settings, Path(output_dir) / "decoding.yaml")
     return _table(results)
+
+
+def _folder(split: str | Path) -> Path:
+    path = Path(split)
+    return path.parent if path.name == "cuts.jsonl.gz" else path
 
 
 def _save_to_model(recognizer: Recognizer, decoding: DecodingConfig) -> None:

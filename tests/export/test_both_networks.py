@@ -128,7 +128,9 @@ def test_a_back_end_that_cannot_be_had_is_refused(trained: Path) -> None:
 
 
 def test_evaluation_takes_the_weights(both: Path, exported: Path, split: Path, tmp_path: Path) -> None:
-    table = evaluate(both, [split], tmp_path / "out", save_to_model=False)
+    (split / "cuts.jsonl.gz").touch()
+    table = evaluate(both, [split / "cuts.jsonl.gz"], tmp_path / "out", tune_on=split / "cuts.jsonl.gz")
+    assert (tmp_path / "out" / "split" / "hypotheses.tsv").is_file()
     assert "greedy" in table
     assert "beam+lm" in table
     with pytest.raises(ModelError, match=r"holds no model\.safetensors"):

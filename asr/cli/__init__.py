@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -26,12 +27,30 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="asr",
-    help="Train, decode, score and use CNN + BiLSTM + CTC speech recognisers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from asr import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train, decode, score and use CNN + BiLSTM + CTC speech recognisers."""
+
+
 app.command()(prepare)
 app.command()(train)
 app.command()(tune)

@@ -7,6 +7,7 @@ so its output equals that of the whole recording, however the audio is cut. Lege
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -130,7 +131,7 @@ def _network(recognizer: Recognizer, threads: int) -> _Network:
     bundle = recognizer.bundle
     if recognizer.backend == "torch":
         return _TorchNetwork(recognizer.task)
-    if STREAM_FILE not in bundle.files and WEIGHTS in bundle.files and streams(bundle):
+    if STREAM_FILE not in bundle.files and WEIGHTS in bundle.files and streams(bundle) and find_spec("torch"):
         return _TorchNetwork(load_task(bundle, len(recognizer.tokens)))  # only its whole recordings are exported
     return _OnnxNetwork(recognizer, threads)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from asr.errors import ModelError
 
-__all__ = ["find_model", "pretrained_folders"]
+__all__ = ["DEFAULT_MODEL", "find_model", "pretrained_folders"]
 
+DEFAULT_MODEL = "en"  # what `asr transcribe` takes where none is named
 INSTALLED = "_pretrained"  # the folder `pretrained` of the repository, as the wheel brings it
 
 

@@ -20,7 +20,7 @@ from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis, load_lm
 from asr.errors import AsrError, AudioError, ConfigError, ModelError, require
 from asr.lm.model import SPECIAL_WORDS
-from asr.pretrained import find_model
+from asr.pretrained import DEFAULT_MODEL, find_model
 from asr.runtime import ONNX_FILE, OnnxModel
 from asr.segmentation import SegmentationConfig, speech_windows
 from asr.stitching import Section, in_batches, stitched_sections, whole_log_probs
@@ -461,7 +461,7 @@ def load_task(bundle: Bundle, vocab_size: int) -> CtcTask:
 
 
 def load_model(
-    model: str | Path,
+    model: str | Path = DEFAULT_MODEL,
     decoding: DecodingConfig | Mapping[str, Any] | None = None,
     device: str = "cpu",
     backend: str = "auto",

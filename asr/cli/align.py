@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from asr.pretrained import DEFAULT_MODEL
+
 
 def align(
     source: Annotated[str, typer.Argument(help="A sound file; a table path<TAB>text; a prepared split.")],
     text: Annotated[str | None, typer.Argument(help="What is said in the sound file, or a .txt file.")] = None,
-    model: Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")] = ...,  # type: ignore[assignment]
+    model: Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")] = DEFAULT_MODEL,
     output_dir: Annotated[
         Path | None,
         typer.Option("--output-dir", "-o", help="Write one file a recording here instead of printing."),

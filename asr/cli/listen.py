@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from asr.pretrained import DEFAULT_MODEL
+
 
 def listen(
-    model: Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")] = "",
+    model: Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")] = DEFAULT_MODEL,
     microphone: Annotated[
         str | None, typer.Option("--microphone", help="Number or part of the name of the device.")
     ] = None,
@@ -26,7 +28,5 @@ def listen(
     if list_devices:
         print(microphones())
         return
-    if not model:
-        raise typer.BadParameter("give a model folder or name", param_hint="--model")
     device = int(microphone) if microphone is not None and microphone.isdecimal() else microphone
     listen_to_microphone(model, device, silence, seconds, threads, backend)

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from asr.pretrained import DEFAULT_MODEL
+
 
 def transcribe(
     inputs: Annotated[list[str], typer.Argument(help="Audio files, folders, globs, or - for standard input.")],
-    model: Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")],
+    model: Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")] = DEFAULT_MODEL,
     output_dir: Annotated[
         Path | None,
         typer.Option("--output-dir", "-o", help="Write one file an input here instead of printing the text."),

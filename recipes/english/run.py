@@ -17,13 +17,13 @@ from asr.bundle import compact_bundle
 from asr.evaluation import evaluate
 from asr.files import atomic_write_text
 from asr.lm import estimate, interpolate, interpolation_weights, prune_entropy, write_arpa
+from asr.perturbation import NoiseConfig
 from asr.text.normalizers import normalize
 from asr.training.run import train
 from data_prep.an4 import read_an4
 from data_prep.commonvoice import read_commonvoice
 from data_prep.librispeech import read_librispeech
 from data_prep.ljspeech import read_ljspeech
-from asr.perturbation import NoiseConfig
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
 

@@ -171,7 +171,6 @@ def test_command_line(recognizer: Recognizer, folder: Path, monkeypatch: pytest.
     short = CliRunner().invoke(app, ["listen", "--model", str(folder), "--seconds", "1.3"])
     assert short.stdout.split() == ["ab", "cad"][: len(short.stdout.split())]
     assert "Simulated" in CliRunner().invoke(app, ["listen", "--list-devices"]).stdout
-    assert CliRunner().invoke(app, ["listen"]).exit_code == 2
 
 
 def test_no_microphone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ class Ours:
 
     name = "asr"
     settings: ClassVar[list[dict[str, Any]]] = (
-        grid(beam_size=[6, 10, 16, 25, 50, 100, 200], beam_threshold=[8.0, 12.0], blank_skip=[0.999])
+        grid(beam_size=[3, 4, 5, 6, 10, 16, 25, 50, 100, 200], beam_threshold=[8.0, 12.0], blank_skip=[0.999])
         + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[1.0])
         + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[0.99])
         + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[0.999], token_min_logp=[-5.0, -7.0])

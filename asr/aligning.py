@@ -11,12 +11,10 @@ from typing import Any
 
 from asr.alignment import FORMATS, Alignment
 from asr.errors import AsrError, ConfigError, DataError, require
-from asr.files import atomic_write_text
+from asr.files import MANIFEST, atomic_write_text
 from asr.recognizer import load_model
 
 __all__ = ["Item", "align_files", "read_items"]
-
-CUTS = "cuts.jsonl.gz"
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ def read_items(source: str, text: str | None) -> Iterator[Item]:
         DataError: no text for a sound file, no rows, or a row without path or text.
     """
     path = Path(source)
-    if path.is_dir() and (path / CUTS).is_file():
-        path = path / CUTS
+    if path.is_dir() and (path / MANIFEST).is_file():
+        path = path / MANIFEST
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         yield from _cuts(path)
     elif path.suffix.lower() in (".tsv", ".txt"):

@@ -128,10 +128,7 @@ def load_stretch(
     Raises:
         AudioError: as :func:`load_audio`, or the recording ends before the stretch begins.
     """
-    source: Any = open_member(path)
-    if source is None:
-        _check_path(Path(path))
-        source = str(path)
+    source = _opened(path)
     if _in_container(source):
         samples, rate = read_media(source, str(path))
         samples = samples[round(start_s * rate) : round((start_s + duration_s) * rate)]
@@ -190,10 +187,9 @@ def _read(source: Any, name: str, source_rate: int | None) -> tuple[npt.NDArray[
         if not len(source):
             raise AudioError(f"{name} holds no bytes.", "Record or copy it again.")
         return _read(io.BytesIO(source), name, source_rate)
-    source = open_member(source) or source
-    if isinstance(source, (str, Path)):
-        _check_path(Path(source))
-        return read_media(str(source), name) if _in_container(source) else _read_sound(str(source), name)
+    source = _opened(source)
+    if isinstance(source, str):
+        return read_media(source, name) if _in_container(source) else _read_sound(source, name)
     if hasattr(source, "read"):
         if not getattr(source, "seekable", lambda: True)():
             return _read(source.read(), name, source_rate)
@@ -203,6 +199,16 @@ def _read(source: Any, name: str, source_rate: int | None) -> tuple[npt.NDArray[
     raise AudioError(
         f"A recording cannot be of type {type(source).__name__}.", "Give a path, bytes, a file or an array."
     )
+
+
+def _opened(source: Any) -> Any:
+    """Return a path as text once there is a file, an address inside a shard as an open file, all else as it is."""
+    if not isinstance(source, (str, Path)):
+        return source
+    if (member := open_member(source)) is not None:
+        return member
+    _check_path(Path(source))
+    return str(source)
 
 
 def _in_container(source: Any) -> bool:
@@ -312,10 +318,7 @@ def audio_info(path: str | Path) -> AudioInfo:
         AudioError: the file is missing, empty or no audio.
         MissingDependencyError: m4a, mp4 or webm without the extra ``media``.
     """
-    source: Any = open_member(path)
-    if source is None:
-        _check_path(Path(path))
-        source = str(path)
+    source = _opened(path)
     if _in_container(source):
         rate, channels, count = media_info(source, str(path))
         if not count:  # the container does not say
@@ -359,10 +362,7 @@ def iter_audio_blocks(
     import soxr
 
     name = _name(source)
-    source = open_member(source) or source
-    if isinstance(source, (str, Path)):
-        _check_path(Path(source))
-        source = str(source)
+    source = _opened(source)
     rate, blocks = _blocks(source, name, block_s)
     resampler, first = None, True
     for block in blocks:

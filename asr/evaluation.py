@@ -21,7 +21,7 @@ from asr.decoding import BeamDecoder, GreedyDecoder, compile_lm
 from asr.decoding.language_models import is_kenlm_binary
 from asr.decoding.rescoring import RescoringDecoder, tune_rescoring
 from asr.errors import ConfigError, DataError, LanguageModelError, ModelError
-from asr.files import atomic_write_text
+from asr.files import MANIFEST, atomic_write_text
 from asr.recognizer import LM_FILES, DecodingConfig, Recognizer, load_model
 from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
@@ -178,7 +178,7 @@ def evaluate(
 
 def _folder(split: str | Path) -> Path:
     path = Path(split)
-    return path.parent if path.name == "cuts.jsonl.gz" else path
+    return path.parent if path.name == MANIFEST else path
 
 
 def _save_to_model(recognizer: Recognizer, decoding: DecodingConfig) -> None:

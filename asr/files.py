@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["atomic_path", "atomic_write_text"]
+__all__ = ["MANIFEST", "atomic_path", "atomic_write_text"]
+
+MANIFEST = "cuts.jsonl.gz"  # of a prepared split: Lhotse cuts, beside the features
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr.audio import audio_info
 from asr.errors import DataError, require
-from asr.files import atomic_path, atomic_write_text
+from asr.files import MANIFEST, atomic_path, atomic_write_text
 from asr.shar import parse_address, recording_path
 from data_prep.store import Utterance
 
@@ -28,7 +28,6 @@ __all__ = [
     "write_manifest",
 ]
 
-MANIFEST = "cuts.jsonl.gz"
 MARKER = ".completed"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import run_folder_maker as maker
 import typer
 from typer.testing import CliRunner
 
@@ -16,16 +16,6 @@ from asr import bench
 from asr.bench import BenchConfig, Result, clips, made_audio, table_text
 from asr.cli.bench import bench as bench_command
 from asr.errors import ConfigError, DataError, ModelError
-
-
-def load_maker() -> Any:
-    path = Path(__file__).with_name("report") / "run_folder_maker.py"
-    spec = importlib.util.spec_from_file_location("run_folder_maker_of_bench", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_clips_have_the_length_and_come_from_all_of_the_audio() -> None:
@@ -80,23 +70,12 @@ def test_no_model_and_no_audio(tmp_path: Path) -> None:
 
 
 def test_a_small_model_in_fresh_processes(tmp_path: Path) -> None:
-    maker = load_maker()
     model = maker.tiny_model(tmp_path / "model")
     app = typer.Typer()
     app.command()(bench_command)
     split = maker.speech_run(tmp_path / "x", model=False).parent / "data" / "dev"
-    options = [
-        "--data",
-        str(split),
-        "--repeats",
-        "10",
-        "--clip-s",
-        "0.5",
-        "--threads",
-        "1",
-        "--decoding-method",
-        "greedy",
-    ]
+    options = ["--data", str(split), "--repeats", "10", "--clip-s", "0.5", "--threads", "1"]
+    options += ["--decoding-method", "greedy"]
     done = CliRunner().invoke(app, [str(model), *options, "-o", str(tmp_path / "bench.json"), "--json"])
     assert done.exit_code == 0, done.output
     content = json.loads(done.stdout)
@@ -117,7 +96,7 @@ def test_exported_folders_side_by_side(tmp_path: Path) -> None:
     from asr.bundle import add_to_bundle
     from asr.export import export_model
 
-    model = load_maker().tiny_model(tmp_path / "model")
+    model = maker.tiny_model(tmp_path / "model")
     formats = ("onnx", "onnx-int8")
     exported = [export_model(model, tmp_path / name).folder for name in formats]
     # 8-bit weights ruin a model that has learnt nothing, so that it would be refused: the same one by the other name

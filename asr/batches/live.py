@@ -22,12 +22,11 @@ from asr.batches.store import FeatureStore, StringTable
 from asr.config import check_range
 from asr.errors import AudioError, DataError
 from asr.features import LogMel
+from asr.files import MANIFEST
 from asr.perturbation import NoiseConfig, change_speed, noisy_copy
 from asr.shar import recording_path
 
 __all__ = ["LiveConfig", "LiveFeatures"]
-
-MANIFEST = "cuts.jsonl.gz"
 
 
 @dataclass(frozen=True)

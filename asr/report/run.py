@@ -33,6 +33,7 @@ from typing import Any
 
 from asr.config import read_yaml
 from asr.errors import AsrError, DataError
+from asr.files import MANIFEST
 from asr.report.log import Curve, read_curves
 from asr.run_folder import Metric, read_metrics
 from asr.scoring import Score, Transcripts, Utterance, pair, read_transcripts, score_pairs, with_speakers
@@ -226,8 +227,8 @@ def _strings(section: Any) -> Iterator[str]:
 
 
 def _prepared_references(source: Path) -> Transcripts | None:
-    if (source / "cuts.jsonl.gz").is_file():
-        return read_transcripts(source / "cuts.jsonl.gz")
+    if (source / MANIFEST).is_file():
+        return read_transcripts(source / MANIFEST)
     return _stored_references(source) if (source / "features" / "meta.json").is_file() else None
 
 

@@ -10,9 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from asr.errors import AsrError, ConfigError, require
 
-__all__ = ["LOCAL", "LostError", "connected", "run_pieces"]
+__all__ = ["LOCAL", "LostError", "connected", "run_pieces", "share_out"]
 
 LOCAL = "local"
+PIECES_A_WORKER = 4  # at least, where there are enough items, so that none waits long for the last one
 TRIES = 3  # of a piece that cannot be halved, before it counts as lost
 
 T = TypeVar("T")
@@ -57,6 +58,12 @@ def connected(address: str, workers: int = 0) -> Iterator[int]:
         yield int(ray.cluster_resources().get("CPU", 1))
     finally:
         ray.shutdown()
+
+
+def share_out(items: Sequence[T], workers: int, most: int) -> list[Sequence[T]]:
+    """Return the items in pieces of at most ``most``, several for each worker."""
+    size = max(1, min(most, -(-len(items) // (PIECES_A_WORKER * workers))))
+    return [items[i : i + size] for i in range(0, len(items), size)]
 
 
 def run_pieces(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from asr.errors import ScoringError
-from asr.scale.cluster import LostError, connected, run_pieces
+from asr.scale.cluster import LostError, connected, run_pieces, share_out
 from asr.scale.progress import Bar
 from asr.scoring.pairing import Pair
 from asr.scoring.result import Score, UtteranceScore, score_utterances, sum_up
@@ -14,7 +14,6 @@ from asr.scoring.result import Score, UtteranceScore, score_utterances, sum_up
 __all__ = ["score_on_ray"]
 
 MOST_UTTERANCES = 2000  # in a piece
-PIECES_A_WORKER = 4  # at least, where there are enough utterances, so that none waits long for the last one
 
 Numbered = tuple[int, Pair]
 
@@ -41,18 +40,13 @@ def score_on_ray(
     scored: dict[int, UtteranceScore] = {}
     if pairs:
         with connected(address, workers) as processors, Bar("scoring", len(pairs)) as bar:
-            pieces = _cut(list(enumerate(pairs)), processors)
+            pieces = share_out(list(enumerate(pairs)), processors, MOST_UTTERANCES)
             for piece, result in run_pieces(partial(score_piece, normalizer, aligner), pieces):
                 if isinstance(result, LostError):
                     raise ScoringError(f"{piece[0][1].reference.id} cannot be scored: {result}.", "Leave it out.")
                 scored |= result
                 bar.advance(len(piece))
     return sum_up([scored[number] for number in range(len(pairs))], normalizer, aligner, samples, seed)
-
-
-def _cut(items: Sequence[Numbered], workers: int) -> list[Sequence[Numbered]]:
-    size = max(1, min(MOST_UTTERANCES, -(-len(items) // (PIECES_A_WORKER * workers))))
-    return [items[i : i + size] for i in range(0, len(items), size)]
 
 
 def score_piece(normalizer: str, aligner: str, piece: Sequence[Numbered]) -> dict[int, UtteranceScore]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr.errors import AsrError, ConfigError
 from asr.files import atomic_write_text
-from asr.scale.cluster import LostError, connected, run_pieces
+from asr.scale.cluster import LostError, connected, run_pieces, share_out
 from asr.scale.progress import Bar
 from asr.shar import file_of
 from asr.transcribing import STDIN, Input, expand_inputs
@@ -27,7 +27,6 @@ __all__ = ["BulkConfig", "transcribe_on_ray"]
 
 RECORDS = ".asr-shards"  # in the output folder: one file a finished shard
 MOST_FILES = 64  # in a shard
-SHARDS_A_WORKER = 4  # at least, where there are enough files, so that none waits long for the last one
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class _Bulk:
             with connected(address, workers) as processors, Bar("transcribing", len(self.items), before) as bar:
                 work = partial(transcribe_shard, self.config)
                 gpus = 1.0 if self.config.device.startswith("cuda") else 0.0
-                shards = _cut(left, max(1, processors // self.config.threads))
+                shards = share_out(left, max(1, processors // self.config.threads), MOST_FILES)
                 for shard, result in run_pieces(work, shards, self.config.threads, gpus):
                     done += self._record(shard, result)
                     bar.advance(len(shard))
@@ -189,11 +188,6 @@ def _settings_key(config: BulkConfig) -> str:
     if config.lm:
         parts.append(_stamp(Path(config.lm)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _cut(items: Sequence[_Item], workers: int) -> list[Sequence[_Item]]:
-    size = max(1, min(MOST_FILES, -(-len(items) // (SHARDS_A_WORKER * workers))))
-    return [items[i : i + size] for i in range(0, len(items), size)]
 
 
 def _output(config: BulkConfig, item: _Item, name: str) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
+from asr.files import MANIFEST
 
 __all__ = ["FORMATS", "TimedWord", "Transcripts", "Utterance", "read_speakers", "read_transcripts"]
 
@@ -384,7 +385,7 @@ def _with_segment_ids(path: Path, name: str, segments: list[tuple[int, Utterance
 
 
 def _read_folder(path: Path, format: str | None, role: str) -> Transcripts:
-    for name in ("hypotheses.tsv",) if role == "hypothesis" else ("cuts.jsonl.gz", "cuts.jsonl", "references.tsv"):
+    for name in ("hypotheses.tsv",) if role == "hypothesis" else (MANIFEST, "cuts.jsonl", "references.tsv"):
         if (path / name).exists() and format is None:
             return read_transcripts(path / name, None, role)
     suffix = ".json" if format == "json" or (format is None and any(path.rglob("*.json"))) else ".txt"

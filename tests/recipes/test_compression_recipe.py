@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +11,8 @@ from asr.bundle import open_bundle
 from asr.features import FeatureConfig
 from asr.training.run import train
 from data_prep.store import write_store
+from recipes import run_recipe
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "compression" / "run.py"
 SETTINGS = ["trainer.max_epochs=1", "trainer.precision=fp32", "trainer.threads=1", "trainer.pictures_every=0"]
 
 
@@ -27,16 +24,6 @@ def write_splits(folder: Path) -> None:
         write_store(folder / split, FeatureConfig(), items)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    spec = importlib.util.spec_from_file_location("compression_recipe", RECIPE)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
-    module.main()
-
-
 def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     write_splits(tmp_path / "data")
     config = tmp_path / "config.yaml"
@@ -45,7 +32,7 @@ def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     model = train(config, [*data, f"output_dir={tmp_path / 'large'}", *SETTINGS])
     capsys.readouterr()
     output = tmp_path / "out"
-    run(monkeypatch, model, tmp_path / "data", "--output-dir", output, *SETTINGS)
+    run_recipe("compression", monkeypatch, model, tmp_path / "data", "--output-dir", output, *SETTINGS)
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     table = {row[0].strip(): [float(cell) for cell in row[1:]] for row in rows[1:]}
     assert list(table) == ["as trained", "sparse", "units", "student", "alone"]

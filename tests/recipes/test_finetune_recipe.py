@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +20,8 @@ from asr.recognizer import load_model
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.text.tokenizers import CharTokenizer
 from asr.training.speech import SpeechConfig, save_speech_model
+from recipes import run_recipe
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune" / "run.py"
 SHAPE = CtcModelConfig(num_layers=2, hidden_dim=8, conv_channels=4, dropout=0.0)
 DECODING = {"lm_alpha": 0.25, "lm_beta": 0.5, "beam_size": 5}
 TEXTS = ("A bad cab.", "A cab", "Bad dad", "dab a cab", "A bad dad")
@@ -54,22 +51,12 @@ def recordings(tmp_path: Path) -> Path:
     return folder
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    spec = importlib.util.spec_from_file_location("finetune_recipe", RECIPE)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
-    module.main()
-
-
 def test_the_tuned_model_keeps_everything_but_the_weights(
     model: Path, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, quick = tmp_path / "out", ["trainer.max_epochs=2", "trainer.precision=fp32", "trainer.accelerator=cpu"]
     quick += ["trainer.pictures_every=0", "trainer.threads=1"]
-    run(monkeypatch, model, recordings, "--output-dir", out, *quick)
+    run_recipe("finetune", monkeypatch, model, recordings, "--output-dir", out, *quick)
     rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith("test")]
     assert rows == [["test", "greedy"], ["test", "beam+lm"]] * 2
     train = FeatureStore.open(out / "data" / "train")
@@ -89,7 +76,7 @@ def test_the_tuned_model_keeps_everything_but_the_weights(
     assert load_model(out / "run").transcribe(recordings / "00.wav").duration_s == 1.5
 
     build_arpa([["dab"] * 3], tmp_path / "other.arpa", 2)
-    run(monkeypatch, model, recordings, "--output-dir", out, "--lm", tmp_path / "other.arpa", *quick)
+    run_recipe("finetune", monkeypatch, model, recordings, "--output-dir", out, "--lm", tmp_path / "other.arpa", *quick)
     lm = (out / "run" / "model" / "lm.bin").read_bytes()
     assert lm == (out / "lm.bin").read_bytes()
     assert lm != (model / "lm.bin").read_bytes()
@@ -97,5 +84,5 @@ def test_the_tuned_model_keeps_everything_but_the_weights(
 
 def test_what_cannot_be_tuned_is_said_first(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="nowhere does not exist"):
-        run(monkeypatch, "nowhere", recordings, "--output-dir", tmp_path / "out")
+        run_recipe("finetune", monkeypatch, "nowhere", recordings, "--output-dir", tmp_path / "out")
     assert not (tmp_path / "out").exists()

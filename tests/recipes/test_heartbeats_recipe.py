@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -13,18 +12,12 @@ import pytest
 
 from asr.errors import DataError
 from asr.run_folder import read_metrics
-
-RECIPE = Path(__file__).parents[2] / "recipes" / "heartbeats" / "run.py"
+from recipes import load_recipe
 
 
 @pytest.fixture(scope="module")
 def recipe() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("heartbeats_recipe", RECIPE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("heartbeats")
 
 
 def beats_file(folder: Path) -> Path:
@@ -62,7 +55,7 @@ def test_signals_do_not_depend_on_gain_and_offset(recipe: ModuleType) -> None:
 
 def test_a_whole_run(recipe: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ["data.epoch_size=60", "trainer.max_epochs=1", "model.hidden_dim=8", "model.conv_channels=4"]
-    arguments = [str(RECIPE), str(beats_file(tmp_path)), "--output-dir", str(tmp_path / "run"), "--folds", "2"]
+    arguments = ["run.py", str(beats_file(tmp_path)), "--output-dir", str(tmp_path / "run"), "--folds", "2"]
     monkeypatch.setattr(sys, "argv", [*arguments, *settings])
     recipe.main()
     figures = read_metrics(tmp_path / "run")

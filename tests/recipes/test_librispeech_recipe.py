@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,22 +14,12 @@ from asr.config import load_config
 from asr.errors import DataError
 from asr.lm import read_arpa
 from asr.training.speech import SpeechConfig
+from recipes import RECIPES, load_recipe, run_recipe
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "librispeech"
 SMALL = {"hidden_dim": 8, "num_layers": 2, "conv_channels": 4, "intermediate_layer": 0}
 QUICK = {"max_epochs": 1, "precision": "fp32", "threads": 1, "accelerator": "cpu", "pictures_every": 0}
 TINY = [*(f"model.{k}={v}" for k, v in SMALL.items()), *(f"trainer.{k}={v}" for k, v in QUICK.items())]
 TEXTS = ("HELLO WORLD", "A WORD'S WORTH", "HELLO AGAIN")
-
-
-def load_recipe() -> Any:
-    spec = importlib.util.spec_from_file_location("librispeech_recipe", RECIPE / "run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def make_part(corpus: Path, part: str, speaker: int) -> None:
@@ -53,18 +40,15 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path / "corpus"
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
-    load_recipe().main()
-
-
 def test_parts_texts_and_figures(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "novels.txt").write_text("Hello, world -- hello AGAIN!\nin 2 worlds\n" * 3)
     out = tmp_path / "out"
     parts = ["--train", "train-clean-5,train-more", "--dev", "dev-clean-2,dev-clean", "--test", "train-clean-100"]
-    run(monkeypatch, corpus, *parts, "--lm-text", tmp_path / "novels.txt", "--output-dir", out, *TINY)
+    run_recipe(
+        "librispeech", monkeypatch, corpus, *parts, "--lm-text", tmp_path / "novels.txt", "--output-dir", out, *TINY
+    )
     table = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
     splits = ["dev-clean-2", "dev-clean", "train-clean-100"]
     assert table == [[split, decoder] for split in splits for decoder in ("greedy", "beam+lm")]
@@ -80,7 +64,7 @@ def test_parts_texts_and_figures(
     assert any(p.name.startswith("lm.") for p in (out / "mini-seed1" / "model").iterdir())
 
     made = (data / "lm-4.arpa").stat().st_mtime_ns
-    recipe = load_recipe()
+    recipe = load_recipe("librispeech")
     assert recipe.build_lm([tmp_path / "novels.txt"], data, 4, recipe.SIZES["mini"]) == data / "lm-4.arpa"
     assert (data / "lm-4.arpa").stat().st_mtime_ns == made  # it is not made twice from the same text
     (tmp_path / "novels.txt").write_text("a word\n" * 4)
@@ -94,7 +78,8 @@ def test_published_names_and_text_by_default(
     with gzip.open(corpus / "librispeech-lm-norm.txt.gz", "wt") as file:
         file.write("HELLO WORLD AGAIN\n" * 3)
     chars = ["tokenizer.kind=characters", "optimizer.average_decay=0"]
-    run(monkeypatch, corpus, "--size", "100", "--lm-order", "2", "--output-dir", tmp_path / "out", *TINY, *chars)
+    options = ["--size", "100", "--lm-order", "2", "--output-dir", tmp_path / "out"]
+    run_recipe("librispeech", monkeypatch, corpus, *options, *TINY, *chars)
     captured = capsys.readouterr()
     assert "therefore not evaluated: dev-other" in captured.err
     assert "therefore not evaluated: test-clean, test-other" in captured.err
@@ -117,10 +102,10 @@ def test_what_is_missing_is_said_before_the_work(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     with pytest.raises(DataError, match=said):
-        run(monkeypatch, corpus, *arguments, "--output-dir", tmp_path / "out")
+        run_recipe("librispeech", monkeypatch, corpus, *arguments, "--output-dir", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("size", ["mini", "100", "960"])
 def test_configurations_are_read(size: str) -> None:
-    assert load_config(SpeechConfig, RECIPE / f"{size}.yaml").model.num_layers == 5
+    assert load_config(SpeechConfig, RECIPES / "librispeech" / f"{size}.yaml").model.num_layers == 5

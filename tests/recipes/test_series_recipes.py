@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from asr.run_folder import read_metrics
+from recipes import run_recipe
 
-ROOT = Path(__file__).resolve().parents[2] / "recipes"
 RNG = np.random.default_rng(0)
-
-
-def run(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    spec = importlib.util.spec_from_file_location(f"recipe_{name}", ROOT / name / "run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
-    module.main()
 
 
 def test_etth1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,7 +22,7 @@ def test_etth1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     small = ["data.rows=280", "data.val_size=60", "data.test_size=60", "lookback=48", "model.segment=12"]
     quick = ["windows_per_epoch=256", "trainer.max_epochs=1", "model.hidden_dim=24", "trainer.threads=1"]
     out = tmp_path / "out"
-    run("etth1", monkeypatch, tmp_path / "t.csv", "--horizons", 24, "--output-dir", out, *small, *quick)
+    run_recipe("etth1", monkeypatch, tmp_path / "t.csv", "--horizons", 24, "--output-dir", out, *small, *quick)
     assert [line.split("|")[2].strip() for line in capsys.readouterr().out.splitlines()[2:]] == [
         "LSTM", "repeat_last", "seasonal_naive", "linear",
     ]  # fmt: skip
@@ -51,7 +38,7 @@ def test_skab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         rows.loc[431:, "Current"] += 8
         (tmp_path / name).parent.mkdir(exist_ok=True)
         rows.assign(anomaly=labels, changepoint=0.0).to_csv(tmp_path / f"{name}.csv", sep=";", index=False)
-    run("skab", monkeypatch, tmp_path, "--max-epochs", 1, "--output-dir", tmp_path / "out")
+    run_recipe("skab", monkeypatch, tmp_path, "--max-epochs", 1, "--output-dir", tmp_path / "out")
     assert "| all: principal components |" in capsys.readouterr().out
     assert read_metrics(tmp_path / "out")["test/f1"].value > 0.7
     assert len((tmp_path / "out" / "test" / "predictions.jsonl").read_text().splitlines()) == 3

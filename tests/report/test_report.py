@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import run_folder_maker as maker
 import typer
 from typer.testing import CliRunner
 
@@ -22,17 +22,6 @@ from asr.report.audio import player
 from asr.report.sections import SECTIONS
 from asr.scoring import Utterance
 
-
-def load_maker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("run_folder_maker", Path(__file__).with_name("run_folder_maker.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-maker = load_maker()
 # Makes the page report what it holds in its title, so that one call of the browser answers everything.
 PROBE = """<script>document.title = [document.querySelectorAll("svg").length, document.querySelectorAll("audio").length,
 document.documentElement.scrollWidth <= document.documentElement.clientWidth,

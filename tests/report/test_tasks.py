@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
+import run_folder_maker as maker
 
 from asr.errors import DataError
 from asr.report import Absent, ReportOptions, Run, write_report
@@ -26,19 +25,6 @@ OWN = {
     "forecast": {"Forecasts"},
     "anomaly": {"Anomaly scores"},
 }
-
-
-def load_maker() -> Any:
-    path = Path(__file__).with_name("run_folder_maker.py")
-    spec = importlib.util.spec_from_file_location("run_folder_maker_of_tasks", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-maker = load_maker()
 
 
 def text_of(page: str) -> str:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from asr.cli import app
 from asr.errors import ConfigError, ScoringError
 from asr.scale import score as scaled
-from asr.scale.cluster import LostError
+from asr.scale.cluster import LostError, share_out
 from asr.scale.score import score_on_ray, score_piece
 from asr.scoring import Pair, Utterance, score_pairs
 
@@ -42,8 +42,14 @@ def test_pieces_give_the_same(pairs: list[Pair], aligner: str, size: int) -> Non
     pieces = [score_piece("basic", aligner, numbered[i : i + size]) for i in range(0, len(pairs), size)]
     scored = {number: score for piece in reversed(pieces) for number, score in piece.items()}
     assert tuple(scored[n] for n in range(len(pairs))) == whole.utterances
-    assert len(scaled._cut(numbered, 2)) == 8
-    assert [item for piece in scaled._cut(numbered, 7) for item in piece] == numbered
+
+
+def test_items_are_shared_out() -> None:
+    items = list(range(240))
+    assert [len(piece) for piece in share_out(items, 2, 1000)] == [30] * 8
+    assert [len(piece) for piece in share_out(items, 2, 20)] == [20] * 12
+    assert [item for piece in share_out(items, 7, 1000) for item in piece] == items
+    assert share_out([], 2, 20) == []
 
 
 def test_scored_on_ray(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

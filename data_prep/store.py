@@ -216,7 +216,8 @@ def _pool(jobs: int) -> Iterator[Any]:
         yield pool.map
     except BrokenProcessPool as error:
         raise DataError(
-            "A process of the preparation died, perhaps for want of memory.", "Run it again with fewer --jobs."
+            "A process of the preparation died, perhaps for want of memory.",
+            "Run it again with fewer --jobs. A script of your own must call it under `if __name__ == '__main__':`.",
         ) from error
     finally:  # after an error or an interruption, what is not yet begun is not begun
         pool.shutdown(wait=True, cancel_futures=True)

@@ -59,8 +59,6 @@ def transcribe(
 
     if workers and ray is None:
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
-    if backend != "auto" and ray is not None:
-        raise typer.BadParameter("with --ray the model folder and --device decide.", param_hint="--backend")
 
     chosen = {
         "method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "n_best": n_best,
@@ -74,7 +72,7 @@ def transcribe(
         from asr.scale.transcribe import transcribe_on_ray
 
         failed = transcribe_on_ray(
-            inputs, model, output_dir, formats, ray, decoding, lm, device, threads, channel, workers
+            inputs, model, output_dir, formats, ray, decoding, lm, device, threads, channel, workers, backend
         )
     if failed > max_skipped:
         raise typer.Exit(1)

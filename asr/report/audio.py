@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from asr.errors import AudioError
 from asr.scoring import Utterance
+from asr.shar import open_member, parse_address
 
 __all__ = ["player", "samples_of"]
 
@@ -36,6 +37,8 @@ def player(utterance: Utterance, mode: str, page: Path) -> str:
 
 
 def _linked(utterance: Utterance, page: Path) -> str:
+    if parse_address(utterance.audio):
+        raise AudioError(f"{utterance.audio} lies in a shard; no page can link into it.", "Use --audio embed.")
     target = os.path.relpath(Path(str(utterance.audio)).resolve(), page.resolve().parent)
     span = "" if utterance.start is None or utterance.end is None else f"#t={utterance.start:.3f},{utterance.end:.3f}"
     return quote(Path(target).as_posix()) + span
@@ -63,7 +66,7 @@ def samples_of(utterance: Utterance) -> tuple[npt.NDArray[np.float32], int]:
 
     path = Path(str(utterance.audio))
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(open_member(path) or path) as file:
             start = round((utterance.start or 0.0) * file.samplerate)
             stop = file.frames if utterance.end is None else round(utterance.end * file.samplerate)
             file.seek(min(start, file.frames))

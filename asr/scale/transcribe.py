@@ -44,6 +44,7 @@ class BulkConfig:
     device: str = "cpu"
     threads: int = 1
     channel: str | int = "mix"
+    backend: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def transcribe_on_ray(
     threads: int = 0,
     channel: str | int = "mix",
     workers: int = 0,
+    backend: str = "auto",
 ) -> int:
     """Transcribe files, folders and globs on a cluster; return how many failed, each named on standard error.
 
@@ -89,7 +91,7 @@ def transcribe_on_ray(
         raise ConfigError("Standard input cannot be shared out with --ray.", "Give files.")
     config = BulkConfig(
         _model(model), str(output_dir.resolve()), tuple(formats), json.dumps(dict(decoding or {}), sort_keys=True),
-        str(lm.resolve()) if lm else None, device, threads or 1, channel,
+        str(lm.resolve()) if lm else None, device, threads or 1, channel, backend,
     )  # fmt: skip
     return _Bulk(config, [_item(i) for i in found]).run(address, workers)
 
@@ -183,7 +185,7 @@ class _Bulk:
 
 def _settings_key(config: BulkConfig) -> str:
     """Return what decides the text: settings, and checksums of model and language model."""
-    parts = [repr((config.decoding, config.device, config.channel, config.lm))]
+    parts = [repr((config.decoding, config.device, config.channel, config.lm, config.backend))]
     parts.append((Path(config.model) / "bundle.json").read_text(encoding="utf-8"))
     if config.lm:
         parts.append(_stamp(Path(config.lm)))
@@ -214,4 +216,4 @@ def _recognizer(config: BulkConfig) -> Recognizer:
     from asr.recognizer import load_model
 
     decoding = json.loads(config.decoding)
-    return load_model(config.model, decoding, config.device, threads=config.threads, lm=config.lm)
+    return load_model(config.model, decoding, config.device, config.backend, config.threads, config.lm)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from asr.errors import ScoringError
@@ -22,6 +22,7 @@ from asr.scoring.significance import Comparison
 from asr.scoring.tables import GroupScore, by_length, by_speaker, confusions
 from asr.scoring.terminal import comparison_lines, percent
 from asr.scoring.transcripts import Utterance
+from asr.shar import open_member, parse_address
 
 __all__ = ["AUDIO_MODES", "write_comparison_page", "write_score_page"]
 
@@ -155,25 +156,28 @@ def _utterances(
 
 
 def _link(source: Utterance, page: Path) -> str:
+    if parse_address(source.audio):
+        raise ScoringError(f"{source.id!r} lies in a shard, {source.audio}; no page can link into it.", "Embed it.")
     target = os.path.relpath(Path(str(source.audio)).resolve(), page.resolve().parent)
     span = f"#t={source.start:.3f},{source.end:.3f}" if source.end is not None and source.start is not None else ""
     return quote(Path(target).as_posix()) + span
 
 
 def _embedded(source: Utterance) -> str:
-    path = Path(str(source.audio))
-    if not path.exists():
+    path, member = Path(str(source.audio)), open_member(source.audio)
+    if member is None and not path.exists():
         raise ScoringError(
             f"The audio of {source.id!r}, {path}, does not exist.", "Correct the manifest, or link instead."
         )
     if source.start is not None and source.end is not None:
-        content, kind = _cut(path, source.start, source.end), "audio/wav"
+        content, kind = _cut(member or path, source.start, source.end), "audio/wav"
     else:
-        content, kind = path.read_bytes(), mimetypes.guess_type(path.name)[0] or "audio/wav"
+        content = path.read_bytes() if member is None else member.read()
+        kind = mimetypes.guess_type(path.name)[0] or "audio/wav"
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _cut(path: Path, start: float, end: float) -> bytes:
+def _cut(path: Path | BinaryIO, start: float, end: float) -> bytes:
     """The stretch of the recording as a 16-bit WAV file."""
     import soundfile
 

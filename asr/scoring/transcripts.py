@@ -18,6 +18,7 @@ from typing import Any
 
 from asr.errors import DataError
 from asr.files import MANIFEST
+from asr.shar import parse_address, recording_path
 
 __all__ = ["FORMATS", "TimedWord", "Transcripts", "Utterance", "read_speakers", "read_transcripts"]
 
@@ -283,7 +284,7 @@ def _from_cut(cut: dict[str, Any], path: Path) -> Utterance:
     supervisions = sorted(cut["supervisions"] or [], key=lambda s: float(s.get("start", 0.0)))
     speakers = {str(s["speaker"]) for s in supervisions if s.get("speaker") is not None}
     recording = cut.get("recording") or {}
-    sources = [s for s in recording.get("sources", []) if s.get("type") == "file"]
+    sources = [_sound(source, path) for source in recording.get("sources", [])]
     start = float(cut.get("start", 0.0))
     return Utterance(
         str(cut["id"]),
@@ -292,8 +293,16 @@ def _from_cut(cut: dict[str, Any], path: Path) -> Utterance:
         recording=recording.get("id"),
         start=start,
         end=start + float(cut["duration"]) if "duration" in cut else None,
-        audio=_resolved(sources[0]["source"], path) if sources else None,
+        audio=next(filter(None, sources), None),
     )
+
+
+def _sound(source: dict[str, Any], manifest: Path) -> str | None:
+    """The path, or the address in a shard, of one of a Lhotse recording's sources."""
+    if source.get("type") == "command":
+        address = recording_path(source["source"])
+        return address if parse_address(address) else None
+    return _resolved(source["source"], manifest) if source.get("type") == "file" else None
 
 
 def _resolved(source: str, manifest: Path) -> str:

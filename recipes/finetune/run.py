@@ -12,10 +12,12 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from asr.bundle import add_to_bundle, open_bundle
+from asr.bundle import WEIGHTS, add_to_bundle, open_bundle
 from asr.config import build_config
 from asr.decoding import compile_lm
+from asr.errors import ModelError
 from asr.evaluation import evaluate
+from asr.pretrained import find_model
 from asr.recognizer import LM_FILES
 from asr.tasks.ctc import CtcTaskConfig
 from asr.training.run import train
@@ -28,7 +30,7 @@ CONFIG = Path(__file__).with_name("config.yaml")
 def main() -> None:
     """Run the steps; those that an earlier call finished are left alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="model or run folder to start from")
+    parser.add_argument("model", help="model or run folder to start from, or name of a model that comes along")
     parser.add_argument("recordings", type=Path, help="folder of audio and transcripts")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/finetune"))
     parser.add_argument("--normalizer", default="librispeech", help="writes the transcripts as the model spells")
@@ -37,7 +39,9 @@ def main() -> None:
     parser.add_argument("--test-share", type=float, default=0.2)
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.time_limit_s=300")
     arguments = parser.parse_intermixed_args()
-    bundle = open_bundle(arguments.model, task="ctc")
+    bundle = open_bundle(find_model(arguments.model), task="ctc")
+    if WEIGHTS not in bundle.files:
+        raise ModelError(f"{arguments.model} is an exported model.", "Give the trained one that it was made of.")
     network = build_config(CtcTaskConfig, bundle.config["network"], where=str(bundle.path / "config.yaml"))
     data, run = arguments.output_dir / "data", arguments.output_dir / "run"
     splits = read_folder(arguments.recordings, arguments.dev_share, arguments.test_share)

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from typer.testing import CliRunner
 
 import asr
 from asr.cli import app
+
+
+def test_as_a_module() -> None:
+    told = subprocess.run([sys.executable, "-m", "asr", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout == f"{asr.__version__}\n"
 
 
 def test_the_version_is_told() -> None:

@@ -18,7 +18,10 @@ from asr.audio import audio_info, load_audio
 from asr.batches.live import LiveConfig, LiveFeatures
 from asr.batches.store import FeatureStore
 from asr.cli import main
-from asr.errors import AudioError, DataError
+from asr.errors import AudioError, DataError, ScoringError
+from asr.report.audio import player, samples_of
+from asr.scoring import pair, read_transcripts, score_pairs
+from asr.scoring.page import write_score_page
 from asr.shar import file_of, find_shar, parse_address, read_shar
 from asr.transcribing import expand_inputs
 from data_prep import shar as writing
@@ -110,6 +113,24 @@ def test_prepared_from_shards_and_back(lhotse_shar: Path, tmp_path: Path) -> Non
     write_shar(done.path, tmp_path / "again", 7, jobs=1)
     for cut, theirs in zip(CutSet.from_shar(in_dir=tmp_path / "again"), open_cuts(done.path), strict=True):
         np.testing.assert_array_equal(cut.load_audio(), theirs.load_audio())
+
+
+def test_pages_play_what_lies_in_shards(lhotse_shar: Path, tmp_path: Path) -> None:
+    (done,) = prepare({"train": read_lhotse(lhotse_shar, dev_share=0)["train"]}, tmp_path / "out", jobs=1)
+    found = read_transcripts(done.path)
+    for cut in open_cuts(done.path):
+        samples, rate = samples_of(found.utterances[cut.id])
+        assert rate == cut.sampling_rate
+        np.testing.assert_allclose(samples, cut.load_audio().mean(axis=0), atol=1e-6)
+    first = next(iter(found.utterances.values()))
+    assert 'src="data:audio/mpeg;base64,' in player(first, "embed", tmp_path / "page.html")
+    with pytest.raises(AudioError, match="no page can link into it. Use --audio embed"):
+        player(first, "link", tmp_path / "page.html")
+    score = score_pairs(pair(found, found))
+    with pytest.raises(ScoringError, match="no page can link into it. Embed it"):
+        write_score_page(score, tmp_path / "page.html", audio="link")
+    write_score_page(score, tmp_path / "page.html", audio="embed")
+    assert (tmp_path / "page.html").read_text().count("data:audio/wav;base64,") == 7
 
 
 def test_a_stopped_run_goes_on(split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

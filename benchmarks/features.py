@@ -28,6 +28,7 @@ import soundfile
 import torch
 
 from data_prep.store import StoreConfig, Utterance, prepare_store
+from data_prep.workers import Workers
 
 RATE = 16000
 SPEEDS = (1.0, 0.9, 1.1)
@@ -50,7 +51,7 @@ def make_corpus(folder: Path, minutes: float) -> list[Utterance]:
 
 def ours(utterances: list[Utterance], out: Path, speeds: tuple[float, ...]) -> None:
     """Prepare with this toolkit."""
-    assert not prepare_store(out, utterances, StoreConfig(speeds=speeds), jobs=1)
+    assert not prepare_store(out, utterances, StoreConfig(speeds=speeds), Workers(jobs=1))
 
 
 def lhotse(utterances: list[Utterance], out: Path, speeds: tuple[float, ...]) -> None:

@@ -17,6 +17,7 @@ from asr.text.normalizers import normalize
 from data_prep.manifests import completed, mark_completed, write_manifest
 from data_prep.progress import PreparationBar
 from data_prep.store import Skipped, StoreConfig, Utterance, prepare_store, settings_digest
+from data_prep.workers import Workers
 
 __all__ = ["PreparedSplit", "prepare"]
 
@@ -73,16 +74,18 @@ def prepare(
         raise DataError(f"There is no split {', '.join(unknown)}.", f"The corpus has {', '.join(splits)}.")
     config = StoreConfig(features or FeatureConfig(), tuple(speeds), dtype, noise)
     done: list[PreparedSplit] = []
-    for name, utterances in splits.items():
-        allowed = max_skipped - sum(len(split.skipped) for split in done)
-        settings = config if name in train_splits else config.plain()
-        try:
-            done.append(_prepare_split(Path(output_dir) / name, utterances, settings, normalizer, allowed, jobs, ray))
-        except OSError as error:
-            raise DataError(
-                f"Writing {Path(output_dir) / name} failed: {error.strerror or error}.",
-                "Make room, then run the same command: what is finished is kept.",
-            ) from error
+    with Workers(jobs, ray) as workers:
+        for name, utterances in splits.items():
+            allowed = max_skipped - sum(len(split.skipped) for split in done)
+            settings = config if name in train_splits else config.plain()
+            try:
+                split = Path(output_dir) / name
+                done.append(_prepare_split(split, utterances, settings, normalizer, allowed, workers))
+            except OSError as error:
+                raise DataError(
+                    f"Writing {split} failed: {error.strerror or error}.",
+                    "Make room, then run the same command: what is finished is kept.",
+                ) from error
     return done
 
 
@@ -92,8 +95,7 @@ def _prepare_split(
     config: StoreConfig,
     normalizer: str,
     max_skipped: int,
-    jobs: int,
-    ray: str | None,
+    workers: Workers,
 ) -> PreparedSplit:
     _check_ids(utterances, split)
     usable, skipped = _usable(utterances, normalizer)
@@ -107,7 +109,7 @@ def _prepare_split(
         return prepared
     (split / ".completed").unlink(missing_ok=True)
     with PreparationBar(split.name, len(usable)) as bar:
-        skipped += prepare_store(split, usable, config, jobs, bar.advance, ray)
+        skipped += prepare_store(split, usable, config, workers, bar.advance)
     try:
         _check_skipped(skipped, max_skipped, split)
     except DataError:

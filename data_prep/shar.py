@@ -28,6 +28,7 @@ from asr.files import atomic_path, atomic_write_text
 from data_prep.manifests import read_manifest, utterance_to_cut
 from data_prep.progress import PreparationBar
 from data_prep.store import Utterance, digest_of, run_shards
+from data_prep.workers import Workers
 
 __all__ = ["SHARD_SIZE", "check_target", "write_shar"]
 
@@ -45,7 +46,7 @@ def write_shar(
 
     Args:
         split: folder with ``cuts.jsonl.gz``. output: to be; ``.NAME.shar`` beside it says what it is made of.
-        shard_size: utterances. jobs, ray: see :func:`data_prep.store.prepare_store`.
+        shard_size: utterances. jobs, ray: see :class:`data_prep.workers.Workers`.
 
     Raises:
         DataError: the split is not prepared; ``output`` is there and not of this making; an id cannot be a name in a
@@ -68,8 +69,9 @@ def write_shar(
             shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)
         atomic_write_text(marker, digest)
-        with PreparationBar(output.name, len(utterances), "sound in shards") as bar:
-            run_shards(partial(_write_shard, folder=work.resolve()), parts, jobs, bar.advance, ray)
+        bar = PreparationBar(output.name, len(utterances), "sound in shards")
+        with Workers(jobs, ray) as workers, bar:
+            run_shards(partial(_write_shard, folder=work.resolve()), parts, workers, bar.advance)
         _take_place(work, output)
     except OSError as error:
         raise DataError(

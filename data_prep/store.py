@@ -5,19 +5,12 @@ The layout is described where it is read: :mod:`asr.batches.store`.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
 import math
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +27,7 @@ from asr.features import FeatureConfig, LogMel
 from asr.files import atomic_path, atomic_write_text
 from asr.perturbation import NoiseConfig, change_speed, noisy_copy
 from asr.shar import file_of
+from data_prep.workers import Workers
 
 __all__ = [
     "Skipped",
@@ -46,7 +40,9 @@ __all__ = [
     "write_store",
 ]
 
-SHARD_SIZE = 256
+SHARD_SIZE = 256  # utterances at most
+MANY_SHARDS = 32  # at least, where there are enough utterances, so that none waits long for the last one
+LEAST_SIZE = 16
 LAYOUT = 2  # of the stored files; another number makes older ones anew
 SLOPPY_S = 0.1  # by which a table's times may pass the end of a recording
 CHANGED = 0.0  # stands for the speed of a copy with noise: no plain recording
@@ -123,24 +119,23 @@ def prepare_store(
     split: Path,
     utterances: Sequence[Utterance],
     config: StoreConfig,
-    jobs: int = 0,
+    workers: Workers,
     progress: Any = None,
-    ray: str | None = None,
 ) -> list[Skipped]:
     """Compute and store the features of a split; return what was skipped. Shards done by an earlier run are kept.
 
     Args:
-        split: folder of the split. utterances: in the order of the store. config: settings. jobs: processes, 0 for all
-            cores. progress: called with (utterances, seconds of audio) as shards are done. ray: address of a cluster
-            that does it instead, see :func:`asr.scale.cluster.connected`; all its machines see the same paths.
+        split: folder of the split. utterances: in the order of the store. config: settings. workers: who does it.
+            progress: called with (utterances, seconds of audio) as shards are done.
 
     Raises:
         DataError: nothing could be prepared.
     """
     folder = split / "features"
-    parts = [utterances[i : i + SHARD_SIZE] for i in range(0, len(utterances), SHARD_SIZE)]
-    _forget_other_settings(folder, settings_digest(utterances, config))
-    run_shards(partial(_prepare_shard, folder=folder.resolve(), config=config), parts, jobs, progress, ray)
+    size = min(SHARD_SIZE, max(LEAST_SIZE, -(-len(utterances) // MANY_SHARDS)))
+    parts = [utterances[i : i + size] for i in range(0, len(utterances), size)]
+    _forget_other_settings(folder, f"{settings_digest(utterances, config)} {size}")
+    run_shards(partial(_prepare_shard, folder=folder.resolve(), config=config), parts, workers, progress)
     for leftover in folder.glob(".shard-*"):  # of a run that was killed
         leftover.unlink()
     return _join(folder, (_read_record(folder, number) for number in range(len(parts))), config)
@@ -149,21 +144,23 @@ def prepare_store(
 def run_shards(
     work: Callable[[tuple[int, Sequence[Utterance]]], tuple[int, float]],
     parts: Sequence[Sequence[Utterance]],
-    jobs: int = 0,
+    workers: Workers,
     progress: Any = None,
-    ray: str | None = None,
 ) -> None:
-    """Do the work on every part, in processes or on a cluster; arguments: see :func:`prepare_store`.
+    """Do the work on every part; arguments: see :func:`prepare_store`.
 
     Args:
         work: gets the number of a part and its utterances, and returns the number and the seconds of audio in it. It is
             a function that processes can import, and bears to be done twice.
     """
-    pool = _pool(min(jobs or os.cpu_count() or 1, len(parts) or 1)) if ray is None else _cluster(ray, jobs)
-    with pool as run:
-        for number, seconds in run(work, list(enumerate(parts))):
-            if progress:
-                progress(len(parts[number]), seconds)
+    for number, seconds in workers.map(work, [(n, _located(part, workers)) for n, part in enumerate(parts)]):
+        if progress:
+            progress(len(parts[number]), seconds)
+
+
+def _located(part: Sequence[Utterance], workers: Workers) -> Sequence[Utterance]:
+    """The workers of a cluster do not stand in this folder."""
+    return part if workers.ray is None else [replace(u, audio=str(Path(u.audio).resolve())) for u in part]
 
 
 def settings_digest(utterances: Iterable[Utterance], config: StoreConfig) -> str:
@@ -203,60 +200,6 @@ def _forget_other_settings(folder: Path, digest: str) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     atomic_write_text(marker, digest)
-
-
-@contextlib.contextmanager
-def _pool(jobs: int) -> Iterator[Any]:
-    if jobs <= 1:
-        yield map
-        return
-    context = multiprocessing.get_context("spawn")  # forked torch threads deadlock
-    pool = ProcessPoolExecutor(jobs, context, initializer=_start_worker)
-    try:
-        yield pool.map
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A process of the preparation died, perhaps for want of memory.",
-            "Run it again with fewer --jobs. A script of your own must call it under `if __name__ == '__main__':`.",
-        ) from error
-    finally:  # after an error or an interruption, what is not yet begun is not begun
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _cluster(address: str, jobs: int) -> Iterator[Any]:
-    from asr.scale.cluster import LostError, connected, run_pieces
-
-    def run(work: Any, parts: Sequence[tuple[int, Sequence[Utterance]]]) -> Iterator[tuple[int, float]]:
-        here = [(number, [replace(u, audio=str(Path(u.audio).resolve())) for u in part]) for number, part in parts]
-        for piece, done in run_pieces(partial(_prepare_remotely, work), [[part] for part in here]):
-            if isinstance(done, LostError):
-                raise DataError(f"Shard {piece[0][0]} cannot be prepared. {done}", "Run it again; the others are kept.")
-            yield from done
-
-    with connected(address, jobs):
-        yield run
-
-
-def _prepare_remotely(work: Any, parts: Sequence[Any]) -> list[tuple[int, float]]:
-    import torch
-
-    torch.set_num_threads(1)
-    return [work(part) for part in parts]
-
-
-def _start_worker() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)  # it was killed, and nobody else will end us
 
 
 def _read_record(folder: Path, number: int) -> dict[str, Any]:

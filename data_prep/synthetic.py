@@ -13,13 +13,10 @@ where it was. The same configuration gives the same samples, in however many pro
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +30,7 @@ from asr.files import atomic_path, atomic_write_text
 from data_prep.espeak import SPEEDS, restart
 from data_prep.sentences import make_sentences
 from data_prep.synthetic_voices import ENGLISH, SAMPLE_RATE, Speaker, babble, choose_speakers, render
+from data_prep.workers import Workers
 
 __all__ = ["SyntheticConfig", "SyntheticSplit", "make_synthetic"]
 
@@ -220,23 +218,12 @@ def _speak_all(
     companions = {split: [c.speaker for c in chapters if c.speaker.split == split] for split in SPLITS}
     work = partial(_speak_chapter, out=out, seed=config.seed, snr_db=config.snr_db, companions=companions)
     seconds: dict[int, float] = {}
-    with _pool(min(jobs or os.cpu_count() or 1, len(chapters))) as run:
-        for chapter, duration in zip(chapters, run(work, chapters), strict=True):
+    with Workers(jobs) as workers:
+        for chapter, duration in zip(chapters, workers.map(work, chapters), strict=True):
             seconds[chapter.id] = duration
             if progress:
                 progress(len(chapter.sentences), duration)
     return seconds
-
-
-@contextlib.contextmanager
-def _pool(jobs: int) -> Iterator[Any]:
-    if jobs <= 1:
-        yield map
-        return
-    import multiprocessing
-
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        yield pool.map
 
 
 def _speak_chapter(

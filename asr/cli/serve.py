@@ -24,21 +24,33 @@ def serve(
         str, typer.Option("--backend", help="onnxruntime, torch, or auto: ONNX for speech models that have it.")
     ] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads for a network; 0: all.")] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", help="Serve on the Ray cluster at this address; local: in processes of this machine."),
+    ] = None,
+    replicas: Annotated[
+        int, typer.Option("--replicas", min=0, help="Copies of the service with --ray; 0: one a processor.")
+    ] = 0,
 ) -> None:
     """Serve models over HTTP and WebSocket. API keys come from the variable ASR_API_KEYS, with commas."""
     from asr.serve.config import ServeConfig
     from asr.serve.server import run_server
 
+    if replicas and ray is None:
+        raise typer.BadParameter("it goes with --ray.", param_hint="--replicas")
     try:
         shares = tuple(float(part) for part in split.split(",")) if split else ()
     except ValueError:
         raise typer.BadParameter(f"{split!r} is no list of numbers", param_hint="--split") from None
     keys = tuple(key.strip() for key in os.environ.get("ASR_API_KEYS", "").split(",") if key.strip())
-    run_server(
-        models,
-        ServeConfig(
-            host=host, port=port, api_keys=keys, split=shares, max_batch_size=max_batch_size, max_wait_ms=max_wait_ms,
-            queue_size=queue_size, max_bytes=max_bytes, max_duration_s=max_duration_s, threads=threads, backend=backend,
-            request_timeout_s=request_timeout_s, upload_timeout_s=upload_timeout_s,
-        ),
+    config = ServeConfig(
+        host=host, port=port, api_keys=keys, split=shares, max_batch_size=max_batch_size, max_wait_ms=max_wait_ms,
+        queue_size=queue_size, max_bytes=max_bytes, max_duration_s=max_duration_s, threads=threads, backend=backend,
+        request_timeout_s=request_timeout_s, upload_timeout_s=upload_timeout_s,
     )  # fmt: skip
+    if ray is None:
+        run_server(models, config)
+    else:
+        from asr.scale.serve import serve_on_ray
+
+        serve_on_ray(models, config, ray, replicas)

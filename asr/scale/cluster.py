@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ __all__ = ["LOCAL", "LostError", "connected", "run_pieces", "share_out"]
 
 LOCAL = "local"
 PIECES_A_WORKER = 4  # at least, where there are enough items, so that none waits long for the last one
+KNOCK_S = 10.0  # for a machine of the cluster to answer
 TRIES = 3  # of a piece that cannot be halved, before it counts as lost
 
 T = TypeVar("T")
@@ -47,17 +50,32 @@ def connected(address: str, workers: int = 0) -> Iterator[int]:
         options |= {"address": LOCAL, "include_dashboard": False, "num_cpus": workers or os.cpu_count() or 1}
     else:
         options |= {"address": address}
+        _knock(address)
     try:
         ray.init(**options)
     except Exception as error:  # a node that starts too slowly is a bare Exception
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(
-            f"There is no Ray cluster at {address} ({reason}).", "Start one with `ray start --head`, or give local."
-        ) from error
+        raise _no_cluster(address, reason) from error
     try:
         yield int(ray.cluster_resources().get("CPU", 1))
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Refuse at once what nobody listens at; Ray itself would go on trying for minutes."""
+    if (found := re.fullmatch(r"(?:ray://)?(?P<host>[^:/]+):(?P<port>\d+)", address)) is None:
+        return  # such as auto
+    try:
+        socket.create_connection((found["host"], int(found["port"])), KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, str(error)) from None
+
+
+def _no_cluster(address: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"There is no Ray cluster at {address} ({reason}).", "Start one with `ray start --head`, or give local."
+    )
 
 
 def share_out(items: Sequence[T], workers: int, most: int) -> list[Sequence[T]]:

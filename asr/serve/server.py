@@ -11,7 +11,7 @@ from pathlib import Path
 from asr.errors import require
 from asr.serve.config import ServeConfig
 
-__all__ = ["run_server"]
+__all__ = ["log_as_json", "run_server"]
 
 
 def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
@@ -24,6 +24,19 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
         require(package, "serve")
     uvicorn = require("uvicorn", "serve")
     from asr.serve.app import create_app
+
+    log_as_json()
+    app = create_app(models, config)
+    # uvicorn shuts down in order and then raises the signal again: having done as asked is status 0, not a death
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    uvicorn.run(
+        app, host=config.host, port=config.port, log_config=None, access_log=False,
+        timeout_graceful_shutdown=max(1, round(config.shutdown_s)), ws_max_size=1 << 20, timeout_keep_alive=15,
+    )  # fmt: skip
+
+
+def log_as_json() -> None:
+    """Write what the service says of itself to standard error, an object a line."""
     from asr.serve.metrics import JsonFormatter
 
     handler = logging.StreamHandler(sys.stderr)
@@ -32,10 +45,3 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
         logging.getLogger(name).handlers = [handler]
         logging.getLogger(name).setLevel(logging.INFO)
         logging.getLogger(name).propagate = False
-    app = create_app(models, config)
-    # uvicorn shuts down in order and then raises the signal again: having done as asked is status 0, not a death
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
-    uvicorn.run(
-        app, host=config.host, port=config.port, log_config=None, access_log=False,
-        timeout_graceful_shutdown=max(1, round(config.shutdown_s)), ws_max_size=1 << 20, timeout_keep_alive=15,
-    )  # fmt: skip

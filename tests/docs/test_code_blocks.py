@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import run_folder_maker as maker
 import typer
 import yaml
 from typer.core import TyperGroup
@@ -43,12 +44,6 @@ def command_lines(page: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pages take for granted: a trained and evaluated run, a recording, transcripts."""
-    path = ROOT / "tests" / "report" / "run_folder_maker.py"
-    spec = importlib.util.spec_from_file_location("run_folder_maker_of_docs", path)
-    assert spec is not None
-    assert spec.loader is not None
-    maker: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
     folder = tmp_path_factory.mktemp("world")
     made = maker.speech_run(folder / "made")
     log = made / "log" / "metrics.jsonl"

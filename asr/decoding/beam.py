@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -166,7 +167,8 @@ class BeamDecoder:
             raise DecodingError("No token starts a word, so words cannot be told apart.", remedy)
         words = [] if lexicon is None else check_words(lexicon)
         if self.lm is not None and self.lm_unit == "word" and (lexicon is None or not self.closed):
-            words = list(dict.fromkeys(words + [word for word in self.lm.words if word not in SPECIAL_WORDS]))
+            known = [word for word in self.lm.words if word not in SPECIAL_WORDS]
+            words = list(dict.fromkeys(words + known)) if words else known
         if words:
             return build_lexicon(words, self.vocabulary)
         if self.closed:
@@ -178,8 +180,7 @@ class BeamDecoder:
         words = self._lexicon.words
         if self.lm is None or self.lm_unit == "token":
             return np.ones(len(words), np.int32)  # any known word
-        ids = self.lm.ids
-        return np.array([ids.get(word, UNK) for word in words], dtype=np.int32)
+        return np.fromiter(map(self.lm.ids.get, words, repeat(UNK)), np.int32, len(words))
 
     def _compile(self) -> None:
         s, lm = self.settings, self.lm

@@ -73,12 +73,13 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
     for token, piece in enumerate(vocabulary.pieces):
         if piece:
             pieces.setdefault(piece, [-1, -1])[bool(vocabulary.starts_word[token])] = token
-    characters = set("".join(pieces))
-    spelled = sorted(word for word in words if characters.issuperset(word))
+    characters, given = set("".join(pieces)), words
+    if not characters.issuperset("".join(words)):  # seldom: most models of words and tokens agree
+        words = [word for word in words if characters.issuperset(word)]
+    spelled = sorted(words)
     if not spelled:
-        given = ", ".join(map(repr, list(words)[:3]))
         raise DecodingError(
-            f"The tokens can spell none of the {len(words)} words (such as {given}).",
+            f"The tokens can spell none of the {len(given)} words (such as {', '.join(map(repr, given[:3]))}).",
             "Words and tokens must agree in letter case and characters.",
         )
     parents, chars, ends = _trie(spelled)

@@ -19,7 +19,7 @@ import numpy as np
 from asr.audio import load_audio
 from asr.recognizer import load_model
 from asr.scoring import score_texts
-from data_prep.manifest import read_lhotse
+from data_prep.manifests import read_manifest
 from data_prep.store import Utterance
 
 SAMPLE_RATE = 16_000
@@ -33,8 +33,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["asr", "pocketsphinx"], help="leave the other out")
     parser.add_argument("--limit", type=int, default=0, help="first utterances only (0: all)")
     options = parser.parse_args()
-    utterances = next(iter(read_lhotse(options.split / "cuts.jsonl.gz").values()))
-    utterances = utterances[: options.limit or None]
+    utterances = list(read_manifest(options.split))[: options.limit or None]
     seconds = sum(len(load_audio(u.audio, SAMPLE_RATE).samples) for u in utterances) / SAMPLE_RATE
     systems: dict[str, Callable[[], Callable[[str], str]]] = {
         "pocketsphinx": pocketsphinx,

@@ -35,6 +35,13 @@ def test_files_can_be_added(model: Path, tmp_path: Path) -> None:
         bundle.file("card")
 
 
+def test_the_card_may_be_written_on(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "card").write_text("# Mine")
+    add_to_bundle(model, {"CARD.md": tmp_path / "card"})
+    (model / "CARD.md").write_text("# Mine, measured again")
+    assert open_bundle(model).file("CARD.md").read_text() == "# Mine, measured again"
+
+
 def test_changed_missing_and_foreign_files_are_named(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="task 'ctc', needed is one for 'tag'"):
         open_bundle(model, task="tag")
@@ -72,6 +79,19 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model folder"):
         write_bundle(tmp_path, fill)
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_weights_come_back_whatever_their_layout(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    whole = torch.arange(12.0).view(3, 4)
+    weights = {"turned": whole.T, "slice": whole[:, 1:3], "learned": torch.nn.Parameter(whole)}
+
+    def fill_tensors(folder: Path) -> None:
+        (folder / "config.yaml").write_text("task: ctc\n")
+        save_weights(folder, weights)
+
+    stored = open_bundle(write_bundle(tmp_path / "model", fill_tensors)).weights()
+    assert {name: w.tolist() for name, w in stored.items()} == {name: w.tolist() for name, w in weights.items()}
 
 
 def test_weights_come_back_whatever_their_layout(tmp_path: Path) -> None:

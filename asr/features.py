@@ -160,6 +160,7 @@ class Normalizer(nn.Module):
         if self.kind == "global":
             return mask_padding((x - self.mean) / self.std, x_lens)
         count = x_lens.clamp(min=1).view(-1, 1, 1)
+        x = x - x[:, :1]  # bands that are silent throughout become exactly zero, however their sum is rounded
         centred = mask_padding(x - mask_padding(x, x_lens).sum(1, keepdim=True) / count, x_lens)
         std = (centred.square().sum(1, keepdim=True) / count).sqrt().clamp(min=1e-3)
         return centred / std

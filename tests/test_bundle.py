@@ -94,19 +94,6 @@ def test_weights_come_back_whatever_their_layout(tmp_path: Path) -> None:
     assert {name: w.tolist() for name, w in stored.items()} == {name: w.tolist() for name, w in weights.items()}
 
 
-def test_weights_come_back_whatever_their_layout(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    whole = torch.arange(12.0).view(3, 4)
-    weights = {"turned": whole.T, "slice": whole[:, 1:3], "learned": torch.nn.Parameter(whole)}
-
-    def fill_tensors(folder: Path) -> None:
-        (folder / "config.yaml").write_text("task: ctc\n")
-        save_weights(folder, weights)
-
-    stored = open_bundle(write_bundle(tmp_path / "model", fill_tensors)).weights()
-    assert {name: w.tolist() for name, w in stored.items()} == {name: w.tolist() for name, w in weights.items()}
-
-
 def test_a_compact_copy_has_half_precision_and_its_own_language_model(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     weights = {"w": torch.linspace(-1, 1, 1001), "steps": torch.tensor(70_000)}

@@ -127,6 +127,12 @@ def test_utterance_normalisation_gives_mean_0_and_deviation_1() -> None:
         assert (row[:length].std(0, unbiased=False) - 1).abs().max() < 1e-5
 
 
+def test_a_band_that_is_silent_throughout_is_zero() -> None:
+    x = noise(1, 313, 4)
+    x[..., 2] = float(np.log(1e-7))  # as above the highest frequency of a telephone
+    assert not Normalizer(4, "utterance")(x, torch.tensor([313]))[..., 2].any()
+
+
 def test_unknown_normalisation_is_refused() -> None:
     with pytest.raises(ConfigError, match="'cmvn'"):
         Normalizer(80, "cmvn")

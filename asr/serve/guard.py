@@ -24,6 +24,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 OPEN_ROUTES = ("/", "/health", "/ready", "/openapi.json", "/docs")
 ROUTES = {*OPEN_ROUTES, "/metrics", "/v1/models", "/v1/predict", "/v1/transcribe", "/v1/stream"}
+UNREAD = (408, 413)  # answered before the body was read: what else the client sends shall not be waited for
 logger = logging.getLogger("asr.serve")
 
 
@@ -79,6 +80,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode("latin-1"))]
+                if status in UNREAD:
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:

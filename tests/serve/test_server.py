@@ -188,6 +188,10 @@ def test_rude_clients_do_no_harm(server: Server) -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.wav"\r\n\r\n' + wav()[:1000]
     assert b" 408 " in raw(server, head(100_000) + part).splitlines()[0]  # slow
     assert b" 413 " in raw(server, head(10**9)).splitlines()[0]  # huge
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:  # who goes on is hung up on
+        connection.sendall(head(10**9))
+        while connection.recv(1000):
+            pass
     for _ in range(5):  # cut off
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(head(100_000) + part)

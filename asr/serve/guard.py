@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import HTTPException
@@ -24,8 +26,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 OPEN_ROUTES = ("/", "/health", "/ready", "/openapi.json", "/docs")
 ROUTES = {*OPEN_ROUTES, "/metrics", "/v1/models", "/v1/predict", "/v1/transcribe", "/v1/stream"}
-UNREAD = (408, 413)  # answered before the body was read: what else the client sends shall not be waited for
+LINGER_S = 2.0  # for a client that still sends to read its refusal, before it is hung up on
 logger = logging.getLogger("asr.serve")
+
+
+@dataclass
+class _Upload:
+    """A request's body; ``refused`` before all of it was read."""
+
+    refused: bool = False
 
 
 class Guard:
@@ -68,7 +77,7 @@ class Guard:
         send: Send,
         refuse: tuple[int, str] | None = None,
     ) -> None:
-        started, status = time.monotonic(), 500
+        started, status, upload = time.monotonic(), 500, _Upload()
         request_id = headers.get("x-request-id", "")[:64] or uuid.uuid4().hex[:16]
         limit = self.config.max_bytes * self.config.max_files
         announced = headers.get("content-length", "")
@@ -80,15 +89,20 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode("latin-1"))]
-                if status in UNREAD:
+                if upload.refused:
                     message["headers"].append((b"connection", b"close"))
+            elif upload.refused and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                await _linger(receive)
+                message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         try:
             if refuse is not None:
+                upload.refused = refuse[0] == 413
                 await _answer(sending, *refuse)
             else:
-                await self.app(scope, self._limited(receive, limit), sending)
+                await self.app(scope, self._limited(receive, limit, upload), sending)
         finally:
             route = scope["path"] if scope["path"] in ROUTES else "other"
             self.metrics.requests.labels(route, str(status)).inc()
@@ -103,7 +117,7 @@ class Guard:
                 },
             )  # fmt: skip
 
-    def _limited(self, receive: Receive, limit: int) -> Receive:
+    def _limited(self, receive: Receive, limit: int, upload: _Upload) -> Receive:
         """Stop a body that is too large, or that comes too slowly, whatever its headers say."""
         deadline, size, complete = time.monotonic() + self.config.upload_timeout_s, 0, False
 
@@ -114,14 +128,27 @@ class Guard:
             try:
                 message = await asyncio.wait_for(receive(), max(0.0, deadline - time.monotonic()))
             except asyncio.TimeoutError:
+                upload.refused = True
                 raise HTTPException(408, "The request's body took too long.") from None
             size += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if size > limit:
+                upload.refused = True
                 raise HTTPException(413, f"The request is larger than {limit} bytes.")
             return message
 
         return receiving
+
+
+async def _linger(receive: Receive) -> None:
+    """Take what a client still sends, for a moment: a connection closed in its face would lose it the answer."""
+
+    async def rest() -> None:
+        while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+            pass
+
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(rest(), LINGER_S)
 
 
 async def _answer(send: Send, status: int, detail: str) -> None:

@@ -192,6 +192,10 @@ def test_rude_clients_do_no_harm(server: Server) -> None:
         connection.sendall(head(10**9))
         while connection.recv(1000):
             pass
+    for _ in range(10):  # whoever is still sending gets to read why not
+        kind = {"Content-Type": "multipart/form-data; boundary=b", **KEY}
+        huge = httpx.post(f"{server.url}/v1/transcribe", content=b"x" * 5_000_000, headers=kind, timeout=60)
+        assert (huge.status_code, huge.headers["connection"]) == (413, "close")
     for _ in range(5):  # cut off
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(head(100_000) + part)

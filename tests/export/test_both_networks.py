@@ -27,6 +27,7 @@ from asr.lm import estimate
 from asr.lm.arpa import write_arpa
 from asr.recognizer import choose_backend
 from asr.runtime import ONNX_FILE
+from asr.scale import transcribe as bulk
 from asr.streaming import EndpointConfig, StreamingRecognizer, _OnnxNetwork, _TorchNetwork
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.text.tokenizers import CharTokenizer
@@ -123,8 +124,21 @@ def test_a_back_end_that_cannot_be_had_is_refused(trained: Path) -> None:
     missing = CliRunner().invoke(app, ["transcribe", "a.wav", "--model", str(trained), "--backend", "onnxruntime"])
     assert missing.exit_code == 1
     assert "holds no model.onnx" in str(missing.exception)
-    shared = CliRunner().invoke(app, ["transcribe", "a.wav", "--model", "x", "--backend", "torch", "--ray", "local"])
-    assert shared.exit_code == 2
+
+
+def test_workers_get_the_back_end(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def transcribe(*arguments: object) -> int:
+        given.extend(arguments)
+        return 0
+
+    monkeypatch.setattr(bulk, "transcribe_on_ray", transcribe)
+    options = ["--model", "x", "--backend", "torch", "--ray", "local", "-o", "texts"]
+    assert CliRunner().invoke(app, ["transcribe", "a.wav", *options]).exit_code == 0
+    assert given[-1] == "torch"
+    keys = {bulk._settings_key(bulk.BulkConfig(str(both), "o", ("txt",), backend=name)) for name in ("auto", "torch")}
+    assert len(keys) == 2  # what one of them wrote is not taken for what the other would
 
 
 def test_evaluation_takes_the_weights(both: Path, exported: Path, split: Path, tmp_path: Path) -> None:

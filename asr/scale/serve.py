@@ -40,7 +40,7 @@ def serve_on_ray(models: Sequence[str | Path], config: ServeConfig, address: str
     folders = _checked(models, config)
     cpus = max(1, config.threads)
     with connected(address, replicas * cpus if address == LOCAL else 0) as processors:
-        from ray import serve
+        serve: Any = require("ray.serve", "ray")
 
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(http_options={"host": config.host, "port": config.port, "request_timeout_s": None})
@@ -55,7 +55,7 @@ def serve_on_ray(models: Sequence[str | Path], config: ServeConfig, address: str
         print(f"serving at http://{config.host}:{config.port}", file=sys.stderr, flush=True)
         _wait_for_signal()
         serve.delete(NAME)  # replicas answer what they have before they go
-        serve.shutdown()  # type: ignore[no-untyped-call]
+        serve.shutdown()
 
 
 def _wait_for_signal() -> None:

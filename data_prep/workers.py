@@ -37,8 +37,8 @@ class Workers:
     """
 
     def __init__(self, jobs: int = 0, ray: str | None = None) -> None:
-        self.jobs, self.ray = jobs or os.cpu_count() or 1, ray
-        self._cluster_jobs = jobs
+        self.jobs, self.ray = jobs, ray
+        self.processes = jobs or os.cpu_count() or 1
         self._open = contextlib.ExitStack()
         self._pool: ProcessPoolExecutor | None = None
         self._connected = False
@@ -62,14 +62,14 @@ class Workers:
         """
         if self.ray is not None:
             yield from self._on_cluster(work, items)
-        elif self.jobs == 1 or len(items) < 2:
+        elif self.processes == 1 or len(items) < 2:
             yield from _here(work, items)
         else:
             yield from self._in_processes(work, items)
 
     def _in_processes(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.jobs, _context(work), initializer=_start_worker)
+            self._pool = ProcessPoolExecutor(self.processes, _context(work), initializer=_start_worker)
             # After an error or an interruption, what is not yet begun is not begun.
             self._open.callback(self._pool.shutdown, wait=True, cancel_futures=True)
         try:
@@ -84,7 +84,7 @@ class Workers:
         from asr.scale.cluster import LostError, connected, run_pieces
 
         if not self._connected:
-            self._open.enter_context(connected(str(self.ray), self._cluster_jobs))
+            self._open.enter_context(connected(str(self.ray), self.jobs))
             self._connected = True
         for _, done in run_pieces(partial(_remotely, work), [[item] for item in items]):
             if isinstance(done, LostError):

@@ -67,12 +67,11 @@ def _wait_for_signal() -> None:
 
 def _checked(models: Sequence[str | Path], config: ServeConfig) -> list[str]:
     """Return the folders of models once they are known to open and to fit: refused here, not by every replica."""
-    from asr.bundle import open_bundle
     from asr.pretrained import find_model
     from asr.serve.app import create_app
 
     create_app(models, config)
-    return [str(open_bundle(find_model(model)).path.resolve()) for model in models]
+    return [str(find_model(model).resolve()) for model in models]
 
 
 def _builder(folders: list[str], config: ServeConfig) -> Callable[[], Any]:

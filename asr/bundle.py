@@ -215,8 +215,8 @@ def _read_index(folder: Path) -> dict[str, Any]:
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         version, sums = index["format"], index["sha256"]
-    except FileNotFoundError:
-        what = "is not a model folder (no bundle.json)" if folder.is_dir() else "does not exist"
+    except (FileNotFoundError, NotADirectoryError):
+        what = "is not a model folder (no bundle.json)" if folder.exists() else "does not exist"
         raise ModelError(f"{folder} {what}.", "Give a folder that `asr train` wrote.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / INDEX} is damaged.", "Copy the whole folder again.") from error

@@ -45,6 +45,8 @@ def test_the_card_may_be_written_on(model: Path, tmp_path: Path) -> None:
 def test_changed_missing_and_foreign_files_are_named(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="task 'ctc', needed is one for 'tag'"):
         open_bundle(model, task="tag")
+    with pytest.raises(ModelError, match="config.yaml is not a model folder"):
+        open_bundle(model / "config.yaml")  # a file is no folder
     (model / "model.safetensors").write_bytes(b"w3ights")
     with pytest.raises(ModelError, match="not what was written"):
         open_bundle(model)

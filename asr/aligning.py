@@ -104,6 +104,7 @@ def align_files(
     device: str = "cpu",
     threads: int = 0,
     backend: str = "auto",
+    lexicon: str | Path | None = None,
 ) -> int:
     """Align recordings with their texts; return how many failed, each named on standard error.
 
@@ -111,13 +112,14 @@ def align_files(
         source, text: see :func:`read_items`. model: folder or name. output_dir: gets one file a recording and format;
             None prints. formats: of :data:`asr.alignment.FORMATS`. normalizer: see
             :meth:`asr.recognizer.Recognizer.align`. device, threads, backend: see
-            :func:`asr.recognizer.load_model`.
+            :func:`asr.recognizer.load_model`. lexicon: pronunciations of further words, for a model of phones.
     """
     if unknown := [name for name in formats if name not in FORMATS]:
         raise ConfigError(f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}.")
     items = list(read_items(source, text))
     _check_names(items)
-    recognizer = load_model(model, {"method": "greedy", "n_best": 1, "hotwords": {}}, device, backend, threads)
+    decoding = {"method": "greedy", "n_best": 1, "hotwords": {}, "lexicon": str(lexicon or "")}
+    recognizer = load_model(model, decoding, device, backend, threads)
     failures, seconds, started = [], 0.0, time.monotonic()
     for item in items:
         try:

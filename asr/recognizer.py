@@ -25,7 +25,8 @@ from asr.runtime import ONNX_FILE, OnnxModel
 from asr.segmentation import SegmentationConfig, speech_windows
 from asr.stitching import Section, in_batches, stitched_sections, whole_log_probs
 from asr.text.normalizers import normalize
-from asr.text.tokenizers import Tokenizer, load_tokenizer
+from asr.text.pronunciations import Pronunciations
+from asr.text.tokenizers import PhoneTokenizer, Tokenizer, load_tokenizer
 from asr.transcript import Alternative, Segment, Transcript, Word, merge_channels
 from asr.word_times import earlier_starts
 
@@ -57,6 +58,7 @@ class DecodingConfig:
         confidence_power: calibrates word confidences, see :func:`asr.decoding.tune.fit_confidence`.
         n_best: readings of each segment that a transcript holds. hotwords: phrase -> weight, by which the score of a
             hypothesis rises that holds it; in a closed vocabulary their words are added. Both need the beam.
+        lexicon: pronouncing dictionary of further words, for a model of phones.
     """
 
     method: str = "auto"
@@ -67,6 +69,7 @@ class DecodingConfig:
     confidence_power: float = 1.0
     n_best: int = 1
     hotwords: dict[str, float] = field(default_factory=dict)
+    lexicon: str = ""
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", "greedy", "beam"):
@@ -118,6 +121,8 @@ class Recognizer:
         self.sample_rate = int(features["sample_rate"])
         self.seconds_per_frame = features["frame_shift_ms"] / 1000 * model["subsampling"]
         self.decoding = self._settings(decoding)
+        if self.decoding.lexicon:
+            self.tokenizer = self._with_words(self.decoding.lexicon)
         self.segmentation = SegmentationConfig()
         self.threads = threads or os.cpu_count() or 1
         own_lm = next((bundle.path / name for name in LM_FILES if name in bundle.files), None)
@@ -133,6 +138,11 @@ class Recognizer:
         if settings.method == "greedy" and settings.needs_beam:
             raise ConfigError("Greedy decoding knows neither N-best nor hotwords.", "Choose the method beam.")
         return settings
+
+    def _with_words(self, lexicon: str) -> Tokenizer:
+        if not isinstance(self.tokenizer, PhoneTokenizer):
+            raise ConfigError(f"The model {self.name} spells its words.", "Leave the lexicon out.")
+        return self.tokenizer.with_words(Pronunciations.load(lexicon))
 
     def _load_torch(self, threads: int) -> None:
         require("torch", "train")
@@ -150,15 +160,16 @@ class Recognizer:
         """Return the decoder that ``decoding`` describes, with the model folder's language model if it has one."""
         greedy = decoding.method == "greedy"
         if greedy or (decoding.method == "auto" and self.lm is None and not decoding.needs_beam):
-            return GreedyDecoder(self.tokens)
+            return GreedyDecoder(self.tokens, self.tokenizer.lexicon)
         return self.make_beam_decoder(decoding)
 
     def make_beam_decoder(self, decoding: DecodingConfig) -> BeamDecoder:
         """Return the beam search with the numbers of ``decoding``."""
-        lm, lexicon = None if self.lm is None else load_lm(self.lm), None
+        lm = None if self.lm is None else load_lm(self.lm)
+        lexicon: Iterable[str] | Pronunciations | None = self.tokenizer.lexicon
         hotwords = {self._in_our_letters(phrase): weight for phrase, weight in decoding.hotwords.items()}
-        open_vocabulary = decoding.open_vocabulary or lm is None
-        if lm is not None and hotwords and not open_vocabulary:
+        open_vocabulary = lexicon is None and (decoding.open_vocabulary or lm is None)
+        if lexicon is None and lm is not None and hotwords and not open_vocabulary:
             known = (word for word in lm.words if word not in SPECIAL_WORDS)
             lexicon = list(dict.fromkeys([*known, *" ".join(hotwords).split()]))
         return BeamDecoder(
@@ -169,6 +180,8 @@ class Recognizer:
 
     def _in_our_letters(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""
+        if self.tokenizer.lexicon is not None:
+            return phrase.lower()
         known = set("".join(self.tokens)) | {" "}
         return next((p for p in (phrase, phrase.lower(), phrase.upper()) if set(p) <= known), phrase)
 
@@ -341,9 +354,9 @@ class Recognizer:
         frames = forced_align(log_probs, ids)
         vocabulary = self.decoder.vocabulary
         words = aligned_words(frames, ids, vocabulary, self.seconds_per_frame, audio.duration_s)
-        spelled = text.split()
-        if len(spelled) == len(words):
-            words = tuple(replace(word, word=given) for word, given in zip(words, spelled, strict=True))
+        spelled, said = text.split(), normal.split()
+        given = spelled if len(spelled) == len(said) else said
+        words = tuple(replace(word, word=name) for word, name in zip(words, given, strict=True))
         score = sum(f.log_prob * (f.end - f.start) for f in frames) / sum(f.end - f.start for f in frames)
         written = " ".join(word.word for word in words)
         return Alignment(written, round(audio.duration_s, 3), words, round(score, 4), self.name)

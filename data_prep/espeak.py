@@ -19,11 +19,12 @@ import numpy.typing as npt
 
 from asr.errors import AsrError, DataError, require
 
-__all__ = ["Speech", "SpokenWord", "Voice", "list_variants", "list_voices", "restart", "speak"]
+__all__ = ["Speech", "SpokenWord", "Voice", "list_variants", "list_voices", "phones_of", "restart", "speak"]
 
 SYNCHRONOUS = 2
 DONT_EXIT = 0x8000
 UTF8 = 1
+IPA, SEPARATOR = 2, 8  # espeak_TextToPhonemes: write IPA; where the character between phones stands in the mode
 RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4
 EVENT_END, EVENT_WORD = 0, 1
 SPEEDS = (80, 450)
@@ -161,6 +162,14 @@ class _Library:
             raise AsrError(f"eSpeak NG could not speak {text[:40]!r} (status {status}).", "Give plain text.")
         return np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16), self.events
 
+    def phonemes(self, text: str) -> str:
+        """Phones in IPA with an underscore between them; the library hands out a clause at a time."""
+        rest, clauses = ctypes.c_char_p(text.encode()), list[str]()
+        while rest.value:
+            clause = self.handle.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, IPA | ord("_") << SEPARATOR)
+            clauses.append((clause or b"").decode())
+        return "_".join(clauses)
+
 
 def _load(path: str) -> Any:
     try:
@@ -174,6 +183,8 @@ def _load(path: str) -> Any:
         ctypes.c_void_p, ctypes.c_void_p,
     )  # fmt: skip
     handle.espeak_ng_SetRandSeed.argtypes = (ctypes.c_long,)
+    handle.espeak_TextToPhonemes.argtypes = (ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int)
+    handle.espeak_TextToPhonemes.restype = ctypes.c_char_p
     handle.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     return handle
 
@@ -239,6 +250,24 @@ def speak(
         raise DataError(f"Nothing audible came of {text[:40]!r} in the voice {voice}.", "Give words of that language.")
     samples = wave.astype(np.float32) / np.float32(32768)
     return Speech(samples, library.sample_rate, _words(text, events, library.sample_rate))
+
+
+def phones_of(word: str, voice: str = "en-us") -> tuple[str, ...]:
+    """Return the phones in IPA that a word is said with, stress and tone left out; none where it cannot be said.
+
+    Raises:
+        MissingDependencyError: espeakng_loader is not installed.
+        DataError: no such voice.
+
+    Example:
+        >>> phones_of("speech")
+        ('s', 'p', 'iː', 'tʃ')
+    """
+    library = _library()
+    with library.lock:
+        library.choose(voice, None)
+        said = library.phonemes(word)
+    return tuple(filter(None, (re.sub(r"[ˈˌ\d]", "", phone) for phone in re.split(r"[_\s]+", said))))
 
 
 def _check(text: str, speed_wpm: int, pitch: int, pitch_range: int) -> None:

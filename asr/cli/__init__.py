@@ -12,6 +12,7 @@ from asr.cli.bench import bench
 from asr.cli.compare import compare
 from asr.cli.evaluate import evaluate
 from asr.cli.export import export
+from asr.cli.lexicon import lexicon
 from asr.cli.listen import listen
 from asr.cli.lm import app as lm_app
 from asr.cli.predict import predict
@@ -52,6 +53,7 @@ def _options(
 
 
 app.command()(prepare)
+app.command()(lexicon)
 app.command()(train)
 app.command()(tune)
 app.command()(evaluate)

@@ -24,6 +24,9 @@ def align(
     normalizer: Annotated[
         str, typer.Option("--normalizer", help="Makes the text fit the model's characters: basic, librispeech, none...")
     ] = "basic",
+    lexicon: Annotated[
+        Path | None, typer.Option("--lexicon", help="Pronunciations of further words, for a model of phones.")
+    ] = None,
     max_skipped: Annotated[
         int, typer.Option("--max-skipped", min=0, help="Recordings that may fail without a bad status.")
     ] = 0,
@@ -37,6 +40,6 @@ def align(
     from asr.aligning import align_files
 
     formats = output_format.split(",")
-    failed = align_files(source, text, model, output_dir, formats, normalizer, device, threads, backend)
+    failed = align_files(source, text, model, output_dir, formats, normalizer, device, threads, backend, lexicon)
     if failed > max_skipped:
         raise typer.Exit(1)

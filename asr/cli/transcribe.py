@@ -37,6 +37,9 @@ def transcribe(
         typer.Option("--hotwords", help="Phrases to listen for, with commas, or @file with one a line."),
     ] = None,
     hotword_weight: Annotated[float, typer.Option("--hotword-weight", help="How much a hotword counts.")] = 10.0,
+    lexicon: Annotated[
+        Path | None, typer.Option("--lexicon", help="Pronunciations of further words, for a model of phones.")
+    ] = None,
     lm: Annotated[Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")] = None,
     lm_alpha: Annotated[float | None, typer.Option("--lm-alpha", help="Weight of the language model.")] = None,
     lm_beta: Annotated[float | None, typer.Option("--lm-beta", help="Bonus a word.")] = None,
@@ -63,6 +66,7 @@ def transcribe(
     chosen = {
         "method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "n_best": n_best,
         "hotwords": parse_hotwords(hotwords, hotword_weight) if hotwords else None,
+        "lexicon": str(lexicon) if lexicon else None,
     }  # fmt: skip
     decoding = {name: value for name, value in chosen.items() if value is not None}
     formats, channel = output_format.split(","), parse_channel(channels)

@@ -23,6 +23,7 @@ from asr.decoding.kernels import beam as kernels
 from asr.decoding.language_models import AnyModel, load_lm
 from asr.decoding.lexicon import Lexicon, build_lexicon, check_words, plain_lexicon
 from asr.decoding.search import Compiled, Finish, SearchSpace
+from asr.decoding.sounds import Sounds, Speller
 from asr.decoding.types import Hypothesis
 from asr.decoding.vocabulary import BLANK_ID, Vocabulary
 from asr.errors import DecodingError
@@ -96,6 +97,8 @@ class BeamDecoder:
         lm: path (ARPA, gzipped ARPA, compiled automaton, KenLM binary), :class:`asr.lm.model.NgramModel`, or a model
             that :func:`asr.decoding.language_models.load_lm` returned. Without one only acoustics and ``lm_beta`` rank.
         lexicon: words; nothing else is recognised then, unless ``open_vocabulary``. Without one every word is possible.
+            Where tokens are phones: word -> its pronunciations, each a sequence of phones, such as
+            :class:`asr.text.pronunciations.Pronunciations`; of words that sound alike the language model chooses.
         lm_unit: what ``lm`` predicts: ``"word"`` or ``"token"`` (a model over the tokens themselves).
         open_vocabulary: admit words outside lexicon and model; by default only without a lexicon. ``False`` without a
             lexicon admits the model's words alone.
@@ -123,7 +126,7 @@ class BeamDecoder:
         self,
         tokens: Sequence[str],
         lm: Any = None,
-        lexicon: Iterable[str] | None = None,
+        lexicon: Iterable[str] | Mapping[str, Sequence[Sequence[str]]] | None = None,
         beam_size: int = 100,
         lm_alpha: float = 0.5,
         lm_beta: float = 1.0,
@@ -147,7 +150,11 @@ class BeamDecoder:
         self._check_counts(n_best, threads, confidence_power)
         self.finish, self.threads = Finish(int(n_best), float(confidence_power)), int(threads)
         self.hotwords = check_hotwords(hotwords, hotword_weight)
-        self._lexicon = self._known_words(lexicon)
+        self._sounds = self._known_sounds(lexicon) if isinstance(lexicon, Mapping) else None
+        if self._sounds is None:
+            self._lexicon = self._known_words(lexicon)
+        else:
+            self._lexicon = build_lexicon(list(self._sounds.words), self._sounds.vocabulary)
         self._compile()
 
     # -- setting up ----------------------------------------------------------------------------------------------
@@ -175,26 +182,50 @@ class BeamDecoder:
             raise DecodingError("open_vocabulary=False needs words.", "Give a lexicon or a word language model.")
         return plain_lexicon()
 
-    def _word_ids(self) -> npt.NDArray[np.int32]:
-        """The model's id of each word of the lexicon; UNK for those it lacks."""
-        words = self._lexicon.words
-        if self.lm is None or self.lm_unit == "token":
-            return np.ones(len(words), np.int32)  # any known word
-        return np.fromiter(map(self.lm.ids.get, words, repeat(UNK)), np.int32, len(words))
+    def _known_sounds(self, lexicon: Mapping[str, Sequence[Sequence[str]]]) -> Sounds:
+        if not self.closed:
+            raise DecodingError("A sound that no word has cannot be written.", "Leave open_vocabulary out.")
+        if not self.vocabulary.has_boundaries:
+            raise DecodingError("No token starts a word, so words cannot be told apart.", "Mark them, as in '▁AH'.")
+        return Sounds(lexicon, self.vocabulary)
+
+    def _word_ids(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        """The model's id of each word of the lexicon (UNK for those it lacks) and its unigram score.
+
+        Where words are known by their sounds: of each sound, with the groups of words that sound alike; see
+        :class:`asr.decoding.kernels.beam.Language`. Words that the model lacks have no part in a group.
+        """
+        words, lm = self._lexicon.words, self.lm
+        no_groups = np.zeros(1, np.int32)
+        if lm is None or self.lm_unit == "token":
+            return np.ones(len(words), np.int32), np.zeros(len(words)), no_groups  # any known word
+        if self._sounds is None:
+            ids = np.fromiter(map(lm.ids.get, words, repeat(UNK)), np.int32, len(words))
+            return ids, lm.unigrams[ids].astype(np.float64), no_groups
+        groups: list[int] = []
+        ids, unigrams = np.empty(len(words), np.int32), np.empty(len(words))
+        for i, sound in enumerate(words):
+            known = [lm.ids[word] for word in self._sounds.words[sound] if word in lm]
+            ids[i], unigrams[i] = (known or [UNK])[0], max(lm.unigrams[known or [UNK]])
+            if len(known) > 1:
+                ids[i] = kernels.HOMOPHONES - len(groups)
+                groups += [len(known), *known]
+        return ids, unigrams, np.array(groups or [0], np.int32)
 
     def _compile(self) -> None:
         s, lm = self.settings, self.lm
+        vocabulary = self.vocabulary if self._sounds is None else self._sounds.vocabulary
         word_lm, token_lm = lm is not None and self.lm_unit == "word", lm is not None and self.lm_unit == "token"
-        ids = self._word_ids()
+        ids, unigrams, homophones = self._word_ids()
         scores = np.full(len(ids), s.lm_beta)
         unknown = s.lm_beta
         if word_lm and lm is not None:
-            scores += s.lm_alpha * lm.unigrams[ids].astype(np.float64) + np.where(ids == UNK, s.unk_score, 0.0)
+            scores += s.lm_alpha * unigrams + np.where(ids == UNK, s.unk_score, 0.0)
             unknown += s.lm_alpha * float(lm.unigrams[UNK]) + s.unk_score
         if not s.lookahead:
             scores[:], unknown = 0.0, 0.0
         lexicon = self._lexicon.weighted(scores)
-        hot = build_hotwords(self.hotwords, self.vocabulary)
+        hot = build_hotwords(self._spoken_hotwords(), vocabulary)
         root = lexicon.edges.view(np.float32)[lexicon.edge_first[0] : lexicon.edge_first[1], 2]
         options = kernels.Options(
             beam_size=int(s.beam_size),
@@ -212,25 +243,26 @@ class BeamDecoder:
             closed=self.closed,
             lookahead=bool(s.lookahead),
             hot=bool(self.hotwords),
-            exact_masks=len(self.vocabulary) <= 64,
+            exact_masks=len(vocabulary) <= 64,
             unknown_factor=math.exp(unknown),
             hot_limit=math.exp(max((2 * w for w in self.hotwords.values()), default=0.0)),
             root_limit=max(1.0, math.exp(unknown), float(root.max(initial=0.0))),
         )
-        codes, first = _characters(self.vocabulary)
+        codes, first = _characters(vocabulary)
         node_words = np.where(lexicon.ends >= 0, ids[lexicon.ends] if len(ids) else -1, kernels.NO_WORD).astype(
             np.int32
         )
         fixed = (
-            self.vocabulary.starts_word, np.array([not p for p in self.vocabulary.pieces]), self._token_ids(),
+            vocabulary.starts_word, np.array([not p for p in vocabulary.pieces]), self._token_ids(),
             lexicon.edge_first, lexicon.edges, lexicon.edges.view(np.float32), lexicon.masks, lexicon.factors,
-            node_words,
+            node_words, homophones,
         )  # fmt: skip
         arrays = lm.arrays if lm is not None else _no_model()
         language = kernels.Language(*fixed, *arrays)
         growing = lm if isinstance(lm, KenlmModel) else None
         self._compiled = Compiled(
-            vocabulary=self.vocabulary,
+            vocabulary=vocabulary,
+            speller=self._speller(),
             options=options,
             language=(lambda: language) if growing is None else (lambda: kernels.Language(*fixed, *growing.arrays)),
             hotwords=hot,
@@ -242,6 +274,18 @@ class BeamDecoder:
             finish=self.finish,
         )
         self._spaces: list[SearchSpace] = []
+
+    def _spoken_hotwords(self) -> dict[str, float]:
+        """Hotwords in the characters of the search's tokens."""
+        if self._sounds is None:
+            return self.hotwords
+        return {spoken: weight for phrase, weight in self.hotwords.items() for spoken in self._sounds.phrases(phrase)}
+
+    def _speller(self) -> Speller | None:
+        if self._sounds is None:
+            return None
+        model = self.lm if self.lm_unit == "word" else None
+        return Speller(self._sounds, model, {w: x for phrase, x in self.hotwords.items() for w in phrase.split()})
 
     def _token_ids(self) -> npt.NDArray[np.int32]:
         if self.lm is None or self.lm_unit == "word":

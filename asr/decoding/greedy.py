@@ -5,15 +5,16 @@ Graves et al. 2006, "Connectionist Temporal Classification", section 3.2: repeat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.decoding.inputs import check_log_probs
+from asr.decoding.sounds import Sounds, Speller, written
 from asr.decoding.types import Hypothesis
-from asr.decoding.vocabulary import BLANK_ID, Vocabulary
+from asr.decoding.vocabulary import BLANK_ID, Vocabulary, word_spans
 
 __all__ = ["GreedyDecoder", "greedy"]
 
@@ -23,6 +24,8 @@ class GreedyDecoder:
 
     Args:
         tokens: V token strings, the blank first (see :class:`asr.decoding.vocabulary.Vocabulary`).
+        lexicon: where tokens are phones, word -> its pronunciations; of words that sound alike the first one is taken,
+            and what sounds like no word is written in its phones.
 
     Example:
         >>> import numpy as np
@@ -33,8 +36,12 @@ class GreedyDecoder:
         'hi'
     """
 
-    def __init__(self, tokens: Sequence[str]) -> None:
-        self.vocabulary = Vocabulary(tokens)
+    def __init__(self, tokens: Sequence[str], lexicon: Mapping[str, Sequence[Sequence[str]]] | None = None) -> None:
+        self.vocabulary = self._vocabulary = Vocabulary(tokens)
+        self._speller: Speller | None = None
+        if lexicon is not None:
+            self._speller = Speller(Sounds(lexicon, self.vocabulary))
+            self._vocabulary = self._speller.sounds.vocabulary
 
     @overload
     def __call__(self, log_probs: npt.NDArray[Any]) -> list[Hypothesis]: ...
@@ -53,7 +60,8 @@ class GreedyDecoder:
         return [self._one(log_probs)]
 
     def _one(self, log_probs: Any) -> Hypothesis:
-        return _best_path(check_log_probs(log_probs, len(self.vocabulary)), self.vocabulary)
+        frames = check_log_probs(log_probs, len(self.vocabulary))
+        return _best_path(frames, lambda ids: written(self._vocabulary.groups(ids), self._speller))
 
 
 def greedy(log_probs: npt.NDArray[Any], tokens: Sequence[str]) -> Hypothesis:
@@ -61,7 +69,9 @@ def greedy(log_probs: npt.NDArray[Any], tokens: Sequence[str]) -> Hypothesis:
     return GreedyDecoder(tokens)(log_probs)[0]
 
 
-def _best_path(log_probs: npt.NDArray[np.float32], vocabulary: Vocabulary) -> Hypothesis:
+def _best_path(
+    log_probs: npt.NDArray[np.float32], words_of: Callable[[Sequence[int]], list[tuple[str, list[int]]]]
+) -> Hypothesis:
     path = log_probs.argmax(axis=1)
     best = log_probs.max(axis=1)
     starts = np.flatnonzero(np.diff(path, prepend=-1))  # first frame of every run of equal outputs
@@ -72,12 +82,13 @@ def _best_path(log_probs: npt.NDArray[np.float32], vocabulary: Vocabulary) -> Hy
     tokens = tuple(int(token) for token in path[starts])
     confidences = np.exp(np.minimum(peaks.astype(np.float64), 0.0))
     score = float(best.sum(dtype=np.float64))
+    words = words_of(tokens)
     return Hypothesis(
-        text=vocabulary.text(tokens),
+        text=" ".join(word for word, _ in words),
         score=score,
         acoustic_score=score,
         lm_score=0.0,
         tokens=tokens,
         token_frames=tuple(int(frame) for frame in starts),
-        words=vocabulary.spans(tokens, starts.tolist(), ends.tolist(), confidences.tolist()),
+        words=word_spans(words, starts.tolist(), ends.tolist(), confidences.tolist()),
     )

@@ -16,6 +16,7 @@ The rules that both searches follow:
   token or the longer prefix is in the beam already. The blank is always considered.
 * A frame keeps the ``beam_size`` best prefixes within ``beam_threshold`` of the best one.
 * A frame whose blank is more probable than ``blank_skip`` only ends the open runs of repeated tokens.
+* Of words that sound alike, where tokens are phones, the one that the model likes best after what came before counts.
 * At the end open words are closed, the end of the sentence is scored, and equal texts are merged.
 """
 
@@ -72,7 +73,8 @@ class ReferenceDecoder:
     """Readable prefix beam search; arguments as :class:`asr.decoding.BeamDecoder`, ``lm`` as :class:`LanguageModel`.
 
     Args:
-        words: the words that a closed lexicon admits, or the known words that the look-ahead covers.
+        words: the words that a closed lexicon admits, or the known words that the look-ahead covers. Where words are
+            known by their sound: sound, in characters of the tokens -> the words that have it; texts are then sounds.
         closed: admit no word outside ``words``.
         unit: ``"word"`` or ``"token"``, what the language model predicts.
     """
@@ -81,7 +83,7 @@ class ReferenceDecoder:
         self,
         tokens: Sequence[str],
         lm: LanguageModel | None = None,
-        words: Collection[str] = (),
+        words: Collection[str] | Mapping[str, Collection[str]] = (),
         *,
         closed: bool = False,
         unit: str = "word",
@@ -98,6 +100,7 @@ class ReferenceDecoder:
     ) -> None:
         self.vocabulary = Vocabulary(tokens)
         self.lm, self.words, self.closed, self.unit = lm, frozenset(words), closed, unit
+        self.alike = words if isinstance(words, Mapping) else {}
         self.beam_size, self.beam_threshold, self.token_min_logp = beam_size, beam_threshold, token_min_logp
         self.lm_alpha, self.lm_beta, self.unk_score = lm_alpha, lm_beta, unk_score
         self.unk_token_score = unk_token_score if lm is not None and unit == "word" else 0.0
@@ -118,10 +121,13 @@ class ReferenceDecoder:
         """Model score, next state and extra score of a word; ``state`` None asks for its unigram."""
         if self.lm is None or self.unit == "token":
             return 0.0, state, 0.0
-        known = word in self.lm
+        known = [name for name in self.alike.get(word, [word]) if name in self.lm]
         unigram = getattr(self.lm, "unigram", None)
-        name = word if known else "<unk>"
-        score, after = (unigram(name), None) if state is None and unigram else self.lm.step(state, name)
+        scored: list[tuple[float, Hashable]] = [
+            (unigram(name), None) if state is None and unigram else self.lm.step(state, name)
+            for name in known or ["<unk>"]
+        ]
+        score, after = max(scored, key=lambda pair: pair[0])
         return score, after, 0.0 if known else self.unk_score
 
     # -- the language side ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ T frames, V vocabulary, B beam size, L tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from asr.decoding.kernels import beam as kernels
 from asr.decoding.kernels import finish as ending
+from asr.decoding.sounds import Speller, written
 from asr.decoding.types import Hypothesis, WordSpan
-from asr.decoding.vocabulary import Vocabulary
+from asr.decoding.vocabulary import Vocabulary, word_spans
 from asr.errors import DecodingError
 
 __all__ = ["Compiled", "Finish", "SearchSpace"]
@@ -43,6 +44,8 @@ class Compiled:
     """All that a search reads: options, arrays, and where it begins."""
 
     vocabulary: Vocabulary
+    speller: Speller | None
+    """Writes the vocabulary's words, where these are sounds."""
     options: kernels.Options
     language: Callable[[], kernels.Language]
     hotwords: kernels.Hotwords
@@ -53,6 +56,16 @@ class Compiled:
     resolve: Callable[[npt.NDArray[np.int32]], None]
     """Fills in what a lazily filled model lacks."""
     finish: Finish
+
+    def words(self, ids: Sequence[int], ended: bool = True) -> list[tuple[str, list[int]]]:
+        """Words of a token sequence as they are written, each with the positions in ``ids`` that say it.
+
+        A last word that is not ``ended`` is left out while it sounds like none.
+        """
+        groups = self.vocabulary.groups(ids)
+        if self.speller and groups and not ended and groups[-1][0] not in self.speller.sounds.words:
+            groups.pop()
+        return written(groups, self.speller)
 
 
 def _new_space(B: int, V: int, K: int, A: int) -> kernels.Search:
@@ -146,10 +159,10 @@ class SearchSpace:
         mass = float(rows[row, kernels.BLANK] + rows[row, kernels.OTHER])
         score = float(s.scale[0] + np.log(mass))
         weight = float(ending._weights(*self._arrays(), s, current, row))
-        vocabulary = self.compiled.vocabulary
-        spans = vocabulary.spans(tokens, frames, [f + 1 for f in frames], [1.0] * len(tokens))
-        lm_score = float(rows[row, kernels.LM])
-        return Hypothesis(vocabulary.text(tokens), score, score - weight, lm_score, tuple(tokens), tuple(frames), spans)
+        words = self.compiled.words(tokens, ended=False)
+        spans = word_spans(words, frames, [f + 1 for f in frames], [1.0] * len(tokens))
+        text, lm_score = " ".join(word for word, _ in words), float(rows[row, kernels.LM])
+        return Hypothesis(text, score, score - weight, lm_score, tuple(tokens), tuple(frames), spans)
 
     def finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
         """Hypotheses, best first; ``log_probs`` (T, V) are all frames that were pushed."""
@@ -169,10 +182,16 @@ class SearchSpace:
         weights = np.exp(scores[order, ending.SCORE] - scores[order[0], ending.SCORE])
         weights /= weights.sum()
         found = []
-        for row in order[: c.finish.n_best].tolist():
+        seen = set[str]()  # two sequences of sounds may be written alike
+        for row in order.tolist():
             agreed = np.empty(int(bounds[row + 1] - bounds[row]) + 1)
             ending.agreement(hashes, bounds, weights, order, row, agreed)
-            found.append(self._hypothesis(row, scores[row], agreed, log_probs))
+            hypothesis = self._hypothesis(row, scores[row], agreed, log_probs)
+            if hypothesis.text not in seen:
+                found.append(hypothesis)
+                seen.add(hypothesis.text)
+            if len(found) == c.finish.n_best:
+                break
         return found
 
     def _arrays(self) -> tuple[Any, ...]:
@@ -197,7 +216,7 @@ class SearchSpace:
         starts, ends, peaks = _align(log_probs, tokens, met)
         power = self.compiled.finish.confidence_power
         spans = []
-        for word, (text, positions) in enumerate(self.compiled.vocabulary.groups(tokens)):
+        for word, (text, positions) in enumerate(self.compiled.words(tokens)):
             mean = sum(min(peaks[p], 0.0) for p in positions) / len(positions)
             log = math.log(min(max(float(agreed[word]), _FLOOR), 1.0)) + mean
             spans.append(WordSpan(text, starts[positions[0]], ends[positions[-1]], math.exp(power * log)))
@@ -213,7 +232,7 @@ class SearchSpace:
         while length > 0 and not starts_word[best.tokens[length]]:
             length -= 1
         tokens, frames = best.tokens[:length], best.token_frames[:length]
-        spans = self.compiled.vocabulary.spans(tokens, frames, [f + 1 for f in frames], [0.0] * length)
+        spans = word_spans(self.compiled.words(tokens), frames, [f + 1 for f in frames], [0.0] * length)
         text = " ".join(span.word for span in spans)
         return [Hypothesis(text, best.score, best.acoustic_score, best.lm_score, tokens, frames, spans)]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from asr.decoding.types import WordSpan
 from asr.errors import DecodingError
 
-__all__ = ["BLANK", "BLANK_ID", "WORD_MARK", "Vocabulary"]
+__all__ = ["BLANK", "BLANK_ID", "WORD_MARK", "Vocabulary", "word_spans"]
 
 BLANK = "<blank>"
 BLANK_ID = 0
@@ -100,15 +100,19 @@ class Vocabulary:
         """Text of a token sequence: words with one space between them."""
         return " ".join(word for word, _ in self.groups(ids))
 
-    def spans(
-        self, ids: Sequence[int], starts: Sequence[int], ends: Sequence[int], confidences: Sequence[float]
-    ) -> tuple[WordSpan, ...]:
-        """Words with frames and confidences, from the frames and the probability of each token.
 
-        A word's confidence is the product of its tokens' (CTC takes outputs at different frames as independent).
-        """
-        spans = []
-        for word, positions in self.groups(ids):
-            confidence = math.prod(confidences[p] for p in positions)
-            spans.append(WordSpan(word, int(starts[positions[0]]), int(ends[positions[-1]]), min(confidence, 1.0)))
-        return tuple(spans)
+def word_spans(
+    words: Sequence[tuple[str, list[int]]], starts: Sequence[int], ends: Sequence[int], confidences: Sequence[float]
+) -> tuple[WordSpan, ...]:
+    """Words with frames and confidences, from the frames and the probability of each token.
+
+    A word's confidence is the product of its tokens' (CTC takes outputs at different frames as independent).
+
+    Args:
+        words: as :meth:`Vocabulary.groups` returns them.
+    """
+    spans = []
+    for word, positions in words:
+        confidence = math.prod(confidences[p] for p in positions)
+        spans.append(WordSpan(word, int(starts[positions[0]]), int(ends[positions[-1]]), min(confidence, 1.0)))
+    return tuple(spans)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from asr.errors import TokenError
 from asr.files import atomic_path, atomic_write_text
+from asr.text.pronunciations import Pronunciations
 
 __all__ = [
     "BLANK",
     "SPACE",
     "CharTokenizer",
+    "PhoneTokenizer",
     "SentencePieceTokenizer",
     "Tokenizer",
     "load_tokenizer",
@@ -29,10 +31,12 @@ class Tokenizer(ABC):
 
     Attributes:
         tokens: token of every id; ``tokens[0]`` is the CTC blank.
+        lexicon: words by what they sound like, where tokens are phones; None where tokens spell.
     """
 
     blank_id = 0
     tokens: list[str]
+    lexicon: Pronunciations | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -157,14 +161,80 @@ class SentencePieceTokenizer(Tokenizer):
             temporary.write_bytes(self._model)
 
 
-TOKENIZERS = ("characters", "unigram", "bpe")
+class PhoneTokenizer(Tokenizer):
+    """Two tokens a phone: one for the phone at the beginning of a word (``▁AH``), one for it elsewhere (``AH``).
+
+    A text is encoded by the first pronunciation of each word. What sounds alike is decoded to the word that stands
+    first in the dictionary; the beam search lets the language model choose.
+
+    Args:
+        lexicon: pronunciations of all words that texts may have.
+
+    Example:
+        >>> tokenizer = PhoneTokenizer(Pronunciations({"a": [("AH",)], "tee": [("T", "IY")], "tea": [("T", "IY")]}))
+        >>> tokenizer.encode("a tea"), tokenizer.decode([1, 3, 5])
+        ([1, 3, 5], 'a tee')
+    """
+
+    FILE = "tokenizer.json"
+    lexicon: Pronunciations
+
+    def __init__(self, lexicon: Pronunciations) -> None:
+        self.lexicon = lexicon
+        self.tokens = [BLANK, *(SPACE + phone for phone in lexicon.phones), *lexicon.phones]
+        self._ids = {token: i for i, token in enumerate(self.tokens)}
+        self._words = dict[tuple[str, ...], str]()
+        for word, ways in lexicon.items():
+            for way in ways:
+                self._words.setdefault(way, word)
+
+    def with_words(self, more: Pronunciations) -> PhoneTokenizer:
+        """Return a tokenizer of the same tokens that knows further words; ``more`` comes first where both know one.
+
+        Raises:
+            TokenError: a phone that this tokenizer lacks.
+        """
+        if new := sorted(set(more.phones) - set(self.lexicon.phones)):
+            raise TokenError(
+                f"The model has no phone {new[0]!r}.", f"Write words with its own: {' '.join(self.lexicon.phones)}."
+            )
+        return PhoneTokenizer(Pronunciations(dict(self.lexicon) | dict(more)))
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = []
+        for word in text.split():
+            try:
+                first, *others = self.lexicon[word][0]
+            except KeyError:
+                raise TokenError(
+                    f"The word {word!r} in {text[:60]!r} is not in the pronouncing dictionary.",
+                    "Normalise the text (--normalizer), or give a dictionary that has it (--lexicon).",
+                ) from None
+            ids += [self._ids[SPACE + first], *(self._ids[phone] for phone in others)]
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        spoken = " ".join(self.tokens[i] for i in ids if i != self.blank_id).split(SPACE)
+        sounds = filter(None, (tuple(sound.split()) for sound in spoken))
+        return " ".join(self._words.get(sound, "".join(sound).lower()) for sound in sounds)
+
+    def save(self, folder: str | Path) -> None:
+        content = {"type": "phones", "phones": list(self.lexicon.phones)}
+        self.lexicon.save(Path(folder) / Pronunciations.FILE)
+        atomic_write_text(Path(folder) / self.FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
-def train_tokenizer(kind: str, texts: Sequence[str], vocab_size: int) -> Tokenizer:
-    """Return a tokenizer of ``kind`` (``characters``, ``unigram`` or ``bpe``) for ``texts``.
+TOKENIZERS = ("characters", "unigram", "bpe", "phones")
+
+
+def train_tokenizer(kind: str, texts: Sequence[str], vocab_size: int, lexicon: str | Path = "") -> Tokenizer:
+    """Return a tokenizer of ``kind`` (``characters``, ``unigram``, ``bpe`` or ``phones``) for ``texts``.
+
+    ``phones`` need ``lexicon``, a pronouncing dictionary (:meth:`Pronunciations.load`).
 
     Raises:
-        TokenError: ``kind`` is unknown, the texts are empty, or too little for ``vocab_size`` pieces.
+        TokenError: ``kind`` is unknown, the texts are empty, or too little for ``vocab_size`` pieces; or the dictionary
+            is missing or damaged.
     """
     if not any(text.strip() for text in texts):
         raise TokenError(
@@ -172,6 +242,10 @@ def train_tokenizer(kind: str, texts: Sequence[str], vocab_size: int) -> Tokeniz
         )
     if kind == "characters":
         return CharTokenizer.train(texts)
+    if kind == "phones":
+        if not lexicon:
+            raise TokenError("Phones need a pronouncing dictionary.", "Give one: tokenizer.lexicon=FILE.")
+        return PhoneTokenizer(Pronunciations.load(lexicon))
     if kind in TOKENIZERS:
         return SentencePieceTokenizer.train(texts, vocab_size, kind)
     raise TokenError(f"Unknown tokenizer {kind!r}.", f"Choose one of: {', '.join(TOKENIZERS)}.")
@@ -189,7 +263,12 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     path = folder / CharTokenizer.FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return CharTokenizer(content["characters"])
+        if content["type"] != "phones":
+            return CharTokenizer(content["characters"])
+        phones = PhoneTokenizer(Pronunciations.load(folder / Pronunciations.FILE, stress=True))
+        if list(phones.lexicon.phones) != content["phones"]:
+            raise TokenError(f"{folder} has another dictionary than its model.", "Fetch the model folder again.")
+        return phones
     except FileNotFoundError:
         raise TokenError(f"There is no tokenizer in {folder}.", "Give a folder that `asr train` wrote.") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -67,10 +67,17 @@ class SpeechDataConfig:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """Units of the output: ``kind`` is characters, unigram or bpe; these two have ``vocab_size``, blank included."""
+    """Units of the output.
+
+    Attributes:
+        kind: ``characters``, ``unigram`` or ``bpe`` (pieces of words), or ``phones``.
+        vocab_size: number of pieces, blank included.
+        lexicon: pronouncing dictionary that phones need, see :meth:`asr.text.pronunciations.Pronunciations.load`.
+    """
 
     kind: str = "characters"
     vocab_size: int = 256
+    lexicon: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
     if config.keep_zeros:
         hold_zeros(task.network)
     loader = _train_loader(config, train, tokenizer, task, run_dir)
-    decoder = GreedyDecoder(tokenizer.tokens)
+    decoder = GreedyDecoder(tokenizer.tokens, tokenizer.lexicon)
 
     def evaluate(trained: Task) -> dict[str, float]:
         assert isinstance(trained, CtcTask)
@@ -169,7 +176,7 @@ def _task(config: SpeechConfig, task_config: CtcTaskConfig, tokenizer: Tokenizer
 def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
     if folder := config.init_from or config.distillation.teacher:
         return load_tokenizer(open_bundle(folder, task="ctc").path)
-    return train_tokenizer(config.tokenizer.kind, texts, config.tokenizer.vocab_size)
+    return train_tokenizer(config.tokenizer.kind, texts, config.tokenizer.vocab_size, config.tokenizer.lexicon)
 
 
 def _start_from(task: CtcTask, folder: str) -> None:

@@ -11,9 +11,14 @@ import pytest
 import torch
 
 from asr.bundle import open_bundle
-from asr.errors import ConfigError, DataError, ModelError
+from asr.errors import ConfigError, DataError, ModelError, TokenError
+from asr.evaluation import evaluate
 from asr.features import FeatureConfig
+from asr.lm import estimate
+from asr.lm.arpa import write_arpa
+from asr.recognizer import load_model
 from asr.run_folder import read_metrics
+from asr.text.pronunciations import Pronunciations
 from asr.training.run import train
 from asr.training.speech import SpeechConfig, build_experiment
 from data_prep.store import write_store
@@ -112,6 +117,38 @@ def test_fine_tuning_starts_from_the_model(config: Path, tmp_path: Path) -> None
     other = dataclasses.replace(settings, model=dataclasses.replace(settings.model, hidden_dim=6))
     with pytest.raises(ModelError, match="another architecture"):
         build_experiment(other, tmp_path / "tuned")
+
+
+def test_phones_from_training_to_text(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word outside the dictionary is left out and named; the model writes words, with and without an n-gram model."""
+    Pronunciations(
+        {"ab": [("AH", "B")], "ba": [("B", "AA")], "b": [("B", "IY")], "a": [("AH",)], "be": [("B", "IY")]}
+    ).save(tmp_path / "lexicon.txt")
+    model = train(
+        config,
+        [f"output_dir={tmp_path / 'run'}", "tokenizer.kind=phones", f"tokenizer.lexicon={tmp_path / 'lexicon.txt'}"],
+    )
+    assert "'aab' in 'aab' is not in the pronouncing dictionary" in capsys.readouterr().err
+    assert {"tokenizer.json", "lexicon.txt.gz"} <= set(open_bundle(model).files)
+    write_arpa(estimate([["ab ba", "b a", "be ab"]], order=2), tmp_path / "lm.arpa")
+    table = evaluate(
+        model, [tmp_path / "dev"], tmp_path / "scores", tmp_path / "lm.arpa", tmp_path / "dev", save_to_model=True
+    )
+    assert "beam+lm" in table
+
+    (tmp_path / "more.txt").write_text("aab AH B\n")
+    noise = np.random.default_rng(0).normal(size=16000).astype(np.float32) * 0.1
+    recognizer = load_model(model, {"hotwords": {"aab": 90.0}, "lexicon": str(tmp_path / "more.txt")})
+    assert "aab" in recognizer.transcribe(noise, 16000).text.split()
+    assert set(load_model(model).transcribe(noise, 16000).text.split()) <= {"ab", "ba", "b", "a", "be"}
+    assert [word.word for word in recognizer.align(noise, "Ab, aab!", 16000).words] == ["Ab,", "aab!"]
+    with pytest.raises(TokenError, match="'bab'"):
+        recognizer.align(noise, "bab", 16000)
+    (tmp_path / "more.txt").write_text("aab EH B\n")
+    with pytest.raises(TokenError, match="no phone 'EH'"):
+        load_model(model, {"lexicon": str(tmp_path / "more.txt")})
+    with pytest.raises(ConfigError, match="spells its words"):
+        load_model(train(config, [f"output_dir={tmp_path / 'letters'}"]), {"lexicon": str(tmp_path / "more.txt")})
 
 
 def test_resumed_run_of_another_architecture_is_refused(config: Path, tmp_path: Path) -> None:

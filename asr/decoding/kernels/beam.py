@@ -47,6 +47,7 @@ DONE, ARENA_FULL, NO_ROOM, MISSING, DEAD = 0, 1, 2, 3, 4
 
 UNKNOWN_WORD = 0
 NO_WORD = -1
+HOMOPHONES = -2  # and below: words of one sound
 
 BUCKETS = 512
 _SHIFT = 49  # eight classes an octave
@@ -88,7 +89,8 @@ class Language(NamedTuple):
     gains: F32  # edges seen as float32
     masks: U64
     factors: F64  # (N,)
-    node_words: I32  # (N,) the model's word that ends at a node; NO_WORD: none
+    node_words: I32  # (N,) the model's word that ends at a node; NO_WORD: none; HOMOPHONES - i: those of group i
+    homophones: I32  # groups of words that sound alike; group i is homophones[i + 1 : i + 1 + homophones[i]]
     slots: npt.NDArray[np.uint32]
     probs: F32
     unigrams: F32
@@ -366,6 +368,20 @@ def _ask(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _ask_alike(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
+    """As :func:`_ask`; of words that sound alike the one that the model likes best after ``state``."""
+    if word > HOMOPHONES:
+        return _ask(g, s, state, max(word, UNKNOWN_WORD))
+    best, best_after = -np.inf, 0
+    first = HOMOPHONES - word
+    for i in range(first + 1, first + 1 + g.homophones[first]):
+        lm, after = _ask(g, s, state, g.homophones[i])
+        if lm > best:
+            best, best_after = lm, after
+    return best, best_after
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> bool:
     """Make sure that a row knows its score after closing its open word; False if the lexicon forbids to close it."""
     lex = s.ints[buffer, row, LEX]
@@ -379,7 +395,7 @@ def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> boo
         s.ints[buffer, row, END_STATE] = s.ints[buffer, row, STATE]
         return True
     misses = s.counters[MISSES]
-    lm, after = _ask(g, s, s.ints[buffer, row, STATE], max(word, UNKNOWN_WORD))
+    lm, after = _ask_alike(g, s, s.ints[buffer, row, STATE], word)
     if s.counters[MISSES] == misses:
         s.floats[buffer, row, END_LM] = lm
         s.ints[buffer, row, END_STATE] = after
@@ -389,7 +405,7 @@ def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> boo
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
 def closing_extra(o: Options, g: Language, lex: int) -> float:
     """Score of closing a word that the model does not know."""
-    known = lex > 0 and g.node_words[lex] > UNKNOWN_WORD
+    known = lex > 0 and (g.node_words[lex] > UNKNOWN_WORD or g.node_words[lex] <= HOMOPHONES)
     return o.unk_score if o.word_lm and not known else 0.0
 
 

@@ -1,0 +1,103 @@
+"""Pronouncing dictionaries: which phones a word is said with, in the line format of Kaldi and of CMUdict."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from asr.errors import TokenError
+from asr.files import atomic_path
+
+__all__ = ["Phones", "Pronunciations"]
+
+Phones = tuple[str, ...]
+_VARIANT = re.compile(r"\(\d+\)$")  # READ(2), as CMUdict numbers what is said in several ways
+
+
+class Pronunciations(Mapping[str, tuple[Phones, ...]]):
+    """Word -> its pronunciations, the usual one first; words in the order in which they were given.
+
+    Args:
+        entries: phones of each word, at least one way to say it.
+
+    Raises:
+        TokenError: a word with white space in it or without a pronunciation, or a phone that is empty or has a blank.
+
+    Example:
+        >>> spoken = Pronunciations({"their": [("DH", "EH", "R")], "there": [("DH", "EH", "R")]})
+        >>> spoken.phones, spoken["there"][0]
+        (('DH', 'EH', 'R'), ('DH', 'EH', 'R'))
+    """
+
+    FILE = "lexicon.txt.gz"
+
+    def __init__(self, entries: Mapping[str, Sequence[Sequence[str]]]) -> None:
+        self._entries: dict[str, tuple[Phones, ...]] = {}
+        known = set[str]()
+        for word, ways in entries.items():
+            if not ways or not all(ways) or word.split() != [word]:
+                raise TokenError(f"The word {word!r} has no pronunciation.", "Give it at least one phone.")
+            self._entries[word] = tuple(dict.fromkeys(tuple(way) for way in ways))
+            known.update(*self._entries[word])
+        if bad := [phone for phone in known if phone.split() != [phone] or "▁" in phone]:
+            raise TokenError(f"{bad[0]!r} cannot be a phone.", "Name phones by letters and digits, such as AH.")
+        self.phones = tuple(sorted(known))
+        """Every phone that occurs, sorted."""
+
+    def __getitem__(self, word: str) -> tuple[Phones, ...]:
+        return self._entries[word]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @classmethod
+    def load(cls, path: str | Path, stress: bool = False) -> Pronunciations:
+        """Read a dictionary with a word and its phones on each line, white space between them; gzipped if it ends so.
+
+        A word may have several lines; ``WORD(2)`` is another way to say WORD. What follows a ``#``, and lines that
+        begin with ``;;;``, are comments. Words are made lower case.
+
+        Args:
+            path: of the file. stress: keep the digits at the end of ARPAbet vowels (``AH0``), which say how they are
+                stressed.
+
+        Raises:
+            TokenError: the file is missing, is no text, or has a line without phones.
+        """
+        path = Path(path)
+        entries: dict[str, list[Phones]] = {}
+        for number, line in enumerate(_read(path).splitlines(), 1):
+            fields = line.partition("#")[0].split()
+            if not fields or line.startswith(";;;"):
+                continue
+            if len(fields) < 2:
+                raise TokenError(f"{path}, line {number}: {fields[0]!r} has no phones.", "Write: word PHONE PHONE ...")
+            phones = fields[1:] if stress else [phone.rstrip("012") or phone for phone in fields[1:]]
+            word = _VARIANT.sub("", fields[0]).lower() if fields[0].endswith(")") else fields[0].lower()
+            entries.setdefault(word, []).append(tuple(phones))
+        if not entries:
+            raise TokenError(f"{path} names no word.", "Write on each line: word PHONE PHONE ...")
+        return cls(entries)
+
+    def save(self, path: str | Path) -> None:
+        """Write the dictionary, gzipped where the name ends in ``.gz``; the same words give the same bytes."""
+        text = "".join(f"{word} {' '.join(way)}\n" for word, ways in self.items() for way in ways).encode()
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(gzip.compress(text, mtime=0) if Path(path).suffix == ".gz" else text)
+
+
+def _read(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
+    except OSError as error:
+        reason = error.strerror or "it is no gzip file"
+        raise TokenError(f"Cannot read the dictionary {path}: {reason}.", "Check the path.") from None
+    except (EOFError, zlib.error, UnicodeDecodeError):
+        raise TokenError(f"The dictionary {path} is damaged or no UTF-8 text.", "Fetch it again.") from None

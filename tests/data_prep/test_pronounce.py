@@ -1,0 +1,91 @@
+"""How words are said. Oracle: CMUdict's entries for words that eSpeak NG says by the same rules."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from asr.cli import main
+from asr.errors import DataError
+from asr.text.pronunciations import Pronunciations
+from data_prep.espeak import phones_of
+from data_prep.pronounce import arpabet, pronounce, words_of
+
+CMUDICT = """;;; what is said
+CAT  K AE1 T
+READ  R EH1 D
+READ(2)  R IY1 D
+tea T IY1 # a comment
+"""
+# As CMUdict has them, stress left out.
+SAID = {
+    "speech": "S P IY CH",
+    "window": "W IH N D OW",
+    "nature": "N EY CH ER",
+    "thing": "TH IH NG",
+    "measure": "M EH ZH ER",
+}
+
+
+@pytest.fixture
+def dictionary(tmp_path: Path) -> Path:
+    path = tmp_path / "cmudict"
+    path.write_text(CMUDICT)
+    return path
+
+
+@pytest.mark.parametrize(("word", "phones"), SAID.items())
+def test_rules_say_words_as_cmudict_does(word: str, phones: str) -> None:
+    assert " ".join(arpabet(phones_of(word))) == phones
+
+
+def test_the_dictionary_goes_before_the_rules(dictionary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = pronounce(["read", "dog", "犬", "cat"], dictionary)
+    assert dict(said) == {
+        "read": (("R", "EH", "D"), ("R", "IY", "D")), "dog": (("D", "AA", "G"),), "cat": (("K", "AE", "T"),)
+    }  # fmt: skip
+    assert "1 words are left out" in capsys.readouterr().err
+
+
+def test_words_of_any_language_are_said_in_ipa() -> None:
+    assert pronounce(["straße"], voice="de")["straße"] == (("ʃ", "t", "ɾ", "ɑː", "s", "ə"),)
+
+
+def test_words_of_texts_by_frequency(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("the cat\nthe dog\n")
+    with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
+        file.write("dog the\n")
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt.gz"]
+    assert words_of(paths) == ["the", "dog", "cat"]
+    assert words_of(paths, 2) == ["the", "dog"]
+    with pytest.raises(DataError, match="no words"):
+        words_of([])
+    with pytest.raises(DataError, match="Cannot read"):
+        words_of([tmp_path / "c.txt"])
+
+
+def test_from_the_command_line(tmp_path: Path, dictionary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text("read tea\nread the cat\n")
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                "lexicon",
+                str(tmp_path / "text.txt"),
+                "-o",
+                str(tmp_path / "lexicon.txt.gz"),
+                "--dictionary",
+                str(dictionary),
+            ]
+        )
+    assert ended.value.code == 0
+    assert "4 words" in capsys.readouterr().err
+    said = Pronunciations.load(tmp_path / "lexicon.txt.gz")
+    assert list(said) == ["read", "cat", "tea", "the"]
+    assert said["the"] == (("DH", "AH"),)
+    with pytest.raises(SystemExit) as ended:
+        main(["lexicon", str(tmp_path / "text.txt"), "-o", str(tmp_path / "x"), "--voice", "xx"])
+    assert ended.value.code == 1
+    assert "no voice 'xx'" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()

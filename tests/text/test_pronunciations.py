@@ -1,0 +1,74 @@
+"""Pronouncing dictionaries and the tokenizer of phones: files there and back, spelling, bad input."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from asr.errors import TokenError
+from asr.text.pronunciations import Pronunciations
+from asr.text.tokenizers import BLANK, PhoneTokenizer, load_tokenizer, train_tokenizer
+
+ENTRIES = {"the": [("DH", "AH"), ("DH", "IY")], "there": [("DH", "EH", "R")], "their": [("DH", "EH", "R")]}
+
+
+def test_file_round_trip(tmp_path: Path) -> None:
+    for name in ("lexicon.txt", "lexicon.txt.gz"):
+        Pronunciations(ENTRIES).save(tmp_path / name)
+        loaded = Pronunciations.load(tmp_path / name)
+        assert dict(loaded) == {word: tuple(ways) for word, ways in ENTRIES.items()}
+        assert loaded.phones == ("AH", "DH", "EH", "IY", "R")
+    assert gzip.decompress((tmp_path / "lexicon.txt.gz").read_bytes()) == (tmp_path / "lexicon.txt").read_bytes()
+
+
+def test_stress_and_variants(tmp_path: Path) -> None:
+    (tmp_path / "dict").write_text(";;; head\nREAD  R EH1 D\nREAD(2)  R IY1 D # present\n:)  S M AY1 L\n")
+    assert dict(Pronunciations.load(tmp_path / "dict")) == {
+        "read": (("R", "EH", "D"), ("R", "IY", "D")), ":)": (("S", "M", "AY", "L"),)
+    }  # fmt: skip
+    assert Pronunciations.load(tmp_path / "dict", stress=True)["read"][0] == ("R", "EH1", "D")
+
+
+def test_tokenizer_round_trip(tmp_path: Path) -> None:
+    Pronunciations(ENTRIES).save(tmp_path / "dict.txt")
+    tokenizer = train_tokenizer("phones", ["the"], 0, tmp_path / "dict.txt")
+    assert tokenizer.tokens == [BLANK, "▁AH", "▁DH", "▁EH", "▁IY", "▁R", "AH", "DH", "EH", "IY", "R"]
+    ids = tokenizer.encode("the  their")
+    assert [tokenizer.tokens[i] for i in ids] == ["▁DH", "AH", "▁DH", "EH", "R"]
+    assert tokenizer.decode([0, *ids, 0]) == "the there"  # the first of those that sound alike
+    assert tokenizer.decode([2, 10, 9]) == "dhriy"  # no word sounds so
+    (tmp_path / "model").mkdir()
+    tokenizer.save(tmp_path / "model")
+    loaded = load_tokenizer(tmp_path / "model")
+    assert isinstance(loaded, PhoneTokenizer)
+    assert (loaded.tokens, dict(loaded.lexicon)) == (tokenizer.tokens, dict(tokenizer.lexicon or {}))
+    Pronunciations({"a": [("AH",)]}).save(tmp_path / "model" / "lexicon.txt.gz")
+    with pytest.raises(TokenError, match="another dictionary"):
+        load_tokenizer(tmp_path / "model")
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(TokenError, match="'cat' in 'the cat' is not in the pronouncing dictionary"):
+        PhoneTokenizer(Pronunciations(ENTRIES)).encode("the cat")
+    with pytest.raises(TokenError, match="tokenizer.lexicon=FILE"):
+        train_tokenizer("phones", ["the"], 0)
+    with pytest.raises(TokenError, match="has no pronunciation"):
+        Pronunciations({"a": []})
+    with pytest.raises(TokenError, match="cannot be a phone"):
+        Pronunciations({"a": [("▁A",)]})
+    for content, message in (
+        (b"the DH AH\ncat\n", "line 2: 'cat' has no phones"), (b"\n", "names no word"), (b"\xff\xfe", "no UTF-8 text")
+    ):  # fmt: skip
+        (tmp_path / "bad").write_bytes(content)
+        with pytest.raises(TokenError, match=message):
+            Pronunciations.load(tmp_path / "bad")
+    (tmp_path / "bad.gz").write_bytes(gzip.compress(b"the DH AH\n" * 99)[:20])
+    with pytest.raises(TokenError, match="damaged"):
+        Pronunciations.load(tmp_path / "bad.gz")
+    (tmp_path / "bad.gz").write_bytes(b"the DH AH\n")
+    with pytest.raises(TokenError, match="no gzip file"):
+        Pronunciations.load(tmp_path / "bad.gz")
+    with pytest.raises(TokenError, match="No such file"):
+        Pronunciations.load(tmp_path / "none")

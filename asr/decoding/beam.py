@@ -202,11 +202,15 @@ class BeamDecoder:
         if self._sounds is None:
             ids = np.fromiter(map(lm.ids.get, words, repeat(UNK)), np.int32, len(words))
             return ids, lm.unigrams[ids].astype(np.float64), no_groups
-        groups: list[int] = []
-        ids, unigrams = np.empty(len(words), np.int32), np.empty(len(words))
-        for i, sound in enumerate(words):
-            known = [lm.ids[word] for word in self._sounds.words[sound] if word in lm]
-            ids[i], unigrams[i] = (known or [UNK])[0], max(lm.unigrams[known or [UNK]])
+        written = [self._sounds.words[sound] for sound in words]
+        ids = np.fromiter(map(lm.ids.get, (ways[0] for ways in written), repeat(UNK)), np.int32, len(words))
+        unigrams, groups = lm.unigrams[ids].astype(np.float64), list[int]()
+        for i, ways in enumerate(written):
+            if len(ways) == 1:
+                continue
+            known = [lm.ids[word] for word in ways if word in lm]
+            if known:
+                ids[i], unigrams[i] = known[0], lm.unigrams[known].max()
             if len(known) > 1:
                 ids[i] = kernels.HOMOPHONES - len(groups)
                 groups += [len(known), *known]

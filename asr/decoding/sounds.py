@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from asr.decoding.vocabulary import BLANK_ID, WORD_MARK, Vocabulary
 from asr.errors import DecodingError
+from asr.text.pronunciations import Pronunciations
 
 __all__ = ["Sounds", "Speller", "written"]
 
@@ -43,20 +44,24 @@ class Sounds:
         ]
         tokens[BLANK_ID] = vocabulary.tokens[BLANK_ID]
         self.vocabulary = Vocabulary(tokens)
-        self.lexicon = lexicon
+        self.lexicon = lexicon if isinstance(lexicon, Pronunciations) else Pronunciations(lexicon)
+        if not self.lexicon:
+            raise DecodingError("The lexicon is empty.", "Give at least one word.")
+        ways, words = self.lexicon.said()
         self.words: dict[str, list[str]] = {}
-        letter, words = self._letter, self.words
+        for sound, word in zip(self._sounds_of(ways), words, strict=True):
+            self.words.setdefault(sound, []).append(word)
+
+    def _sounds_of(self, ways: Sequence[str]) -> list[str]:
+        """Sounds of pronunciations, the phones of each joined by blanks."""
         try:
-            for word, ways in lexicon.items():
-                for way in ways:
-                    words.setdefault("".join([letter[phone] for phone in way]), []).append(word)
+            return "".join([*map({**self._letter, "\n": "\n"}.__getitem__, " \n ".join(ways).split(" "))]).split("\n")
         except KeyError as error:
+            way = next(way for way in ways if error.args[0] in way.split(" "))
             raise DecodingError(
-                f"{word!r} is said with {error.args[0]!r}, which no token is.",
+                f"{way!r} has the phone {error.args[0]!r}, which no token is.",
                 "Use the dictionary of the model's training.",
             ) from None
-        if not words:
-            raise DecodingError("The lexicon is empty.", "Give at least one word.")
 
     def phrases(self, phrase: str) -> list[str]:
         """Every way to say a phrase, as sounds with a space between them; at most the first 16.
@@ -71,7 +76,7 @@ class Sounds:
                     f"How {word!r} is said is not known.",
                     "Give its phones in a dictionary (--lexicon), or leave it out.",
                 )
-            ways = ["".join(self._letter[phone] for phone in way) for way in self.lexicon[word]]
+            ways = self._sounds_of([" ".join(way) for way in self.lexicon[word]])
             found = [f"{before} {way}".strip() for before in found for way in ways][:16]
         return found
 

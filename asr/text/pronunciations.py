@@ -14,6 +14,7 @@ from asr.files import atomic_path
 __all__ = ["Phones", "Pronunciations"]
 
 Phones = tuple[str, ...]
+_STRESS = re.compile(r"(?<=\w)[012](?!\w)")
 _VARIANT = re.compile(r"\(\d+\)$")  # READ(2), as CMUdict numbers what is said in several ways
 
 
@@ -35,20 +36,30 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
     FILE = "lexicon.txt.gz"
 
     def __init__(self, entries: Mapping[str, Sequence[Sequence[str]]]) -> None:
-        self._entries: dict[str, tuple[Phones, ...]] = {}
-        known = set[str]()
+        said: dict[str, list[str]] = {}
         for word, ways in entries.items():
             if not ways or not all(ways) or word.split() != [word]:
                 raise TokenError(f"The word {word!r} has no pronunciation.", "Give it at least one phone.")
-            self._entries[word] = tuple(dict.fromkeys(tuple(way) for way in ways))
-            known.update(*self._entries[word])
-        if bad := [phone for phone in known if phone.split() != [phone] or "▁" in phone]:
-            raise TokenError(f"{bad[0]!r} cannot be a phone.", "Name phones by letters and digits, such as AH.")
-        self.phones = tuple(sorted(known))
+            if bad := [phone for way in ways for phone in way if phone.split() != [phone] or "▁" in phone]:
+                raise TokenError(f"{bad[0]!r} cannot be a phone.", "Name phones by letters and digits, such as AH.")
+            said[word] = [" ".join(way) for way in ways]
+        self._take(said)
+
+    def _take(self, said: dict[str, list[str]]) -> None:
+        self._entries = said  # joined: a hundred thousand words are read whenever a model is loaded
+        self.phones = tuple(sorted(set(" ".join([way for ways in said.values() for way in ways]).split(" "))))
         """Every phone that occurs, sorted."""
 
     def __getitem__(self, word: str) -> tuple[Phones, ...]:
-        return self._entries[word]
+        return tuple(tuple(way.split(" ")) for way in dict.fromkeys(self._entries[word]))
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._entries
+
+    def said(self) -> tuple[list[str], list[str]]:
+        """Return every pronunciation, its phones joined by blanks, and beside it the word that is said so."""
+        ways = [way for ways in self._entries.values() for way in ways]
+        return ways, [word for word, ways in self._entries.items() for _ in ways]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -71,23 +82,27 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             TokenError: the file is missing, is no text, or has a line without phones.
         """
         path = Path(path)
-        entries: dict[str, list[Phones]] = {}
-        for number, line in enumerate(_read(path).splitlines(), 1):
-            fields = line.partition("#")[0].split()
-            if not fields or line.startswith(";;;"):
+        said: dict[str, list[str]] = {}
+        for number, line in enumerate(_read(path).split("\n"), 1):
+            if line.startswith(";;;"):
                 continue
-            if len(fields) < 2:
-                raise TokenError(f"{path}, line {number}: {fields[0]!r} has no phones.", "Write: word PHONE PHONE ...")
-            phones = fields[1:] if stress else [phone.rstrip("012") or phone for phone in fields[1:]]
-            word = _VARIANT.sub("", fields[0]).lower() if fields[0].endswith(")") else fields[0].lower()
-            entries.setdefault(word, []).append(tuple(phones))
-        if not entries:
+            word, *phones = (line.partition("#")[0] if "#" in line else line).split() or ("",)
+            if not word:
+                continue
+            if not phones:
+                raise TokenError(f"{path}, line {number}: {word!r} has no phones.", "Write: word PHONE PHONE ...")
+            way = " ".join(phones)
+            word = _VARIANT.sub("", word).lower() if word.endswith(")") else word.lower()
+            said.setdefault(word, []).append(way if stress else _STRESS.sub("", way))
+        if not said:
             raise TokenError(f"{path} names no word.", "Write on each line: word PHONE PHONE ...")
-        return cls(entries)
+        loaded = cls({})
+        loaded._take(said)
+        return loaded
 
     def save(self, path: str | Path) -> None:
         """Write the dictionary, gzipped where the name ends in ``.gz``; the same words give the same bytes."""
-        text = "".join(f"{word} {' '.join(way)}\n" for word, ways in self.items() for way in ways).encode()
+        text = "".join(f"{word} {way}\n" for way, word in zip(*self.said(), strict=True)).encode()
         with atomic_path(path) as temporary:
             temporary.write_bytes(gzip.compress(text, mtime=0) if Path(path).suffix == ".gz" else text)
 

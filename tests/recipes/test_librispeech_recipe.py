@@ -6,37 +6,19 @@ import gzip
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
 from asr.config import load_config
 from asr.errors import DataError
 from asr.lm import read_arpa
 from asr.training.speech import SpeechConfig
-from recipes import RECIPES, load_recipe, run_recipe
-
-SMALL = {"hidden_dim": 8, "num_layers": 2, "conv_channels": 4, "intermediate_layer": 0}
-QUICK = {"max_epochs": 1, "precision": "fp32", "threads": 1, "accelerator": "cpu", "pictures_every": 0}
-TINY = [*(f"model.{k}={v}" for k, v in SMALL.items()), *(f"trainer.{k}={v}" for k, v in QUICK.items())]
-TEXTS = ("HELLO WORLD", "A WORD'S WORTH", "HELLO AGAIN")
-
-
-def make_part(corpus: Path, part: str, speaker: int) -> None:
-    rng = np.random.default_rng(speaker)
-    folder = corpus / part / str(speaker) / "1"
-    folder.mkdir(parents=True)
-    lines = []
-    for number, text in enumerate(TEXTS):
-        soundfile.write(folder / f"{speaker}-1-{number:04}.flac", rng.uniform(-0.3, 0.3, 20000), 16000)
-        lines.append(f"{speaker}-1-{number:04} {text}\n")
-    (folder / f"{speaker}-1.trans.txt").write_text("".join(lines))
+from recipes import RECIPES, TEXTS, TINY, load_recipe, make_librispeech_part, run_recipe
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     for speaker, part in enumerate(("train-clean-5", "train-more", "dev-clean-2", "dev-clean", "train-clean-100")):
-        make_part(tmp_path / "corpus", part, speaker + 1)
+        make_librispeech_part(tmp_path / "corpus", part, speaker + 1)
     return tmp_path / "corpus"
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "load_audio",
     "load_stretch",
     "num_channels",
+    "read_stretch",
     "resample",
 ]
 
@@ -128,26 +129,35 @@ def load_stretch(
     Raises:
         AudioError: as :func:`load_audio`, or the recording ends before the stretch begins.
     """
-    source = _opened(path)
-    if _in_container(source):
-        samples, rate = read_media(source, str(path))
-        samples = samples[round(start_s * rate) : round((start_s + duration_s) * rate)]
-    else:
-        samples, rate = _read_sound_stretch(source, str(path), start_s, duration_s)
+    samples, rate = read_stretch(path, start_s, start_s + duration_s)
     if not len(samples):
         raise AudioError(f"{path} ends before {start_s:.2f} s.", "Prepare the corpus again.")
     return load_audio(samples, sample_rate, source_rate=rate).samples
 
 
-def _read_sound_stretch(
-    source: Any, name: str, start_s: float, duration_s: float
+def read_stretch(
+    path: str | Path, start_s: float = 0.0, end_s: float | None = None
 ) -> tuple[npt.NDArray[np.float32], int]:
+    """Return samples (n, channels) of a stretch of a recording, none where it ends before, and the rate in Hz.
+
+    Args:
+        path: file, or address of a recording in a shard. start_s, end_s: the stretch; to the end where that is None.
+
+    Raises:
+        AudioError: the recording is missing, empty, damaged or no audio.
+    """
+    source = _opened(path)
+    if _in_container(source):
+        samples, rate = read_media(source, str(path))
+        return samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)], rate
     try:
         with soundfile.SoundFile(source) as file:
-            file.seek(min(round(start_s * file.samplerate), file.frames))
-            return file.read(round(duration_s * file.samplerate), "float32", always_2d=True), file.samplerate
+            start = min(round(start_s * file.samplerate), file.frames)
+            stop = file.frames if end_s is None else min(round(end_s * file.samplerate), file.frames)
+            file.seek(start)
+            return file.read(max(0, stop - start), "float32", always_2d=True), file.samplerate
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(str(path), error) from error
 
 
 def resample(samples: npt.NDArray[np.float32], from_rate: float, to_rate: float) -> npt.NDArray[np.float32]:

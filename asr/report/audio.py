@@ -11,9 +11,10 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio import read_stretch
 from asr.errors import AudioError
 from asr.scoring import Utterance
-from asr.shar import open_member, parse_address
+from asr.shar import parse_address
 
 __all__ = ["player", "samples_of"]
 
@@ -62,18 +63,10 @@ def samples_of(utterance: Utterance) -> tuple[npt.NDArray[np.float32], int]:
     Raises:
         AudioError: the recording is missing or cannot be read.
     """
-    import soundfile
-
-    path = Path(str(utterance.audio))
     try:
-        with soundfile.SoundFile(open_member(path) or path) as file:
-            start = round((utterance.start or 0.0) * file.samplerate)
-            stop = file.frames if utterance.end is None else round(utterance.end * file.samplerate)
-            file.seek(min(start, file.frames))
-            samples = file.read(max(0, min(stop, file.frames) - start), dtype="float32", always_2d=True)
-            return np.ascontiguousarray(samples.mean(axis=1)), int(file.samplerate)
-    except (OSError, soundfile.LibsndfileError) as error:
-        reason = "does not exist" if not path.exists() else f"cannot be read ({error})"
+        samples, rate = read_stretch(str(utterance.audio), utterance.start or 0.0, utterance.end)
+    except AudioError as error:
         raise AudioError(
-            f"The recording of {utterance.id}, {path}, {reason}.", "Correct the manifest, or use --audio none."
+            f"The recording of {utterance.id}: {error.message}", "Correct the manifest, or use --audio none."
         ) from None
+    return np.ascontiguousarray(samples.mean(axis=1)), rate

@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
-from asr.errors import ScoringError
+from asr.errors import AudioError, ScoringError
 from asr.files import atomic_write_text
 from asr.scoring.result import Score, UtteranceScore
 from asr.scoring.significance import Comparison
@@ -170,24 +170,23 @@ def _embedded(source: Utterance) -> str:
             f"The audio of {source.id!r}, {path}, does not exist.", "Correct the manifest, or link instead."
         )
     if source.start is not None and source.end is not None:
-        content, kind = _cut(member or path, source.start, source.end), "audio/wav"
+        content, kind = _cut(str(source.audio), source.start, source.end), "audio/wav"
     else:
         content = path.read_bytes() if member is None else member.read()
         kind = mimetypes.guess_type(path.name)[0] or "audio/wav"
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _cut(path: Path | BinaryIO, start: float, end: float) -> bytes:
+def _cut(path: str, start: float, end: float) -> bytes:
     """The stretch of the recording as a 16-bit WAV file."""
     import soundfile
 
+    from asr.audio import read_stretch
+
     try:
-        with soundfile.SoundFile(path) as file:
-            file.seek(min(round(start * file.samplerate), file.frames))
-            samples = file.read(max(0, round((end - start) * file.samplerate)), dtype="int16")
-            rate = file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise ScoringError(f"{path} cannot be read ({error}).", "Link the audio instead of embedding it.") from None
+        samples, rate = read_stretch(path, start, end)
+    except AudioError as error:
+        raise ScoringError(error.message, "Correct the manifest, or link the audio instead of embedding it.") from None
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()

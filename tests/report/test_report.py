@@ -143,13 +143,13 @@ def test_linked_audio_is_relative_and_none_is_none(speech: Path) -> None:
 
 
 def test_missing_recording_is_named_and_the_rest_is_written(speech: Path, tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match=r"The recording of u, .*nothing.wav, does not exist"):
+    with pytest.raises(AudioError, match=r"The recording of u: There is no file .*nothing.wav"):
         player(Utterance("u", "", audio=str(tmp_path / "nothing.wav")), "embed", tmp_path / "page.html")
     run = maker.speech_run(tmp_path, model=False)
     (tmp_path / "data" / "dev" / "s1-1-0002.wav").unlink()
     written = write_report(run, tmp_path / "page.html", ReportOptions(samples=0))
     assert list(written.failed) == ["Worst utterances"]
-    assert "s1-1-0002.wav, does not exist" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "s1-1-0002.wav. Correct the manifest" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert written.left_out["LSTM gates"] == "the run folder holds no model"
 
 

@@ -154,7 +154,7 @@ class BeamDecoder:
         if self._sounds is None:
             self._lexicon = self._known_words(lexicon)
         else:
-            self._lexicon = build_lexicon(list(self._sounds.words), self._sounds.vocabulary)
+            self._lexicon = build_lexicon(list(self._sounds), self._sounds.vocabulary)
         self._compile()
 
     # -- setting up ----------------------------------------------------------------------------------------------
@@ -202,18 +202,18 @@ class BeamDecoder:
         if self._sounds is None:
             ids = np.fromiter(map(lm.ids.get, words, repeat(UNK)), np.int32, len(words))
             return ids, lm.unigrams[ids].astype(np.float64), no_groups
-        written = [self._sounds.words[sound] for sound in words]
-        ids = np.fromiter(map(lm.ids.get, (ways[0] for ways in written), repeat(UNK)), np.int32, len(words))
-        unigrams, groups = lm.unigrams[ids].astype(np.float64), list[int]()
-        for i, ways in enumerate(written):
-            if len(ways) == 1:
-                continue
-            known = [lm.ids[word] for word in ways if word in lm]
-            if known:
-                ids[i], unigrams[i] = known[0], lm.unigrams[known].max()
+        ids = np.fromiter(map(lm.ids.get, self._sounds.first_words(words), repeat(UNK)), np.int32, len(words))
+        groups, known_ids, place = list[int](), lm.ids, {sound: i for i, sound in enumerate(words)}
+        unigrams = lm.unigrams[ids].astype(np.float64)
+        for sound, alike in self._sounds.homophones.items():
+            known = [known_ids[word] for word in alike if word in known_ids]
             if len(known) > 1:
-                ids[i] = kernels.HOMOPHONES - len(groups)
+                ids[place[sound]] = kernels.HOMOPHONES - len(groups)
                 groups += [len(known), *known]
+            if known:
+                unigrams[place[sound]] = max([lm.unigrams.item(i) for i in known])
+            if len(known) == 1:
+                ids[place[sound]] = known[0]
         return ids, unigrams, np.array(groups or [0], np.int32)
 
     def _compile(self) -> None:

@@ -63,7 +63,7 @@ class Compiled:
         A last word that is not ``ended`` is left out while it sounds like none.
         """
         groups = self.vocabulary.groups(ids)
-        if self.speller and groups and not ended and groups[-1][0] not in self.speller.sounds.words:
+        if self.speller and groups and not ended and not self.speller.sounds.words(groups[-1][0]):
             groups.pop()
         return written(groups, self.speller)
 

@@ -7,7 +7,7 @@ have one sound. While it searches, the search takes the word that the language m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from asr.decoding.vocabulary import BLANK_ID, WORD_MARK, Vocabulary
@@ -28,7 +28,7 @@ class Sounds:
 
     Attributes:
         vocabulary: the tokens with one character in place of each phone.
-        words: sound -> the words that have it, in the order of the dictionary.
+        homophones: sound -> the words that have it, in the order of the dictionary, where there are several.
 
     Raises:
         DecodingError: no word, a phone that no token is, or tokens that do not tell where words begin.
@@ -48,9 +48,12 @@ class Sounds:
         if not self.lexicon:
             raise DecodingError("The lexicon is empty.", "Give at least one word.")
         ways, words = self.lexicon.said()
-        self.words: dict[str, list[str]] = {}
-        for sound, word in zip(self._sounds_of(ways), words, strict=True):
-            self.words.setdefault(sound, []).append(word)
+        sounds = self._sounds_of(ways)
+        self._first = dict(zip(reversed(sounds), reversed(words), strict=True))
+        self.homophones: dict[str, list[str]] = {}
+        for sound, word in zip(sounds, words, strict=True):
+            if word is not (first := self._first[sound]):
+                self.homophones.setdefault(sound, [first]).append(word)
 
     def _sounds_of(self, ways: Sequence[str]) -> list[str]:
         """Sounds of pronunciations, the phones of each joined by blanks."""
@@ -62,6 +65,19 @@ class Sounds:
                 f"{way!r} has the phone {error.args[0]!r}, which no token is.",
                 "Use the dictionary of the model's training.",
             ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._first)
+
+    def first_words(self, sounds: Iterable[str]) -> Iterator[str]:
+        """The first word of each of these sounds."""
+        return map(self._first.__getitem__, sounds)
+
+    def words(self, sound: str) -> list[str]:
+        """Words that have a sound, in the order of the dictionary; none where nothing sounds so."""
+        if sound in self.homophones:
+            return self.homophones[sound]
+        return [self._first[sound]] if sound in self._first else []
 
     def phrases(self, phrase: str) -> list[str]:
         """Every way to say a phrase, as sounds with a space between them; at most the first 16.
@@ -127,8 +143,8 @@ class Speller:
         return words[::-1]
 
     def _choices(self, sound: str) -> list[str]:
-        words = self.sounds.words.get(sound)
-        if words is None:
+        words = self.sounds.words(sound)
+        if not words:
             return [self.sounds.phones(sound)]
         if self.lm is None or len(words) == 1:
             return words

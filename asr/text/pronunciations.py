@@ -6,6 +6,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from asr.errors import TokenError
@@ -14,6 +15,7 @@ from asr.files import atomic_path
 __all__ = ["Phones", "Pronunciations"]
 
 Phones = tuple[str, ...]
+_MADE_HERE = ";;; word, a blank, its phones with one blank between them; made by asr\n"
 _STRESS = re.compile(r"(?<=\w)[012](?!\w)")
 _VARIANT = re.compile(r"\(\d+\)$")  # READ(2), as CMUdict numbers what is said in several ways
 
@@ -43,29 +45,35 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             if bad := [phone for way in ways for phone in way if phone.split() != [phone] or "▁" in phone]:
                 raise TokenError(f"{bad[0]!r} cannot be a phone.", "Name phones by letters and digits, such as AH.")
             said[word] = [" ".join(way) for way in ways]
-        self._take(said)
+        self._said = said  # joined: a hundred thousand words are read whenever a model is loaded
 
-    def _take(self, said: dict[str, list[str]]) -> None:
-        self._entries = said  # joined: a hundred thousand words are read whenever a model is loaded
-        self.phones = tuple(sorted(set(" ".join([way for ways in said.values() for way in ways]).split(" "))))
+    @cached_property
+    def phones(self) -> Phones:
         """Every phone that occurs, sorted."""
+        return tuple(sorted(set(" ".join(self.said()[0]).split(" "))))
 
     def __getitem__(self, word: str) -> tuple[Phones, ...]:
-        return tuple(tuple(way.split(" ")) for way in dict.fromkeys(self._entries[word]))
+        return tuple(tuple(way.split(" ")) for way in dict.fromkeys(self._said[word]))
 
     def __contains__(self, word: object) -> bool:
-        return word in self._entries
+        return word in self._said
+
+    def updated(self, more: Pronunciations) -> Pronunciations:
+        """Return a dictionary with the words of both, those of ``more`` as ``more`` says them."""
+        both = Pronunciations({})
+        both._said = self._said | more._said
+        return both
 
     def said(self) -> tuple[list[str], list[str]]:
         """Return every pronunciation, its phones joined by blanks, and beside it the word that is said so."""
-        ways = [way for ways in self._entries.values() for way in ways]
-        return ways, [word for word, ways in self._entries.items() for _ in ways]
+        ways = [way for ways in self._said.values() for way in ways]
+        return ways, [word for word, ways in self._said.items() for _ in ways]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self._said)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._said)
 
     @classmethod
     def load(cls, path: str | Path, stress: bool = False) -> Pronunciations:
@@ -82,8 +90,15 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             TokenError: the file is missing, is no text, or has a line without phones.
         """
         path = Path(path)
-        said: dict[str, list[str]] = {}
-        for number, line in enumerate(_read(path).split("\n"), 1):
+        text = _read(path)
+        loaded, said = cls({}), dict[str, list[str]]()
+        loaded._said = said
+        if stress and text.startswith(_MADE_HERE):  # nothing to look out for
+            for line in text.removeprefix(_MADE_HERE).splitlines():
+                word, _, way = line.partition(" ")
+                said.setdefault(word, []).append(way)
+            return loaded
+        for number, line in enumerate(text.split("\n"), 1):
             if line.startswith(";;;"):
                 continue
             word, *phones = (line.partition("#")[0] if "#" in line else line).split() or ("",)
@@ -96,13 +111,11 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             said.setdefault(word, []).append(way if stress else _STRESS.sub("", way))
         if not said:
             raise TokenError(f"{path} names no word.", "Write on each line: word PHONE PHONE ...")
-        loaded = cls({})
-        loaded._take(said)
         return loaded
 
     def save(self, path: str | Path) -> None:
         """Write the dictionary, gzipped where the name ends in ``.gz``; the same words give the same bytes."""
-        text = "".join(f"{word} {way}\n" for way, word in zip(*self.said(), strict=True)).encode()
+        text = (_MADE_HERE + "".join(f"{word} {way}\n" for way, word in zip(*self.said(), strict=True))).encode()
         with atomic_path(path) as temporary:
             temporary.write_bytes(gzip.compress(text, mtime=0) if Path(path).suffix == ".gz" else text)
 

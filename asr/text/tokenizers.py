@@ -169,7 +169,7 @@ class PhoneTokenizer(Tokenizer):
     first in the dictionary; the beam search lets the language model choose.
 
     Args:
-        lexicon: pronunciations of all words that texts may have.
+        lexicon: pronunciations of all words that texts may have. phones: of the model, those of the lexicon by default.
 
     Example:
         >>> tokenizer = PhoneTokenizer(Pronunciations({"a": [("AH",)], "tee": [("T", "IY")], "tea": [("T", "IY")]}))
@@ -180,9 +180,9 @@ class PhoneTokenizer(Tokenizer):
     FILE = "tokenizer.json"
     lexicon: Pronunciations
 
-    def __init__(self, lexicon: Pronunciations) -> None:
-        self.lexicon = lexicon
-        self.tokens = [BLANK, *(SPACE + phone for phone in lexicon.phones), *lexicon.phones]
+    def __init__(self, lexicon: Pronunciations, phones: Sequence[str] | None = None) -> None:
+        self.lexicon, self.phones = lexicon, tuple(lexicon.phones if phones is None else phones)
+        self.tokens = [BLANK, *(SPACE + phone for phone in self.phones), *self.phones]
         self._ids = {token: i for i, token in enumerate(self.tokens)}
 
     @cached_property
@@ -196,11 +196,11 @@ class PhoneTokenizer(Tokenizer):
         Raises:
             TokenError: a phone that this tokenizer lacks.
         """
-        if new := sorted(set(more.phones) - set(self.lexicon.phones)):
+        if new := sorted(set(more.phones) - set(self.phones)):
             raise TokenError(
-                f"The model has no phone {new[0]!r}.", f"Write words with its own: {' '.join(self.lexicon.phones)}."
+                f"The model has no phone {new[0]!r}.", f"Write words with its own: {' '.join(self.phones)}."
             )
-        return PhoneTokenizer(Pronunciations(dict(self.lexicon) | dict(more)))
+        return PhoneTokenizer(self.lexicon.updated(more), self.phones)
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = []
@@ -221,7 +221,7 @@ class PhoneTokenizer(Tokenizer):
         return " ".join(self._words.get(sound, sound.replace(" ", "").lower()) for sound in sounds)
 
     def save(self, folder: str | Path) -> None:
-        content = {"type": "phones", "phones": list(self.lexicon.phones)}
+        content = {"type": "phones", "phones": list(self.phones)}
         self.lexicon.save(Path(folder) / Pronunciations.FILE)
         atomic_write_text(Path(folder) / self.FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
@@ -267,10 +267,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["type"] != "phones":
             return CharTokenizer(content["characters"])
-        phones = PhoneTokenizer(Pronunciations.load(folder / Pronunciations.FILE, stress=True))
-        if list(phones.lexicon.phones) != content["phones"]:
-            raise TokenError(f"{folder} has another dictionary than its model.", "Fetch the model folder again.")
-        return phones
+        return PhoneTokenizer(Pronunciations.load(folder / Pronunciations.FILE, stress=True), content["phones"])
     except FileNotFoundError:
         raise TokenError(f"There is no tokenizer in {folder}.", "Give a folder that `asr train` wrote.") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -14,7 +14,7 @@ from asr.errors import DataError
 from asr.text.pronunciations import Phones, Pronunciations
 from data_prep.espeak import phones_of
 
-__all__ = ["arpabet", "pronounce", "words_of"]
+__all__ = ["ARPABET_PHONES", "arpabet", "pronounce", "words_of"]
 
 # The phones of eSpeak NG's en-us in ARPAbet (Shoup 1980), stress left out.
 _ARPABET = {
@@ -70,7 +70,7 @@ def pronounce(words: Iterable[str], dictionary: str | Path | None = None, voice:
     Args:
         words: any words, the most usual first: of words that sound alike greedy decoding takes the first.
         dictionary: existing one, in the format of CMUdict or Kaldi, whose entries are kept. Words that it lacks are
-            said by rule, which is possible where its phones are ARPAbet's.
+            said by rule, which is possible where its phones are ARPAbet's or were made by the same voice.
         voice: of eSpeak NG, for the words that the dictionary lacks, or for all; without a dictionary phones are IPA.
 
     Raises:
@@ -96,9 +96,8 @@ def pronounce(words: Iterable[str], dictionary: str | Path | None = None, voice:
 
 
 def _by_rule(word: str, known: Pronunciations | None, voice: str) -> Phones:
-    if known is None:
-        return phones_of(word, voice)
+    if known is None or not ARPABET_PHONES.issuperset(known.phones):
+        phones = phones_of(word, voice)
+        return phones if known is None or set(phones).issubset(known.phones) else ()
     plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore")  # of other scripts eSpeak NG says the name
-    if not plain or not ARPABET_PHONES.issuperset(known.phones):
-        return ()
-    return arpabet(phones_of(plain.decode(), voice))
+    return arpabet(phones_of(plain.decode(), voice)) if plain else ()

@@ -26,7 +26,8 @@ from asr.tasks.base import Task, first_difference
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig, min_output_frames
 from asr.tasks.ctc_loss import CtcLossConfig
 from asr.tasks.distill import DistillationConfig, DistillTask
-from asr.text.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
+from asr.text.pronunciations import Pronunciations
+from asr.text.tokenizers import PhoneTokenizer, Tokenizer, load_tokenizer, train_tokenizer
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -72,7 +73,8 @@ class TokenizerConfig:
     Attributes:
         kind: ``characters``, ``unigram`` or ``bpe`` (pieces of words), or ``phones``.
         vocab_size: number of pieces, blank included.
-        lexicon: pronouncing dictionary that phones need, see :meth:`asr.text.pronunciations.Pronunciations.load`.
+        lexicon: pronouncing dictionary that phones need, see :meth:`asr.text.pronunciations.Pronunciations.load`; with
+            ``init_from``, further words for that model's own.
     """
 
     kind: str = "characters"
@@ -175,7 +177,10 @@ def _task(config: SpeechConfig, task_config: CtcTaskConfig, tokenizer: Tokenizer
 
 def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
     if folder := config.init_from or config.distillation.teacher:
-        return load_tokenizer(open_bundle(folder, task="ctc").path)
+        tokenizer = load_tokenizer(open_bundle(folder, task="ctc").path)
+        if config.tokenizer.lexicon and isinstance(tokenizer, PhoneTokenizer):
+            return tokenizer.with_words(Pronunciations.load(config.tokenizer.lexicon))
+        return tokenizer
     return train_tokenizer(config.tokenizer.kind, texts, config.tokenizer.vocab_size, config.tokenizer.lexicon)
 
 

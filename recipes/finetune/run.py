@@ -14,15 +14,18 @@ from pathlib import Path
 
 from asr.bundle import WEIGHTS, add_to_bundle, open_bundle
 from asr.config import build_config
-from asr.decoding import compile_lm
+from asr.decoding import compile_lm, load_lm
 from asr.errors import ModelError
 from asr.evaluation import evaluate
+from asr.lm.model import SPECIAL_WORDS
 from asr.pretrained import find_model
 from asr.recognizer import LM_FILES
 from asr.tasks.ctc import CtcTaskConfig
+from asr.text.pronunciations import Pronunciations
 from asr.training.run import train
 from data_prep.folder import read_folder
 from data_prep.prepare import prepare
+from data_prep.pronounce import pronounce, words_of
 
 CONFIG = Path(__file__).with_name("config.yaml")
 
@@ -55,6 +58,13 @@ def main() -> None:
     same = [f"model.{name}={value}" for name, value in asdict(network.model).items()]
     inputs = [f"init_from={bundle.path}", f"normalization={network.normalization}", f"output_dir={run}"]
     inputs += [f"data.{name}={data / name}" for name in ("train", "dev")]
+    if Pronunciations.FILE in bundle.files:  # a model of phones learns how new words are said
+        words = words_of([data / name / "text.txt" for name in splits])
+        if arguments.lm:
+            words += [word for word in load_lm(kept[LM_FILES[0]]).words if word not in SPECIAL_WORDS]
+        lexicon = arguments.output_dir / Pronunciations.FILE
+        pronounce(words, bundle.path / Pronunciations.FILE).save(lexicon)
+        inputs.append(f"tokenizer.lexicon={lexicon}")
     model = train(CONFIG, [*same, *inputs, *arguments.overrides])
     add_to_bundle(model, kept, {"decoding": bundle.config.get("decoding") or {}})
     after = evaluate(model, [data / "test"], run)

@@ -18,8 +18,10 @@ from asr.features import FeatureConfig
 from asr.lm import build_arpa
 from asr.recognizer import load_model
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.text.tokenizers import CharTokenizer
+from asr.text.pronunciations import Pronunciations
+from asr.text.tokenizers import CharTokenizer, PhoneTokenizer, load_tokenizer
 from asr.training.speech import SpeechConfig, save_speech_model
+from data_prep.pronounce import ARPABET_PHONES
 from recipes import run_recipe
 
 SHAPE = CtcModelConfig(num_layers=2, hidden_dim=8, conv_channels=4, dropout=0.0)
@@ -88,3 +90,22 @@ def test_what_cannot_be_tuned_is_said_first(recordings: Path, tmp_path: Path, mo
     with pytest.raises(ModelError, match="en is an exported model"):
         run_recipe("finetune", monkeypatch, "en", recordings, "--output-dir", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_phones_learns_how_new_words_are_said(
+    model: Path, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Pronunciations({"a": [("AH",)], "bad": [("B", "AE", "D")]})
+    tokenizer = PhoneTokenizer(known, sorted(ARPABET_PHONES))
+    task = CtcTask(CtcTaskConfig(FeatureConfig(n_mels=20), "global", model=SHAPE), len(tokenizer))
+    task.normalizer.set_statistics(np.full(20, -8.0), np.full(20, 2.0))
+    save_speech_model(task, tokenizer, SpeechConfig(model=SHAPE), tmp_path / "phones")
+    quick = ["trainer.max_epochs=1", "trainer.precision=fp32", "trainer.accelerator=cpu", "trainer.pictures_every=0"]
+    out = tmp_path / "out"
+    run_recipe("finetune", monkeypatch, tmp_path / "phones", recordings, "--output-dir", out, *quick)
+    tuned = load_tokenizer(out / "run" / "model")
+    assert tuned.tokens == tokenizer.tokens
+    assert tuned.lexicon is not None
+    assert {"a", "bad", "cab", "dad", "dab"} == set(tuned.lexicon)
+    assert tuned.lexicon["cab"] == (("K", "AE", "B"),)
+    assert not (out / "run" / "left_out.tsv").exists()

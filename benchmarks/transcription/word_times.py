@@ -1,27 +1,86 @@
-"""Word starts against the word events that eSpeak NG reports for its own speech.
+"""Word starts against others' word starts: eSpeak NG's for its own speech, PocketSphinx's alignment for real speech.
 
     python benchmarks/transcription/word_times.py MODEL TEXT [--sentences 20]
+    pip install pocketsphinx
+    python benchmarks/transcription/word_times.py MODEL SPLIT [--sentences 60]
 
-TEXT has a sentence a line, in the characters of the model. Each is spoken by five voices; its known text is aligned,
-and it is transcribed, where only words of sentences with the right number of words are counted. Printed are the median
-of the signed and of the absolute error and the 90th percentile of the latter, in milliseconds.
+TEXT has a sentence a line, in the characters of the model. Each is spoken by five voices, and the library reports when
+a word begins. SPLIT is a folder that ``asr prepare`` wrote; PocketSphinx's HMM aligns its known texts, to 10 ms.
+The known text is aligned by the model, and the recording is transcribed, where the words count that are right. Printed
+are the median of the signed and of the absolute error and the 90th percentile of the latter, in milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 import asr
-from asr.audio import resample
+from asr.audio import load_audio, resample
+from asr.scoring.align import align_words
+from asr.transcript import Word
 from data_prep.espeak import speak
+from data_prep.manifests import read_manifest
 
 VOICES = (("en-us", 150, None), ("en-gb", 170, None), ("en-us", 130, "f2"), ("en-us", 165, "m3"), ("en-gb", 165, "f5"))
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """Samples (n,) of a text, and when its words begin in seconds: index among its words -> start."""
+
+    text: str
+    samples: npt.NDArray[np.float32]
+    starts_s: dict[int, float]
+
+
+def synthesised(path: Path, sentences: int, sample_rate: int) -> Iterator[Spoken]:
+    """Yield sentences of a text file, spoken by each voice."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    for voice, speed, variant in VOICES:
+        for line in lines[:: max(1, len(lines) // sentences)][:sentences]:
+            speech = speak(line, voice=voice, speed_wpm=speed, variant=variant)
+            samples = resample(speech.samples, speech.sample_rate, sample_rate)
+            yield Spoken(line, samples, {word.index: word.start_s for word in speech.words})
+
+
+def recorded(split: Path, sentences: int) -> Iterator[Spoken]:
+    """Yield utterances of a prepared split with the starts that PocketSphinx finds, where it can align them."""
+    from pocketsphinx import Decoder
+
+    decoder = Decoder(samprate=16000, loglevel="FATAL", lm=None)
+    utterances = list(read_manifest(split))
+    for utterance in utterances[:: max(1, len(utterances) // sentences)][:sentences]:
+        samples = load_audio(utterance.audio, 16000).samples
+        try:
+            decoder.set_align_text(utterance.text)
+        except RuntimeError:  # a word that its dictionary lacks
+            continue
+        decoder.start_utt()
+        decoder.process_raw((samples * 32767).astype(np.int16).tobytes(), full_utt=True)
+        decoder.end_utt()
+        found = [s.start_frame / 100 for s in decoder.seg() if s.word[0] not in "<["]
+        if len(found) == len(utterance.text.split()):
+            yield Spoken(utterance.text, samples, dict(enumerate(found)))
+
+
+def right_words(text: str, heard: Sequence[Word]) -> Iterator[tuple[int, int]]:
+    """Yield (index in the text, index in the transcript) of the words that were heard right."""
+    said, found = text.split(), [word.word for word in heard]
+    reference = hypothesis = 0
+    for kind in align_words([said], [found])[0]:
+        if kind == "=":
+            yield reference, hypothesis
+        reference, hypothesis = reference + (kind != "I"), hypothesis + (kind != "D")
+
+
 def row(name: str, errors: list[float]) -> str:
+    """Return the figures of the errors in seconds."""
     if not errors:
         return f"{name}: no words"
     e = 1000 * np.array(errors)
@@ -30,25 +89,26 @@ def row(name: str, errors: list[float]) -> str:
 
 
 def main() -> None:
+    """Print one row for alignment and one for transcription."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("text", type=Path)
+    parser.add_argument("source", type=Path, help="a text file, or a prepared split")
     parser.add_argument("--sentences", type=int, default=20)
     given = parser.parse_args()
     model = asr.load_model(given.model)
-    lines = [line.strip() for line in given.text.read_text(encoding="utf-8").splitlines() if line.strip()]
-    lines = lines[:: max(1, len(lines) // given.sentences)][: given.sentences]
+    is_split = given.source.is_dir()
+    spoken = recorded(given.source, given.sentences) if is_split else synthesised(
+        given.source, given.sentences, model.sample_rate
+    )  # fmt: skip
     aligned: list[float] = []
     transcribed: list[float] = []
-    for voice, speed, variant in VOICES:
-        for line in lines:
-            speech = speak(line, voice=voice, speed_wpm=speed, variant=variant)
-            samples = resample(speech.samples, speech.sample_rate, model.sample_rate)
-            alignment = model.align(samples, line, model.sample_rate)
-            aligned += [alignment.words[w.index].start - w.start_s for w in speech.words]
-            words = model.transcribe(samples, model.sample_rate).words
-            if len(words) == len(line.split()):
-                transcribed += [words[w.index].start - w.start_s for w in speech.words]
+    for item in spoken:
+        words = model.align(item.samples, item.text, 16000 if is_split else model.sample_rate).words
+        aligned += [words[index].start - start for index, start in item.starts_s.items()]
+        heard = model.transcribe(item.samples, 16000 if is_split else model.sample_rate).words
+        transcribed += [
+            heard[h].start - item.starts_s[r] for r, h in right_words(item.text, heard) if r in item.starts_s
+        ]
     print(row("aligned", aligned))
     print(row("transcribed", transcribed))
 

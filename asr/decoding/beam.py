@@ -155,6 +155,7 @@ class BeamDecoder:
             self._lexicon = self._known_words(lexicon)
         else:
             self._lexicon = build_lexicon(list(self._sounds), self._sounds.vocabulary)
+        self._ids = self._word_ids()
         self._compile()
 
     # -- setting up ----------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ class BeamDecoder:
         s, lm = self.settings, self.lm
         vocabulary = self.vocabulary if self._sounds is None else self._sounds.vocabulary
         word_lm, token_lm = lm is not None and self.lm_unit == "word", lm is not None and self.lm_unit == "token"
-        ids, unigrams, homophones = self._word_ids()
+        ids, unigrams, homophones = self._ids
         scores = np.full(len(ids), s.lm_beta)
         unknown = s.lm_beta
         if word_lm and lm is not None:

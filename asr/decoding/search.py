@@ -184,12 +184,17 @@ class SearchSpace:
         found = []
         seen = set[str]()  # two sequences of sounds may be written alike
         for row in order.tolist():
+            tokens, met = self._trace(row)
+            words = c.words(tokens)
+            text = " ".join([word for word, _ in words])
+            if text in seen:
+                continue
+            seen.add(text)
             agreed = np.empty(int(bounds[row + 1] - bounds[row]) + 1)
             ending.agreement(hashes, bounds, weights, order, row, agreed)
-            hypothesis = self._hypothesis(row, scores[row], agreed, log_probs)
-            if hypothesis.text not in seen:
-                found.append(hypothesis)
-                seen.add(hypothesis.text)
+            spans, starts = self._spans(words, tokens, met, agreed, log_probs)
+            score, acoustic, lm = scores[row].tolist()
+            found.append(Hypothesis(text, score, acoustic, lm, tuple(tokens), tuple(starts), spans))
             if len(found) == c.finish.n_best:
                 break
         return found
@@ -205,24 +210,23 @@ class SearchSpace:
         ending.trace(self.space, row, tokens, frames)
         return tokens.tolist(), frames.tolist()
 
-    def _hypothesis(
+    def _spans(
         self,
-        row: int,
-        scores: npt.NDArray[np.float64],
+        words: list[tuple[str, list[int]]],
+        tokens: list[int],
+        met: list[int],
         agreed: npt.NDArray[np.float64],
         log_probs: npt.NDArray[np.float32],
-    ) -> Hypothesis:
-        tokens, met = self._trace(row)
+    ) -> tuple[tuple[WordSpan, ...], list[int]]:
+        """Words with times and confidences, and the first frame of each token, on the best alignment."""
         starts, ends, peaks = _align(log_probs, tokens, met)
         power = self.compiled.finish.confidence_power
         spans = []
-        for word, (text, positions) in enumerate(self.compiled.words(tokens)):
+        for word, (text, positions) in enumerate(words):
             mean = sum(min(peaks[p], 0.0) for p in positions) / len(positions)
             log = math.log(min(max(float(agreed[word]), _FLOOR), 1.0)) + mean
             spans.append(WordSpan(text, starts[positions[0]], ends[positions[-1]], math.exp(power * log)))
-        score, acoustic, lm = scores.tolist()
-        text = " ".join([span.word for span in spans])
-        return Hypothesis(text, score, acoustic, lm, tuple(tokens), tuple(starts), tuple(spans))
+        return tuple(spans), starts
 
     def _cut_off(self) -> list[Hypothesis]:
         """No open word of the beam is in the lexicon: the best row without the word that the audio's end cut off."""

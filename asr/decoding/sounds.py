@@ -31,7 +31,7 @@ class Sounds:
         homophones: sound -> the words that have it, in the order of the dictionary, where there are several.
 
     Raises:
-        DecodingError: no word, a phone that no token is, or tokens that do not tell where words begin.
+        DecodingError: no word, or a phone that no token is.
     """
 
     def __init__(self, lexicon: Mapping[str, Sequence[Sequence[str]]], vocabulary: Vocabulary) -> None:

@@ -164,14 +164,15 @@ def _link(source: Utterance, page: Path) -> str:
 
 
 def _embedded(source: Utterance) -> str:
-    path, member = Path(str(source.audio)), open_member(source.audio)
-    if member is None and not path.exists():
+    path = Path(str(source.audio))
+    if parse_address(source.audio) is None and not path.exists():
         raise ScoringError(
             f"The audio of {source.id!r}, {path}, does not exist.", "Correct the manifest, or link instead."
         )
     if source.start is not None and source.end is not None:
         content, kind = _cut(str(source.audio), source.start, source.end), "audio/wav"
     else:
+        member = open_member(source.audio)
         content = path.read_bytes() if member is None else member.read()
         kind = mimetypes.guess_type(path.name)[0] or "audio/wav"
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 import asr
-from asr.audio import load_audio, resample
+from asr.audio import load_audio
+from asr.errors import TokenError
 from asr.scoring.align import align_words
 from asr.transcript import Word
 from data_prep.espeak import speak
@@ -32,21 +33,22 @@ VOICES = (("en-us", 150, None), ("en-gb", 170, None), ("en-us", 130, "f2"), ("en
 
 @dataclass(frozen=True)
 class Spoken:
-    """Samples (n,) of a text, and when its words begin in seconds: index among its words -> start."""
+    """Samples (n,) of a text, their rate in Hz, and when its words begin in seconds: index among its words -> start."""
 
     text: str
     samples: npt.NDArray[np.float32]
+    sample_rate: int
     starts_s: dict[int, float]
 
 
-def synthesised(path: Path, sentences: int, sample_rate: int) -> Iterator[Spoken]:
+def synthesised(path: Path, sentences: int) -> Iterator[Spoken]:
     """Yield sentences of a text file, spoken by each voice."""
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     for voice, speed, variant in VOICES:
         for line in lines[:: max(1, len(lines) // sentences)][:sentences]:
             speech = speak(line, voice=voice, speed_wpm=speed, variant=variant)
-            samples = resample(speech.samples, speech.sample_rate, sample_rate)
-            yield Spoken(line, samples, {word.index: word.start_s for word in speech.words})
+            starts = {word.index: word.start_s for word in speech.words}
+            yield Spoken(line, speech.samples, speech.sample_rate, starts)
 
 
 def recorded(split: Path, sentences: int) -> Iterator[Spoken]:
@@ -66,7 +68,7 @@ def recorded(split: Path, sentences: int) -> Iterator[Spoken]:
         decoder.end_utt()
         found = [s.start_frame / 100 for s in decoder.seg() if s.word[0] not in "<["]
         if len(found) == len(utterance.text.split()):
-            yield Spoken(utterance.text, samples, dict(enumerate(found)))
+            yield Spoken(utterance.text, samples, 16000, dict(enumerate(found)))
 
 
 def right_words(text: str, heard: Sequence[Word]) -> Iterator[tuple[int, int]]:
@@ -96,16 +98,16 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=20)
     given = parser.parse_args()
     model = asr.load_model(given.model)
-    is_split = given.source.is_dir()
-    spoken = recorded(given.source, given.sentences) if is_split else synthesised(
-        given.source, given.sentences, model.sample_rate
-    )  # fmt: skip
+    source = recorded if given.source.is_dir() else synthesised
     aligned: list[float] = []
     transcribed: list[float] = []
-    for item in spoken:
-        words = model.align(item.samples, item.text, 16000 if is_split else model.sample_rate).words
+    for item in source(given.source, given.sentences):
+        try:
+            words = model.align(item.samples, item.text, item.sample_rate).words
+        except TokenError:  # a word that the model's dictionary lacks
+            continue
         aligned += [words[index].start - start for index, start in item.starts_s.items()]
-        heard = model.transcribe(item.samples, 16000 if is_split else model.sample_rate).words
+        heard = model.transcribe(item.samples, item.sample_rate).words
         transcribed += [
             heard[h].start - item.starts_s[r] for r, h in right_words(item.text, heard) if r in item.starts_s
         ]

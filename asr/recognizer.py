@@ -39,6 +39,7 @@ __all__ = ["DecodingConfig", "Recognizer", "choose_backend", "load_model", "load
 LM_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
 MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
 ONNX_DEVICES = ("cpu", "auto", "tensorrt")  # where a folder with both networks runs in ONNX Runtime
+WIDE_BEAM = {"beam_size": 1500, "beam_threshold": 14.0}  # phones leave much open until a word is whole
 LONG_S = 30.0  # from here on a recording is read in windows
 BATCH_S = 160.0  # seconds, padding included, that the network gets at once
 POOL_S, POOL_SIZE = 320.0, 32  # recordings that are looked at together, so that those of similar lengths share a batch
@@ -53,8 +54,8 @@ class DecodingConfig:
 
     Attributes:
         method: ``greedy``, ``beam``, or ``auto``: beam where the model folder holds a language model.
-        beam_size: hypotheses kept, those within beam_threshold (natural log) of the best one. lm_alpha: weight of the
-            language model. lm_beta: bonus a word.
+        beam_size: hypotheses kept, those within beam_threshold (natural log) of the best one; a model of phones takes
+            1500 within 14 where nothing is said. lm_alpha: weight of the language model. lm_beta: bonus a word.
         open_vocabulary: words that the language model does not know may be recognised too.
         confidence_power: calibrates word confidences, see :func:`asr.decoding.tune.fit_confidence`.
         n_best: readings of each segment that a transcript holds. hotwords: phrase -> weight, by which the score of a
@@ -135,7 +136,8 @@ class Recognizer:
         if isinstance(decoding, DecodingConfig):
             settings = decoding
         else:
-            layers = (self.bundle.config.get("decoding") or {}, dict(decoding or {}))
+            usual = {} if self.tokenizer.lexicon is None else WIDE_BEAM
+            layers = (usual, self.bundle.config.get("decoding") or {}, dict(decoding or {}))
             settings = build_config(DecodingConfig, *layers, where=f"decoding of {self.name}")
         if settings.method == "greedy" and settings.needs_beam:
             raise ConfigError("Greedy decoding knows neither N-best nor hotwords.", "Choose the method beam.")

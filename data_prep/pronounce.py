@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 import sys
 import unicodedata
-import zlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from asr.decoding import load_lm
 from asr.errors import DataError
+from asr.lm.corpus import Tokenizer
+from asr.lm.model import SPECIAL_WORDS
+from asr.pretrained import pretrained_folders
 from asr.text.pronunciations import Phones, Pronunciations
 from data_prep.espeak import phones_of
 
-__all__ = ["ARPABET_PHONES", "arpabet", "pronounce", "words_of"]
+__all__ = ["ARPABET_PHONES", "arpabet", "own_dictionary", "pronounce", "words_of", "words_of_lm"]
 
 # The phones of eSpeak NG's en-us in ARPAbet (Shoup 1980), stress left out.
 _ARPABET = {
@@ -42,26 +45,42 @@ def arpabet(ipa: Sequence[str]) -> Phones:
 
 
 def words_of(texts: Iterable[str | Path], max_words: int | None = None) -> list[str]:
-    """Return the words of text files (``.gz`` ones too), the most frequent first, words of one frequency by name.
+    """Return the words of texts (paths; ``-`` is standard input), the most frequent first, then in alphabetical order.
 
     Raises:
-        DataError: a file cannot be read, or there are no words.
+        LanguageModelError: a file cannot be read. DataError: there are no words.
     """
-    counts = Counter[str]()
-    for path in map(Path, texts):
-        try:
-            with (
-                gzip.open(path, "rt", encoding="utf-8")
-                if path.suffix == ".gz"
-                else path.open(encoding="utf-8") as lines
-            ):
-                for line in lines:
-                    counts.update(line.split())
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise DataError(f"Cannot read {path}: {error}.", "Give a text file in UTF-8, plain or gzipped.") from None
-    if not counts:
+    tokenizer = Tokenizer(skip_symbols=True)
+    for text in texts:
+        for _ in tokenizer.read(str(text)):
+            pass
+    counts = dict(zip(tokenizer.words(), tokenizer.counts.tolist(), strict=True))
+    words = sorted(set(counts) - set(SPECIAL_WORDS), key=lambda word: (-counts[word], word))
+    if not words:
         raise DataError("The texts have no words.", "Give text with one sentence a line.")
-    return [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))][:max_words]
+    return words[:max_words]
+
+
+def words_of_lm(lm: str | Path) -> list[str]:
+    """Return the words of an n-gram model, the likeliest first.
+
+    Raises:
+        LanguageModelError: it is missing or malformed.
+    """
+    model = load_lm(lm)
+    return [model.words[i] for i in np.argsort(-model.unigrams, kind="stable") if i >= len(SPECIAL_WORDS)]
+
+
+def own_dictionary() -> Path:
+    """Return the dictionary of American English that the model ``en`` brings: CMUdict, other words by rule.
+
+    Raises:
+        DataError: the model is not there.
+    """
+    folder = pretrained_folders().get("en")
+    if folder is None or not (path := folder / Pronunciations.FILE).is_file():
+        raise DataError("There is no pronouncing dictionary.", "Give one, such as CMUdict: --dictionary FILE.")
+    return path
 
 
 def pronounce(words: Iterable[str], dictionary: str | Path | None = None, voice: str = "en-us") -> Pronunciations:

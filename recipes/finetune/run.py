@@ -14,10 +14,9 @@ from pathlib import Path
 
 from asr.bundle import WEIGHTS, add_to_bundle, open_bundle
 from asr.config import build_config
-from asr.decoding import compile_lm, load_lm
+from asr.decoding import compile_lm
 from asr.errors import ModelError
 from asr.evaluation import evaluate
-from asr.lm.model import SPECIAL_WORDS
 from asr.pretrained import find_model
 from asr.recognizer import LM_FILES
 from asr.tasks.ctc import CtcTaskConfig
@@ -25,7 +24,7 @@ from asr.text.pronunciations import Pronunciations
 from asr.training.run import train
 from data_prep.folder import read_folder
 from data_prep.prepare import prepare
-from data_prep.pronounce import pronounce, words_of
+from data_prep.pronounce import pronounce, words_of, words_of_lm
 
 CONFIG = Path(__file__).with_name("config.yaml")
 
@@ -61,7 +60,7 @@ def main() -> None:
     if Pronunciations.FILE in bundle.files:  # a model of phones learns how new words are said
         words = words_of([data / name / "text.txt" for name in splits])
         if arguments.lm:
-            words += [word for word in load_lm(kept[LM_FILES[0]]).words if word not in SPECIAL_WORDS]
+            words += words_of_lm(kept[LM_FILES[0]])
         lexicon = arguments.output_dir / Pronunciations.FILE
         pronounce(words, bundle.path / Pronunciations.FILE).save(lexicon)
         inputs.append(f"tokenizer.lexicon={lexicon}")

@@ -17,13 +17,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.config import load_config
 from asr.errors import DataError
 from asr.evaluation import evaluate
 from asr.lm import build_arpa
 from asr.text.normalizers import normalize
 from asr.training.run import train
+from asr.training.speech import SpeechConfig
 from data_prep.librispeech import LM_TEXT, find_parts, read_librispeech
 from data_prep.prepare import prepare
+from data_prep.pronounce import own_dictionary, pronounce, words_of, words_of_lm
 
 NORMAL = re.compile(r"[a-z' ]*")  # text that the normaliser leaves as it is: nearly all of the published one
 
@@ -67,8 +70,11 @@ def main() -> None:
     prepare(splits, data, speeds=size.speeds, dtype=size.dtype, normalizer="librispeech", train_splits=["train"])
     tuned_on = data / parts["dev"][0]
     inputs = [f"data.train={data / 'train'}", f"data.dev={tuned_on}", f"output_dir={run}", f"seed={arguments.seed}"]
-    model = train(Path(__file__).with_name(f"{arguments.size}.yaml"), [*inputs, *arguments.overrides])
+    config = Path(__file__).with_name(f"{arguments.size}.yaml")
     lm = build_lm(texts or [data / "train" / "text.txt"], data, arguments.lm_order, size)
+    if load_config(SpeechConfig, config, arguments.overrides).tokenizer.kind == "phones":
+        inputs.append(f"tokenizer.lexicon={make_lexicon(lm, data, arguments.dictionary)}")
+    model = train(config, [*inputs, *arguments.overrides])
     print(evaluate(model, [data / name for name in evaluated], run, lm, tuned_on, save_to_model=True))
 
 
@@ -85,6 +91,7 @@ def parse() -> argparse.Namespace:
         "those of the training parts",
     )  # fmt: skip
     parser.add_argument("--lm-order", type=int, default=4)
+    parser.add_argument("--dictionary", type=Path, help="how words are said; by default as the model en knows them")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/librispeech"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
@@ -141,6 +148,15 @@ def build_lm(texts: Sequence[Path], folder: Path, order: int, size: Size) -> Pat
         build_arpa([sentences(path) for path in texts], lm, order, prune=prune, memory=size.lm_memory)
         record.write_text(made_of, encoding="utf-8")
     return lm
+
+
+def make_lexicon(lm: Path, data: Path, dictionary: Path | None) -> Path:
+    """Say the words of the language model and of the transcripts, unless they are said already."""
+    lexicon = data / "lexicon.txt.gz"
+    if not lexicon.exists() or lexicon.stat().st_mtime < lm.stat().st_mtime:
+        words = [*words_of_lm(lm), *words_of([data / "train" / "text.txt"])]
+        pronounce(words, dictionary or own_dictionary()).save(lexicon)
+    return lexicon
 
 
 def sentences(path: Path) -> Iterator[str]:

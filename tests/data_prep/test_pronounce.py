@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from asr.cli import main
-from asr.errors import DataError
+from asr.errors import DataError, LanguageModelError
+from asr.lm import build_arpa
 from asr.text.pronunciations import Pronunciations
 from data_prep.espeak import phones_of
-from data_prep.pronounce import arpabet, pronounce, words_of
+from data_prep.pronounce import ARPABET_PHONES, arpabet, own_dictionary, pronounce, words_of, words_of_lm
 
 CMUDICT = """;;; what is said
 CAT  K AE1 T
@@ -62,8 +63,22 @@ def test_words_of_texts_by_frequency(tmp_path: Path) -> None:
     assert words_of(paths, 2) == ["the", "dog"]
     with pytest.raises(DataError, match="no words"):
         words_of([])
-    with pytest.raises(DataError, match="Cannot read"):
+    with pytest.raises(LanguageModelError, match="Cannot read"):
         words_of([tmp_path / "c.txt"])
+
+
+def test_words_of_a_model_by_their_likelihood(tmp_path: Path) -> None:
+    build_arpa([["the cat", "the dog the cat", "a the"]], tmp_path / "lm.arpa", 2)
+    assert words_of_lm(tmp_path / "lm.arpa")[:2] == ["the", "cat"]
+
+
+def test_the_dictionary_that_comes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = pronounce(["hello", "qzarbtix"], own_dictionary())
+    assert said["hello"][0] in {("HH", "AH", "L", "OW"), ("HH", "EH", "L", "OW")}
+    assert ARPABET_PHONES.issuperset(said["qzarbtix"][0])
+    monkeypatch.setattr("data_prep.pronounce.pretrained_folders", dict)
+    with pytest.raises(DataError, match="--dictionary FILE"):
+        own_dictionary()
 
 
 def test_from_the_command_line(tmp_path: Path, dictionary: Path, capsys: pytest.CaptureFixture[str]) -> None:

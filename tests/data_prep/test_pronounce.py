@@ -68,7 +68,7 @@ def test_words_of_texts_by_frequency(tmp_path: Path) -> None:
 
 
 def test_words_of_a_model_by_their_likelihood(tmp_path: Path) -> None:
-    build_arpa([["the cat", "the dog the cat", "a the"]], tmp_path / "lm.arpa", 2)
+    build_arpa([["the cat", "the dog the cat", "a the"]], tmp_path / "lm.arpa", 1)
     assert words_of_lm(tmp_path / "lm.arpa")[:2] == ["the", "cat"]
 
 

@@ -9,28 +9,31 @@ Every corpus may be left out but LibriSpeech. A dev part of each is kept out of 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from asr.bundle import compact_bundle
 from asr.evaluation import evaluate
+from asr.files import atomic_path
 from asr.lm import estimate, prune_entropy, write_arpa
 from asr.perturbation import NoiseConfig
 from asr.text.normalizers import normalize
 from asr.training.run import train
 from data_prep.an4 import read_an4
 from data_prep.commonvoice import read_commonvoice
+from data_prep.dictation import dictated
 from data_prep.librispeech import read_librispeech
 from data_prep.ljspeech import read_ljspeech
 from data_prep.prepare import prepare
-from data_prep.pronounce import own_dictionary, pronounce, words_of_lm
+from data_prep.pronounce import own_dictionary, pronounce, words_of, words_of_lm
 from data_prep.store import Utterance
 
 CONFIG = Path(__file__).with_name("config.yaml")
 NORMALIZER = "librispeech"  # a-z and the apostrophe, numbers spelled out
 MAX_NGRAMS = 1_390_000
 REPEATS = 25  # of the transcripts in the text of the language model
+DICTATED = 50_000  # sentences of numbers and letters in it
+SPELLED = 20_000  # words in it, the most frequent ones, that may be spelled
 
 
 def main() -> None:
@@ -93,17 +96,17 @@ def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
 
 
 def make_language_model(text: Path, transcripts: Path, output: Path) -> None:
-    """Estimate a 4-gram of ``text`` and of the training transcripts, many times over, and prune it to a size.
+    """Estimate a 4-gram of ``text``, of the training transcripts many times over, and of numbers and spelled words.
 
-    Counted together, not mixed: where letters are spelled, which no novel does, the transcripts alone then count.
+    Counted together, not mixed: where numbers are said and letters spelled, which no novel does, the others then count.
+    It is pruned to a size.
     """
-
-    def normalized() -> Iterator[str]:
-        with text.open(encoding="utf-8") as lines:
-            yield from (normalize(line, NORMALIZER) for line in lines)
-
-    both = estimate([normalized(), *[transcripts] * REPEATS], order=4, prune=(0, 0, 1, 2))
-    write_arpa(prune_entropy(both, max_ngrams=MAX_NGRAMS), output, decimals=2)
+    normal = output.with_name("lm.txt")
+    with text.open(encoding="utf-8") as lines, atomic_path(normal) as temporary, temporary.open("w") as file:
+        file.writelines(normalize(line, NORMALIZER) + "\n" for line in lines)
+    spelled = [word for word in words_of([normal], SPELLED) if word.isalpha()]
+    texts = [normal, *[transcripts] * REPEATS, dictated(spelled, DICTATED)]
+    write_arpa(prune_entropy(estimate(texts, order=4, prune=(0, 0, 1, 2)), max_ngrams=MAX_NGRAMS), output, decimals=2)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from asr.batches.speech import SpeechLoader
 from asr.batches.store import FeatureStore, LabelTable
 from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import check_range, config_yaml
-from asr.decoding import GreedyDecoder
+from asr.decoding import GreedyDecoder, Hypothesis
 from asr.errors import ConfigError, DataError, ModelError, TokenError
 from asr.features import SpecAugmentConfig
 from asr.files import atomic_write_text
@@ -149,7 +149,7 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
 
     def evaluate(trained: Task) -> dict[str, float]:
         assert isinstance(trained, CtcTask)
-        return evaluate_dev(trained, dev, decoder, config.data)
+        return evaluate_dev(trained, dev, decoder, config.data, tokenizer)
 
     def save_model(trained: Task, folder: Path) -> None:
         assert isinstance(trained, CtcTask)
@@ -159,8 +159,9 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
         assert isinstance(trained, CtcTask)
         return {"dev utterance": draw_alignment(trained, dev, tokenizer)}
 
+    monitor = "wer" if tokenizer.lexicon is None else "per"
     return Experiment(
-        task, loader, evaluate, "wer", save_model, lambda batch: batch.duration_s, "x real time", pictures
+        task, loader, evaluate, monitor, save_model, lambda batch: batch.duration_s, "x real time", pictures
     )
 
 
@@ -256,19 +257,31 @@ def _report_left_out(store: FeatureStore, left_out: dict[int, str], run_dir: Pat
 
 
 def evaluate_dev(
-    task: CtcTask, store: FeatureStore, decoder: GreedyDecoder, data: SpeechDataConfig
+    task: CtcTask, store: FeatureStore, decoder: GreedyDecoder, data: SpeechDataConfig, tokenizer: Tokenizer
 ) -> dict[str, float]:
-    """Return greedy word and character error rates of a split."""
+    """Return greedy word and character error rates of a split; ``per``, that of the phones, where tokens are phones."""
     from asr.scoring import score_texts
 
     references = dict(zip(store.ids, store.texts, strict=True))
     loader = SpeechLoader.plain(store, data.max_batch_s)
-    hypotheses: dict[str, str] = {}
+    found: dict[str, Hypothesis] = {}
     for position in range(loader.num_batches(0)):
         batch = loader.load(0, position).to(next(task.parameters()).device)
-        hypotheses |= {name: decoder(array)[0].text for name, array in task.log_probs_by_id(batch).items()}
-    score = score_texts([references[name] for name in hypotheses], list(hypotheses.values()), samples=0)
-    return {"wer": score.wer, "cer": score.cer}
+        found |= {name: decoder(array)[0] for name, array in task.log_probs_by_id(batch).items()}
+    score = score_texts([references[name] for name in found], [best.text for best in found.values()], samples=0)
+    figures = {"wer": score.wer, "cer": score.cer}
+    if tokenizer.lexicon is not None:
+        known = [name for name in found if all(map(tokenizer.lexicon.__contains__, references[name].split()))]
+        if not known:
+            raise DataError("The dictionary lacks words of every dev transcript.", "Add them to tokenizer.lexicon.")
+        said = [_phones(tokenizer, tokenizer.encode(references[name])) for name in known]
+        heard = [_phones(tokenizer, found[name].tokens) for name in known]
+        figures["per"] = score_texts(said, heard, samples=0).wer
+    return figures
+
+
+def _phones(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    return " ".join(tokenizer.tokens[i] for i in ids)
 
 
 def draw_alignment(task: CtcTask, store: FeatureStore, tokenizer: Tokenizer) -> Figure:

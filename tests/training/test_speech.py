@@ -128,7 +128,10 @@ def test_phones_from_training_to_text(config: Path, tmp_path: Path, capsys: pyte
         config,
         [f"output_dir={tmp_path / 'run'}", "tokenizer.kind=phones", f"tokenizer.lexicon={tmp_path / 'lexicon.txt'}"],
     )
-    assert "'aab' in 'aab' is not in the pronouncing dictionary" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "'aab' in 'aab' is not in the pronouncing dictionary" in printed
+    assert " per " in printed  # what decides is the error rate of the phones
+    assert read_metrics(tmp_path / "run")["dev/per"].split == "dev"
     assert {"tokenizer.json", "lexicon.txt.gz"} <= set(open_bundle(model).files)
     write_arpa(estimate([["ab ba", "b a", "be ab"]], order=2), tmp_path / "lm.arpa")
     table = evaluate(
@@ -147,6 +150,10 @@ def test_phones_from_training_to_text(config: Path, tmp_path: Path, capsys: pyte
     (tmp_path / "more.txt").write_text("aab EH B\n")
     with pytest.raises(TokenError, match="no phone 'EH'"):
         load_model(model, {"lexicon": str(tmp_path / "more.txt")})
+    (tmp_path / "few.txt").write_text("".join(f"{word} B\n" for word in ("aab", "b")))
+    few = ["tokenizer.kind=phones", f"tokenizer.lexicon={tmp_path / 'few.txt'}", f"output_dir={tmp_path / 'few'}"]
+    with pytest.raises(DataError, match="lacks words of every dev transcript"):
+        train(config, few)
     with pytest.raises(ConfigError, match="spells its words"):
         load_model(train(config, [f"output_dir={tmp_path / 'letters'}"]), {"lexicon": str(tmp_path / "more.txt")})
 

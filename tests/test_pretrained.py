@@ -1,0 +1,77 @@
+"""The models that come along, as they lie in the repository, on speech of eSpeak NG. Oracle: the sentences it was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asr.bundle import CARD, open_bundle
+from asr.pretrained import pretrained_folders
+from asr.recognizer import load_model
+from asr.scoring import score_texts
+from asr.streaming import StreamingRecognizer
+from data_prep.espeak import Speech, speak
+
+LIMITS_MB = {"an4": 25, "en": 25, "en-streaming": 15}
+SENTENCES = (
+    "the old man went to the river",
+    "he was very glad to see his brother",
+    "she opened the door and looked into the room",
+)
+
+
+@pytest.fixture(scope="module")
+def speeches() -> list[Speech]:
+    return [speak(sentence, speed_wpm=140) for sentence in SENTENCES]
+
+
+@pytest.mark.parametrize("name", LIMITS_MB)
+def test_whole_small_and_described(name: str) -> None:
+    folder = pretrained_folders()[name]
+    bundle = open_bundle(folder, task="ctc")  # compares every sum
+    assert CARD in {path.name for path in folder.iterdir()}
+    own = sum((folder / file).lstat().st_size for file in bundle.files)
+    assert own <= LIMITS_MB[name] * 1e6
+
+
+def errors(texts: list[str]) -> float:
+    return score_texts(list(SENTENCES), texts, samples=0).wer
+
+
+def test_read_english(speeches: list[Speech]) -> None:
+    model = load_model("en", backend="onnxruntime")
+    assert errors([model.transcribe(speech.samples, speech.sample_rate).text for speech in speeches]) <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("en", "one two three four five"), ("en", "enter eight two four"), ("an4", "one two three four five")],
+)
+def test_numbers_are_not_words_that_sound_alike(name: str, text: str) -> None:
+    speech = speak(text, speed_wpm=140)
+    assert load_model(name, backend="onnxruntime").transcribe(speech.samples, speech.sample_rate).text == text
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
+def test_english_as_it_arrives(speeches: list[Speech], backend: str) -> None:
+    recognizer = StreamingRecognizer(load_model("en-streaming", backend=backend))
+    texts = []
+    for speech in speeches:
+        stream, results = recognizer.stream(speech.sample_rate), []
+        for start in range(0, len(speech.samples), chunk := round(0.16 * speech.sample_rate)):
+            results += stream.push(speech.samples[start : start + chunk])
+        assert any(result.text and not result.final for result in results)
+        results += stream.finish()
+        texts.append(" ".join(result.text for result in results if result.final))
+    assert errors(texts) <= 0.25
+
+
+def test_the_streaming_model_shares_dictionary_and_language_model() -> None:
+    folders = pretrained_folders()
+    for name in ("lm.arpa.gz", "lexicon.txt.gz"):
+        assert same(folders["en-streaming"] / name, folders["en"] / name)
+
+
+def same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()

@@ -1,4 +1,4 @@
-"""The models that come along, as they lie in the repository, on speech of eSpeak NG. Oracle: the sentences it was given."""
+"""The models that come along, as they lie in the repository, on speech of eSpeak NG. Oracle: the sentences spoken."""
 
 from __future__ import annotations
 

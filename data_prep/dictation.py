@@ -41,7 +41,7 @@ def dictated(words: Sequence[str], count: int, seed: int = 1) -> Iterator[str]:
 
 def _digit(chance: random.Random) -> str:
     digit = chance.randrange(10)
-    return "oh" if digit == 0 and chance.random() < 0.6 else spell_numbers(str(digit)).strip()
+    return "oh" if digit == 0 and chance.random() < 0.6 else _spoken(str(digit))
 
 
 def _spoken(number: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,9 +147,11 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
     loader = _train_loader(config, train, tokenizer, task, run_dir)
     decoder = GreedyDecoder(tokenizer.tokens, tokenizer.lexicon)
 
+    said = _said(dev, tokenizer)
+
     def evaluate(trained: Task) -> dict[str, float]:
         assert isinstance(trained, CtcTask)
-        return evaluate_dev(trained, dev, decoder, config.data, tokenizer)
+        return evaluate_dev(trained, dev, decoder, config.data, said)
 
     def save_model(trained: Task, folder: Path) -> None:
         assert isinstance(trained, CtcTask)
@@ -159,7 +161,7 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
         assert isinstance(trained, CtcTask)
         return {"dev utterance": draw_alignment(trained, dev, tokenizer)}
 
-    monitor = "wer" if tokenizer.lexicon is None else "per"
+    monitor = "per" if said else "wer"
     return Experiment(
         task, loader, evaluate, monitor, save_model, lambda batch: batch.duration_s, "x real time", pictures
     )
@@ -256,10 +258,29 @@ def _report_left_out(store: FeatureStore, left_out: dict[int, str], run_dir: Pat
     print(*(f"  {row}" for row in rows[:5]), sep="\n", file=sys.stderr)
 
 
+def _said(store: FeatureStore, tokenizer: Tokenizer) -> dict[str, str]:
+    """Return the phones of each utterance whose words the dictionary has, by id; nothing where tokens are no phones."""
+    lexicon = tokenizer.lexicon
+    if lexicon is None:
+        return {}
+    known = {
+        name: text
+        for name, text in zip(store.ids, store.texts, strict=True)
+        if all(word in lexicon for word in text.split())
+    }
+    if not known:
+        raise DataError("The dictionary lacks words of every dev transcript.", "Add them to tokenizer.lexicon.")
+    return {name: _joined(tokenizer.tokens, tokenizer.encode(text)) for name, text in known.items()}
+
+
+def _joined(tokens: Sequence[str], ids: Sequence[int]) -> str:
+    return " ".join(tokens[i] for i in ids)
+
+
 def evaluate_dev(
-    task: CtcTask, store: FeatureStore, decoder: GreedyDecoder, data: SpeechDataConfig, tokenizer: Tokenizer
+    task: CtcTask, store: FeatureStore, decoder: GreedyDecoder, data: SpeechDataConfig, said: Mapping[str, str]
 ) -> dict[str, float]:
-    """Return greedy word and character error rates of a split; ``per``, that of the phones, where tokens are phones."""
+    """Return greedy word and character error rates of a split; ``per``, that of the phones, where they are ``said``."""
     from asr.scoring import score_texts
 
     references = dict(zip(store.ids, store.texts, strict=True))
@@ -270,18 +291,11 @@ def evaluate_dev(
         found |= {name: decoder(array)[0] for name, array in task.log_probs_by_id(batch).items()}
     score = score_texts([references[name] for name in found], [best.text for best in found.values()], samples=0)
     figures = {"wer": score.wer, "cer": score.cer}
-    if tokenizer.lexicon is not None:
-        known = [name for name in found if all(map(tokenizer.lexicon.__contains__, references[name].split()))]
-        if not known:
-            raise DataError("The dictionary lacks words of every dev transcript.", "Add them to tokenizer.lexicon.")
-        said = [_phones(tokenizer, tokenizer.encode(references[name])) for name in known]
-        heard = [_phones(tokenizer, found[name].tokens) for name in known]
-        figures["per"] = score_texts(said, heard, samples=0).wer
+    if said:
+        tokens = decoder.vocabulary.tokens
+        heard = [_joined(tokens, found[name].tokens) for name in said]
+        figures["per"] = score_texts(list(said.values()), heard, samples=0).wer
     return figures
-
-
-def _phones(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
-    return " ".join(tokenizer.tokens[i] for i in ids)
 
 
 def draw_alignment(task: CtcTask, store: FeatureStore, tokenizer: Tokenizer) -> Figure:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 
@@ -21,7 +19,6 @@ from asr.recognizer import load_model
 from asr.streaming import StreamingRecognizer, StreamResult
 
 Shown = list[tuple[float, StreamResult]]
-R = TypeVar("R")
 
 
 def main() -> None:
@@ -49,23 +46,16 @@ def main() -> None:
         print(f"{name}: median {p50:.0f} ms, 95th percentile {p95:.0f} ms, 99th {p99:.0f} ms")
 
 
-def timed(call: Callable[[], R]) -> tuple[R, float]:
-    before = time.process_time()
-    result = call()
-    return result, time.process_time() - before
-
-
 def stream(recognizer: StreamingRecognizer, samples: np.ndarray, size: int) -> tuple[list[float], Shown, float]:
     """Return the seconds of each chunk, (second at which it was shown, result) of all results, and of the last call."""
     speech, times, shown = recognizer.stream(), [], list[tuple[float, StreamResult]]()
-    for start in range(0, len(samples), size):
-        chunk = samples[start : start + size]
-        results, seconds = timed(lambda chunk=chunk: speech.push(chunk))  # type: ignore[misc]
-        times.append(seconds)
-        shown += [((start + len(chunk)) / recognizer.sample_rate + seconds, result) for result in results]
-    results, last = timed(speech.finish)
-    shown += [(len(samples) / recognizer.sample_rate + last, result) for result in results]
-    return times, shown, last
+    for start in [*range(0, len(samples), size), len(samples)]:
+        before = time.process_time()
+        results = speech.push(samples[start : start + size]) if start < len(samples) else speech.finish()
+        times.append(time.process_time() - before)
+        heard_s = min(start + size, len(samples)) / recognizer.sample_rate
+        shown += [(heard_s + times[-1], result) for result in results]
+    return times[:-1], shown, times[-1]
 
 
 def aligned(aligner, samples, shown: Shown):  # type: ignore[no-untyped-def]

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.cli.align import align
-from asr.cli.bench import bench
-from asr.cli.compare import compare
-from asr.cli.evaluate import evaluate
-from asr.cli.export import export
-from asr.cli.lexicon import lexicon
-from asr.cli.listen import listen
-from asr.cli.lm import app as lm_app
-from asr.cli.predict import predict
-from asr.cli.prepare import prepare
-from asr.cli.report import report
-from asr.cli.score import score
-from asr.cli.serve import serve
-from asr.cli.train import train
-from asr.cli.transcribe import transcribe
-from asr.cli.tune import tune
+if TYPE_CHECKING:
+    app: typer.Typer
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "make_app"]
 
-app = typer.Typer(
-    name="asr",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+VERBS = (
+    "prepare", "lexicon", "train", "tune", "evaluate", "lm", "transcribe", "align", "listen", "score", "compare",
+    "predict", "report", "bench", "export", "serve",
+)  # fmt: skip
 
 
 def _print_version(asked: bool) -> None:
@@ -43,7 +28,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
@@ -52,30 +36,39 @@ def _options(
     """Train, decode, score and use CNN + BiLSTM + CTC speech recognisers."""
 
 
-app.command()(prepare)
-app.command()(lexicon)
-app.command()(train)
-app.command()(tune)
-app.command()(evaluate)
-app.add_typer(lm_app, name="lm")
-app.command()(transcribe)
-app.command()(align)
-app.command()(listen)
-app.command()(score)
-app.command()(compare)
-app.command()(predict)
-app.command()(report)
-app.command()(bench)
-app.command()(export)
-app.command()(serve)
+def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """Return the command line with these verbs, each a module of this package and the function or group in it."""
+    app = typer.Typer(
+        name="asr",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for verb in verbs:
+        module = import_module(f"asr.cli.{verb}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=verb)
+        else:
+            app.command()(getattr(module, verb))
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":  # whoever only transcribes does not wait for the other verbs
+        return make_app()
+    raise AttributeError(f"module 'asr.cli' has no attribute {name!r}")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 all done, 1 something failed and is named on standard error, 2 wrong usage."""
     from asr.errors import AsrError
 
+    arguments = sys.argv[1:] if arguments is None else arguments
+    asked = [verb for verb in arguments[:1] if verb in VERBS]
     try:
-        app(arguments)
+        make_app(asked or VERBS)(arguments)
     except AsrError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -20,6 +19,7 @@ from asr.decoding.hotwords import build_hotwords, check_hotwords
 from asr.decoding.inputs import check_log_probs
 from asr.decoding.kenlm_binary import KenlmModel
 from asr.decoding.kernels import beam as kernels
+from asr.decoding.known_words import know_sounds, know_words
 from asr.decoding.language_models import AnyModel, load_lm
 from asr.decoding.lexicon import Lexicon, build_lexicon, check_words, plain_lexicon
 from asr.decoding.search import Compiled, Finish, SearchSpace
@@ -150,12 +150,13 @@ class BeamDecoder:
         self._check_counts(n_best, threads, confidence_power)
         self.finish, self.threads = Finish(int(n_best), float(confidence_power)), int(threads)
         self.hotwords = check_hotwords(hotwords, hotword_weight)
-        self._sounds = self._known_sounds(lexicon) if isinstance(lexicon, Mapping) else None
-        if self._sounds is None:
-            self._lexicon = self._known_words(lexicon)
+        word_lm = self.lm if self.lm_unit == "word" else None
+        self._sounds: Sounds | None = None
+        if isinstance(lexicon, Mapping):
+            self._check_sounds()
+            self._sounds, self._known = know_sounds(lexicon, self.vocabulary, word_lm)
         else:
-            self._lexicon = build_lexicon(list(self._sounds), self._sounds.vocabulary)
-        self._ids = self._word_ids()
+            self._known = know_words(self._spelled(lexicon), word_lm)
         self._compile()
 
     # -- setting up ----------------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ class BeamDecoder:
         if not _is_finite(confidence_power) or confidence_power <= 0:
             raise DecodingError(f"confidence_power is {confidence_power!r}.", "Give a finite number > 0.")
 
-    def _known_words(self, lexicon: Iterable[str] | None) -> Lexicon:
+    def _spelled(self, lexicon: Iterable[str] | None) -> Lexicon:
         uses_words = lexicon is not None or (self.lm is not None and self.lm_unit == "word")
         if uses_words and not self.vocabulary.has_boundaries:
             remedy = "Mark word starts with '▁', or use lm_unit='token'."
@@ -183,45 +184,17 @@ class BeamDecoder:
             raise DecodingError("open_vocabulary=False needs words.", "Give a lexicon or a word language model.")
         return plain_lexicon()
 
-    def _known_sounds(self, lexicon: Mapping[str, Sequence[Sequence[str]]]) -> Sounds:
+    def _check_sounds(self) -> None:
         if not self.closed:
             raise DecodingError("A sound that no word has cannot be written.", "Leave open_vocabulary out.")
         if not self.vocabulary.has_boundaries:
             raise DecodingError("No token starts a word, so words cannot be told apart.", "Mark them, as in '▁AH'.")
-        return Sounds(lexicon, self.vocabulary)
-
-    def _word_ids(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """The model's id of each word of the lexicon (UNK for those it lacks) and its unigram score.
-
-        Where words are known by their sounds: of each sound, with the groups of words that sound alike; see
-        :class:`asr.decoding.kernels.beam.Language`. Words that the model lacks have no part in a group.
-        """
-        words, lm = self._lexicon.words, self.lm
-        no_groups = np.zeros(1, np.int32)
-        if lm is None or self.lm_unit == "token":
-            return np.ones(len(words), np.int32), np.zeros(len(words)), no_groups  # any known word
-        if self._sounds is None:
-            ids = np.fromiter(map(lm.ids.get, words, repeat(UNK)), np.int32, len(words))
-            return ids, lm.unigrams[ids].astype(np.float64), no_groups
-        ids = np.fromiter(map(lm.ids.get, self._sounds.first_words(words), repeat(UNK)), np.int32, len(words))
-        groups, known_ids, place = list[int](), lm.ids, {sound: i for i, sound in enumerate(words)}
-        unigrams = lm.unigrams[ids].astype(np.float64)
-        for sound, alike in self._sounds.homophones.items():
-            known = [known_ids[word] for word in alike if word in known_ids]
-            if len(known) > 1:
-                ids[place[sound]] = kernels.HOMOPHONES - len(groups)
-                groups += [len(known), *known]
-            if known:
-                unigrams[place[sound]] = max([lm.unigrams.item(i) for i in known])
-            if len(known) == 1:
-                ids[place[sound]] = known[0]
-        return ids, unigrams, np.array(groups or [0], np.int32)
 
     def _compile(self) -> None:
         s, lm = self.settings, self.lm
         vocabulary = self.vocabulary if self._sounds is None else self._sounds.vocabulary
         word_lm, token_lm = lm is not None and self.lm_unit == "word", lm is not None and self.lm_unit == "token"
-        ids, unigrams, homophones = self._ids
+        ids, unigrams = self._known.ids, self._known.unigrams
         scores = np.full(len(ids), s.lm_beta)
         unknown = s.lm_beta
         if word_lm and lm is not None:
@@ -229,7 +202,7 @@ class BeamDecoder:
             unknown += s.lm_alpha * float(lm.unigrams[UNK]) + s.unk_score
         if not s.lookahead:
             scores[:], unknown = 0.0, 0.0
-        lexicon = self._lexicon.weighted(scores)
+        lexicon = self._known.lexicon.weighted(scores)
         hot = build_hotwords(self._spoken_hotwords(), vocabulary)
         root = lexicon.edges.view(np.float32)[lexicon.edge_first[0] : lexicon.edge_first[1], 2]
         options = kernels.Options(
@@ -260,7 +233,7 @@ class BeamDecoder:
         fixed = (
             vocabulary.starts_word, np.array([not p for p in vocabulary.pieces]), self._token_ids(),
             lexicon.edge_first, lexicon.edges, lexicon.edges.view(np.float32), lexicon.masks, lexicon.factors,
-            node_words, homophones,
+            node_words, self._known.homophones,
         )  # fmt: skip
         arrays = lm.arrays if lm is not None else _no_model()
         language = kernels.Language(*fixed, *arrays)

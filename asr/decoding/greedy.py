@@ -40,7 +40,7 @@ class GreedyDecoder:
         self.vocabulary = self._vocabulary = Vocabulary(tokens)
         self._speller: Speller | None = None
         if lexicon is not None:
-            self._speller = Speller(Sounds(lexicon, self.vocabulary))
+            self._speller = Speller(Sounds.of(lexicon, self.vocabulary))
             self._vocabulary = self._speller.sounds.vocabulary
 
     @overload

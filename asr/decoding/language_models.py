@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
 from asr.decoding.automaton import MAGIC, NgramAutomaton, compile_model
+from asr.decoding.cache import cache_path
 from asr.decoding.kenlm_binary import KENLM_MAGIC, KenlmModel
 from asr.errors import LanguageModelError
 from asr.lm.model import NgramModel
@@ -83,7 +82,8 @@ def _head(path: Path) -> bytes:
 def _from_arpa(path: Path) -> NgramAutomaton:
     from asr.lm.arpa import read_arpa
 
-    cached = _cache_path(path)
+    stat = path.stat()
+    cached = cache_path("lm", f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}", MAGIC, suffix=".bin")
     if cached is not None and cached.exists():
         with contextlib.suppress(LanguageModelError):  # a damaged copy is made again
             return NgramAutomaton.load(cached)
@@ -92,13 +92,3 @@ def _from_arpa(path: Path) -> NgramAutomaton:
         with contextlib.suppress(LanguageModelError, OSError):  # a cache that cannot be written is only slower
             automaton.save(cached)
     return automaton
-
-
-def _cache_path(path: Path) -> Path | None:
-    folder = os.environ.get("ASR_CACHE_DIR")
-    if folder == "":
-        return None
-    root = Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "asr"
-    stat = path.stat()
-    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{MAGIC!r}"
-    return root / "lm" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.bin"

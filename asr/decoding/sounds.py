@@ -7,7 +7,7 @@ have one sound. While it searches, the search takes the word that the language m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from asr.decoding.vocabulary import BLANK_ID, WORD_MARK, Vocabulary
@@ -21,20 +21,15 @@ _KEPT = 16  # states of the language model that a speller follows at a time
 
 
 class Sounds:
-    """Sounds of a pronouncing dictionary in the tokens of a model.
-
-    Args:
-        lexicon: word -> its pronunciations, each a sequence of phones. vocabulary: tokens ``▁PHONE`` and ``PHONE``.
+    """Sounds of a pronouncing dictionary in the tokens of a model; :meth:`of` makes them.
 
     Attributes:
         vocabulary: the tokens with one character in place of each phone.
-        homophones: sound -> the words that have it, in the order of the dictionary, where there are several.
-
-    Raises:
-        DecodingError: no word, or a phone that no token is.
+        lexicon: the dictionary.
+        spellings: sound -> the words that have it, in the order of the dictionary, a blank between them.
     """
 
-    def __init__(self, lexicon: Mapping[str, Sequence[Sequence[str]]], vocabulary: Vocabulary) -> None:
+    def __init__(self, lexicon: Pronunciations, vocabulary: Vocabulary, spellings: Mapping[str, str]) -> None:
         phones = sorted({piece for piece in vocabulary.pieces if piece})
         self._letter = {phone: chr(_FIRST + i) for i, phone in enumerate(phones)}
         self._phone = {letter: phone for phone, letter in self._letter.items()}
@@ -44,16 +39,29 @@ class Sounds:
         ]
         tokens[BLANK_ID] = vocabulary.tokens[BLANK_ID]
         self.vocabulary = Vocabulary(tokens)
-        self.lexicon = lexicon if isinstance(lexicon, Pronunciations) else Pronunciations(lexicon)
-        if not self.lexicon:
+        self.lexicon, self.spellings = lexicon, spellings
+
+    @classmethod
+    def of(cls, lexicon: Mapping[str, Sequence[Sequence[str]]], vocabulary: Vocabulary) -> Sounds:
+        """Sounds of a dictionary in the tokens of a model.
+
+        Args:
+            lexicon: word -> its pronunciations, each a sequence of phones. vocabulary: tokens ``▁PHONE``, ``PHONE``.
+
+        Raises:
+            DecodingError: no word, or a phone that no token is.
+        """
+        if not lexicon:
             raise DecodingError("The lexicon is empty.", "Give at least one word.")
-        ways, words = self.lexicon.said()
-        sounds = self._sounds_of(ways)
-        self._first = dict(zip(reversed(sounds), reversed(words), strict=True))
-        self.homophones: dict[str, list[str]] = {}
-        for sound, word in zip(sounds, words, strict=True):
-            if word is not (first := self._first[sound]):
-                self.homophones.setdefault(sound, [first]).append(word)
+        sounds = cls(lexicon if isinstance(lexicon, Pronunciations) else Pronunciations(lexicon), vocabulary, {})
+        ways, words = sounds.lexicon.said()
+        spellings: dict[str, str] = {}
+        for sound, word in zip(sounds._sounds_of(ways), words, strict=True):
+            before = spellings.get(sound)
+            if before is None or before.rpartition(" ")[2] != word:  # not a word that is said so twice
+                spellings[sound] = word if before is None else f"{before} {word}"
+        sounds.spellings = spellings
+        return sounds
 
     def _sounds_of(self, ways: Sequence[str]) -> list[str]:
         """Sounds of pronunciations, the phones of each joined by blanks."""
@@ -66,18 +74,9 @@ class Sounds:
                 "Use the dictionary of the model's training.",
             ) from None
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._first)
-
-    def first_words(self, sounds: Iterable[str]) -> Iterator[str]:
-        """The first word of each of these sounds."""
-        return map(self._first.__getitem__, sounds)
-
     def words(self, sound: str) -> list[str]:
         """Words that have a sound, in the order of the dictionary; none where nothing sounds so."""
-        if sound in self.homophones:
-            return self.homophones[sound]
-        return [self._first[sound]] if sound in self._first else []
+        return self.spellings[sound].split(" ") if sound in self.spellings else []
 
     def phrases(self, phrase: str) -> list[str]:
         """Every way to say a phrase, as sounds with a space between them; at most the first 16.

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from asr.lm.arpa import read_arpa, write_arpa
-from asr.lm.estimate import BuildSummary, EstimateConfig, build_arpa, estimate
-from asr.lm.interpolation import interpolate, interpolation_weights
-from asr.lm.model import BOS, EOS, UNK, NgramModel
-from asr.lm.perplexity import Perplexity, Scorer, perplexity
-from asr.lm.prune import prune_entropy
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asr.lm.arpa import read_arpa, write_arpa
+    from asr.lm.estimation import BuildSummary, EstimateConfig, build_arpa, estimate
+    from asr.lm.interpolation import interpolate, interpolation_weights
+    from asr.lm.model import BOS, EOS, UNK, NgramModel
+    from asr.lm.prune import prune_entropy
+    from asr.lm.scorer import Perplexity, Scorer, perplexity
+
+# Public name -> module; imported on first use, so that whoever only asks a model does not wait for the estimator.
+_PUBLIC = {
+    "BOS": "asr.lm.model",
+    "BuildSummary": "asr.lm.estimation",
+    "EOS": "asr.lm.model",
+    "EstimateConfig": "asr.lm.estimation",
+    "NgramModel": "asr.lm.model",
+    "Perplexity": "asr.lm.scorer",
+    "Scorer": "asr.lm.scorer",
+    "UNK": "asr.lm.model",
+    "build_arpa": "asr.lm.estimation",
+    "estimate": "asr.lm.estimation",
+    "interpolate": "asr.lm.interpolation",
+    "interpolation_weights": "asr.lm.interpolation",
+    "perplexity": "asr.lm.scorer",
+    "prune_entropy": "asr.lm.prune",
+    "read_arpa": "asr.lm.arpa",
+    "write_arpa": "asr.lm.arpa",
+}
 
 __all__ = [
     "BOS",
@@ -27,3 +51,9 @@ __all__ = [
     "read_arpa",
     "write_arpa",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'asr.lm' has no attribute {name!r}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from asr.kernels import kernel
 
 __all__ = [
     "BAD_BACKOFF",
@@ -31,12 +32,12 @@ _NEWLINE, _BACKSLASH, _MINUS, _PLUS, _DOT, _ZERO, _NINE = 10, 92, 45, 43, 46, 48
 _POWERS = 10.0 ** np.arange(23)  # exact in float64
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _is_space(byte: int) -> bool:
     return byte == 32 or (9 <= byte <= 13 and byte != 10)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _field(data: Bytes, position: int) -> tuple[int, int]:
     """Bounds of the next field on this line; empty at the end of the line."""
     end = len(data)
@@ -48,7 +49,7 @@ def _field(data: Bytes, position: int) -> tuple[int, int]:
     return start, position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(data: Bytes, start: int, end: int) -> float:
     """The decimal number in data[start:end], correct to far more than float32; NaN if it is none or of absurd size."""
     position, negative = start, False
@@ -104,7 +105,7 @@ def _number(data: Bytes, start: int, end: int) -> float:
     return -value if negative else value
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _hash(data: Bytes, start: int, end: int):  # type: ignore[no-untyped-def]
     code = np.uint64(14695981039346656037)
     for i in range(start, end):
@@ -112,7 +113,7 @@ def _hash(data: Bytes, start: int, end: int):  # type: ignore[no-untyped-def]
     return code ^ (code >> np.uint64(29))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _same(data: Bytes, a: int, b: int, length: int) -> bool:
     for i in range(length):  # noqa: SIM110 - a kernel has no generators
         if data[a + i] != data[b + i]:
@@ -120,7 +121,7 @@ def _same(data: Bytes, a: int, b: int, length: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _lookup(data: Bytes, start: int, end: int, spans: npt.NDArray[np.int64], table: npt.NDArray[np.int32]) -> int:
     """Slot of the table where this word stands or would stand."""
     mask = np.int64(len(table) - 1)
@@ -133,7 +134,7 @@ def _lookup(data: Bytes, start: int, end: int, spans: npt.NDArray[np.int64], tab
     return slot
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _line_start(data: Bytes, position: int) -> tuple[int, int]:
     """(status, prob field's start): refuses the end of the file, blank lines and section headers."""
     start, end = _field(data, position)
@@ -144,7 +145,7 @@ def _line_start(data: Bytes, position: int) -> tuple[int, int]:
     return OK, start
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _prob(data: Bytes, start: int) -> tuple[int, float, int]:
     """(status, value, position behind it) of the first field of an n-gram's line."""
     start, end = _field(data, start)
@@ -156,7 +157,7 @@ def _prob(data: Bytes, start: int) -> tuple[int, float, int]:
     return OK, value, end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _line_end(data: Bytes, position: int, has_backoff: bool) -> tuple[int, float, int]:
     """(status, back-off, position of the next line) of what follows an n-gram's words."""
     start, end = _field(data, position)
@@ -173,7 +174,7 @@ def _line_end(data: Bytes, position: int, has_backoff: bool) -> tuple[int, float
     return OK, backoff, end + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_unigrams(
     data: Bytes,
     position: int,
@@ -206,7 +207,7 @@ def parse_unigrams(
     return OK, len(spans), position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_ngrams(
     data: Bytes,
     position: int,
@@ -241,7 +242,7 @@ def parse_ngrams(
     return OK, len(rows), position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _print_number(value: float, decimals: int, out: Bytes, position: int) -> int:
     """Print with at most so many decimals, no trailing zeros; returns the position behind it."""
     scale = 10**decimals
@@ -271,7 +272,7 @@ def _print_number(value: float, decimals: int, out: Bytes, position: int) -> int
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def print_ngrams(
     rows: npt.NDArray[np.int32],
     probs: npt.NDArray[np.float32],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from asr.kernels import kernel
 from asr.lm.model import NgramModel
 from asr.lm.sorting import sorted_row_order
 from asr.lm.trie import build_trie, score_rows
@@ -13,7 +13,7 @@ from asr.lm.trie import build_trie, score_rows
 __all__ = ["close_prefixes"]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark_orphans(rows: npt.NDArray[np.int32], parents: npt.NDArray[np.int32], orphan: npt.NDArray[np.bool_]) -> int:
     """Mark the first row of each prefix that is not among ``parents``; returns their number. Both are sorted."""
     parent, marked, columns = 0, 0, parents.shape[1]

@@ -13,9 +13,9 @@ from typing import IO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from asr.errors import LanguageModelError
+from asr.kernels import kernel
 from asr.lm.model import EOS, SPECIAL_WORDS
 
 __all__ = ["Text", "Tokenizer", "as_texts"]
@@ -33,12 +33,12 @@ def as_texts(texts: str | os.PathLike[str] | Sequence[Text]) -> list[Text]:
     return [texts] if isinstance(texts, (str, os.PathLike)) else list(texts)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _is_space(byte: int) -> bool:
     return byte == 32 or byte == 0 or 9 <= byte <= 13
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _grow_table(table: npt.NDArray[np.int32], hashes: npt.NDArray[np.uint64], count: int) -> None:
     mask = np.uint64(len(table) - 1)
     for word in range(count):
@@ -48,7 +48,7 @@ def _grow_table(table: npt.NDArray[np.int32], hashes: npt.NDArray[np.uint64], co
         table[slot] = word
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tokenize(
     text: npt.NDArray[np.uint8],
     start: int,

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from asr.kernels import kernel
 from asr.lm.model import BOS, EOS
 from asr.lm.sorting import Records, key_width
 
@@ -39,7 +39,7 @@ def prefix_masks(columns: int, bits: int) -> npt.NDArray[np.uint64]:
     return np.array(masks, np.uint64)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _field(records: Records, row: int, column: int, bits: int) -> int:
     per_word = 64 // bits
     shift = np.uint64(bits * (per_word - 1 - column % per_word))
@@ -47,7 +47,7 @@ def _field(records: Records, row: int, column: int, bits: int) -> int:
     return value
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _put(records: Records, row: int, column: int, bits: int, value: int) -> None:
     """Set a field; columns must be set in turn, as the first of each word clears it."""
     per_word = 64 // bits
@@ -56,7 +56,7 @@ def _put(records: Records, row: int, column: int, bits: int, value: int) -> None
     records[row, column // per_word] = old | (np.uint64(value) << shift)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _compare(a: Records, i: int, b: Records, j: int, masks: npt.NDArray[np.uint64]) -> int:
     """-1, 0 or 1 as the masked key of a[i] is less than, equal to or greater than that of b[j]."""
     for k in range(len(masks)):
@@ -66,7 +66,7 @@ def _compare(a: Records, i: int, b: Records, j: int, masks: npt.NDArray[np.uint6
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_keys(
     ids: npt.NDArray[np.int32],
     id_map: npt.NDArray[np.int32],
@@ -90,7 +90,7 @@ def fill_keys(
                 context[0] = word
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_keys(records: Records, masks: npt.NDArray[np.uint64], out: Records) -> int:
     """Sum up equal neighbours of sorted keys or of sorted records with counts; returns how many are in ``out``."""
     words, used = len(masks), -1
@@ -104,7 +104,7 @@ def count_keys(records: Records, masks: npt.NDArray[np.uint64], out: Records) ->
     return used + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def adjust(
     records: Records,
     order: int,
@@ -153,14 +153,14 @@ def adjust(
     return used + 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def key_width_kernel(columns: int, bits: int) -> int:
     """As asr.lm.sorting.key_width, callable from kernels."""
     per_word = 64 // bits
     return (columns + per_word - 1) // per_word
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _close(
     out: Records, row: int, value: int, adjusted: int, seen: int, prune: int, count_counts: npt.NDArray[np.int64]
 ) -> None:
@@ -169,7 +169,7 @@ def _close(
         count_counts[adjusted] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def interpolate(
     records: Records,
     floats: npt.NDArray[np.float32],
@@ -218,7 +218,7 @@ def interpolate(
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def to_reading_order(records: Records, n: int, bits: int) -> None:
     """Repack keys from context order to reading order, in place; the caller sorts."""
     fields = np.empty(n, np.int64)
@@ -230,7 +230,7 @@ def to_reading_order(records: Records, n: int, bits: int) -> None:
             _put(records, row, column, bits, fields[column])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def finish(
     records: Records,
     floats: npt.NDArray[np.float32],

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from asr.errors import LanguageModelError
 from asr.lm.corpus import Text
 from asr.lm.model import BOS, SPECIAL_WORDS, UNK, NgramModel
-from asr.lm.perplexity import Scorer
 from asr.lm.renormalize import renormalized
+from asr.lm.scorer import Scorer
 from asr.lm.sorting import sorted_row_order
 from asr.lm.trie import build_trie, score_rows
 

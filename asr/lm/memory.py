@@ -29,7 +29,7 @@ def _resident() -> int:
 
 def _load_kernels() -> None:
     """Have the compiled code in memory, so that it is counted as the program's own."""
-    from asr.lm.estimate import estimate
+    from asr.lm.estimation import estimate
 
     estimate([["a b c"]], 3, notify=lambda note: None)
     gc.collect()

@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from asr.errors import LanguageModelError
+from asr.kernels import kernel
 from asr.lm.model import BOS, EOS, NgramModel
 from asr.lm.renormalize import lower_order_scores, renormalized
 from asr.lm.trie import build_trie
@@ -16,7 +16,7 @@ from asr.lm.trie import build_trie
 __all__ = ["prune_entropy"]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _context_log_probs(
     first_child: npt.NDArray[np.int64], log10_probs: npt.NDArray[np.float32], out: npt.NDArray[np.float64]
 ) -> None:
@@ -26,7 +26,7 @@ def _context_log_probs(
             out[child] = out[node] + log10_probs[child] * np.log(10.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _relative_changes(
     first_child: npt.NDArray[np.int64],
     log10_probs: npt.NDArray[np.float32],
@@ -51,7 +51,7 @@ def _relative_changes(
             out[child] = np.expm1(-np.exp(context_log_probs[context]) * gain)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hold_contexts(first_child: npt.NDArray[np.int64], change: npt.NDArray[np.float64]) -> None:
     """A context goes no sooner than its last extension."""
     for node in range(len(first_child) - 2, -1, -1):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from asr.kernels import kernel
 from asr.lm.model import NgramModel
 from asr.lm.trie import Trie, build_trie, score_rows
 
@@ -14,7 +14,7 @@ __all__ = ["lower_order_scores", "renormalized"]
 _LEAST_MASS = 1e-9  # what rounding may leave of no mass at all
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_backoffs(
     first_child: npt.NDArray[np.int64],
     log10_probs: npt.NDArray[np.float32],

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from asr.kernels import kernel
 
 __all__ = ["Records", "is_sorted", "key_width", "pack_rows", "sort_records", "sorted_row_order"]
 
@@ -28,7 +29,7 @@ def key_width(columns: int, bits: int) -> int:
     return -(-columns // (64 // bits))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pack_rows(rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int64], bits: int, out: Records) -> None:
     """Pack the given columns of ``rows`` into the first words of ``out``; the first column becomes most significant."""
     per_word = 64 // bits
@@ -54,7 +55,7 @@ def _digits(columns: int, bits: int, split: bool) -> npt.NDArray[np.int64]:
     return np.array(digits, np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _split(
     records: Records, scratch: Records, low: int, high: int, digit: npt.NDArray[np.int64], copy_back: bool
 ) -> npt.NDArray[np.int64]:
@@ -79,7 +80,7 @@ def _split(
     return bounds
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _insertion_sort(records: Records, low: int, high: int, key_words: int) -> None:
     width = records.shape[1]
     held = np.empty(width, np.uint64)
@@ -99,7 +100,7 @@ def _insertion_sort(records: Records, low: int, high: int, key_words: int) -> No
         records[j + 1] = held
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort_bucket(
     records: Records, scratch: Records, low: int, high: int, digits: npt.NDArray[np.int64], done: int
 ) -> None:
@@ -117,7 +118,7 @@ def _sort_bucket(
         records[low:high] = scratch[low:high]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort_buckets(
     records: Records, scratch: Records, buckets: npt.NDArray[np.int64], digits: npt.NDArray[np.int64]
 ) -> None:
@@ -166,7 +167,7 @@ def sorted_row_order(rows: npt.NDArray[np.int32], bits: int) -> npt.NDArray[np.i
     return sort_records(records, columns, bits)[:, width].astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_sorted(rows: npt.NDArray[np.int32]) -> bool:
     """Whether ``rows`` (count, columns) are in strictly increasing lexicographic order (so also distinct)."""
     for row in range(1, len(rows)):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from asr.errors import LanguageModelError
+from asr.kernels import kernel
 from asr.lm.sorting import Records, sort_records
 
 __all__ = ["RecordStore", "TokenStore", "Workspace", "parse_memory", "slices"]
@@ -96,7 +96,7 @@ class TokenStore:
         yield from self._blocks
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lower_bound(records: Records, first: np.uint64) -> int:
     """Number of records whose first key word is less than ``first``."""
     low, high = 0, len(records)

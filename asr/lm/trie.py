@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from asr.kernels import kernel
 from asr.lm.model import NgramModel
 
 __all__ = ["Trie", "build_trie", "find_child", "find_rows", "next_nodes", "score_rows"]
@@ -41,7 +41,7 @@ class Trie:
         return len(self.offsets) - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_children(
     parents: npt.NDArray[np.int32], rows: npt.NDArray[np.int32], first_child: npt.NDArray[np.int64], start: int
 ) -> int:
@@ -79,7 +79,7 @@ def build_trie(model: NgramModel) -> Trie:
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def find_child(last_words: npt.NDArray[np.int32], low: int, high: int, word: int) -> int:
     """The node with this last word among the nodes low..high-1, or -1."""
     end = high
@@ -92,7 +92,7 @@ def find_child(last_words: npt.NDArray[np.int32], low: int, high: int, word: int
     return low if low < end and last_words[low] == word else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_rows(
     rows: npt.NDArray[np.int32],
     last_words: npt.NDArray[np.int32],
@@ -111,7 +111,7 @@ def find_rows(
         out[row] = node
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def next_nodes(
     nodes: npt.NDArray[np.int64],
     word: int,
@@ -142,7 +142,7 @@ def next_nodes(
     return score if found >= 0 else score + log10_probs[word]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def score_rows(
     rows: npt.NDArray[np.int32],
     first: int,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from asr.kernels import kernel
 
 __all__ = ["trace"]
 
@@ -12,7 +13,7 @@ _SUBSTITUTION, _GAP = 4, 3  # sclite's costs of a substitution and of an inserti
 _EQUAL, _SUB, _DEL, _INS = (ord(code) for code in "=SDI")
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+@kernel
 def trace(reference: NDArray[np.int64], hypothesis: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the edits (``=``, ``S``, ``D``, ``I`` as ASCII) that cost least; O(R H) time and bytes of memory.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
     Args:
         entries: phones of each word, at least one way to say it.
 
+    Attributes:
+        fingerprint: of the file that the words were read from; None where they were given.
+
     Raises:
         TokenError: a word with white space in it or without a pronunciation, or a phone that is empty or has a blank.
 
@@ -36,6 +40,8 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
     """
 
     FILE = "lexicon.txt.gz"
+    fingerprint: str | None = None
+    _text: str
 
     def __init__(self, entries: Mapping[str, Sequence[Sequence[str]]]) -> None:
         said: dict[str, list[str]] = {}
@@ -45,7 +51,16 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             if bad := [phone for way in ways for phone in way if phone.split() != [phone] or "▁" in phone]:
                 raise TokenError(f"{bad[0]!r} cannot be a phone.", "Name phones by letters and digits, such as AH.")
             said[word] = [" ".join(way) for way in ways]
-        self._said = said  # joined: a hundred thousand words are read whenever a model is loaded
+        self._said = said
+
+    @cached_property
+    def _said(self) -> dict[str, list[str]]:
+        """Pronunciations of each word, their phones joined by blanks; of a file made here, parsed when first needed."""
+        said: dict[str, list[str]] = {}
+        for line in self._text.removeprefix(_MADE_HERE).splitlines():
+            word, _, way = line.partition(" ")
+            said.setdefault(word, []).append(way)
+        return said
 
     @cached_property
     def phones(self) -> Phones:
@@ -62,6 +77,8 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         """Return a dictionary with the words of both, those of ``more`` as ``more`` says them."""
         both = Pronunciations({})
         both._said = self._said | more._said
+        if self.fingerprint and more.fingerprint:
+            both.fingerprint = f"{self.fingerprint} {more.fingerprint}"
         return both
 
     def said(self) -> tuple[list[str], list[str]]:
@@ -91,13 +108,12 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         """
         path = Path(path)
         text = _read(path)
-        loaded, said = cls({}), dict[str, list[str]]()
-        loaded._said = said
+        loaded = cls.__new__(cls)
+        loaded.fingerprint = f"{hashlib.sha256(text.encode()).hexdigest()} {stress}"
         if stress and text.startswith(_MADE_HERE):  # nothing to look out for
-            for line in text.removeprefix(_MADE_HERE).splitlines():
-                word, _, way = line.partition(" ")
-                said.setdefault(word, []).append(way)
+            loaded._text = text
             return loaded
+        said: dict[str, list[str]] = {}
         for number, line in enumerate(text.split("\n"), 1):
             if line.startswith(";;;"):
                 continue
@@ -111,6 +127,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             said.setdefault(word, []).append(way if stress else _STRESS.sub("", way))
         if not said:
             raise TokenError(f"{path} names no word.", "Write on each line: word PHONE PHONE ...")
+        loaded._said = said
         return loaded
 
     def save(self, path: str | Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from asr.decoding.reference import ReferenceDecoder
 from asr.decoding.sounds import Sounds, Speller
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DecodingError
+from asr.text.pronunciations import Pronunciations
 
 TOKENS = ["<blank>", "▁AH", "▁BB", "▁K", "AH", "BB", "K"]
 # a and ab sound alike, as do b, abc and a word that the model lacks; ca is said in two ways, one of which is b's.
@@ -28,10 +30,10 @@ Random = Callable[..., np.ndarray]
 
 
 def sounds() -> Sounds:
-    return Sounds(LEXICON, Vocabulary(TOKENS))
+    return Sounds.of(LEXICON, Vocabulary(TOKENS))
 
 
-ALIKE = {sound: sounds().words(sound) for sound in sounds()}
+ALIKE = {sound: sounds().words(sound) for sound in sounds().spellings}
 
 
 @settings(max_examples=120, deadline=None)
@@ -124,3 +126,27 @@ def test_a_stream_ends_in_the_offline_result(automaton: NgramAutomaton, random_l
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(DecodingError, match=message):
         BeamDecoder(**{"tokens": TOKENS} | arguments)
+
+
+def test_what_is_known_of_a_dictionary_is_kept(
+    automaton: NgramAutomaton, random_log_probs: Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path / "cache"))
+    Pronunciations(LEXICON).save(tmp_path / "lexicon.txt.gz")
+    log_probs = random_log_probs(np.random.default_rng(7), 30, len(TOKENS), 0.2)
+
+    def found(lm: NgramAutomaton | None) -> Any:
+        lexicon = Pronunciations.load(tmp_path / "lexicon.txt.gz", stress=True)
+        return BeamDecoder(TOKENS, lm=lm, lexicon=lexicon, n_best=30)(log_probs)
+
+    expected = BeamDecoder(TOKENS, lm=automaton, lexicon=LEXICON, n_best=30)(log_probs)
+    assert not (tmp_path / "cache").exists()  # words that were given are not kept
+    first = found(automaton)
+    (kept,) = (tmp_path / "cache" / "words").iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(Sounds, "of", None)  # not asked again
+        assert expected == first == found(automaton)
+    kept.write_bytes(kept.read_bytes()[:-200] + bytes(200))
+    assert found(automaton) == expected
+    assert found(None) == BeamDecoder(TOKENS, lexicon=LEXICON, n_best=30)(log_probs)
+    assert len(list((tmp_path / "cache" / "words").iterdir())) == 2  # each model has its own numbers of the words

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from asr.kernels import kernel
 
 U32 = npt.NDArray[np.uint32]
 F32 = npt.NDArray[np.float32]
@@ -20,7 +21,7 @@ EMPTY = 0xFFFFFFFF
 NONE = -1
 
 
-@njit(error_model="numpy", _nrt=False, cache=True, nogil=True, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def slot_of(state: int, word: int, mask: int) -> int:
     """First slot to probe for (state, word)."""
     h = np.uint64(state) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(word) * np.uint64(0xC2B2AE3D27D4EB4F)
@@ -29,7 +30,7 @@ def slot_of(state: int, word: int, mask: int) -> int:
     return np.int64((h >> np.uint64(32)) & np.uint64(mask))
 
 
-@njit(error_model="numpy", _nrt=False, cache=True, nogil=True)
+@kernel(error_model="numpy", _nrt=False)
 def query(
     state: int, word: int, slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32
 ) -> tuple[float, int]:
@@ -47,7 +48,7 @@ def query(
     return total + unigrams[word], np.int64(after[word])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def score_words(
     words: I32,
     state: int,
@@ -65,7 +66,7 @@ def score_words(
     return state
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def insert(slots: U32, probs: F32, state: int, word: int, prob: float, following: int) -> None:
     """Put an entry into the first free slot of its probe sequence."""
     mask = slots.shape[0] - 1
@@ -78,7 +79,7 @@ def insert(slots: U32, probs: F32, state: int, word: int, prob: float, following
     slots[slot, 3] = following
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def suffixes(last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArray[np.int32]) -> None:
     """For every node of an n-gram trie the node of its longest listed proper suffix, NONE for unigrams."""
     for node in range(n_unigrams):
@@ -104,7 +105,7 @@ def suffixes(last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArra
             out[child] = found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_of: I32) -> int:
     """State of every node: its own if it can matter as a context, else that of its longest suffix; returns S."""
     n_states = 1  # state 0 is the empty context
@@ -120,7 +121,7 @@ def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_
     return n_states
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill(
     last_words: I32,
     first_child: I64,
@@ -146,7 +147,7 @@ def fill(
             insert(slots, probs, state, last_words[child], log10_probs[child] * ln10, state_of[child])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_sound(slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32) -> bool:
     """True if no query can leave the arrays or run for ever, and every number is finite."""
     S, W = np.uint32(len(backoffs)), np.uint32(len(unigrams))
@@ -164,7 +165,7 @@ def is_sound(slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, s
     return bad == 0 and empty > 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def checksum(data: npt.NDArray[np.uint64]) -> int:
     """64-bit checksum of 8-byte words: every step is a bijection, so a change within one word never goes unseen.
 

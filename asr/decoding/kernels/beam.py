@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from asr.decoding.kernels.automaton import query
 from asr.decoding.kernels.lexicon import find_edge
+from asr.kernels import kernel
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -138,7 +138,7 @@ class Search(NamedTuple):
     starting_p: F64
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _mix(parent: int, token: int) -> int:
     h = (np.uint64(parent) ^ (np.uint64(token + 1) * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
     h ^= h >> np.uint64(32)
@@ -146,12 +146,12 @@ def _mix(parent: int, token: int) -> int:
     return np.int64(h ^ (h >> np.uint64(29)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _add(a: float, b: float, use_max: bool) -> float:
     return max(a, b) if use_max else a + b
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def hot_step(hot: Hotwords, state: int, token: int, boundary: bool) -> tuple[int, float]:
     """State after a token (a word boundary before it if asked) and the weight of the phrases completed on the way."""
     earned = 0.0
@@ -164,7 +164,7 @@ def hot_step(hot: Hotwords, state: int, token: int, boundary: bool) -> tuple[int
     return state, earned
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def start(search: Search, bos_state: int, hot_state: int) -> None:
     """Begin: one empty prefix."""
     search.counters[:] = 0
@@ -182,7 +182,7 @@ def start(search: Search, bos_state: int, hot_state: int) -> None:
     search.arena[0, 0], search.arena[0, 1], search.arena[0, 2] = -1, 0, -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _active_tokens(frame: F32, starts: npt.NDArray[np.bool_], minimum: float, s: Search) -> tuple[int, int]:
     """Tokens worth appending, most probable first, split into those that continue a word and those that start one."""
     V = len(frame)
@@ -209,7 +209,7 @@ def _active_tokens(frame: F32, starts: npt.NDArray[np.bool_], minimum: float, s:
     return n_inner, n_starting
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _sort_by(frame: F32, tokens: I32, p: F64, n: int) -> None:
     """Sort tokens by falling log-probability (Shell 1959), equal ones by number, and fill in their probabilities."""
     gap = 1
@@ -231,7 +231,7 @@ def _sort_by(frame: F32, tokens: I32, p: F64, n: int) -> None:
         p[i] = math.exp(np.float64(frame[tokens[i]]))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _kth_largest(values: F64, n: int, k: int) -> float:
     """The k-th largest of the first n values (Hoare 1961); their order changes."""
     low, high, target = 0, n - 1, k - 1
@@ -256,19 +256,19 @@ def _kth_largest(values: F64, n: int, k: int) -> float:
     return values[target]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _bucket(bits: int) -> int:
     return min(max((bits >> _SHIFT) - _LOWEST, 0), BUCKETS - 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _bucket_floor(bucket: int) -> float:
     """Smallest mass of a class."""
     exponent = (bucket >> 3) - 48
     return (1.0 + (bucket & 7) / 8.0) * 2.0**exponent if bucket > 0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _compact(s: Search) -> None:
     """Drop the arena's nodes that no prefix of the beam descends from."""
     used, current = s.counters[ARENA], s.counters[CURRENT]
@@ -291,7 +291,7 @@ def _compact(s: Search) -> None:
     s.counters[ARENA] = kept
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _index_prefixes(s: Search) -> None:
     """Hash table of the beam's prefixes, and for each the beam's prefixes that are one token longer."""
     n, current, mask = s.counters[COUNT], s.counters[CURRENT], len(s.table) - 1
@@ -305,7 +305,7 @@ def _index_prefixes(s: Search) -> None:
         s.table[slot] = i
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _find_prefix(s: Search, identity: int, current: int) -> int:
     mask = len(s.table) - 1
     slot = identity & mask
@@ -316,7 +316,7 @@ def _find_prefix(s: Search, identity: int, current: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _stay(s: Search, frame: F32, use_max: bool) -> None:
     """Masses of the prefixes that stay: by a blank, by a repeated token, or reached again from the parent."""
     current = s.counters[CURRENT]
@@ -342,7 +342,7 @@ def _stay(s: Search, frame: F32, use_max: bool) -> None:
         s.child_mask[parent] |= np.uint64(1) << np.uint64(token & 63)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _has_child(s: Search, ints: I64, row: int, token: int) -> bool:
     if not s.child_mask[row] & (np.uint64(1) << np.uint64(token & 63)):
         return False
@@ -354,7 +354,7 @@ def _has_child(s: Search, ints: I64, row: int, token: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _ask(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
     """Query the model; what a lazily filled one lacks is noted."""
     lm, after = query(state, word, g.slots, g.probs, g.unigrams, g.after, g.backoffs, g.shorter)
@@ -367,7 +367,7 @@ def _ask(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
     return lm, after
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _ask_alike(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
     """As :func:`_ask`; of words that sound alike the one that the model likes best after ``state``."""
     if word > HOMOPHONES:
@@ -381,7 +381,7 @@ def _ask_alike(g: Language, s: Search, state: int, word: int) -> tuple[float, in
     return best, best_after
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> bool:
     """Make sure that a row knows its score after closing its open word; False if the lexicon forbids to close it."""
     lex = s.ints[buffer, row, LEX]
@@ -402,19 +402,19 @@ def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> boo
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def closing_extra(o: Options, g: Language, lex: int) -> float:
     """Score of closing a word that the model does not know."""
     known = lex > 0 and (g.node_words[lex] > UNKNOWN_WORD or g.node_words[lex] <= HOMOPHONES)
     return o.unk_score if o.word_lm and not known else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _factor(o: Options, g: Language, lex: int) -> float:
     return g.factors[lex] if lex >= 0 else o.unknown_factor
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _make_room(o: Options, s: Search, n: int, threshold: float) -> int:
     """Drop candidates that have fallen below the threshold since they were stored."""
     kept = s.counters[COUNT]
@@ -427,7 +427,7 @@ def _make_room(o: Options, s: Search, n: int, threshold: float) -> int:
     return kept
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_starting: int) -> int:
     """Fill the candidates: the prefixes that stay, then the new ones. Returns their number, or -1 without room."""
     current, count = s.counters[CURRENT], s.counters[COUNT]
@@ -529,7 +529,7 @@ def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_sta
     return n
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
     """Order among equal masses: the blank, then tokens by number; a token after a blank before a repeated one."""
     if candidate >= count:
@@ -537,7 +537,7 @@ def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
     return 0 if s.stay[candidate, 0] >= s.stay[candidate, 1] else ints[candidate, TOKEN] * 2 + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _select(o: Options, s: Search, n: int) -> int:
     """The beam_size best candidates within the beam threshold, by number, into ``chosen``; returns how many."""
     best, threshold = s.scale[1], s.scale[2]
@@ -579,7 +579,7 @@ def _select(o: Options, s: Search, n: int) -> int:
     return kept
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
     """Write the rows of the next beam."""
     current, count = s.counters[CURRENT], s.counters[COUNT]
@@ -631,7 +631,7 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
     s.scale[0] += math.log(s.scale[1])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _skip_blank(s: Search, logp: float, use_max: bool) -> None:
     """A frame that is nearly surely blank: every run of a repeated token ends, nothing else happens."""
     floats = s.floats[s.counters[CURRENT]]
@@ -641,7 +641,7 @@ def _skip_blank(s: Search, logp: float, use_max: bool) -> None:
     s.scale[0] += logp
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def advance(o: Options, g: Language, h: Hotwords, s: Search, log_probs: F32) -> tuple[int, int]:
     """Search the frames of ``log_probs`` (T, V); returns (status, frames done)."""
     room = s.arena.shape[0] - o.beam_size

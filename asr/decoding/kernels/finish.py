@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from asr.decoding.kernels.beam import (
     BLANK,
@@ -34,6 +33,7 @@ from asr.decoding.kernels.beam import (
     close_word,
     closing_extra,
 )  # fmt: skip
+from asr.kernels import kernel
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ SCORE, ACOUSTIC, LM_SCORE = 0, 1, 2
 EOS = 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _weights(o: Options, g: Language, h: Hotwords, s: Search, current: int, row: int) -> float:
     """Logarithm of the weights in a row's mass."""
     lex = s.ints[current, row, LEX]
@@ -56,7 +56,7 @@ def _weights(o: Options, g: Language, h: Hotwords, s: Search, current: int, row:
     return weight + math.log(g.factors[lex] if lex >= 0 else o.unknown_factor)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
     """Scores (B, 3) of every row with its open word closed and the sentence ended; -inf where the lexicon forbids it.
 
@@ -87,7 +87,7 @@ def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
     return s.counters[MISSES]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def trace(s: Search, row: int, tokens: I32, frames: I32) -> int:
     """Tokens of a row and the frames at which the search first met them; returns their number L."""
     node = s.ints[s.counters[CURRENT], row, NODE]
@@ -104,7 +104,7 @@ def trace(s: Search, row: int, tokens: I32, frames: I32) -> int:
     return length
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def word_hashes(tokens: I32, starts: npt.NDArray[np.bool_], codes: I32, first: I64, out: U64) -> int:
     """One hash per word of a token sequence, from its characters; returns the number of words."""
     n, fresh = 0, True
@@ -120,7 +120,7 @@ def word_hashes(tokens: I32, starts: npt.NDArray[np.bool_], codes: I32, first: I
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def texts(s: Search, starts: npt.NDArray[np.bool_], codes: I32, first: I64, hashes: U64, bounds: I64) -> None:
     """Word hashes of all rows, one after the other; row r has ``hashes[bounds[r]:bounds[r + 1]]``."""
     total = 0
@@ -135,7 +135,7 @@ def texts(s: Search, starts: npt.NDArray[np.bool_], codes: I32, first: I64, hash
     bounds[s.counters[COUNT]] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def _rank(scores: F64, n: int, order: I64, filled: bool) -> None:
     """Sort ``order[:n]`` (first filled with 0 ... n - 1 unless it is) by falling score; stable."""
     for i in range(n):
@@ -147,7 +147,7 @@ def _rank(scores: F64, n: int, order: I64, filled: bool) -> None:
         order[j] = row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def merge(scores: F64, hashes: U64, bounds: I64, use_max: bool, order: I64) -> int:
     """Rows of different texts, best first, into ``order``; equal texts add up in the best of them. Returns how many."""
     B = len(bounds) - 1
@@ -179,7 +179,7 @@ def merge(scores: F64, hashes: U64, bounds: I64, use_max: bool, order: I64) -> i
     return n
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def align(
     log_probs: F32, tokens: I32, met: I32, score: F32, back: npt.NDArray[np.uint8], starts: I32, ends: I32, peaks: F64
 ) -> bool:
@@ -226,7 +226,7 @@ def align(
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def agreement(hashes: U64, bounds: I64, weights: F64, rows: I64, best: int, out: F64) -> None:
     """For every word of row ``best`` the weight of the rows that have it at the aligned place, into ``out``.
 
@@ -249,7 +249,7 @@ def agreement(hashes: U64, bounds: I64, weights: F64, rows: I64, best: int, out:
         _match_middle(a[head : len(a) - tail], b[head : len(b) - tail], weights[r], out[head:])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _match_middle(a: U64, b: U64, weight: float, out: F64) -> None:
     n, m = len(a), len(b)
     if n == 0 or m == 0:

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from asr.kernels import kernel
 
 FINE, NAN, POSITIVE_INFINITY, POSITIVE, NOT_NORMALISED = 0, 1, 2, 3, 4
 POSITIVE_TOLERANCE = 0.01
@@ -16,7 +17,7 @@ NORMALISATION_TOLERANCE = 0.1  # of the log of the sum: float16 and bfloat16 out
 EVERY_FRAME_UP_TO = 64  # tokens; larger vocabularies have their sums checked on every eighth frame
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@kernel(error_model="numpy", _nrt=False)
 def first_fault(log_probs: npt.NDArray[np.float32]) -> tuple[int, int, int]:
     """Return (fault, frame, token) of the first fault of ``log_probs`` (T, V), (FINE, 0, 0) if there is none."""
     T, V = log_probs.shape

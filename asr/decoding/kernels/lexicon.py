@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from asr.kernels import kernel
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -28,7 +30,7 @@ def popcount(typing_context: Any, x: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) -> int:
     """Trie of sorted distinct words (``codes[offsets[w]:offsets[w + 1]]``) in depth-first order; returns N.
 
@@ -55,7 +57,7 @@ def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) ->
     return n_nodes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def children_of(parents: I32) -> tuple[I32, I32]:
     """Children of each node: (first (N + 1,), node (N - 1,)), in the order of their numbers."""
     first = np.zeros(len(parents) + 1, np.int32)
@@ -71,7 +73,7 @@ def children_of(parents: I32) -> tuple[I32, I32]:
     return first, children
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def link_tokens(
     word_first: I32,
     word_children: I32,
@@ -126,7 +128,7 @@ def link_tokens(
     return n_edges
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def masks_of(edge_first: I32, edges: I32) -> npt.NDArray[np.uint64]:
     """Per node the set of its tokens modulo 64."""
     masks = np.zeros(len(edge_first) - 1, np.uint64)
@@ -136,7 +138,7 @@ def masks_of(edge_first: I32, edges: I32) -> npt.NDArray[np.uint64]:
     return masks
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def look_ahead(
     parents: I32,
     word_scores: npt.NDArray[np.float64],
@@ -161,7 +163,7 @@ def look_ahead(
         out[node] = np.exp(out[node])
 
 
-@njit(error_model="numpy", _nrt=False, cache=True, nogil=True, inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def find_edge(edge_first: I32, edges: I32, masks: npt.NDArray[np.uint64], node: int, token: int, exact: bool) -> int:
     """The edge of ``node`` by ``token``, or -1; ``exact``: no two tokens share a bit of the mask."""
     bit = np.uint64(1) << np.uint64(token & 63)

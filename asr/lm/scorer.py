@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from asr.errors import LanguageModelError
+from asr.kernels import kernel
 from asr.lm.corpus import Text, Tokenizer, as_texts
 from asr.lm.model import BOS, EOS, UNK, NgramModel
 from asr.lm.trie import build_trie, next_nodes
@@ -40,7 +40,7 @@ class Perplexity:
     log10_prob_oov: float
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _score(
     ids: npt.NDArray[np.int32],
     nodes: npt.NDArray[np.int64],

@@ -22,6 +22,7 @@ from asr.errors import DataError
 from asr.evaluation import evaluate
 from asr.lm import build_arpa
 from asr.text.normalizers import normalize
+from asr.text.pronunciations import Pronunciations
 from asr.training.run import train
 from asr.training.speech import SpeechConfig
 from data_prep.librispeech import LM_TEXT, find_parts, read_librispeech
@@ -61,6 +62,8 @@ def main() -> None:
     size = SIZES[arguments.size]
     parts = choose_parts(arguments, size)
     texts = lm_texts(arguments)
+    config = Path(__file__).with_name(f"{arguments.size}.yaml")
+    dictionary = find_dictionary(arguments, config)
     data = arguments.output_dir / f"data-{arguments.size}"
     run = arguments.output_dir / f"{arguments.size}-seed{arguments.seed}"
     found = read_librispeech(arguments.corpus, [name for names in parts.values() for name in names])
@@ -70,10 +73,9 @@ def main() -> None:
     prepare(splits, data, speeds=size.speeds, dtype=size.dtype, normalizer="librispeech", train_splits=["train"])
     tuned_on = data / parts["dev"][0]
     inputs = [f"data.train={data / 'train'}", f"data.dev={tuned_on}", f"output_dir={run}", f"seed={arguments.seed}"]
-    config = Path(__file__).with_name(f"{arguments.size}.yaml")
     lm = build_lm(texts or [data / "train" / "text.txt"], data, arguments.lm_order, size)
-    if load_config(SpeechConfig, config, arguments.overrides).tokenizer.kind == "phones":
-        inputs.append(f"tokenizer.lexicon={make_lexicon(lm, data, arguments.dictionary)}")
+    if dictionary is not None:
+        inputs.append(f"tokenizer.lexicon={make_lexicon(lm, data, dictionary)}")
     model = train(config, [*inputs, *arguments.overrides])
     print(evaluate(model, [data / name for name in evaluated], run, lm, tuned_on, save_to_model=True))
 
@@ -138,6 +140,15 @@ def lm_texts(arguments: argparse.Namespace) -> list[Path]:
     return list(texts)
 
 
+def find_dictionary(arguments: argparse.Namespace, config: Path) -> Path | None:
+    """Return the pronouncing dictionary if the units are phones; one that is missing or damaged ends it here."""
+    if load_config(SpeechConfig, config, arguments.overrides).tokenizer.kind != "phones":
+        return None
+    dictionary: Path = arguments.dictionary or own_dictionary()
+    Pronunciations.load(dictionary)
+    return dictionary
+
+
 def build_lm(texts: Sequence[Path], folder: Path, order: int, size: Size) -> Path:
     """Estimate the n-gram model, unless it is there from the same files."""
     made_of = "".join(f"{path.absolute()}\t{path.stat().st_size}\n" for path in texts) + f"{size.lm_prune[:order]}\n"
@@ -150,12 +161,12 @@ def build_lm(texts: Sequence[Path], folder: Path, order: int, size: Size) -> Pat
     return lm
 
 
-def make_lexicon(lm: Path, data: Path, dictionary: Path | None) -> Path:
+def make_lexicon(lm: Path, data: Path, dictionary: Path) -> Path:
     """Say the words of the language model and of the transcripts, unless they are said already."""
     lexicon = data / "lexicon.txt.gz"
     if not lexicon.exists() or lexicon.stat().st_mtime < lm.stat().st_mtime:
         words = [*words_of_lm(lm), *words_of([data / "train" / "text.txt"])]
-        pronounce(words, dictionary or own_dictionary()).save(lexicon)
+        pronounce(words, dictionary).save(lexicon)
     return lexicon
 
 

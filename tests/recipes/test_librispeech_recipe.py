@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asr.config import load_config
-from asr.errors import DataError
+from asr.errors import DataError, TokenError
 from asr.lm import read_arpa
 from asr.recognizer import load_model
 from asr.training.speech import SpeechConfig
@@ -85,13 +85,14 @@ def test_published_names_and_text_by_default(
         (["--lm-text", "transcripts", "--size", "960"], "no part train-clean-360, train-other-500"),
         (["--lm-text", "transcripts", "--dev", ","], "--dev names no part"),
         (["--lm-text", "nowhere.txt"], "no text nowhere.txt"),
+        (["--lm-text", "transcripts", "--dictionary", "nowhere"], "Cannot read the dictionary nowhere"),
         ([], r"no text for the language model.*--download librispeech-lm-norm\.txt\.gz"),
     ],
 )
 def test_what_is_missing_is_said_before_the_work(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
-    with pytest.raises(DataError, match=said):
+    with pytest.raises((DataError, TokenError), match=said):
         run_recipe("librispeech", monkeypatch, corpus, *arguments, "--output-dir", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

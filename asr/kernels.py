@@ -41,7 +41,7 @@ def kernel(function: Any = None, **options: Any) -> Any:
     """
     if function is None:
         return partial(kernel, **options)
-    compiled = njit(nogil=True, cache=True, **options)(function)
+    compiled = njit(nogil=True, **options)(function)
     if hasattr(compiled, "enable_caching"):  # not with NUMBA_DISABLE_JIT=1
         compiled._cache = _Cache(function)
     return compiled

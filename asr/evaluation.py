@@ -80,11 +80,11 @@ def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
 
 
 def tune_decoding(recognizer: Recognizer, dev: Emissions, decoding: DecodingConfig) -> DecodingConfig:
-    """Return ``decoding`` with the lm_alpha and lm_beta of the lowest word error rate on ``dev``; fit confidences."""
+    """Return ``decoding`` with the weights of the lowest word error rate on ``dev``; fit confidences."""
     from asr.decoding.tune import fit_confidence, tune
 
     best = tune(recognizer.make_beam_decoder(decoding), list(dev.log_probs), list(dev.texts))
-    tuned = replace(decoding, lm_alpha=best.lm_alpha, lm_beta=best.lm_beta)
+    tuned = replace(decoding, lm_alpha=best.lm_alpha, lm_beta=best.lm_beta, blank_penalty=best.blank_penalty)
     power = fit_confidence(recognizer.make_beam_decoder(tuned), list(dev.log_probs), list(dev.texts))
     return replace(tuned, confidence_power=round(power, 4))
 
@@ -135,7 +135,8 @@ def evaluate(
             them. device: torch's name. threads: of the processor, 0 for all.
         output_dir: gets ``metrics.json``, ``decoding.yaml`` and, for each split, ``references.tsv`` and
             ``hypotheses.tsv`` (with the language model where there is one; ``hypotheses.greedy.tsv`` beside it).
-        lm: n-gram model instead of the folder's own. tune_on: split on which lm_alpha and lm_beta are tuned first.
+        lm: n-gram model instead of the folder's own. tune_on: split on which lm_alpha, lm_beta and blank_penalty are
+            tuned first.
         normalizer: see :mod:`asr.text.normalizers`.
         decoding: fields of :class:`asr.recognizer.DecodingConfig` to change.
         save_to_model: keep language model (compiled) and decoding settings in the model folder, for transcription.
@@ -161,7 +162,8 @@ def evaluate(
     dev = emissions(recognizer, tune_on) if tune_on and (recognizer.lm is not None or rescorer) else None
     if dev is not None and recognizer.lm is not None:
         settings = tune_decoding(recognizer, dev, settings)
-        print(f"tuned on {tune_on}: lm_alpha {settings.lm_alpha:g}, lm_beta {settings.lm_beta:g}", file=sys.stderr)
+        found = {name: getattr(settings, name) for name in ("lm_alpha", "lm_beta", "blank_penalty")}
+        print(f"tuned on {tune_on}: {', '.join(f'{k} {v:g}' for k, v in found.items())}", file=sys.stderr)
     decoders: dict[str, Decoder] = {"greedy": recognizer.make_decoder(replace(settings, method="greedy"))}
     if recognizer.lm is not None:
         decoders["beam+lm"] = recognizer.make_decoder(replace(settings, method="beam"))

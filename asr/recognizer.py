@@ -56,6 +56,7 @@ class DecodingConfig:
         method: ``greedy``, ``beam``, or ``auto``: beam where the model folder holds a language model.
         beam_size: hypotheses kept, those within beam_threshold (natural log) of the best one; a model of phones takes
             1500 within 14 where nothing is said. lm_alpha: weight of the language model. lm_beta: bonus a word.
+        blank_penalty: taken from the blank's log-probability, so that fewer words are left out.
         open_vocabulary: words that the language model does not know may be recognised too.
         confidence_power: calibrates word confidences, see :func:`asr.decoding.tune.fit_confidence`.
         n_best: readings of each segment that a transcript holds. hotwords: phrase -> weight, by which the score of a
@@ -68,6 +69,7 @@ class DecodingConfig:
     beam_threshold: float = 12.0
     lm_alpha: float = 0.5
     lm_beta: float = 1.0
+    blank_penalty: float = 0.0
     open_vocabulary: bool = True
     confidence_power: float = 1.0
     n_best: int = 1
@@ -178,9 +180,9 @@ class Recognizer:
             lexicon = list(dict.fromkeys([*known, *" ".join(hotwords).split()]))
         return BeamDecoder(
             self.tokens, lm=lm, lexicon=lexicon, beam_size=decoding.beam_size, lm_alpha=decoding.lm_alpha,
-            lm_beta=decoding.lm_beta, beam_threshold=decoding.beam_threshold, open_vocabulary=open_vocabulary,
-            confidence_power=decoding.confidence_power, n_best=decoding.n_best, hotwords=hotwords or None,
-            threads=self.threads,
+            lm_beta=decoding.lm_beta, beam_threshold=decoding.beam_threshold, blank_penalty=decoding.blank_penalty,
+            open_vocabulary=open_vocabulary, confidence_power=decoding.confidence_power, n_best=decoding.n_best,
+            hotwords=hotwords or None, threads=self.threads,
         )  # fmt: skip
 
     def _in_our_letters(self, phrase: str) -> str:

@@ -16,13 +16,16 @@ def evaluate(
     ],
     lm: Annotated[Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")] = None,
     tune_on: Annotated[
-        Path | None, typer.Option("--tune-on", help="Split on which lm_alpha and lm_beta are tuned first.")
+        Path | None, typer.Option("--tune-on", help="Split on which the weights of the search are tuned first.")
     ] = None,
     beam_size: Annotated[
         int | None, typer.Option("--beam-size", min=1, help="Hypotheses kept by the beam search.")
     ] = None,
     lm_alpha: Annotated[float | None, typer.Option("--lm-alpha", help="Weight of the language model.")] = None,
     lm_beta: Annotated[float | None, typer.Option("--lm-beta", help="Bonus a word.")] = None,
+    blank_penalty: Annotated[
+        float | None, typer.Option("--blank-penalty", min=0, help="Higher: fewer words are left out.")
+    ] = None,
     open_vocabulary: Annotated[
         bool | None,
         typer.Option(
@@ -46,7 +49,10 @@ def evaluate(
     """Transcribe prepared splits and print the word error rates, greedy and with the language model."""
     from asr.evaluation import evaluate as run
 
-    chosen = {"beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "open_vocabulary": open_vocabulary}
+    chosen = {
+        "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "blank_penalty": blank_penalty,
+        "open_vocabulary": open_vocabulary,
+    }  # fmt: skip
     table = run(
         model, data, output_dir, lm=lm, tune_on=tune_on, normalizer=normalizer, device=device, threads=threads,
         save_to_model=save_to_model, rescorer=rescore, rescore_weight=rescore_weight,

@@ -43,6 +43,9 @@ def transcribe(
     lm: Annotated[Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")] = None,
     lm_alpha: Annotated[float | None, typer.Option("--lm-alpha", help="Weight of the language model.")] = None,
     lm_beta: Annotated[float | None, typer.Option("--lm-beta", help="Bonus a word.")] = None,
+    blank_penalty: Annotated[
+        float | None, typer.Option("--blank-penalty", min=0, help="Higher: fewer words are left out.")
+    ] = None,
     max_skipped: Annotated[
         int, typer.Option("--max-skipped", min=0, help="Files that may fail without a bad status.")
     ] = 0,
@@ -65,6 +68,7 @@ def transcribe(
 
     chosen = {
         "method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "n_best": n_best,
+        "blank_penalty": blank_penalty,
         "hotwords": parse_hotwords(hotwords, hotword_weight) if hotwords else None,
         "lexicon": str(lexicon) if lexicon else None,
     }  # fmt: skip

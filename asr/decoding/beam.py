@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.decoding.hotwords import build_hotwords, check_hotwords
-from asr.decoding.inputs import check_log_probs
+from asr.decoding.inputs import penalise_blank
 from asr.decoding.kenlm_binary import KenlmModel
 from asr.decoding.kernels import beam as kernels
 from asr.decoding.known_words import know_sounds, know_words
@@ -49,6 +49,8 @@ class Settings:
         token_min_logp: tokens less probable than this are not appended, the frame's best one excepted (``-inf``: all
             are).
         blank_skip: a frame whose blank is more probable than this is not searched (1: every frame is).
+        blank_penalty: taken from the blank's log-probability in every frame, so that fewer words are left out: what a
+            network that learned little is unsure of, it passes over in silence.
         merge: ``"sum"`` adds up the alignments of a prefix; ``"max"`` keeps the best one.
         lookahead: count the best unigram score in reach for an open word.
     """
@@ -61,6 +63,7 @@ class Settings:
     beam_threshold: float = 12.0
     token_min_logp: float = -9.0
     blank_skip: float = 0.999
+    blank_penalty: float = 0.0
     merge: str = "sum"
     lookahead: bool = True
 
@@ -74,6 +77,7 @@ class Settings:
             (_is_number(self.beam_threshold) and self.beam_threshold > 0, "beam_threshold", "a number > 0, or inf"),
             (_is_number(self.token_min_logp) and self.token_min_logp <= 0, "token_min_logp", "a number <= 0, or -inf"),
             (_is_number(self.blank_skip) and 0 < self.blank_skip <= 1, "blank_skip", "a probability in (0, 1]"),
+            (_is_finite(self.blank_penalty) and self.blank_penalty >= 0, "blank_penalty", "a finite number >= 0"),
             (self.merge in ("sum", "max"), "merge", '"sum" or "max"'),
         ]
         for fine, name, needed in problems:
@@ -214,7 +218,7 @@ class BeamDecoder:
             unk_token_factor=math.exp(s.unk_token_score) if word_lm else 1.0,
             beam_factor=math.exp(-s.beam_threshold),
             token_min_logp=float(s.token_min_logp),
-            blank_skip_logp=math.log(s.blank_skip) if s.blank_skip < 1 else 1.0,
+            blank_skip_logp=_penalised_skip(s) if s.blank_skip < 1 else 1.0,
             use_max=s.merge == "max",
             word_lm=word_lm,
             token_lm=token_lm,
@@ -250,6 +254,7 @@ class BeamDecoder:
             hot_state=int(hot.follow[0, 1]) if self.hotwords else 0,
             resolve=growing.resolve if growing is not None else _nothing_to_resolve,
             finish=self.finish,
+            blank_penalty=float(s.blank_penalty),
         )
         self._spaces: list[SearchSpace] = []
 
@@ -314,7 +319,7 @@ class BeamDecoder:
             return list(pool.map(self._one, log_probs))
 
     def _one(self, log_probs: Any) -> list[Hypothesis]:
-        frames = check_log_probs(log_probs, len(self.vocabulary))
+        frames = self._compiled.frames(log_probs)
         try:
             space = self._spaces.pop()
         except IndexError:
@@ -330,6 +335,10 @@ class BeamDecoder:
         from asr.decoding.stream import Stream
 
         return Stream(self._compiled)
+
+
+def _penalised_skip(settings: Settings) -> float:
+    return float(penalise_blank(np.log([settings.blank_skip, 1 - settings.blank_skip]), settings.blank_penalty)[0])
 
 
 def _settings(numbers: dict[str, Any]) -> Settings:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from asr.decoding.kernels.inputs import FINE, NAN, NOT_NORMALISED, POSITIVE, POSITIVE_INFINITY, first_fault
 from asr.errors import DecodingError
 
-__all__ = ["check_log_probs"]
+__all__ = ["check_log_probs", "penalise_blank"]
 
 _NORMALISE = "Apply log_softmax over the vocabulary axis to the network's outputs."
 
@@ -47,6 +47,14 @@ def check_log_probs(log_probs: Any, vocabulary_size: int, *, allow_empty: bool =
     array = np.ascontiguousarray(array, dtype=np.float32)
     _raise_fault(array)
     return array
+
+
+def penalise_blank(log_probs: npt.NDArray[Any], penalty: float) -> npt.NDArray[Any]:
+    """Return ``log_probs`` (..., V) with ``penalty`` taken from the blank's, each frame normalised again."""
+    blank = np.asarray(log_probs[..., 0], np.float64)
+    penalised = log_probs - np.log1p(np.exp(blank) * np.expm1(-penalty))[..., None].astype(log_probs.dtype)
+    penalised[..., 0] -= penalty
+    return np.minimum(penalised, 0)
 
 
 def _as_array(log_probs: Any) -> npt.NDArray[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.decoding.inputs import check_log_probs, penalise_blank
 from asr.decoding.kernels import beam as kernels
 from asr.decoding.kernels import finish as ending
 from asr.decoding.sounds import Speller, written
@@ -56,6 +57,16 @@ class Compiled:
     resolve: Callable[[npt.NDArray[np.int32]], None]
     """Fills in what a lazily filled model lacks."""
     finish: Finish
+    blank_penalty: float = 0.0
+
+    def frames(self, log_probs: Any, *, allow_empty: bool = False) -> npt.NDArray[np.float32]:
+        """Checked log-probabilities (T, V) as the search takes them.
+
+        Raises:
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
+        """
+        frames = check_log_probs(log_probs, len(self.vocabulary), allow_empty=allow_empty)
+        return penalise_blank(frames, self.blank_penalty) if self.blank_penalty else frames
 
     def words(self, ids: Sequence[int], ended: bool = True) -> list[tuple[str, list[int]]]:
         """Words of a token sequence as they are written, each with the positions in ``ids`` that say it.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.decoding.inputs import check_log_probs
 from asr.decoding.search import Compiled, SearchSpace
 from asr.decoding.types import Hypothesis
 from asr.errors import DecodingError
@@ -42,7 +41,7 @@ class Stream:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`; or the stream is finished.
         """
         space = self._open()
-        frames = check_log_probs(log_probs, len(self._compiled.vocabulary), allow_empty=True)
+        frames = self._compiled.frames(log_probs, allow_empty=True)
         space.push(frames)
         self._frames.append(frames.copy())
         return space.partial()

@@ -1,7 +1,8 @@
-"""Finding lm_alpha, lm_beta, the beam and the confidence power on a development set.
+"""Finding lm_alpha, lm_beta, blank_penalty, the beam and the confidence power on a development set.
 
 The set is decoded once with many hypotheses per utterance; every pair of weights re-ranks them, which costs next to
 nothing; the best pairs are decoded anew, and around the winner it goes on with half the steps. Only decoded pairs win.
+Then the blank's penalty rises for as long as that helps, the pairs around the winner searched with each.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ class Tuned:
 
     lm_alpha: float
     lm_beta: float
+    blank_penalty: float
     wer: float
-    tried: tuple[tuple[float, float, float], ...]
-    """(lm_alpha, lm_beta, wer) of every decoding, in order."""
+    tried: tuple[tuple[float, float, float, float], ...]
+    """(lm_alpha, lm_beta, blank_penalty, wer) of every decoding, in order."""
 
 
 def tune(
@@ -43,31 +45,43 @@ def tune(
     *,
     alphas: Iterable[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5),
     betas: Iterable[float] = (-1.0, 0.0, 1.0, 2.0, 3.0),
+    blank_penalties: Iterable[float] = (0.5, 1.0, 1.5, 2.0),
     rounds: int = 3,
     count_errors: ErrorCount = word_errors,
 ) -> Tuned:
-    """Return the lm_alpha and lm_beta with the fewest word errors on a development set.
+    """Return the lm_alpha, lm_beta and blank_penalty with the fewest word errors on a development set.
 
     Args:
         decoder: its own weights are tried first. Without a language model only lm_beta is searched.
         log_probs: arrays (T, V). references: their texts.
         alphas, betas: the grid of the first round. rounds: how often the steps are halved around the best.
+        blank_penalties: tried afterwards in rising order, until one does not help; empty: the decoder's own is kept.
         count_errors: (reference, hypothesis) -> (errors, reference words).
 
     Raises:
         DecodingError: there are no utterances, counts differ, or the references have no words.
     """
-    search = _Search(decoder, list(log_probs), list(references), count_errors)
+    spoken, texts = list(log_probs), list(references)
+    search = _Search(decoder, spoken, texts, count_errors)
     grid_a = sorted(set(alphas)) if decoder.lm is not None else [decoder.settings.lm_alpha]
     grid_b = sorted(set(betas))
-    step_a, step_b = _step(grid_a), _step(grid_b)
+    steps = [(_step(grid_a) / 2**k, _step(grid_b) / 2**k) for k in range(1, rounds + 1)]
     search.decode(decoder.settings.lm_alpha, decoder.settings.lm_beta)
     search.decode_best(grid_a, grid_b)
-    for _ in range(rounds):
-        step_a, step_b = step_a / 2, step_b / 2
-        a, b = search.best[:2]
-        search.decode_best([max(a + step_a * k, 0.0) for k in (-1, 0, 1)], [b + step_b * k for k in (-1, 0, 1)])
-    return Tuned(*search.best, tuple((a, b, wer) for (a, b), wer in search.tried.items()))
+    for step in steps:
+        search.decode_around(search.best, step)
+    best, tried = search, search.all_tried
+    for penalty in sorted(p for p in blank_penalties if p > decoder.settings.blank_penalty):
+        search = _Search(decoder.replace(blank_penalty=penalty), spoken, texts, count_errors)
+        search.decode(*best.best[:2])
+        if steps:
+            search.decode_around(best.best, steps[0])
+        tried += search.all_tried
+        if search.best[2] >= best.best[2]:
+            break
+        best = search
+    alpha, beta, wer = best.best
+    return Tuned(alpha, beta, best.penalty, wer, tuple(tried))
 
 
 def _step(grid: Sequence[float]) -> float:
@@ -96,6 +110,14 @@ class _Search:
         (alpha, beta), wer = min(self.tried.items(), key=lambda item: item[1])
         return alpha, beta, wer
 
+    @property
+    def penalty(self) -> float:
+        return self.decoder.settings.blank_penalty
+
+    @property
+    def all_tried(self) -> list[tuple[float, float, float, float]]:
+        return [(alpha, beta, self.penalty, wer) for (alpha, beta), wer in self.tried.items()]
+
     def decode(self, alpha: float, beta: float) -> None:
         """Decode with a pair of weights, unless that was done."""
         if (alpha, beta) in self.tried:
@@ -110,6 +132,11 @@ class _Search:
                     pool[h.text] = (h, self.count_errors(reference, h.text)[0], rest)
             errors += pool[hypotheses[0].text][1]
         self.tried[(alpha, beta)] = errors / self.n_words
+
+    def decode_around(self, centre: tuple[float, float, float], step: tuple[float, float]) -> None:
+        """Decode with the best pairs one step from a pair."""
+        (a, b), (step_a, step_b) = centre[:2], step
+        self.decode_best([max(a + step_a * k, 0.0) for k in (-1, 0, 1)], [b + step_b * k for k in (-1, 0, 1)])
 
     def decode_best(self, alphas: Sequence[float], betas: Sequence[float], keep: int = 3) -> None:
         """Decode with those few pairs of the grid that re-rank the pooled hypotheses best."""
@@ -201,4 +228,4 @@ def _right_words(reference: list[str], words: list[str]) -> list[bool]:
 
 def with_weights(decoder: BeamDecoder, tuned: Tuned) -> BeamDecoder:
     """The decoder with the weights found."""
-    return decoder.replace(lm_alpha=tuned.lm_alpha, lm_beta=tuned.lm_beta)
+    return decoder.replace(lm_alpha=tuned.lm_alpha, lm_beta=tuned.lm_beta, blank_penalty=tuned.blank_penalty)

@@ -380,3 +380,34 @@ def test_odd_inputs(automaton: NgramAutomaton) -> None:
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_ten_thousand_odd_inputs(automaton: NgramAutomaton) -> None:
     fuzz_inputs(automaton, 10_000)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), T=st.integers(1, 25), penalty=st.sampled_from([0.5, 2.0, 8.0]))
+def test_a_penalty_of_the_blank_is_one_of_the_frames(
+    automaton: NgramAutomaton, random_log_probs: Random, seed: int, T: int, penalty: float
+) -> None:
+    log_probs = random_log_probs(np.random.default_rng(seed), T, 5, 0.3)
+    probs = np.exp(log_probs.astype(np.float64))
+    probs[:, 0] *= math.exp(-penalty)
+    penalised = np.log(probs / probs.sum(axis=1, keepdims=True))
+    plain = BeamDecoder(CHARACTERS, lm=automaton, n_best=5, blank_skip=1.0)
+    decoder = plain.replace(blank_penalty=penalty)
+    expected, found = plain(penalised), decoder(log_probs)
+    assert [h.text for h in found] == [h.text for h in expected]
+    assert [h.score for h in found] == pytest.approx([h.score for h in expected], abs=1e-4)
+    stream = decoder.stream()
+    for chunk in np.array_split(log_probs, 3):
+        stream.push(chunk)
+    assert stream.finish() == found
+
+
+def test_a_penalty_of_the_blank_skips_the_same_frames() -> None:
+    log_probs = np.log([[0.9995, 0.0002, 0.0001, 0.0001, 0.0001], [0.2, 0.1, 0.5, 0.1, 0.1]] * 3)
+    decoder = BeamDecoder(CHARACTERS, token_min_logp=-math.inf)
+    (plain,), (penalised,) = (decoder.replace(blank_penalty=penalty)(log_probs) for penalty in (0.0, 3.0))
+    assert (plain.text, penalised.text) == ("aa", "aaa")
+    (searched,) = decoder.replace(blank_penalty=3.0, blank_skip=1.0)(log_probs)
+    assert searched.score > penalised.score + 1e-3  # the first frame was skipped, though its blank fell below 0.999
+    with pytest.raises(DecodingError, match="blank_penalty"):
+        decoder.replace(blank_penalty=-1.0)

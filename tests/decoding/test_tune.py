@@ -35,9 +35,25 @@ def test_tuning_never_ends_worse_than_it_began(
     decoder = BeamDecoder(TOKENS, lm=automaton, lm_alpha=0.0, lm_beta=-1.0, beam_size=20)
     tuned = tune(decoder, *dev)
     assert tuned.tried[0][:2] == (0.0, -1.0)
-    assert tuned.wer == min(wer for *_, wer in tuned.tried) < tuned.tried[0][2]
+    assert tuned.wer == min(wer for *_, wer in tuned.tried) < tuned.tried[0][-1]
     errors = [word_errors(r, h[0].text) for r, h in zip(dev[1], with_weights(decoder, tuned)(dev[0]), strict=True)]
     assert sum(e for e, _ in errors) / sum(n for _, n in errors) == pytest.approx(tuned.wer)
+
+
+def test_tuning_finds_the_penalty_of_the_blank(
+    automaton: NgramAutomaton, dev: tuple[list[np.ndarray], list[str]]
+) -> None:
+    silent = []
+    for array in dev[0]:  # the same outputs of a network that is too fond of the blank
+        probs = np.exp(array)
+        probs[:, 0] *= 20
+        silent.append(np.log(probs / probs.sum(axis=1, keepdims=True)))
+    decoder = BeamDecoder(TOKENS, lm=automaton, beam_size=20)
+    kept, tuned = tune(decoder, silent, dev[1], blank_penalties=()), tune(decoder, silent, dev[1])
+    assert kept.blank_penalty == 0
+    assert tuned.blank_penalty > 0
+    assert tuned.wer < kept.wer
+    assert {penalty for _, _, penalty, _ in tuned.tried} >= {0.0, 0.5, tuned.blank_penalty}
 
 
 def test_the_smallest_beam_and_the_confidence_power(

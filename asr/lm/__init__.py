@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from asr.lazy import lazily
 
 if TYPE_CHECKING:
     from asr.lm.arpa import read_arpa, write_arpa
@@ -52,8 +53,4 @@ __all__ = [
     "write_arpa",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'asr.lm' has no attribute {name!r}")
+__getattr__ = lazily(__name__, _PUBLIC)

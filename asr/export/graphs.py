@@ -22,8 +22,8 @@ from asr.features import FeatureConfig, LogMel
 from asr.sequence import ConvSubsampling, MaskedBatchNorm, RecurrentStack
 from asr.sequence.conv import KERNEL
 from asr.sequence.lengths import mask_padding
-from asr.sequence.recurrent import RecurrentLayer
-from asr.tasks.ctc import CtcTask
+from asr.sequence.recurrent import Feedback, RecurrentLayer
+from asr.tasks.ctc import CtcTask, label_feedback
 
 __all__ = ["GraphLogMel", "OfflineGraph", "StreamingGraph", "fourier_bins"]
 
@@ -133,40 +133,36 @@ class GraphRecurrent(nn.Module):
 
     def __init__(self, stack: RecurrentStack) -> None:
         super().__init__()
-        self.residual, self.bidirectional = stack.residual, stack.bidirectional
-        self.norms, self.projections, self.output_norm = stack.norms, stack.projections, stack.output_norm
+        self.stack = stack
         layers = [layer for layer in stack.layers if isinstance(layer, RecurrentLayer)]
         self.cell = layers[0].cell
         if self.cell not in ("lstm", "gru"):
             raise ModelError(f"Recurrent layers of the kind {self.cell} cannot be exported.", "Use lstm or gru.")
         self.kernels = nn.ModuleList(_kernel(layer) for layer in layers)
 
-    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+    def forward(self, x: Tensor, x_lens: Tensor, feedback: Feedback) -> Tensor:
         """(T, B, D), (B,) -> (T, B, output_dim)."""
-        for norm, kernel, projection in zip(self.norms, self.kernels, self.projections, strict=True):
-            y = norm(x, x_lens)
-            if self.bidirectional:  # lengths keep the backward direction out of the padding
+        for number, kernel in enumerate(self.kernels):
+            y = self.stack.norms[number](x, x_lens)
+            if self.stack.bidirectional:  # lengths keep the backward direction out of the padding
                 packed, _ = kernel(pack_padded_sequence(y, x_lens))
                 y, _ = pad_packed_sequence(packed)
             else:
                 y, _ = kernel(y)
-            x = self._add(x, projection(y))
-        normed: Tensor = self.output_norm(x, x_lens)
+            x = self.stack.after_layer(number, x, self.stack.projections[number](y), x_lens, feedback)
+        normed: Tensor = self.stack.output_norm(x, x_lens)
         return normed
 
-    def step(self, x: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def step(self, x: Tensor, state: Sequence[Tensor], feedback: Feedback) -> tuple[Tensor, list[Tensor]]:
         """(T, 1, D), one (L, 1, H) for a GRU, two for an LSTM -> (T, 1, output_dim), state after the last step."""
         after: list[list[Tensor]] = [[] for _ in state]
-        for number, (norm, kernel) in enumerate(zip(self.norms, self.kernels, strict=True)):
+        for number, kernel in enumerate(self.kernels):
             carried = [part[number : number + 1] for part in state]
-            y, last = kernel(norm(x, None), tuple(carried) if self.cell == "lstm" else carried[0])
+            y, last = kernel(self.stack.norms[number](x, None), tuple(carried) if self.cell == "lstm" else carried[0])
             for parts, part in zip(after, last if self.cell == "lstm" else (last,), strict=True):
                 parts.append(part)
-            x = self._add(x, self.projections[number](y))
-        return self.output_norm(x, None), [torch.cat(parts) for parts in after]
-
-    def _add(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + y if self.residual and x.size(-1) == y.size(-1) else y
+            x = self.stack.after_layer(number, x, self.stack.projections[number](y), None, feedback)
+        return self.stack.output_norm(x, None), [torch.cat(parts) for parts in after]
 
 
 def _kernel(layer: RecurrentLayer) -> nn.LSTM | nn.GRU:
@@ -196,13 +192,15 @@ class OfflineGraph(nn.Module):
         self.normalizer = task.normalizer
         self.conv, self.input_projection = GraphConv(network.conv), network.input_projection
         self.encoder, self.output = GraphRecurrent(network.encoder), network.output
+        self.conditioning = network.conditioning
 
     def forward(self, samples: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N), (B,) -> (B, T', V), (B,)."""
         x_lens = self.features.frame_lens(lens)
         x = self.normalizer(self.features(samples), x_lens)
         x, x_lens = self.conv(x, x_lens)
-        x = self.encoder(self.input_projection(x).transpose(0, 1), x_lens)
+        feedback = label_feedback(self.conditioning, self.output)
+        x = self.encoder(self.input_projection(x).transpose(0, 1), x_lens, feedback)
         return self.output(x).log_softmax(-1).transpose(0, 1), x_lens
 
 
@@ -234,6 +232,7 @@ class StreamingGraph(nn.Module):
         self.normalizer = task.normalizer
         self.conv, self.input_projection = GraphConv(network.conv), network.input_projection
         self.encoder, self.output = GraphRecurrent(network.encoder), network.output
+        self.conditioning = network.conditioning
         self.first_frames = 1 + network.conv.right_context
         self.tail_frames = network.conv.time_padding[1]
         self.config = model
@@ -267,5 +266,6 @@ class StreamingGraph(nn.Module):
             x = (x - self.normalizer.mean) / self.normalizer.std
         layers = len(self.conv.strides)
         x, caches = self.conv.step(x, state[:layers], tail)
-        x, carried = self.encoder.step(self.input_projection(x).transpose(0, 1), state[layers:])
+        feedback = label_feedback(self.conditioning, self.output)
+        x, carried = self.encoder.step(self.input_projection(x).transpose(0, 1), state[layers:], feedback)
         return (self.output(x).log_softmax(-1).transpose(0, 1), *caches, *carried)

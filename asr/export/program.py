@@ -14,8 +14,8 @@ from asr.export.graphs import GraphConv, GraphLogMel
 from asr.features import LogMel
 from asr.sequence import RecurrentStack
 from asr.sequence.lengths import reverse_index
-from asr.sequence.recurrent import RecurrentLayer
-from asr.tasks.ctc import CtcTask
+from asr.sequence.recurrent import Feedback, RecurrentLayer
+from asr.tasks.ctc import CtcTask, label_feedback
 
 __all__ = ["Program"]
 
@@ -32,20 +32,20 @@ class ProgramRecurrent(nn.Module):
         if any(layer.cell != "lstm" for layer in layers):
             raise ModelError(f"torch.export has no {layers[0].cell} of any length.", "Use --format onnx.")
 
-    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+    def forward(self, x: Tensor, x_lens: Tensor, feedback: Feedback) -> Tensor:
         """(T, B, D), (B,) -> (T, B, output_dim)."""
         stack = self.stack
         index = reverse_index(x_lens, x.size(0)).t().unsqueeze(-1)
-        for norm, layer, projection in zip(stack.norms, stack.layers, stack.projections, strict=True):
-            y = norm(x, x_lens)
+        for number, layer in enumerate(stack.layers):
+            y = stack.norms[number](x, x_lens)
             assert isinstance(layer, RecurrentLayer)
             outputs = [_lstm(layer.forward_cell, y)]
             if layer.backward_cell is not None:
                 reversed_y = y.gather(0, index.expand(-1, -1, y.size(-1)))
                 z = _lstm(layer.backward_cell, reversed_y)
                 outputs.append(z.gather(0, index.expand(-1, -1, z.size(-1))))
-            y = projection(torch.cat(outputs, dim=-1))
-            x = x + y if stack.residual and x.size(-1) == y.size(-1) else y
+            y = stack.projections[number](torch.cat(outputs, dim=-1))
+            x = stack.after_layer(number, x, y, x_lens, feedback)
         normed: Tensor = stack.output_norm(x, x_lens)
         return normed
 
@@ -70,10 +70,12 @@ class Program(nn.Module):
         self.features, self.normalizer = GraphLogMel(LogMel(task.config.features)), task.normalizer
         self.conv, self.input_projection = GraphConv(network.conv), network.input_projection
         self.encoder, self.output = ProgramRecurrent(network.encoder), network.output
+        self.conditioning = network.conditioning
 
     def forward(self, samples: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N), (B,) -> (B, T', V), (B,)."""
         x_lens = self.features.frame_lens(lens)
         x, x_lens = self.conv(self.normalizer(self.features(samples), x_lens), x_lens)
-        x = self.encoder(self.input_projection(x).transpose(0, 1), x_lens)
+        feedback = label_feedback(self.conditioning, self.output)
+        x = self.encoder(self.input_projection(x).transpose(0, 1), x_lens, feedback)
         return self.output(x).log_softmax(-1).transpose(0, 1), x_lens

@@ -7,7 +7,7 @@ Bidirectional: Schuster & Paliwal 1997. For pictures: asr/sequence/convlstm.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from asr.sequence.lengths import reverse_index
 from asr.sequence.normalization import build_norm
 from asr.sequence.peephole import PeepholeLSTM
 
-__all__ = ["CELLS", "RecurrentLayer", "RecurrentStack", "RecurrentState"]
+__all__ = ["CELLS", "Feedback", "RecurrentLayer", "RecurrentStack", "RecurrentState"]
 
 CELLS = ("lstm", "gru", "peephole_lstm")
 KERNELS: dict[str, Callable[[int, int], nn.Module]] = {
@@ -31,6 +31,9 @@ RecurrentState = list[tuple[Tensor, ...]]
 
 It carries a sequence over to its next chunk.
 """
+
+Feedback = Mapping[int, Callable[[Tensor], Tensor]]
+"""By the number of a layer, counted from 1: its output, normalised -> what is added to it before the next layer."""
 
 
 class RecurrentLayer(nn.Module):
@@ -141,10 +144,12 @@ class RecurrentStack(nn.Module):
         x_lens: Tensor,
         state: RecurrentState | None = None,
         taps: dict[int, Tensor] | None = None,
+        feedback: Feedback | None = None,
     ) -> tuple[Tensor, Tensor, RecurrentState]:
         """(B, T, D), (B,), carried state -> (B, T, output_dim), (B,), state after the last step of the padded batch.
 
-        ``taps`` gets the normalised output (B, T, output_dim) of each layer whose number, counted from 1, is a key.
+        ``taps`` gets the normalised output (B, T, output_dim) of each layer whose number, counted from 1, is a key;
+        ``feedback`` is asked after that.
         The returned state continues a sequence only where its length is T: carry state with batches of equal lengths.
         """
         if state is not None and self.bidirectional:
@@ -155,8 +160,22 @@ class RecurrentStack(nn.Module):
         for number, (norm, layer, projection) in enumerate(zip(self.norms, self.layers, self.projections, strict=True)):
             y, last = layer(norm(x, x_lens).transpose(0, 1), index, None if state is None else state[number])
             y = self.dropout(projection(y.transpose(0, 1)))
-            x = x + y if self.residual and x.shape == y.shape else y
+            x = self.after_layer(number, x, y, x_lens, feedback, taps)
             new_state.append(last)
-            if taps is not None and number + 1 in taps:
-                taps[number + 1] = self.output_norm(x, x_lens)
         return self.output_norm(x, x_lens), x_lens, new_state
+
+    def after_layer(
+        self,
+        number: int,
+        x: Tensor,
+        y: Tensor,
+        x_lens: Tensor | None,
+        feedback: Feedback | None = None,
+        taps: dict[int, Tensor] | None = None,
+    ) -> Tensor:
+        """Return what the next layer gets, of the input and the projected output of the layer of index ``number``."""
+        x = x + y if self.residual and x.size(-1) == y.size(-1) else y
+        if taps is not None and number + 1 in taps:
+            taps[number + 1] = self.output_norm(x, x_lens)
+        answer = feedback.get(number + 1) if feedback else None
+        return x if answer is None else x + answer(self.output_norm(x, x_lens))

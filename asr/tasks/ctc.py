@@ -14,16 +14,25 @@ from torch import Tensor, nn
 
 from asr.batches.speech import SpeechBatch
 from asr.config import check_choice, check_range
+from asr.errors import ConfigError
 from asr.features import FeatureConfig, Normalizer, SpecAugment, SpecAugmentConfig
 from asr.sequence import ConvSubsampling, RecurrentStack
 from asr.sequence.conv import TIME_STRIDES, subsampled_lengths
 from asr.sequence.initialization import INITIALIZATIONS, initialize
 from asr.sequence.normalization import NORMS
-from asr.sequence.recurrent import CELLS
+from asr.sequence.recurrent import CELLS, Feedback
 from asr.tasks.base import LossSum, Task
 from asr.tasks.ctc_loss import CtcLossConfig, consistency, ctc_loss, smoothing
 
-__all__ = ["CtcModelConfig", "CtcNetwork", "CtcTask", "CtcTaskConfig", "min_output_frames"]
+__all__ = [
+    "CtcModelConfig",
+    "CtcNetwork",
+    "CtcTask",
+    "CtcTaskConfig",
+    "SelfConditioning",
+    "label_feedback",
+    "min_output_frames",
+]
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,9 @@ class CtcModelConfig:
             :class:`asr.sequence.RecurrentStack`. dropout: after each recurrent layer and before the first.
         intermediate_layer: recurrent layer, counted from 1, whose output must spell the transcript too (0: none), and
             intermediate_weight: share of that in the loss (Lee & Watanabe 2021, "Intermediate Loss Regularization").
+        self_conditioned: the layers above the intermediate one see what it spells: its label probabilities are mapped
+            to its width and added to its output (Nozaki & Komatsu 2021, "Relaxing the Conditional Independence
+            Assumption of CTC-based ASR by Conditioning on Intermediate Predictions").
         causal: convolutions without right context, for streaming.
         initialization: of the recurrent layers, see :func:`asr.sequence.initialization.initialize`.
     """
@@ -54,6 +66,7 @@ class CtcModelConfig:
     dropout: float = 0.2
     intermediate_layer: int = 0
     intermediate_weight: float = 0.3
+    self_conditioned: bool = False
     initialization: str = "default"
 
     def __post_init__(self) -> None:
@@ -65,8 +78,36 @@ class CtcModelConfig:
         check_range("model.dropout", self.dropout, 0, 0.95)
         check_range("model.intermediate_layer", self.intermediate_layer, 0, max(0, self.num_layers - 1))
         check_range("model.intermediate_weight", self.intermediate_weight, 0, 1)
+        if self.self_conditioned and not self.intermediate_layer:
+            raise ConfigError(
+                "model.self_conditioned needs a layer whose labels it conditions on.",
+                "Set model.intermediate_layer, such as 3.",
+            )
         for name in ("conv_channels", "num_layers", "hidden_dim"):
             check_range(f"model.{name}", getattr(self, name), 1)
+
+
+class SelfConditioning(nn.Module):
+    """Maps the label probabilities after a layer to the width of the network.
+
+    Args:
+        layer: number of the layer, counted from 1. vocab_size: V. dim: width D.
+    """
+
+    def __init__(self, layer: int, vocab_size: int, dim: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.projection = nn.Linear(vocab_size, dim)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Logits (..., V) -> what is added to the layer's output (..., D)."""
+        added: Tensor = self.projection(logits.float().softmax(-1).to(logits.dtype))
+        return added
+
+
+def label_feedback(conditioning: SelfConditioning | None, output: nn.Module) -> Feedback:
+    """Return what a recurrent stack adds after its layers, ``output`` being the network's map to logits."""
+    return {} if conditioning is None else {conditioning.layer: lambda x: conditioning(output(x))}
 
 
 class CtcNetwork(nn.Module):
@@ -93,12 +134,17 @@ class CtcNetwork(nn.Module):
         if config.initialization != "default":
             initialize(self.encoder, config.initialization)
         self.output = nn.Linear(self.encoder.output_dim, vocab_size)
+        self.conditioning = (
+            SelfConditioning(config.intermediate_layer, vocab_size, self.encoder.output_dim)
+            if config.self_conditioned
+            else None
+        )
 
     def forward(self, x: Tensor, x_lens: Tensor, taps: dict[int, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """(B, T, F), (B,) -> log_probs (B, T', V) float32, (B,); ``taps`` gets those of its keys' layers."""
         x, x_lens = self.conv(x, x_lens)
         x = self.dropout(self.input_projection(x))
-        x, x_lens, _ = self.encoder(x, x_lens, taps=taps)
+        x, x_lens, _ = self.encoder(x, x_lens, taps=taps, feedback=label_feedback(self.conditioning, self.output))
         if taps:
             taps.update({number: self._log_probs(tapped) for number, tapped in taps.items()})
         return self._log_probs(x), x_lens

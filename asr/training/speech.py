@@ -188,8 +188,10 @@ def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
 
 
 def _start_from(task: CtcTask, folder: str) -> None:
-    weights = open_bundle(folder, task="ctc").weights()
-    if difference := first_difference(task.state_dict(), weights):
+    fresh = task.state_dict()
+    silent = {name: torch.zeros_like(w) for name, w in fresh.items() if name.startswith("network.conditioning.")}
+    weights = silent | open_bundle(folder, task="ctc").weights()  # one without self-conditioning can go on with it
+    if difference := first_difference(fresh, weights):
         raise ModelError(
             f"{folder} has another architecture: {difference}.", "Copy its model section into your config."
         )

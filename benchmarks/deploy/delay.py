@@ -3,8 +3,9 @@
     python benchmarks/deploy/delay.py MODEL RECORDINGS... [--aligner en] [--chunk-ms 160]
 
 RECORDINGS are sound files. A word's delay is the time from its end, which another model finds by forced alignment of
-the final text, to the end of the chunk that first shows it in its place, the chunk's processor time included. The final
-text's is the processor time after the last sample. Times are of the process, so other work does not count.
+the final text, to the end of the chunk that first shows it in its place, the chunk's processor time included; beside it
+that of the first text shown in its place, which later words may still correct. The final text's is the processor time
+after the last sample. Times are of the process, so other work does not count.
 """
 
 from __future__ import annotations
@@ -32,16 +33,25 @@ def main() -> None:
     aligner = load_model(given.aligner, threads=1)
     chunks: list[float] = []
     ends: list[float] = []
-    delays: list[float] = []
+    drafts: list[float] = []
+    words: list[float] = []
     for number, path in enumerate([given.recordings[0], *given.recordings]):
         samples = load_audio(path, recognizer.sample_rate).samples
         times, shown, last = stream(recognizer, samples, round(given.chunk_ms / 1000 * recognizer.sample_rate))
         if number:  # the first one compiled
             chunks += times
             ends.append(last)
-            delays += word_delays(shown, [word.end for word in aligned(aligner, samples, shown)])
-    print(f"{len(given.recordings)} recordings, {len(delays)} words, chunks of {given.chunk_ms:g} ms")
-    for name, values in (("chunk", chunks), ("word shown after its end", delays), ("final text", ends)):
+            found = word_delays(shown, [word.end for word in aligned(aligner, samples, shown)])
+            drafts += [draft for draft, _ in found]
+            words += [word for _, word in found]
+    print(f"{len(given.recordings)} recordings, {len(words)} words, chunks of {given.chunk_ms:g} ms")
+    rows = {
+        "chunk": chunks,
+        "text in a word's place after its end": drafts,
+        "the word itself after its end": words,
+        "final text": ends,
+    }
+    for name, values in rows.items():
         p50, p95, p99 = 1000 * np.percentile(values, [50, 95, 99])
         print(f"{name}: median {p50:.0f} ms, 95th percentile {p95:.0f} ms, 99th {p99:.0f} ms")
 
@@ -63,14 +73,16 @@ def aligned(aligner, samples, shown: Shown):  # type: ignore[no-untyped-def]
     return aligner.align(samples, text, aligner.sample_rate).words if text else []
 
 
-def word_delays(shown: Shown, word_ends: list[float]) -> list[float]:
-    delays, place = [], 0
+def word_delays(shown: Shown, word_ends: list[float]) -> list[tuple[float, float]]:
+    """Return the delay of the first text in the place of each word of the final texts, and of the word itself there."""
+    delays: list[tuple[float, float]] = []
     for final in [result for _, result in shown if result.final]:
         history = [(when, r.text.split()) for when, r in shown if r.utterance == final.utterance]
         for i, word in enumerate(final.text.split()):
-            first = min(when for when, words in history if words[i : i + 1] == [word])
-            delays.append(first - word_ends[place])
-            place += 1
+            end = word_ends[len(delays)]
+            draft = min(when for when, words in history if len(words) > i)
+            itself = min(when for when, words in history if words[i : i + 1] == [word])
+            delays.append((draft - end, itself - end))
     return delays
 
 

@@ -191,8 +191,10 @@ def test_the_service_says_which_it_runs(both: Path, backend: str) -> None:
     assert described["streaming"] is False
 
 
-def test_streams_take_what_the_folder_has_for_them(tmp_path: Path) -> None:
-    source = save_tiny(tmp_path / "source", replace(SHAPE, bidirectional=False, causal=True))
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_streams_take_what_the_folder_has_for_them(tmp_path: Path, conditioned: bool) -> None:
+    shape = replace(SHAPE, bidirectional=False, causal=True, intermediate_layer=1, self_conditioned=conditioned)
+    source = save_tiny(tmp_path / "source", shape)
     made = export_model(source, tmp_path / "exported").folder
     whole_only = compact_bundle(source, tmp_path / "a", {ONNX_FILE: made / ONNX_FILE})
     with_stream = compact_bundle(source, tmp_path / "b", {n: made / n for n in (ONNX_FILE, "stream.onnx")})

@@ -64,6 +64,9 @@ VARIANTS = {
         features=FeatureConfig(kind="mfcc", n_mfcc=13), normalization="none",
         model=CtcModelConfig(**SMALL, conv_norm="none", norm="batch", subsampling=8, residual=False),
     ),
+    "self-conditioned": CtcTaskConfig(
+        model=CtcModelConfig(**SMALL, intermediate_layer=1, self_conditioned=True)
+    ),
     "8 kHz": CtcTaskConfig(
         features=FeatureConfig(sample_rate=8000, n_fft=256, f_max=3800, n_mels=40), model=CtcModelConfig(**SMALL)
     ),
@@ -133,7 +136,10 @@ def test_int8_is_small_and_close(tmp_path: Path) -> None:
     assert open_bundle(tmp_path / "int8").config["export"] == {"format": "onnx-int8", "model": "source"}
 
 
-def test_torch_export(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_torch_export(tmp_path: Path, conditioned: bool) -> None:
+    shape = CtcModelConfig(**SMALL, intermediate_layer=1, self_conditioned=conditioned)
+    model = save_tiny(tmp_path / "model", CtcTaskConfig(model=shape))
     report = export_model(model, tmp_path / "program", "torch-export")
     assert all(check.equal_texts == len(check.clips_s) for check in report.checks)
     with pytest.raises(ModelError, match="holds no model.onnx"):

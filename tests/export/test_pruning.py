@@ -24,6 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "one direction, GRU": {"cell": "gru", "bidirectional": False, "causal": True},
     "projection": {"projection_dim": 6},
     "plain": {"residual": False, "norm": "none"},
+    "self-conditioned": {"intermediate_layer": 1, "self_conditioned": True},
 }
 OLD, NEW = 8, 5
 GATES = {"lstm": 4, "gru": 3}

@@ -49,6 +49,7 @@ CONFIGS = {
     "one direction": CtcModelConfig(hidden_dim=8, conv_channels=4, bidirectional=False, causal=True, subsampling=8),
     "gru, batch norm, plain": CtcModelConfig(hidden_dim=8, conv_channels=4, cell="gru", norm="batch", residual=False),
     "layer-normed CNN": CtcModelConfig(hidden_dim=8, conv_channels=4, conv_norm="layer", norm="none"),
+    "self-conditioned": CtcModelConfig(hidden_dim=8, conv_channels=4, intermediate_layer=3, self_conditioned=True),
 }
 
 
@@ -96,7 +97,8 @@ def test_log_probs_by_id() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"subsampling": 3}, "1, 2, 4, 8"), ({"cell": "rnn"}, "lstm, gru"), ({"dropout": 1.5}, "between 0 and 0.95"),
-     ({"norm": "group"}, "layer, batch, none"), ({"num_layers": 0}, "at least 1")],
+     ({"norm": "group"}, "layer, batch, none"), ({"num_layers": 0}, "at least 1"),
+     ({"self_conditioned": True}, "intermediate_layer")],
 )  # fmt: skip
 def test_impossible_shapes_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -117,3 +119,41 @@ def test_intermediate_loss_is_the_weighted_mean_of_both() -> None:
     expected = 0.75 * plain.loss(batch).total + 0.25 * shallow.loss(batch).total
     torch.testing.assert_close(tapped.loss(batch).total, expected)
     torch.testing.assert_close(tapped.eval().loss(batch).total, plain.eval().loss(batch).total)
+
+
+def test_self_conditioning_is_the_map_of_the_intermediate_labels() -> None:
+    torch.manual_seed(0)
+    shape = {"hidden_dim": 8, "conv_channels": 4, "num_layers": 3, "conv_norm": "layer", "intermediate_layer": 2}
+    task = CtcTask(CtcTaskConfig(model=CtcModelConfig(**shape, self_conditioned=True)), 5).eval()
+    network, batch = task.network, utterances(97)
+    with torch.inference_mode():
+        x, lens = network.conv(task.normalizer(batch.features, batch.feature_lens), batch.feature_lens)
+        x = network.input_projection(x)
+        stack = network.encoder
+        for number, (norm, layer) in enumerate(zip(stack.norms, stack.layers, strict=True)):
+            both = torch.nn.LSTM(16, 8, bidirectional=True, batch_first=True)  # torch's own, with the layer's weights
+            for name, value in layer.state_dict().items():
+                cell, parameter = name.split(".")
+                both.get_parameter(parameter + ("_reverse" if cell == "backward_cell" else "")).copy_(value)
+            x = x + both(norm(x, lens))[0]
+            if number + 1 == 2:
+                labels = network.output(stack.output_norm(x, lens)).softmax(-1)
+                x = x + labels @ network.conditioning.projection.weight.t() + network.conditioning.projection.bias
+        expected = network.output(stack.output_norm(x, lens)).log_softmax(-1)
+        found, _ = task(batch.features, batch.feature_lens)
+    torch.testing.assert_close(found, expected)
+    plain = CtcTask(CtcTaskConfig(model=CtcModelConfig(**shape)), 5).eval()
+    plain.load_state_dict(task.state_dict(), strict=False)
+    with torch.inference_mode():
+        assert (plain(batch.features, batch.feature_lens)[0] - found).abs().max() > 1e-3
+
+
+def test_what_the_intermediate_layer_spells_is_not_fed_to_itself() -> None:
+    torch.manual_seed(0)
+    shape = {"hidden_dim": 8, "conv_channels": 4, "num_layers": 3, "conv_norm": "layer", "intermediate_layer": 2}
+    tasks = [CtcTask(CtcTaskConfig(model=CtcModelConfig(**shape, self_conditioned=c)), 5).eval() for c in (True, False)]
+    tasks[1].load_state_dict(tasks[0].state_dict(), strict=False)
+    batch, taps = utterances(97, 61), [{2: torch.empty(0)}, {2: torch.empty(0)}]
+    for task, tapped in zip(tasks, taps, strict=True):
+        task.network(batch.features, batch.feature_lens, tapped)
+    torch.testing.assert_close(taps[0][2], taps[1][2])

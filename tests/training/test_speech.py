@@ -114,6 +114,11 @@ def test_fine_tuning_starts_from_the_model(config: Path, tmp_path: Path) -> None
     task = build_experiment(settings, tmp_path / "tuned").task
     for name, tensor in open_bundle(model).weights().items():
         assert torch.equal(task.state_dict()[name], tensor), name
+    told = dataclasses.replace(settings.model, intermediate_layer=1, self_conditioned=True)
+    conditioned = build_experiment(dataclasses.replace(settings, model=told), tmp_path / "told").task
+    x, lens = torch.randn(1, 60, 80), torch.tensor([60])
+    with torch.inference_mode():  # begins as the network without
+        torch.testing.assert_close(conditioned.eval()(x, lens)[0], task.eval()(x, lens)[0])
     other = dataclasses.replace(settings, model=dataclasses.replace(settings.model, hidden_dim=6))
     with pytest.raises(ModelError, match="another architecture"):
         build_experiment(other, tmp_path / "tuned")

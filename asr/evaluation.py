@@ -98,10 +98,10 @@ def tune_second_pass(
         ConfigError: there is neither a split to tune on nor a weight.
         ModelError: ``rescorer`` holds no language model.
     """
-    from asr.training.language_model import load_language_model, sentence_log_probs
+    from asr.training.language_model import load_language_model, rank_log_probs
 
     search = recognizer.make_beam_decoder(decoding)
-    scorer = partial(sentence_log_probs, *load_language_model(rescorer)[:2])
+    scorer = partial(rank_log_probs, *load_language_model(rescorer)[:2])
     if weight is not None:
         return RescoringDecoder(search, scorer, weight)
     if dev is None:

@@ -19,7 +19,7 @@ __all__ = ["LanguageModel"]
 
 
 class LanguageModel(Estimator):
-    """An LSTM language model over subword pieces.
+    """An LSTM language model over pieces of words, or words.
 
     Args:
         config: everything that can be set; see :class:`asr.training.language_model.LmConfig`. The arguments below go
@@ -84,10 +84,13 @@ class LanguageModel(Estimator):
         return self.task_, self.pieces_
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """Return the natural log-probability of each sentence, its end included; an empty one has its end alone."""
-        from asr.training.language_model import sentence_log_probs
+        """Return the natural log-probability of each sentence, its end included; an empty one has its end alone.
 
-        return sentence_log_probs(*self._fitted(), list(texts))
+        What is unknown (words, or characters of pieces) is taken to be one of as many units as are known.
+        """
+        from asr.training.language_model import rank_log_probs
+
+        return rank_log_probs(*self._fitted(), list(texts))
 
     def perplexity(self, texts: Sequence[str], carry: bool = True) -> TextPerplexity:
         """Return the perplexity of sentences, each read after the one before it (``carry``) or each on its own.

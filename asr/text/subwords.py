@@ -1,4 +1,4 @@
-"""Subword pieces of one or several languages: text <-> ids, where unknown characters are allowed and counted."""
+"""Pieces of words, or words, of one or several languages: text <-> ids; what is unknown is allowed and counted."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from pathlib import Path
 from asr.errors import TokenError
 from asr.files import atomic_path
 
-__all__ = ["Subwords"]
+__all__ = ["UNITS", "Subwords"]
+
+UNITS = {"pieces": "bpe", "words": "word"}
+"""What a text can be cut into, and sentencepiece's name for it."""
+WORD_START = "▁"
 
 
 class Subwords:
-    """Pieces of a sentencepiece model (byte-pair encoding, Sennrich et al. 2016), shared by all texts it was made from.
+    """Units of a sentencepiece model, shared by all texts it was made from.
+
+    They are pieces (byte-pair encoding, Sennrich et al. 2016) or the most frequent words.
 
     Id 0 stands for what is unknown, id 1 for the end of a text.
 
     Args:
         model: serialised sentencepiece model, as :meth:`train` makes it.
+
+    Attributes:
+        whole_words: every unit is a word.
 
     Example:
         >>> subwords = Subwords.train(["ein kleiner Hund", "a small dog"] * 9, 40)
@@ -40,10 +49,13 @@ class Subwords:
             raise TokenError("The sentencepiece model is damaged.", "Fetch or train the model folder again.") from error
         if (self._processor.unk_id(), self._processor.eos_id()) != (self.UNK, self.END):
             raise TokenError("The sentencepiece model is not one of `Subwords`.", "Train it with `Subwords.train`.")
+        self.whole_words = all(token.startswith(WORD_START) for token in self.tokens[self.END + 1 :])
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, lowercase: bool = False) -> Subwords:
-        """Return at most ``vocab_size`` pieces learned from ``texts``; ``lowercase`` folds the case of all text.
+    def train(cls, texts: Iterable[str], vocab_size: int, lowercase: bool = False, units: str = "pieces") -> Subwords:
+        """Return at most ``vocab_size`` units learned from ``texts``; ``lowercase`` folds the case of all text.
+
+        ``units`` are ``pieces`` or ``words``; words are in the order of their frequency, and others are unknown.
 
         Raises:
             TokenError: there is no text, or too little for so many pieces.
@@ -54,7 +66,7 @@ class Subwords:
         try:
             sentencepiece.SentencePieceTrainer.Train(
                 sentence_iterator=(text for text in texts if text.strip()), model_writer=model, vocab_size=vocab_size,
-                model_type="bpe", character_coverage=1.0, unk_id=cls.UNK, eos_id=cls.END, bos_id=-1, pad_id=-1,
+                model_type=UNITS[units], character_coverage=1.0, unk_id=cls.UNK, eos_id=cls.END, bos_id=-1, pad_id=-1,
                 normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc", hard_vocab_limit=False,
                 num_threads=1, minloglevel=2, max_sentence_length=1 << 20,
             )  # fmt: skip
@@ -74,7 +86,9 @@ class Subwords:
         return [self._processor.IdToPiece(i) for i in range(len(self))]
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of ``text`` without an end; unknown stretches get id 0."""
+        """Return the ids of ``text`` without an end; id 0 for unknown stretches, or each unknown one of whole words."""
+        if self.whole_words:  # sentencepiece would take several unknown words for one
+            return [i for ids in self._processor.EncodeAsIds(text.split()) for i in ids]
         ids: list[int] = self._processor.EncodeAsIds(text)
         return ids
 

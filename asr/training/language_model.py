@@ -15,13 +15,13 @@ import torch
 from asr.batches.speech import pad_sequences
 from asr.batches.stream import StreamLoader
 from asr.bundle import open_bundle, save_weights, write_bundle
-from asr.config import build_config, check_range, config_yaml
+from asr.config import build_config, check_choice, check_range, config_yaml
 from asr.errors import ConfigError, DataError, ModelError
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
 from asr.tasks.base import Task, first_difference
 from asr.tasks.language_model import CARRIED, LanguageModelConfig, LanguageModelTask
-from asr.text.subwords import Subwords
+from asr.text.subwords import UNITS, Subwords
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -31,7 +31,7 @@ __all__ = [
     "LmDataConfig",
     "TextPerplexity",
     "fit_language_model",
-    "sentence_log_probs",
+    "rank_log_probs",
     "text_perplexity",
     "train_language_model",
 ]
@@ -46,18 +46,21 @@ class LmDataConfig:
     """Text files, a sentence a line, and how they are read.
 
     Attributes:
-        train, dev: files. test: more files by name, evaluated after training. vocab_size: pieces.
+        train, dev: files. test: more files by name, evaluated after training. units: ``pieces`` of words, or ``words``,
+            of which all but the most frequent are one ``<unk>``. vocab_size: number of units.
         batch_size: rows read side by side. chunk: steps that a gradient goes back.
     """
 
     train: str = ""
     dev: str = ""
     test: dict[str, str] = field(default_factory=dict)
+    units: str = "pieces"
     vocab_size: int = 2000
     batch_size: int = 32
     chunk: int = 32
 
     def __post_init__(self) -> None:
+        check_choice("data.units", self.units, list(UNITS))
         for name in ("vocab_size", "batch_size", "chunk"):
             check_range(f"data.{name}", getattr(self, name), 1)
 
@@ -83,8 +86,8 @@ class TextPerplexity:
 
     Attributes:
         per_word: perplexity of words and sentence ends, the log-probabilities of a word's pieces being added up.
-        words, sentences, tokens: in the text; a sentence end is one token. unknown: tokens of characters that are not
-            known, which are scored as ``<unk>``. log_prob: natural, of the whole text.
+        words, sentences, tokens: in the text; a sentence end is one token. unknown: tokens of characters (or words, of
+            a model of words) that are not known, which are scored as ``<unk>``. log_prob: natural, of the whole text.
     """
 
     per_word: float
@@ -140,8 +143,9 @@ def fit_language_model(
     """Train on lines in memory; return the network with the best weights, and its pieces."""
     pieces = _pieces(config, train, run_dir, resume)
     torch.manual_seed(config.seed)
-    task = LanguageModelTask(config.model, len(pieces), config.data.batch_size)
     tokens = encode_stream(pieces, train)
+    counts = torch.from_numpy(np.bincount(tokens, minlength=len(pieces)))
+    task = LanguageModelTask(config.model, len(pieces), config.data.batch_size, counts)
     try:
         loader = StreamLoader(tokens, config.data.batch_size, config.data.chunk, config.seed)
     except ValueError as error:
@@ -167,8 +171,8 @@ def fit_language_model(
 def _pieces(config: LmConfig, train: Sequence[str], run_dir: Path, resume: bool) -> Subwords:
     if resume and (run_dir / Subwords.FILE).is_file():
         return Subwords.load(run_dir)
-    step = max(1, len(train) // PIECES_FROM_LINES)
-    pieces = Subwords.train(train[::step], config.data.vocab_size)
+    step = max(1, len(train) // PIECES_FROM_LINES) if config.data.units == "pieces" else 1
+    pieces = Subwords.train(train[::step], config.data.vocab_size, units=config.data.units)
     pieces.save(run_dir)
     return pieces
 
@@ -226,9 +230,20 @@ def _stream_log_prob(task: LanguageModelTask, tokens: npt.NDArray[np.int32]) -> 
     return total
 
 
+def rank_log_probs(task: LanguageModelTask, pieces: Subwords, texts: Sequence[str]) -> list[float]:
+    """Return the natural log-probability of each text, to compare texts by: what is unknown has a price.
+
+    ``<unk>`` stands for many words, of which a text has one. It is taken to be one of as many as are known; else a
+    text of unknown words would win over one of rare words.
+    """
+    price = math.log(len(pieces))
+    known = sentence_log_probs(task, pieces, texts)
+    return [found - price * pieces.num_unknown(text) for found, text in zip(known, texts, strict=True)]
+
+
 @torch.inference_mode()
 def sentence_log_probs(task: LanguageModelTask, pieces: Subwords, texts: Sequence[str]) -> list[float]:
-    """Return the natural log-probability of each text, its end included, read on its own."""
+    """Return the natural log-probability of each text, its end included, read on its own; of ``<unk>`` as a token."""
     task.eval()
     ids = [np.array([Subwords.END, *pieces.encode(text), Subwords.END], np.int64) for text in texts]
     device, found = next(task.parameters()).device, [0.0] * len(texts)

@@ -1,6 +1,7 @@
 """An LSTM language model beside a word 4-gram and a piece 6-gram of the same text.
 
-python recipes/language_model/run.py TEXT [--max-words 5000000] [--output-dir runs/lm] [--seed 1] [key=value ...]
+python recipes/language_model/run.py TEXT [--config FILE] [--max-words 1000000] [--output-dir runs/lm] [--seed 1]
+                                     [key=value ...]
 
 TEXT holds a sentence a line, book after book. Its last words are held out: half to choose the epoch, half to measure.
 """
@@ -20,6 +21,7 @@ from asr.training.language_model import read_lines
 from asr.training.run import train
 
 CONFIG = Path(__file__).with_name("config.yaml")
+PIECES = 2000  # of the 6-gram beside an LSTM of words
 
 
 def head(lines: Iterable[str], words: int) -> list[str]:
@@ -47,13 +49,16 @@ def split(text: Path, folder: Path, max_words: int, held_out: int) -> None:
         atomic_write_text(folder / f"{name}.txt", "\n".join(part) + "\n")
 
 
-def ngram_perplexity(folder: Path, order: int, pieces: Subwords | None = None) -> float:
-    """Return the test perplexity per word of an n-gram model of words, or of pieces whose log-probabilities add up."""
+def ngram_perplexity(folder: Path, order: int, pieces: Subwords | None = None, max_words: int | None = None) -> float:
+    """Return the test perplexity per word of an n-gram model of words, or of pieces whose log-probabilities add up.
+
+    Of words at most ``max_words`` are known (None: all of the training text); every other one is ``<unk>``.
+    """
     texts: dict[str, Sequence[str]] = {name: read_lines(folder / f"{name}.txt") for name in ("train", "test")}
     units = texts if pieces is None else {n: [" ".join(pieces.pieces(t)) for t in texts[n]] for n in texts}
-    arpa = folder / f"{'words' if pieces is None else 'pieces'}.{order}.arpa"
+    arpa = folder / f"{'words' if pieces is None else 'pieces'}{max_words or ''}.{order}.arpa"
     if not arpa.is_file():
-        build_arpa([units["train"]], arpa, order)
+        build_arpa([units["train"]], arpa, order, max_words=max_words)
     found = perplexity(read_arpa(arpa), [units["test"]])
     predictions = sum(len(line.split()) + 1 for line in texts["test"])
     print(f"{arpa.name}: {100 * found.oov / found.words:.2f} % of the test's units are unknown")
@@ -64,8 +69,9 @@ def main() -> None:
     """Split, train, and print the perplexities side by side; what an earlier call finished is left alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path)
+    parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/lm"))
-    parser.add_argument("--max-words", type=int, default=5_000_000)
+    parser.add_argument("--max-words", type=int, default=1_000_000)
     parser.add_argument("--held-out-words", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=2")
@@ -74,16 +80,27 @@ def main() -> None:
     if not (data / "test.txt").is_file():
         split(arguments.text, data, arguments.max_words, arguments.held_out_words)
     files = [f"data.{name}={data / name}.txt" for name in ("train", "dev")]
-    folder = train(CONFIG, [*files, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides])
+    folder = train(arguments.config, [*files, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides])
     model, test = LanguageModel.load(folder), read_lines(data / "test.txt")
-    assert model.pieces_ is not None
-    rows = {
-        "word 4-gram (unknown words count as one word)": ngram_perplexity(data, 4),
-        "piece 6-gram": ngram_perplexity(data, 6, model.pieces_),
+    print(*(f"{value:8.2f}  {name}" for name, value in rows(model, test, data).items()), sep="\n")
+
+
+def rows(model: LanguageModel, test: Sequence[str], data: Path) -> dict[str, float]:
+    """Return the perplexities per word by the name of what predicts."""
+    units, same = model.pieces_, {}
+    assert units is not None
+    if units.whole_words:
+        same = {"word 4-gram of the LSTM's words": ngram_perplexity(data, 4, max_words=len(units) - 2)}
+        units = Subwords.train(read_lines(data / "train.txt"), PIECES)
+    read_on = model.perplexity(test)
+    print(f"LSTM: {100 * read_on.unknown / read_on.words:.2f} % of the test's words are unknown")
+    return {
+        **same,
+        "word 4-gram of all words": ngram_perplexity(data, 4),
+        "piece 6-gram": ngram_perplexity(data, 6, units),
         "LSTM, every sentence on its own": model.perplexity(test, carry=False).per_word,
-        "LSTM, reading on from sentence to sentence": model.perplexity(test).per_word,
+        "LSTM, reading on from sentence to sentence": read_on.per_word,
     }
-    print(*(f"{value:8.2f}  {name}" for name, value in rows.items()), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -106,6 +107,48 @@ def test_a_probe_without_generator_moves_no_state():
     loader = StreamLoader(np.arange(40) % 9, 2, 5)
     task.loss(loader.load(0, 0))
     assert not task.carried.any()
+
+
+def test_drawn_tokens_stand_for_the_whole_vocabulary():
+    torch.manual_seed(0)
+    counts = torch.tensor([50, 20, 9, 9, 5, 2, 1, 0])
+    shape = {"dim": 6, "hidden_dim": 8, "dropout": 0.0, "forget_share": 0.0}
+    exact = LanguageModelTask(LanguageModelConfig(**shape), 8, 3, counts).train()
+    sampled = LanguageModelTask(LanguageModelConfig(**shape, sampled=200_000), 8, 3, counts).train()
+    sampled.load_state_dict(exact.state_dict())
+    batch, gradients = StreamLoader(np.arange(60) % 8, 3, 10).load(0, 0), []
+    for task in (exact, sampled):
+        loss = task.loss(batch, torch.Generator().manual_seed(5))
+        loss.total.backward()
+        gradients.append([loss.total.detach(), *(p.grad for p in task.parameters())])
+    for expected, found in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02 * float(expected.abs().max()))
+    judged = [task.eval().loss(batch).total for task in (exact, sampled)]
+    torch.testing.assert_close(*judged)  # figures are of the whole vocabulary
+
+
+def test_the_output_layer_begins_with_the_frequencies_of_the_text():
+    task = LanguageModelTask(LanguageModelConfig(dim=4, hidden_dim=4), 4, counts=torch.tensor([7, 0, 2, 3]))
+    torch.testing.assert_close(task.output_bias.softmax(0), torch.tensor([8.0, 1, 3, 4]) / 16)
+
+
+def test_a_model_of_words(tmp_path):
+    config = dataclasses.replace(
+        TINY,
+        data=LmDataConfig(units="words", vocab_size=8, batch_size=6, chunk=10),  # <unk>, </s> and six
+        model=dataclasses.replace(TINY.model, sampled=6),
+    )
+    fitted = asr.LanguageModel(config, random_state=1).fit(TEXT)
+    assert fitted.pieces_.tokens[2] == "▁the"
+    assert set(fitted.pieces_.tokens[3:]) == {"▁on", "▁sat", "▁dog", "▁cat", "▁a"}
+    figure = fitted.perplexity(["the cat sat on the log", "a bird ran"])
+    assert (figure.tokens, figure.unknown) == (11, 3)  # log, bird, ran
+    assert fitted.perplexity(TEXT[:30]).per_word < 6
+    alone = fitted.perplexity(["a bird ran"], carry=False).log_prob
+    assert fitted.score(["a bird ran"])[0] == pytest.approx(alone - 2 * math.log(8))  # each is one of as many as known
+    loaded = asr.LanguageModel.load(fitted.save(tmp_path / "lm"))
+    assert loaded.score(TEXT[:3]) == fitted.score(TEXT[:3])
+    assert "⁇" not in fitted.generate("the", random_state=3)
 
 
 def test_stream_covers_the_text_and_ranks_share_it():

@@ -1,6 +1,7 @@
 """Language model: tokens -> LSTM -> next token. Legend: B rows, T steps, V vocabulary, D embedding, L layers, H hidden.
 
-Mikolov et al. 2010; Sundermeyer et al. 2012; tied embeddings: Press & Wolf 2017.
+Mikolov et al. 2010; Sundermeyer et al. 2012; tied embeddings: Press & Wolf 2017. Drawing tokens by a power of their
+frequencies: Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality".
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["CARRIED", "LanguageModelConfig", "LanguageModelTask"]
 
 CARRIED = "carried"
 CELLS = ("lstm", "gru")
-FLATTENED = 0.75  # power of the frequencies by which tokens are drawn (Mikolov et al. 2013, "Distributed ...")
+FLATTENED = 0.75  # power of the frequencies by which tokens are drawn (Mikolov et al. 2013, section 2.2)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,8 @@ class Subwords:
         """
         import sentencepiece
 
+        if units not in UNITS:
+            raise TokenError(f"Unknown units {units!r}.", f"Choose one of: {', '.join(UNITS)}.")
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.Train(

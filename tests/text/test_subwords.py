@@ -21,6 +21,18 @@ def test_round_trip_and_specials(tmp_path: Path) -> None:
     assert Subwords.load(tmp_path).encode(TEXTS[0]) == subwords.encode(TEXTS[0])
 
 
+def test_words_are_units_and_each_unknown_one_counts() -> None:
+    words = Subwords.train(["a cat and a dog", "a dog"], 5, units="words")
+    assert words.whole_words
+    assert words.tokens[2:4] == ["▁a", "▁dog"]
+    assert words.encode("a red tall dog") == [2, 0, 0, 3]
+    assert words.num_unknown("red tall") == 2
+    assert words.decode(words.encode("a dog")) == "a dog"
+    assert not Subwords.train(TEXTS, 60).whole_words
+    with pytest.raises(TokenError, match="pieces, words"):
+        Subwords.train(TEXTS, 60, units="letters")
+
+
 def test_unknown_characters_are_counted_not_refused() -> None:
     subwords = Subwords.train(TEXTS, 60)
     assert subwords.num_unknown("Two men.") == 0

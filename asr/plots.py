@@ -128,6 +128,8 @@ def curves(
         axes.plot(x, values, color=colour, label=name, marker=marker, markersize=3)
     if log:
         axes.set_yscale("log")
+    if all(float(place).is_integer() for x, _ in lines.values() for place in x):
+        axes.locator_params(axis="x", integer=True)
     axes.set(xlabel=xlabel, ylabel=ylabel + (" %" if percent else ""))
     axes.grid(alpha=0.2)
     if len(lines) > 1:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["importances", "write_study_report"]
 
 MOST_CURVES = 8
+FEWEST_TRIALS = 8  # finished ones, of which shares are worth showing; as many as are drawn at random at first
 
 
 def importances(study: Study) -> dict[str, float]:
@@ -28,9 +29,11 @@ def importances(study: Study) -> dict[str, float]:
     """
     from optuna.importance import get_param_importances
 
+    if sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)) < FEWEST_TRIALS:
+        return {}
     try:
         found = get_param_importances(study)
-    except (ValueError, RuntimeError):  # fewer than two different trials
+    except (ValueError, RuntimeError):  # all trials are alike
         return {}
     return {key: value for key, value in found.items() if value == value}
 

@@ -99,8 +99,9 @@ def test_finds_the_top_and_writes_it_down(
 def test_the_same_line_again_goes_on(calls: list[HillConfig], config: Path, tmp_path: Path) -> None:
     tune(config, SPACE, tmp_path / "out", FIXED, TuneConfig(trials=3))
     assert len(calls) == 3
-    tune(config, SPACE, tmp_path / "out", FIXED, TuneConfig(trials=5))
+    found = tune(config, SPACE, tmp_path / "out", FIXED, TuneConfig(trials=5))
     assert len(calls) == 5
+    assert "Too few trials finished to say which keys matter." in found.report.read_text()
     tune(config, SPACE, tmp_path / "out", FIXED, TuneConfig(trials=5))
     assert len(calls) == 5
     assert len({c.output_dir for c in calls}) == 5

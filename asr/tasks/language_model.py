@@ -89,13 +89,16 @@ class LanguageModelTask(Task):
     def forward(self, tokens: Tensor, state: RecurrentState | None = None) -> tuple[Tensor, RecurrentState]:
         """Tokens (B, T), state -> logits of the next token (B, T, V), state after the last step."""
         x, state = self._read(tokens, state)
-        return functional.linear(x, self.embedding.weight, self.output_bias), state
+        return self._logits(x), state
 
     def _read(self, tokens: Tensor, state: RecurrentState | None) -> tuple[Tensor, RecurrentState]:
         lens = torch.full((tokens.size(0),), tokens.size(1), device=tokens.device)
         x = self.dropout(self.embedding(tokens) * self.config.dim**0.5)
         x, _, state = self.encoder(x, lens, state)
         return x, state
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.embedding.weight, self.output_bias)
 
     def loss(self, batch: StreamBatch, generator: torch.Generator | None = None) -> LossSum:
         """Summed cross-entropy of a chunk's targets and their number; moves the carried state on in training."""
@@ -106,8 +109,7 @@ class LanguageModelTask(Task):
         if self.config.sampled and generator is not None:
             total = self._sampled_loss(x, targets, generator)
         else:
-            logits = functional.linear(x, self.embedding.weight, self.output_bias)
-            total = functional.cross_entropy(logits.float(), targets, reduction="sum")
+            total = functional.cross_entropy(self._logits(x).float(), targets, reduction="sum")
         return LossSum(total, torch.tensor(targets.numel(), device=total.device))
 
     def _sampled_loss(self, x: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:

@@ -236,14 +236,14 @@ def rank_log_probs(task: LanguageModelTask, pieces: Subwords, texts: Sequence[st
     ``<unk>`` stands for many words, of which a text has one. It is taken to be one of as many as are known; else a
     text of unknown words would win over one of rare words.
     """
-    price = math.log(len(pieces))
-    known = sentence_log_probs(task, pieces, texts)
-    return [found - price * pieces.num_unknown(text) for found, text in zip(known, texts, strict=True)]
+    return sentence_log_probs(task, pieces, texts, unknown_price=math.log(len(pieces)))
 
 
 @torch.inference_mode()
-def sentence_log_probs(task: LanguageModelTask, pieces: Subwords, texts: Sequence[str]) -> list[float]:
-    """Return the natural log-probability of each text, its end included, read on its own; of ``<unk>`` as a token."""
+def sentence_log_probs(
+    task: LanguageModelTask, pieces: Subwords, texts: Sequence[str], unknown_price: float = 0.0
+) -> list[float]:
+    """Return the natural log-probability of each text, its end included, read on its own, less a price of ``<unk>``."""
     task.eval()
     ids = [np.array([Subwords.END, *pieces.encode(text), Subwords.END], np.int64) for text in texts]
     device, found = next(task.parameters()).device, [0.0] * len(texts)
@@ -255,7 +255,7 @@ def sentence_log_probs(task: LanguageModelTask, pieces: Subwords, texts: Sequenc
         log_probs = task.log_probs(padded.to(device))[0].cpu().double()
         inside = torch.arange(log_probs.size(1)) < (lens - 1).unsqueeze(1)
         for item, value in zip(batch, log_probs.masked_fill(~inside, 0).sum(1).tolist(), strict=True):
-            found[item] = value
+            found[item] = value - unknown_price * int((ids[item] == Subwords.UNK).sum())
     return found
 
 

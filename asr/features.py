@@ -6,7 +6,7 @@ t * shift + length, so features computed as the audio arrives equal those of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from asr.config import check_choice, check_range
 from asr.sequence.lengths import mask_padding
+from asr.trimming import trim
 
 __all__ = ["FeatureConfig", "LogMel", "Normalizer", "SpecAugment", "SpecAugmentConfig"]
 
@@ -34,6 +35,8 @@ class FeatureConfig:
         frame_length_ms, frame_shift_ms: Hann window and its step. n_fft: transform length in samples.
         floor: mel power below which the logarithm is cut off (power of samples in [-1, 1]).
         n_mfcc: coefficients of ``mfcc``.
+        trim: recordings are cut down to their speech first, and a model cuts what it hears likewise; see
+            :mod:`asr.trimming`.
     """
 
     kind: str = "logmel"
@@ -46,6 +49,7 @@ class FeatureConfig:
     f_max: float = 7600.0
     floor: float = 1e-7
     n_mfcc: int = 40
+    trim: bool = False
 
     def __post_init__(self) -> None:
         check_choice("features.kind", self.kind, KINDS)
@@ -117,7 +121,9 @@ class LogMel(nn.Module):
         return mask_padding(features, frame_lens), frame_lens
 
     def extract(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the features (T, F) of one recording's samples (n,) in [-1, 1]."""
+        """Return the features (T, F) of one recording's samples (n,) in [-1, 1], or of its speech: see ``trim``."""
+        if self.config.trim:
+            samples = trim(samples, self.config.sample_rate)
         with torch.inference_mode():
             features, _ = self(torch.from_numpy(samples)[None], torch.tensor([len(samples)]))
         array: npt.NDArray[np.float32] = features[0].numpy()
@@ -178,6 +184,8 @@ class SpecAugmentConfig:
             get more (adaptive multiplicity: Park et al. 2020, "SpecAugment on Large Scale Datasets", section 3).
         time_warp: frames by which a random point of the utterance is moved at most, both sides being stretched; 0 for
             none.
+        freq_warp: bands by which a random point of the spectrum is moved at most, likewise: other vocal tracts than the
+            speakers' (Jaitly & Hinton 2013).
     """
 
     freq_masks: int = 2
@@ -187,9 +195,10 @@ class SpecAugmentConfig:
     time_share: float = 0.2
     time_masks_per_s: float = 0.0
     time_warp: int = 0
+    freq_warp: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("freq_masks", "freq_width", "time_masks", "time_width", "time_masks_per_s", "time_warp"):
+        for name in (field.name for field in fields(self)):
             check_range(f"specaugment.{name}", getattr(self, name), 0)
         check_range("specaugment.time_share", self.time_share, 0, 1)
 
@@ -204,11 +213,14 @@ class SpecAugment(nn.Module):
     def forward(self, x: Tensor, x_lens: Tensor, generator: torch.Generator, views: int = 1) -> Tensor:
         """(B, T, F), (B,) -> (views * B, T, F); the same for the same state of the (CPU) generator.
 
-        The views, one after the other, differ in their masks and share their warp: frame t of one is frame t of all.
+        The views, one after the other, differ in their masks and share their warps: frame t of one is frame t of all.
         """
         lens = x_lens.cpu()
         if self.config.time_warp:
-            x = _time_warped(x, lens, self.config.time_warp, generator)
+            x = mask_padding(_warped(x, lens, self.config.time_warp, generator), x_lens)
+        if self.config.freq_warp:
+            bands = torch.full_like(lens, x.size(2))
+            x = _warped(x.transpose(1, 2), bands, self.config.freq_warp, generator).transpose(1, 2)
         masked = [self._masked(x, lens, generator) for _ in range(views)]
         return masked[0] if views == 1 else torch.cat(masked)
 
@@ -245,8 +257,8 @@ def _spans(
     return inside.any(1)
 
 
-def _time_warped(x: Tensor, lens: Tensor, window: int, generator: torch.Generator) -> Tensor:
-    """Move a random frame of each utterance by up to ``window`` frames, stretching both sides; lengths stay."""
+def _warped(x: Tensor, lens: Tensor, window: int, generator: torch.Generator) -> Tensor:
+    """Move a random place of each row's axis 1 by up to ``window`` steps, stretching both sides; lengths stay."""
     last = (lens - 1).clamp(min=0).float().unsqueeze(1)
     reach = ((last - 1) / 2).clamp(0, window)
     point, move = torch.rand(2, len(x), 1, generator=generator)
@@ -260,4 +272,4 @@ def _time_warped(x: Tensor, lens: Tensor, window: int, generator: torch.Generato
     above = (below + 1).minimum(last.long().to(x.device))
     share = (at - below).unsqueeze(2).to(x.dtype)
     index = (below.unsqueeze(2).expand_as(x), above.unsqueeze(2).expand_as(x))
-    return mask_padding(torch.lerp(x.gather(1, index[0]), x.gather(1, index[1]), share), lens.to(x.device))
+    return torch.lerp(x.gather(1, index[0]), x.gather(1, index[1]), share)

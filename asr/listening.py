@@ -115,8 +115,7 @@ class GrowingWindow:
 
     def _log_probs(self) -> Samples | None:
         self.heard = len(self.samples)
-        shortest = self.recognizer.bundle.config["network"]["features"]["frame_length_ms"] / 1000
-        if self.heard < shortest * self.recognizer.sample_rate:
+        if self.heard < self.recognizer.frame_length:
             return None
         return self.recognizer.log_probs([self.samples])[0]
 

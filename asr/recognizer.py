@@ -22,12 +22,13 @@ from asr.errors import AsrError, AudioError, ConfigError, ModelError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.pretrained import DEFAULT_MODEL, find_model
 from asr.runtime import ONNX_FILE, OnnxModel
-from asr.segmentation import SegmentationConfig, speech_windows
+from asr.segmentation import SegmentationConfig, Window, speech_windows
 from asr.stitching import Section, in_batches, stitched_sections, whole_log_probs
 from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer, load_tokenizer
 from asr.transcript import Alternative, Segment, Transcript, Word, merge_channels
+from asr.trimming import trimmed_windows
 from asr.word_times import earlier_starts
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Recognizer:
 
     Attributes:
         name: of the model folder. sample_rate: that the model hears; other rates are resampled. tokens: of its output.
-        seconds_per_frame: of its output. backend: ``torch`` or ``onnxruntime``.
+        seconds_per_frame: of its output. frame_length: of its features, in samples. trims: whether it hears speech
+            alone, see :meth:`parts`. backend: ``torch`` or ``onnxruntime``.
 
     Example:
         >>> import asr
@@ -128,6 +130,8 @@ class Recognizer:
         self.decoding = self._settings(decoding)
         if self.decoding.lexicon:
             self.tokenizer = self._with_words(self.decoding.lexicon)
+        self.frame_length = round(self.sample_rate * features["frame_length_ms"] / 1000)
+        self.trims = bool(features.get("trim"))
         self.segmentation = SegmentationConfig()
         self.threads = threads or os.cpu_count() or 1
         own_lm = next((bundle.path / name for name in LM_FILES if name in bundle.files), None)
@@ -294,10 +298,12 @@ class Recognizer:
     def _transcribe_pool(self, pool: Sequence[Samples | AsrError]) -> Iterator[Transcript | AsrError]:
         recordings = [item for item in pool if not isinstance(item, AsrError)]
         try:
-            arrays = in_batches(recordings, self.log_probs, self._max_batch)
+            parts = [self.parts(recording) for recording in recordings]
+            arrays = in_batches([p.samples for own in parts for p in own], self.log_probs, self._max_batch)
+            best = iter(self.decoder(arrays))
             found: list[Transcript | AsrError] = [
-                self._transcript([self.segment(best, 0, len(r))], len(r))
-                for best, r in zip(self.decoder(arrays), recordings, strict=True)
+                self.transcript(own, list(itertools.islice(best, len(own))), len(r))
+                for own, r in zip(parts, recordings, strict=True)
             ]
         except AsrError as error:
             if len(recordings) > 1:  # one of them is at fault, and the others are not to suffer
@@ -323,11 +329,13 @@ class Recognizer:
                 segments.append(self.segment(best, section.start, count))
             if progress is not None:
                 progress(some[-1].start / self.sample_rate)
-        return self._transcript(segments, count)
+        return self._joined(segments, count)
 
     def _sections(self, blocks: Iterable[Samples]) -> Iterator[Section]:
         stride, hop = round(self.seconds_per_frame * self.sample_rate), round(self.sample_rate / 100)
         windows = speech_windows(blocks, self.sample_rate, self.segmentation, math.lcm(stride, hop) // hop)
+        if self.trims:
+            windows = trimmed_windows(windows, self.sample_rate)
         vocabulary = self.decoder.vocabulary
         return stitched_sections(windows, self._padded_log_probs, stride, vocabulary.starts_word, self._max_batch)
 
@@ -337,8 +345,7 @@ class Recognizer:
 
     def _padded_log_probs(self, recordings: Sequence[Samples]) -> list[Samples]:
         """As :meth:`log_probs`; what is shorter than a frame, as the end of a recording may be, is filled up."""
-        shortest = round(self.sample_rate * self.bundle.config["network"]["features"]["frame_length_ms"] / 1000)
-        return self.log_probs([np.pad(r, (0, max(0, shortest - len(r)))) for r in recordings])
+        return self.log_probs([np.pad(r, (0, max(0, self.frame_length - len(r)))) for r in recordings])
 
     def align(self, source: Source, text: str, sample_rate: int | None = None, normalizer: str = "basic") -> Alignment:
         """Return when each word and character of ``text`` is said in a recording.
@@ -414,6 +421,19 @@ class Recognizer:
         arrays = output.cpu().numpy()
         return [array[:n] for array, n in zip(arrays, output_lens.tolist(), strict=True)]
 
+    def parts(self, samples: Samples) -> list[Window]:
+        """Return what of a short recording (n,) the network hears, each stretch by itself: all of it, or its speech.
+
+        The latter where the network learned from speech alone (``features.trim``).
+        """
+        whole = [Window(0, samples)]
+        speech_alone = self.trims and len(samples) >= self.frame_length
+        return list(trimmed_windows(whole, self.sample_rate)) if speech_alone else whole
+
+    def transcript(self, parts: Sequence[Window], best: Sequence[Sequence[Hypothesis]], count: int) -> Transcript:
+        """Return the transcript of a recording of ``count`` samples from the hypotheses of its :meth:`parts`."""
+        return self._joined([self.segment(h, part.start, count) for part, h in zip(parts, best, strict=True)], count)
+
     def segment(self, hypotheses: Sequence[Hypothesis], start: int, stop: int) -> Segment | None:
         """Return what was said from sample ``start`` on, before sample ``stop``; None if nothing."""
         readings = []
@@ -429,13 +449,14 @@ class Recognizer:
 
     def _words(self, hypothesis: Hypothesis, start_s: float, stop_s: float) -> tuple[Word, ...]:
         step = self.seconds_per_frame
-        spans = [(w.start_frame * step, w.end_frame * step) for w in hypothesis.words]
+        spans = earlier_starts([(w.start_frame * step, w.end_frame * step) for w in hypothesis.words])
+        times = [(round(max(0.0, start_s + start), 3), round(min(start_s + end, stop_s), 3)) for start, end in spans]
         return tuple(
-            Word(w.word, round(start_s + start, 3), round(min(start_s + end, stop_s), 3), round(w.confidence, 4))
-            for w, (start, end) in zip(hypothesis.words, earlier_starts(spans), strict=True)
+            Word(w.word, start, end, round(w.confidence, 4))
+            for w, (start, end) in zip(hypothesis.words, times, strict=True)
         )
 
-    def _transcript(self, segments: Sequence[Segment | None], count: int) -> Transcript:
+    def _joined(self, segments: Sequence[Segment | None], count: int) -> Transcript:
         spoken = tuple(segment for segment in segments if segment is not None)
         text = " ".join(segment.text for segment in spoken)
         return Transcript(text, round(count / self.sample_rate, 3), spoken, self.name)

@@ -178,7 +178,7 @@ def test_a_short_utterance_beside_a_long_one_has_its_own_number_of_masks() -> No
 
 
 def test_masks_follow_the_generator_alone() -> None:
-    for config in (SpecAugmentConfig(), SpecAugmentConfig(time_warp=10)):
+    for config in (SpecAugmentConfig(), SpecAugmentConfig(time_warp=10), SpecAugmentConfig(freq_warp=4)):
         assert torch.equal(masked(config, [300, 200], 7), masked(config, [300, 200], 7))
         assert not torch.equal(masked(config, [300, 200], 7), masked(config, [300, 200], 8))
     assert not masked(SpecAugmentConfig(freq_masks=0, time_masks=0), [50]).any()
@@ -209,7 +209,24 @@ def test_time_warp_is_a_monotonic_map_that_keeps_ends_and_padding() -> None:
     assert 10 < max(moved) <= 20.001
 
 
+def test_frequency_warp_moves_bands_alike_in_every_frame() -> None:
+    lens = torch.tensor([30, 20])
+    x = torch.arange(80.0).expand(2, 30, 80) * (torch.arange(30) < lens[:, None])[..., None]
+    warp = SpecAugment(SpecAugmentConfig(freq_masks=0, time_masks=0, freq_warp=4))
+    moved = []
+    for seed in range(50):
+        out = warp(x, lens, torch.Generator().manual_seed(seed))
+        assert not out[1, 20:].any()
+        for row, length in zip(out, lens.tolist(), strict=True):
+            assert torch.equal(row[:length], row[:1].expand(length, -1))
+            assert (row[0].diff() >= 0).all()
+            assert float(row[0, 0]) == 0
+            assert abs(float(row[0, -1]) - 79) < 1e-3
+        moved.append(float((out[0] - x[0]).abs().max()))
+    assert 3 < max(moved) <= 4.001
+
+
 def test_masks_out_of_range_are_refused() -> None:
-    for changes in ({"time_masks": -1}, {"time_share": 1.5}, {"time_warp": -3}):
+    for changes in ({"time_masks": -1}, {"time_share": 1.5}, {"time_warp": -3}, {"freq_warp": -1}):
         with pytest.raises(ConfigError, match=r"specaugment\."):
             SpecAugmentConfig(**changes)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import asr
 from asr.audio import load_audio
 from asr.errors import AudioError, ConfigError, ModelError
+from asr.features import FeatureConfig
 from asr.segmentation import speech_windows
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.text.tokenizers import CharTokenizer
@@ -27,11 +28,20 @@ RATE = 16000
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_model(tmp_path_factory.mktemp("models") / "tiny", FeatureConfig())
+
+
+@pytest.fixture(scope="module")
+def trimming_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_model(tmp_path_factory.mktemp("models") / "trimming", FeatureConfig(trim=True))
+
+
+def random_model(folder: Path, features: FeatureConfig) -> Path:
     torch.manual_seed(3)
     tokenizer = CharTokenizer("abcde")
-    task = CtcTask(CtcTaskConfig(model=CtcModelConfig(hidden_dim=16, num_layers=2, conv_channels=4)), len(tokenizer))
+    shape = CtcModelConfig(hidden_dim=16, num_layers=2, conv_channels=4)
+    task = CtcTask(CtcTaskConfig(features=features, model=shape), len(tokenizer))
     task.network.output.weight.data *= 30  # a random network that has opinions
-    folder = tmp_path_factory.mktemp("models") / "tiny"
     save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder)
     return folder
 
@@ -84,6 +94,31 @@ def test_bad_recordings(model: Path) -> None:
     with pytest.raises(AudioError, match="without their sample rate"):
         recognizer.transcribe(noise(1.0))
     assert recognizer.transcribe(np.zeros(RATE, np.float32), RATE).duration_s == 1.0
+
+
+def spoken(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """A second of noise between moments of silence, softer in its middle."""
+    return np.pad(noise(1.0, seed), 3000) * np.float32(1 + seed / 10)
+
+
+def test_a_model_of_trimmed_speech_says_the_same_of_a_sentence_anywhere(trimming_model: Path) -> None:
+    recognizer = asr.load_model(trimming_model)
+    alone = [recognizer.transcribe(spoken(seed), RATE) for seed in range(4)]
+    assert all(t.text for t in alone)
+    pause = np.zeros(RATE, np.float32)
+    short = np.concatenate([part for seed in range(4) for part in (pause, spoken(seed))])
+    long = np.concatenate([short] * 6)
+    assert len(short) < 30 * RATE < len(long)
+    for recording, times in ((short, 1), (long, 6)):
+        found = recognizer.transcribe(recording, RATE)
+        assert [segment.text for segment in found.segments] == [t.text for t in alone] * times
+        begin = 1.0
+        for segment, own in zip(found.segments, alone * times, strict=True):
+            assert segment.start == pytest.approx(own.words[0].start + begin, abs=0.002)
+            begin += own.duration_s + 1
+    assert recognizer.transcribe(np.zeros(RATE, np.float32), RATE).segments == ()
+    with pytest.raises(AudioError, match="shorter than one frame"):
+        recognizer.transcribe(noise(0.01), RATE)
 
 
 def test_a_model_whose_weights_do_not_fit_is_refused(model: Path, tmp_path: Path) -> None:

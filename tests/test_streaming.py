@@ -13,6 +13,7 @@ from asr.bench import made_audio
 from asr.decoding import BeamDecoder
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.export import export_model
+from asr.features import FeatureConfig
 from asr.streaming import EndpointConfig, StreamingRecognizer, StreamResult
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.text.tokenizers import CharTokenizer
@@ -22,11 +23,11 @@ RATE = 16000
 NEVER = EndpointConfig(silence_s=0, max_utterance_s=1e6)
 
 
-def save_tiny(folder: Path, blank: float = 0.0, **model: object) -> Path:
+def save_tiny(folder: Path, blank: float = 0.0, trim: bool = False, **model: object) -> Path:
     torch.manual_seed(5)
     config = CtcModelConfig(**{"hidden_dim": 16, "num_layers": 2, "conv_channels": 4, "bidirectional": False, **model})
     tokenizer = CharTokenizer("abcde")
-    task = CtcTask(CtcTaskConfig(model=config), len(tokenizer))
+    task = CtcTask(CtcTaskConfig(features=FeatureConfig(trim=trim), model=config), len(tokenizer))
     task.network.output.weight.data *= 30
     task.network.output.bias.data[0] += blank
     save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder)
@@ -169,5 +170,7 @@ def test_bad_input(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="max_utterance_s"):
         EndpointConfig(max_utterance_s=0)
     both = save_tiny(tmp_path / "both", bidirectional=True)
-    with pytest.raises(ModelError, match="cannot stream"):
-        StreamingRecognizer(both)
+    trimming = save_tiny(tmp_path / "trimming", trim=True)
+    for folder in (both, trimming):
+        with pytest.raises(ModelError, match="cannot stream"):
+            StreamingRecognizer(folder)

@@ -231,7 +231,8 @@ class _weights_of:  # noqa: N801 - a context, read as a word
 def streams(bundle: Bundle) -> bool:
     """Return whether the model of a folder can be fed as the audio arrives."""
     network = bundle.config["network"]
-    return not network["model"].get("bidirectional", True) and network.get("normalization", "global") != "utterance"
+    whole = network.get("normalization", "global") == "utterance" or network["features"].get("trim", False)
+    return not whole and not network["model"].get("bidirectional", True)
 
 
 def _stream_inputs(graph: StreamingGraph) -> tuple[Tensor, ...]:

@@ -222,8 +222,12 @@ class StreamingGraph(nn.Module):
     def __init__(self, task: CtcTask) -> None:
         super().__init__()
         model, network = task.config.model, task.network
-        if model.bidirectional or task.config.normalization == "utterance":
-            what = "bidirectional layers" if model.bidirectional else "normalisation over the utterance"
+        needs = {
+            "bidirectional layers": model.bidirectional,
+            "normalisation over the utterance": task.config.normalization == "utterance",
+            "trimmed speech": task.config.features.trim,
+        }
+        for what in (name for name, needed in needs.items() if needed):
             raise ModelError(
                 f"A model with {what} has to see the whole recording and cannot stream.",
                 "Train one with model.bidirectional=false model.causal=true normalization=global.",

@@ -45,7 +45,7 @@ class Batcher:
     """One model's queue.
 
     Args:
-        network: recordings -> log-probabilities, one array each. finish: log-probabilities and samples -> result.
+        network: recordings -> log-probabilities, one array each. finish: log-probabilities -> result.
         max_batch_size, max_wait_ms, queue_size: see :class:`asr.serve.config.ServeConfig`. max_batch_samples: padded.
         observe: told (batch size, seconds of the network) of each batch.
     """
@@ -53,7 +53,7 @@ class Batcher:
     def __init__(
         self,
         network: Callable[[Sequence[Samples]], list[Any]],
-        finish: Callable[[Any, Samples], Any],
+        finish: Callable[[Any], Any],
         max_batch_size: int,
         max_wait_ms: float,
         queue_size: int,
@@ -174,7 +174,7 @@ class Batcher:
         if not isinstance(output, Exception):
             loop = asyncio.get_running_loop()
             try:
-                found = await loop.run_in_executor(self._finish_threads, self.finish, output, job.samples)
+                found = await loop.run_in_executor(self._finish_threads, self.finish, output)
             except Exception as error:
                 found = error
         if job.result.done():

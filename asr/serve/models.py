@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from asr.audio import load_audio
 from asr.bundle import open_bundle
+from asr.decoding import Hypothesis
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.pretrained import find_model
 from asr.recognizer import LONG_S, Recognizer, load_model
@@ -65,15 +66,14 @@ class HostedModel:
         samples = load_audio(data, self.recognizer.sample_rate).samples
         if len(samples) > limit * self.recognizer.sample_rate:
             raise TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
-        features = self.recognizer.bundle.config["network"]["features"]
-        if len(samples) < self.recognizer.sample_rate * features["frame_length_ms"] / 1000:
+        if len(samples) < self.recognizer.frame_length:
             raise AudioError(f"The recording has {len(samples)} samples, less than one frame.", "Give at least 25 ms.")
         return samples
 
     def warm_up(self) -> None:
         """Compute and decode a second of faint noise, so that the first request does not pay for compiling."""
         noise = np.random.default_rng(0).normal(0, 1e-3, self.recognizer.sample_rate).astype(np.float32)
-        self._finish(self.recognizer.log_probs([noise])[0], noise)
+        self.recognizer.decoder(self.recognizer.log_probs([noise]))
 
     def is_long(self, samples: npt.NDArray[np.float32]) -> bool:
         """Return whether a recording is cut at pauses instead of being computed whole, beside others."""
@@ -86,8 +86,9 @@ class HostedModel:
             Overloaded: too many wait. AsrError: what the model says of the recording.
         """
         if not self.is_long(samples):
-            found: Transcript = await self.batcher.submit(samples)
-            return found
+            parts = await asyncio.to_thread(self.recognizer.parts, samples)
+            best = await asyncio.gather(*(self.batcher.submit(part.samples) for part in parts))
+            return self.recognizer.transcript(parts, best, len(samples))
         if self._long_waiting >= MAX_LONG:
             raise Overloaded(10.0 * self._long_waiting)
         self._long_waiting += 1
@@ -97,10 +98,8 @@ class HostedModel:
         finally:
             self._long_waiting -= 1
 
-    def _finish(self, log_probs: npt.NDArray[np.float32], samples: npt.NDArray[np.float32]) -> Transcript:
-        best = self.recognizer.decoder([log_probs])[0]
-        segment = self.recognizer.segment(best, 0, len(samples))
-        return self.recognizer._transcript([segment], len(samples))
+    def _finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
+        return self.recognizer.decoder([log_probs])[0]
 
 
 def _check_header(data: bytes, limit_s: float) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from asr.bundle import compact_bundle
 from asr.evaluation import evaluate
+from asr.features import FeatureConfig
 from asr.files import atomic_path
 from asr.lm import estimate, prune_entropy, write_arpa
 from asr.perturbation import NoiseConfig
@@ -45,7 +46,13 @@ def main() -> None:
     data = {
         split.path.name: split.path
         for split in prepare(
-            splits, out / "data", speeds=(0.9, 1.0, 1.1), normalizer=NORMALIZER, noise=noise, train_splits=["train"]
+            splits,
+            out / "data",
+            features=FeatureConfig(trim=True),
+            speeds=(0.9, 1.0, 1.1),
+            normalizer=NORMALIZER,
+            noise=noise,
+            train_splits=["train"],
         )
     }
     dev = next(path for name, path in data.items() if name.startswith("librispeech"))

@@ -21,8 +21,8 @@ RATE = 16000
 def batcher(network: Any = None, sizes: list[int] | None = None, **changes: Any) -> Batcher:
     settings = {"max_batch_size": 4, "max_wait_ms": 20, "queue_size": 100, "max_batch_samples": 10**9, **changes}
     return Batcher(
-        network or (lambda recordings: [float(r[0]) for r in recordings]),
-        lambda output, samples: (output, len(samples)),
+        network or (lambda recordings: [(float(r[0]), len(r)) for r in recordings]),
+        lambda output: output,
         observe=lambda size, seconds: None if sizes is None else sizes.append(size),
         **settings,
     )
@@ -67,7 +67,7 @@ def test_a_recording_that_fails_takes_no_other_with_it() -> None:
 
     found = run(recordings(100, 100, 100, 100), batcher(network))
     assert [isinstance(f, AudioError) for f in found] == [False, False, True, False]
-    assert found[3] == (3.0, 100)
+    assert found[3] == 3.0
 
 
 def test_a_full_queue_refuses() -> None:
@@ -95,7 +95,7 @@ def test_a_full_queue_refuses() -> None:
     refused = [f for f in found if isinstance(f, Overloaded)]
     assert len(refused) == 4
     assert all(f.retry_after_s >= 1 for f in refused)
-    assert found[:4] == [(float(n), 100) for n in range(4)]
+    assert found[:4] == [float(n) for n in range(4)]
 
 
 def test_who_has_gone_is_not_computed() -> None:

@@ -26,9 +26,14 @@ import torch
 from asr import load_model
 from asr.bench import made_audio
 from asr.export import export_model
+from asr.features import FeatureConfig
+from asr.serve.config import ServeConfig
+from asr.serve.metrics import ServiceMetrics
+from asr.serve.models import HostedModel
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.text.tokenizers import CharTokenizer
 from asr.training.speech import SpeechConfig, save_speech_model
+from asr.transcript import Transcript
 
 RATE = 16000
 CONFIG = {
@@ -38,11 +43,11 @@ CONFIG = {
 KEY = {"Authorization": "Bearer secret"}
 
 
-def save_tiny(folder: Path, seed: int) -> Path:
+def save_tiny(folder: Path, seed: int, trim: bool = False) -> Path:
     torch.manual_seed(seed)
     tokenizer = CharTokenizer("abcde")
     config = CtcModelConfig(hidden_dim=16, num_layers=2, conv_channels=4, causal=True, bidirectional=False)
-    task = CtcTask(CtcTaskConfig(model=config), len(tokenizer))
+    task = CtcTask(CtcTaskConfig(features=FeatureConfig(trim=trim), model=config), len(tokenizer))
     task.network.output.weight.data *= 30
     save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder)
     return folder
@@ -122,6 +127,25 @@ def test_good_recordings_are_answered_right(server: Server, models: list[Path]) 
         assert result["model"] == "a"
         assert result["error"] is None
         assert [w["word"] for s in result["segments"] for w in s["words"]] == [w.word for w in transcript.words]
+
+
+def test_a_model_that_cuts_at_pauses_answers_as_it_transcribes(tmp_path: Path) -> None:
+    recognizer = load_model(save_tiny(tmp_path / "trimming", 0, trim=True))
+    hosted = HostedModel("trimming", recognizer, ServeConfig(), ServiceMetrics())
+    said = [made_audio(1.0, RATE, seed) for seed in range(3)]
+    samples = np.concatenate([part for each in said for part in (each, np.zeros(RATE, np.float32))])
+
+    async def go() -> list[Transcript]:
+        hosted.batcher.start()
+        found = await asyncio.gather(hosted.transcribe(samples), hosted.transcribe(np.zeros(RATE, np.float32)))
+        await hosted.batcher.stop()
+        return found
+
+    hosted.warm_up()
+    found, nothing = asyncio.run(go())
+    assert found == recognizer.transcribe(samples, RATE)
+    assert len(found.segments) == 3
+    assert (nothing.text, nothing.duration_s, hosted.streaming) == ("", 1.0, None)
 
 
 def test_many_at_once_are_batched_and_right(server: Server, models: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from asr.decoding import BeamDecoder, GreedyDecoder, compile_lm
 from asr.decoding.language_models import is_kenlm_binary
 from asr.decoding.rescoring import RescoringDecoder, tune_rescoring
 from asr.errors import ConfigError, DataError, LanguageModelError, ModelError
+from asr.features import FeatureConfig
 from asr.files import MANIFEST, atomic_write_text
 from asr.recognizer import LM_FILES, DecodingConfig, Recognizer, load_model
 from asr.run_folder import Metric, update_metrics
@@ -48,6 +50,12 @@ class Emissions:
     log_probs: tuple[npt.NDArray[np.float32], ...]
 
 
+def _differing(wanted: FeatureConfig, found: FeatureConfig) -> str:
+    """The settings of ``wanted`` that ``found`` has not, as `asr prepare` takes them."""
+    other = as_dict(found)
+    return " ".join(f"--feature {k}={json.dumps(v)}" for k, v in as_dict(wanted).items() if v != other[k])
+
+
 def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
     """Return log-probabilities and references of a prepared split (its unperturbed utterances).
 
@@ -65,7 +73,7 @@ def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
     if store.feature_config != recognizer.feature_config:
         raise DataError(
             f"{split} was prepared with other features than the model {recognizer.name} was trained on.",
-            "Prepare it again with the model's feature settings.",
+            f"Prepare it again with the model's settings: {_differing(recognizer.feature_config, store.feature_config)}",
         )
     loader = SpeechLoader.plain(store, BATCH_S)
     item = {name: number for number, name in enumerate(store.ids)}

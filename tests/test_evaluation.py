@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from asr.bundle import Bundle, open_bundle, write_bundle
 from asr.decoding import compile_lm, load_lm
-from asr.errors import LanguageModelError
-from asr.evaluation import _save_to_model, evaluate
+from asr.errors import DataError, LanguageModelError
+from asr.evaluation import _save_to_model, emissions, evaluate
+from asr.features import FeatureConfig
 from asr.lm import estimate
 from asr.lm.arpa import write_arpa
 from asr.recognizer import DecodingConfig
+from data_prep.store import write_store
 
 
 @pytest.fixture
@@ -64,3 +67,10 @@ def test_a_kenlm_binary_is_refused_before_anything_is_decoded(tmp_path: Path) ->
     (tmp_path / "lm.kenlm").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
     with pytest.raises(LanguageModelError, match=r"KenLM binary, which a model folder does not keep.*Give the ARPA"):
         evaluate("nowhere", [], tmp_path, lm=tmp_path / "lm.kenlm", save_to_model=True)
+
+
+def test_a_split_with_other_features_is_told_how_to_be_prepared(tmp_path: Path) -> None:
+    write_store(tmp_path / "dev", FeatureConfig(), [("a", "word", np.zeros((20, 80), np.float32))])
+    model = SimpleNamespace(onnx=None, name="m", feature_config=FeatureConfig(trim=True, f_min=50.0))
+    with pytest.raises(DataError, match=r"other features.*--feature f_min=50\.0 --feature trim=true"):
+        emissions(model, tmp_path / "dev")  # type: ignore[arg-type]

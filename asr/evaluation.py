@@ -71,9 +71,10 @@ def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
         )
     store = FeatureStore.open(split)
     if store.feature_config != recognizer.feature_config:
+        settings = _differing(recognizer.feature_config, store.feature_config)
         raise DataError(
             f"{split} was prepared with other features than the model {recognizer.name} was trained on.",
-            f"Prepare it again with the model's settings: {_differing(recognizer.feature_config, store.feature_config)}",
+            f"Prepare it again with the model's: {settings}",
         )
     loader = SpeechLoader.plain(store, BATCH_S)
     item = {name: number for number, name in enumerate(store.ids)}

@@ -27,7 +27,7 @@ NO_SOUND_DB = -95.0  # digital silence is nobody's room
 SMOOTH = 5  # frames over which levels are averaged
 PAUSE = 45  # frames of pause at which speech is cut in two
 PAD = 10  # frames kept beside speech, as far as they are of its room
-LEAST = 10  # frames that can be cut at all
+LEAST = 5  # frames: what is shorter is a click
 ROUNDS = 10  # until borders stay where they are; two or three do
 ROOM_S, ROOM_LEVEL = 0.15, 1e-4  # faint noise put before and after every part, since a file may begin in a word
 
@@ -74,15 +74,16 @@ def _in_room(samples: Samples, sample_rate: int, begin: int, end: int) -> Sample
 def _parts(samples: Samples, hop: int, cut: bool, begin: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield the stretches of speech between two samples; the longest pause parts them first."""
     low, high = begin, end
-    if end - begin < LEAST * hop:
-        return
     for _ in range(ROUNDS):
+        if end - begin < LEAST * hop:
+            return
         first, spoken, noise_db = _speech_frames(samples, hop, begin, end)
         if not len(spoken):
             return
         onset, offset = first + int(spoken[0]) * hop, first + (int(spoken[-1]) + 1) * hop
-        before = _room_around(samples[max(low, onset - PAD * hop) : onset + SMOOTH * hop][::-1], hop, noise_db)
-        after = _room_around(samples[offset - SMOOTH * hop : min(high, offset + PAD * hop)], hop, noise_db)
+        within = min(SMOOTH * hop, offset - onset)  # levels are averaged: the room may end in the first of the frames
+        before = _room_around(samples[max(low, onset - PAD * hop) : onset + within][::-1], within, hop, noise_db)
+        after = _room_around(samples[offset - within : min(high, offset + PAD * hop)], within, hop, noise_db)
         borders = (onset - before, offset + after)
         if borders == (begin, end):
             break
@@ -114,11 +115,11 @@ def _speech_frames(samples: Samples, hop: int, begin: int, end: int) -> tuple[in
     return first, spoken, noise
 
 
-def _room_around(outward: Samples, hop: int, noise_db: float) -> int:
-    """Return how many samples, of whole frames, to keep of those that follow the border; negative: of those before.
+def _room_around(outward: Samples, within: int, hop: int, noise_db: float) -> int:
+    """Return how many samples beyond a border, of whole frames, are of the same room; negative: so many before it.
 
     Args:
-        outward: from ``SMOOTH`` frames within the speech on, away from it.
+        outward: samples from ``within`` the speech to its outside.
     """
     power = np.square(np.diff(outward, prepend=outward[:1]), dtype=np.float64)
     sums = np.concatenate([[0.0], np.cumsum(power)])
@@ -128,4 +129,4 @@ def _room_around(outward: Samples, hop: int, noise_db: float) -> int:
     if len(dead):  # which still begin with the last of the room
         last = np.flatnonzero(power[dead[0] : dead[0] + hop] > 4 * least)
         kept = int(dead[0]) + (int(last[-1]) if len(last) else 0)
-    return (kept - SMOOTH * hop) // hop * hop
+    return (kept - within) // hop * hop

@@ -74,6 +74,13 @@ def test_trimmed_features_are_of_the_speech_alone() -> None:
     assert whole.shape[1] > len(features) + 400  # batches of samples are taken as they are
 
 
+@pytest.mark.parametrize("place", [0, 100, 8000, 15900])
+def test_a_click_in_silence_is_no_speech(place: int) -> None:
+    click = np.zeros(RATE, np.float32)
+    click[place : place + 100] = 0.5
+    assert speech_parts(click, RATE) == []
+
+
 @pytest.mark.parametrize(
     "recording",
     [np.zeros(0, np.float32), np.zeros(1, np.float32), np.zeros(RATE, np.float32), silence(1, 1e-6), sentence(0)[:900]],

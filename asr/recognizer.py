@@ -205,7 +205,8 @@ class Recognizer:
     ) -> Transcript:
         """Return the transcript of a recording of any length.
 
-        From 30 s on it is read in blocks, so that memory stays bounded, and each stretch of speech becomes a segment.
+        From 30 s on it is read in blocks, so that memory stays bounded, and each stretch of speech becomes a segment; a
+        model that learned from speech alone makes segments of shorter recordings too, see :meth:`parts`.
 
         Args:
             source: path, bytes, binary file object, or samples (n,) or (n, channels) in [-1, 1].

@@ -166,7 +166,7 @@ class StreamingRecognizer:
         self.endpoint = endpoint or EndpointConfig()
         self.sample_rate = self.recognizer.sample_rate
         features, config = self.recognizer.bundle.config["network"]["features"], self.recognizer.bundle.config
-        self.frame_length = round(self.sample_rate * features["frame_length_ms"] / 1000)
+        self.frame_length = self.recognizer.frame_length
         self.frame_shift = round(self.sample_rate * features["frame_shift_ms"] / 1000)
         self.subsampling = int(config["network"]["model"]["subsampling"])
         self.seconds_per_frame = self.recognizer.seconds_per_frame

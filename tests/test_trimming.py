@@ -33,7 +33,7 @@ def heard(recording: Samples) -> list[Window]:
     return list(trimmed_windows(speech_windows([recording], RATE), RATE))
 
 
-@pytest.mark.parametrize("gap", [silence(0.5), silence(1.3), silence(0.7, 1e-4)], ids=["short", "long", "noise"])
+@pytest.mark.parametrize("gap", [silence(0.6), silence(1.3), silence(0.7, 1e-4)], ids=["short", "long", "noise"])
 @pytest.mark.parametrize("edge_s", [0.05, 0.3])
 def test_a_sentence_among_others_is_heard_as_alone(gap: Samples, edge_s: float) -> None:
     sentences = [sentence(seed, 1.5 + seed / 4, edge_s=edge_s) for seed in range(6)]

@@ -118,7 +118,7 @@ def align_files(
         raise ConfigError(f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}.")
     items = list(read_items(source, text))
     _check_names(items)
-    decoding = {"method": "greedy", "n_best": 1, "hotwords": {}, "lexicon": str(lexicon or "")}
+    decoding = {"method": "greedy", "n_best": 1, "hotwords": {}, "rescorer": "", "lexicon": str(lexicon or "")}
     recognizer = load_model(model, decoding, device, backend, threads)
     failures, seconds, started = [], 0.0, time.monotonic()
     for item in items:

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,19 @@ from asr.batches.speech import SpeechLoader
 from asr.batches.store import FeatureStore
 from asr.bundle import add_to_bundle
 from asr.config import as_dict, save_config
-from asr.decoding import BeamDecoder, GreedyDecoder, compile_lm
+from asr.decoding import compile_lm
 from asr.decoding.language_models import is_kenlm_binary
-from asr.decoding.rescoring import RescoringDecoder, tune_rescoring
+from asr.decoding.rescoring import N_BEST, tune_rescoring
 from asr.errors import ConfigError, DataError, LanguageModelError, ModelError
 from asr.features import FeatureConfig
 from asr.files import MANIFEST, atomic_write_text
-from asr.recognizer import LM_FILES, DecodingConfig, Recognizer, load_model
+from asr.recognizer import LM_FILES, Decoder, DecodingConfig, Recognizer, load_model
 from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
 
 __all__ = ["Emissions", "emissions", "evaluate", "tune_decoding", "tune_second_pass"]
 
 BATCH_S = 400.0
-N_BEST = 50  # hypotheses that a second pass re-ranks
-
-Decoder = BeamDecoder | GreedyDecoder | RescoringDecoder
 
 
 @dataclass(frozen=True)
@@ -100,27 +96,25 @@ def tune_decoding(recognizer: Recognizer, dev: Emissions, decoding: DecodingConf
 
 def tune_second_pass(
     recognizer: Recognizer, dev: Emissions | None, decoding: DecodingConfig, rescorer: str | Path, weight: float | None
-) -> RescoringDecoder:
-    """Return the beam search with a second pass by an LSTM language model, its weight tuned on ``dev``.
+) -> DecodingConfig:
+    """Return ``decoding`` with a second pass by an LSTM language model, its weight tuned on ``dev`` if not given.
 
     Raises:
         ConfigError: there is neither a split to tune on nor a weight.
         ModelError: ``rescorer`` holds no language model.
     """
-    from asr.training.language_model import load_language_model, rank_log_probs
-
-    search = recognizer.make_beam_decoder(decoding)
-    scorer = partial(rank_log_probs, *load_language_model(rescorer)[:2])
+    decoding = replace(decoding, rescorer=str(rescorer))
     if weight is not None:
-        return RescoringDecoder(search, scorer, weight)
+        return replace(decoding, rescore_weight=weight)
     if dev is None:
         raise ConfigError("The weight of the second pass is not known.", "Give --tune-on SPLIT or --rescore-weight.")
-    tuned = tune_rescoring(search.replace(n_best=N_BEST)(list(dev.log_probs)), list(dev.texts), scorer)
+    search = recognizer.make_beam_decoder(replace(decoding, n_best=N_BEST))
+    tuned = tune_rescoring(search(list(dev.log_probs)), list(dev.texts), recognizer.load_scorer(rescorer))
     print(
         f"second pass: weight {tuned.weight:g}, bonus a word {tuned.word_bonus:g}; on dev WER {100 * tuned.wer:.2f} % "
         f"instead of {100 * tuned.wer_before:.2f} % (best of {N_BEST}: {100 * tuned.oracle:.2f} %)", file=sys.stderr,
     )  # fmt: skip
-    return RescoringDecoder(search, scorer, tuned.weight, tuned.word_bonus, N_BEST)
+    return replace(decoding, rescore_weight=tuned.weight, rescore_word_bonus=tuned.word_bonus)
 
 
 def evaluate(
@@ -173,15 +167,18 @@ def evaluate(
         settings = tune_decoding(recognizer, dev, settings)
         found = {name: getattr(settings, name) for name in ("lm_alpha", "lm_beta", "blank_penalty")}
         print(f"tuned on {tune_on}: {', '.join(f'{k} {v:g}' for k, v in found.items())}", file=sys.stderr)
-    decoders: dict[str, Decoder] = {"greedy": recognizer.make_decoder(replace(settings, method="greedy"))}
+    first = replace(settings, rescorer="")
+    decoders: dict[str, Decoder] = {"greedy": recognizer.make_decoder(replace(first, method="greedy"))}
     if recognizer.lm is not None:
-        decoders["beam+lm"] = recognizer.make_decoder(replace(settings, method="beam"))
+        decoders["beam+lm"] = recognizer.make_decoder(replace(first, method="beam"))
     if rescorer:
+        settings = tune_second_pass(recognizer, dev, first, rescorer, rescore_weight)
+    if settings.rescorer:
         name = "beam+lm+lstm" if recognizer.lm is not None else "beam+lstm"
-        decoders[name] = tune_second_pass(recognizer, dev, settings, rescorer, rescore_weight)
+        decoders[name] = recognizer.make_decoder(settings)
     results = {Path(s).name: _evaluate_split(recognizer, s, decoders, Path(output_dir), normalizer) for s in splits}
     if save_to_model:
-        _save_to_model(recognizer, settings)
+        _save_to_model(recognizer, first)  # a second pass lies in a folder of its own
     update_metrics(output_dir, _metrics(results))
     save_config(settings, Path(output_dir) / "decoding.yaml")
     return _table(results)

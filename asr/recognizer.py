@@ -18,6 +18,7 @@ from asr.audio import Source, iter_audio_blocks, load_audio, num_channels
 from asr.bundle import WEIGHTS, Bundle, open_bundle
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis, load_lm
+from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.errors import AsrError, AudioError, ConfigError, ModelError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.pretrained import DEFAULT_MODEL, find_model
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
     from asr.alignment import Alignment
     from asr.tasks.ctc import CtcTask
 
-__all__ = ["DecodingConfig", "Recognizer", "choose_backend", "load_model", "load_task"]
+__all__ = ["Decoder", "DecodingConfig", "Recognizer", "choose_backend", "load_model", "load_task"]
 
 LM_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
 MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
+MAX_RESCORE_WEIGHT = 100.0
 ONNX_DEVICES = ("cpu", "auto", "tensorrt")  # where a folder with both networks runs in ONNX Runtime
 WIDE_BEAM = {"beam_size": 1500, "beam_threshold": 14.0}  # phones leave much open until a word is whole
 LONG_S = 30.0  # from here on a recording is read in windows
@@ -47,6 +49,7 @@ POOL_S, POOL_SIZE = 320.0, 32  # recordings that are looked at together, so that
 
 Samples = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
+Decoder = BeamDecoder | GreedyDecoder | RescoringDecoder
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class DecodingConfig:
         n_best: readings of each segment that a transcript holds. hotwords: phrase -> weight, by which the score of a
             hypothesis rises that holds it; in a closed vocabulary their words are added. Both need the beam.
         lexicon: pronouncing dictionary of further words, for a model of phones.
+        rescorer: model folder of an LSTM language model that re-ranks what the beam found. rescore_weight,
+            rescore_word_bonus: of its log-probability and for every word, see :func:`asr.decoding.rescoring.rescore`.
     """
 
     method: str = "auto"
@@ -76,18 +81,22 @@ class DecodingConfig:
     n_best: int = 1
     hotwords: dict[str, float] = field(default_factory=dict)
     lexicon: str = ""
+    rescorer: str = ""
+    rescore_weight: float = 0.5
+    rescore_word_bonus: float = 0.0
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", "greedy", "beam"):
             raise ConfigError(f"Unknown decoding method {self.method!r}.", "Choose greedy, beam or auto.")
         check_range("decoding.n_best", self.n_best, 1)
+        check_range("decoding.rescore_weight", self.rescore_weight, 0, MAX_RESCORE_WEIGHT)
         for phrase, weight in self.hotwords.items():
             check_range(f"decoding.hotwords[{phrase}]", weight, 0, MAX_HOTWORD_WEIGHT)
 
     @property
     def needs_beam(self) -> bool:
         """Whether greedy decoding could not do what is asked for."""
-        return self.n_best > 1 or bool(self.hotwords)
+        return self.n_best > 1 or bool(self.hotwords) or bool(self.rescorer)
 
 
 class Recognizer:
@@ -146,7 +155,7 @@ class Recognizer:
             layers = (usual, self.bundle.config.get("decoding") or {}, dict(decoding or {}))
             settings = build_config(DecodingConfig, *layers, where=f"decoding of {self.name}")
         if settings.method == "greedy" and settings.needs_beam:
-            raise ConfigError("Greedy decoding knows neither N-best nor hotwords.", "Choose the method beam.")
+            raise ConfigError("Greedy decoding knows no N-best, hotwords or second pass.", "Choose the method beam.")
         return settings
 
     def _with_words(self, lexicon: str) -> Tokenizer:
@@ -166,12 +175,27 @@ class Recognizer:
         self.feature_config = self.task.config.features
         self.extractor = LogMel(self.feature_config)
 
-    def make_decoder(self, decoding: DecodingConfig) -> BeamDecoder | GreedyDecoder:
-        """Return the decoder that ``decoding`` describes, with the model folder's language model if it has one."""
+    def make_decoder(self, decoding: DecodingConfig) -> Decoder:
+        """Return the decoder that ``decoding`` describes, with the model folder's language model if it has one.
+
+        Raises:
+            ModelError: ``decoding.rescorer`` holds no language model. MissingDependencyError: it needs torch.
+        """
         greedy = decoding.method == "greedy"
         if greedy or (decoding.method == "auto" and self.lm is None and not decoding.needs_beam):
             return GreedyDecoder(self.tokens, self.tokenizer.lexicon)
-        return self.make_beam_decoder(decoding)
+        search = self.make_beam_decoder(decoding)
+        if not decoding.rescorer:
+            return search
+        weight, word_bonus = decoding.rescore_weight, decoding.rescore_word_bonus
+        return RescoringDecoder(search, self.load_scorer(decoding.rescorer), weight, word_bonus)
+
+    def load_scorer(self, folder: str | Path) -> Scorer:
+        """Return the log-probabilities of an LSTM language model, see :func:`asr.decoding.rescoring.rescore`."""
+        require("torch", "train")
+        from asr.language_model import load_scorer
+
+        return load_scorer(folder, self.device)
 
     def make_beam_decoder(self, decoding: DecodingConfig) -> BeamDecoder:
         """Return the beam search with the numbers of ``decoding``."""

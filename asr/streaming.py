@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from asr.bundle import WEIGHTS
 from asr.config import check_range
-from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis
+from asr.decoding import GreedyDecoder, Hypothesis
 from asr.errors import AudioError, ModelError
 from asr.export.exporting import streams
 from asr.recognizer import Recognizer, load_model, load_task
@@ -272,7 +272,7 @@ class SpeechStream:
 
     def _open(self) -> None:
         decoder = self.recognizer.recognizer.decoder
-        self._stream = decoder.stream() if isinstance(decoder, BeamDecoder) else None
+        self._stream = None if isinstance(decoder, GreedyDecoder) else decoder.stream()
         self._kept: list[npt.NDArray[np.float32]] = []
         self._count, self._silent, self._spoken, self._shown = 0, 0, False, ""
 
@@ -318,6 +318,9 @@ class SpeechStream:
         self._kept.append(frames)
         if self._stream is not None:
             return self._stream.push(frames)
+        return self._greedy()
+
+    def _greedy(self) -> Hypothesis:
         decoder = self.recognizer.recognizer.decoder
         assert isinstance(decoder, GreedyDecoder)
         return decoder(self.log_probs)[0]
@@ -326,8 +329,7 @@ class SpeechStream:
         frames = sum(map(len, self._kept))
         if not frames:
             return []
-        decoder = self.recognizer.recognizer.decoder
-        best = self._stream.finish()[0] if self._stream is not None else decoder(self.log_probs)[0]
+        best = self._stream.finish()[0] if self._stream is not None else self._greedy()
         result = self._result(best, final=True)
         count, silent, spoken = self._count, self._silent, self._spoken  # of the frames that are not decoded yet
         self._open()

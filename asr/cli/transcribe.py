@@ -46,6 +46,13 @@ def transcribe(
     blank_penalty: Annotated[
         float | None, typer.Option("--blank-penalty", min=0, help="Higher: fewer words are left out.")
     ] = None,
+    rescore: Annotated[
+        Path | None,
+        typer.Option("--rescore", help="Model folder of an LSTM language model that re-ranks the hypotheses."),
+    ] = None,
+    rescore_weight: Annotated[
+        float | None, typer.Option("--rescore-weight", min=0, help="Weight of that language model; 0.5 by default.")
+    ] = None,
     max_skipped: Annotated[
         int, typer.Option("--max-skipped", min=0, help="Files that may fail without a bad status.")
     ] = 0,
@@ -71,6 +78,8 @@ def transcribe(
         "blank_penalty": blank_penalty,
         "hotwords": parse_hotwords(hotwords, hotword_weight) if hotwords else None,
         "lexicon": str(lexicon) if lexicon else None,
+        "rescorer": str(rescore) if rescore else None,
+        "rescore_weight": rescore_weight,
     }  # fmt: skip
     decoding = {name: value for name, value in chosen.items() if value is not None}
     formats, channel = output_format.split(","), parse_channel(channels)

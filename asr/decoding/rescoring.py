@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from asr.decoding.beam import BeamDecoder
+from asr.decoding.stream import Stream
 from asr.decoding.types import Hypothesis
 from asr.decoding.word_errors import word_errors
 from asr.errors import DecodingError
 
-__all__ = ["RescoringDecoder", "TunedRescoring", "rescore", "tune_rescoring"]
+__all__ = ["N_BEST", "RescoringDecoder", "RescoringStream", "Scorer", "TunedRescoring", "rescore", "tune_rescoring"]
 
-Scorer = Callable[[list[str]], Sequence[float]]
+N_BEST = 50  # hypotheses that a second pass re-ranks
+
+Scorer = Callable[[list[str]], Iterable[float]]
 ErrorCount = Callable[[str, str], tuple[int, int]]
 
 
@@ -70,6 +74,11 @@ def _scores(texts: list[str], scorer: Scorer) -> list[float]:
     return scores
 
 
+def _known_scores(lists: Sequence[Sequence[Hypothesis]], scorer: Scorer) -> dict[str, float]:
+    texts = list(dict.fromkeys(h.text for hypotheses in lists for h in hypotheses))
+    return dict(zip(texts, _scores(texts, scorer), strict=True)) if texts else {}
+
+
 @dataclass(frozen=True)
 class TunedRescoring:
     """The weights with the fewest word errors on a development set; rates are fractions.
@@ -108,8 +117,7 @@ def tune_rescoring(
     if not n_best or len(n_best) != len(references) or not all(n_best):
         given = f"{len(n_best)} N-best lists and {len(references)} references"
         raise DecodingError(f"Tuning was given {given}.", "Give a list of at least one hypothesis for each reference.")
-    texts = list(dict.fromkeys(h.text for hypotheses in n_best for h in hypotheses))
-    score = dict(zip(texts, _scores(texts, scorer), strict=True))
+    score = _known_scores(n_best, scorer)
     errors = [[count_errors(r, h.text)[0] for h in hyps] for r, hyps in zip(references, n_best, strict=True)]
     words = sum(count_errors(reference, "")[1] for reference in references)
     if not words:
@@ -130,19 +138,49 @@ def tune_rescoring(
 
 
 class RescoringDecoder:
-    """A beam search whose N-best lists are re-ranked; called as the search itself is.
+    """A beam search whose N-best lists are re-ranked; called as the search itself is, and streams as it does.
 
     Args:
-        decoder: the search. scorer, weight, word_bonus: see :func:`rescore`. n_best: hypotheses of a list.
+        decoder: the search; as many hypotheses are returned as its own ``n_best`` says. scorer, weight, word_bonus: see
+            :func:`rescore`. n_best: hypotheses that are re-ranked.
+
+    Attributes:
+        vocabulary: of the search.
     """
 
     def __init__(
-        self, decoder: BeamDecoder, scorer: Scorer, weight: float, word_bonus: float = 0.0, n_best: int = 50
+        self, decoder: BeamDecoder, scorer: Scorer, weight: float, word_bonus: float = 0.0, n_best: int = N_BEST
     ) -> None:
-        self.decoder, self.scorer = decoder.replace(n_best=n_best), scorer
-        self.weight, self.word_bonus = weight, word_bonus
+        self.kept = decoder.finish.n_best
+        self.decoder, self.vocabulary = decoder.replace(n_best=max(n_best, self.kept)), decoder.vocabulary
+        self.scorer, self.weight, self.word_bonus = scorer, weight, word_bonus
 
     def __call__(self, log_probs: Sequence[Any]) -> list[list[Hypothesis]]:
         """Return the re-ranked hypotheses of each array (T, V) of natural-log probabilities."""
-        lists = self.decoder(list(log_probs))
-        return [rescore(n, self.scorer, weight=self.weight, word_bonus=self.word_bonus) for n in lists]
+        return self.rank(self.decoder(list(log_probs)))
+
+    def rank(self, lists: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
+        """Return N-best lists of the search re-ranked; every text is scored once, all of them together."""
+        known = _known_scores(lists, self.scorer)
+        scorer = partial(map, known.__getitem__)
+        best = (rescore(n, scorer, weight=self.weight, word_bonus=self.word_bonus) for n in lists)
+        return [hypotheses[: self.kept] for hypotheses in best]
+
+    def stream(self) -> RescoringStream:
+        """Return the state of a decoding that receives its frames piece by piece."""
+        return RescoringStream(self.decoder.stream(), self)
+
+
+class RescoringStream:
+    """A stream of the search (:class:`asr.decoding.stream.Stream`) whose hypotheses are re-ranked at the end."""
+
+    def __init__(self, stream: Stream, decoder: RescoringDecoder) -> None:
+        self.stream, self.decoder = stream, decoder
+
+    def push(self, log_probs: Any) -> Hypothesis:
+        """Take frames (t, V); return the best hypothesis of the search so far."""
+        return self.stream.push(log_probs)
+
+    def finish(self) -> list[Hypothesis]:
+        """End the stream and return the re-ranked hypotheses of all frames."""
+        return self.decoder.rank([self.stream.finish()])[0]

@@ -11,9 +11,10 @@ from asr.errors import DataError, ModelError, require
 from asr.estimators.base import Estimator, with_training
 
 if TYPE_CHECKING:
+    from asr.language_model import TextPerplexity
     from asr.tasks.language_model import LanguageModelTask
     from asr.text.subwords import Subwords
-    from asr.training.language_model import LmConfig, TextPerplexity
+    from asr.training.language_model import LmConfig
 
 __all__ = ["LanguageModel"]
 
@@ -88,7 +89,7 @@ class LanguageModel(Estimator):
 
         What is unknown (words, or characters of pieces) is taken to be one of as many units as are known.
         """
-        from asr.training.language_model import rank_log_probs
+        from asr.language_model import rank_log_probs
 
         return rank_log_probs(*self._fitted(), list(texts))
 
@@ -98,7 +99,7 @@ class LanguageModel(Estimator):
         Raises:
             DataError: there is no text.
         """
-        from asr.training.language_model import text_perplexity
+        from asr.language_model import text_perplexity
 
         return text_perplexity(*self._fitted(), list(texts), carry)
 
@@ -110,7 +111,7 @@ class LanguageModel(Estimator):
         Raises:
             DataError: the temperature is negative or top_k is.
         """
-        from asr.training.language_model import generate
+        from asr.language_model import generate
 
         if temperature < 0 or top_k < 0:
             raise DataError(f"temperature is {temperature:g} and top_k {top_k}.", "Give 0 or more.")
@@ -118,7 +119,7 @@ class LanguageModel(Estimator):
 
     def save(self, folder: str | Path) -> Path:
         """Write the model folder."""
-        from asr.training.language_model import save_language_model
+        from asr.language_model import save_language_model
 
         save_language_model(*self._fitted(), self._config(), Path(folder))
         return Path(folder)
@@ -131,8 +132,10 @@ class LanguageModel(Estimator):
             ModelError: no model there, a damaged one, or one of another task.
         """
         require("torch", "train")
-        from asr.training.language_model import load_language_model
+        from asr.language_model import load_language_model
+        from asr.training.language_model import LmConfig
 
         model = cls()
-        model.task_, model.pieces_, model.config = load_language_model(folder)
+        model.task_, model.pieces_ = load_language_model(folder)
+        model.config = LmConfig(model=model.task_.config)
         return model

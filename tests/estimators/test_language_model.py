@@ -12,9 +12,10 @@ from asr.batches.stream import StreamLoader
 from asr.decoding import Hypothesis
 from asr.decoding.rescoring import rescore
 from asr.errors import DataError, ModelError
+from asr.language_model import encode_stream
 from asr.tasks.language_model import LanguageModelConfig, LanguageModelTask
 from asr.training.config import OptimizerConfig, TrainerConfig
-from asr.training.language_model import LmConfig, LmDataConfig, encode_stream
+from asr.training.language_model import LmConfig, LmDataConfig
 
 TEXT = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog ran"] * 60
 TINY = LmConfig(

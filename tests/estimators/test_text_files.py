@@ -14,6 +14,7 @@ from asr.cli import app
 from asr.errors import DataError, ModelError
 from asr.estimators.ensembles import TaggerEnsemble, TextClassifierEnsemble
 from asr.estimators.text_files import entities, predict_file
+from asr.language_model import save_language_model
 from asr.tasks.classify import ClassifierConfig
 from asr.tasks.classify_text import TextClassifierConfig, TextClassifierTask
 from asr.tasks.language_model import LanguageModelConfig, LanguageModelTask
@@ -22,7 +23,7 @@ from asr.tasks.words import WordConfig
 from asr.text.labelled import iob1_to_bio
 from asr.text.subwords import Subwords
 from asr.training.classify_text import TextConfig, TextModel, save_text_classifier
-from asr.training.language_model import LmConfig, save_language_model
+from asr.training.language_model import LmConfig
 from asr.training.tag import TagConfig, make_task, save_tagger
 
 SENTENCES = [["fly", "to", "rome"], ["in", "new", "york"]]

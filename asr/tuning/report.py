@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from asr.files import atomic_write_text
 from asr.plots import bars, curves
 from asr.report.markup import escape, facts, gallery, paragraph, picture, preformatted, table
+from asr.tuning.study import RANDOM_TRIALS
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["importances", "write_study_report"]
 
 MOST_CURVES = 8
-FEWEST_TRIALS = 8  # finished ones, of which shares are worth showing; as many as are drawn at random at first
 
 
 def importances(study: Study) -> dict[str, float]:
@@ -29,8 +29,8 @@ def importances(study: Study) -> dict[str, float]:
     """
     from optuna.importance import get_param_importances
 
-    if sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)) < FEWEST_TRIALS:
-        return {}
+    if sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)) < RANDOM_TRIALS:
+        return {}  # shares of so few say nothing
     try:
         found = get_param_importances(study)
     except (ValueError, RuntimeError):  # all trials are alike

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
-__all__ = ["TuneConfig", "Tuned", "open_study", "tune"]
+__all__ = ["RANDOM_TRIALS", "TuneConfig", "Tuned", "open_study", "tune"]
 
 PRUNERS = ("median", "halving", "none")
 SAMPLERS = ("tpe", "random")
+RANDOM_TRIALS = 8  # before the sampler goes by what it has seen
 MAX_FAILURES = 5  # trials in a row: then it is not the settings
 
 
@@ -150,7 +151,9 @@ def _sampler(settings: TuneConfig) -> BaseSampler:
 
     # workers that share a storage must not all draw the same
     seed = keyed_seed(settings.seed, socket.gethostname(), os.getpid()) % 2**31 if settings.storage else settings.seed
-    return RandomSampler(seed) if settings.sampler == "random" else TPESampler(seed=seed, n_startup_trials=8)
+    return (
+        RandomSampler(seed) if settings.sampler == "random" else TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
+    )
 
 
 def _pruner(settings: TuneConfig) -> BasePruner:

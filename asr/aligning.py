@@ -71,7 +71,7 @@ def _read(path: Path) -> str:
 
 
 def _table(path: Path) -> Iterator[Item]:
-    rows = [(number, line) for number, line in enumerate(_read(path).splitlines(), 1) if line.strip()]
+    rows = [(number, line) for number, line in enumerate(_read(path).split("\n"), 1) if line.strip()]
     if rows and rows[0][1].split("\t")[:2] == ["path", "text"]:
         rows = rows[1:]
     if not rows:

@@ -20,6 +20,7 @@ from asr.shar import open_member
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "UNKNOWN_LENGTH",
     "Audio",
     "AudioInfo",
     "audio_info",
@@ -39,6 +40,8 @@ MAX_PEAK = 100.0  # float recordings may pass 1, but integers that were never sc
 CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 PLACEHOLDER_SIZE = 0x7FFFFF00  # what writers to a pipe leave in the header
 SLOPPY_BYTES = 64  # some writers count their header as sound
+UNKNOWN_LENGTH = 2**62  # samples, in libsndfile's words: FLAC that was written to a pipe
+BLOCK = 1 << 20  # samples read at once of such a one
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +154,10 @@ def read_stretch(
         samples, rate = read_media(source, str(path))
         return samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)], rate
     try:
-        with soundfile.SoundFile(source) as file:
+        with _open_sound(source) as file:
+            if file.frames >= UNKNOWN_LENGTH:
+                samples, rate = _read_all(file), file.samplerate
+                return samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)], rate
             start = min(round(start_s * file.samplerate), file.frames)
             stop = file.frames if end_s is None else min(round(end_s * file.samplerate), file.frames)
             file.seek(start)
@@ -235,14 +241,42 @@ def _in_container(source: Any) -> bool:
 
 def _read_sound(source: Any, name: str) -> tuple[npt.NDArray[np.float32], int]:
     try:
-        with soundfile.SoundFile(source) as file:
+        with _open_sound(source) as file:
             expected = _declared_length(file)
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = _read_all(file)
             rate, loose = file.samplerate, file.format == "MP3"
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(name, error) from error
     _check_length(len(samples), expected, loose, name)
     return samples, rate
+
+
+class _Endless(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound of unknown length, in which libsndfile cannot seek and soundfile would."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _open_sound(source: Any) -> Any:
+    place = source.tell() if hasattr(source, "tell") else 0
+    file = soundfile.SoundFile(source)
+    if file.frames < UNKNOWN_LENGTH:
+        return file
+    file.close()
+    if hasattr(source, "seek"):
+        source.seek(place)
+    return _Endless(source)
+
+
+def _read_all(file: Any) -> npt.NDArray[np.float32]:
+    if file.frames < UNKNOWN_LENGTH:
+        samples: npt.NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
+        return samples
+    blocks = [file.read(BLOCK, "float32", always_2d=True)]
+    while len(blocks[-1]):
+        blocks.append(file.read(BLOCK, "float32", always_2d=True))
+    return np.concatenate(blocks)
 
 
 def _unreadable(name: str, error: Exception) -> AudioError:
@@ -265,7 +299,8 @@ def _declared_length(file: Any) -> int:
 
 
 def _check_length(num_samples: int, expected: int, loose: bool, name: str) -> None:
-    if expected >= 2**62 or num_samples >= expected * (0.98 if loose else 1):  # an MP3's header may only estimate
+    share = 0.98 if loose else 1  # an MP3's header may only estimate
+    if expected >= UNKNOWN_LENGTH or num_samples >= expected * share:
         return
     raise AudioError(
         f"{name} is cut off: its header says {expected} samples, {num_samples} are there.", "Copy the file again."
@@ -337,10 +372,11 @@ def audio_info(path: str | Path) -> AudioInfo:
             count = sum(len(block) for block in iter_media(source, str(path)))
         return AudioInfo(rate, count, channels)
     try:
-        info = soundfile.info(source)
-    except (soundfile.LibsndfileError, TypeError) as error:
+        with _open_sound(source) as file:
+            count = file.frames if file.frames < UNKNOWN_LENGTH else len(_read_all(file))
+            return AudioInfo(file.samplerate, count, file.channels)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         raise _unreadable(str(path), error) from error
-    return AudioInfo(info.samplerate, info.frames, info.channels)
 
 
 def num_channels(source: Source) -> int:
@@ -398,7 +434,7 @@ def _blocks(source: Any, name: str, block_s: float) -> tuple[int, Iterator[npt.N
             source.seek(0)
         return rate, iter_media(source, name, block_s)
     try:
-        file = soundfile.SoundFile(source)
+        file = _open_sound(source)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         raise _unreadable(name, error) from error
     return file.samplerate, _sound_blocks(file, name, block_s)

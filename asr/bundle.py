@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from asr.config import read_yaml, yaml_text
-from asr.errors import ModelError
+from asr.errors import ConfigError, ModelError
 from asr.files import atomic_write_text
 
-__all__ = ["Bundle", "add_to_bundle", "compact_bundle", "open_bundle", "save_weights", "write_bundle"]
+__all__ = ["Bundle", "add_to_bundle", "check_apart", "compact_bundle", "open_bundle", "save_weights", "write_bundle"]
 
 FORMAT_VERSION = 1
 INDEX = "bundle.json"
@@ -111,8 +111,22 @@ def _replace_folder(new: Path, folder: Path) -> None:
         )
     old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
     folder.rename(old)
-    new.rename(folder)
+    try:
+        new.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
     shutil.rmtree(old)
+
+
+def check_apart(bundle: Bundle, output: str | Path) -> None:
+    """Refuse to write what is made of a model folder over that folder.
+
+    Raises:
+        ConfigError: ``output`` is the folder of ``bundle``.
+    """
+    if Path(output).resolve() == bundle.path.resolve():
+        raise ConfigError(f"{output} is the model itself, which would be lost.", "Give another output folder.")
 
 
 def add_to_bundle(
@@ -146,6 +160,7 @@ def compact_bundle(
             model (those of the folder are left out then) or a card. decoding: YAML file of settings to keep.
     """
     bundle = open_bundle(folder)
+    check_apart(bundle, output)
     extra = dict(files or {})
     config = dict(bundle.config)
     if decoding is not None:

@@ -147,7 +147,8 @@ def evaluate(
             it is not to be tuned on ``tune_on``.
 
     Raises:
-        LanguageModelError: ``lm`` cannot be read, or is a KenLM binary and ``save_to_model`` is asked for.
+        ConfigError: two splits have folders of the same name. LanguageModelError: ``lm`` cannot be read, or is a KenLM
+            binary and ``save_to_model`` is asked for.
     """
     if save_to_model and lm and is_kenlm_binary(lm):  # said before the hours of decoding
         raise LanguageModelError(
@@ -155,13 +156,19 @@ def evaluate(
             "Give the ARPA file that it was built from.",
         )
     splits, tune_on = [_folder(split) for split in splits], _folder(tune_on) if tune_on else None
+    names = [Path(split).name for split in splits]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"{names.count(twice[0])} splits are called {twice[0]!r}, which names their results.",
+            "Rename a folder, or evaluate them one by one.",
+        )
     if threads:
         import torch
 
         torch.set_num_threads(threads)
-    recognizer = load_model(model, device=device, backend="torch")  # stored features are no sound
+    recognizer = load_model(model, decoding, device, backend="torch")  # stored features are no sound
     recognizer.lm = Path(lm) if lm else recognizer.lm
-    settings = replace(recognizer.decoding, **(decoding or {}))
+    settings = recognizer.decoding
     dev = emissions(recognizer, tune_on) if tune_on and (recognizer.lm is not None or rescorer) else None
     if dev is not None and recognizer.lm is not None:
         settings = tune_decoding(recognizer, dev, settings)
@@ -175,7 +182,7 @@ def evaluate(
         settings = tune_second_pass(recognizer, dev, first, rescorer, rescore_weight)
     if settings.rescorer:
         name = "beam+lm+lstm" if recognizer.lm is not None else "beam+lstm"
-        decoders[name] = recognizer.make_decoder(settings)
+        decoders[name] = recognizer.make_decoder(replace(settings, method="beam"))
     results = {Path(s).name: _evaluate_split(recognizer, s, decoders, Path(output_dir), normalizer) for s in splits}
     if save_to_model:
         _save_to_model(recognizer, first)  # a second pass lies in a folder of its own

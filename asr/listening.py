@@ -1,7 +1,7 @@
 """Text while somebody speaks: microphone blocks in, results out, with a streaming model or any other.
 
 A model that needs the whole recording hears what was said since the last pause again and again, as it grows; the
-result becomes final at a pause, or between two words when nobody pauses. n samples.
+result becomes final at a pause, or between two words when nobody pauses. n samples, T' output frames, V vocabulary.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ KEPT_SILENCE_S = 0.5  # before the first word
 CLEAR_LINE = "\r\x1b[K"
 
 Samples = npt.NDArray[np.float32]
+Stretches = list[tuple[int, Samples]]
+"""First sample, which may lie before the window where room is put there, and log-probabilities (T', V) of each."""
 
 
 def _sounddevice() -> Any:
@@ -99,66 +101,76 @@ class GrowingWindow:
         self.recognizer, self.endpoint = recognizer, endpoint or EndpointConfig(max_utterance_s=15.0)
         self.samples = np.zeros(0, np.float32)
         self.offset, self.heard, self.utterance, self.shown = 0, 0, 0, ""
-        self.stride = round(recognizer.seconds_per_frame * recognizer.sample_rate)
+        self.rate, self.stride = recognizer.sample_rate, recognizer.stride
 
     def push(self, samples: Samples) -> list[StreamResult]:
         """Take the next samples (n,) at the model's rate; return what changed, see :meth:`SpeechStream.push`."""
         self.samples = np.concatenate([self.samples, np.asarray(samples, np.float32)])
-        if len(self.samples) - self.heard < EVERY_S * self.recognizer.sample_rate:
+        if len(self.samples) - self.heard < EVERY_S * self.rate:
             return []
         return self._hear()
 
     def finish(self) -> list[StreamResult]:
         """End the stream; return the final result that is still due."""
-        log_probs = self._log_probs()
-        return [] if log_probs is None else self._close(log_probs, len(log_probs))
+        return self._close(self._stretches(), len(self.samples))
 
-    def _log_probs(self) -> Samples | None:
+    def _stretches(self) -> Stretches:
         self.heard = len(self.samples)
         if self.heard < self.recognizer.frame_length:
-            return None
-        return self.recognizer.log_probs([self.samples])[0]
+            return []
+        parts = self.recognizer.parts(self.samples)
+        found = self.recognizer.log_probs([part.samples for part in parts]) if parts else []
+        return [(part.start, log_probs) for part, log_probs in zip(parts, found, strict=True)]
 
     def _hear(self) -> list[StreamResult]:
-        log_probs = self._log_probs()
-        if log_probs is None:
-            return []
-        result = self._result(log_probs, final=False)
-        second = 1 / self.recognizer.seconds_per_frame
+        stretches = self._stretches()
+        result = self._result(stretches, final=False)
         if not result.words:
-            self._forget(max(0, len(log_probs) - round(KEPT_SILENCE_S * second)))
+            self._forget(max(0, self.heard - round(KEPT_SILENCE_S * self.rate)))
             return []
-        silence = self.offset / self.recognizer.sample_rate + len(log_probs) / second - result.end
+        silence = (self.offset + self.heard) / self.rate - result.end
         if self.endpoint.silence_s and silence >= self.endpoint.silence_s:
-            return self._close(log_probs, len(log_probs))
-        if len(log_probs) >= self.endpoint.max_utterance_s * second:
-            return self._close(log_probs, between_words(log_probs, self.recognizer.decoder.vocabulary.starts_word))
+            return self._close(stretches, self.heard)
+        if self.heard >= self.endpoint.max_utterance_s * self.rate:
+            return self._close(*self._before_last(stretches))
         if result.text == self.shown:
             return []
         self.shown = result.text
         return [result]
 
-    def _close(self, log_probs: Samples, frames: int) -> list[StreamResult]:
-        result = self._result(log_probs[:frames], final=True) if frames else None
-        self._forget(frames)
+    def _before_last(self, stretches: Stretches) -> tuple[Stretches, int]:
+        """What is closed of an utterance that has grown too long, and the sample where the rest begins."""
+        start, log_probs = stretches[-1]
+        if len(stretches) > 1:
+            return stretches[:-1], start
+        frames = between_words(log_probs, self.recognizer.decoder.vocabulary.starts_word)
+        return [(start, log_probs[:frames])], start + frames * self.stride
+
+    def _close(self, stretches: Stretches, count: int) -> list[StreamResult]:
+        result = self._result(stretches, final=True)
+        self._forget(count)
         self.shown = ""
-        if result is None or not result.words:
+        if not result.words:
             return []
         self.utterance += 1
         return [result]
 
-    def _forget(self, frames: int) -> None:
-        count = min(frames * self.stride, len(self.samples))
+    def _forget(self, count: int) -> None:
+        count = max(0, min(count, len(self.samples)))
         self.samples, self.offset = self.samples[count:], self.offset + count
         self.heard = len(self.samples)
 
-    def _result(self, log_probs: Samples, final: bool) -> StreamResult:
-        segment = self.recognizer.segment(
-            self.recognizer.decoder([log_probs])[0], self.offset, self.offset + len(self.samples)
-        )
-        if segment is None:
+    def _result(self, stretches: Stretches, final: bool) -> StreamResult:
+        heard = [(start, log_probs) for start, log_probs in stretches if len(log_probs)]
+        best = self.recognizer.decoder([log_probs for _, log_probs in heard])
+        stop = self.offset + len(self.samples)
+        found = (self.recognizer.segment(h, self.offset + s, stop) for h, (s, _) in zip(best, heard, strict=True))
+        segments = [segment for segment in found if segment is not None]
+        if not segments:
             return StreamResult(final, "", 0.0, 0.0, (), self.utterance)
-        return StreamResult(final, segment.text, segment.start, segment.end, segment.words, self.utterance)
+        text = " ".join(segment.text for segment in segments)
+        words = tuple(word for segment in segments for word in segment.words)
+        return StreamResult(final, text, segments[0].start, segments[-1].end, words, self.utterance)
 
 
 def listen(

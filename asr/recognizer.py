@@ -19,10 +19,10 @@ from asr.bundle import WEIGHTS, Bundle, open_bundle
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Hypothesis, load_lm
 from asr.decoding.rescoring import RescoringDecoder, Scorer
-from asr.errors import AsrError, AudioError, ConfigError, ModelError, require
+from asr.errors import AsrError, ConfigError, ModelError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.pretrained import DEFAULT_MODEL, find_model
-from asr.runtime import ONNX_FILE, OnnxModel
+from asr.runtime import ONNX_FILE, OnnxModel, check_lengths
 from asr.segmentation import SegmentationConfig, Window, speech_windows
 from asr.stitching import Section, in_batches, stitched_sections, whole_log_probs
 from asr.text.normalizers import normalize
@@ -104,8 +104,8 @@ class Recognizer:
 
     Attributes:
         name: of the model folder. sample_rate: that the model hears; other rates are resampled. tokens: of its output.
-        seconds_per_frame: of its output. frame_length: of its features, in samples. trims: whether it hears speech
-            alone, see :meth:`parts`. backend: ``torch`` or ``onnxruntime``.
+        stride: of its output, in samples, and seconds_per_frame. frame_length: of its features, in samples. trims:
+            whether it hears speech alone, see :meth:`parts`. backend: ``torch`` or ``onnxruntime``.
 
     Example:
         >>> import asr
@@ -135,7 +135,8 @@ class Recognizer:
             self._load_torch(threads)
         features, model = bundle.config["network"]["features"], bundle.config["network"]["model"]
         self.sample_rate = int(features["sample_rate"])
-        self.seconds_per_frame = features["frame_shift_ms"] / 1000 * model["subsampling"]
+        self.stride = round(self.sample_rate * features["frame_shift_ms"] / 1000) * model["subsampling"]
+        self.seconds_per_frame = self.stride / self.sample_rate
         self.decoding = self._settings(decoding)
         if self.decoding.lexicon:
             self.tokenizer = self._with_words(self.decoding.lexicon)
@@ -195,7 +196,7 @@ class Recognizer:
         require("torch", "train")
         from asr.language_model import load_scorer
 
-        return load_scorer(folder, self.device)
+        return load_scorer(folder, "cpu" if self.device.partition(":")[0] in ONNX_DEVICES else self.device)
 
     def make_beam_decoder(self, decoding: DecodingConfig) -> BeamDecoder:
         """Return the beam search with the numbers of ``decoding``."""
@@ -357,7 +358,7 @@ class Recognizer:
         return self._joined(segments, count)
 
     def _sections(self, blocks: Iterable[Samples]) -> Iterator[Section]:
-        stride, hop = round(self.seconds_per_frame * self.sample_rate), round(self.sample_rate / 100)
+        stride, hop = self.stride, round(self.sample_rate / 100)
         windows = speech_windows(blocks, self.sample_rate, self.segmentation, math.lcm(stride, hop) // hop)
         if self.trims:
             windows = trimmed_windows(windows, self.sample_rate)
@@ -401,7 +402,7 @@ class Recognizer:
         return Alignment(written, round(audio.duration_s, 3), words, round(score, 4), self.name)
 
     def _whole_log_probs(self, samples: Samples) -> Samples:
-        stride = round(self.seconds_per_frame * self.sample_rate)
+        stride = self.stride
         window, context = (
             round(s * self.sample_rate / stride) * stride
             for s in (self.segmentation.max_window_s, self.segmentation.context_s)
@@ -424,9 +425,7 @@ class Recognizer:
 
         from asr.batches.speech import pad_sequences
 
-        shortest = min(len(recording) for recording in recordings)
-        if self.feature_config.num_frames(shortest) < 1:
-            raise AudioError(f"A recording of {shortest} samples is shorter than one frame.", "Give at least 25 ms.")
+        check_lengths(recordings, self.frame_length, self.sample_rate)
         samples, lens = pad_sequences(recordings)
         with torch.inference_mode():
             features, feature_lens = self.extractor(samples, lens)
@@ -463,7 +462,7 @@ class Recognizer:
         """Return what was said from sample ``start`` on, before sample ``stop``; None if nothing."""
         readings = []
         for hypothesis in hypotheses:
-            words = self._words(hypothesis, start / self.sample_rate, stop / self.sample_rate)
+            words = self.words(hypothesis, start / self.sample_rate, stop / self.sample_rate)
             confidence = round(sum(w.confidence for w in words) / len(words), 4) if words else 0.0
             readings.append(Alternative(hypothesis.text, confidence, round(hypothesis.score, 4), words))
         best = readings[0]
@@ -472,7 +471,8 @@ class Recognizer:
         asked = tuple(readings) if self.decoding.n_best > 1 else ()
         return Segment(best.words[0].start, best.words[-1].end, best.text, best.confidence, best.words, asked)
 
-    def _words(self, hypothesis: Hypothesis, start_s: float, stop_s: float) -> tuple[Word, ...]:
+    def words(self, hypothesis: Hypothesis, start_s: float, stop_s: float = math.inf) -> tuple[Word, ...]:
+        """Return the words of a hypothesis with their times; its first frame is at ``start_s``, and none ends later."""
         step = self.seconds_per_frame
         spans = earlier_starts([(w.start_frame * step, w.end_frame * step) for w in hypothesis.words])
         times = [(round(max(0.0, start_s + start), 3), round(min(start_s + end, stop_s), 3)) for start, end in spans]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from asr.bundle import Bundle
 from asr.errors import AudioError, ConfigError, ModelError
 
-__all__ = ["ONNX_FILE", "STREAM_FILE", "OnnxModel", "onnx_session", "providers"]
+__all__ = ["ONNX_FILE", "STREAM_FILE", "OnnxModel", "check_lengths", "onnx_session", "providers"]
 
 ONNX_FILE = "model.onnx"
 STREAM_FILE = "stream.onnx"
@@ -84,15 +84,14 @@ class OnnxModel:
         bundle: model folder that `asr export` wrote. device: see :func:`providers`. threads: of the processor, 0: all.
 
     Attributes:
-        sample_rate: in Hz. seconds_per_frame: of the output. frame_length: of the features, in samples.
+        sample_rate: in Hz. frame_length: of the features, in samples.
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu", threads: int = 0) -> None:
-        features, model = bundle.config["network"]["features"], bundle.config["network"]["model"]
+        features = bundle.config["network"]["features"]
         self.session = onnx_session(bundle, ONNX_FILE, device, threads)
         self.sample_rate = int(features["sample_rate"])
         self.frame_length = round(self.sample_rate * features["frame_length_ms"] / 1000)
-        self.seconds_per_frame = features["frame_shift_ms"] / 1000 * model["subsampling"]
 
     def log_probs(self, recordings: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
         """Return log-probabilities (T', V) of mono recordings (n,) at :attr:`sample_rate`.
@@ -100,7 +99,7 @@ class OnnxModel:
         Raises:
             AudioError: a recording is shorter than one frame.
         """
-        check_lengths(recordings, self.frame_length)
+        check_lengths(recordings, self.frame_length, self.sample_rate)
         limit = max(MAX_BATCH_S * self.sample_rate, max(map(len, recordings), default=0))
         found: list[npt.NDArray[np.float32]] = []
         for part in _parts(recordings, limit):
@@ -110,11 +109,12 @@ class OnnxModel:
         return found
 
 
-def check_lengths(recordings: Sequence[npt.NDArray[np.float32]], frame_length: int) -> None:
+def check_lengths(recordings: Sequence[npt.NDArray[np.float32]], frame_length: int, sample_rate: int) -> None:
     """Raise an AudioError where a recording is shorter than one frame."""
     shortest = min((len(recording) for recording in recordings), default=frame_length)
     if shortest < frame_length:
-        raise AudioError(f"A recording of {shortest} samples is shorter than one frame.", "Give at least 25 ms.")
+        needed = f"Give at least {1000 * frame_length / sample_rate:g} ms."
+        raise AudioError(f"A recording of {shortest} samples is shorter than one frame.", needed)
 
 
 def _parts(recordings: Sequence[npt.NDArray[np.float32]], limit: int) -> list[Sequence[npt.NDArray[np.float32]]]:

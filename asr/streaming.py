@@ -1,7 +1,8 @@
 """Speech recognition while the audio arrives: samples of any length in, partial and final results out.
 
 The network's state is carried from chunk to chunk (windows of samples, frames of the convolutions, recurrent layers),
-so its output equals that of the whole recording, however the audio is cut. Legend: T' output frames, V vocabulary.
+so its output equals that of the whole recording, however the audio is cut (with 8-bit weights up to their rounding,
+since each chunk has a scale of its own). Legend: T' output frames, V vocabulary.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class EndpointConfig:
     """When an utterance is closed and its final result given.
 
     Attributes:
-        silence_s: of no new token after speech; 0 closes at the end of the stream only. max_utterance_s: longest
-            utterance. blank_threshold: probability of the blank from which a frame counts as silence.
+        silence_s: of no new token; 0 closes at the end of the stream only. max_utterance_s: longest utterance.
+            blank_threshold: probability of the blank from which a frame counts as silence.
     """
 
     silence_s: float = 0.8
@@ -274,7 +275,7 @@ class SpeechStream:
         decoder = self.recognizer.recognizer.decoder
         self._stream = None if isinstance(decoder, GreedyDecoder) else decoder.stream()
         self._kept: list[npt.NDArray[np.float32]] = []
-        self._count, self._silent, self._spoken, self._shown = 0, 0, False, ""
+        self._count, self._silent, self._shown = 0, 0, ""
 
     @property
     def log_probs(self) -> npt.NDArray[np.float32]:
@@ -301,15 +302,13 @@ class SpeechStream:
         """Where utterances end in these frames; decided frame by frame, so that chunks make no difference."""
         endpoint, ends = self.recognizer.endpoint, []
         silent = np.exp(frames[:, BLANK]) >= endpoint.blank_threshold
-        spoken = frames.argmax(1) != BLANK
         limit = round(endpoint.silence_s / self.recognizer.seconds_per_frame) or self._max_frames + 1
         for position in range(len(frames)):
             self._count += 1
             self._silent = self._silent + 1 if silent[position] else 0
-            self._spoken |= bool(spoken[position])
-            if (self._spoken and self._silent >= limit) or self._count >= self._max_frames:
+            if self._silent >= limit or self._count >= self._max_frames:  # silence ends an empty utterance too
                 ends.append(position + 1)
-                self._count, self._silent, self._spoken = 0, 0, False
+                self._count, self._silent = 0, 0
         return ends
 
     def _advance(self, frames: npt.NDArray[np.float32]) -> Hypothesis | None:
@@ -331,9 +330,9 @@ class SpeechStream:
             return []
         best = self._stream.finish()[0] if self._stream is not None else self._greedy()
         result = self._result(best, final=True)
-        count, silent, spoken = self._count, self._silent, self._spoken  # of the frames that are not decoded yet
+        count, silent = self._count, self._silent  # of the frames that are not decoded yet
         self._open()
-        self._count, self._silent, self._spoken = count, silent, spoken
+        self._count, self._silent = count, silent
         self._offset += frames
         if not result.text:
             return []
@@ -342,15 +341,7 @@ class SpeechStream:
 
     def _result(self, best: Hypothesis, final: bool) -> StreamResult:
         seconds = self.recognizer.seconds_per_frame
-        words = tuple(
-            Word(
-                span.word,
-                round((self._offset + span.start_frame) * seconds, 3),
-                round((self._offset + span.end_frame) * seconds, 3),
-                round(span.confidence, 4),
-            )
-            for span in best.words
-        )
+        words = self.recognizer.recognizer.words(best, self._offset * seconds)
         start, end = (words[0].start, words[-1].end) if words else (round(self._offset * seconds, 3),) * 2
         result = StreamResult(final, best.text, start, end, words, self._utterance)
         return result if final else replace(result, words=tuple(replace(word, confidence=0.0) for word in words))

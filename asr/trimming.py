@@ -3,7 +3,9 @@
 What surrounds a sentence, silence or other sentences, moves none of its borders, not even by a sample: frames are
 counted from its loudest sample, levels are compared with its own loudest frame and its own pauses, and what is kept
 beside it ends where the sound of the room does. So a network hears a sentence in a long recording exactly as it hears
-it alone, and says the same of it. Legend: n samples, T frames of 10 ms.
+it alone, and says the same of it (with 8-bit weights nearly so: a batch has one scale).
+
+Legend: n samples, T frames of 10 ms.
 """
 
 from __future__ import annotations

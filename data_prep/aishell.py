@@ -24,7 +24,7 @@ def read_aishell(root: str | Path) -> dict[str, list[Utterance]]:
     tables = sorted((root / "transcript").glob("*.txt"))
     if not tables:
         raise DataError(f"There is no transcript/*.txt in {root}.", "Give the folder data_aishell.")
-    lines = (line.split(maxsplit=1) for table in tables for line in table.read_text(encoding="utf-8").splitlines())
+    lines = (line.split(maxsplit=1) for table in tables for line in table.read_text(encoding="utf-8").split("\n"))
     texts = {fields[0]: "".join(fields[1:]).replace(" ", "") for fields in lines if fields}
     splits = {
         split: [Utterance(p.stem, str(p), texts.get(p.stem, ""), p.parent.name) for p in recordings]

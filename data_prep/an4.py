@@ -57,4 +57,4 @@ def _utterance(root: Path, name: str, line: str) -> Utterance:
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
         raise DataError(f"There is no {path}.", "Give the folder of AN4 that holds etc/ and wav/.")
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.strip() for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]

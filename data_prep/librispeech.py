@@ -122,7 +122,7 @@ def _read_chapter(chapter: Path) -> list[Utterance]:
 
 def _read_transcript(path: Path) -> dict[str, str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason}).", "Unpack it again.") from error
     pairs = (line.strip().partition(" ") for line in lines if line.strip())

@@ -26,7 +26,7 @@ def read_ljspeech(root: str | Path, dev_share: float = 0.05, test_share: float =
     if not table.is_file():
         raise DataError(f"There is no {table}.", "Give the folder of the corpus, LJSpeech-1.1.")
     utterances = []
-    for number, line in enumerate(table.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(table.read_text(encoding="utf-8-sig").rstrip("\n").split("\n"), 1):
         fields = [field.strip() for field in line.split("|")]
         if len(fields) < 2:
             raise DataError(f"{table}, line {number} is not of the form id|text.", "Unpack the corpus again.")

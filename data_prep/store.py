@@ -171,6 +171,7 @@ def settings_digest(utterances: Iterable[Utterance], config: StoreConfig) -> str
 def digest_of(utterances: Iterable[Utterance], settings: Any) -> str:
     """Return a name for utterances, the size and date of each recording, and settings that JSON can hold."""
     digest = hashlib.sha256(json.dumps(settings).encode())
+    _stamp.cache_clear()  # what was true of a file in an earlier preparation need not be
     for utterance in utterances:
         digest.update(f"{utterance!r} {_stamp(str(file_of(utterance.audio)))}\n".encode())
     return digest.hexdigest()
@@ -213,6 +214,7 @@ def _prepare_shard(job: tuple[int, Sequence[Utterance]], folder: Path, config: S
     if record.is_file():
         return number, float(_read_record(folder, number)["seconds"])
     extractor = LogMel(config.features)
+    _recording.cache_clear()
     rows: list[Row] = []
     skipped: list[Skipped] = []
     for utterance in utterances:

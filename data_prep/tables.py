@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -94,7 +95,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -107,16 +108,13 @@ def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    lines = text.splitlines()
-    first = lines[0] if lines else ""
+    first = text.partition("\n")[0]
     delimiter = max("\t,;|", key=first.count)
     plain = delimiter in "\t|"  # there a quotation mark is a character like any other (Common Voice)
     csv.field_size_limit(1 << 24)
     try:
-        if plain:
-            reader = csv.DictReader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-        else:
-            reader = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter)
+        lines = io.StringIO(text, newline="")  # a row ends where csv says so, not at every separator of Unicode
+        reader = csv.DictReader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
         for row in reader:
             yield {str(name): value for name, value in row.items() if name is not None}
     except csv.Error as error:

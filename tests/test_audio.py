@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from asr.audio import audio_info, iter_audio_blocks, load_audio
+from asr.audio import audio_info, iter_audio_blocks, load_audio, read_stretch
 from asr.errors import AudioError
 
 RATE = 16000
@@ -207,3 +207,18 @@ def test_a_container_says_which_extra_reads_it(tmp_path: Path) -> None:
         (tmp_path / "a.m4a").write_bytes(b"\0" * 100)
         with pytest.raises(MissingDependencyError, match=r"asr\[media\]"):
             load_audio(tmp_path / "a.m4a")
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_flac_written_to_a_pipe_is_whole(tmp_path: Path, as_bytes: bool) -> None:
+    path = write(tmp_path / "a.flac")
+    expected = load_audio(path).samples
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # STREAMINFO: 36 bits of samples, which a writer that cannot go back leaves at zero
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    np.testing.assert_array_equal(load_audio(bytes(data) if as_bytes else path).samples, expected)
+    blocks = iter_audio_blocks(io.BytesIO(data) if as_bytes else path, 0.1)
+    np.testing.assert_array_equal(np.concatenate(list(blocks)), expected)
+    assert audio_info(path).num_samples == len(expected)
+    np.testing.assert_array_equal(read_stretch(path, 0.1, 0.3)[0][:, 0], expected[RATE // 10 : 3 * RATE // 10])

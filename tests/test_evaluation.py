@@ -10,7 +10,7 @@ import pytest
 
 from asr.bundle import Bundle, open_bundle, write_bundle
 from asr.decoding import compile_lm, load_lm
-from asr.errors import DataError, LanguageModelError
+from asr.errors import ConfigError, DataError, LanguageModelError
 from asr.evaluation import _save_to_model, emissions, evaluate
 from asr.features import FeatureConfig
 from asr.lm import estimate
@@ -74,3 +74,8 @@ def test_a_split_with_other_features_is_told_how_to_be_prepared(tmp_path: Path) 
     model = SimpleNamespace(onnx=None, name="m", feature_config=FeatureConfig(trim=True, f_min=50.0))
     with pytest.raises(DataError, match=r"other features.*--feature f_min=50\.0 --feature trim=true"):
         emissions(model, tmp_path / "dev")  # type: ignore[arg-type]
+
+
+def test_two_splits_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="2 splits are called 'test'"):
+        evaluate("nowhere", [tmp_path / "a" / "test", tmp_path / "b" / "test"], tmp_path)

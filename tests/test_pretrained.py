@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from asr.audio import resample
 from asr.bundle import CARD, open_bundle
+from asr.listening import listen
 from asr.pretrained import pretrained_folders
 from asr.recognizer import load_model
 from asr.scoring import score_texts
-from asr.streaming import StreamingRecognizer
+from asr.streaming import EndpointConfig, StreamingRecognizer
 from data_prep.espeak import Speech, speak
 
 LIMITS_MB = {"an4": 25, "en": 25, "en-streaming": 15}
@@ -75,3 +78,24 @@ def test_the_streaming_model_shares_dictionary_and_language_model() -> None:
 
 def same(one: Path, other: Path) -> bool:
     return one.read_bytes() == other.read_bytes()
+
+
+def test_a_sentence_after_a_long_silence_is_heard_whole(speeches: list[Speech]) -> None:
+    recognizer = StreamingRecognizer(load_model("en-streaming"), EndpointConfig(max_utterance_s=6.0))
+    speech = speeches[0]
+    noise = np.random.default_rng(0).normal(0, 1e-4, 6 * speech.sample_rate).astype(np.float32)
+    texts = []
+    for silence_s in (0.5, 5.0):  # the sentence lies across the sixth second
+        silence = noise[: int(silence_s * speech.sample_rate)]
+        results = recognizer.transcribe(np.concatenate([silence, speech.samples]), speech.sample_rate)
+        texts.append([result.text for result in results])
+    assert texts[0] == texts[1]
+
+
+def test_silence_is_no_speech_to_who_listens(speeches: list[Speech]) -> None:
+    recognizer, speech = load_model("en"), speeches[0]
+    noise = np.random.default_rng(0).normal(0, 1e-5, 10 * recognizer.sample_rate).astype(np.float32)
+    said = resample(speech.samples, speech.sample_rate, recognizer.sample_rate)
+    samples = np.concatenate([noise, said, noise])
+    results = list(listen(np.split(samples, range(1600, len(samples), 1600)), recognizer))
+    assert [r.text for r in results if r.final] == [recognizer.transcribe(said, recognizer.sample_rate).text]

@@ -193,6 +193,7 @@ class FeatureStore:
 
 
 def _read_store(split: Path, folder: Path) -> FeatureStore:
+    _open_shard.cache_clear()  # the split may have been prepared again
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     with (  # files of our own: numpy leaves those open that it cannot read
         (folder / "index.npz").open("rb") as index_file,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.bench import made_audio
-from asr.bundle import CONFIG, WEIGHTS, Bundle, write_bundle
+from asr.bundle import CONFIG, WEIGHTS, Bundle, check_apart, write_bundle
 from asr.config import yaml_text
 from asr.decoding import greedy
 from asr.errors import ConfigError, ModelError, require
@@ -32,7 +32,7 @@ __all__ = ["FORMATS", "ExportReport", "ParityCheck", "export_model"]
 FORMATS = ("onnx", "onnx-int8", "torch-export")
 PROGRAM_FILE = "model.pt2"
 LEFT_OUT = {WEIGHTS, ONNX_FILE, STREAM_FILE, PROGRAM_FILE, CONFIG, "bundle.json", "training.yaml"}
-# Recordings of each check in seconds: alone, and batches whose padding is short, long, and more than half
+# Recordings of each check in seconds (at least a frame): alone, and batches whose padding is short, long, over half
 CHECKS = ((0.3,), (1.0,), (2.7,), (6.1,), (2.0, 1.99, 1.5), (4.0, 0.5), (0.1, 3.3, 0.025, 1.0))
 MAX_DIFFERENCE = 2e-3  # of a natural log-probability, rounding aside; measured: 1e-5
 MIN_AGREEMENT = 0.9  # of frames whose best token 8-bit weights must leave as it was
@@ -87,8 +87,8 @@ def export_model(model: str | Path, output: str | Path, output_format: str = "on
             programs that load it with ``torch.export.load``).
 
     Raises:
-        ConfigError: unknown format. ModelError: no trained model there, or what was exported computes something else;
-            nothing is written then.
+        ConfigError: unknown format, or ``output`` is the model itself. ModelError: no trained model there, or what was
+            exported computes something else; nothing is written then.
 
     Example:
         >>> report = export_model("runs/an4", "an4-int8", "onnx-int8")  # doctest: +SKIP
@@ -100,6 +100,7 @@ def export_model(model: str | Path, output: str | Path, output_format: str = "on
     if output_format != "torch-export":
         require("onnx", "export")
     source, output = load_model(model, backend="torch"), Path(output)
+    check_apart(source.bundle, output)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as temporary:
         made = write_bundle(Path(temporary) / output.name, lambda folder: _write(source, folder, output_format))
@@ -124,7 +125,8 @@ def compare(
     """
     checks = []
     for number, clips_s in enumerate(batches):
-        recordings = [made_audio(s, source.sample_rate, 100 * number + n) for n, s in enumerate(clips_s)]
+        lengths = [max(s, source.frame_length / source.sample_rate) for s in clips_s]
+        recordings = [made_audio(s, source.sample_rate, 100 * number + n) for n, s in enumerate(lengths)]
         checks.append(_check(tuple(clips_s), source.tokens, source.log_probs(recordings), exported(recordings)))
     return checks
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.bundle import CONFIG, WEIGHTS, Bundle, open_bundle, save_weights, write_bundle
+from asr.bundle import CONFIG, WEIGHTS, Bundle, check_apart, open_bundle, save_weights, write_bundle
 from asr.config import as_dict, build_config, check_range, yaml_text
 from asr.errors import ConfigError, ModelError
 from asr.files import atomic_write_text
@@ -60,14 +60,14 @@ def prune_weights(model: str | Path, output: str | Path, sparsity: float) -> Pru
         model: trained model folder. output: the new one. sparsity: share of these weights to set to zero, 0 to 0.99.
 
     Raises:
-        ConfigError: an impossible share. ModelError: no trained speech model there.
+        ConfigError: an impossible share, or ``output`` is the model itself. ModelError: no trained speech model there.
     """
     import torch
 
     from asr.sequence.sparsity import is_pruned_weight
 
     check_range("sparsity", sparsity, 0, 0.99)
-    bundle, weights = _open(model)
+    bundle, weights = _open(model, output)
     names = [n for n, w in weights.items() if n.startswith("network.") and is_pruned_weight(n, w)]
     sizes = {name: weights[name].abs() / weights[name].square().mean().sqrt().clamp(min=1e-12) for name in names}
     ranked = torch.cat([size.flatten() for size in sizes.values()])
@@ -91,9 +91,10 @@ def prune_units(model: str | Path, output: str | Path, hidden_dim: int) -> Pruni
         model: trained model folder with LSTM or GRU layers. output: the new one. hidden_dim: H, below the old.
 
     Raises:
-        ConfigError: as many units as before, or none. ModelError: no such model there.
+        ConfigError: as many units as before, or none, or ``output`` is the model itself. ModelError: no such model
+            there.
     """
-    bundle, weights = _open(model)
+    bundle, weights = _open(model, output)
     config = _config(bundle)
     if config.model.cell not in GATES:
         raise ModelError(f"Units of the cell {config.model.cell} cannot be taken out.", "Use lstm or gru.")
@@ -142,8 +143,9 @@ def _strongest(weights: Weights, prefix: str, outgoing: Tensor, gates: int, coun
     return strength.topk(count).indices.sort().values
 
 
-def _open(model: str | Path) -> tuple[Bundle, Weights]:
+def _open(model: str | Path, output: str | Path) -> tuple[Bundle, Weights]:
     bundle = open_bundle(model, task="ctc")
+    check_apart(bundle, output)
     if WEIGHTS not in bundle.files:
         raise ModelError(f"{model} is an exported model.", "Prune the trained one, then export.")
     return bundle, {name: w.float() if w.is_floating_point() else w for name, w in bundle.weights().items()}

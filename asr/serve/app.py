@@ -29,6 +29,7 @@ from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel, TooLong
 from asr.serve.predicting import predict_route
 from asr.serve.streams import stream_routes
+from asr.transcript import Transcript
 
 __all__ = ["create_app"]
 
@@ -186,6 +187,11 @@ def _add_transcribe(app: FastAPI, fleet: Fleet, config: ServeConfig, readers: Th
         return JSONResponse({"results": [answer.model_dump() for _, answer, _ in outcomes]})
 
 
+async def _transcript(file: UploadFile, hosted: HostedModel, readers: ThreadPoolExecutor) -> Transcript:
+    samples = await asyncio.get_running_loop().run_in_executor(readers, hosted.read, await file.read())
+    return await hosted.transcribe(samples)
+
+
 async def _one(
     file: UploadFile, hosted: HostedModel, config: ServeConfig, readers: ThreadPoolExecutor
 ) -> tuple[int, FileAnswer, float]:
@@ -199,9 +205,7 @@ async def _one(
     if (file.size or 0) > config.max_bytes:
         return failed(413, "too_large", f"larger than {config.max_bytes} bytes")
     try:
-        data = await file.read()
-        samples = await asyncio.get_running_loop().run_in_executor(readers, hosted.read, data)
-        transcript = await asyncio.wait_for(hosted.transcribe(samples), config.request_timeout_s)
+        transcript = await asyncio.wait_for(_transcript(file, hosted, readers), config.request_timeout_s)
     except TooLong as error:
         return failed(413, "too_long", str(error))
     except Overloaded as error:

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import load_audio
+from asr.audio import UNKNOWN_LENGTH, iter_audio_blocks
 from asr.bundle import open_bundle
 from asr.decoding import Hypothesis
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.pretrained import find_model
 from asr.recognizer import LONG_S, Recognizer, load_model
+from asr.runtime import check_lengths
 from asr.serve.batching import Batcher, Overloaded
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ModelMetrics, ServiceMetrics
@@ -61,13 +62,15 @@ class HostedModel:
         Raises:
             AudioError: it cannot be read, or is too short for the model. TooLong: see ``max_duration_s``.
         """
-        limit = self.config.max_duration_s
+        limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
         _check_header(data, limit)
-        samples = load_audio(data, self.recognizer.sample_rate).samples
-        if len(samples) > limit * self.recognizer.sample_rate:
-            raise TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
-        if len(samples) < self.recognizer.frame_length:
-            raise AudioError(f"The recording has {len(samples)} samples, less than one frame.", "Give at least 25 ms.")
+        blocks: list[npt.NDArray[np.float32]] = []
+        for block in iter_audio_blocks(io.BytesIO(data), LONG_S, rate):  # what unpacks to hours is left at the limit
+            blocks.append(block)
+            if sum(map(len, blocks)) > limit * rate:
+                raise TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
+        samples = np.concatenate(blocks)
+        check_lengths([samples], self.recognizer.frame_length, rate)
         return samples
 
     def warm_up(self) -> None:
@@ -87,8 +90,12 @@ class HostedModel:
         """
         if not self.is_long(samples):
             parts = await asyncio.to_thread(self.recognizer.parts, samples)
-            best = await asyncio.gather(*(self.batcher.submit(part.samples) for part in parts))
-            return self.recognizer.transcript(parts, best, len(samples))
+            waiting = [asyncio.ensure_future(self.batcher.submit(part.samples)) for part in parts]
+            try:
+                return self.recognizer.transcript(parts, await asyncio.gather(*waiting), len(samples))
+            finally:
+                for part in waiting:  # of a request that is refused or given up
+                    part.cancel()
         if self._long_waiting >= MAX_LONG:
             raise Overloaded(10.0 * self._long_waiting)
         self._long_waiting += 1
@@ -110,7 +117,7 @@ def _check_header(data: bytes, limit_s: float) -> None:
         info = soundfile.info(io.BytesIO(data))
     except (soundfile.LibsndfileError, TypeError):
         return  # perhaps a container that load_audio knows; if not, it says so
-    if info.samplerate and info.frames / info.samplerate > limit_s:
+    if info.samplerate and info.frames < UNKNOWN_LENGTH and info.frames / info.samplerate > limit_s:
         raise TooLong(f"The recording is longer than {limit_s:g} s.", "Cut it.")
 
 

@@ -77,7 +77,7 @@ def _open(socket: WebSocket, fleet: Fleet) -> SpeechStream:
     if hosted.streaming is None:
         raise _Refused(POLICY, f"The model {hosted.name} cannot stream.")
     text = given.get("sample_rate", str(hosted.recognizer.sample_rate))
-    if not text.isdigit() or not RATES[0] <= int(text) <= RATES[1]:
+    if not text.isdecimal() or not RATES[0] <= int(text) <= RATES[1]:
         raise _Refused(POLICY, f"sample_rate is {text!r}; give a number of Hz from {RATES[0]} to {RATES[1]}.")
     return hosted.streaming.stream(int(text))
 

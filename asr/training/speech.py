@@ -261,14 +261,14 @@ def _report_left_out(store: FeatureStore, left_out: dict[int, str], run_dir: Pat
 
 
 def _said(store: FeatureStore, tokenizer: Tokenizer) -> dict[str, str]:
-    """Return the phones of each utterance whose words the dictionary has, by id; nothing where tokens are no phones."""
+    """Return the phones of each utterance, copies aside, whose words the dictionary has, by id; nothing without one."""
     lexicon = tokenizer.lexicon
     if lexicon is None:
         return {}
     known = {
         name: text
-        for name, text in zip(store.ids, store.texts, strict=True)
-        if all(word in lexicon for word in text.split())
+        for name, text, speed in zip(store.ids, store.texts, store.speeds, strict=True)
+        if speed == 1.0 and all(word in lexicon for word in text.split())
     }
     if not known:
         raise DataError("The dictionary lacks words of every dev transcript.", "Add them to tokenizer.lexicon.")

@@ -297,3 +297,14 @@ def test_json_numbers_and_nulls(tmp_path: Path) -> None:
     row = {"id": 7, "audio": "a.wav", "text": None, "speaker": 3}
     (train,) = read_table(text(tmp_path / "a.jsonl", json.dumps(row)), dev_share=0).values()
     assert (train[0].id, train[0].text, train[0].speaker) == ("7", "", "3")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.tsv", "a.csv"])
+def test_separators_of_unicode_end_no_row(tmp_path: Path, name: str) -> None:
+    said = "one\u2028two\u0085three\x0bfour"
+    mark = "," if name == "a.csv" else "\t"
+    lines = f"audio{mark}text\na.wav{mark}{said}\n"
+    if name == "a.jsonl":
+        lines = json.dumps({"audio": "a.wav", "text": said}, ensure_ascii=False)
+    (train,) = read_table(text(tmp_path / name, lines), dev_share=0).values()
+    assert [u.text for u in train] == [said]

@@ -320,3 +320,17 @@ def test_wrong_usage(arguments: list[str], status: int, said: str, capsys: pytes
     got, out, err = run(arguments, capsys)
     assert (got, out) == (status, "")
     assert said in err
+
+
+def test_what_was_read_before_is_not_remembered(tmp_path: Path) -> None:
+    """The same recording, then another in its place, of which one utterance is a stretch."""
+    path, rng = tmp_path / "a.wav", np.random.default_rng(0)
+    stretch = [Utterance("a", str(path), "a", "s", start_s=0.5, duration_s=0.4)]
+    means = []
+    for loudness in (0.01, 0.4):
+        soundfile.write(path, rng.uniform(-loudness, loudness, RATE), RATE)
+        (done,) = prepare({"train": stretch}, tmp_path / "out", jobs=1)
+        store = FeatureStore.open(done.path)
+        np.testing.assert_allclose(store.features(0).mean(0), store.mean, atol=0.05)
+        means.append(float(store.mean.mean()))
+    assert means[1] - means[0] > 2  # of a natural logarithm

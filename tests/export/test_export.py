@@ -67,6 +67,7 @@ VARIANTS = {
     "self-conditioned": CtcTaskConfig(
         model=CtcModelConfig(**SMALL, intermediate_layer=1, self_conditioned=True)
     ),
+    "long frames": CtcTaskConfig(features=FeatureConfig(frame_length_ms=32.0), model=CtcModelConfig(**SMALL)),
     "8 kHz": CtcTaskConfig(
         features=FeatureConfig(sample_rate=8000, n_fft=256, f_max=3800, n_mels=40), model=CtcModelConfig(**SMALL)
     ),
@@ -177,6 +178,9 @@ def test_bad_input(model: Path, exported: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="hands out no features"):
         load_model(exported).features([np.zeros(RATE, np.float32)])
     assert not (tmp_path / "x").exists()
+    with pytest.raises(ConfigError, match="is the model itself"):
+        export_model(model, model.parent / "." / model.name)
+    assert open_bundle(model).file("model.safetensors").is_file()
 
 
 def test_a_damaged_network_is_named(exported: Path, tmp_path: Path) -> None:

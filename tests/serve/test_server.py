@@ -166,14 +166,25 @@ def test_many_at_once_are_batched_and_right(server: Server, models: list[Path]) 
     assert counts['asr_batch_size_count{model="b"}'] < counts['asr_batch_size_sum{model="b"}']
 
 
+def of_unknown_length(seconds: float) -> bytes:
+    """FLAC as it is written to a pipe."""
+    file = io.BytesIO()
+    soundfile.write(file, made_audio(seconds, RATE), RATE, format="FLAC")
+    data = bytearray(file.getvalue())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    return bytes(data)
+
+
 def test_bad_recordings_are_refused(server: Server) -> None:
     for data, status in (
         (b"this is no audio", 400), (b"", 400), (wav()[:60], 400), (wav(0.01), 400), (wav(6.0), 413),
-        (wav(1.0)[:40] + b"\0" * 250_000, 413),
+        (wav(1.0)[:40] + b"\0" * 250_000, 413), (of_unknown_length(6.0), 413),
     ):  # fmt: skip
         answer = post(server, ("x.wav", data))
         assert answer.status_code == status, answer.text
         assert "x.wav" in answer.json()["detail"]
+    assert post(server, ("x.flac", of_unknown_length(1.0))).status_code == 200
     mixed = post(server, ("good.wav", wav()), ("bad.wav", b"junk"))
     assert mixed.status_code == 200
     good, bad = mixed.json()["results"]
@@ -270,6 +281,7 @@ def test_bad_streams(server: Server) -> None:
         ([b"abc"], "model=a&key=secret", "even number"),
         (["hello"], "model=a&key=secret", "must be"),
         ([], "model=a&key=secret&sample_rate=x", "sample_rate"),
+        ([], "model=a&key=secret&sample_rate=%C2%B2", "sample_rate"),
         ([], "model=nobody&key=secret", "no model"),
         ([b"\0\0" * 50_000] * 2, "model=a&key=secret", "longer than"),
         ([], "model=a&key=secret", "No audio for"),

@@ -56,9 +56,7 @@ def read_items(source: str, text: str | None) -> Iterator[Item]:
 
 def _text(given: str) -> str:
     path = Path(given)
-    if path.suffix.lower() == ".txt" and path.is_file():
-        return _read(path)
-    return given
+    return _read(path) if path.suffix.lower() == ".txt" else given
 
 
 def _read(path: Path) -> str:

@@ -177,7 +177,8 @@ def resample(samples: npt.NDArray[np.float32], from_rate: float, to_rate: float)
 def _name(source: object) -> str:
     if isinstance(source, (str, Path)):
         return str(source)
-    return str(getattr(source, "name", "")) or f"<{type(source).__name__}>"
+    kind = "recording" if isinstance(source, (io.BytesIO, bytes, bytearray, memoryview)) else type(source).__name__
+    return str(getattr(source, "name", "")) or f"The {kind}"
 
 
 def _check_samples(samples: npt.NDArray[np.float32], name: str) -> None:
@@ -236,6 +237,8 @@ def _in_container(source: Any) -> bool:
     place = source.tell()
     header = source.read(HEADER_BYTES)
     source.seek(place)
+    if not header:
+        raise AudioError(f"{_name(source)} holds no bytes.", "Record or copy it again.")
     return isinstance(header, bytes) and is_media(header)
 
 
@@ -280,8 +283,9 @@ def _read_all(file: Any) -> npt.NDArray[np.float32]:
 
 
 def _unreadable(name: str, error: Exception) -> AudioError:
+    reason = str(getattr(error, "error_string", "") or error)  # without libsndfile's name of the source
     return AudioError(
-        f"{name} cannot be read as audio ({str(error).rstrip('.')}).",
+        f"{name} cannot be read as audio ({reason.rstrip('.')}).",
         "It is damaged or of another kind. Known: WAV, FLAC, OGG, OPUS, MP3, AIFF; m4a, mp4 and webm with "
         "pip install 'asr[media]'.",
     )

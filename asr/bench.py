@@ -250,9 +250,10 @@ def bench(
         ModelError: no model there, or a process that measured it failed. ConfigError: a back end has no folder.
     """
     from asr.bundle import open_bundle
+    from asr.pretrained import find_model
 
     config = config or BenchConfig()
-    folder = open_bundle(model, task="ctc").path
+    folder = open_bundle(find_model(model), task="ctc").path
     folders = backend_folders(folder, exported)
     for backend in config.backends:
         if backend not in folders:
@@ -282,10 +283,11 @@ def backend_folders(model: str | Path, exported: Sequence[str | Path] = ()) -> d
         ModelError: no speech model there. ConfigError: two folders of one format, or one of another kind.
     """
     from asr.bundle import open_bundle
+    from asr.pretrained import find_model
 
     found: dict[str, Path] = {}
     for folder in (model, *exported):
-        bundle = open_bundle(folder, task="ctc")
+        bundle = open_bundle(find_model(folder), task="ctc")
         for backend in _formats(bundle):
             if backend not in BACKENDS or backend in found:
                 what = "a second one for" if backend in found else "of the unknown format"
@@ -311,8 +313,9 @@ def model_sample_rate(model: str | Path) -> int:
         ModelError: no speech model there.
     """
     from asr.bundle import open_bundle
+    from asr.pretrained import find_model
 
-    return _sample_rate(open_bundle(model, task="ctc").path)
+    return _sample_rate(open_bundle(find_model(model), task="ctc").path)
 
 
 def _sample_rate(folder: Path) -> int:

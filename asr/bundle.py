@@ -221,7 +221,7 @@ def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
     if task is not None and config.get("task") != task:
         raise ModelError(
             f"{folder} is a model for the task {config.get('task')!r}, needed is one for {task!r}.",
-            "Give another --model.",
+            "Give the folder of another model.",
         )
     return Bundle(folder, config, tuple(index["sha256"]))
 

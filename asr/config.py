@@ -43,8 +43,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"No configuration file {path}.", "Give the path of a .yaml file.") from None
     except Exception as error:  # yaml and omegaconf raise families of their own
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not a readable YAML file: {reason}", "Mend the file.") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ConfigError(f"{path} is not a readable YAML file: {reason}.", "Mend the file.") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no keys.", "A configuration is a mapping such as `seed: 1`.")
     return typing.cast("dict[str, Any]", content)

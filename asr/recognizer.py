@@ -138,6 +138,8 @@ class Recognizer:
         self.stride = round(self.sample_rate * features["frame_shift_ms"] / 1000) * model["subsampling"]
         self.seconds_per_frame = self.stride / self.sample_rate
         self.decoding = self._settings(decoding)
+        if lm is not None and self.decoding.method == "greedy":
+            raise ConfigError("Greedy decoding uses no language model.", "Leave it out, or choose the method beam.")
         if self.decoding.lexicon:
             self.tokenizer = self._with_words(self.decoding.lexicon)
         self.frame_length = round(self.sample_rate * features["frame_length_ms"] / 1000)
@@ -172,7 +174,13 @@ class Recognizer:
 
         if threads:
             torch.set_num_threads(threads)
-        self.task: CtcTask = load_task(self.bundle, len(self.tokenizer)).to(self.device)
+        try:
+            self.task: CtcTask = load_task(self.bundle, len(self.tokenizer)).to(self.device)
+        except (RuntimeError, AssertionError) as error:  # torch's own words run on for pages
+            raise ConfigError(
+                f"torch cannot use the device {self.device!r} here ({str(error).strip().splitlines()[0][:200]}).",
+                "Take --device cpu, or see what torch.cuda.is_available() says.",
+            ) from error
         self.feature_config = self.task.config.features
         self.extractor = LogMel(self.feature_config)
 

@@ -33,10 +33,13 @@ class Input:
     name: Path
 
 
-def expand_inputs(inputs: Sequence[str]) -> list[Input]:
+def expand_inputs(inputs: Sequence[str], to_files: bool = True) -> list[Input]:
     """Return the audio files that paths, folders and globs stand for, each once, in order.
 
     A Lhotse Shar folder stands for the recordings in its shards, under the names of their cuts.
+
+    Args:
+        inputs: what was given. to_files: whether each gets output files of its name.
 
     Raises:
         AudioError: nothing is there, or a folder holds no audio. DataError: a Shar folder is damaged.
@@ -47,7 +50,7 @@ def expand_inputs(inputs: Sequence[str]) -> list[Input]:
         for item in _expand(given):
             found.setdefault(str(Path(item.path).resolve()) if item.path != STDIN else STDIN, item)
     outputs: dict[Path, Input] = {}
-    for item in found.values():
+    for item in found.values() if to_files else ():
         target = item.name.with_suffix("")
         if target in outputs:
             raise ConfigError(
@@ -146,7 +149,9 @@ def transcribe_files(
         raise ConfigError(f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}.")
     if (decoding or {}).get("n_best", 1) > 1 and "json" not in formats:
         raise ConfigError("N-best is only written to JSON.", "Add -f json.")
-    items = expand_inputs(inputs)
+    items = expand_inputs(inputs, to_files=output_dir is not None)
+    if output_dir is not None:
+        output_dir.mkdir(parents=True, exist_ok=True)  # a path that cannot be is named before the work
     recognizer = load_model(model, decoding, device, backend, threads, lm)
     return _Job(items, recognizer, output_dir, formats, channel).run()
 
@@ -220,6 +225,9 @@ class _Named:
 
     def __init__(self, file: Any, name: str) -> None:
         self.file, self.name = file, name
+
+    def __repr__(self) -> str:
+        return self.name
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.file, attribute)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from asr.batches.store import FeatureStore
 from asr.errors import DataError
 from asr.features import FeatureConfig
 from asr.files import atomic_path, atomic_write_text
@@ -73,6 +76,7 @@ def prepare(
     if unknown := sorted(set(train_splits) - set(splits)):
         raise DataError(f"There is no split {', '.join(unknown)}.", f"The corpus has {', '.join(splits)}.")
     config = StoreConfig(features or FeatureConfig(), tuple(speeds), dtype, noise)
+    _name_shared(splits, Path(output_dir))
     done: list[PreparedSplit] = []
     with Workers(jobs, ray) as workers:
         for name, utterances in splits.items():
@@ -87,6 +91,24 @@ def prepare(
                     "Make room, then run the same command: what is finished is kept.",
                 ) from error
     return done
+
+
+def _name_shared(splits: Mapping[str, Sequence[Utterance]], output_dir: Path) -> None:
+    """Say on standard error which splits of an earlier preparation hold utterances that are prepared now."""
+    ids = {utterance.id for utterances in splits.values() for utterance in utterances}
+    for folder in sorted(output_dir.glob("*/features/meta.json")):
+        split = folder.parent.parent
+        if split.name in splits:
+            continue
+        shared: set[str] = set()
+        with contextlib.suppress(DataError):  # a damaged one is nobody's test set
+            shared = ids.intersection(FeatureStore.open(split).ids)
+        if shared:
+            print(
+                f"warning: {split}, of an earlier preparation, holds {len(shared)} of these utterances too. "
+                "Delete it unless it is a part on purpose: what is trained on must not be tested on.",
+                file=sys.stderr,
+            )
 
 
 def _prepare_split(

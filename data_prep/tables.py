@@ -53,6 +53,8 @@ def read_table(
     splits: dict[str, list[Utterance]] = {}
     for row, utterance in zip(rows, utterances, strict=True):
         name = str(row.get(columns["split"]) or "train").strip()
+        if name in (".", "..") or set(name) & set("/\\"):
+            raise DataError(f"{path} has a split called {name!r}, which names no folder.", "Call it train, dev, test.")
         splits.setdefault(split_name(name) or name, []).append(utterance)
     return splits
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import asr
+from asr.aligning import read_items
 from asr.alignment import aligned_words, forced_align
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DataError, TokenError
@@ -241,6 +242,11 @@ def test_bad_tables(model: Path, tmp_path: Path, table: str, said: str) -> None:
         CliRunner().invoke(
             app_of(), ["align", str(tmp_path / "all.tsv"), "--model", str(model)], catch_exceptions=False
         )
+
+
+def test_a_text_file_that_is_not_there_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no file .*helo\.txt"):
+        list(read_items("a.wav", str(tmp_path / "helo.txt")))
 
 
 def test_what_is_missing(model: Path, tmp_path: Path) -> None:

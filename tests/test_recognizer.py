@@ -174,6 +174,7 @@ def test_inputs_that_would_write_one_file_are_refused(tmp_path: Path) -> None:
         soundfile.write(tmp_path / name, noise(0.1), RATE)
     with pytest.raises(ConfigError, match="both write"):
         expand_inputs([str(tmp_path)])
+    assert len(expand_inputs([str(tmp_path)], to_files=False)) == 2
     with pytest.raises(AudioError, match="Nothing matches"):
         expand_inputs([str(tmp_path / "*.mp3")])
     (tmp_path / "empty").mkdir()

@@ -75,6 +75,9 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted; what was finished before is kept", file=sys.stderr)
         sys.exit(130)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError, FileNotFoundError) as error:
+        print(f"error: {error.filename}: {error.strerror}. Give another path.", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:  # `asr ... | head` is no failure of ours
         sys.stderr.close()
         sys.exit(0)

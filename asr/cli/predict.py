@@ -35,8 +35,9 @@ def predict(
     """Forecast series, find anomalies, label, tag, score or translate texts; the model's task decides what is done."""
     from asr.bundle import open_bundle
     from asr.errors import ModelError
+    from asr.pretrained import find_model
 
-    task = open_bundle(model).task
+    task = open_bundle(find_model(model)).task
     if task not in PREDICTORS:
         remedy = "Use asr transcribe." if task == "ctc" else f"Tasks with predictions: {', '.join(PREDICTORS)}."
         raise ModelError(f"{model} is a model for the task {task}, which asr predict does not know.", remedy)

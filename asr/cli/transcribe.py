@@ -73,6 +73,8 @@ def transcribe(
     if workers and ray is None:
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
 
+    if rescore_weight is not None and rescore is None:
+        raise typer.BadParameter("it goes with --rescore.", param_hint="--rescore-weight")
     chosen = {
         "method": decoding_method, "beam_size": beam_size, "lm_alpha": lm_alpha, "lm_beta": lm_beta, "n_best": n_best,
         "blank_penalty": blank_penalty,

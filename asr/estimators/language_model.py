@@ -59,10 +59,8 @@ class LanguageModel(Estimator):
         require("torch", "train")
         from asr.training.language_model import fit_language_model
 
-        if isinstance(texts, str):
-            raise DataError("fit was given one text.", "Give a list of sentences: text.splitlines().")
-        train = [text.strip() for text in texts if text.strip()]
-        held_out = [text.strip() for text in dev or () if text.strip()]
+        train = [text.strip() for text in _checked(texts) if text.strip()]
+        held_out = [text.strip() for text in _checked(dev or ()) if text.strip()]
         if not held_out:
             count = max(1, round(self.validation_fraction * len(train)))
             train, held_out = train[:-count], train[-count:]
@@ -91,7 +89,7 @@ class LanguageModel(Estimator):
         """
         from asr.language_model import rank_log_probs
 
-        return rank_log_probs(*self._fitted(), list(texts))
+        return rank_log_probs(*self._fitted(), _checked(texts))
 
     def perplexity(self, texts: Sequence[str], carry: bool = True) -> TextPerplexity:
         """Return the perplexity of sentences, each read after the one before it (``carry``) or each on its own.
@@ -101,7 +99,7 @@ class LanguageModel(Estimator):
         """
         from asr.language_model import text_perplexity
 
-        return text_perplexity(*self._fitted(), list(texts), carry)
+        return text_perplexity(*self._fitted(), _checked(texts), carry)
 
     def generate(
         self, prompt: str = "", max_tokens: int = 50, temperature: float = 1.0, top_k: int = 0, random_state: int = 0
@@ -139,3 +137,12 @@ class LanguageModel(Estimator):
         model.task_, model.pieces_ = load_language_model(folder)
         model.config = LmConfig(model=model.task_.config)
         return model
+
+
+def _checked(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise DataError("What was given is one text.", "Give a list of sentences: text.splitlines().")
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"Item {number} of the sentences is {text!r}, no text.", "Give strings.")
+    return list(texts)

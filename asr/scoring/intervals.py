@@ -120,7 +120,8 @@ def resample(
     tail = (1 - level) / 2
     if error <= 0 or np.mean(~np.isfinite(scores)) > tail / 2:
         low, high = np.quantile(ratios, [tail, 1 - tail])
-        return Resampled(float(low), float(high), min(1.0, 2 * min(below, 1 - below)), below, "percentile")
+        p_value = max(1 / (1 + len(ratios)), min(1.0, 2 * min(below, 1 - below)))  # not below what so many can tell
+        return Resampled(float(low), float(high), p_value, below, "percentile")
     scores = scores[np.isfinite(scores)]
     low_score, high_score = np.quantile(scores, [tail, 1 - tail])
     if symmetric:

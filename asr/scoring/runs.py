@@ -31,6 +31,9 @@ def find_sides(a: Path, b: Path, reference: Path | None = None, split: str | Non
     Raises:
         ScoringError: one is a folder and the other not, no split or several are in common, or no references are found.
     """
+    for path in (a, b):
+        if not path.exists():
+            raise ScoringError(f"There is no {path}.", "Check the path.")
     runs = [path for path in (a, b) if path.is_dir()]
     if len(runs) == 1:
         raise ScoringError(f"{runs[0]} is a folder and the other side is not.", "Give two files or two run folders.")

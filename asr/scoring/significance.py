@@ -52,7 +52,8 @@ class MatchedPairs:
         mean: of errors of A - errors of B over the segments.
         std: its standard deviation (n - 1).
         z: mean / (std / sqrt(segments)), standard normal where the systems are equally good.
-        p_value: two-sided, 1 where no segment differs; sc_stats reads it from a table at |z| cut to two decimals.
+        p_value: two-sided; of the sign test where all segments differ by the same; 1 where no segment differs; sc_stats
+            reads it from a table at |z| cut to two decimals.
     """
 
     segments: int
@@ -160,8 +161,11 @@ def matched_pairs(edits_a: Sequence[str], edits_b: Sequence[str]) -> MatchedPair
     n = len(differences)
     mean = float(differences.mean()) if n else 0.0
     std = float(differences.std(ddof=1)) if n > 1 else 0.0
-    z = mean / (std / math.sqrt(n)) if std > 0 else 0.0
-    p_value = math.erfc(abs(z) / math.sqrt(2))
+    if std > 0 or mean == 0 or n < 2:
+        z = mean / (std / math.sqrt(n)) if std > 0 else 0.0
+        p_value = math.erfc(abs(z) / math.sqrt(2))
+    else:  # all segments differ alike, and there is no spread to compare with: the sign test
+        z, p_value = math.copysign(math.inf, mean), 0.5 ** (n - 1)
     return MatchedPairs(n, int(errors[:, 0].sum()), int(errors[:, 1].sum()), mean, std, z, p_value)
 
 

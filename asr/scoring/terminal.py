@@ -144,7 +144,7 @@ def _interval(interval: Interval | None) -> str:
 
 def _how(interval: Interval | None) -> str:
     if interval is None:
-        return "No interval: that takes two utterances and at least one error."
+        return "No interval: that takes two utterances, at least one error, and resamples."
     return f"Intervals: {interval.method} bootstrap over {interval.units} {interval.unit}s"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.errors import require
+from asr.errors import ConfigError, require
 from asr.serve.config import ServeConfig
 
 __all__ = ["log_as_json", "run_server"]
@@ -18,13 +19,15 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
     """Serve until SIGTERM or SIGINT; then take no more, answer what is open, and return.
 
     Raises:
-        MissingDependencyError: the extra ``serve`` is not installed. Others: see :func:`asr.serve.app.create_app`.
+        MissingDependencyError: the extra ``serve`` is not installed. ConfigError: nothing can listen at the address.
+        Others: see :func:`asr.serve.app.create_app`.
     """
     for package in ("fastapi", "prometheus_client", "python_multipart"):
         require(package, "serve")
     uvicorn = require("uvicorn", "serve")
     from asr.serve.app import create_app
 
+    _check_address(config.host, config.port)
     log_as_json()
     app = create_app(models, config)
     # uvicorn shuts down in order and then raises the signal again: having done as asked is status 0, not a death
@@ -33,6 +36,19 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
         app, host=config.host, port=config.port, log_config=None, access_log=False,
         timeout_graceful_shutdown=max(1, round(config.shutdown_s)), ws_max_size=1 << 20, timeout_keep_alive=15,
     )  # fmt: skip
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened at before models are loaded; uvicorn would end with a status of 3."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"Nothing can listen at {host}:{port} ({error.strerror or error}).", "Give another --host or --port."
+        ) from error
 
 
 def log_as_json() -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.batches.seeds import keyed_seed
-from asr.errors import TrainingError
+from asr.errors import ConfigError, TrainingError
 from asr.run_folder import Metric, update_metrics
 from asr.tasks.base import Task
 from asr.training.averaging import Average, EpochAverage, ExponentialAverage
@@ -98,11 +98,17 @@ class Loop:
         ranks = plan_ranks(trainer)
         self.precision = choose_precision(trainer.precision, experiment, timed=not ranks.several)
         self.logger = TensorBoardLogger(run_dir, name="log", version="")
-        self.fabric: Fabric = Fabric(
-            accelerator=trainer.accelerator, devices=ranks.devices, num_nodes=ranks.num_nodes, strategy=ranks.strategy,
-            loggers=[self.logger],
-            precision="bf16-mixed" if self.precision == "bf16" else "32-true",
-        )  # fmt: skip
+        try:
+            self.fabric: Fabric = Fabric(
+                accelerator=trainer.accelerator, devices=ranks.devices, num_nodes=ranks.num_nodes,
+                strategy=ranks.strategy, loggers=[self.logger],
+                precision="bf16-mixed" if self.precision == "bf16" else "32-true",
+            )  # fmt: skip
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(
+                f"This machine cannot train so ({str(error).strip().splitlines()[0]}).",
+                "Change trainer.accelerator, trainer.devices or trainer.strategy; auto takes what is there.",
+            ) from error
         self.fabric.launch()
         if trainer.gradient_checkpointing:
             checkpoint_recurrent_layers(experiment.task)

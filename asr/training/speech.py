@@ -21,6 +21,7 @@ from asr.decoding import GreedyDecoder, Hypothesis
 from asr.errors import ConfigError, DataError, ModelError, TokenError
 from asr.features import SpecAugmentConfig
 from asr.files import atomic_write_text
+from asr.pretrained import find_model
 from asr.sequence.sparsity import hold_zeros
 from asr.tasks.base import Task, first_difference
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig, min_output_frames
@@ -180,7 +181,7 @@ def _task(config: SpeechConfig, task_config: CtcTaskConfig, tokenizer: Tokenizer
 
 def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
     if folder := config.init_from or config.distillation.teacher:
-        tokenizer = load_tokenizer(open_bundle(folder, task="ctc").path)
+        tokenizer = load_tokenizer(open_bundle(find_model(folder), task="ctc").path)
         if config.tokenizer.lexicon and isinstance(tokenizer, PhoneTokenizer):
             return tokenizer.with_words(Pronunciations.load(config.tokenizer.lexicon))
         return tokenizer
@@ -190,7 +191,8 @@ def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
 def _start_from(task: CtcTask, folder: str) -> None:
     fresh = task.state_dict()
     silent = {name: torch.zeros_like(w) for name, w in fresh.items() if name.startswith("network.conditioning.")}
-    weights = silent | open_bundle(folder, task="ctc").weights()  # one without self-conditioning can go on with it
+    learned = open_bundle(find_model(folder), task="ctc").weights()
+    weights = silent | learned  # one without self-conditioning can go on with it
     if difference := first_difference(fresh, weights):
         raise ModelError(
             f"{folder} has another architecture: {difference}.", "Copy its model section into your config."

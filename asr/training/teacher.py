@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from asr.bundle import open_bundle
 from asr.config import build_config
 from asr.errors import ConfigError
+from asr.pretrained import find_model
 from asr.tasks.base import load_weights
 from asr.tasks.ctc import CtcTask, CtcTaskConfig
 from asr.text.tokenizers import load_tokenizer
@@ -20,7 +21,7 @@ def load_teacher(folder: str, tokens: Sequence[str]) -> CtcTask:
     Raises:
         ModelError: no trained speech model there. ConfigError: its tokens are others.
     """
-    bundle = open_bundle(folder, task="ctc")
+    bundle = open_bundle(find_model(folder), task="ctc")
     if load_tokenizer(bundle.path).tokens != list(tokens):
         raise ConfigError(
             f"The teacher {folder} has other tokens than the student.", "Leave out init_from, or take one with these."

@@ -35,6 +35,10 @@ RANDOM_TRIALS = 8  # before the sampler goes by what it has seen
 MAX_FAILURES = 5  # trials in a row: then it is not the settings
 
 
+class NoSuchFigure(ConfigError):  # noqa: N818 - what it says
+    """The metric is none that a training tells."""
+
+
 @dataclass(frozen=True)
 class TuneConfig:
     """How to search.
@@ -250,6 +254,9 @@ class _Search:
             self.study.tell(trial, state=TrialState.PRUNED)
             print(f"trial {trial.number}: pruned", file=sys.stderr)
             return True
+        except NoSuchFigure as error:
+            self._failed(trial, error)
+            raise  # no other trial will have it
         except (AsrError, RuntimeError, MemoryError) as error:  # RuntimeError: torch's, when memory runs out
             self._failed(trial, error)
             return False
@@ -275,7 +282,7 @@ class _Search:
         def watch(epoch: int, figures: dict[str, float], monitor: str) -> None:
             name = self.settings.metric or monitor
             if name not in figures:
-                raise ConfigError(f"There is no dev figure {name}.", f"There are: {', '.join(figures)}.")
+                raise NoSuchFigure(f"There is no dev figure {name}.", f"There are: {', '.join(figures)}.")
             if self.study.user_attrs.get("metric") != name:
                 self.study.set_user_attr("metric", name)
             trial.report(figures[name], epoch)

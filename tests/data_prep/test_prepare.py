@@ -334,3 +334,13 @@ def test_what_was_read_before_is_not_remembered(tmp_path: Path) -> None:
         np.testing.assert_allclose(store.features(0).mean(0), store.mean, atol=0.05)
         means.append(float(store.mean.mean()))
     assert means[1] - means[0] > 2  # of a natural logarithm
+
+
+def test_a_split_of_an_earlier_preparation_that_shares_utterances_is_named(
+    corpus: list[Utterance], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare({"train": corpus[:4], "test": corpus[4:]}, tmp_path / "out", jobs=1)
+    prepare({"train": corpus[:4]}, tmp_path / "out", jobs=1)
+    assert "warning" not in capsys.readouterr().err
+    prepare({"train": corpus}, tmp_path / "out", jobs=1)
+    assert "out/test, of an earlier preparation, holds 2 of these" in capsys.readouterr().err

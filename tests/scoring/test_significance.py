@@ -129,6 +129,15 @@ def test_same_hypotheses_are_no_different() -> None:
     assert matched_pairs([""], [""]).p_value == 1.0
 
 
+def test_segments_that_all_differ_alike() -> None:
+    """Oracle: the sign test, whose p-value of n signs alike is 2 / 2^n."""
+    for n, p_value in ((1, 1.0), (2, 0.5), (6, 1 / 32)):
+        found = matched_pairs(["===="] * n, ["===S"] * n)
+        assert (found.segments, found.mean, found.p_value) == (n, -1.0, p_value)
+    assert matched_pairs(["===S"] * 6, ["===="] * 6).z == math.inf
+    assert matched_pairs(["===S"] * 6, ["===S"] * 6).p_value == 1.0
+
+
 def test_bootstrap_and_matched_pairs_agree_on_a_clear_case() -> None:
     texts, a, _ = corpus(2)
     result = compare_pairs(pairs(texts, a), pairs(texts, texts))

@@ -173,5 +173,6 @@ def test_bad_settings(calls: list[HillConfig], config: Path, tmp_path: Path) -> 
         TuneConfig(maximize=True)
     with pytest.raises(ConfigError, match="cannot be opened"):
         tune(config, SPACE, tmp_path / "out", FIXED, TuneConfig(storage="nosuchdb://x"))
-    with pytest.raises(TrainingError, match="no dev figure wer. There are: loss, slope"):
+    with pytest.raises(ConfigError, match="no dev figure wer. There are: loss, slope"):
         tune(config, SPACE, tmp_path / "o2", FIXED, TuneConfig(metric="wer"))
+    assert len(list((tmp_path / "o2").glob("trial*"))) <= 1  # no other trial would have it

@@ -87,7 +87,7 @@ def test_nothing_left_is_an_error(config: Path, tmp_path: Path) -> None:
         ("model.hidden=3", ConfigError, "unknown key model.hidden. Did you mean model.hidden_dim"),
         ("task=dance", ConfigError, "unknown task 'dance'"),
         ("data.train=''", ConfigError, "data.train names no split"),
-        ("data.train=nowhere", DataError, "no model .nowhere"),
+        ("data.train=nowhere", DataError, "nowhere does not exist"),
         ("output_dir=''", ConfigError, "names no output_dir"),
         ("trainer.accelerator=foo", ConfigError, "cannot train so"),
         ("init_from=nowhere", ModelError, "no model .nowhere"),

@@ -34,8 +34,8 @@ PROGRAM_FILE = "model.pt2"
 LEFT_OUT = {WEIGHTS, ONNX_FILE, STREAM_FILE, PROGRAM_FILE, CONFIG, "bundle.json", "training.yaml"}
 # Recordings of each check in seconds (at least a frame): alone, and batches whose padding is short, long, over half
 CHECKS = ((0.3,), (1.0,), (2.7,), (6.1,), (2.0, 1.99, 1.5), (4.0, 0.5), (0.1, 3.3, 0.025, 1.0))
-MAX_DIFFERENCE = 2e-3  # of a natural log-probability, rounding aside; measured: 1e-5
-LEAST = -20.0  # natural log-probability from which on a token plays no part, however improbable it is
+# Of a natural log-probability. Rounding alone makes 1e-5 to 1e-4, and 3e-3 where a recurrent layer multiplies it
+MAX_DIFFERENCE = 1e-2
 MIN_AGREEMENT = 0.9  # of frames whose best token 8-bit weights must leave as it was
 
 Samples = npt.NDArray[np.float32]
@@ -46,8 +46,8 @@ class ParityCheck:
     """One comparison with the trained model.
 
     Attributes:
-        clips_s: lengths of the recordings of the batch. max_difference: of a log-probability above -20. agreement:
-            share of output frames with the same best token. equal_texts: recordings with the same greedy text.
+        clips_s: lengths of the recordings of the batch. max_difference: of a log-probability. agreement: share of
+            output frames with the same best token. equal_texts: recordings with the same greedy text.
     """
 
     clips_s: tuple[float, ...]
@@ -142,7 +142,7 @@ def _check(
         if a.shape != b.shape:
             raise ModelError(f"The exported model gives {b.shape}, the trained one {a.shape} for the same recording.")
     pairs = list(zip(expected, given, strict=True))
-    difference = max(float(np.abs(a.clip(LEAST) - b.clip(LEAST)).max(initial=0)) for a, b in pairs)
+    difference = max(float(np.abs(a - b).max(initial=0)) for a, b in pairs)
     same = sum(int((a.argmax(1) == b.argmax(1)).sum()) for a, b in pairs)
     texts = sum(greedy(a, tokens).text == greedy(b, tokens).text for a, b in pairs)
     return ParityCheck(clips_s, difference, same / max(1, sum(map(len, expected))), texts)

@@ -1,12 +1,13 @@
 """A trained speech model made smaller in three ways, with a table of size, speed and word error rate.
 
-python recipes/compression/run.py MODEL DATA [--output-dir runs/compression] [--only NAME ...] [key=value ...]
+python recipes/compression/run.py MODEL DATA [--lm LM] [--output-dir runs/compression] [--only NAME ...] [key=value ...]
 
-MODEL is a model or run folder, DATA a folder with prepared splits train, dev and test of its features.
+MODEL is a model or run folder, DATA a folder with prepared splits train, dev and test of its features. With an n-gram
+model LM the table has the error rate of the beam search too, each model's weights tuned on dev.
 
 sparse    the smallest half of the weights set to zero, then fine-tuned while they stay zero
 units     half of the hidden units of every recurrent layer taken out, then fine-tuned
-student   half as wide, so a quarter of the recurrent weights: trained from the start, half of its loss the teacher's
+student   half as wide, so a quarter of the weights: trained from the start, half of its loss the teacher's
 alone     the same network without a teacher, for comparison
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from asr.bench import machine, made_audio
 from asr.bundle import open_bundle
 from asr.config import build_config
-from asr.evaluation import emissions
+from asr.evaluation import emissions, tune_decoding
 from asr.export import export_model
 from asr.export.pruning import prune_units, prune_weights
 from asr.recognizer import load_model
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--lm", type=Path)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/compression"))
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES)
     parser.add_argument("overrides", nargs="*", help="configuration of all trainings, such as trainer.time_limit_s=300")
@@ -46,7 +48,7 @@ def main() -> None:
     models = {"as trained": open_bundle(arguments.model, task="ctc").path}
     for name in arguments.only:
         models[name] = compress(name, models["as trained"], arguments.data, output, arguments.overrides)
-    print(f"{machine()}\n{table(models, arguments.data / 'test', output)}")
+    print(f"{machine()}\n{table(models, arguments.data, output, arguments.lm)}")
 
 
 def compress(name: str, model: Path, data: Path, output: Path, overrides: list[str]) -> Path:
@@ -63,7 +65,10 @@ def compress(name: str, model: Path, data: Path, output: Path, overrides: list[s
         shape = build_config(CtcModelConfig, open_bundle(start).config["network"]["model"], where=str(start))
         options = [f"init_from={start}"]
     else:
-        config, shape = STUDENT, replace(shape, hidden_dim=half, projection_dim=shape.projection_dim // 2)
+        config = STUDENT
+        shape = replace(
+            shape, hidden_dim=half, projection_dim=shape.projection_dim // 2, conv_channels=shape.conv_channels // 2
+        )
         weight = [] if name == "student" else ["distillation.weight=0"]
         options = [f"distillation.teacher={model}", *weight]
     options += [f"model.{key}={value}" for key, value in asdict(shape).items()]
@@ -72,8 +77,8 @@ def compress(name: str, model: Path, data: Path, output: Path, overrides: list[s
     return train(config, [*options, *overrides])
 
 
-def table(models: dict[str, Path], split: Path, output: Path) -> str:
-    """Return parameters, size and speed of the ONNX network in one thread, and greedy word error rate of each model."""
+def table(models: dict[str, Path], data: Path, output: Path, lm: Path | None = None) -> str:
+    """Return parameters, size and speed of the ONNX network in one thread, and word error rate of each model."""
     exported = {name: export_model(model, output / "onnx" / name) for name, model in models.items()}
     loaded = {name: load_model(report.folder, threads=1) for name, report in exported.items()}
     sound = [made_audio(CLIP_S, loaded["as trained"].sample_rate)]
@@ -83,23 +88,30 @@ def table(models: dict[str, Path], split: Path, output: Path) -> str:
             started = time.perf_counter()
             recognizer.log_probs(sound)
             seconds[name].append(time.perf_counter() - started)
-    rows = ["| model | parameters | of them not zero | ONNX MB | speed | WER % greedy |", "|---|---|---|---|---|---|"]
+    columns = ["model", "parameters", "of them not zero", "ONNX MB", "speed", "WER % greedy"]
+    columns += [] if lm is None else ["WER % with n-gram"]
+    rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     fastest = {name: sorted(times)[ROUNDS // 2] for name, times in seconds.items()}
     for name, model in models.items():
         weights = [w for n, w in open_bundle(model).weights().items() if n.startswith("network.")]
         total, nonzero = sum(w.numel() for w in weights), sum(int((w != 0).sum()) for w in weights)
         speed, size = fastest["as trained"] / fastest[name], exported[name].network_bytes / 1e6
-        rows.append(f"| {name} | {total} | {nonzero} | {size:.2f} | {speed:.2f} | {100 * wer(model, split):.2f} |")
+        rates = " | ".join(f"{100 * rate:.2f}" for rate in wers(model, data, lm))
+        rows.append(f"| {name} | {total} | {nonzero} | {size:.2f} | {speed:.2f} | {rates} |")
     return "\n".join(rows)
 
 
-def wer(model: Path, split: Path) -> float:
-    """Return the word error rate of the greedy texts."""
+def wers(model: Path, data: Path, lm: Path | None) -> list[float]:
+    """Return the word error rates of the greedy texts and, with a language model, of the beam search."""
     recognizer = load_model(model, backend="torch")
-    data = emissions(recognizer, split)
-    decoder = recognizer.make_decoder(replace(recognizer.decoding, method="greedy"))
-    texts = [found[0].text for found in decoder(list(data.log_probs))]
-    return score_texts(list(data.texts), texts, samples=0).wer
+    recognizer.lm = lm
+    test = emissions(recognizer, data / "test")
+    settings = [replace(recognizer.decoding, method="greedy")]
+    if lm is not None:
+        beam = replace(recognizer.decoding, method="beam")
+        settings.append(tune_decoding(recognizer, emissions(recognizer, data / "dev"), beam))
+    found = ([h[0].text for h in recognizer.make_decoder(how)(list(test.log_probs))] for how in settings)
+    return [score_texts(list(test.texts), texts, samples=0).wer for texts in found]
 
 
 if __name__ == "__main__":

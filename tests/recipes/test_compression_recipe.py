@@ -9,6 +9,8 @@ import pytest
 
 from asr.bundle import open_bundle
 from asr.features import FeatureConfig
+from asr.lm import estimate
+from asr.lm.arpa import write_arpa
 from asr.training.run import train
 from data_prep.store import write_store
 from recipes import run_recipe
@@ -32,7 +34,9 @@ def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     model = train(config, [*data, f"output_dir={tmp_path / 'large'}", *SETTINGS])
     capsys.readouterr()
     output = tmp_path / "out"
-    run_recipe("compression", monkeypatch, model, tmp_path / "data", "--output-dir", output, *SETTINGS)
+    lm = tmp_path / "lm.arpa"
+    write_arpa(estimate([["ab ba", "b a", "aab", "b"]], order=2), lm)
+    run_recipe("compression", monkeypatch, model, tmp_path / "data", "--lm", lm, "--output-dir", output, *SETTINGS)
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     table = {row[0].strip(): [float(cell) for cell in row[1:]] for row in rows[1:]}
     assert list(table) == ["as trained", "sparse", "units", "student", "alone"]
@@ -42,5 +46,6 @@ def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert table["units"][0] < total
     assert table["student"][0] == table["alone"][0] < total
     assert table["as trained"][3] == 1
+    assert all(len(row) == 6 for row in table.values())
     weights = [open_bundle(output / name).weights()["network.output.weight"] for name in ("student", "alone")]
     assert not np.array_equal(*weights)

@@ -62,7 +62,7 @@ def test_settings_that_cannot_be(settings: dict[str, Any], problem: str) -> None
 
 
 def test_no_model_and_no_audio(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="does not exist"):
+    with pytest.raises(ModelError, match="There is no model"):
         bench.bench(tmp_path / "nothing")
     (tmp_path / "cuts.jsonl").write_text('{"id": "a", "start": 0, "duration": 1, "supervisions": [{"text": "x"}]}\n')
     with pytest.raises(DataError, match="names no audio"):

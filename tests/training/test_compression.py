@@ -99,7 +99,7 @@ def test_what_cannot_be(config: Path, model: Path, tmp_path: Path) -> None:
     out = f"output_dir={tmp_path / 'x'}"
     with pytest.raises(ConfigError, match="keep_zeros needs a model"):
         train(config, [out, "keep_zeros=true"])
-    with pytest.raises(ModelError, match="nowhere does not exist"):
+    with pytest.raises(ModelError, match="There is no model .nowhere"):
         train(config, [out, "distillation.teacher=nowhere"])
     with pytest.raises(ConfigError, match="model.subsampling is 2"):
         train(config, [out, f"distillation.teacher={model}", "model.subsampling=2"])

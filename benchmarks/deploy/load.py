@@ -1,7 +1,10 @@
 """Open-loop load on the service: requests leave at set times whether or not earlier ones were answered.
 
     python benchmarks/deploy/load.py --model EXPORTED_MODEL [--clip-s 3] [--rates 5,10,20,40] [--seconds 10]
+                                     [--recordings FILE ...]
 
+The clips are the beginnings of the recordings, or of sentences that eSpeak NG says: of a sound that is no speech the
+search makes far more work than of speech.
 Two services take turns at each rate, one that batches and one with batch size one, each a process of its own; this
 process is the load. Reported at each rate: 50th and 95th percentile of the latency, refusals. The highest rate at which
 the 95th percentile is within ``--limit-ms`` and nothing is refused is what the service can do.
@@ -25,8 +28,14 @@ import httpx
 import numpy as np
 import soundfile
 
-from asr.bench import machine, made_audio
+from asr.audio import load_audio, resample
+from asr.bench import machine
+from data_prep.espeak import speak
 
+SENTENCES = (
+    "the old man went to the river", "he was very glad to see his brother", "they had been waiting for an hour",
+    "she opened the door and looked into the room", "a great many people came to the house that evening",
+)  # fmt: skip
 SERVICES = {"batching": ["--max-batch-size", "16"], "one by one": ["--max-batch-size", "1", "--max-wait-ms", "0"]}
 
 
@@ -46,8 +55,10 @@ def main() -> None:
     parser.add_argument("--clip-s", type=float, default=3.0)
     parser.add_argument("--rates", default="5,10,20,40")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--recordings", nargs="*", default=[])
     parser.add_argument("--limit-ms", type=float, default=200.0)
     arguments = parser.parse_args()
+    clips = make_clips(arguments.clip_s, arguments.recordings)
     print(machine())
     print("| service | requests a second | p50 ms | p95 ms | refused |\n" + "|---" * 5 + "|")
     servers = {name: start(arguments.model, options) for name, options in SERVICES.items()}
@@ -55,7 +66,7 @@ def main() -> None:
     try:
         for rate in map(float, arguments.rates.split(",")):
             for name, (_, url) in servers.items():
-                outcome = asyncio.run(load(url, rate, arguments.seconds, arguments.clip_s))
+                outcome = asyncio.run(load(url, rate, arguments.seconds, clips))
                 print(
                     f"| {name} | {rate:g} | {outcome.p50_ms:.0f} | {outcome.p95_ms:.0f} | {outcome.refused} |",
                     flush=True,
@@ -86,10 +97,9 @@ def start(model: str, options: list[str]) -> tuple[subprocess.Popen[bytes], str]
         time.sleep(0.2)
 
 
-async def load(url: str, rate: float, seconds: float, clip_s: float) -> Outcome:
+async def load(url: str, rate: float, seconds: float, clips: list[bytes]) -> Outcome:
     """Return what requests with random gaps (Poisson) of mean 1 / rate meet."""
-    draw, clips = random.Random(0), [encoded(clip_s, n) for n in range(8)]
-    latencies: list[float] = []
+    draw, latencies = random.Random(0), list[float]()
     refused = 0
 
     async def ask(client: httpx.AsyncClient, number: int) -> None:
@@ -112,11 +122,20 @@ async def load(url: str, rate: float, seconds: float, clip_s: float) -> Outcome:
     return Outcome(rate, float(p50), float(p95), refused)
 
 
-def encoded(seconds: float, seed: int) -> bytes:
-    """Return a WAV file."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, made_audio(seconds, 16000, seed), 16000, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
+def make_clips(seconds: float, recordings: list[str]) -> list[bytes]:
+    """Return WAV files of so many seconds of speech."""
+    if recordings:
+        sounds = [load_audio(path, 16000).samples for path in recordings]
+    else:
+        spoken = [speak(" ".join((*SENTENCES[n:], *SENTENCES[:n])), speed_wpm=150) for n in range(len(SENTENCES))]
+        sounds = [resample(speech.samples, speech.sample_rate, 16000) for speech in spoken]
+    clips, count = [], round(seconds * 16000)
+    for sound in sounds:
+        if len(sound) >= count:
+            buffer = io.BytesIO()
+            soundfile.write(buffer, sound[:count], 16000, format="WAV", subtype="PCM_16")
+            clips.append(buffer.getvalue())
+    return clips
 
 
 if __name__ == "__main__":

@@ -15,9 +15,7 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The page; RUN/report.html by default.")] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--data", exists=True, help="Prepared split that the configuration lacks; may be repeated."
-        ),
+        typer.Option("--data", exists=True, help="Prepared split that the configuration lacks; may be repeated."),
     ] = None,
     audio: Annotated[str, typer.Option(help="Audio of the worst utterances: embed, link or none.")] = "embed",
     worst: Annotated[int, typer.Option(min=0, help="Worst utterances of each split to show.")] = 20,

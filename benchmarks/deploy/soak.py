@@ -28,10 +28,9 @@ from pathlib import Path
 
 import httpx
 import soundfile
-from load import encoded, start
+from load import start
 
-from asr.audio import load_audio
-from asr.bench import machine
+from asr.bench import machine, made_audio
 from asr.recognizer import load_model
 
 MIX = {"good": 70, "corrupt": 10, "huge": 5, "too long": 2, "slow": 3, "cut off": 10}
@@ -86,7 +85,7 @@ def main() -> None:
 
 def made_clip(number: int, seconds: float, kind: str, rate: int, channels: int) -> Clip:
     """Return a file of a made sound."""
-    samples, buffer = load_audio(encoded(seconds, number), rate).samples, io.BytesIO()
+    samples, buffer = made_audio(seconds, rate, number), io.BytesIO()
     sound = samples[:, None].repeat(channels, 1)
     soundfile.write(buffer, sound, rate, format=kind.upper())
     return Clip(f"{number}.{kind}", buffer.getvalue())

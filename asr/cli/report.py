@@ -15,7 +15,7 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The page; RUN/report.html by default.")] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option("--data", exists=True, help="Prepared split that the configuration lacks; may be repeated."),
+        typer.Option("--data", help="Prepared split that the configuration lacks; may be repeated."),
     ] = None,
     audio: Annotated[str, typer.Option(help="Audio of the worst utterances: embed, link or none.")] = "embed",
     worst: Annotated[int, typer.Option(min=0, help="Worst utterances of each split to show.")] = 20,
@@ -27,10 +27,14 @@ def report(
 
     The page needs no network and no script, and reads on a phone.
     """
+    from asr.errors import DataError
     from asr.report import ReportOptions, write_report
     from asr.text.normalizers import get_normalizer
 
     get_normalizer(normalizer)  # refuses a name that there is not
+    for split in data or ():
+        if not split.exists():
+            raise DataError(f"There is no split {split}.", "Check the path.")
     options = ReportOptions(tuple(data or ()), audio, worst, utterance, normalizer, samples)
     page = output or run / "report.html"
     written = write_report(run, page, options)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from asr.bundle import open_bundle
+from asr.config import read_yaml
 from asr.features import FeatureConfig
 from asr.lm import estimate
 from asr.lm.arpa import write_arpa
@@ -47,5 +48,7 @@ def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert table["student"][0] == table["alone"][0] < total
     assert table["as trained"][3] == 1
     assert all(len(row) == 6 for row in table.values())
+    trained = read_yaml(output / "student" / "model" / "training.yaml")
+    assert (trained["specaugment"]["freq_warp"], trained["optimizer"]["lr"]) == (4, 0.003)  # as the recipe says
     weights = [open_bundle(output / name).weights()["network.output.weight"] for name in ("student", "alone")]
     assert not np.array_equal(*weights)

@@ -27,14 +27,8 @@ def report(
 
     The page needs no network and no script, and reads on a phone.
     """
-    from asr.errors import DataError
     from asr.report import ReportOptions, write_report
-    from asr.text.normalizers import get_normalizer
 
-    get_normalizer(normalizer)  # refuses a name that there is not
-    for split in data or ():
-        if not split.exists():
-            raise DataError(f"There is no split {split}.", "Check the path.")
     options = ReportOptions(tuple(data or ()), audio, worst, utterance, normalizer, samples)
     page = output or run / "report.html"
     written = write_report(run, page, options)

@@ -37,6 +37,7 @@ from asr.files import MANIFEST
 from asr.report.log import Curve, read_curves
 from asr.run_folder import Metric, read_metrics
 from asr.scoring import Score, Transcripts, Utterance, pair, read_transcripts, score_pairs, with_speakers
+from asr.text.normalizers import get_normalizer
 
 __all__ = ["Absent", "ReportOptions", "Run"]
 
@@ -67,6 +68,10 @@ class ReportOptions:
     def __post_init__(self) -> None:
         if self.audio not in AUDIO_MODES:
             raise DataError(f"There is no audio mode {self.audio!r}.", f"Choose one of: {', '.join(AUDIO_MODES)}.")
+        get_normalizer(self.normalizer)  # refuses a name that there is not
+        for split in self.data:
+            if not split.exists():
+                raise DataError(f"There is no split {split}.", "Check the path.")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class MatchedPairs:
         errors_a, errors_b: errors inside them.
         mean: of errors of A - errors of B over the segments.
         std: its standard deviation (n - 1).
-        z: mean / (std / sqrt(segments)), standard normal where the systems are equally good.
+        z: mean / (std / sqrt(segments)), standard normal where the systems are equally good; null in JSON if infinite.
         p_value: two-sided; of the sign test where all segments differ by the same; 1 where no segment differs; sc_stats
             reads it from a table at |z| cut to two decimals.
     """
@@ -82,13 +82,16 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return all figures without the utterances, ready for `json.dumps`."""
+        mapsswe = asdict(self.mapsswe)
+        if math.isinf(self.mapsswe.z):
+            mapsswe["z"] = None  # JSON knows no infinity
         return {
             "a": self.a.to_json(),
             "b": self.b.to_json(),
             "difference": self.b.wer - self.a.wer,
             "normalizer": self.a.normalizer,
             "bootstrap": None if self.bootstrap is None else asdict(self.bootstrap),
-            "mapsswe": asdict(self.mapsswe),
+            "mapsswe": mapsswe,
         }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -136,6 +137,9 @@ def test_segments_that_all_differ_alike() -> None:
         assert (found.segments, found.mean, found.p_value) == (n, -1.0, p_value)
     assert matched_pairs(["===S"] * 6, ["===="] * 6).z == math.inf
     assert matched_pairs(["===S"] * 6, ["===S"] * 6).p_value == 1.0
+    good, bad = ([Pair(Utterance(f"u{i}", "a b c d"), said) for i in range(6)] for said in ("a b c d", "a b c x"))
+    found = json.loads(json.dumps(compare_pairs(good, bad).to_json(), allow_nan=False))
+    assert found["mapsswe"]["z"] is None
 
 
 def test_bootstrap_and_matched_pairs_agree_on_a_clear_case() -> None:

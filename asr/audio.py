@@ -151,19 +151,23 @@ def read_stretch(
     """
     source = _opened(path)
     if _in_container(source):
-        samples, rate = read_media(source, str(path))
-        return samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)], rate
+        return _cut(*read_media(source, str(path)), start_s, end_s)
     try:
         with _open_sound(source) as file:
             if file.frames >= UNKNOWN_LENGTH:
-                samples, rate = _read_all(file), file.samplerate
-                return samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)], rate
+                return _cut(_read_all(file), file.samplerate, start_s, end_s)
             start = min(round(start_s * file.samplerate), file.frames)
             stop = file.frames if end_s is None else min(round(end_s * file.samplerate), file.frames)
             file.seek(start)
             return file.read(max(0, stop - start), "float32", always_2d=True), file.samplerate
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(str(path), error) from error
+
+
+def _cut(
+    samples: npt.NDArray[np.float32], rate: int, start_s: float, end_s: float | None
+) -> tuple[npt.NDArray[np.float32], int]:
+    return samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)], rate
 
 
 def resample(samples: npt.NDArray[np.float32], from_rate: float, to_rate: float) -> npt.NDArray[np.float32]:

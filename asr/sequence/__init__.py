@@ -1,8 +1,8 @@
-"""Sequence modules shared by speech, series and text. Torch only; x (B, T, D) and absolute lengths (B,) in and out."""
+"""Sequence modules shared by speech, series and text. x (B, T, D) and absolute lengths (B,) in and out."""
 
 from asr.sequence.conv import ConvSubsampling
 from asr.sequence.convlstm import ConvLSTM
-from asr.sequence.dropout import VariationalDropout
+from asr.sequence.dropout import Dropout, VariationalDropout
 from asr.sequence.lengths import length_mask, mask_padding, reverse_within_length
 from asr.sequence.normalization import MaskedBatchNorm, build_norm
 from asr.sequence.peephole import PeepholeLSTM
@@ -14,6 +14,7 @@ from asr.sequence.truncation import detach_state, truncated
 __all__ = [
     "ConvLSTM",
     "ConvSubsampling",
+    "Dropout",
     "MaskedBatchNorm",
     "PeepholeLSTM",
     "Pooling",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from asr.sequence.dropout import Dropout
 from asr.sequence.lengths import length_mask
 from asr.sequence.normalization import build_norm
 from asr.sequence.recurrent import RecurrentStack
@@ -253,7 +254,7 @@ class RecurrentAttentionBlock(nn.Module):
             if window
             else MultiHeadAttention(width, num_heads, dropout=dropout, causal=causal)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output_dim = width
 
     def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:

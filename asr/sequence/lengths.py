@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-__all__ = ["length_mask", "mask_padding", "reverse_index", "reverse_within_length"]
+__all__ = ["length_mask", "mask_padding", "reverse_index", "reverse_within_length", "reversed_rows", "swap_rows"]
 
 
 def length_mask(x_lens: Tensor, max_len: int) -> Tensor:
@@ -30,3 +32,29 @@ def reverse_within_length(x: Tensor, x_lens: Tensor) -> Tensor:
     """Return ``x`` (B, T, D) with each sequence reversed in place and its padding left where it is."""
     index = reverse_index(x_lens, x.size(1))
     return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.size(-1)))
+
+
+def reversed_rows(x_lens: Tensor, max_len: int) -> Tensor:
+    """Return (T * B,) int64: which row (T and B as one axis) stands in each place of a time-major batch reversed."""
+    batch = torch.arange(x_lens.size(0), device=x_lens.device)
+    return (reverse_index(x_lens, max_len).t() * x_lens.size(0) + batch).flatten()
+
+
+def swap_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """Return ``x`` (T, B, D) with its rows (T and B as one axis) in another order, one that undoes itself.
+
+    Whole rows are moved, in the backward pass too; that is what sets it apart from ``gather`` and ``scatter_add``.
+    """
+    swapped: Tensor = _Swap.apply(x, rows)  # type: ignore[no-untyped-call]
+    return swapped
+
+
+class _Swap(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return x.reshape(-1, x.size(-1)).index_select(0, rows).view(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        return swap_rows(dy, *ctx.saved_tensors), None

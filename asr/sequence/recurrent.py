@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from asr.sequence.dropout import VariationalDropout
-from asr.sequence.lengths import reverse_index
+from asr.sequence.dropout import Dropout, VariationalDropout
+from asr.sequence.lengths import reversed_rows, swap_rows
+from asr.sequence.lstm import LSTM
 from asr.sequence.normalization import build_norm
 from asr.sequence.peephole import PeepholeLSTM
 
@@ -21,7 +22,7 @@ __all__ = ["CELLS", "Feedback", "RecurrentLayer", "RecurrentStack", "RecurrentSt
 
 CELLS = ("lstm", "gru", "peephole_lstm")
 KERNELS: dict[str, Callable[[int, int], nn.Module]] = {
-    "lstm": nn.LSTM,
+    "lstm": LSTM,
     "gru": nn.GRU,
     "peephole_lstm": PeepholeLSTM,
 }
@@ -40,7 +41,7 @@ class RecurrentLayer(nn.Module):
     """One recurrent layer, forward or in both directions, on time-major input.
 
     The backward direction runs over each sequence reversed within its own length. Two one-direction kernels and one
-    gather each way are exact under padding, and on CPU faster than packed sequences, which leave the fused path.
+    move of rows each way are exact under padding, and on CPU faster than packed sequences, which leave the fused path.
     """
 
     def __init__(self, input_dim: int, hidden_dim: int, cell: str = "lstm", bidirectional: bool = True) -> None:
@@ -54,16 +55,18 @@ class RecurrentLayer(nn.Module):
         self.output_dim = hidden_dim * (2 if bidirectional else 1)
 
     def forward(
-        self, x: Tensor, index: Tensor | None, state: tuple[Tensor, ...] | None = None
+        self, x: Tensor, rows: Tensor | None, state: tuple[Tensor, ...] | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """(T, B, D), reversal (T, B, 1) for two directions, state -> (T, B, output_dim), state after the last step."""
+        """(T, B, D), reversal (T * B,) for two directions, state -> (T, B, output_dim), state after the last step."""
         carried = None if state is None else (state[0] if self.cell == "gru" else state)
+        if self.cell == "lstm" and torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))  # once, not in each direction
+        x = x.contiguous()
         y, last = self.forward_cell(x, carried)
         if self.backward_cell is not None:
-            assert index is not None
-            reversed_x = x.gather(0, index.expand(-1, -1, x.size(-1)))
-            z, _ = self.backward_cell(reversed_x)
-            y = torch.cat([y, z.gather(0, index.expand(-1, -1, z.size(-1)))], dim=-1)
+            assert rows is not None
+            z, _ = self.backward_cell(swap_rows(x, rows))
+            y = torch.cat([y, swap_rows(z, rows)], dim=-1)
         return y, (last,) if self.cell == "gru" else last
 
 
@@ -114,7 +117,7 @@ class RecurrentStack(nn.Module):
             self.projections.append(nn.Linear(layer.output_dim, projection_dim) if projection_dim else nn.Identity())
             width = projection_dim or layer.output_dim
         self.output_norm = build_norm(norm, width)
-        self.dropout: nn.Module = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
+        self.dropout: nn.Module = VariationalDropout(dropout) if variational else Dropout(dropout)
         self.input_dropout = VariationalDropout(dropout if variational else 0.0)
         self.output_dim = width
         self.reset_parameters()
@@ -154,11 +157,11 @@ class RecurrentStack(nn.Module):
         """
         if state is not None and self.bidirectional:
             raise ValueError("a bidirectional stack cannot carry state: it has not seen what follows")
-        index = reverse_index(x_lens, x.size(1)).t().unsqueeze(-1) if self.bidirectional else None
+        rows = reversed_rows(x_lens, x.size(1)) if self.bidirectional else None
         new_state: RecurrentState = []
         x = self.input_dropout(x)
         for number, (norm, layer, projection) in enumerate(zip(self.norms, self.layers, self.projections, strict=True)):
-            y, last = layer(norm(x, x_lens).transpose(0, 1), index, None if state is None else state[number])
+            y, last = layer(norm(x, x_lens).transpose(0, 1), rows, None if state is None else state[number])
             y = self.dropout(projection(y.transpose(0, 1)))
             x = self.after_layer(number, x, y, x_lens, feedback, taps)
             new_state.append(last)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.sequence.attention import Attention, AttentionMemory
+from asr.sequence.dropout import Dropout
 from asr.sequence.lengths import length_mask, mask_padding
 
 __all__ = ["AttentionDecoder", "DecoderState", "Hypothesis", "SearchState", "beam_search", "greedy_search"]
@@ -78,7 +79,7 @@ class AttentionDecoder(nn.Module):
         self.attention = Attention(hidden_dim, memory_dim, score)
         self.output_map = nn.Linear(hidden_dim + memory_dim, embedding_dim, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from asr.batches.labelled import LabelledBatch
 from asr.config import check_choice, check_range
-from asr.sequence import Pooling, RecurrentStack, TemporalConv
+from asr.sequence import Dropout, Pooling, RecurrentStack, TemporalConv
 from asr.sequence.attention import RecurrentAttentionBlock
 from asr.sequence.augment import augment
 from asr.sequence.normalization import NORMS
@@ -98,7 +98,7 @@ class ClassifierNetwork(nn.Module):
         self.conv = TemporalConv(
             input_dim, config.conv_channels, (2,) * config.conv_layers, config.conv_kernel, config.conv_norm
         )
-        self.encoder_dropout = nn.Dropout(config.dropout if embedding is not None or config.conv_layers else 0.0)
+        self.encoder_dropout = Dropout(config.dropout if embedding is not None or config.conv_layers else 0.0)
         encoder = RecurrentStack(
             self.conv.output_dim, config.hidden_dim, config.num_layers, config.cell, config.bidirectional,
             config.norm, config.residual, config.dropout, config.projection_dim, config.variational,
@@ -132,9 +132,9 @@ class ClassifierNetwork(nn.Module):
 
 def _head(width: int, hidden: int, num_classes: int, dropout: float) -> nn.Module:
     if not hidden:
-        return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_classes))
+        return nn.Sequential(Dropout(dropout), nn.Linear(width, num_classes))
     return nn.Sequential(
-        nn.Dropout(dropout), nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, num_classes)
+        Dropout(dropout), nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout), nn.Linear(hidden, num_classes)
     )
 
 

@@ -16,7 +16,7 @@ from asr.batches.speech import SpeechBatch
 from asr.config import check_choice, check_range
 from asr.errors import ConfigError
 from asr.features import FeatureConfig, Normalizer, SpecAugment, SpecAugmentConfig
-from asr.sequence import ConvSubsampling, RecurrentStack
+from asr.sequence import ConvSubsampling, Dropout, RecurrentStack
 from asr.sequence.conv import TIME_STRIDES, subsampled_lengths
 from asr.sequence.initialization import INITIALIZATIONS, initialize
 from asr.sequence.normalization import NORMS
@@ -126,7 +126,7 @@ class CtcNetwork(nn.Module):
         self.input_projection = nn.Linear(
             self.conv.output_dim, width
         )  # to the layers' width, so that all have residuals
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder = RecurrentStack(
             width, config.hidden_dim, config.num_layers, config.cell, config.bidirectional, config.norm,
             config.residual, config.dropout, config.projection_dim,

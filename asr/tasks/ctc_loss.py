@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from asr.config import check_choice, check_range
 from asr.sequence.lengths import length_mask
+from asr.sequence.threads import over_batch
 
 __all__ = ["CtcLossConfig", "consistency", "ctc_loss", "smoothing"]
 
@@ -43,7 +45,36 @@ class CtcLossConfig:
 def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
     """Return the summed CTC loss of log_probs (B, T', V); infinite where frames are too few for the labels."""
     with torch.autocast(log_probs.device.type, enabled=False):  # CTC knows no half precision
-        return functional.ctc_loss(log_probs.float().transpose(0, 1), labels, lens, label_lens, reduction="sum")
+        log_probs = log_probs.float()
+        if log_probs.device.type == "cpu":
+            loss: Tensor = _Ctc.apply(log_probs, lens, labels, label_lens)  # type: ignore[no-untyped-call]
+            if loss.isfinite():
+                return loss
+        return functional.ctc_loss(log_probs.transpose(0, 1), labels, lens, label_lens, reduction="sum")
+
+
+class _Ctc(torch.autograd.Function):
+    """torch's CTC loss and gradient on processors, several times as fast (asr/tasks/ctc_kernels.py)."""
+
+    @staticmethod
+    def forward(ctx: Any, log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
+        from asr.tasks.ctc_kernels import posteriors  # numba takes a second to import
+
+        B = len(log_probs)
+        probs = log_probs.detach().exp().contiguous()
+        gamma, losses = torch.zeros_like(probs), torch.full((B,), math.inf, dtype=torch.float64)
+        offsets = label_lens.cumsum(0) - label_lens if labels.dim() == 1 else torch.arange(B) * labels.size(1)
+        whole = (array.long().contiguous().numpy() for array in (lens, labels.flatten(), offsets, label_lens))
+        over_batch(posteriors, B, probs.numpy(), *whole, gamma.numpy(), losses.numpy())
+        gradient = probs.sub_(gamma).masked_fill_(~length_mask(lens, probs.size(1)).unsqueeze(-1), 0.0)
+        ctx.save_for_backward(gradient)
+        return losses.sum().float()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream, None, None, None
 
 
 def consistency(log_probs: Tensor, lens: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from asr.batches.windows import WindowBatch
 from asr.config import check_choice, check_range
-from asr.sequence import RecurrentStack
+from asr.sequence import Dropout, RecurrentStack
 from asr.sequence.normalization import NORMS
 from asr.tasks.base import LossSum, Task
 
@@ -110,9 +110,7 @@ class ForecastNetwork(nn.Module):
         self.place = nn.Parameter(torch.randn(self.segments_ahead, D - model.series_dim) / 10)
         self.series = nn.Embedding(config.num_series, model.series_dim) if model.series_dim else None
         self.ahead = nn.Linear(S * config.num_future, D) if config.num_future else None
-        self.output = nn.Sequential(
-            nn.Dropout(model.dropout), nn.Linear(D, S * config.num_targets * config.num_outputs)
-        )
+        self.output = nn.Sequential(Dropout(model.dropout), nn.Linear(D, S * config.num_targets * config.num_outputs))
 
     def forward(self, target: Tensor, past: Tensor, future: Tensor, series: Tensor) -> Tensor:
         """(B, T, C), (B, T, J + K), (B, h, K), (B,) -> (B, h, C, Q)."""

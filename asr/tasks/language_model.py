@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from asr.batches.stream import StreamBatch
 from asr.config import check_choice, check_range
-from asr.sequence import RecurrentStack, RecurrentState
+from asr.sequence import Dropout, RecurrentStack, RecurrentState
 from asr.tasks.base import LossSum, Task
 
 __all__ = ["CARRIED", "LanguageModelConfig", "LanguageModelTask"]
@@ -74,7 +74,7 @@ class LanguageModelTask(Task):
         self.config = config
         self.embedding = nn.Embedding(vocab_size, config.dim)
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder = RecurrentStack(
             config.dim, config.hidden_dim, config.num_layers, config.cell, bidirectional=False, norm="none",
             residual=config.num_layers > 1, dropout=config.dropout, projection_dim=config.dim,

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from asr.batches.tokens import TokenBatch
 from asr.config import check_choice, check_range
-from asr.sequence import RecurrentStack
+from asr.sequence import Dropout, RecurrentStack
 from asr.sequence.crf import BioRules, LinearChainCrf
 from asr.sequence.lengths import length_mask
 from asr.sequence.pooling import Pooling
@@ -82,7 +82,7 @@ class TagTask(Task):
         super().__init__()
         self.config = config
         self.words = WordEncoder(config.words, num_words, num_chars)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder = RecurrentStack(
             self.words.output_dim, config.hidden_dim, config.num_layers, config.cell, norm="none",
             residual=config.num_layers > 1, dropout=config.dropout,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from asr.batches.pairs import PairBatch, pad_tokens
 from asr.config import check_choice, check_range
 from asr.sequence.attention import SCORES, RecurrentAttentionBlock
+from asr.sequence.dropout import Dropout
 from asr.sequence.recurrent import RecurrentStack
 from asr.sequence.seq2seq import (
     AttentionDecoder,
@@ -128,7 +129,7 @@ class TranslateTask(Task):
         self.encoder = (
             RecurrentAttentionBlock(stack, config.num_heads, config.dropout) if config.self_attention else stack
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.decoder = AttentionDecoder(
             len(target_pieces), config.embedding_dim, stack.output_dim, config.decoder_dim, config.decoder_layers,
             config.attention, config.dropout,

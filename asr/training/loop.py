@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,17 +130,23 @@ class Loop:
             check_world_size(self.position.world_size, self.fabric.world_size, checkpoint)
         self._agree()
         check_same_start(self.position, self.fabric.broadcast(self.position), checkpoint)
+        with self.epochs(checkpoint) as train_epoch:
+            while self.position.epoch < self.trainer.max_epochs and not (
+                self._out_of_patience() or self._share_of_time() >= 1
+            ):
+                train_epoch()
+        return self.position
+
+    @contextlib.contextmanager
+    def epochs(self, checkpoint: Path) -> Iterator[Callable[[], None]]:
+        """Provide what trains the next epoch from where the loop stands, with its log, evaluation and checkpoint."""
         with (
             Progress(self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero) as progress,
             BatchMaker(self.loader, self.trainer.workers) as maker,
         ):
             progress.start(self.experiment, self.position, self.precision)
             self.counted_from = time.monotonic()
-            while self.position.epoch < self.trainer.max_epochs and not (
-                self._out_of_patience() or self._share_of_time() >= 1
-            ):
-                self._epoch(progress, maker, checkpoint)
-        return self.position
+            yield lambda: self._epoch(progress, maker, checkpoint)
 
     def _out_of_patience(self) -> bool:
         waited = self.position.epoch - 1 - self.position.best_epoch

@@ -11,10 +11,12 @@ CORPUS is in LibriSpeech's layout. SpeechBrain lives in an environment of its ow
   ours    asr.training: features prepared once and stored; batches made ahead in a thread
   padded  SpeechBrain as its recipes run: audio read by a worker process, Fbank in the step, LSTM over the padding
   packed  the same with packed sequences, SpeechBrain's way to a result that padding does not change (as ours is)
+  padded-bf16  padded, with --precision=bf16 of SpeechBrain
 
 Both: two strided convolutions, 5 bidirectional LSTM layers, layer normalisation, residuals, CTC, SpecAugment, AdamW,
-clipping; batches of the same bounds, fp32, as many threads. Processor time is that of the process that trains: the
-worker that reads audio for SpeechBrain comes on top of it. Preparing our features is timed too, once.
+clipping; batches of the same bounds, as many threads. Ours in --precision: auto times both, as in training. Processor
+time is that of the process that trains: the worker that reads audio for SpeechBrain comes on top of it. Preparing our
+features is timed too, once.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +41,13 @@ from asr.tasks.ctc import CtcModelConfig
 from asr.text.tokenizers import load_tokenizer
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.loop import Loop
-from asr.training.progress import Progress
 from asr.training.speech import SpeechConfig, SpeechDataConfig, build_experiment
 from data_prep.librispeech import read_librispeech
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
 
 LIMITS = {"max_batch_s": 60.0, "max_batch_size": 16}
+THEIRS = ("padded", "padded-bf16", "packed")
 
 
 def choose(corpus: Path, seconds: float) -> list[Utterance]:
@@ -62,7 +65,7 @@ def choose(corpus: Path, seconds: float) -> list[Utterance]:
 class Ours:
     """Epochs by our loop; seconds by part."""
 
-    def __init__(self, folder: Path, utterances: list[Utterance], hidden: int, threads: int) -> None:
+    def __init__(self, folder: Path, utterances: list[Utterance], hidden: int, threads: int, precision: str) -> None:
         start = time.perf_counter()
         prepare({"train": utterances}, folder, normalizer="librispeech", jobs=1)
         self.prepared_in = time.perf_counter() - start
@@ -74,7 +77,7 @@ class Ours:
         experiment = replace(build_experiment(config, folder), evaluate=lambda task: {"wer": 1.0})
         experiment.save_model(experiment.task, folder / "model")
         self.tokenizer = load_tokenizer(folder / "model")
-        trainer = TrainerConfig(max_epochs=10**6, precision="fp32", accelerator="cpu", threads=threads)
+        trainer = TrainerConfig(max_epochs=10**6, precision=precision, accelerator="cpu", threads=threads)
         self.loop = Loop(experiment, trainer, OptimizerConfig(), folder / "run", seed=1)
         self.parameters = sum(p.numel() for p in experiment.task.parameters())
         self.spent: dict[str, float] = {}
@@ -92,10 +95,9 @@ class Ours:
 
     def epoch(self) -> dict[str, float]:
         self.spent = {}
-        with Progress(self.loop.run_dir, 1, enabled=False) as progress:
-            progress.start(self.loop.experiment, self.loop.position, "fp32")
+        with self.loop.epochs(self.loop.run_dir / "checkpoints" / "last.ckpt") as train_epoch:
             start, cpu = time.perf_counter(), time.process_time()
-            self.loop._epoch(progress, self.loop.run_dir / "checkpoints" / "last.ckpt")
+            train_epoch()
             return {"total": time.perf_counter() - start, "cpu": time.process_time() - cpu, **self.spent}
 
 
@@ -155,14 +157,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="processes that read audio for SpeechBrain")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--against", default=",".join(THEIRS), help="ways of SpeechBrain, by commas")
+    parser.add_argument("--precision", default="auto", help="ours: auto, fp32 or bf16")
     arguments = parser.parse_args()
+    against = arguments.against.split(",")
     torch.set_num_threads(arguments.threads)
     utterances = choose(arguments.corpus, arguments.seconds)
     with tempfile.TemporaryDirectory() as name:
-        ours = Ours(Path(name), utterances, arguments.hidden, arguments.threads)
+        ours = Ours(Path(name), utterances, arguments.hidden, arguments.threads, arguments.precision)
         settings = {key: getattr(arguments, key) for key in ("hidden", "threads", "workers")} | LIMITS
         theirs = SpeechBrain(arguments.python, Path(name), utterances, ours, settings)
-        runs = {"ours": ours.epoch, "padded": lambda: theirs.epoch("padded"), "packed": lambda: theirs.epoch("packed")}
+        runs = {"ours": ours.epoch} | {variant: partial(theirs.epoch, variant) for variant in against}
         rounds: dict[str, list[dict[str, float]]] = {variant: [] for variant in runs}
         for number in range(arguments.rounds + 1):  # the first warms up
             for variant, run in runs.items():
@@ -170,12 +175,13 @@ def main() -> None:
                 if number:
                     rounds[variant].append(seconds)
                     spent = f"{seconds['total']:7.2f} s ({seconds['cpu']:.2f} of a processor)"
-                    print(f"round {number} {variant:6s} {spent}: {breakdown(seconds)}", flush=True)
+                    print(f"round {number} {variant:11s} {spent}: {breakdown(seconds)}", flush=True)
         theirs.close()
     duration = sum(audio_info(u.audio).duration_s for u in utterances)
     print(f"{len(utterances)} utterances, {duration:.0f} s, preparing our features {ours.prepared_in:.1f} s, once")
+    print(f"ours in {ours.loop.precision}")
     print(f"parameters: ours {ours.parameters}, SpeechBrain {rounds['padded'][0]['parameters']:.0f}")
-    for variant, kind in itertools.product(("padded", "packed"), ("total", "cpu")):
+    for variant, kind in itertools.product(against, ("total", "cpu")):
         ratios = [o[kind] / t[kind] for o, t in zip(rounds["ours"], rounds[variant], strict=True)]
         print(f"ours / {variant}, {kind}: {statistics.median(ratios):.3f}   ({', '.join(f'{r:.3f}' for r in ratios)})")
 

@@ -118,11 +118,8 @@ def measure(config: SpeechConfig, folder: Path, rounds: int) -> dict[str, list[f
 
 
 def trainer_epoch(loop: Loop) -> float:
-    from asr.training.progress import Progress
-
-    with Progress(loop.run_dir, 1, enabled=False) as progress:
-        progress.start(loop.experiment, loop.position, "fp32")
-        return timed(lambda: loop._epoch(progress, loop.run_dir / "checkpoints" / "last.ckpt"))
+    with loop.epochs(loop.run_dir / "checkpoints" / "last.ckpt") as train_epoch:
+        return timed(train_epoch)
 
 
 def bare_epoch(task: nn.Module, optimizer: torch.optim.Optimizer, loader: object, epoch: int) -> float:

@@ -1,7 +1,7 @@
 """The other side of against_speechbrain.py: epochs of the same network in SpeechBrain, one a line of standard input.
 
 Runs in an environment of its own, started by that script: python speechbrain_worker.py MANIFEST.json SETTINGS.json
-Each line names a variant, ``padded`` or ``packed``; each answer is a JSON object of seconds.
+Each line names a variant, ``padded``, ``padded-bf16`` or ``packed``; each answer is a JSON object of seconds.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Recognizer(sb.Brain):
         return loss
 
 
-def make_brain(settings: dict[str, float], packed: bool) -> Recognizer:
+def make_brain(settings: dict[str, float], packed: bool, precision: str) -> Recognizer:
     hparams = {
         "fbank": Fbank(sample_rate=16000, n_fft=512, n_mels=80, win_length=25, hop_length=10),
         "drops": [
@@ -105,7 +105,7 @@ def make_brain(settings: dict[str, float], packed: bool) -> Recognizer:
         modules={"network": network, "normalize": InputNormalization(norm_type="global")},
         opt_class=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), fused=True),
         hparams=hparams,
-        run_opts={"device": "cpu", "noprogressbar": True},
+        run_opts={"device": "cpu", "noprogressbar": True, "precision": precision},
     )
 
 
@@ -134,7 +134,11 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else is printed is no answer
     loader = make_loader(sys.argv[1], settings)
-    brains = {name: make_brain(settings, name == "packed") for name in ("padded", "packed")}
+    brains = {
+        "padded": make_brain(settings, packed=False, precision="fp32"),
+        "padded-bf16": make_brain(settings, packed=False, precision="bf16"),
+        "packed": make_brain(settings, packed=True, precision="fp32"),
+    }
     parameters = sum(p.numel() for p in brains["padded"].modules.parameters())
     for epoch, line in enumerate(sys.stdin, 1):
         brain = brains[line.strip()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr.sequence import RecurrentStack, VariationalDropout, detach_state, truncated
+from asr.sequence import RecurrentStack, detach_state, truncated
 from asr.sequence.recurrent import CELLS
 
 LENS = torch.tensor([11, 11])
@@ -66,16 +66,6 @@ def test_bidirectional_stack_and_empty_chunk_are_refused() -> None:
         next(truncated(RecurrentStack(3, 5, 1), sequence(), LENS, 4))
     with pytest.raises(ValueError, match="at least 1"):
         next(truncated(RecurrentStack(3, 5, 1, bidirectional=False), sequence(), LENS, 0))
-
-
-def test_variational_dropout_has_one_mask_over_time() -> None:
-    torch.manual_seed(0)
-    dropped = VariationalDropout(0.4)(torch.ones(50, 9, 20))
-    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
-    assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.6])
-    assert abs(dropped.bool().float().mean().item() - 0.6) < 0.05
-    assert not torch.equal(dropped[0], dropped[1])
-    assert torch.equal(VariationalDropout(0.4).eval()(dropped), dropped)
 
 
 def test_a_variational_stack_drops_the_same_features_at_every_step() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch.distributions import Categorical, kl_divergence
+from torch.nn import functional
 
 from asr.batches.speech import SpeechBatch, collate_speech
 from asr.errors import ConfigError
@@ -127,3 +128,52 @@ def test_nothing_is_added_outside_of_training() -> None:
 def test_settings_out_of_range_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CtcLossConfig(**change)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("frames", "label_lens"),
+    [
+        ([40, 31, 25], [9, 12, 1]),
+        ([40, 40, 7], [19, 0, 7]),  # no labels; as many labels as frames
+        ([1, 1], [1, 0]),
+        ([900], [440]),  # probabilities far below the smallest number
+        ([300], [299]),  # nearly all paths end too early
+    ],
+)
+def test_ctc_on_processors_is_torchs_in_double_precision(
+    frames: list[int], label_lens: list[int], threads: int
+) -> None:
+    random, before = torch.Generator().manual_seed(5), torch.get_num_threads()
+    logits = 4 * torch.randn(len(frames), max(frames), 7, generator=random)
+    labels = torch.cat([torch.arange(n) % 6 + 1 for n in label_lens])
+    if frames == [40, 31, 25]:
+        labels[3:6] = 2  # the same label in a row
+    lens, label_counts = torch.tensor(frames), torch.tensor(label_lens)
+    found = []
+    torch.set_num_threads(threads)
+    for double in (True, False):
+        x = (logits.double() if double else logits.clone()).requires_grad_()
+        log_probs = x.log_softmax(-1)
+        if double:
+            time_major = log_probs.transpose(0, 1)
+            loss = functional.ctc_loss(time_major, labels, lens, label_counts, reduction="sum")
+        else:
+            loss = ctc_loss(log_probs, lens, labels, label_counts)
+        (0.5 * loss).backward()
+        found.append((loss.item(), x.grad.double()))
+    torch.set_num_threads(before)
+    (expected, expected_gradient), (loss, gradient) = found
+    assert math.isfinite(expected)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(gradient, expected_gradient, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["too few frames", "not a number"])
+def test_ctc_without_a_path_is_what_torch_says(case: str) -> None:
+    log_probs, labels = random_log_probs(2, 6, 5), torch.tensor([1, 2, 2, 3, 3, 4, 1])
+    if case == "not a number":
+        log_probs[0, 1] = math.nan
+    lens, label_lens = torch.tensor([6, 4]), torch.tensor([3, 4])  # 3, 3, 4, 1 need five frames
+    loss = float(ctc_loss(log_probs, lens, labels, label_lens))
+    assert math.isnan(loss) if case == "not a number" else loss == math.inf

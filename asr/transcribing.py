@@ -23,6 +23,7 @@ __all__ = ["Input", "expand_inputs", "parse_channel", "parse_hotwords", "transcr
 
 STDIN = "-"
 SPOOL_BYTES = 64 << 20  # of standard input are kept in memory; what is longer goes to a temporary file
+SINGLE = {"srt", "vtt", "tsv"}  # formats that do not name their recording
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,11 @@ def transcribe_files(
     if (decoding or {}).get("n_best", 1) > 1 and "json" not in formats:
         raise ConfigError("N-best is only written to JSON.", "Add -f json.")
     items = expand_inputs(inputs, to_files=output_dir is not None)
+    if output_dir is None and len(items) > 1 and (mixed := set(formats) & SINGLE):
+        raise ConfigError(
+            f"{len(items)} recordings printed one after another as {min(mixed)} could not be told apart.",
+            "Give --output-dir FOLDER, which gets one file a recording, or -f json or ctm, which name theirs.",
+        )
     if output_dir is not None:
         output_dir.mkdir(parents=True, exist_ok=True)  # a path that cannot be is named before the work
     recognizer = load_model(model, decoding, device, backend, threads, lm)
@@ -207,7 +213,8 @@ class _Job:
         for name in self.formats:
             content = transcript.render(name, item.name.stem)
             if self.output_dir is None:
-                bar.print(content, end="")
+                named = name == "json" and len(self.items) > 1
+                bar.print(transcript.to_json(item.name.as_posix()) if named else content, end="")
             else:
                 atomic_write_text(self.output_dir / item.name.with_suffix(f".{name}"), content)
 

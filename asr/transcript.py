@@ -70,12 +70,12 @@ class Transcript:
         """Words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
 
-    def to_json(self) -> str:
-        """Return JSON with ``text``, ``duration_s``, ``segments`` and ``model``.
+    def to_json(self, recording: str | None = None) -> str:
+        """Return JSON with ``text``, ``duration_s``, ``segments`` and ``model``; before them ``recording`` if given.
 
         A segment has ``alternatives`` and ``channel`` only where they were asked for.
         """
-        content = dataclasses.asdict(self)
+        content = ({} if recording is None else {"recording": recording}) | dataclasses.asdict(self)
         content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
         return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 

@@ -154,6 +154,11 @@ class Fleet:
         self.models: dict[str, HostedModel] = {}
         self.predictors: dict[str, HostedPredictor] = {}
         for bundle in filter(is_predictor, opened):
+            if config.backend == "onnxruntime":
+                raise ConfigError(
+                    f"{bundle.path} is no speech model, and only those run with the back end onnxruntime.",
+                    "Leave --backend at auto.",
+                )
             own = bundle.path.name if bundle.path.name != "model" else bundle.path.parent.name
             name = _free_name(own, self.predictors)
             self.predictors[name] = HostedPredictor(name, bundle, config)

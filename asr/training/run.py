@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from asr.config import build_config, parse_overrides, read_yaml, save_config
-from asr.errors import ConfigError
+from asr.errors import AsrError, ConfigError
 
 __all__ = ["config_class", "train"]
 
@@ -40,9 +41,16 @@ def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True
     settings = build_config(config_class(merged, config), content, changes, where=str(config))
     if not settings.output_dir:
         raise ConfigError(f"{config} names no output_dir.", "Give -o FOLDER.")
-    save_config(settings, Path(settings.output_dir) / "config.yaml")
+    folder = Path(settings.output_dir)
+    new = not folder.exists()
+    save_config(settings, folder / "config.yaml")
     module_name, _, function_name = TASKS[_task(merged, config)]
-    return Path(getattr(importlib.import_module(module_name), function_name)(settings, resume))
+    try:
+        return Path(getattr(importlib.import_module(module_name), function_name)(settings, resume))
+    except AsrError:
+        if new and [path.name for path in folder.iterdir()] == ["config.yaml"]:  # it did not come to a training
+            shutil.rmtree(folder)
+        raise
 
 
 def config_class(content: Mapping[str, Any], where: str | Path) -> type[Any]:

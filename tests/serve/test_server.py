@@ -25,11 +25,12 @@ import torch
 
 from asr import load_model
 from asr.bench import made_audio
+from asr.errors import ConfigError
 from asr.export import export_model
 from asr.features import FeatureConfig
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ServiceMetrics
-from asr.serve.models import HostedModel
+from asr.serve.models import Fleet, HostedModel
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.text.tokenizers import CharTokenizer
 from asr.training.speech import SpeechConfig, save_speech_model
@@ -334,6 +335,11 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     words = [["fly", "to", "rome"], ["fly", "to", "oslo"]] * 6
     asr.Tagger(max_epochs=1).fit(words, [["O", "O", "B-city"]] * 12).save(folder / "tags")
     return {name: folder / name for name in ("forecast", "signals", "tags")}
+
+
+def test_only_speech_models_run_with_onnxruntime(others: dict[str, Path]) -> None:
+    with pytest.raises(ConfigError, match="no speech model"):
+        Fleet([others["forecast"]], ServeConfig(backend="onnxruntime"), ServiceMetrics())
 
 
 def test_models_of_other_tasks(models: list[Path], others: dict[str, Path], tmp_path: Path) -> None:

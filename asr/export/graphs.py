@@ -2,7 +2,7 @@
 
 What leaves the trained network's result as it is and makes the graph smaller or faster happens here: batch
 normalisation is folded into the convolutions, the two directions of a recurrent layer become one kernel that is told
-the lengths, and the spectrum is a strided convolution with the Fourier basis (exporters know no FFT).
+the lengths, and the spectrum is a product with the Fourier basis (exporters know no FFT).
 
 Legend: B batch, N samples, T frames, F features, C channels, T' output frames, V vocabulary, H hidden, L layers.
 """
@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,11 +23,11 @@ from asr.errors import ModelError
 from asr.features import FeatureConfig, LogMel
 from asr.sequence import ConvSubsampling, MaskedBatchNorm, RecurrentStack
 from asr.sequence.conv import KERNEL
-from asr.sequence.lengths import mask_padding
+from asr.sequence.lengths import length_mask
 from asr.sequence.recurrent import Feedback, RecurrentLayer
 from asr.tasks.ctc import CtcTask, label_feedback
 
-__all__ = ["GraphLogMel", "OfflineGraph", "StreamingGraph", "fourier_bins"]
+__all__ = ["GraphLogMel", "OfflineGraph", "StreamingGraph", "fourier_bins", "half_window"]
 
 
 def fourier_bins(config: FeatureConfig, filters: Tensor) -> list[int]:
@@ -34,32 +36,61 @@ def fourier_bins(config: FeatureConfig, filters: Tensor) -> list[int]:
     return [int(heard[0]), int(heard[-1]) + 1]
 
 
-class GraphLogMel(nn.Module):
-    """Log-Mel features or MFCC as :class:`asr.features.LogMel` computes them, by convolution and matrix product."""
+def half_window(config: FeatureConfig) -> npt.NDArray[np.float64]:
+    """Return the Hann window up to its middle without the first sample, which is 0; a middle sample counts half."""
+    window = np.hanning(config.frame_length + 1)[1 : config.frame_length // 2 + 1]
+    if config.frame_length % 2 == 0:
+        window[-1] /= 2
+    return window
 
-    basis: Tensor
+
+class GraphLogMel(nn.Module):
+    """Log-Mel features or MFCC as :class:`asr.features.LogMel` computes them, by matrix products.
+
+    A power spectrum does not depend on where time is counted from. Counted from the middle of the window, which is
+    symmetric, cosines see only the sum of what lies as far before the middle and behind it, sines the difference: half
+    the products. Frames are put together of blocks, so that whole rows of samples are moved.
+    """
+
+    cosines: Tensor
+    sines: Tensor
     filters: Tensor
     dct: Tensor | None
 
     def __init__(self, extractor: LogMel) -> None:
         super().__init__()
         self.config = config = extractor.config
+        self.reach = config.frame_length // 2
+        self.block = math.gcd(self.reach, config.frame_shift)
         first, last = self.bins = fourier_bins(config, extractor.filters)
-        bins, n = torch.arange(first, last), torch.arange(config.frame_length)
         # the product is taken modulo the period in whole numbers: large angles would cost digits
-        angle = (bins.unsqueeze(1) * n % config.n_fft).double() * (2 * math.pi / config.n_fft)
-        basis = torch.cat([angle.cos(), angle.sin()]) * extractor.window.double()
-        self.register_buffer("basis", basis.float().unsqueeze(1))
+        n, bins = torch.arange(1, self.reach + 1).unsqueeze(1), torch.arange(first, last)
+        angle = ((2 * n - config.frame_length) * bins % (2 * config.n_fft)).double() * (math.pi / config.n_fft)
+        window = torch.from_numpy(half_window(config)).unsqueeze(1)
+        self.register_buffer("cosines", (window * angle.cos()).float())
+        self.register_buffer("sines", (window * angle.sin()).float())
         self.register_buffer("filters", extractor.filters[first:last].clone())
         self.register_buffer("dct", None if extractor.dct is None else extractor.dct.clone())
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, N) -> (B, T, F), padding not masked."""
-        spectrum = functional.conv1d(samples.unsqueeze(1), self.basis, stride=self.config.frame_shift)
-        real, imaginary = spectrum.square().chunk(2, dim=1)
-        power = (real + imaginary).transpose(1, 2)
+        length, shift = self.config.frame_length, self.config.frame_shift
+        spare = samples.size(1) - length
+        steps = torch.arange(spare // shift + 1, device=samples.device) * (shift // self.block)
+        whole = spare // self.block
+        before = self._frames(samples[:, 1:], steps)  # the first sample has no weight
+        behind = self._frames(samples[:, : length + whole * self.block].flip(1), whole - steps)
+        power = ((before + behind) @ self.cosines).square() + ((before - behind) @ self.sines).square()
         features: Tensor = (power @ self.filters).clamp(min=self.config.floor).log()
         return features if self.dct is None else features @ self.dct
+
+    def _frames(self, samples: Tensor, first_blocks: Tensor) -> Tensor:
+        """(B, N), number of the first block (T,) -> half frames (B, T, reach)."""
+        B, N = samples.shape
+        blocks = samples[:, : N // self.block * self.block].reshape(B, -1, self.block)
+        numbers = first_blocks.unsqueeze(1) + torch.arange(self.reach // self.block, device=samples.device)
+        frames: Tensor = blocks.index_select(1, numbers.flatten()).reshape(B, -1, self.reach)
+        return frames
 
     def frame_lens(self, lens: Tensor) -> Tensor:
         """Samples (B,), each at least one window, -> frames (B,)."""
@@ -85,7 +116,7 @@ class GraphConv(nn.Module):
         """(B, T, F), (B,) -> (B, T', C * F'), (B,)."""
         x = x.unsqueeze(1)
         for number, stride in enumerate(self.strides):
-            x = mask_padding(x.transpose(1, 2), x_lens).transpose(1, 2)
+            x = x * length_mask(x_lens, x.size(2)).to(x.dtype)[:, None, :, None]
             x = self._layer(number, functional.pad(x, (0, 0, *self.time_padding)))
             x_lens = (x_lens + stride - 1) // stride
         return _flat(x), x_lens

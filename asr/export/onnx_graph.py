@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["export_onnx", "quantize_onnx"]
 
 OPSET = 17
-BASIS = "features.basis"
+BASES = ("features.cosines", "features.sines")
 INT8_OPS = ("LSTM", "MatMul", "Gemm")  # convolutions stay in fp32: as integers they are slower and cost accuracy
 
 
@@ -78,34 +78,38 @@ def _quiet() -> Iterator[None]:
 
 
 def _shrink_basis(model: Any, config: FeatureConfig, bins: Sequence[int]) -> None:
-    """Replace the Fourier basis (0.8 MB of cosines) by the arithmetic that makes it, which is done once, on loading."""
+    """Replace the Fourier basis (0.4 MB of cosines) by the arithmetic that makes it, which is done once, on loading."""
     from onnx import numpy_helper
 
+    from asr.export.graphs import half_window
+
     graph = model.graph
-    stored = next(tensor for tensor in graph.initializer if tensor.name == BASIS)
-    assert list(stored.dims) == [2 * (bins[1] - bins[0]), 1, config.frame_length]
-    graph.initializer.remove(stored)
-    window = np.hanning(config.frame_length + 1)[:-1]
+    half = config.frame_length // 2
+    for name in BASES:
+        stored = next(tensor for tensor in graph.initializer if tensor.name == name)
+        assert list(stored.dims) == [half, bins[1] - bins[0]]
+        graph.initializer.remove(stored)
     constants: dict[str, npt.NDArray[Any]] = {
-        "bins": np.arange(*bins, dtype=np.int64)[:, None, None],
-        "n": np.arange(config.frame_length, dtype=np.int64)[None, None, :],
-        "period": np.array(config.n_fft, np.int64),
-        "unit": np.array(2 * np.pi / config.n_fft, np.float32),
-        "window": window.astype(np.float32)[None, None, :],
+        "n": 2 * np.arange(1, half + 1, dtype=np.int64)[:, None] - config.frame_length,
+        "bins": np.arange(*bins, dtype=np.int64),
+        "period": np.array(2 * config.n_fft, np.int64),
+        "unit": np.array(np.pi / config.n_fft, np.float32),
+        "window": half_window(config).astype(np.float32)[:, None],
     }
     for name, array in constants.items():
         graph.initializer.append(numpy_helper.from_array(array, f"fourier.{name}"))
     made = [
-        _node("Mul", ["bins", "n"], "product"),
+        _node("Mul", ["n", "bins"], "product"),
         _node("Mod", ["product", "period"], "phase"),
         _node("Cast", ["phase"], "phase_float", to=1),
         _node("Mul", ["phase_float", "unit"], "angle"),
         _node("Cos", ["angle"], "cos"),
         _node("Sin", ["angle"], "sin"),
-        _node("Concat", ["cos", "sin"], "waves", axis=0),
-        _node("Mul", ["waves", "window"], "basis"),
+        _node("Mul", ["cos", "window"], "cosines"),
+        _node("Mul", ["sin", "window"], "sines"),
     ]
-    made[-1].output[0] = BASIS
+    for node, name in zip(made[-2:], BASES, strict=True):
+        node.output[0] = name
     for position, node in enumerate(made):
         graph.node.insert(position, node)
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from asr.bundle import open_bundle
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.export import export_model
 from asr.export.exporting import compare
-from asr.features import FeatureConfig
+from asr.export.graphs import GraphLogMel
+from asr.features import FeatureConfig, LogMel
 from asr.runtime import OnnxModel, providers
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.text.tokenizers import CharTokenizer
@@ -80,6 +82,30 @@ def test_every_kind_of_model_is_equal_after_export(name: str, tmp_path: Path) ->
     report = export_model(source, tmp_path / "out")
     assert max(check.max_difference for check in report.checks) < 3e-3  # of logits thirty times too large
     assert all(check.equal_texts == len(check.clips_s) for check in report.checks)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"kind": "mfcc"},
+        {"frame_length_ms": 32.0},
+        {"sample_rate": 8000, "f_max": 3800.0, "n_fft": 256},
+        {"sample_rate": 11025, "f_max": 5000.0},
+        {"sample_rate": 22050, "n_fft": 1024},  # windows of 551 samples
+        {"frame_length_ms": 20.0625, "frame_shift_ms": 7.9375},  # of 321, every 127
+    ],
+)
+def test_features_in_the_graph_are_those_of_training(settings: dict[str, Any]) -> None:
+    config = FeatureConfig(**settings)
+    extractor = LogMel(config)
+    graph = GraphLogMel(extractor)
+    for count in (config.frame_length, config.frame_length + 1, 5000, 16001):
+        samples = 0.1 * torch.randn(2, count, generator=torch.Generator().manual_seed(count))
+        lens = torch.tensor([count, count])
+        expected, expected_lens = extractor(samples, lens)
+        assert torch.equal(graph.frame_lens(lens), expected_lens)
+        torch.testing.assert_close(graph(samples), expected, atol=1e-4, rtol=0)
 
 
 def test_padding_changes_nothing(exported: Path) -> None:

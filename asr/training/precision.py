@@ -17,7 +17,8 @@ WORTH = 0.9  # of the time of fp32 that bf16 may take
 def choose_precision(wanted: str, experiment: Experiment, timed: bool = True) -> str:
     """Return ``fp32`` or ``bf16``; ``auto`` times a step of the experiment in each, in turns, and takes the faster.
 
-    Where several processes train together, ``timed`` is False: clocks could disagree, and processors then take fp32.
+    Where several processes train together, ``timed`` is False: clocks could disagree, and processors then take bf16
+    where they multiply matrices of it (AMX).
 
     Processors without bf16 units refuse the recurrent kernels or run them slower; both count as a vote for fp32, and so
     does a gain too small to be told from the noise of a busy machine.
@@ -27,7 +28,7 @@ def choose_precision(wanted: str, experiment: Experiment, timed: bool = True) ->
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if not timed:
-        return "fp32"
+        return "bf16" if torch.cpu.get_capabilities().get("amx_bf16") else "fp32"
     batch = experiment.train.load(0, 0)
     fastest = {"fp32": float("inf"), "bf16": float("inf")}
     for _ in range(ROUNDS):

@@ -48,7 +48,17 @@ def test_the_best_of_turns_decides(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_precision("auto", experiment()) == chosen
     assert choose_precision("bf16", experiment()) == "bf16"
-    assert choose_precision("auto", experiment(), timed=False) == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("units", "chosen"), [({"amx_bf16": True}, "bf16"), ({"amx_bf16": False}, "fp32"), ({}, "fp32")]
+)
+def test_processes_that_train_together_ask_the_processor(
+    monkeypatch: pytest.MonkeyPatch, units: dict[str, bool], chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert choose_precision("auto", experiment(), timed=False) == chosen
 
 
 def test_asking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

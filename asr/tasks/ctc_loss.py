@@ -60,7 +60,9 @@ class _Ctc(torch.autograd.Function):
     def forward(ctx: Any, log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
         from asr.tasks.ctc_kernels import posteriors  # numba takes a second to import
 
-        B = len(log_probs)
+        B, T, V = log_probs.shape
+        if int(lens.max()) > T or (labels.numel() and int(labels.max()) >= V):
+            raise ValueError(f"lengths up to {lens.max()} of {T} frames, labels up to {labels.max()} of {V}")
         probs = log_probs.detach().exp().contiguous()
         gamma, losses = torch.zeros_like(probs), torch.full((B,), math.inf, dtype=torch.float64)
         offsets = label_lens.cumsum(0) - label_lens if labels.dim() == 1 else torch.arange(B) * labels.size(1)

@@ -169,6 +169,14 @@ def test_ctc_on_processors_is_torchs_in_double_precision(
     torch.testing.assert_close(gradient, expected_gradient, atol=2e-5, rtol=1e-4)
 
 
+def test_ctc_refuses_what_lies_outside() -> None:
+    log_probs, one = random_log_probs(1, 6, 5), torch.tensor([1])
+    with pytest.raises(ValueError, match="7 of 6 frames"):
+        ctc_loss(log_probs, torch.tensor([7]), one, one)
+    with pytest.raises(ValueError, match="labels up to 5 of 5"):
+        ctc_loss(log_probs, torch.tensor([6]), torch.tensor([5]), one)
+
+
 @pytest.mark.parametrize("case", ["too few frames", "not a number"])
 def test_ctc_without_a_path_is_what_torch_says(case: str) -> None:
     log_probs, labels = random_log_probs(2, 6, 5), torch.tensor([1, 2, 2, 3, 3, 4, 1])

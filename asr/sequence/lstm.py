@@ -65,7 +65,7 @@ class _Bf16(torch.autograd.Function):
             h[0], c[0] = first_h[0], first_c[0]
             kernels = _kernels()
             states = (tensor.numpy() for tensor in (gates, h, c, squashed))
-            over_batch(kernels.forward, B, *states, kernels.blocks(w_hh.t().numpy()))
+            over_batch(kernels.forward, B, *states, kernels.blocks(w_hh.t().numpy()), together=kernels.ROWS)
             h = h.bfloat16()
         ctx.save_for_backward(x, gates, h, c, squashed, w_ih, w_hh)
         return h[1:], h[-1:], c[-1:].bfloat16()
@@ -80,7 +80,7 @@ class _Bf16(torch.autograd.Function):
             dh, dc = dh[0].float(), dc[0].float()
             kernels = _kernels()
             states = (tensor.numpy() for tensor in (gradients, gates, c, squashed, above, dh, dc))
-            over_batch(kernels.backward, B, *states, kernels.blocks(w_hh.numpy()))
+            over_batch(kernels.backward, B, *states, kernels.blocks(w_hh.numpy()), together=kernels.ROWS)
             gradients = gradients.view(T * B, 4 * H)
             low = gradients.bfloat16()
             dx = (low @ w_ih).view(T, B, D)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from asr.kernels import kernel
 
-__all__ = ["backward", "blocks", "forward"]
+__all__ = ["ROWS", "backward", "blocks", "forward"]
 
 F32 = npt.NDArray[np.float32]
 

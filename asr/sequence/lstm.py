@@ -9,7 +9,8 @@ benchmarks/sequence/README.md. Where many sequences are side by side, oneDNN is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from asr.sequence.threads import over_batch
 
-__all__ = ["LSTM"]
+__all__ = ["LSTM", "side_by_side"]
 
 FEW = 12  # sequences side by side from which oneDNN is as fast
 torch_lstm: Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]] = nn.LSTM.forward
@@ -32,14 +33,23 @@ class LSTM(nn.LSTM):
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(T, B, D), (h, c) of (1, B, H) each -> (T, B, H), (h, c) after the last step."""
-        if not _ours(x):
-            return torch_lstm(self, x, state)
-        if state is None:
-            zeros = x.new_zeros(1, x.size(1), self.hidden_size)
-            state = (zeros, zeros)
-        weights = (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
-        y, h, c = _Bf16.apply(x, *state, *weights)  # type: ignore[no-untyped-call]
-        return y, (h, c)
+        return side_by_side([self], [x], [state])[0]
+
+
+def side_by_side(
+    layers: Sequence[LSTM], inputs: Sequence[Tensor], states: Sequence[tuple[Tensor, Tensor] | None] | None = None
+) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
+    """Run layers, each on an input of its own, all of one shape: the same as one after the other, in threads."""
+    states = states or [None] * len(layers)
+    if not all(map(_ours, inputs)):
+        return [torch_lstm(layer, x, state) for layer, x, state in zip(layers, inputs, states, strict=True)]
+    arguments: list[Tensor] = []
+    for layer, x, state in zip(layers, inputs, states, strict=True):
+        zeros = x.new_zeros(1, x.size(1), layer.hidden_size)
+        arguments += (x, *(state or (zeros, zeros)))
+        arguments += (layer.get_parameter(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    outputs = _Bf16.apply(*arguments)  # type: ignore[no-untyped-call]
+    return [(outputs[n], (outputs[n + 1], outputs[n + 2])) for n in range(0, len(outputs), 3)]
 
 
 def _ours(x: Tensor) -> bool:
@@ -53,41 +63,58 @@ def _ours(x: Tensor) -> bool:
 
 
 class _Bf16(torch.autograd.Function):
+    """Seven arguments a layer, see :func:`side_by_side`; three results each: outputs and last state."""
+
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, first_h: Tensor, first_c: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        (T, B, D), H = x.shape, w_hh.size(1)
+    def forward(ctx: Any, *arguments: Tensor) -> tuple[Tensor, ...]:
+        kernels = _kernels()
+        saved, calls = list[tuple[Tensor, ...]](), []
         with torch.autocast("cpu", enabled=False):
-            x, w_ih, w_hh = x.bfloat16(), w_ih.bfloat16(), w_hh.float()
-            gates = torch.addmm((b_ih + b_hh).bfloat16(), x.reshape(T * B, D), w_ih.t()).float().view(T, B, 4 * H)
-            h, c, squashed = torch.empty(T + 1, B, H), torch.empty(T + 1, B, H), torch.empty(T, B, H)
-            h[0], c[0] = first_h[0], first_c[0]
-            kernels = _kernels()
-            states = (tensor.numpy() for tensor in (gates, h, c, squashed))
-            over_batch(kernels.forward, B, *states, kernels.blocks(w_hh.t().numpy()), together=kernels.ROWS)
-            h = h.bfloat16()
-        ctx.save_for_backward(x, gates, h, c, squashed, w_ih, w_hh)
-        return h[1:], h[-1:], c[-1:].bfloat16()
+            for n in range(0, len(arguments), 7):
+                x, first_h, first_c, w_ih, w_hh, b_ih, b_hh = arguments[n : n + 7]
+                (T, B, D), H = x.shape, w_hh.size(1)
+                x, w_ih, w_hh = x.bfloat16(), w_ih.bfloat16(), w_hh.float()
+                gates = torch.addmm((b_ih + b_hh).bfloat16(), x.reshape(T * B, D), w_ih.t()).float().view(T, B, 4 * H)
+                h, c, squashed = torch.empty(T + 1, B, H), torch.empty(T + 1, B, H), torch.empty(T, B, H)
+                h[0], c[0] = first_h[0], first_c[0]
+                calls.append((*_arrays(gates, h, c, squashed), kernels.blocks(w_hh.t().numpy())))
+                saved.append((x, gates, h, c, squashed, w_ih, w_hh))
+            over_batch(kernels.forward, B, calls, together=kernels.ROWS)
+            results = list[Tensor]()
+            for n, (x, gates, h, c, squashed, w_ih, w_hh) in enumerate(saved):
+                low = h.bfloat16()
+                saved[n] = (x, gates, low, c, squashed, w_ih, w_hh)
+                results += (low[1:], low[-1:], c[-1:].bfloat16())
+        ctx.save_for_backward(*itertools.chain(*saved))
+        return tuple(results)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> tuple[Tensor, ...]:
-        x, gates, h, c, squashed, w_ih, w_hh = ctx.saved_tensors
-        (T, B, D), H = x.shape, w_hh.size(1)
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, ...]:
+        kernels = _kernels()
+        saved = [ctx.saved_tensors[n : n + 7] for n in range(0, len(ctx.saved_tensors), 7)]
+        found, calls = list[tuple[Tensor, Tensor, Tensor]](), []
         with torch.autocast("cpu", enabled=False):
-            gradients, above = torch.empty_like(gates), dy.float().contiguous()
-            dh, dc = dh[0].float(), dc[0].float()
-            kernels = _kernels()
-            states = (tensor.numpy() for tensor in (gradients, gates, c, squashed, above, dh, dc))
-            over_batch(kernels.backward, B, *states, kernels.blocks(w_hh.numpy()), together=kernels.ROWS)
-            gradients = gradients.view(T * B, 4 * H)
-            low = gradients.bfloat16()
-            dx = (low @ w_ih).view(T, B, D)
-            dw_ih = low.t() @ x.reshape(T * B, D)
-            dw_hh = low.t() @ h[:-1].view(T * B, H)
-            db = gradients.sum(0)
-        return dx, dh[None], dc[None], dw_ih, dw_hh, db, db
+            for n, (_, gates, _, c, squashed, _, w_hh) in enumerate(saved):
+                dy, dh, dc = upstream[3 * n : 3 * n + 3]
+                gradients, dh, dc = torch.empty_like(gates), dh[0].float(), dc[0].float()
+                states = _arrays(gradients, gates, c, squashed, dy.float().contiguous(), dh, dc)
+                calls.append((*states, kernels.blocks(w_hh.numpy())))
+                found.append((gradients, dh, dc))
+            over_batch(kernels.backward, len(found[0][1]), calls, together=kernels.ROWS)
+            results = list[Tensor]()
+            for (x, _, h, _, _, w_ih, _), (gradients, dh, dc) in zip(saved, found, strict=True):
+                T, B, D = x.shape
+                gradients = gradients.view(T * B, -1)
+                low = gradients.bfloat16()
+                dw_ih, dw_hh = low.t() @ x.reshape(T * B, D), low.t() @ h[:-1].view(T * B, -1)
+                db = gradients.sum(0)
+                results += ((low @ w_ih).view(T, B, D), dh[None], dc[None], dw_ih, dw_hh, db, db)
+        return tuple(results)
+
+
+def _arrays(*tensors: Tensor) -> Iterator[Any]:
+    return (tensor.numpy() for tensor in tensors)
 
 
 def _kernels() -> ModuleType:

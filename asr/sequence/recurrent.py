@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from asr.sequence.dropout import Dropout, VariationalDropout
 from asr.sequence.lengths import reversed_rows, swap_rows
-from asr.sequence.lstm import LSTM
+from asr.sequence.lstm import LSTM, side_by_side
 from asr.sequence.normalization import build_norm
 from asr.sequence.peephole import PeepholeLSTM
 
@@ -62,10 +62,15 @@ class RecurrentLayer(nn.Module):
         if self.cell == "lstm" and torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once, not in each direction
         x = x.contiguous()
-        y, last = self.forward_cell(x, carried)
-        if self.backward_cell is not None:
+        if self.backward_cell is None:
+            y, last = self.forward_cell(x, carried)
+        else:
             assert rows is not None
-            z, _ = self.backward_cell(swap_rows(x, rows))
+            reversed_x = swap_rows(x, rows)
+            if isinstance(self.forward_cell, LSTM) and isinstance(self.backward_cell, LSTM):
+                (y, last), (z, _) = side_by_side([self.forward_cell, self.backward_cell], [x, reversed_x])
+            else:
+                (y, last), (z, _) = self.forward_cell(x), self.backward_cell(reversed_x)
             y = torch.cat([y, swap_rows(z, rows)], dim=-1)
         return y, (last,) if self.cell == "gru" else last
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -13,18 +13,20 @@ import torch
 __all__ = ["over_batch"]
 
 
-def over_batch(kernel: Callable[..., None], batch: int, *arguments: Any, together: int = 1) -> None:
-    """Call ``kernel(start, stop, *arguments)`` on ranges of a batch, as many at once as torch has threads.
+def over_batch(kernel: Callable[..., None], batch: int, calls: Sequence[tuple[Any, ...]], together: int = 1) -> None:
+    """For each arguments of ``calls``: ``kernel(start, stop, *arguments)`` on ranges of a batch, in torch's threads.
 
     A range has a multiple of ``together`` sequences, the last one aside: the kernel takes as long for fewer.
     """
     groups = -(-batch // together)
-    bounds = torch.linspace(0, groups, min(torch.get_num_threads(), groups) + 1).int() * together
-    ranges = list(pairwise(bounds.clamp(max=batch).tolist()))
-    if len(ranges) == 1:
-        kernel(0, batch, *arguments)
+    threads = torch.get_num_threads()
+    bounds = torch.linspace(0, groups, min(-(-threads // len(calls)), groups) + 1).int() * together
+    tasks = [(*rows, *call) for rows in pairwise(bounds.clamp(max=batch).tolist()) for call in calls]
+    if threads == 1 or len(tasks) == 1:
+        for task in tasks:
+            kernel(*task)
     else:
-        list(_pool(len(ranges)).map(lambda rows: kernel(*rows, *arguments), ranges))
+        list(_pool(threads).map(lambda task: kernel(*task), tasks))
 
 
 @cache

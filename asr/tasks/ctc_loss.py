@@ -67,7 +67,7 @@ class _Ctc(torch.autograd.Function):
         gamma, losses = torch.zeros_like(probs), torch.full((B,), math.inf, dtype=torch.float64)
         offsets = label_lens.cumsum(0) - label_lens if labels.dim() == 1 else torch.arange(B) * labels.size(1)
         whole = (array.long().contiguous().numpy() for array in (lens, labels.flatten(), offsets, label_lens))
-        over_batch(posteriors, B, probs.numpy(), *whole, gamma.numpy(), losses.numpy())
+        over_batch(posteriors, B, [(probs.numpy(), *whole, gamma.numpy(), losses.numpy())])
         gradient = probs.sub_(gamma).masked_fill_(~length_mask(lens, probs.size(1)).unsqueeze(-1), 0.0)
         ctx.save_for_backward(gradient)
         return losses.sum().float()

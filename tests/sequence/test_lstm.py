@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from asr.sequence.lstm import FEW, LSTM
+from asr.sequence.lstm import FEW, LSTM, side_by_side
 
 T = 23
 
@@ -76,6 +76,22 @@ def test_float32_is_torch_to_the_last_bit() -> None:
     layer = LSTM(5, 7)
     theirs, ours = (gradients(layer, 3, bf16=False, ours=ours) for ours in (False, True))
     assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+
+
+@pytest.mark.usefixtures("threads")
+def test_side_by_side_is_one_after_the_other() -> None:
+    torch.manual_seed(0)
+    layers, inputs = [LSTM(6, 20), LSTM(6, 20)], [torch.randn(T, 5, 6, requires_grad=True) for _ in range(2)]
+
+    def found(together: bool) -> list[Tensor]:
+        for leaf in (*inputs, *(p for layer in layers for p in layer.parameters())):
+            leaf.grad = None
+        with torch.autocast("cpu", torch.bfloat16):
+            done = side_by_side(layers, inputs) if together else [run(x) for run, x in zip(layers, inputs, strict=True)]
+        sum((n + 1) * y.float().square().sum() + c.float().sum() for n, (y, (_, c)) in enumerate(done)).backward()
+        return [leaf.grad for leaf in (*inputs, *(p for layer in layers for p in layer.parameters()))]
+
+    assert all(torch.equal(a, b) for a, b in zip(found(True), found(False), strict=True))
 
 
 def test_threads_change_nothing() -> None:

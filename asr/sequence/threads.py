@@ -14,7 +14,7 @@ __all__ = ["over_batch"]
 
 
 def over_batch(kernel: Callable[..., None], batch: int, calls: Sequence[tuple[Any, ...]], together: int = 1) -> None:
-    """For each arguments of ``calls``: ``kernel(start, stop, *arguments)`` on ranges of a batch, in torch's threads.
+    """Call ``kernel(start, stop, *arguments)`` on ranges of a batch, for each of ``calls``, in torch's threads.
 
     A range has a multiple of ``together`` sequences, the last one aside: the kernel takes as long for fewer.
     """

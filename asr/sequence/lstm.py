@@ -33,7 +33,7 @@ class LSTM(nn.LSTM):
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(T, B, D), (h, c) of (1, B, H) each -> (T, B, H), (h, c) after the last step."""
-        return side_by_side([self], [x], [state])[0]
+        return side_by_side([self], [x], [state])[0] if _ours(x) else torch_lstm(self, x, state)
 
 
 def side_by_side(
@@ -42,7 +42,7 @@ def side_by_side(
     """Run layers, each on an input of its own, all of one shape: the same as one after the other, in threads."""
     states = states or [None] * len(layers)
     if not all(map(_ours, inputs)):
-        return [torch_lstm(layer, x, state) for layer, x, state in zip(layers, inputs, states, strict=True)]
+        return [layer(x, state) for layer, x, state in zip(layers, inputs, states, strict=True)]
     arguments: list[Tensor] = []
     for layer, x, state in zip(layers, inputs, states, strict=True):
         zeros = x.new_zeros(1, x.size(1), layer.hidden_size)

@@ -10,7 +10,10 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.runtime import rtsys
 
-__all__ = ["kernel"]
+__all__ = ["FAST", "kernel"]
+
+# fastmath of loops that are to be vectorised; without "nnan", as what is not a number has to stay it
+FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 _R = TypeVar("_R")
 

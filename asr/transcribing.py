@@ -211,10 +211,12 @@ class _Job:
                 bar.print(f"{item.name.as_posix()}\t{line}" if several else line)
             return
         for name in self.formats:
+            if self.output_dir is None and name == "json" and len(self.items) > 1:
+                bar.print(transcript.to_json(item.name.as_posix()), end="")
+                continue
             content = transcript.render(name, item.name.stem)
             if self.output_dir is None:
-                named = name == "json" and len(self.items) > 1
-                bar.print(transcript.to_json(item.name.as_posix()) if named else content, end="")
+                bar.print(content, end="")
             else:
                 atomic_write_text(self.output_dir / item.name.with_suffix(f".{name}"), content)
 

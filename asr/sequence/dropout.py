@@ -13,7 +13,7 @@ PACKED = 64 // BITS
 
 
 class Dropout(nn.Dropout):
-    """``torch.nn.Dropout``, whose mask is drawn in a quarter of the time on processors.
+    """``torch.nn.Dropout``, whose mask is drawn faster on processors.
 
     torch draws a number of 32 bits for each element there; here four elements share one of 64, so that the probability
     is the nearest multiple of 2**-16. Other devices draw as torch does.

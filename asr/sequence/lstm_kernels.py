@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from asr.kernels import kernel
+from asr.kernels import FAST, kernel
 
 __all__ = ["ROWS", "backward", "blocks", "forward"]
 
@@ -25,7 +25,6 @@ ODD: tuple[float, ...] = tuple(np.array([
 EVEN: tuple[float, ...] = tuple(np.array([
     4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06
 ], np.float32))  # fmt: skip
-FAST = {"reassoc", "contract", "arcp", "nsz"}  # and not "nnan": what is not a number has to stay it
 ONE, HALF = np.float32(1), np.float32(0.5)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from asr.kernels import kernel
+from asr.kernels import FAST, kernel
 
 __all__ = ["posteriors"]
 
@@ -19,7 +19,7 @@ F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
 
-@kernel(fastmath={"reassoc", "contract", "arcp", "nsz"}, error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def posteriors(
     start: int, stop: int, probs: F32, lens: I64, labels: I64, offsets: I64, label_lens: I64, gamma: F32, losses: F64
 ) -> None:

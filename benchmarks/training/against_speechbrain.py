@@ -180,7 +180,7 @@ def main() -> None:
     duration = sum(audio_info(u.audio).duration_s for u in utterances)
     print(f"{len(utterances)} utterances, {duration:.0f} s, preparing our features {ours.prepared_in:.1f} s, once")
     print(f"ours in {ours.loop.precision}")
-    print(f"parameters: ours {ours.parameters}, SpeechBrain {rounds['padded'][0]['parameters']:.0f}")
+    print(f"parameters: ours {ours.parameters}, SpeechBrain {rounds[against[0]][0]['parameters']:.0f}")
     for variant, kind in itertools.product(against, ("total", "cpu")):
         ratios = [o[kind] / t[kind] for o, t in zip(rounds["ours"], rounds[variant], strict=True)]
         print(f"ours / {variant}, {kind}: {statistics.median(ratios):.3f}   ({', '.join(f'{r:.3f}' for r in ratios)})")

@@ -2,7 +2,8 @@
 
 Graves et al. 2006, sections 4.1 and 4.2: probabilities, normalised in every frame, instead of logarithms, so that a
 state costs two additions and a product. States from which the end is out of reach are left out: whatever they would
-hold, the others would be measured against it.
+hold, the others would be measured against it. Many labels that a network all holds for improbable (a long utterance
+early in training) take the share of what leads to a state and on to the end below the range of numbers: no answer then.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
+LEAST = 1e-280  # products down to 1e-16 of it still have all their digits
+
 
 @kernel(fastmath=FAST, error_model="numpy")
 def posteriors(
@@ -26,8 +29,8 @@ def posteriors(
     """Fill in -log P(labels) and, for each frame, how probable it is that it stands for each symbol.
 
     probs, gamma (B, T, V), gamma all zero; lens, offsets (of an utterance's first label), label_lens, losses (B,);
-    labels one after another; symbol 0 is the blank. A loss is left as it is where no path has a probability above 0.
-    Only the utterances from ``start`` to ``stop``.
+    labels one after another; symbol 0 is the blank. A loss is left as it is where there is no answer. Only the
+    utterances from ``start`` to ``stop``.
     """
     for b in range(start, stop):
         T, L = lens[b], label_lens[b]
@@ -64,12 +67,14 @@ def posteriors(
         end = alpha[T - 1, S - 1] + (alpha[T - 1, S - 2] if S > 1 else 0.0)
         if not end > 0.0:
             continue
-        losses[b] = -(total + np.log(end))
         beta[max(0, S - 2) :] = 1.0
         for t in range(T - 1, -1, -1):
             row, share = alpha[t], 0.0
             for s in range(S):
                 share += row[s] * beta[s]
+            if not share > LEAST:
+                reached = False
+                break
             for s in range(S):
                 gamma[b, t, symbol[s]] += row[s] * beta[s] / share
             if t:
@@ -85,3 +90,5 @@ def posteriors(
                     beta[s] = ahead[s] + ahead[s + 1] + skip[s + 2] * ahead[s + 2]
                 if S > 1:
                     beta[S - 2] = ahead[S - 2] + ahead[S - 1]
+        if reached:
+            losses[b] = -(total + np.log(end))

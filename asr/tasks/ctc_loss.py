@@ -46,37 +46,47 @@ def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor
     """Return the summed CTC loss of log_probs (B, T', V); infinite where frames are too few for the labels."""
     with torch.autocast(log_probs.device.type, enabled=False):  # CTC knows no half precision
         log_probs = log_probs.float()
-        if log_probs.device.type == "cpu":
-            loss: Tensor = _Ctc.apply(log_probs, lens, labels, label_lens)  # type: ignore[no-untyped-call]
-            if loss.isfinite():
-                return loss
-        return functional.ctc_loss(log_probs.transpose(0, 1), labels, lens, label_lens, reduction="sum")
+        if log_probs.device.type != "cpu":
+            return functional.ctc_loss(log_probs.transpose(0, 1), labels, lens, label_lens, reduction="sum")
+        if labels.dim() > 1:
+            labels = labels[length_mask(label_lens, labels.size(1))]
+        losses: Tensor = _Ctc.apply(log_probs, lens, labels, label_lens)  # type: ignore[no-untyped-call]
+        known = losses.isfinite()
+        if known.all():
+            return losses.sum()
+        left, theirs = ~known, labels[(~known).repeat_interleave(label_lens)]
+        exact = log_probs[left].double().transpose(0, 1)
+        others = functional.ctc_loss(exact, theirs, lens[left], label_lens[left], reduction="sum")
+        return losses[known].sum() + others.float()
 
 
 class _Ctc(torch.autograd.Function):
-    """torch's CTC loss and gradient on processors, several times as fast (asr/tasks/ctc_kernels.py)."""
+    """torch's CTC losses (B,) and gradient on processors, several times as fast (asr/tasks/ctc_kernels.py).
+
+    A loss is infinite where that code has no answer: no path, one beyond its range of numbers, or what is not a number.
+    """
 
     @staticmethod
     def forward(ctx: Any, log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
         from asr.tasks.ctc_kernels import posteriors  # numba takes a second to import
 
         B, T, V = log_probs.shape
-        if int(lens.max()) > T or (labels.numel() and int(labels.max()) >= V):
+        if int(lens.max()) > T or (len(labels) and int(labels.max()) >= V):
             raise ValueError(f"lengths up to {lens.max()} of {T} frames, labels up to {labels.max()} of {V}")
         probs = log_probs.detach().exp().contiguous()
         gamma, losses = torch.zeros_like(probs), torch.full((B,), math.inf, dtype=torch.float64)
-        offsets = label_lens.cumsum(0) - label_lens if labels.dim() == 1 else torch.arange(B) * labels.size(1)
-        whole = (array.long().contiguous().numpy() for array in (lens, labels.flatten(), offsets, label_lens))
+        offsets = label_lens.cumsum(0) - label_lens
+        whole = (array.long().contiguous().numpy() for array in (lens, labels, offsets, label_lens))
         over_batch(posteriors, B, [(probs.numpy(), *whole, gamma.numpy(), losses.numpy())])
         gradient = probs.sub_(gamma).masked_fill_(~length_mask(lens, probs.size(1)).unsqueeze(-1), 0.0)
         ctx.save_for_backward(gradient)
-        return losses.sum().float()
+        return losses.float()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * upstream, None, None, None
+        return gradient * upstream.view(-1, 1, 1), None, None, None
 
 
 def consistency(log_probs: Tensor, lens: Tensor) -> Tensor:

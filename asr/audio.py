@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import re
@@ -39,6 +40,7 @@ MAX_CHANNELS = 64
 MAX_PEAK = 100.0  # float recordings may pass 1, but integers that were never scaled go far beyond
 CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 PLACEHOLDER_SIZE = 0x7FFFFF00  # what writers to a pipe leave in the header
+OGG, OGG_HEADER_BYTES, OGG_PAGE_BYTES = b"OggS", 27, 65307
 SLOPPY_BYTES = 64  # some writers count their header as sound
 UNKNOWN_LENGTH = 2**62  # samples, in libsndfile's words: FLAC that was written to a pipe
 BLOCK = 1 << 20  # samples read at once of such a one
@@ -247,6 +249,7 @@ def _in_container(source: Any) -> bool:
 
 
 def _read_sound(source: Any, name: str) -> tuple[npt.NDArray[np.float32], int]:
+    _check_last_page(source, name)
     try:
         with _open_sound(source) as file:
             expected = _declared_length(file)
@@ -313,6 +316,23 @@ def _check_length(num_samples: int, expected: int, loose: bool, name: str) -> No
     raise AudioError(
         f"{name} is cut off: its header says {expected} samples, {num_samples} are there.", "Copy the file again."
     )
+
+
+def _check_last_page(source: Any, name: str) -> None:
+    """Refuse Ogg that ends within a page, of which libsndfile reads what is there (RFC 3533, section 6)."""
+    if not isinstance(source, str) and not hasattr(source, "tell"):
+        return
+    with open(source, "rb") if isinstance(source, str) else contextlib.nullcontext(source) as file:
+        place = file.tell()
+        if file.read(len(OGG)) == OGG:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(max(place, size - 2 * OGG_PAGE_BYTES))
+            tail = file.read()
+            page = tail[max(tail.rfind(OGG), 0) :]
+            head = OGG_HEADER_BYTES + (page[OGG_HEADER_BYTES - 1] if len(page) >= OGG_HEADER_BYTES else 0)
+            if page.startswith(OGG) and len(page) < head + sum(page[OGG_HEADER_BYTES:head]):
+                raise AudioError(f"{name} is cut off: its last page is not wholly there.", "Copy the file again.")
+        file.seek(place)
 
 
 def _from_array(source: Any, name: str, rate: int | None) -> tuple[npt.NDArray[np.float32], int]:
@@ -441,6 +461,7 @@ def _blocks(source: Any, name: str, block_s: float) -> tuple[int, Iterator[npt.N
         if hasattr(source, "seek"):
             source.seek(0)
         return rate, iter_media(source, name, block_s)
+    _check_last_page(source, name)
     try:
         file = _open_sound(source)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:

@@ -151,6 +151,24 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, share: float) ->
         list(iter_audio_blocks(path))
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_that_ends_within_a_page_is_refused(tmp_path: Path, subtype: str) -> None:
+    whole = tmp_path / "a.ogg"
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16000 * 20).astype(np.float32)
+    soundfile.write(whole, noise, 16000, format="OGG", subtype=subtype)
+    data = whole.read_bytes()
+    assert data.count(b"OggS") > 4  # libsndfile reads the pages that are there
+    assert len(load_audio(data).samples) == len(load_audio(whole).samples) == len(noise)
+    for share in (0.1, 0.5, 0.95):
+        cut = data[: int(len(data) * share)]
+        with pytest.raises(AudioError, match=r"cut off: its last page.*Copy"):
+            load_audio(cut)
+        with pytest.raises(AudioError, match="cut off"):
+            list(iter_audio_blocks(io.BytesIO(cut)))
+    pages = data.rindex(b"OggS")  # between two pages: a recorder that was stopped; what there is is whole
+    assert 16000 * 15 < len(load_audio(data[:pages]).samples) < len(noise)
+
+
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
 def test_a_wav_written_to_a_pipe_is_whole(tmp_path: Path, size: int) -> None:
     path = write(tmp_path / "a.wav")

@@ -322,7 +322,7 @@ def _check_last_page(source: Any, name: str) -> None:
     """Refuse Ogg that ends within a page, of which libsndfile reads what is there (RFC 3533, section 6)."""
     if not isinstance(source, str) and not hasattr(source, "tell"):
         return
-    with open(source, "rb") if isinstance(source, str) else contextlib.nullcontext(source) as file:
+    with Path(source).open("rb") if isinstance(source, str) else contextlib.nullcontext(source) as file:
         place = file.tell()
         if file.read(len(OGG)) == OGG:
             size = file.seek(0, io.SEEK_END)

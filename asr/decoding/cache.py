@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +17,12 @@ import numpy.typing as npt
 
 from asr.files import atomic_path
 
-__all__ = ["Arrays", "cache_path", "cached_arrays"]
+__all__ = ["Arrays", "cache_path", "cached_arrays", "drop_unused", "mark_used"]
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+OURS = re.compile("[0-9a-f]{32}")  # a name that cache_path gives: somebody else's files may lie in the folder
+KEEP_S = 30 * 86400  # what nobody read for so long goes when something new comes
 
 
 def cache_path(kind: str, *key: str | bytes, suffix: str) -> Path | None:
@@ -41,9 +46,26 @@ def cached_arrays(path: Path | None, make: Callable[[], Arrays]) -> Arrays:
     if path is not None:
         with contextlib.suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile), path.open("rb") as file:
             kept = np.load(file)
-            return {name: kept[name] for name in kept.files}
+            arrays = {name: kept[name] for name in kept.files}
+            mark_used(path)
+            return arrays
     arrays = make()
     if path is not None:
         with contextlib.suppress(OSError), atomic_path(path) as temporary:  # a cache that cannot be written is slower
             np.savez(temporary, **arrays)  # type: ignore[arg-type,unused-ignore]
+        drop_unused(path)
     return arrays
+
+
+def mark_used(path: Path) -> None:
+    """Note that what is kept at ``path`` was read."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def drop_unused(path: Path) -> None:
+    """Delete what :func:`cache_path` placed beside ``path`` and was not read for a month."""
+    with contextlib.suppress(OSError):
+        for other in path.parent.glob(f"*{path.suffix}"):
+            if OURS.fullmatch(other.stem) and time.time() - other.stat().st_mtime > KEEP_S:
+                other.unlink()

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import random
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +123,29 @@ def test_the_cache_is_used_renewed_and_can_be_turned_off(
     assert load_lm(copy).score("a") == before
     copy.write_text(copy.read_text().replace("-0.3\t<s> a\t", "-0.9\t<s> a\t"))
     assert load_lm(copy).score("a") != before
+
+
+def test_what_the_cache_was_not_asked_for_in_a_month_goes(
+    arpa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path / "cache"))
+    copies = [tmp_path / f"{name}.arpa" for name in "abc"]
+    kept, long_ago = list[Path](), time.time() - 31 * 86400
+    for copy in copies[:2]:
+        copy.write_bytes(arpa.read_bytes())
+        load_lm(copy)
+        kept += set((tmp_path / "cache" / "lm").iterdir()) - set(kept)
+    strangers = [tmp_path / "cache" / "lm" / "mine.bin", tmp_path / "cache" / "lm" / ("0" * 32 + ".arpa")]
+    for stranger in strangers:
+        stranger.touch()
+    for path in (*kept, *strangers):
+        os.utime(path, (long_ago, long_ago))
+    load_lm(copies[0])
+    copies[2].write_bytes(arpa.read_bytes())
+    load_lm(copies[2])
+    assert [path.exists() for path in kept] == [True, False]
+    assert all(stranger.exists() for stranger in strangers)
+    assert len(list((tmp_path / "cache" / "lm").iterdir())) == 4
 
 
 def test_every_flipped_bit_is_found(automaton: NgramAutomaton, tmp_path: Path) -> None:

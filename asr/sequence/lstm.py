@@ -91,8 +91,8 @@ class _Bf16(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, ...]:
-        kernels = _kernels()
-        saved = [ctx.saved_tensors[n : n + 7] for n in range(0, len(ctx.saved_tensors), 7)]
+        kernels, tensors = _kernels(), ctx.saved_tensors  # asked once: checkpointing hands them out once
+        saved = [tensors[n : n + 7] for n in range(0, len(tensors), 7)]
         found, calls = list[tuple[Tensor, Tensor, Tensor]](), []
         with torch.autocast("cpu", enabled=False):
             for n, (_, gates, _, c, squashed, _, w_hh) in enumerate(saved):

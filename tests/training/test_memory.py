@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -27,7 +28,8 @@ def kept_bytes(stack: RecurrentStack, x: Tensor, lens: Tensor) -> int:
     return sum(storages.values())
 
 
-def test_gradients_are_the_same_and_less_is_kept() -> None:
+@pytest.mark.parametrize("bf16", [False, True])
+def test_gradients_are_the_same_and_less_is_kept(bf16: bool) -> None:
     torch.manual_seed(0)
     plain = RecurrentStack(8, 8, num_layers=3, dropout=0.2).train()
     saving = copy.deepcopy(plain)
@@ -37,7 +39,9 @@ def test_gradients_are_the_same_and_less_is_kept() -> None:
     grads = []
     for stack in (plain, saving):
         torch.manual_seed(1)
-        stack(x, lens)[0].square().sum().backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            y = stack(x, lens)[0]
+        y.float().square().sum().backward()
         grads.append([p.grad for p in stack.parameters()])
     for a, b in zip(*grads, strict=True):
         assert torch.equal(a, b)

@@ -126,6 +126,17 @@ def test_every_public_name_and_verb_has_its_place_in_the_reference() -> None:
     assert [name for name in command.commands if f"`asr {name} " not in verbs] == []
 
 
+def test_what_the_reference_describes_is_where_it_says() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for path in re.findall(r"^::: (\S+)", pages, re.MULTILINE):
+        place, _, name = path.rpartition(".")
+        module = importlib.import_module(place)
+        if hasattr(module, "__path__") and importlib.util.find_spec(path):
+            importlib.import_module(path)
+        else:
+            assert name in module.__all__, path
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     missing = [

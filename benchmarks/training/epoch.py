@@ -46,7 +46,9 @@ class PackedStack(nn.Module):
         )
         self.output_dim = like.output_dim
 
-    def forward(self, x: Tensor, x_lens: Tensor, taps: object = None) -> tuple[Tensor, Tensor, RecurrentState]:
+    def forward(
+        self, x: Tensor, x_lens: Tensor, taps: object = None, feedback: object = None
+    ) -> tuple[Tensor, Tensor, RecurrentState]:
         """(B, T, D), (B,) -> (B, T, 2H), (B,), nothing."""
         for norm, layer in zip(self.norms, self.layers, strict=True):
             packed = pack_padded_sequence(norm(x, x_lens), x_lens.cpu(), batch_first=True, enforce_sorted=False)

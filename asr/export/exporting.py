@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from asr.export.graphs import StreamingGraph
+    from asr.export.ranges import Ranges
 
 __all__ = ["FORMATS", "ExportReport", "ParityCheck", "export_model"]
 
@@ -34,6 +35,7 @@ PROGRAM_FILE = "model.pt2"
 LEFT_OUT = {WEIGHTS, ONNX_FILE, STREAM_FILE, PROGRAM_FILE, CONFIG, "bundle.json", "training.yaml"}
 # Recordings of each check in seconds (at least a frame): alone, and batches whose padding is short, long, over half
 CHECKS = ((0.3,), (1.0,), (2.7,), (6.1,), (2.0, 1.99, 1.5), (4.0, 0.5), (0.1, 3.3, 0.025, 1.0))
+RANGES_S, RANGES_CLIPS = 4.0, 8  # what the ranges of 8-bit activations are measured with
 # Of a natural log-probability. Rounding alone makes 1e-5 to 1e-4, and 3e-3 where a recurrent layer multiplies it
 MAX_DIFFERENCE = 1e-2
 MIN_AGREEMENT = 0.9  # of frames whose best token 8-bit weights must leave as it was
@@ -79,17 +81,22 @@ class ExportReport:
         return float(np.mean([check.agreement for check in self.checks]))
 
 
-def export_model(model: str | Path, output: str | Path, output_format: str = "onnx") -> ExportReport:
+def export_model(
+    model: str | Path, output: str | Path, output_format: str = "onnx", fixed_ranges: bool = False
+) -> ExportReport:
     """Write a trained speech model as a model folder to deploy; return how it compares with the trained one.
 
     Args:
         model: model or run folder with trained weights. output: the new folder. output_format: ``onnx`` (fp32),
             ``onnx-int8`` (8-bit weights of the recurrent and linear layers), or ``torch-export`` (``model.pt2`` for
-            programs that load it with ``torch.export.load``).
+            programs that load it with ``torch.export.load``). fixed_ranges: of 8-bit activations, measured now, so that
+            a text does not depend on what is computed beside it; a tenth slower. Otherwise they are measured as they
+            pass.
 
     Raises:
-        ConfigError: unknown format, or ``output`` is the model itself. ModelError: no trained model there, or what was
-            exported computes something else; nothing is written then.
+        ConfigError: unknown format, fixed ranges of another format than ``onnx-int8``, or ``output`` is the model
+            itself. ModelError: no trained model there, or what was exported computes something else; nothing is
+            written then.
 
     Example:
         >>> report = export_model("runs/an4", "an4-int8", "onnx-int8")  # doctest: +SKIP
@@ -98,13 +105,17 @@ def export_model(model: str | Path, output: str | Path, output_format: str = "on
     """
     if output_format not in FORMATS:
         raise ConfigError(f"Unknown export format {output_format!r}.", f"Choose of: {', '.join(FORMATS)}.")
+    if fixed_ranges and output_format != "onnx-int8":
+        raise ConfigError(f"The format {output_format} has no ranges to fix.", "Give --format onnx-int8, or leave it.")
     if output_format != "torch-export":
         require("onnx", "export")
     source, output = load_model(model, backend="torch"), Path(output)
     check_apart(source.bundle, output)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as temporary:
-        made = write_bundle(Path(temporary) / output.name, lambda folder: _write(source, folder, output_format))
+        made = write_bundle(
+            Path(temporary) / output.name, lambda folder: _write(source, folder, output_format, fixed_ranges)
+        )
         checks = compare(source, _log_probs(made, output_format))
         _refuse(checks, output_format)
         write_bundle(output, lambda folder: _copy(made, folder))
@@ -175,16 +186,17 @@ def _log_probs(folder: Path, output_format: str) -> Callable[[Sequence[Samples]]
 # ------------------------------------------------------------------------------------------------- writing
 
 
-def _write(source: Recognizer, folder: Path, output_format: str) -> None:
+def _write(source: Recognizer, folder: Path, output_format: str, fixed_ranges: bool) -> None:
     bundle = source.bundle
     for name in set(bundle.files) - LEFT_OUT:
         shutil.copyfile(bundle.path / name, folder / name)
-    config = {**bundle.config, "export": {"format": output_format, "model": source.name}}
+    how = {"format": output_format, "model": source.name} | ({"fixed_ranges": True} if fixed_ranges else {})
+    config = {**bundle.config, "export": how}
     atomic_write_text(folder / CONFIG, yaml_text(config))
     if output_format == "torch-export":
         _write_program(source, folder / PROGRAM_FILE)
     else:
-        _write_onnx(source, folder, int8=output_format == "onnx-int8")
+        _write_onnx(source, folder, output_format == "onnx-int8", fixed_ranges)
 
 
 def _copy(source: Path, folder: Path) -> None:
@@ -193,24 +205,33 @@ def _copy(source: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def _write_onnx(source: Recognizer, folder: Path, int8: bool) -> None:
+def _write_onnx(source: Recognizer, folder: Path, int8: bool, fixed_ranges: bool) -> None:
     import torch
 
     from asr.export.graphs import OfflineGraph, StreamingGraph
     from asr.export.onnx_graph import export_onnx
 
-    graph = OfflineGraph(source.task).eval()
+    ranges = _ranges(source) if fixed_ranges else None
+    graph = OfflineGraph(source.task, ranges).eval()
     second = source.sample_rate
     inputs = (torch.randn(2, second) * 0.1, torch.tensor([second, second // 2]))
     config, bins = source.feature_config, graph.features.bins
     with _weights_of(int8, folder / ONNX_FILE) as path:
         export_onnx(graph, inputs, graph.INPUTS, graph.OUTPUTS, graph.DYNAMIC, config, bins, path)
     if streams(source.bundle):
-        stream = StreamingGraph(source.task).eval()
+        stream = StreamingGraph(source.task, ranges).eval()
         with _weights_of(int8, folder / STREAM_FILE) as path:
             outputs = ("log_probs", *(f"next_{name}" for name in stream.state_names))
             dynamic = _stream_axes(stream)
             export_onnx(stream, _stream_inputs(stream), stream.input_names, outputs, dynamic, config, bins, path)
+
+
+def _ranges(source: Recognizer) -> Ranges:
+    from asr.export.ranges import measured
+
+    with measured(source.task.network) as ranges:
+        source.log_probs([made_audio(RANGES_S, source.sample_rate, seed) for seed in range(RANGES_CLIPS)])
+    return ranges
 
 
 class _weights_of:  # noqa: N801 - a context, read as a word

@@ -9,6 +9,7 @@ Legend: B batch, N samples, T frames, F features, C channels, T' output frames, 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -20,7 +21,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.errors import ModelError
-from asr.features import FeatureConfig, LogMel
+from asr.export.ranges import ENDS, PROBABILITY, SQUASHED, LinearInRange, Range, Ranges, lstm_in_range, with_ends
+from asr.features import FeatureConfig, LogMel, Normalizer
 from asr.sequence import ConvSubsampling, MaskedBatchNorm, RecurrentStack
 from asr.sequence.conv import KERNEL
 from asr.sequence.lengths import length_mask
@@ -97,6 +99,20 @@ class GraphLogMel(nn.Module):
         return (lens - self.config.frame_length) // self.config.frame_shift + 1
 
 
+class GraphNormalizer(Normalizer):
+    """Statistics of utterances as products: ONNX Runtime adds up a lone recording in another order than a batch."""
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """(B, T, F), (B,) -> (B, T, F); padding becomes zero."""
+        if self.kind != "utterance":
+            return super().forward(x, x_lens)
+        valid = length_mask(x_lens, x.size(1)).to(x.dtype).unsqueeze(1)
+        share = valid / x_lens.clamp(min=1).view(-1, 1, 1)
+        x = x - x[:, :1]  # as in Normalizer
+        centred = (x - share @ x) * valid.transpose(1, 2)
+        return centred / (share @ centred.square()).sqrt().clamp(min=1e-3)
+
+
 class GraphConv(nn.Module):
     """:class:`asr.sequence.ConvSubsampling` with its batch normalisation folded in; also frame by frame."""
 
@@ -159,40 +175,79 @@ def _flat(x: Tensor) -> Tensor:
     return x.transpose(1, 2).reshape(B, T, C * F)
 
 
-class GraphRecurrent(nn.Module):
-    """:class:`asr.sequence.RecurrentStack` in time-major order, a layer's two directions in one kernel."""
+class GraphLayer(nn.Module):
+    """A recurrent layer in time-major order, its two directions in one kernel; ``ends``: see asr/export/ranges.py."""
 
-    def __init__(self, stack: RecurrentStack) -> None:
+    def __init__(self, layer: RecurrentLayer, ends: Range | None = None) -> None:
+        super().__init__()
+        self.kernel, self.ends, self.hidden_dim = _kernel(layer), ends, layer.forward_cell.hidden_size
+        if ends is not None:
+            assert isinstance(self.kernel, nn.LSTM)
+            self.kernel = lstm_in_range(self.kernel)
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """(T, B, D), (B,) -> (T, B, H of all directions)."""
+        x = self._given(x)
+        if not self.kernel.bidirectional:
+            return self._units(self.kernel(x)[0])
+        packed, _ = self.kernel(pack_padded_sequence(x, x_lens))  # lengths keep one direction out of the padding
+        return self._units(pad_packed_sequence(packed)[0])
+
+    def step(self, x: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+        """(T, 1, D), one (1, 1, H) for a GRU, two for an LSTM -> (T, 1, H), state after the last step."""
+        if isinstance(self.kernel, nn.GRU):
+            y, last = self.kernel(x, state[0])
+            return y, (last,)
+        y, after = self.kernel(self._given(x), tuple(state))
+        return self._units(y), after
+
+    def _given(self, x: Tensor) -> Tensor:
+        return x if self.ends is None else with_ends(x, self.ends)
+
+    def _units(self, y: Tensor) -> Tensor:
+        if self.ends is None:
+            return y
+        T, B, _ = y.shape
+        return y.view(T, B, -1, self.kernel.hidden_size)[..., : self.hidden_dim].reshape(T, B, -1)
+
+
+class GraphRecurrent(nn.Module):
+    """:class:`asr.sequence.RecurrentStack` in time-major order; ``ranges``: fixed ones of 8-bit activations."""
+
+    def __init__(self, stack: RecurrentStack, ranges: Ranges | None = None) -> None:
         super().__init__()
         self.stack = stack
         layers = [layer for layer in stack.layers if isinstance(layer, RecurrentLayer)]
         self.cell = layers[0].cell
         if self.cell not in ("lstm", "gru"):
             raise ModelError(f"Recurrent layers of the kind {self.cell} cannot be exported.", "Use lstm or gru.")
-        self.kernels = nn.ModuleList(_kernel(layer) for layer in layers)
+        in_range = ranges is not None and self.cell == "lstm"  # the weights of a GRU stay as they are
+        ends = ranges.layers if ranges is not None and in_range else [None] * len(layers)
+        self.layers = nn.ModuleList(GraphLayer(layer, pair) for layer, pair in zip(layers, ends, strict=True))
+        self.projections = nn.ModuleList(
+            LinearInRange(p, SQUASHED) if ranges is not None and isinstance(p, nn.Linear) else p
+            for p in stack.projections
+        )
+        self.state_dim = layers[0].output_dim // (1 + stack.bidirectional) + (ENDS if in_range else 0)
 
     def forward(self, x: Tensor, x_lens: Tensor, feedback: Feedback) -> Tensor:
         """(T, B, D), (B,) -> (T, B, output_dim)."""
-        for number, kernel in enumerate(self.kernels):
-            y = self.stack.norms[number](x, x_lens)
-            if self.stack.bidirectional:  # lengths keep the backward direction out of the padding
-                packed, _ = kernel(pack_padded_sequence(y, x_lens))
-                y, _ = pad_packed_sequence(packed)
-            else:
-                y, _ = kernel(y)
-            x = self.stack.after_layer(number, x, self.stack.projections[number](y), x_lens, feedback)
+        for number, layer in enumerate(self.layers):
+            y = layer(self.stack.norms[number](x, x_lens), x_lens)
+            x = self.stack.after_layer(number, x, self.projections[number](y), x_lens, feedback)
         normed: Tensor = self.stack.output_norm(x, x_lens)
         return normed
 
     def step(self, x: Tensor, state: Sequence[Tensor], feedback: Feedback) -> tuple[Tensor, list[Tensor]]:
         """(T, 1, D), one (L, 1, H) for a GRU, two for an LSTM -> (T, 1, output_dim), state after the last step."""
         after: list[list[Tensor]] = [[] for _ in state]
-        for number, kernel in enumerate(self.kernels):
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, GraphLayer)
             carried = [part[number : number + 1] for part in state]
-            y, last = kernel(self.stack.norms[number](x, None), tuple(carried) if self.cell == "lstm" else carried[0])
-            for parts, part in zip(after, last if self.cell == "lstm" else (last,), strict=True):
+            y, last = layer.step(self.stack.norms[number](x, None), carried)
+            for parts, part in zip(after, last, strict=True):
                 parts.append(part)
-            x = self.stack.after_layer(number, x, self.stack.projections[number](y), None, feedback)
+            x = self.stack.after_layer(number, x, self.projections[number](y), None, feedback)
         return self.stack.output_norm(x, None), [torch.cat(parts) for parts in after]
 
 
@@ -209,21 +264,31 @@ def _kernel(layer: RecurrentLayer) -> nn.LSTM | nn.GRU:
     return merged
 
 
-class OfflineGraph(nn.Module):
+class _Network(nn.Module):
+    """What whole recordings and streams go through. ``ranges``: see asr/export/ranges.py."""
+
+    def __init__(self, task: CtcTask, ranges: Ranges | None = None) -> None:
+        super().__init__()
+        network = task.network
+        self.features = GraphLogMel(LogMel(task.config.features))
+        self.normalizer = GraphNormalizer(task.config.features.num_features, task.normalizer.kind)
+        self.normalizer.load_state_dict(task.normalizer.state_dict())
+        self.conv, self.input_projection = GraphConv(network.conv), network.input_projection
+        self.encoder, self.output = GraphRecurrent(network.encoder, ranges), network.output
+        self.conditioning = network.conditioning
+        if ranges is not None:
+            self.input_projection = LinearInRange(network.input_projection, ranges.projected)
+            if self.conditioning is not None:
+                self.conditioning = copy.deepcopy(self.conditioning)
+                self.conditioning.projection = LinearInRange(self.conditioning.projection, PROBABILITY)
+
+
+class OfflineGraph(_Network):
     """Samples of whole recordings, padded, and their lengths -> log-probabilities and theirs."""
 
     INPUTS = ("samples", "lens")
     OUTPUTS = ("log_probs", "frame_lens")
     DYNAMIC = {"samples": {0: "B", 1: "N"}, "lens": {0: "B"}, "log_probs": {0: "B", 1: "T"}, "frame_lens": {0: "B"}}  # noqa: RUF012
-
-    def __init__(self, task: CtcTask) -> None:
-        super().__init__()
-        network = task.network
-        self.features = GraphLogMel(LogMel(task.config.features))
-        self.normalizer = task.normalizer
-        self.conv, self.input_projection = GraphConv(network.conv), network.input_projection
-        self.encoder, self.output = GraphRecurrent(network.encoder), network.output
-        self.conditioning = network.conditioning
 
     def forward(self, samples: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N), (B,) -> (B, T', V), (B,)."""
@@ -235,7 +300,7 @@ class OfflineGraph(nn.Module):
         return self.output(x).log_softmax(-1).transpose(0, 1), x_lens
 
 
-class StreamingGraph(nn.Module):
+class StreamingGraph(_Network):
     """The next samples of a stream and the state after those before -> log-probabilities and the state after them.
 
     Only for one-directional models with global normalisation. The state is the last input frames of every convolution
@@ -250,8 +315,8 @@ class StreamingGraph(nn.Module):
         ModelError: the model needs to see what follows.
     """
 
-    def __init__(self, task: CtcTask) -> None:
-        super().__init__()
+    def __init__(self, task: CtcTask, ranges: Ranges | None = None) -> None:
+        super().__init__(task, ranges)
         model, network = task.config.model, task.network
         needs = {
             "bidirectional layers": model.bidirectional,
@@ -263,14 +328,8 @@ class StreamingGraph(nn.Module):
                 f"A model with {what} has to see the whole recording and cannot stream.",
                 "Train one with model.bidirectional=false model.causal=true normalization=global.",
             )
-        self.features = GraphLogMel(LogMel(task.config.features))
-        self.normalizer = task.normalizer
-        self.conv, self.input_projection = GraphConv(network.conv), network.input_projection
-        self.encoder, self.output = GraphRecurrent(network.encoder), network.output
-        self.conditioning = network.conditioning
         self.first_frames = 1 + network.conv.right_context
         self.tail_frames = network.conv.time_padding[1]
-        self.config = model
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -291,7 +350,7 @@ class StreamingGraph(nn.Module):
             state.append(torch.zeros(1, channels, self.conv.time_padding[0], width))
             assert isinstance(conv, nn.Conv2d)
             channels, width = conv.out_channels, (width + conv.stride[1] - 1) // conv.stride[1]
-        recurrent = torch.zeros(len(self.encoder.kernels), 1, self.config.hidden_dim)
+        recurrent = torch.zeros(len(self.encoder.layers), 1, self.encoder.state_dim)
         return [*state, *(recurrent.clone() for _ in self.state_names[len(state) :])]
 
     def forward(self, samples: Tensor, tail: Tensor, *state: Tensor) -> tuple[Tensor, ...]:

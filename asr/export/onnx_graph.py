@@ -27,6 +27,7 @@ __all__ = ["export_onnx", "quantize_onnx"]
 
 OPSET = 17
 BASES = ("features.cosines", "features.sines")
+FLOAT_NODES = ("/features/", "/output/", "/encoder/output/")  # the output layer within the stack: self-conditioning
 INT8_OPS = ("LSTM", "MatMul", "Gemm")  # convolutions stay in fp32: as integers they are slower and cost accuracy
 
 
@@ -151,7 +152,7 @@ def _float_nodes(source: Path) -> list[str]:
     import onnx
 
     model = onnx.load(str(source))
-    return [node.name for node in model.graph.node if node.name.startswith(("/features/", "/output/"))]
+    return [node.name for node in model.graph.node if node.name.startswith(FLOAT_NODES)]
 
 
 @contextlib.contextmanager

@@ -21,9 +21,11 @@ from asr.bundle import open_bundle
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.export import export_model
 from asr.export.exporting import compare
-from asr.export.graphs import GraphLogMel
+from asr.export.graphs import GraphLogMel, OfflineGraph
+from asr.export.ranges import Ranges, lstm_in_range, measured, with_ends
 from asr.features import FeatureConfig, LogMel
 from asr.runtime import OnnxModel, providers
+from asr.streaming import StreamingRecognizer
 from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.text.tokenizers import CharTokenizer
 from asr.training.speech import SpeechConfig, save_speech_model
@@ -163,6 +165,62 @@ def test_int8_is_small_and_close(tmp_path: Path) -> None:
     assert open_bundle(tmp_path / "int8").config["export"] == {"format": "onnx-int8", "model": "source"}
 
 
+WITH_RANGES = {
+    "two directions": CtcTaskConfig(normalization="utterance", model=CtcModelConfig(**SMALL)),
+    "projected, told": CtcTaskConfig(
+        model=CtcModelConfig(**SMALL, projection_dim=12, intermediate_layer=1, self_conditioned=True)
+    ),
+    "gru": CtcTaskConfig(model=CtcModelConfig(**SMALL, cell="gru")),
+    "one direction": CtcTaskConfig(model=CtcModelConfig(**SMALL, bidirectional=False, causal=True)),
+}
+
+
+@pytest.mark.parametrize("name", WITH_RANGES)
+def test_with_fixed_ranges_company_does_not_matter(tmp_path: Path, name: str) -> None:
+    source = save_tiny(tmp_path / "source", WITH_RANGES[name])
+    report = export_model(source, tmp_path / "int8", "onnx-int8", fixed_ranges=True)
+    assert report.agreement > 0.9
+    assert open_bundle(tmp_path / "int8").config["export"]["fixed_ranges"] is True
+    network = load_model(tmp_path / "int8").log_probs
+    recording, loud, other = (made_audio(s, RATE, seed) for s, seed in ((1.3, 1), (2.0, 2), (0.7, 3)))
+    in_company = network([recording, other, np.clip(40 * loud, -1, 1), recording])
+    np.testing.assert_allclose(in_company[0], in_company[3], atol=1e-6)
+    np.testing.assert_allclose(in_company[0], network([other, recording, other])[1], atol=1e-6)
+    assert in_company[0].argmax(1).tolist() == network([recording])[0].argmax(1).tolist()
+    if report.streams:
+        heard = StreamingRecognizer(load_model(tmp_path / "int8")).transcribe(recording, RATE)
+        assert "".join(part.text for part in heard if part.final)
+
+
+@pytest.mark.parametrize("name", WITH_RANGES)
+def test_ranges_change_nothing_but_what_lies_outside(tmp_path: Path, name: str) -> None:
+    task = load_model(save_tiny(tmp_path / "source", WITH_RANGES[name]), backend="torch").task.eval()
+    samples = torch.from_numpy(np.stack([made_audio(1.0, RATE, seed) for seed in range(2)]))
+    lens = torch.tensor([RATE, RATE // 2])
+    with torch.no_grad():
+        expected, _ = OfflineGraph(task)(samples, lens)
+        with measured(task.network) as ranges:
+            task(*(LogMel(task.config.features)(samples, lens)))
+        assert all(low < 0 < high for low, high in ranges.layers)
+        found, _ = OfflineGraph(task, ranges)(samples, lens)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+        narrow = Ranges(ranges.projected, [(low / 20, high / 20) for low, high in ranges.layers])
+        assert (OfflineGraph(task, narrow)(samples, lens)[0] - expected).abs().max() > 0.01 or name == "gru"
+
+
+def test_the_ends_of_an_lstm_lead_its_outputs() -> None:
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(3, 5)
+    lstm.weight_hh_l0.data *= 9
+    x = 20 * torch.randn(9, 2, 3)
+    outputs, _ = lstm_in_range(lstm)(with_ends(x, (-90.0, 90.0)))
+    torch.testing.assert_close(outputs[..., :5], lstm(x)[0])
+    steps = torch.arange(1.0, 10.0).tanh().view(-1, 1).expand(-1, 2)
+    torch.testing.assert_close(outputs[..., 5], steps)
+    torch.testing.assert_close(outputs[..., 6], -steps)
+    assert (outputs.abs().amax(-1) <= steps + 1e-6).all()
+
+
 @pytest.mark.parametrize("conditioned", [False, True])
 def test_torch_export(tmp_path: Path, conditioned: bool) -> None:
     shape = CtcModelConfig(**SMALL, intermediate_layer=1, self_conditioned=conditioned)
@@ -193,6 +251,8 @@ def test_parity_check_sees_a_difference(model: Path) -> None:
 def test_bad_input(model: Path, exported: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Unknown export format"):
         export_model(model, tmp_path / "x", "tflite")
+    with pytest.raises(ConfigError, match="no ranges to fix"):
+        export_model(model, tmp_path / "x", "onnx", fixed_ranges=True)
     with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
         export_model(exported, tmp_path / "x")
     with pytest.raises(ModelError, match="holds no model.onnx"):

@@ -21,7 +21,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.errors import ModelError
-from asr.export.ranges import ENDS, PROBABILITY, SQUASHED, LinearInRange, Range, Ranges, lstm_in_range, with_ends
+from asr.export.ranges import PROBABILITY, SQUASHED, LinearInRange, Range, Ranges, lstm_in_range, with_ends
 from asr.features import FeatureConfig, LogMel, Normalizer
 from asr.sequence import ConvSubsampling, MaskedBatchNorm, RecurrentStack
 from asr.sequence.conv import KERNEL
@@ -180,10 +180,10 @@ class GraphLayer(nn.Module):
 
     def __init__(self, layer: RecurrentLayer, ends: Range | None = None) -> None:
         super().__init__()
-        self.kernel, self.ends, self.hidden_dim = _kernel(layer), ends, layer.forward_cell.hidden_size
-        if ends is not None:
-            assert isinstance(self.kernel, nn.LSTM)
-            self.kernel = lstm_in_range(self.kernel)
+        kernel = _kernel(layer)
+        self.kernel, self.ends, self.hidden_dim = kernel, ends, kernel.hidden_size
+        if ends is not None and isinstance(kernel, nn.LSTM):
+            self.kernel = lstm_in_range(kernel)
 
     def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
         """(T, B, D), (B,) -> (T, B, H of all directions)."""
@@ -223,12 +223,12 @@ class GraphRecurrent(nn.Module):
             raise ModelError(f"Recurrent layers of the kind {self.cell} cannot be exported.", "Use lstm or gru.")
         in_range = ranges is not None and self.cell == "lstm"  # the weights of a GRU stay as they are
         ends = ranges.layers if ranges is not None and in_range else [None] * len(layers)
-        self.layers = nn.ModuleList(GraphLayer(layer, pair) for layer, pair in zip(layers, ends, strict=True))
+        graph_layers = [GraphLayer(layer, pair) for layer, pair in zip(layers, ends, strict=True)]
+        self.layers, self.state_dim = nn.ModuleList(graph_layers), graph_layers[0].kernel.hidden_size
         self.projections = nn.ModuleList(
             LinearInRange(p, SQUASHED) if ranges is not None and isinstance(p, nn.Linear) else p
             for p in stack.projections
         )
-        self.state_dim = layers[0].output_dim // (1 + stack.bidirectional) + (ENDS if in_range else 0)
 
     def forward(self, x: Tensor, x_lens: Tensor, feedback: Feedback) -> Tensor:
         """(T, B, D), (B,) -> (T, B, output_dim)."""

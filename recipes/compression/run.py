@@ -32,6 +32,7 @@ from asr.training.run import train
 TUNING, STUDENT = (Path(__file__).with_name(name) for name in ("tuning.yaml", "student.yaml"))
 NAMES = ("sparse", "units", "student", "alone")
 CLIP_S, ROUNDS = 5.0, 20
+DROPOUT = 0.1  # of a student: it has no units to spare
 
 
 def main() -> None:
@@ -67,8 +68,9 @@ def compress(name: str, model: Path, data: Path, output: Path, overrides: list[s
     else:
         config = STUDENT
         shape = replace(
-            shape, hidden_dim=half, projection_dim=shape.projection_dim // 2, conv_channels=shape.conv_channels // 2
-        )
+            shape, hidden_dim=half, projection_dim=shape.projection_dim // 2, conv_channels=shape.conv_channels // 2,
+            dropout=min(shape.dropout, DROPOUT),
+        )  # fmt: skip
         weight = [] if name == "student" else ["distillation.weight=0"]
         options = [f"distillation.teacher={model}", *weight]
     options += [f"model.{key}={value}" for key, value in asdict(shape).items()]

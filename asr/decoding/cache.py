@@ -10,14 +10,17 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from asr.errors import AsrError
 from asr.files import atomic_path
 
-__all__ = ["Arrays", "cache_path", "cached_arrays", "drop_unused", "mark_used"]
+__all__ = ["Arrays", "cache_path", "cached", "cached_arrays"]
+
+T = TypeVar("T")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -41,31 +44,48 @@ def cache_path(kind: str, *key: str | bytes, suffix: str) -> Path | None:
     return root / kind / f"{digest.hexdigest()[:32]}{suffix}"
 
 
+def cached(
+    path: Path | None,
+    load: Callable[[Path], T],
+    make: Callable[[], T],
+    save: Callable[[T, Path], None],
+    *bad: type[Exception],
+) -> T:
+    """The thing kept at ``path``; if it is missing or damaged (``bad`` or an OSError) it is made and kept.
+
+    A cache that cannot be written is only slower. What lies beside it and was not read for a month is deleted.
+    """
+    if path is not None and path.exists():
+        with contextlib.suppress(OSError, *bad):
+            kept = load(path)
+            with contextlib.suppress(OSError):
+                os.utime(path)  # it was read now
+            return kept
+    made = make()
+    if path is not None:
+        with contextlib.suppress(OSError, AsrError):
+            save(made, path)
+            _drop_unused(path)
+    return made
+
+
 def cached_arrays(path: Path | None, make: Callable[[], Arrays]) -> Arrays:
     """The arrays kept at ``path`` (``.npz``, with checksums); if they are missing or damaged they are made and kept."""
-    if path is not None:
-        with contextlib.suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile), path.open("rb") as file:
-            kept = np.load(file)
-            arrays = {name: kept[name] for name in kept.files}
-            mark_used(path)
-            return arrays
-    arrays = make()
-    if path is not None:
-        with contextlib.suppress(OSError), atomic_path(path) as temporary:  # a cache that cannot be written is slower
-            np.savez(temporary, **arrays)  # type: ignore[arg-type,unused-ignore]
-        drop_unused(path)
-    return arrays
+    return cached(path, _load_arrays, make, _save_arrays, ValueError, EOFError, KeyError, zipfile.BadZipFile)
 
 
-def mark_used(path: Path) -> None:
-    """Note that what is kept at ``path`` was read."""
-    with contextlib.suppress(OSError):
-        os.utime(path)
+def _load_arrays(path: Path) -> Arrays:
+    with path.open("rb") as file:
+        kept = np.load(file)
+        return {name: kept[name] for name in kept.files}
 
 
-def drop_unused(path: Path) -> None:
-    """Delete what :func:`cache_path` placed beside ``path`` and was not read for a month."""
-    with contextlib.suppress(OSError):
-        for other in path.parent.glob(f"*{path.suffix}"):
-            if OURS.fullmatch(other.stem) and time.time() - other.stat().st_mtime > KEEP_S:
-                other.unlink()
+def _save_arrays(arrays: Arrays, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type,unused-ignore]
+
+
+def _drop_unused(path: Path) -> None:
+    for other in path.parent.glob(f"*{path.suffix}"):
+        if OURS.fullmatch(other.stem) and time.time() - other.stat().st_mtime > KEEP_S:
+            other.unlink()

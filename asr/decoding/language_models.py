@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
 from asr.decoding.automaton import MAGIC, NgramAutomaton, compile_model
-from asr.decoding.cache import cache_path, drop_unused, mark_used
+from asr.decoding.cache import cache_path, cached
 from asr.decoding.kenlm_binary import KENLM_MAGIC, KenlmModel
 from asr.errors import LanguageModelError
 from asr.lm.model import NgramModel
@@ -83,15 +82,7 @@ def _from_arpa(path: Path) -> NgramAutomaton:
     from asr.lm.arpa import read_arpa
 
     stat = path.stat()
-    cached = cache_path("lm", f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}", MAGIC, suffix=".bin")
-    if cached is not None and cached.exists():
-        with contextlib.suppress(LanguageModelError):  # a damaged copy is made again
-            kept = NgramAutomaton.load(cached)
-            mark_used(cached)
-            return kept
-    automaton = compile_model(read_arpa(path))
-    if cached is not None:
-        with contextlib.suppress(LanguageModelError, OSError):  # a cache that cannot be written is only slower
-            automaton.save(cached)
-            drop_unused(cached)
-    return automaton
+    place = cache_path("lm", f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}", MAGIC, suffix=".bin")
+    return cached(
+        place, NgramAutomaton.load, lambda: compile_model(read_arpa(path)), NgramAutomaton.save, LanguageModelError
+    )

@@ -1,4 +1,6 @@
-"""The part of the build that pyproject.toml cannot say: the models in `pretrained/` go into the package."""
+"""The part of the build that pyproject.toml cannot say: the models in `pretrained/` go into the
+package.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithModels(build_py):  # type: ignore[misc]
-    """Copies `pretrained/NAME` to `asr/_pretrained/NAME`, where :mod:`asr.pretrained` finds it."""
+    """Copies `pretrained/NAME` to `asr/_pretrained/NAME`, where :mod:`asr.model_folder` finds it."""
 
     def run(self) -> None:
         super().run()

@@ -14,36 +14,36 @@ from asr.lazy import lazily
 
 if TYPE_CHECKING:
     from asr.errors import AsrError
-    from asr.estimators.anomaly_detector import AnomalyDetector
-    from asr.estimators.forecaster import Forecaster
-    from asr.estimators.language_model import LanguageModel
-    from asr.estimators.signals import SequenceClassifier
-    from asr.estimators.tagger import Tagger
-    from asr.estimators.text_classifier import TextClassifier
-    from asr.estimators.translator import Translator
-    from asr.recognizer import DecodingConfig, Recognizer, load_model
-    from asr.streaming import StreamingRecognizer
-    from asr.transcript import Segment, Transcript, Word
+    from asr.language.classification.classifier import TextClassifier
+    from asr.language.modelling.estimator import LanguageModel
+    from asr.language.tagging.tagger import Tagger
+    from asr.language.translation.translator import Translator
+    from asr.series.anomalies.detector import AnomalyDetector
+    from asr.series.forecasting.forecaster import Forecaster
+    from asr.signals.classifier import SequenceClassifier
+    from asr.speech.recognizer import DecodingConfig, Recognizer, load_model
+    from asr.speech.streaming import StreamingRecognizer
+    from asr.speech.transcript import Segment, Transcript, Word
 
 __version__ = "0.1.0"
 
 # Public name -> module; imported on first use, so that `import asr` costs nothing.
 _PUBLIC = {
-    "AnomalyDetector": "asr.estimators.anomaly_detector",
+    "AnomalyDetector": "asr.series.anomalies.detector",
     "AsrError": "asr.errors",
-    "DecodingConfig": "asr.recognizer",
-    "Forecaster": "asr.estimators.forecaster",
-    "LanguageModel": "asr.estimators.language_model",
-    "Recognizer": "asr.recognizer",
-    "Segment": "asr.transcript",
-    "SequenceClassifier": "asr.estimators.signals",
-    "StreamingRecognizer": "asr.streaming",
-    "Tagger": "asr.estimators.tagger",
-    "TextClassifier": "asr.estimators.text_classifier",
-    "Transcript": "asr.transcript",
-    "Translator": "asr.estimators.translator",
-    "Word": "asr.transcript",
-    "load_model": "asr.recognizer",
+    "DecodingConfig": "asr.speech.recognizer",
+    "Forecaster": "asr.series.forecasting.forecaster",
+    "LanguageModel": "asr.language.modelling.estimator",
+    "Recognizer": "asr.speech.recognizer",
+    "Segment": "asr.speech.transcript",
+    "SequenceClassifier": "asr.signals.classifier",
+    "StreamingRecognizer": "asr.speech.streaming",
+    "Tagger": "asr.language.tagging.tagger",
+    "TextClassifier": "asr.language.classification.classifier",
+    "Transcript": "asr.speech.transcript",
+    "Translator": "asr.language.translation.translator",
+    "Word": "asr.speech.transcript",
+    "load_model": "asr.speech.recognizer",
 }
 
 __all__ = [

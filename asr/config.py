@@ -1,4 +1,6 @@
-"""Typed configurations: dataclasses filled from YAML and ``key=value`` overrides; unknown keys are refused."""
+"""Typed configurations: dataclasses filled from YAML and ``key=value`` overrides; unknown keys are
+refused.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +43,18 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except FileNotFoundError:
-        raise ConfigError(f"No configuration file {path}.", "Give the path of a .yaml file.") from None
+        raise ConfigError(
+            f"No configuration file {path}.", "Give the path of a .yaml file."
+        ) from None
     except Exception as error:  # yaml and omegaconf raise families of their own
         reason = " ".join(str(error).split()).rstrip(".")
-        raise ConfigError(f"{path} is not a readable YAML file: {reason}.", "Mend the file.") from error
+        raise ConfigError(
+            f"{path} is not a readable YAML file: {reason}.", "Mend the file."
+        ) from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no keys.", "A configuration is a mapping such as `seed: 1`.")
+        raise ConfigError(
+            f"{path} holds no keys.", "A configuration is a mapping such as `seed: 1`."
+        )
     return typing.cast("dict[str, Any]", content)
 
 
@@ -59,10 +67,13 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         if "=" not in override or override.startswith("="):
             raise ConfigError(
-                f"The override {override!r} is not of the form key=value.", "Example: trainer.max_epochs=20"
+                f"The override {override!r} is not of the form key=value.",
+                "Example: trainer.max_epochs=20",
             )
     try:
-        return typing.cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides))))
+        return typing.cast(
+            "dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)))
+        )
     except Exception as error:
         raise ConfigError(
             f"These overrides cannot be read: {' '.join(overrides)} ({error}).", "Quote the values."
@@ -70,7 +81,8 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the configuration") -> C:
-    """Return an instance of the dataclass ``schema`` filled from ``layers``, later ones over earlier ones.
+    """Return an instance of the dataclass ``schema`` filled from ``layers``, later ones over
+    earlier ones.
 
     Args:
         schema: a dataclass; nested dataclasses are sections.
@@ -78,7 +90,8 @@ def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the con
         where: how to name the source in an error.
 
     Raises:
-        ConfigError: an unknown key (the nearest known one is named), a value of the wrong type, or one that the
+        ConfigError: an unknown key (the nearest known one is named), a value of the wrong type, or
+        one that the
             dataclass itself refuses in ``__post_init__``.
     """
     try:
@@ -93,7 +106,9 @@ def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the con
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "?"
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"{where}: {key}: {reason}.", "Give a value of the type that the key has.") from error
+        raise ConfigError(
+            f"{where}: {key}: {reason}.", "Give a value of the type that the key has."
+        ) from error
 
 
 def _unfrozen(layer: dict[str, Any]) -> Any:
@@ -103,7 +118,9 @@ def _unfrozen(layer: dict[str, Any]) -> Any:
 
 
 def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
-    """Return ``schema`` filled from a YAML file and ``key=value`` overrides; see :func:`build_config`."""
+    """Return ``schema`` filled from a YAML file and ``key=value`` overrides; see
+    :func:`build_config`.
+    """
     return build_config(schema, read_yaml(path), parse_overrides(overrides), where=str(path))
 
 
@@ -113,12 +130,19 @@ def _check_keys(schema: Any, layer: dict[str, Any], where: str, prefix: str = ""
     for key, value in layer.items():
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
-            remedy = f"Did you mean {prefix}{near[0]}?" if near else f"Known keys here: {', '.join(known)}."
+            remedy = (
+                f"Did you mean {prefix}{near[0]}?"
+                if near
+                else f"Known keys here: {', '.join(known)}."
+            )
             raise ConfigError(f"{where}: unknown key {prefix}{key}.", remedy)
         section = hints[key]
         if dataclasses.is_dataclass(section):
             if not isinstance(value, dict):
-                raise ConfigError(f"{where}: {prefix}{key} is a section, not {value!r}.", "Write its keys below it.")
+                raise ConfigError(
+                    f"{where}: {prefix}{key} is a section, not {value!r}.",
+                    "Write its keys below it.",
+                )
             _check_keys(section, value, where, f"{prefix}{key}.")
 
 
@@ -143,13 +167,19 @@ def save_config(config: Any, path: str | Path) -> None:
 
 
 def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-    """Raise :class:`ConfigError` unless ``value`` is one of ``choices``; for ``__post_init__`` of configs."""
+    """Raise :class:`ConfigError` unless ``value`` is one of ``choices``; for ``__post_init__`` of
+    configs.
+    """
     if value not in choices:
-        raise ConfigError(f"{key} is {value!r}, which is unknown.", f"Choose one of: {', '.join(choices)}.")
+        raise ConfigError(
+            f"{key} is {value!r}, which is unknown.", f"Choose one of: {', '.join(choices)}."
+        )
 
 
 def check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Raise :class:`ConfigError` unless ``low`` <= ``value`` <= ``high``; for ``__post_init__`` of configs."""
+    """Raise :class:`ConfigError` unless ``low`` <= ``value`` <= ``high``; for ``__post_init__`` of
+    configs.
+    """
     if not low <= value <= high:
         bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
         raise ConfigError(f"{key} is {value:g}, but must be {bounds}.", "Change the value.")

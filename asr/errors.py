@@ -10,7 +10,8 @@ class AsrError(Exception):
     """Base of every error that a user can mend.
 
     Args:
-        message: what was given and what was needed, in one sentence that names the file, key or value.
+        message: what was given and what was needed, in one sentence that names the file, key or
+            value.
         remedy: what to do about it, in one sentence; printed after the message.
     """
 
@@ -23,7 +24,10 @@ class AsrError(Exception):
         return f"{self.message} {self.remedy}" if self.remedy else self.message
 
     def __reduce__(self) -> tuple[type[AsrError], tuple[str, str | None]]:
-        return type(self), (self.message, self.remedy)  # survives the way back from a worker process
+        return type(self), (
+            self.message,
+            self.remedy,
+        )  # survives the way back from a worker process
 
 
 class ConfigError(AsrError):
@@ -80,7 +84,10 @@ def require(package: str, extra: str) -> ModuleType:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != package.split(".")[0]:
-            raise  # the package is there, but something that it needs is not: the original message says it best
+            # the package is there, but something that it needs is not: the original message says it
+            # best
+            raise
         raise MissingDependencyError(
-            f"This needs the package {package}, which is not installed.", f"Install it: pip install 'asr[{extra}]'"
+            f"This needs the package {package}, which is not installed.",
+            f"Install it: pip install 'asr[{extra}]'",
         ) from None

@@ -15,10 +15,12 @@ MANIFEST = "cuts.jsonl.gz"  # of a prepared split: Lhotse cuts, beside the featu
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; it takes the name ``path`` only if the block ends without an error.
+    """Yield a temporary path beside ``path``; it takes the name ``path`` only if the block ends
+    without an error.
 
-    The parent folder is made if needed. After an error such as a full disk nothing is left behind, and what stood
-    under ``path`` before is untouched. The temporary name keeps the suffix, since writers choose formats by it.
+    The parent folder is made if needed. After an error such as a full disk nothing is left behind,
+    and what stood under ``path`` before is untouched. The temporary name keeps the suffix, since
+    writers choose formats by it.
 
     Example:
         >>> with atomic_path("model/weights.npy") as temporary:  # doctest: +SKIP
@@ -26,7 +28,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem[:80]}.{os.getpid()}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    temporary = path.with_name(
+        f".{path.stem[:80]}.{os.getpid()}-{uuid.uuid4().hex[:8]}{path.suffix}"
+    )
     try:
         yield temporary
         with temporary.open("rb+") as file:

@@ -10,7 +10,9 @@ __all__ = ["lazily"]
 
 
 def lazily(package: str, public: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package whose public names stand in other modules (name -> module)."""
+    """Return the ``__getattr__`` of a package whose public names stand in other modules (name ->
+    module).
+    """
 
     def get(name: str) -> Any:
         if name in public:

@@ -1,7 +1,9 @@
-"""Every figure of this project, drawn in one place: reports, TensorBoard and recipes call these functions.
+"""Every figure of this project, drawn in one place: reports, TensorBoard and recipes call these
+functions.
 
-Each returns a ``matplotlib.figure.Figure`` that belongs to no window and no global state, so nothing has to be closed;
-``to_svg`` and ``to_png`` make a picture of it, and TensorBoard's ``add_figure`` takes it as it is.
+Each returns a ``matplotlib.figure.Figure`` that belongs to no window and no global state, so
+nothing has to be closed; ``to_svg`` and ``to_png`` make a picture of it, and TensorBoard's
+``add_figure`` takes it as it is.
 
 Legend: T frames, F features, V vocabulary, H hidden units, L target positions, S source positions.
 """
@@ -25,22 +27,52 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "anomaly", "attention", "bars", "confusion_matrix", "ctc_alignment", "curves", "forecast", "gates", "intervals",
-    "posteriors", "spectrogram", "to_png", "to_svg",
-]  # fmt: skip
+    "anomaly",
+    "attention",
+    "bars",
+    "confusion_matrix",
+    "ctc_alignment",
+    "curves",
+    "forecast",
+    "gates",
+    "intervals",
+    "posteriors",
+    "spectrogram",
+    "to_png",
+    "to_svg",
+]
 
-NARROW = (4.2, 2.7)  # inches; 9 points in it are still readable where a phone shows it 360 pixels wide
+NARROW = (
+    4.2,
+    2.7,
+)  # inches; 9 points in it are still readable where a phone shows it 360 pixels wide
 WIDE = (8.4, 3.4)  # shown in a box that scrolls sideways
 # Readable on white and on black.
 COLOURS = ("#2f7fb8", "#d1722a", "#3c9a5f", "#b0478f", "#8a7a2c", "#6a6fc4", "#c0504d", "#5f8a8b")
 _INK = "#0a0b0c"  # stands for "the colour of the page's text" until to_svg says so
 _STYLE: Any = {
-    "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8,
-    "legend.fontsize": 8, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.linewidth": 0.7, "lines.linewidth": 1.4, "image.interpolation": "nearest", "figure.facecolor": "none",
-    "axes.facecolor": "none", "savefig.facecolor": "none", "text.color": _INK, "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK, "xtick.color": _INK, "ytick.color": _INK, "svg.fonttype": "none",
-}  # fmt: skip
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.4,
+    "image.interpolation": "nearest",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "svg.fonttype": "none",
+}
 _INK_ON_PAPER: Any = {"figure.facecolor": "white", "savefig.facecolor": "white"}
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -48,7 +80,9 @@ P = ParamSpec("P")
 
 
 def _drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in our style, whatever the caller's own settings of matplotlib are, and only then import it."""
+    """Draw in our style, whatever the caller's own settings of matplotlib are, and only then import
+    it.
+    """
 
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -61,7 +95,9 @@ def _drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return styled
 
 
-def _figure(rows: int = 1, size: tuple[float, float] = NARROW, **options: Any) -> tuple[Figure, list[Axes]]:
+def _figure(
+    rows: int = 1, size: tuple[float, float] = NARROW, **options: Any
+) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
@@ -74,20 +110,31 @@ def _save(figure: Figure, kind: str, settings: Any, **options: Any) -> bytes:
 
     buffer = io.BytesIO()
     with rc_context({**_STYLE, **settings}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)  # the reader's browser has the glyph
+        warnings.filterwarnings(
+            "ignore", r"Glyph .* missing", UserWarning
+        )  # the reader's browser has the glyph
         figure.savefig(buffer, format=kind, **options)
     return buffer.getvalue()
 
 
 def to_svg(figure: Figure, name: str, alt: str = "") -> str:
-    """Return ``<svg>`` to stand in an HTML page: as wide as its box, letters in the colour and font of the page.
+    """Return ``<svg>`` to stand in an HTML page: as wide as its box, letters in the colour and font
+    of the page.
 
     Args:
-        figure: what to show. name: unlike that of any other figure on the page; identifiers within begin with it.
+        figure: what to show.
+        name: unlike that of any other figure on the page; identifiers within begin with it.
         alt: what a screen reader says.
     """
-    text = _save(figure, "svg", {"svg.hashsalt": name}, metadata={"Date": None, "Creator": None}).decode("utf-8")
-    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = _save(
+        figure, "svg", {"svg.hashsalt": name}, metadata={"Date": None, "Creator": None}
+    ).decode("utf-8")
+    body = re.sub(
+        r"<metadata>.*?</metadata>|<style.*?</style>",
+        "",
+        text[text.index("<svg") :],
+        flags=re.DOTALL,
+    )
     body = body[body.index(">") + 1 :]
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body).replace(_INK, "currentColor")
     body = re.sub(r"(font: [\d.a-z ]*px) [^;\"]*", r"\1 system-ui, sans-serif", body)
@@ -105,7 +152,8 @@ def to_png(figure: Figure, dpi: int = 150) -> bytes:
     return _save(figure, "png", _INK_ON_PAPER, dpi=dpi, facecolor="white")
 
 
-# ------------------------------------------------------------------------------------------------- any training
+# -------------------------------------------------------------------------------------------------
+# any training
 
 
 @_drawn
@@ -117,7 +165,10 @@ def curves(
     smooth: bool = False,
     log: bool = False,
 ) -> Figure:
-    """Lines by name: each (x, y). ``smooth`` draws a running mean over the raw values, ``log`` a logarithmic y axis."""
+    """Lines by name: each (x, y).
+
+    ``smooth`` draws a running mean over the raw values, ``log`` a logarithmic y axis.
+    """
     figure, (axes,) = _figure()
     for colour, (name, (x, y)) in zip(_cycle(), lines.items(), strict=False):
         values = np.asarray(y, float) * (100 if percent else 1)
@@ -148,12 +199,23 @@ def _running_mean(values: Floats, width: int) -> Floats:
 
 
 @_drawn
-def intervals(rows: Sequence[tuple[str, float, float | None, float | None]], xlabel: str = "") -> Figure:
-    """Values with their intervals, one line a row: (name, value, low, high); None where there is no interval."""
+def intervals(
+    rows: Sequence[tuple[str, float, float | None, float | None]], xlabel: str = ""
+) -> Figure:
+    """Values with their intervals, one line a row: (name, value, low, high); None where there is no
+    interval.
+    """
     figure, (axes,) = _figure(size=(NARROW[0], 0.7 + 0.34 * len(rows)))
     for place, (_, value, low, high) in enumerate(rows):
         if low is not None and high is not None:
-            axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2, alpha=0.5, solid_capstyle="butt")
+            axes.plot(
+                [low, high],
+                [place, place],
+                color=COLOURS[0],
+                linewidth=2,
+                alpha=0.5,
+                solid_capstyle="butt",
+            )
         axes.plot([value], [place], "o", color=COLOURS[0], markersize=5)
     axes.set_yticks(range(len(rows)), [row[0] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -182,7 +244,8 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str = "") -> Figure:
     return figure
 
 
-# ------------------------------------------------------------------------------------------------- speech
+# -------------------------------------------------------------------------------------------------
+# speech
 
 
 @_drawn
@@ -197,9 +260,14 @@ def spectrogram(features: Floats, frame_shift_s: float = 0.01, title: str = "") 
 def _show_features(axes: Axes, features: Floats, frame_shift_s: float) -> None:
     low, high = np.percentile(features, [2, 99.5])
     axes.imshow(
-        features.T, origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high,
+        features.T,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=low,
+        vmax=high,
         extent=(0, len(features) * frame_shift_s, -0.5, features.shape[1] - 0.5),
-    )  # fmt: skip
+    )
     axes.set_ylabel("Mel band")
 
 
@@ -207,14 +275,18 @@ def _show_features(axes: Axes, features: Floats, frame_shift_s: float) -> None:
 def posteriors(
     log_probs: Floats, tokens: Sequence[str], seconds_per_frame: float = 0.04, at_least: float = 0.2
 ) -> Figure:
-    """CTC posteriors (T, V) over time: the blank in grey, and every token that reaches the probability ``at_least``."""
+    """CTC posteriors (T, V) over time: the blank in grey, and every token that reaches the
+    probability ``at_least``.
+    """
     figure, (axes,) = _figure(size=(WIDE[0], 2.2))
     _show_posteriors(axes, log_probs, tokens, seconds_per_frame, at_least)
     axes.set_xlabel("seconds")
     return figure
 
 
-def _show_posteriors(axes: Axes, log_probs: Floats, tokens: Sequence[str], frame_s: float, at_least: float) -> None:
+def _show_posteriors(
+    axes: Axes, log_probs: Floats, tokens: Sequence[str], frame_s: float, at_least: float
+) -> None:
     probs = np.exp(log_probs.astype(np.float64))
     middles = (np.arange(len(probs)) + 0.5) * frame_s
     axes.fill_between(middles, probs[:, 0], color="#8c96a0", alpha=0.25, linewidth=0, label="blank")
@@ -226,13 +298,21 @@ def _show_posteriors(axes: Axes, log_probs: Floats, tokens: Sequence[str], frame
 
 @_drawn
 def ctc_alignment(
-    features: Floats, log_probs: Floats, tokens: Sequence[str], frame_shift_s: float, seconds_per_frame: float
+    features: Floats,
+    log_probs: Floats,
+    tokens: Sequence[str],
+    frame_shift_s: float,
+    seconds_per_frame: float,
 ) -> Figure:
-    """Spectrogram (T, F) above, CTC posteriors (T', V) below, and the best path's tokens where they are first emitted.
+    """Spectrogram (T, F) above, CTC posteriors (T', V) below, and the best path's tokens where they
+    are first emitted.
 
     Args:
-        features: log-Mel. log_probs: natural logarithms, the blank first. tokens: V strings.
-        frame_shift_s: of the features. seconds_per_frame: of the log_probs.
+        features: log-Mel.
+        log_probs: natural logarithms, the blank first.
+        tokens: V strings.
+        frame_shift_s: of the features.
+        seconds_per_frame: of the log_probs.
     """
     seconds = len(features) * frame_shift_s
     width = max(WIDE[0], min(40.0, 1.7 * seconds))
@@ -252,23 +332,32 @@ def ctc_alignment(
 
 
 def _printable(token: str) -> str:
-    """``$`` begins a formula in matplotlib; a lone word mark prints as an open box, since a blank would not be seen."""
+    """``$`` begins a formula in matplotlib; a lone word mark prints as an open box, since a blank
+    would not be seen.
+    """
     return "␣" if token in ("▁", " ", "|") else token.replace("▁", "␣").replace("$", r"\$")
 
 
-# ------------------------------------------------------------------------------------------------- what happens inside
+# -------------------------------------------------------------------------------------------------
+# what happens inside
 
 
 @_drawn
-def gates(activations: Mapping[str, Floats], seconds_per_frame: float | None = None, max_units: int = 64) -> Figure:
-    """Activations by name, each (T, H): one map a gate, units from early to late by where their first map peaks.
+def gates(
+    activations: Mapping[str, Floats], seconds_per_frame: float | None = None, max_units: int = 64
+) -> Figure:
+    """Activations by name, each (T, H): one map a gate, units from early to late by where their
+    first map peaks.
 
     Args:
-        activations: such as ``input``, ``forget``, ``output`` (0 to 1) and ``cell`` (any sign, shown about 0).
+        activations: such as ``input``, ``forget``, ``output`` (0 to 1) and ``cell`` (any sign,
+            shown about 0).
         seconds_per_frame: gives the time axis in seconds; without it in steps.
         max_units: so many are shown, evenly chosen.
     """
-    figure, axes = _figure(len(activations), (WIDE[0] * 0.8, 0.5 + 1.15 * len(activations)), sharex=True)
+    figure, axes = _figure(
+        len(activations), (WIDE[0] * 0.8, 0.5 + 1.15 * len(activations)), sharex=True
+    )
     first = np.asarray(next(iter(activations.values())), float)
     order = np.argsort(first.argmax(axis=0), kind="stable")
     order = order[np.unique(np.linspace(0, len(order) - 1, min(max_units, len(order))).astype(int))]
@@ -277,10 +366,14 @@ def gates(activations: Mapping[str, Floats], seconds_per_frame: float | None = N
         signed = bool(values.min() < 0)
         bound = float(np.quantile(np.abs(values), 0.995) or 1) if signed else 1.0
         picture = place.imshow(
-            values.T, aspect="auto", origin="lower", cmap="RdBu_r" if signed else "viridis",
-            vmin=-bound if signed else 0, vmax=bound,
+            values.T,
+            aspect="auto",
+            origin="lower",
+            cmap="RdBu_r" if signed else "viridis",
+            vmin=-bound if signed else 0,
+            vmax=bound,
             extent=(0, len(values) * (seconds_per_frame or 1.0), -0.5, len(order) - 0.5),
-        )  # fmt: skip
+        )
         place.set_ylabel(name)
         place.set_yticks([])
         figure.colorbar(picture, ax=place, pad=0.01)
@@ -291,7 +384,9 @@ def gates(activations: Mapping[str, Floats], seconds_per_frame: float | None = N
 @_drawn
 def attention(weights: Floats, source: Sequence[str], target: Sequence[str]) -> Figure:
     """Attention weights (L, S): a row for each target token, a column for each source token."""
-    figure, (axes,) = _figure(size=(min(12.0, 1.4 + 0.32 * len(source)), min(10.0, 1.2 + 0.28 * len(target))))
+    figure, (axes,) = _figure(
+        size=(min(12.0, 1.4 + 0.32 * len(source)), min(10.0, 1.2 + 0.28 * len(target)))
+    )
     axes.imshow(np.asarray(weights, float), cmap="viridis", vmin=0, aspect="auto")
     _name_ticks(axes, source, target)
     return figure
@@ -305,7 +400,9 @@ def _name_ticks(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None
 
 @_drawn
 def confusion_matrix(labels: Sequence[str], counts: npt.NDArray[np.int64]) -> Figure:
-    """Counts (n, n), true classes in rows: colours are shares of the row, numbers the counts (up to 12 classes)."""
+    """Counts (n, n), true classes in rows: colours are shares of the row, numbers the counts (up to
+    12 classes).
+    """
     size = min(9.0, 1.6 + 0.42 * len(labels))
     figure, (axes,) = _figure(size=(max(NARROW[0] * 0.8, size), max(2.4, size * 0.85)))
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
@@ -320,7 +417,8 @@ def confusion_matrix(labels: Sequence[str], counts: npt.NDArray[np.int64]) -> Fi
     return figure
 
 
-# ------------------------------------------------------------------------------------------------- series
+# -------------------------------------------------------------------------------------------------
+# series
 
 
 @_drawn
@@ -331,7 +429,9 @@ def forecast(
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
 ) -> Figure:
-    """A forecast against what happened; step 0 is the first one predicted, ``low`` and ``high`` bound its interval."""
+    """A forecast against what happened; step 0 is the first one predicted, ``low`` and ``high``
+    bound its interval.
+    """
     figure, (axes,) = _figure()
     axes.plot(np.arange(-len(history), 0), history, color="#8c96a0", label="history")
     axes.plot(np.arange(len(truth)), truth, color=COLOURS[0], label="truth")
@@ -347,9 +447,14 @@ def forecast(
 
 @_drawn
 def anomaly(
-    values: Sequence[float], scores: Sequence[float], threshold: float | None = None, truth: Sequence[int] | None = None
+    values: Sequence[float],
+    scores: Sequence[float],
+    threshold: float | None = None,
+    truth: Sequence[int] | None = None,
 ) -> Figure:
-    """A series above and its anomaly scores below; shaded where ``truth`` is not 0, a line at the threshold."""
+    """A series above and its anomaly scores below; shaded where ``truth`` is not 0, a line at the
+    threshold.
+    """
     figure, (above, below) = _figure(2, (WIDE[0], 3.2), sharex=True)
     steps = np.arange(len(values))
     above.plot(steps, values, color=COLOURS[0], linewidth=0.9)
@@ -360,9 +465,15 @@ def anomaly(
         for axes in (above, below):
             low, high = axes.get_ylim()
             axes.fill_between(
-                np.arange(len(truth)), low, high, where=np.asarray(truth) != 0, color="#c0504d", alpha=0.18,
-                linewidth=0, step="mid",
-            )  # fmt: skip
+                np.arange(len(truth)),
+                low,
+                high,
+                where=np.asarray(truth) != 0,
+                color="#c0504d",
+                alpha=0.18,
+                linewidth=0,
+                step="mid",
+            )
             axes.set_ylim(low, high)
     above.set_ylabel("value")
     below.set(ylabel="score", xlabel="step")

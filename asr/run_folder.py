@@ -1,6 +1,7 @@
 """Figures of a run folder: ``metrics.json``, the same for every task.
 
-{"dev/wer": {"value": 0.081, "split": "dev", "epoch": 37}, "test/wer beam+lm": {"value": 0.052, "split": "test"}}
+{"dev/wer": {"value": 0.081, "split": "dev", "epoch": 37}, "test/wer beam+lm": {"value": 0.052,
+"split": "test"}}
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ class Metric:
     """A measured figure.
 
     Attributes:
-        value: the figure; rates are fractions. split: the data it was measured on. epoch: counted from 1, where it
-            belongs to one. low, high: ends of the 95 % interval, where there is one.
+        value: the figure; rates are fractions.
+        split: the data it was measured on.
+        epoch: counted from 1, where it belongs to one.
+        low: ends of the 95 % interval, where there is one.
+        high: ends of the 95 % interval, where there is one.
     """
 
     value: float
@@ -53,5 +57,8 @@ def read_metrics(run_dir: str | Path) -> dict[str, Metric]:
 def update_metrics(run_dir: str | Path, metrics: Mapping[str, Metric]) -> None:
     """Add figures to a run folder, replacing those of the same name."""
     merged = read_metrics(run_dir) | dict(metrics)
-    content = {name: {k: v for k, v in asdict(m).items() if v is not None} for name, m in sorted(merged.items())}
+    content = {
+        name: {k: v for k, v in asdict(m).items() if v is not None}
+        for name, m in sorted(merged.items())
+    }
     atomic_write_text(Path(run_dir) / METRICS, json.dumps(content, indent=1) + "\n")

@@ -11,10 +11,12 @@ __all__ = ["read_aishell"]
 
 
 def read_aishell(root: str | Path) -> dict[str, list[Utterance]]:
-    """Return ``train``, ``dev`` and ``test``; blanks between the words of a transcript are taken out.
+    """Return ``train``, ``dev`` and ``test``; blanks between the words of a transcript are taken
+    out.
 
     Args:
-        root: folder with ``transcript/aishell_transcript_v0.8.txt`` and ``wav/SPLIT/SPEAKER/*.wav``, or the one above.
+        root: folder with ``transcript/aishell_transcript_v0.8.txt`` and
+            ``wav/SPLIT/SPEAKER/*.wav``, or the one above.
 
     Raises:
         DataError: the transcript or all recordings are missing.
@@ -24,7 +26,11 @@ def read_aishell(root: str | Path) -> dict[str, list[Utterance]]:
     tables = sorted((root / "transcript").glob("*.txt"))
     if not tables:
         raise DataError(f"There is no transcript/*.txt in {root}.", "Give the folder data_aishell.")
-    lines = (line.split(maxsplit=1) for table in tables for line in table.read_text(encoding="utf-8").split("\n"))
+    lines = (
+        line.split(maxsplit=1)
+        for table in tables
+        for line in table.read_text(encoding="utf-8").split("\n")
+    )
     texts = {fields[0]: "".join(fields[1:]).replace(" ", "") for fields in lines if fields}
     splits = {
         split: [Utterance(p.stem, str(p), texts.get(p.stem, ""), p.parent.name) for p in recordings]
@@ -32,5 +38,8 @@ def read_aishell(root: str | Path) -> dict[str, list[Utterance]]:
         if (recordings := sorted((root / "wav" / split).glob("*/*.wav")))
     }
     if not splits:
-        raise DataError(f"There are no recordings wav/SPLIT/SPEAKER/*.wav in {root}.", "Unpack the speakers' archives.")
+        raise DataError(
+            f"There are no recordings wav/SPLIT/SPEAKER/*.wav in {root}.",
+            "Unpack the speakers' archives.",
+        )
     return splits

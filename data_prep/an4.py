@@ -11,10 +11,12 @@ __all__ = ["read_an4"]
 
 
 def read_an4(root: str | Path, dev_speakers: int = 8) -> dict[str, list[Utterance]]:
-    """Return ``train``, ``dev`` (that many training speakers, held out) and the standard ``test``, in lower case.
+    """Return ``train``, ``dev`` (that many training speakers, held out) and the standard ``test``,
+    in lower case.
 
     Args:
-        root: folder with ``etc/an4_train.transcription``, ``etc/an4_train.fileids``, the same of ``test``, ``wav/``.
+        root: folder with ``etc/an4_train.transcription``, ``etc/an4_train.fileids``, the same of
+            ``test``, ``wav/``.
         dev_speakers: 0 leaves out ``dev``.
 
     Raises:
@@ -46,10 +48,14 @@ def _utterance(root: Path, name: str, line: str) -> Utterance:
     text, _, label = line.rpartition("(")
     key = Path(name).name
     if label.rstrip(") ") != key:
-        raise DataError(f"{root / 'etc'}: {name} stands beside the transcript {line!r}.", "Unpack the corpus again.")
+        raise DataError(
+            f"{root / 'etc'}: {name} stands beside the transcript {line!r}.",
+            "Unpack the corpus again.",
+        )
     text = text.replace("<s>", " ").replace("</s>", " ")
     audio = next(
-        (p for s in (".wav", ".flac") if (p := root / "wav" / f"{name}{s}").is_file()), root / "wav" / f"{name}.wav"
+        (p for s in (".wav", ".flac") if (p := root / "wav" / f"{name}{s}").is_file()),
+        root / "wav" / f"{name}.wav",
     )
     return Utterance(key, str(audio), " ".join(text.lower().split()), Path(name).parent.name)
 

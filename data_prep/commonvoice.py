@@ -12,17 +12,24 @@ from data_prep.tables import read_rows, table_utterances
 __all__ = ["read_commonvoice"]
 
 
-def read_commonvoice(root: str | Path, dev_share: float = 0.1, test_share: float = 0.0) -> dict[str, list[Utterance]]:
-    """Return ``train``, ``dev`` and ``test``, as far as their tables are there; else ``validated.tsv`` by share.
+def read_commonvoice(
+    root: str | Path, dev_share: float = 0.1, test_share: float = 0.0
+) -> dict[str, list[Utterance]]:
+    """Return ``train``, ``dev`` and ``test``, as far as their tables are there; else
+    ``validated.tsv`` by share.
 
     Args:
-        root: folder of one language. dev_share, test_share: for ``validated.tsv`` alone.
+        root: folder of one language.
+        dev_share: for ``validated.tsv`` alone.
+        test_share: for ``validated.tsv`` alone.
 
     Raises:
         DataError: there is no table, or a table lacks ``path`` or ``sentence``.
     """
     root = Path(root).absolute()
-    tables = [table for name in ("train", "dev", "test") if (table := root / f"{name}.tsv").is_file()]
+    tables = [
+        table for name in ("train", "dev", "test") if (table := root / f"{name}.tsv").is_file()
+    ]
     if tables:
         return {table.stem: _read(table) for table in tables}
     if (root / "validated.tsv").is_file():
@@ -30,7 +37,9 @@ def read_commonvoice(root: str | Path, dev_share: float = 0.1, test_share: float
     below = ", ".join(sorted(p.parent.name for p in root.glob("*/train.tsv")))
     raise DataError(
         f"There is no train.tsv, dev.tsv, test.tsv or validated.tsv in {root}.",
-        f"Give the folder of one language: {below}." if below else "Give the folder of one language.",
+        f"Give the folder of one language: {below}."
+        if below
+        else "Give the folder of one language.",
     )
 
 

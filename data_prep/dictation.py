@@ -1,4 +1,7 @@
-"""What people dictate and books do not hold: numbers, dates, letters, spelled words. Text for language models."""
+"""What people dictate and books do not hold: numbers, dates, letters, spelled words.
+
+Text for language models.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,33 @@ from asr.text.english import spell_numbers
 __all__ = ["dictated"]
 
 _MONTHS = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
-)  # fmt: skip
+)
 _LENGTHS = (1, 2, 3, 3, 4, 5, 5, 7, 7, 10)  # digits of a number that is said digit by digit
 
 
 def dictated(words: Sequence[str], count: int, seed: int = 1) -> Iterator[str]:
-    """Yield ``count`` English sentences of numbers, dates, letters or a spelled word, lower case, without punctuation.
+    """Yield ``count`` English sentences of numbers, dates, letters or a spelled word, lower case,
+    without punctuation.
 
-    Beside novels they teach a language model that "four" follows a digit, not "for", and that "b" follows a letter.
+    Beside novels they teach a language model that "four" follows a digit, not "for", and that "b"
+    follows a letter.
 
     Args:
-        words: to be spelled letter by letter, each as likely as any other. count: of sentences. seed: the same one
-            gives the same sentences.
+        words: to be spelled letter by letter, each as likely as any other.
+        count: of sentences.
+        seed: the same one gives the same sentences.
 
     Example:
         >>> list(dictated(["cat"], 3, seed=5))
@@ -32,9 +48,14 @@ def dictated(words: Sequence[str], count: int, seed: int = 1) -> Iterator[str]:
     """
     chance = random.Random(seed)
     kinds, shares = zip(
-        (_digits, 0.25), (_small_numbers, 0.15), (_number, 0.1), (_date, 0.1), (_letters, 0.15), (_spelled, 0.25),
+        (_digits, 0.25),
+        (_small_numbers, 0.15),
+        (_number, 0.1),
+        (_date, 0.1),
+        (_letters, 0.15),
+        (_spelled, 0.25),
         strict=True,
-    )  # fmt: skip
+    )
     for kind in chance.choices(kinds, shares, k=count):
         yield kind(chance, words)
 
@@ -71,7 +92,9 @@ def _date(chance: random.Random, words: Sequence[str]) -> str:
 def _letters(chance: random.Random, words: Sequence[str]) -> str:
     letters = chance.choices(ascii_lowercase, k=chance.randint(1, 6))
     if chance.random() < 0.6:
-        letters.append(_spoken(str(chance.randrange(100))) if chance.random() < 0.6 else _digit(chance))
+        letters.append(
+            _spoken(str(chance.randrange(100))) if chance.random() < 0.6 else _digit(chance)
+        )
     return " ".join(letters)
 
 

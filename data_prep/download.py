@@ -1,4 +1,6 @@
-"""Large files from the web: resumed where they stopped, tried again, checked by their published sum, unpacked whole."""
+"""Large files from the web: resumed where they stopped, tried again, checked by their published
+sum, unpacked whole.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +25,23 @@ WHOLE = 200
 BEYOND_THE_END = 416
 
 
-def fetch(url: str, path: str | Path, md5: str | None = None, attempts: int = 5, pause_s: float = 1.0) -> Path:
+def fetch(
+    url: str, path: str | Path, md5: str | None = None, attempts: int = 5, pause_s: float = 1.0
+) -> Path:
     """Return ``path``, holding what ``url`` has; nothing is loaded where it is there already.
 
-    What has arrived is kept in ``path`` + ``.part``; a later call, or the next attempt, asks only for the rest.
+    What has arrived is kept in ``path`` + ``.part``; a later call, or the next attempt, asks only
+    for the rest.
 
     Args:
-        url: http or https. path: of the file. md5: its published sum. attempts: in all; the pause between two begins
-            with ``pause_s`` seconds and doubles.
+        url: http or https.
+        path: of the file.
+        md5: its published sum.
+        attempts: in all; the pause between two begins with ``pause_s`` seconds and doubles.
 
     Raises:
-        DataError: there is no such file, the connection broke ``attempts`` times, or the sum is another.
+        DataError: there is no such file, the connection broke ``attempts`` times, or the sum is
+        another.
     """
     path = Path(path)
     if path.is_file():
@@ -52,7 +60,11 @@ def fetch(url: str, path: str | Path, md5: str | None = None, attempts: int = 5,
                     f"Loading {url} stopped after {_size(part)}: {_reason(error)} ({attempts} attempts).",
                     f"Run the same command to go on; what has arrived is kept in {part}.",
                 ) from error
-            print(f"{url}: {_reason(error)} after {_size(part)}; trying again", file=sys.stderr, flush=True)
+            print(
+                f"{url}: {_reason(error)} after {_size(part)}; trying again",
+                file=sys.stderr,
+                flush=True,
+            )
             time.sleep(pause_s * 2**attempt)
     _check(part, path, md5)
     part.replace(path)
@@ -77,7 +89,9 @@ def _load_rest(url: str, part: Path) -> None:
             while block := response.read(BLOCK):
                 file.write(block)
     if total is not None and part.stat().st_size < total:
-        raise ConnectionError(f"the connection was closed {total - part.stat().st_size} bytes before the end")
+        raise ConnectionError(
+            f"the connection was closed {total - part.stat().st_size} bytes before the end"
+        )
 
 
 def _total(content_range: str | None) -> int | None:
@@ -87,11 +101,21 @@ def _total(content_range: str | None) -> int | None:
 
 
 def _refuse_for_good(url: str, error: Exception) -> None:
-    if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429):
-        raise DataError(f"{url}: {error.code} {error.reason}.", "Check the address, or give another mirror.") from error
+    if (
+        isinstance(error, urllib.error.HTTPError)
+        and error.code < 500
+        and error.code not in (408, 429)
+    ):
+        raise DataError(
+            f"{url}: {error.code} {error.reason}.", "Check the address, or give another mirror."
+        ) from error
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(reason, OSError) and reason.errno == 28:  # the disk is full: trying again is of no use
-        raise DataError(f"Loading {url} failed: {reason.strerror}.", "Make room, then run the same command.") from error
+    if (
+        isinstance(reason, OSError) and reason.errno == 28
+    ):  # the disk is full: trying again is of no use
+        raise DataError(
+            f"Loading {url} failed: {reason.strerror}.", "Make room, then run the same command."
+        ) from error
 
 
 def _reason(error: Exception) -> str:
@@ -120,10 +144,12 @@ def md5_of(path: Path) -> str:
 
 
 def unpack(archive: str | Path, member: str, folder: str | Path) -> Path:
-    """Unpack what lies below ``member`` in a tar archive as ``folder``, which appears when it is whole; return it.
+    """Unpack what lies below ``member`` in a tar archive as ``folder``, which appears when it is
+    whole; return it.
 
     Raises:
-        DataError: the archive is damaged, holds no ``member``, or would write outside of ``folder``.
+        DataError: the archive is damaged, holds no ``member``, or would write outside of
+        ``folder``.
     """
     archive, folder = Path(archive), Path(folder)
     temporary = folder.with_name(f".{folder.name}.unpacking")
@@ -135,7 +161,9 @@ def unpack(archive: str | Path, member: str, folder: str | Path) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError) and error.errno == 28:
             raise
-        raise DataError(f"{archive} cannot be unpacked: {error}.", "Delete it and load it again.") from error
+        raise DataError(
+            f"{archive} cannot be unpacked: {error}.", "Delete it and load it again."
+        ) from error
     if not found:
         raise DataError(f"{archive} holds no {member}.", "Give the archive as it is published.")
     temporary.rename(folder)
@@ -143,7 +171,9 @@ def unpack(archive: str | Path, member: str, folder: str | Path) -> Path:
 
 
 def _place(entry: tarfile.TarInfo, member: str, target: Path, tar: tarfile.TarFile) -> bool:
-    """Write a file of the archive below ``target`` if it lies below ``member``; links and devices are left out."""
+    """Write a file of the archive below ``target`` if it lies below ``member``; links and devices
+    are left out.
+    """
     name = PurePosixPath(entry.name)
     if ".." in name.parts or name.is_absolute():
         raise tarfile.TarError(f"{entry.name!r} points outside of the archive")

@@ -1,7 +1,9 @@
-"""Speech from text with eSpeak NG, called in its library, so that tests and the demo make their own recordings.
+"""Speech from text with eSpeak NG, called in its library, so that tests and the demo make their own
+recordings.
 
-The package ``espeakng_loader`` brings the library and its voices. The library holds one state for a process and is not
-thread safe: calls are serialised by a lock, and whoever wants more speed starts processes.
+The package ``espeakng_loader`` brings the library and its voices. The library holds one state for a
+process and is not thread safe: calls are serialised by a lock, and whoever wants more speed starts
+processes.
 """
 
 from __future__ import annotations
@@ -19,12 +21,24 @@ import numpy.typing as npt
 
 from asr.errors import AsrError, DataError, require
 
-__all__ = ["Speech", "SpokenWord", "Voice", "list_variants", "list_voices", "phones_of", "restart", "speak"]
+__all__ = [
+    "Speech",
+    "SpokenWord",
+    "Voice",
+    "list_variants",
+    "list_voices",
+    "phones_of",
+    "restart",
+    "speak",
+]
 
 SYNCHRONOUS = 2
 DONT_EXIT = 0x8000
 UTF8 = 1
-IPA, SEPARATOR = 2, 8  # espeak_TextToPhonemes: write IPA; where the character between phones stands in the mode
+IPA, SEPARATOR = (
+    2,
+    8,
+)  # espeak_TextToPhonemes: write IPA; where the character between phones stands in the mode
 RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4
 EVENT_END, EVENT_WORD = 0, 1
 SPEEDS = (80, 450)
@@ -32,7 +46,9 @@ SPEEDS = (80, 450)
 
 @dataclass(frozen=True)
 class SpokenWord:
-    """Where a word is: ``index`` among the words between blanks, ``position`` of its first letter, begin in seconds."""
+    """Where a word is: ``index`` among the words between blanks, ``position`` of its first letter,
+    begin in seconds.
+    """
 
     index: int
     position: int
@@ -44,8 +60,10 @@ class Speech:
     """What was spoken.
 
     Attributes:
-        samples: (n,) float32 in [-1, 1]. sample_rate: in Hz.
-        words: in order of time. eSpeak speaks some pairs ("of the") as one unit: the second word is then missing.
+        samples: (n,) float32 in [-1, 1].
+        sample_rate: in Hz.
+        words: in order of time. eSpeak speaks some pairs ("of the") as one unit: the second word is
+            then missing.
     """
 
     samples: npt.NDArray[np.float32]
@@ -98,7 +116,9 @@ class _Voice(ctypes.Structure):  # espeak_VOICE of speak_lib.h
     )
 
 
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
 
 
 class _Library:
@@ -109,15 +129,21 @@ class _Library:
         self.lock = threading.Lock()
         self.data = Path(loader.get_data_path())
         self.handle = _load(loader.get_library_path())
-        self.sample_rate = int(self.handle.espeak_Initialize(SYNCHRONOUS, 0, str(self.data).encode(), DONT_EXIT))
+        self.sample_rate = int(
+            self.handle.espeak_Initialize(SYNCHRONOUS, 0, str(self.data).encode(), DONT_EXIT)
+        )
         if self.sample_rate <= 0:
-            raise AsrError(f"eSpeak NG found no voices in {self.data}.", "Install espeakng-loader again.")
+            raise AsrError(
+                f"eSpeak NG found no voices in {self.data}.", "Install espeakng-loader again."
+            )
         self.voices = tuple(self._list())
         self.files = {voice.language: voice.file for voice in reversed(self.voices)}
         self.variants = tuple(sorted(path.name for path in (self.data / "voices" / "!v").iterdir()))
         self.blocks: list[npt.NDArray[np.int16]] = []
         self.events: list[tuple[int, int]] = []
-        self.callback = _Callback(self._collect)  # kept, or ctypes frees it while the library still calls it
+        self.callback = _Callback(
+            self._collect
+        )  # kept, or ctypes frees it while the library still calls it
         self.handle.espeak_SetSynthCallback(self.callback)
 
     def _collect(self, wave: Any, count: int, events: Any) -> int:
@@ -132,12 +158,20 @@ class _Library:
 
     def choose(self, voice: str, variant: str | None) -> None:
         if voice not in self.files:
-            raise DataError(f"eSpeak NG has no voice {voice!r}.", f"Known: {', '.join(sorted(self.files))}.")
+            raise DataError(
+                f"eSpeak NG has no voice {voice!r}.", f"Known: {', '.join(sorted(self.files))}."
+            )
         if variant is not None and variant not in self.variants:
-            raise DataError(f"eSpeak NG has no variant {variant!r}.", f"Known: {', '.join(self.variants)}.")
-        name = self.files[voice] + (f"+{variant}" if variant else "")  # by file: the name en-gb is not found with one
+            raise DataError(
+                f"eSpeak NG has no variant {variant!r}.", f"Known: {', '.join(self.variants)}."
+            )
+        name = self.files[voice] + (
+            f"+{variant}" if variant else ""
+        )  # by file: the name en-gb is not found with one
         if self.handle.espeak_SetVoiceByName(name.encode()) != 0:
-            raise AsrError(f"eSpeak NG cannot load the voice {name!r}.", "Install espeakng-loader again.")
+            raise AsrError(
+                f"eSpeak NG cannot load the voice {name!r}.", "Install espeakng-loader again."
+            )
 
     def _list(self) -> list[Voice]:
         """Return the voices, each under the language that it names first."""
@@ -145,7 +179,9 @@ class _Library:
         pointers = self.handle.espeak_ListVoices(None)
         while pointers[index]:
             entry = pointers[index].contents
-            tag = ctypes.string_at(ctypes.addressof(entry.languages.contents) + 1)  # after a byte of priority
+            tag = ctypes.string_at(
+                ctypes.addressof(entry.languages.contents) + 1
+            )  # after a byte of priority
             voices.append(Voice(tag.decode(), entry.name.decode(), entry.identifier.decode()))
             index += 1
         return sorted(voices, key=lambda v: (v.language, v.name))
@@ -159,14 +195,18 @@ class _Library:
         data = text.encode() + b"\0"
         status = self.handle.espeak_Synth(data, len(data), 0, 1, 0, UTF8, None, None)
         if status != 0:
-            raise AsrError(f"eSpeak NG could not speak {text[:40]!r} (status {status}).", "Give plain text.")
+            raise AsrError(
+                f"eSpeak NG could not speak {text[:40]!r} (status {status}).", "Give plain text."
+            )
         return np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16), self.events
 
     def phonemes(self, text: str) -> str:
         """Phones in IPA with an underscore between them; the library hands out a clause at a time."""
         rest, clauses = ctypes.c_char_p(text.encode()), list[str]()
         while rest.value:
-            clause = self.handle.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, IPA | ord("_") << SEPARATOR)
+            clause = self.handle.espeak_TextToPhonemes(
+                ctypes.byref(rest), UTF8, IPA | ord("_") << SEPARATOR
+            )
             clauses.append((clause or b"").decode())
         return "_".join(clauses)
 
@@ -179,11 +219,21 @@ def _load(path: str) -> Any:
             f"eSpeak NG cannot be loaded from {path} ({error}).", "Install espeakng-loader again."
         ) from error
     handle.espeak_Synth.argtypes = (
-        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
-        ctypes.c_void_p, ctypes.c_void_p,
-    )  # fmt: skip
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+        ctypes.c_uint,
+        ctypes.c_int,
+        ctypes.c_uint,
+        ctypes.c_uint,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    )
     handle.espeak_ng_SetRandSeed.argtypes = (ctypes.c_long,)
-    handle.espeak_TextToPhonemes.argtypes = (ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int)
+    handle.espeak_TextToPhonemes.argtypes = (
+        ctypes.POINTER(ctypes.c_char_p),
+        ctypes.c_int,
+        ctypes.c_int,
+    )
     handle.espeak_TextToPhonemes.restype = ctypes.c_char_p
     handle.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     return handle
@@ -195,9 +245,11 @@ def _library() -> _Library:
 
 
 def restart() -> None:
-    """Load the library anew, so that what follows does not depend on what was spoken before (about 5 ms).
+    """Load the library anew, so that what follows does not depend on what was spoken before (about
+    5 ms).
 
-    The slow wavering of a voice runs on from one request to the next, in a counter that nothing but loading resets.
+    The slow wavering of a voice runs on from one request to the next, in a counter that nothing but
+    loading resets.
     """
     if not _library.cache_info().currsize:
         return
@@ -226,14 +278,17 @@ def speak(
     """Return ``text`` as speech.
 
     Args:
-        text: one line of plain text. voice: language or accent, see :func:`list_voices`.
+        text: one line of plain text.
+        voice: language or accent, see :func:`list_voices`.
         variant: who speaks, see :func:`list_variants`; None is the voice's own speaker.
-        speed_wpm: words a minute, 80 to 450. pitch, pitch_range: 0 to 100, 50 is the speaker's own.
+        speed_wpm: words a minute, 80 to 450.
+        pitch: 0 to 100, 50 is the speaker's own.
+        pitch_range: 0 to 100, 50 is the speaker's own.
 
     Raises:
-        MissingDependencyError: espeakng_loader is not installed.
-        DataError: empty text, no such voice or variant, a number out of range, or nothing audible came of the text.
-        AsrError: the library cannot be loaded or failed.
+        MissingDependencyError: espeakng_loader is not installed. DataError: empty text, no such
+        voice or variant, a number out of range, or nothing audible came of the text. AsrError: the
+        library cannot be loaded or failed.
 
     Example:
         >>> speak("good morning").sample_rate
@@ -243,17 +298,26 @@ def speak(
     library = _library()
     with library.lock:
         library.choose(voice, variant)
-        for parameter, value in ((RATE, speed_wpm), (PITCH, pitch), (RANGE, pitch_range), (VOLUME, 70)):
+        for parameter, value in (
+            (RATE, speed_wpm),
+            (PITCH, pitch),
+            (RANGE, pitch_range),
+            (VOLUME, 70),
+        ):
             library.set(parameter, value)
         wave, events = library.synthesize(text)
     if not wave.any():
-        raise DataError(f"Nothing audible came of {text[:40]!r} in the voice {voice}.", "Give words of that language.")
+        raise DataError(
+            f"Nothing audible came of {text[:40]!r} in the voice {voice}.",
+            "Give words of that language.",
+        )
     samples = wave.astype(np.float32) / np.float32(32768)
     return Speech(samples, library.sample_rate, _words(text, events, library.sample_rate))
 
 
 def phones_of(word: str, voice: str = "en-us") -> tuple[str, ...]:
-    """Return the phones in IPA that a word is said with, stress and tone left out; none where it cannot be said.
+    """Return the phones in IPA that a word is said with, stress and tone left out; none where it
+    cannot be said.
 
     Raises:
         MissingDependencyError: espeakng_loader is not installed.
@@ -267,14 +331,18 @@ def phones_of(word: str, voice: str = "en-us") -> tuple[str, ...]:
     with library.lock:
         library.choose(voice, None)
         said = library.phonemes(word)
-    return tuple(filter(None, (re.sub(r"[ˈˌ\d]", "", phone) for phone in re.split(r"[_\s]+", said))))
+    return tuple(
+        filter(None, (re.sub(r"[ˈˌ\d]", "", phone) for phone in re.split(r"[_\s]+", said)))
+    )
 
 
 def _check(text: str, speed_wpm: int, pitch: int, pitch_range: int) -> None:
     if not text.strip() or "\0" in text:
         raise DataError(f"The text to speak is {text!r}.", "Give at least one word.")
     if not SPEEDS[0] <= speed_wpm <= SPEEDS[1]:
-        raise DataError(f"speed_wpm is {speed_wpm}.", f"Give {SPEEDS[0]} to {SPEEDS[1]} words a minute.")
+        raise DataError(
+            f"speed_wpm is {speed_wpm}.", f"Give {SPEEDS[0]} to {SPEEDS[1]} words a minute."
+        )
     for name, value in (("pitch", pitch), ("pitch_range", pitch_range)):
         if not 0 <= value <= 100:
             raise DataError(f"{name} is {value}.", "Give 0 to 100.")

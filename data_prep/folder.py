@@ -1,10 +1,12 @@
-"""Your own recordings: a folder of audio files, each with its transcript in a text file beside it, or one table."""
+"""Your own recordings: a folder of audio files, each with its transcript in a text file beside it,
+or one table.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from asr.audio import AUDIO_SUFFIXES
+from asr.audio.reading import AUDIO_SUFFIXES
 from asr.errors import DataError
 from data_prep.splits import split_by_share, split_name
 from data_prep.store import Utterance
@@ -16,17 +18,22 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 NOTES = {"readme", "license", "licence", "notes", "copying", "speakers"}
 
 
-def read_folder(root: str | Path, dev_share: float = 0.1, test_share: float = 0.0) -> dict[str, list[Utterance]]:
+def read_folder(
+    root: str | Path, dev_share: float = 0.1, test_share: float = 0.0
+) -> dict[str, list[Utterance]]:
     """Return the utterances in a folder by split.
 
-    A recording ``a/b.wav`` has its transcript in ``a/b.txt``; or one table in the folder says it all
-    (:func:`data_prep.tables.read_table`). Folders ``train``, ``dev`` (``valid``) and ``test`` directly below are the
-    splits; any other folder's name is the speaker of the recordings in it. Without such splits, some are held out by
-    share, by speaker where speakers are known. Audio without a text file is an utterance with an empty transcript, and
-    a text file without audio one with a missing file: preparation names and counts both.
+    A recording ``a/b.wav`` has its transcript in ``a/b.txt``; or one table in the folder says it
+    all (:func:`data_prep.tables.read_table`). Folders ``train``, ``dev`` (``valid``) and ``test``
+    directly below are the splits; any other folder's name is the speaker of the recordings in it.
+    Without such splits, some are held out by share, by speaker where speakers are known. Audio
+    without a text file is an utterance with an empty transcript, and a text file without audio one
+    with a missing file: preparation names and counts both.
 
     Args:
-        root: folder. dev_share, test_share: see :func:`data_prep.splits.split_by_share`.
+        root: folder.
+        dev_share: see :func:`data_prep.splits.split_by_share`.
+        test_share: see :func:`data_prep.splits.split_by_share`.
 
     Raises:
         DataError: the folder is missing or holds no audio, or several tables.
@@ -37,10 +44,15 @@ def read_folder(root: str | Path, dev_share: float = 0.1, test_share: float = 0.
     tables = sorted(p for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
     if len(tables) > 1:
         names = ", ".join(t.name for t in tables)
-        raise DataError(f"{root} holds several tables: {names}.", "Give the one that counts: asr prepare table PATH.")
+        raise DataError(
+            f"{root} holds several tables: {names}.",
+            "Give the one that counts: asr prepare table PATH.",
+        )
     if tables:
         return read_table(tables[0], dev_share, test_share)
-    folders = {split: f for f in sorted(root.iterdir()) if f.is_dir() and (split := split_name(f.name))}
+    folders = {
+        split: f for f in sorted(root.iterdir()) if f.is_dir() and (split := split_name(f.name))
+    }
     if "train" in folders:
         return {split: _read(folder, root) for split, folder in folders.items()}
     return split_by_share(_read(root, root), dev_share, test_share)
@@ -51,30 +63,41 @@ def _read(folder: Path, root: Path) -> list[Utterance]:
     audio = {p.with_suffix(""): p for p in files if p.suffix.lower() in AUDIO_SUFFIXES}
     texts = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
     if not audio:
-        raise DataError(f"There is no audio in {folder}.", f"Known: {' '.join(sorted(AUDIO_SUFFIXES))}")
+        raise DataError(
+            f"There is no audio in {folder}.", f"Known: {' '.join(sorted(AUDIO_SUFFIXES))}"
+        )
     if not texts.keys() & audio.keys():
         raise DataError(
             f"None of the {len(audio)} recordings in {folder} has a transcript: that of {next(iter(audio.values()))} "
             f"would be {next(iter(audio))}.txt.",
             "Put text files beside the recordings, or one table (CSV, TSV, JSON lines) into the folder.",
         )
-    # A text file that belongs to no recording is taken for a lost one only where its folder holds recordings.
+    # A text file that belongs to no recording is taken for a lost one only where its folder holds
+    # recordings.
     folders = {p.parent for p in audio}
-    names = sorted(audio.keys() | {t for t in texts if t.parent in folders and t.name.lower() not in NOTES})
+    names = sorted(
+        audio.keys() | {t for t in texts if t.parent in folders and t.name.lower() not in NOTES}
+    )
     return [_utterance(name, audio.get(name), texts.get(name), folder, root) for name in names]
 
 
-def _utterance(name: Path, audio: Path | None, text: Path | None, folder: Path, root: Path) -> Utterance:
+def _utterance(
+    name: Path, audio: Path | None, text: Path | None, folder: Path, root: Path
+) -> Utterance:
     relative = name.relative_to(root).as_posix()
     speaker = name.relative_to(folder).parent.as_posix()
     return Utterance(
-        "_".join(relative.split()), str(audio or name.with_suffix(name.suffix + ".wav")),
-        _read_text(text) if text else "", "" if speaker == "." else speaker,
-    )  # fmt: skip
+        "_".join(relative.split()),
+        str(audio or name.with_suffix(name.suffix + ".wav")),
+        _read_text(text) if text else "",
+        "" if speaker == "." else speaker,
+    )
 
 
 def _read_text(path: Path) -> str:
     try:
         return " ".join(path.read_text(encoding="utf-8-sig").split())
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from error
+        raise DataError(
+            f"{path} is not UTF-8 text ({error.reason}).", "Save it as UTF-8."
+        ) from error

@@ -1,19 +1,22 @@
-"""LibriSpeech: its layout, PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt beside SPEAKER-CHAPTER-NUMBER.flac, and its
-archives (Panayotov et al. 2015; OpenSLR 12, the small one 31, the text for language models 11)."""
+"""LibriSpeech: its layout, PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt beside
+SPEAKER-CHAPTER-NUMBER.flac, and its archives (Panayotov et al. 2015; OpenSLR 12, the small one 31,
+the text for language models 11).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.audio import AUDIO_SUFFIXES
+from asr.audio.reading import AUDIO_SUFFIXES
 from asr.errors import DataError
 from data_prep.download import fetch, unpack
 from data_prep.store import Utterance
 
 __all__ = ["ARCHIVES", "LM_TEXT", "download_librispeech", "find_parts", "read_librispeech"]
 
-MIRROR = "https://www.openslr.org/resources"  # or us.openslr.org, openslr.elda.org, openslr.magicdatatech.com
+# or us.openslr.org, openslr.elda.org, openslr.magicdatatech.com
+MIRROR = "https://www.openslr.org/resources"
 LM_TEXT = "librispeech-lm-norm.txt.gz"
 # name -> number of the resource at OpenSLR, MD5 from its md5sum.txt
 ARCHIVES = {
@@ -26,23 +29,32 @@ ARCHIVES = {
     "train-other-500": (12, "d1a0fd59409feb2c614ce4d30c387708"),
     "train-clean-5": (31, "5df7d4e78065366204ca6845bb08f490"),
     "dev-clean-2": (31, "6d7ab67ac6a1d2c993d050e16d61080d"),
-    LM_TEXT: (11, "c83c64c726a1aedfe65f80aa311de402"),  # not published there: of the file as it is loaded
+    LM_TEXT: (
+        11,
+        "c83c64c726a1aedfe65f80aa311de402",
+    ),  # not published there: of the file as it is loaded
 }
 
 
 def download_librispeech(root: str | Path, names: Sequence[str], mirror: str = MIRROR) -> Path:
-    """Load and unpack parts of LibriSpeech into ``root`` (or ``root/LibriSpeech``, where that is); return that folder.
+    """Load and unpack parts of LibriSpeech into ``root`` (or ``root/LibriSpeech``, where that is);
+    return that folder.
 
-    A part whose folder is there is left alone, a stopped download goes on, an archive stays beside its part.
+    A part whose folder is there is left alone, a stopped download goes on, an archive stays beside
+    its part.
 
     Args:
-        root: folder. names: keys of :data:`ARCHIVES`. mirror: address of the folder that holds ``12/dev-clean.tar.gz``.
+        root: folder.
+        names: keys of :data:`ARCHIVES`.
+        mirror: address of the folder that holds ``12/dev-clean.tar.gz``.
 
     Raises:
         DataError: there is no such part; see also :func:`data_prep.download.fetch` and ``unpack``.
     """
     if unknown := [name for name in names if name not in ARCHIVES]:
-        raise DataError(f"LibriSpeech has no {', '.join(unknown)}.", f"Its parts: {', '.join(ARCHIVES)}.")
+        raise DataError(
+            f"LibriSpeech has no {', '.join(unknown)}.", f"Its parts: {', '.join(ARCHIVES)}."
+        )
     root = Path(root).absolute()
     home = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
     for name in names:
@@ -57,10 +69,11 @@ def download_librispeech(root: str | Path, names: Sequence[str], mirror: str = M
 
 
 def read_librispeech(root: str | Path, parts: Sequence[str] = ()) -> dict[str, list[Utterance]]:
-    """Return the utterances of every part (a folder with transcripts below it), of any name, in the order of their ids.
+    """Return the utterances of every part (a folder with transcripts below it), of any name, in the
+    order of their ids.
 
-    A transcript line without audio is an utterance whose file is missing, and audio without a transcript one with an
-    empty text: preparation names and counts both.
+    A transcript line without audio is an utterance whose file is missing, and audio without a
+    transcript one with an empty text: preparation names and counts both.
 
     Args:
         root: folder that holds the parts, or ``LibriSpeech`` with the parts, or is itself a part.
@@ -72,10 +85,18 @@ def read_librispeech(root: str | Path, parts: Sequence[str] = ()) -> dict[str, l
     folders = find_parts(root)
     if missing := [name for name in parts if name not in folders]:
         known = ", ".join(folders) or "none"
-        raise DataError(f"{root} has no part {', '.join(missing)}; it has {known}.", "Unpack it, or name another.")
+        raise DataError(
+            f"{root} has no part {', '.join(missing)}; it has {known}.",
+            "Unpack it, or name another.",
+        )
     if not folders:
-        raise DataError(f"There are no transcripts (*.trans.txt) in {root}.", "Give the folder that holds the parts.")
-    return {name: _read_part(folder) for name, folder in folders.items() if not parts or name in parts}
+        raise DataError(
+            f"There are no transcripts (*.trans.txt) in {root}.",
+            "Give the folder that holds the parts.",
+        )
+    return {
+        name: _read_part(folder) for name, folder in folders.items() if not parts or name in parts
+    }
 
 
 def find_parts(root: str | Path) -> dict[str, Path]:
@@ -86,7 +107,9 @@ def find_parts(root: str | Path) -> dict[str, Path]:
     """
     root = Path(root).absolute()
     if not root.is_dir():
-        raise DataError(f"There is no folder {root}.", "Give the folder that holds the parts of the corpus.")
+        raise DataError(
+            f"There is no folder {root}.", "Give the folder that holds the parts of the corpus."
+        )
     return _find_parts(root)
 
 
@@ -95,7 +118,9 @@ def _find_parts(root: Path) -> dict[str, Path]:
         raise DataError(f"{root} is a speaker's folder.", "Give the folder above its part.")
     if any(root.glob("*/*/*.trans.txt")):
         return {root.name: root}
-    found = {f.name: f for f in sorted(root.iterdir()) if f.is_dir() and any(f.glob("*/*/*.trans.txt"))}
+    found = {
+        f.name: f for f in sorted(root.iterdir()) if f.is_dir() and any(f.glob("*/*/*.trans.txt"))
+    }
     nested = root / "LibriSpeech"
     return found or (_find_parts(nested) if nested.is_dir() else {})
 
@@ -115,7 +140,9 @@ def _read_chapter(chapter: Path) -> list[Utterance]:
         texts |= _read_transcript(transcript)
     speaker = chapter.parent.name
     return [
-        Utterance(name, str(audio.get(name, chapter / f"{name}.flac")), texts.get(name, ""), speaker)
+        Utterance(
+            name, str(audio.get(name, chapter / f"{name}.flac")), texts.get(name, ""), speaker
+        )
         for name in sorted(audio.keys() | texts.keys())
     ]
 
@@ -124,6 +151,8 @@ def _read_transcript(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason}).", "Unpack it again.") from error
+        raise DataError(
+            f"{path} is not UTF-8 text ({error.reason}).", "Unpack it again."
+        ) from error
     pairs = (line.strip().partition(" ") for line in lines if line.strip())
     return {name: text.strip() for name, _, text in pairs}

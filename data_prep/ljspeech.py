@@ -11,12 +11,16 @@ from data_prep.store import Utterance
 __all__ = ["read_ljspeech"]
 
 
-def read_ljspeech(root: str | Path, dev_share: float = 0.05, test_share: float = 0.05) -> dict[str, list[Utterance]]:
-    """Return ``train``, ``dev`` and ``test``; the corpus has one speaker and no splits, so they are drawn by share.
+def read_ljspeech(
+    root: str | Path, dev_share: float = 0.05, test_share: float = 0.05
+) -> dict[str, list[Utterance]]:
+    """Return ``train``, ``dev`` and ``test``; the corpus has one speaker and no splits, so they are
+    drawn by share.
 
     Args:
-        root: folder with ``metadata.csv`` and ``wavs/``. dev_share, test_share: see
-            :func:`data_prep.splits.split_by_share`.
+        root: folder with ``metadata.csv`` and ``wavs/``.
+        dev_share: see :func:`data_prep.splits.split_by_share`.
+        test_share: see :func:`data_prep.splits.split_by_share`.
 
     Raises:
         DataError: the table is missing, or a line of it has no text.
@@ -26,13 +30,20 @@ def read_ljspeech(root: str | Path, dev_share: float = 0.05, test_share: float =
     if not table.is_file():
         raise DataError(f"There is no {table}.", "Give the folder of the corpus, LJSpeech-1.1.")
     utterances = []
-    for number, line in enumerate(table.read_text(encoding="utf-8-sig").rstrip("\n").split("\n"), 1):
+    for number, line in enumerate(
+        table.read_text(encoding="utf-8-sig").rstrip("\n").split("\n"), 1
+    ):
         fields = [field.strip() for field in line.split("|")]
         if len(fields) < 2:
-            raise DataError(f"{table}, line {number} is not of the form id|text.", "Unpack the corpus again.")
+            raise DataError(
+                f"{table}, line {number} is not of the form id|text.", "Unpack the corpus again."
+            )
         utterances.append(
             Utterance(
-                fields[0], str(root / "wavs" / f"{fields[0]}.wav"), fields[2:3][0] if fields[2:] else fields[1], ""
+                fields[0],
+                str(root / "wavs" / f"{fields[0]}.wav"),
+                fields[2:3][0] if fields[2:] else fields[1],
+                "",
             )
         )
     return split_by_share(utterances, dev_share, test_share)

@@ -1,4 +1,6 @@
-"""Any ready Lhotse manifest: cuts, recordings and supervisions as Lhotse's own recipes write them, or Lhotse Shar."""
+"""Any ready Lhotse manifest: cuts, recordings and supervisions as Lhotse's own recipes write them,
+or Lhotse Shar.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from asr.audio.shar import find_shar, is_shar, read_shar
 from asr.errors import DataError, require
-from asr.shar import find_shar, is_shar, read_shar
 from data_prep.manifests import cut_to_utterance
 from data_prep.splits import split_by_share, split_name
 from data_prep.store import Utterance
@@ -20,18 +22,23 @@ FORM = re.compile(
 )
 
 
-def read_lhotse(source: str | Path, dev_share: float = 0.1, test_share: float = 0.0) -> dict[str, list[Utterance]]:
+def read_lhotse(
+    source: str | Path, dev_share: float = 0.1, test_share: float = 0.0
+) -> dict[str, list[Utterance]]:
     """Return the utterances of ready manifests by split.
 
     Args:
-        source: a cuts file; or a folder with ``SPLIT/cuts.jsonl.gz``, or with ``*cuts_SPLIT.jsonl.gz``, or with
-            ``*recordings_SPLIT.jsonl.gz`` and ``*supervisions_SPLIT.jsonl.gz``; or a Lhotse Shar folder, or one with
-            a Shar folder ``SPLIT`` each. Recordings in shards stay where they are, see :mod:`asr.shar`.
-        dev_share, test_share: see :func:`data_prep.splits.split_by_share`, where the names tell of no splits.
+        source: a cuts file; or a folder with ``SPLIT/cuts.jsonl.gz``, or with
+            ``*cuts_SPLIT.jsonl.gz``, or with ``*recordings_SPLIT.jsonl.gz`` and
+            ``*supervisions_SPLIT.jsonl.gz``; or a Lhotse Shar folder, or one with a Shar folder
+            ``SPLIT`` each. Recordings in shards stay where they are, see :mod:`asr.audio.shar`.
+        dev_share: see :func:`data_prep.splits.split_by_share`, where the names tell of no splits.
+        test_share: see :func:`data_prep.splits.split_by_share`, where the names tell of no splits.
 
     Raises:
-        DataError: there is no manifest, one cannot be read, or it holds what is no stretch of one file; see also
-            :func:`asr.shar.read_shar`.
+        DataError: there is no manifest, one cannot be read, or it holds what is no stretch of one
+        file; see also
+            :func:`asr.audio.shar.read_shar`.
     """
     source = Path(source).absolute()
     splits = _read_shards(source)
@@ -39,7 +46,8 @@ def read_lhotse(source: str | Path, dev_share: float = 0.1, test_share: float = 
         splits.setdefault(split, [u for cut in _cuts(paths) for u in cut_to_utterance(cut)])
     if not splits:
         raise DataError(
-            f"There is no Lhotse manifest in {source}.", "Give a file or folder of *cuts*.jsonl.gz, or a Shar folder."
+            f"There is no Lhotse manifest in {source}.",
+            "Give a file or folder of *cuts*.jsonl.gz, or a Shar folder.",
         )
     if len(splits) > 1 or split_name(next(iter(splits))):
         return splits
@@ -47,7 +55,9 @@ def read_lhotse(source: str | Path, dev_share: float = 0.1, test_share: float = 
 
 
 def _read_shards(source: Path) -> dict[str, list[Utterance]]:
-    """Return the utterances of a Shar folder, or of those directly below, by the names of the folders."""
+    """Return the utterances of a Shar folder, or of those directly below, by the names of the
+    folders.
+    """
     folders = [f for f in find_shar(source) if source in (f, f.parent)] if source.is_dir() else []
     return {f.name: list(_utterances(f)) for f in folders}
 
@@ -61,7 +71,8 @@ def _utterances(folder: Path) -> Iterator[Utterance]:
             cut = deserialize_item(item.cut)
         except Exception as error:  # Lhotse raises whatever its parsers do
             raise DataError(
-                f"{folder}: Lhotse cannot read the cut {item.cut['id']}: {error}.", "Export it again."
+                f"{folder}: Lhotse cannot read the cut {item.cut['id']}: {error}.",
+                "Export it again.",
             ) from error
         yield from cut_to_utterance(cut, item.audio)
 
@@ -73,7 +84,10 @@ def _find(source: Path) -> dict[str, dict[str, Path]]:
             return {s: p for s, p in _find(source.parent).items() if source in p.values()}
         return {split or "all": {"cuts": source}}
     found: dict[str, dict[str, Path]] = {}
-    for path in [*sorted(source.glob("*/cuts.jsonl.gz")), *sorted(p for p in source.glob("*") if p.is_file())]:
+    for path in [
+        *sorted(source.glob("*/cuts.jsonl.gz")),
+        *sorted(p for p in source.glob("*") if p.is_file()),
+    ]:
         kind, split = _kind_and_split(path)
         if kind:
             name = split or (path.parent.name if path.parent != source else "all")
@@ -91,10 +105,13 @@ def _cuts(paths: dict[str, Path]) -> Iterable[Any]:
     try:
         if "cuts" in paths:
             return list(lhotse.load_manifest(paths["cuts"]))
-        recordings, supervisions = (lhotse.load_manifest(paths[k]) for k in ("recordings", "supervisions"))
+        recordings, supervisions = (
+            lhotse.load_manifest(paths[k]) for k in ("recordings", "supervisions")
+        )
         return list(lhotse.CutSet.from_manifests(recordings, supervisions))
     except Exception as error:  # Lhotse raises whatever its parsers do
         names = " and ".join(str(p) for p in paths.values())
         raise DataError(
-            f"{names} cannot be read as a Lhotse manifest: {error}.", "Check it with lhotse validate."
+            f"{names} cannot be read as a Lhotse manifest: {error}.",
+            "Check it with lhotse validate.",
         ) from error

@@ -1,4 +1,6 @@
-"""Manifests of a prepared split: Lhotse cuts of one recording and one supervision each; the marker of completion."""
+"""Manifests of a prepared split: Lhotse cuts of one recording and one supervision each; the marker
+of completion.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.audio import audio_info
+from asr.audio.reading import audio_info
+from asr.audio.shar import parse_address, recording_path
 from asr.errors import DataError, require
 from asr.files import MANIFEST, atomic_path, atomic_write_text
-from asr.shar import parse_address, recording_path
 from data_prep.store import Utterance
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ MARKER = ".completed"
 
 
 def write_manifest(split: str | Path, utterances: Iterable[Utterance]) -> float:
-    """Write ``SPLIT/cuts.jsonl.gz``, every cut checked by Lhotse, and return the hours of speech in it.
+    """Write ``SPLIT/cuts.jsonl.gz``, every cut checked by Lhotse, and return the hours of speech in
+    it.
 
     Raises:
         AudioError: a recording is missing or no audio. DataError: Lhotse refuses a cut.
@@ -78,23 +81,37 @@ def utterance_to_cut(utterance: Utterance) -> Any:
     recording = Recording(
         id=utterance.id if whole else utterance.audio,
         sources=[_source(utterance.audio, channels)],
-        sampling_rate=info.sample_rate, num_samples=info.num_samples, duration=info.duration_s, channel_ids=channels,
-    )  # fmt: skip
+        sampling_rate=info.sample_rate,
+        num_samples=info.num_samples,
+        duration=info.duration_s,
+        channel_ids=channels,
+    )
     rest = info.duration_s - utterance.start_s
     duration = rest if utterance.duration_s is None else min(utterance.duration_s, rest)
     channel: Any = 0 if info.channels == 1 else channels
     supervision = SupervisionSegment(
-        id=utterance.id, recording_id=recording.id, start=0.0, duration=duration, channel=channel,
-        text=utterance.text, speaker=utterance.speaker or None,
-    )  # fmt: skip
+        id=utterance.id,
+        recording_id=recording.id,
+        start=0.0,
+        duration=duration,
+        channel=channel,
+        text=utterance.text,
+        speaker=utterance.speaker or None,
+    )
     return (MonoCut if info.channels == 1 else MultiCut)(
-        id=utterance.id, start=utterance.start_s, duration=duration, channel=channel,
-        supervisions=[supervision], recording=recording,
-    )  # fmt: skip
+        id=utterance.id,
+        start=utterance.start_s,
+        duration=duration,
+        channel=channel,
+        supervisions=[supervision],
+        recording=recording,
+    )
 
 
 def _source(audio: str, channels: list[int]) -> Any:
-    """Return where Lhotse finds a recording; one inside a shard is cut out of it by a command, which Lhotse runs."""
+    """Return where Lhotse finds a recording; one inside a shard is cut out of it by a command,
+    which Lhotse runs.
+    """
     from lhotse import AudioSource
 
     address = parse_address(audio)
@@ -104,7 +121,9 @@ def _source(audio: str, channels: list[int]) -> Any:
 
 
 def _path(recording: Any) -> str | None:
-    """Return the path or address of a Lhotse recording; None where it has none, or was changed on the fly."""
+    """Return the path or address of a Lhotse recording; None where it has none, or was changed on
+    the fly.
+    """
     if recording is None or len(recording.sources) != 1 or recording.transforms:
         return None
     source = recording.sources[0]
@@ -140,14 +159,17 @@ def read_manifest(split: str | Path) -> Iterator[Utterance]:
         for cut in cuts:
             yield from cut_to_utterance(cut)
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{Path(split) / MANIFEST} is damaged: {error}.", "Prepare the split again.") from error
+        raise DataError(
+            f"{Path(split) / MANIFEST} is damaged: {error}.", "Prepare the split again."
+        ) from error
 
 
 def cut_to_utterance(cut: Any, audio: str | None = None) -> Iterator[Utterance]:
     """Yield the utterances of a Lhotse cut: one for each supervision.
 
     Args:
-        cut: of Lhotse. audio: path or address of its recording, where its manifest does not say.
+        cut: of Lhotse.
+        audio: path or address of its recording, where its manifest does not say.
 
     Raises:
         DataError: the cut is mixed, changed on the fly, or its recording is no single file.
@@ -170,7 +192,9 @@ def cut_to_utterance(cut: Any, audio: str | None = None) -> Iterator[Utterance]:
 
 def mark_completed(split: str | Path, summary: dict[str, Any]) -> None:
     """Write ``SPLIT/.completed``; to be called last."""
-    atomic_write_text(Path(split) / MARKER, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    atomic_write_text(
+        Path(split) / MARKER, json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def completed(split: str | Path) -> dict[str, Any] | None:

@@ -1,4 +1,7 @@
-"""A corpus -> prepared splits: manifest, stored features, text. Finished splits are left alone, stopped ones go on."""
+"""A corpus -> prepared splits: manifest, stored features, text.
+
+Finished splits are left alone, stopped ones go on.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asr.batches.store import FeatureStore
+from asr.audio.perturbation import NoiseConfig
+from asr.audio.shar import file_of
 from asr.errors import DataError
-from asr.features import FeatureConfig
+from asr.features.config import FeatureConfig
 from asr.files import atomic_path, atomic_write_text
-from asr.perturbation import NoiseConfig
-from asr.shar import file_of
+from asr.speech.store import FeatureStore
 from asr.text.normalizers import normalize
 from data_prep.manifests import completed, mark_completed, write_manifest
 from data_prep.progress import PreparationBar
@@ -30,8 +33,12 @@ class PreparedSplit:
     """A split's folder and what is in it.
 
     Attributes:
-        path: with ``cuts.jsonl.gz``, ``features/``, ``text.txt``, ``skipped.tsv`` and ``.completed``.
-        utterances, speakers, hours: without the copies. skipped: what was left out, and why.
+        path: with ``cuts.jsonl.gz``, ``features/``, ``text.txt``, ``skipped.tsv`` and
+            ``.completed``.
+        utterances: without the copies.
+        speakers: without the copies.
+        hours: without the copies.
+        skipped: what was left out, and why.
     """
 
     path: Path
@@ -57,15 +64,22 @@ def prepare(
     """Prepare every split of a corpus, with progress on standard error; return what is in them.
 
     Args:
-        splits: name -> utterances, as the readers return them. output_dir: gets one folder a split.
-        features: settings. speeds, noise: copies of the training splits. dtype: of the stored features.
+        splits: name -> utterances, as the readers return them.
+        output_dir: gets one folder a split.
+        features: settings.
+        speeds: copies of the training splits.
+        noise: copies of the training splits.
+        dtype: of the stored features.
         normalizer: of the transcripts, see :mod:`asr.text.normalizers`.
-        max_skipped: utterances that may be left out of all splits together. jobs: processes, 0 for all cores.
-        train_splits: names of those that get copies; by default those whose name begins with ``train``.
+        max_skipped: utterances that may be left out of all splits together.
+        jobs: processes, 0 for all cores.
+        train_splits: names of those that get copies; by default those whose name begins with
+            ``train``.
         ray: address of a Ray cluster that computes the features, ``local`` for one on this machine.
 
     Raises:
-        DataError: more than ``max_skipped`` utterances cannot be used (the first are named), none is left, an id occurs
+        DataError: more than ``max_skipped`` utterances cannot be used (the first are named), none
+        is left, an id occurs
             twice, or the disk is full (what was finished is kept).
 
     Example:
@@ -74,7 +88,9 @@ def prepare(
     if train_splits is None:
         train_splits = [name for name in splits if name.startswith("train")]
     if unknown := sorted(set(train_splits) - set(splits)):
-        raise DataError(f"There is no split {', '.join(unknown)}.", f"The corpus has {', '.join(splits)}.")
+        raise DataError(
+            f"There is no split {', '.join(unknown)}.", f"The corpus has {', '.join(splits)}."
+        )
     config = StoreConfig(features or FeatureConfig(), tuple(speeds), dtype, noise)
     _name_shared(splits, Path(output_dir))
     done: list[PreparedSplit] = []
@@ -84,7 +100,9 @@ def prepare(
             settings = config if name in train_splits else config.plain()
             try:
                 split = Path(output_dir) / name
-                done.append(_prepare_split(split, utterances, settings, normalizer, allowed, workers))
+                done.append(
+                    _prepare_split(split, utterances, settings, normalizer, allowed, workers)
+                )
             except OSError as error:
                 raise DataError(
                     f"Writing {split} failed: {error.strerror or error}.",
@@ -94,7 +112,9 @@ def prepare(
 
 
 def _name_shared(splits: Mapping[str, Sequence[Utterance]], output_dir: Path) -> None:
-    """Say on standard error which splits of an earlier preparation hold utterances that are prepared now."""
+    """Say on standard error which splits of an earlier preparation hold utterances that are
+    prepared now.
+    """
     ids = {utterance.id for utterances in splits.values() for utterance in utterances}
     for folder in sorted(output_dir.glob("*/features/meta.json")):
         split = folder.parent.parent
@@ -140,16 +160,23 @@ def _prepare_split(
     return _finish(split, usable, skipped, digest)
 
 
-def _finish(split: Path, usable: Sequence[Utterance], skipped: Sequence[Skipped], digest: str) -> PreparedSplit:
+def _finish(
+    split: Path, usable: Sequence[Utterance], skipped: Sequence[Skipped], digest: str
+) -> PreparedSplit:
     left_out = {s.id for s in skipped}
     kept = [u for u in usable if u.id not in left_out]
     hours = write_manifest(split, kept)
-    with atomic_path(split / "text.txt") as temporary, temporary.open("w", encoding="utf-8") as file:
+    with (
+        atomic_path(split / "text.txt") as temporary,
+        temporary.open("w", encoding="utf-8") as file,
+    ):
         file.writelines(f"{u.text}\n" for u in kept)
     atomic_write_text(split / "skipped.tsv", "".join(f"{s.id}\t{s.reason}\n" for s in skipped))
     for leftover in split.glob(".cuts.*"):  # of a run that was killed
         leftover.unlink()
-    prepared = PreparedSplit(split, len(kept), len({u.speaker for u in kept}), hours, tuple(skipped))
+    prepared = PreparedSplit(
+        split, len(kept), len({u.speaker for u in kept}), hours, tuple(skipped)
+    )
     summary = {k: v for k, v in asdict(prepared).items() if k != "path"}
     mark_completed(split, summary | {"settings": digest})
     return prepared
@@ -157,11 +184,17 @@ def _finish(split: Path, usable: Sequence[Utterance], skipped: Sequence[Skipped]
 
 def _from_summary(split: Path, summary: dict[str, Any]) -> PreparedSplit:
     skipped = tuple(Skipped(**s) for s in summary["skipped"])
-    return PreparedSplit(split, summary["utterances"], summary["speakers"], summary["hours"], skipped)
+    return PreparedSplit(
+        split, summary["utterances"], summary["speakers"], summary["hours"], skipped
+    )
 
 
-def _usable(utterances: Sequence[Utterance], normalizer: str) -> tuple[list[Utterance], list[Skipped]]:
-    """Return the utterances with a file and a normalised text, and those without: known before the long work begins."""
+def _usable(
+    utterances: Sequence[Utterance], normalizer: str
+) -> tuple[list[Utterance], list[Skipped]]:
+    """Return the utterances with a file and a normalised text, and those without: known before the
+    long work begins.
+    """
     usable: list[Utterance] = []
     skipped: list[Skipped] = []
     for utterance in utterances:
@@ -178,13 +211,20 @@ def _fault(utterance: Utterance, text: str, normalizer: str) -> str | None:
         return f"There is no audio file {utterance.audio}."
     if not utterance.text.strip():
         return f"{utterance.audio} has no transcript, or an empty one."
-    return None if text else f"The normalizer {normalizer} leaves nothing of the transcript {utterance.text!r}."
+    return (
+        None
+        if text
+        else f"The normalizer {normalizer} leaves nothing of the transcript {utterance.text!r}."
+    )
 
 
 def _check_ids(utterances: Sequence[Utterance], split: Path) -> None:
     counts = Counter(u.id for u in utterances)
     if twice := [name for name, count in counts.items() if count > 1]:
-        raise DataError(f"The id {twice[0]} occurs {counts[twice[0]]} times in {split.name}.", "Rename a recording.")
+        raise DataError(
+            f"The id {twice[0]} occurs {counts[twice[0]]} times in {split.name}.",
+            "Rename a recording.",
+        )
 
 
 def _check_skipped(skipped: Sequence[Skipped], max_skipped: int, split: Path) -> None:

@@ -13,19 +13,32 @@ class PreparationBar:
     """Shows what is done on a terminal, and one line at the end anywhere.
 
     Args:
-        name: of the split. total: utterances. what: comes of them.
+        name: of the split.
+        total: utterances.
+        what: comes of them.
     """
 
     def __init__(self, name: str, total: int, what: str = "features") -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self.name, self.what, self.seconds, self.started = name, what, 0.0, time.monotonic()
         console = Console(file=sys.stderr)
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(), console=console, disable=not console.is_terminal,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
         self.task = self.bar.add_task(name, total=total, rate="")
 
     def __enter__(self) -> PreparationBar:
@@ -33,11 +46,17 @@ class PreparationBar:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.bar.stop()
         if kind is None:
-            print(f"{self.name}: {self.seconds / 3600:.2f} h of {self.what}, {self._rate()}", file=sys.stderr)
+            print(
+                f"{self.name}: {self.seconds / 3600:.2f} h of {self.what}, {self._rate()}",
+                file=sys.stderr,
+            )
 
     def advance(self, utterances: int, seconds: float) -> None:
         """Count utterances and seconds of audio as done."""

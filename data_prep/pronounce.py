@@ -1,4 +1,6 @@
-"""Pronouncing dictionaries for the words of a text: from one that exists, and by eSpeak NG's rules for other words."""
+"""Pronouncing dictionaries for the words of a text: from one that exists, and by eSpeak NG's rules
+for other words.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from asr.decoding import load_lm
 from asr.errors import DataError
 from asr.lm.corpus import Tokenizer
 from asr.lm.model import SPECIAL_WORDS
-from asr.pretrained import pretrained_folders
+from asr.model_folder import pretrained_folders
 from asr.text.pronunciations import Phones, Pronunciations
 from data_prep.espeak import phones_of
 
@@ -21,19 +23,78 @@ __all__ = ["ARPABET_PHONES", "arpabet", "own_dictionary", "pronounce", "words_of
 
 # The phones of eSpeak NG's en-us in ARPAbet (Shoup 1980), stress left out.
 _ARPABET = {
-    "aɪɚ": "AY ER", "aɪə": "AY AH", "aɪ": "AY", "aʊ": "AW", "ɔɪ": "OY", "eɪ": "EY", "oʊ": "OW", "əl": "AH L",
-    "n̩": "AH N", "iə": "IY AH", "ɑːɹ": "AA R", "ɔːɹ": "AO R", "oːɹ": "AO R", "ɛɹ": "EH R", "ɪɹ": "IH R", "ʊɹ": "UH R",
-    "ɜː": "ER", "ɚ": "ER", "iː": "IY", "i": "IY", "uː": "UW", "u": "UW", "ɑː": "AA", "ɑ": "AA", "ɔː": "AO", "ɔ": "AO",
-    "o": "OW", "e": "EY", "ɐ": "AH", "ʌ": "AH", "ə": "AH", "ᵻ": "IH", "ɪ": "IH", "ɛ": "EH", "æ": "AE", "a": "AE",
-    "ʊ": "UH", "tʃ": "CH", "dʒ": "JH", "b": "B", "d": "D", "ð": "DH", "f": "F", "ɡ": "G", "h": "HH", "k": "K",
-    "l": "L", "m": "M", "n": "N", "ŋ": "NG", "p": "P", "ɹ": "R", "r": "R", "s": "S", "ʃ": "SH", "t": "T", "ɾ": "T",
-    "ʔ": "T", "θ": "TH", "v": "V", "w": "W", "j": "Y", "z": "Z", "ʒ": "ZH", "x": "K",
-}  # fmt: skip
+    "aɪɚ": "AY ER",
+    "aɪə": "AY AH",
+    "aɪ": "AY",
+    "aʊ": "AW",
+    "ɔɪ": "OY",
+    "eɪ": "EY",
+    "oʊ": "OW",
+    "əl": "AH L",
+    "n̩": "AH N",
+    "iə": "IY AH",
+    "ɑːɹ": "AA R",
+    "ɔːɹ": "AO R",
+    "oːɹ": "AO R",
+    "ɛɹ": "EH R",
+    "ɪɹ": "IH R",
+    "ʊɹ": "UH R",
+    "ɜː": "ER",
+    "ɚ": "ER",
+    "iː": "IY",
+    "i": "IY",
+    "uː": "UW",
+    "u": "UW",
+    "ɑː": "AA",
+    "ɑ": "AA",
+    "ɔː": "AO",
+    "ɔ": "AO",
+    "o": "OW",
+    "e": "EY",
+    "ɐ": "AH",
+    "ʌ": "AH",
+    "ə": "AH",
+    "ᵻ": "IH",
+    "ɪ": "IH",
+    "ɛ": "EH",
+    "æ": "AE",
+    "a": "AE",
+    "ʊ": "UH",
+    "tʃ": "CH",
+    "dʒ": "JH",
+    "b": "B",
+    "d": "D",
+    "ð": "DH",
+    "f": "F",
+    "ɡ": "G",
+    "h": "HH",
+    "k": "K",
+    "l": "L",
+    "m": "M",
+    "n": "N",
+    "ŋ": "NG",
+    "p": "P",
+    "ɹ": "R",
+    "r": "R",
+    "s": "S",
+    "ʃ": "SH",
+    "t": "T",
+    "ɾ": "T",
+    "ʔ": "T",
+    "θ": "TH",
+    "v": "V",
+    "w": "W",
+    "j": "Y",
+    "z": "Z",
+    "ʒ": "ZH",
+    "x": "K",
+}
 ARPABET_PHONES = frozenset(phone for phones in _ARPABET.values() for phone in phones.split())
 
 
 def arpabet(ipa: Sequence[str]) -> Phones:
-    """Return American English phones, as eSpeak NG writes them, in ARPAbet; none if one has no counterpart.
+    """Return American English phones, as eSpeak NG writes them, in ARPAbet; none if one has no
+    counterpart.
 
     Example:
         >>> arpabet(("s", "p", "iː", "tʃ"))
@@ -45,7 +106,8 @@ def arpabet(ipa: Sequence[str]) -> Phones:
 
 
 def words_of(texts: Iterable[str | Path], max_words: int | None = None) -> list[str]:
-    """Return the words of texts (paths; ``-`` is standard input), the most frequent first, then in alphabetical order.
+    """Return the words of texts (paths; ``-`` is standard input), the most frequent first, then in
+    alphabetical order.
 
     Raises:
         LanguageModelError: a file cannot be read. DataError: there are no words.
@@ -68,33 +130,46 @@ def words_of_lm(lm: str | Path) -> list[str]:
         LanguageModelError: it is missing or malformed.
     """
     model = load_lm(lm)
-    return [model.words[i] for i in np.argsort(-model.unigrams, kind="stable") if i >= len(SPECIAL_WORDS)]
+    return [
+        model.words[i]
+        for i in np.argsort(-model.unigrams, kind="stable")
+        if i >= len(SPECIAL_WORDS)
+    ]
 
 
 def own_dictionary() -> Path:
-    """Return the dictionary of American English that the model ``en`` brings: CMUdict, other words by rule.
+    """Return the dictionary of American English that the model ``en`` brings: CMUdict, other words
+    by rule.
 
     Raises:
         DataError: the model is not there.
     """
     folder = pretrained_folders().get("en")
     if folder is None or not (path := folder / Pronunciations.FILE).is_file():
-        raise DataError("There is no pronouncing dictionary.", "Give one, such as CMUdict: --dictionary FILE.")
+        raise DataError(
+            "There is no pronouncing dictionary.", "Give one, such as CMUdict: --dictionary FILE."
+        )
     return path
 
 
-def pronounce(words: Iterable[str], dictionary: str | Path | None = None, voice: str = "en-us") -> Pronunciations:
-    """Return how each of ``words`` is said; what nobody can say is named on standard error and left out.
+def pronounce(
+    words: Iterable[str], dictionary: str | Path | None = None, voice: str = "en-us"
+) -> Pronunciations:
+    """Return how each of ``words`` is said; what nobody can say is named on standard error and left
+    out.
 
     Args:
-        words: any words, the most usual first: of words that sound alike greedy decoding takes the first.
-        dictionary: existing one, in the format of CMUdict or Kaldi, whose entries are kept. Words that it lacks are
-            said by rule, which is possible where its phones are ARPAbet's or were made by the same voice.
-        voice: of eSpeak NG, for the words that the dictionary lacks, or for all; without a dictionary phones are IPA.
+        words: any words, the most usual first: of words that sound alike greedy decoding takes the
+            first.
+        dictionary: existing one, in the format of CMUdict or Kaldi, whose entries are kept. Words
+            that it lacks are said by rule, which is possible where its phones are ARPAbet's or were
+            made by the same voice.
+        voice: of eSpeak NG, for the words that the dictionary lacks, or for all; without a
+            dictionary phones are IPA.
 
     Raises:
-        TokenError: the dictionary is missing or malformed. MissingDependencyError: espeakng_loader is not installed.
-        DataError: no such voice, or no word can be said.
+        TokenError: the dictionary is missing or malformed. MissingDependencyError: espeakng_loader
+        is not installed. DataError: no such voice, or no word can be said.
     """
     known = Pronunciations.load(dictionary) if dictionary else None
     entries: dict[str, Sequence[Phones]] = {}
@@ -107,10 +182,15 @@ def pronounce(words: Iterable[str], dictionary: str | Path | None = None, voice:
         else:
             silent.append(word)
     if not entries:
-        raise DataError("None of the words can be said.", "Check the text, its normalisation and the voice.")
+        raise DataError(
+            "None of the words can be said.", "Check the text, its normalisation and the voice."
+        )
     if silent:
         shown = ", ".join(silent[:8]) + (", ..." if len(silent) > 8 else "")
-        print(f"{len(silent)} words are left out, since no way to say them is known: {shown}", file=sys.stderr)
+        print(
+            f"{len(silent)} words are left out, since no way to say them is known: {shown}",
+            file=sys.stderr,
+        )
     return Pronunciations(entries)
 
 
@@ -118,5 +198,7 @@ def _by_rule(word: str, known: Pronunciations | None, voice: str) -> Phones:
     if known is None or not ARPABET_PHONES.issuperset(known.phones):
         phones = phones_of(word, voice)
         return phones if known is None or set(phones).issubset(known.phones) else ()
-    plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore")  # of other scripts eSpeak NG says the name
+    plain = unicodedata.normalize("NFKD", word).encode(
+        "ascii", "ignore"
+    )  # of other scripts eSpeak NG says the name
     return arpabet(phones_of(plain.decode(), voice)) if plain else ()

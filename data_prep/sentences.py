@@ -1,6 +1,8 @@
-"""Everyday sentences from a small grammar: enough words that spelling matters, enough pattern for a language model.
+"""Everyday sentences from a small grammar: enough words that spelling matters, enough pattern for a
+language model.
 
-Many words sound like others (meat, meet; son, sun; eight, ate): only the words around can tell them apart.
+Many words sound like others (meat, meet; son, sun; eight, ate): only the words around can tell them
+apart.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ __all__ = ["SentenceSplits", "Sentences", "all_words", "make_sentences"]
 WORDS = (3, 9)  # fewest and most in a sentence
 TRIES = 20_000
 
-# Alternatives are divided by a bar; a word in capitals stands for one of another rule's alternatives.
+# Alternatives are divided by a bar; a word in capitals stands for one of another rule's
+# alternatives.
 GRAMMAR = {
     "SENTENCE": (
         "WHO WENT | WHO WENT WHEN | WHO BOUGHT | WHO BOUGHT WHEN | WHO COOKED | WHO ATE | WHO ATE WHEN | WHO GAVE "
@@ -247,7 +250,8 @@ def make_sentences(train: int, dev: int, test: int, seed: int = 0) -> SentenceSp
     """Return sentences for a corpus; the same numbers and seed give the same sentences.
 
     Raises:
-        DataError: there are too few training sentences for the words of so many others, or more than the grammar makes.
+        DataError: there are too few training sentences for the words of so many others, or more
+        than the grammar makes.
 
     Example:
         >>> splits = make_sentences(200, 10, 10)
@@ -256,12 +260,15 @@ def make_sentences(train: int, dev: int, test: int, seed: int = 0) -> SentenceSp
     """
     if min(train, dev, test) < 0 or not train:
         raise DataError(
-            f"{train}, {dev} and {test} sentences were asked for.", "Give at least one to train, none below 0."
+            f"{train}, {dev} and {test} sentences were asked for.",
+            "Give at least one to train, none below 0.",
         )
     source = Sentences(seed)
     known = source.take(train)
     words = all_words(known)
-    return SentenceSplits(tuple(known), tuple(source.take(dev, words)), tuple(source.take(test, words)), seed)
+    return SentenceSplits(
+        tuple(known), tuple(source.take(dev, words)), tuple(source.take(test, words)), seed
+    )
 
 
 def all_words(sentences: Iterable[str]) -> frozenset[str]:
@@ -273,12 +280,17 @@ def _restricted(words: Collection[str]) -> dict[str, list[list[str]]]:
     """Return the rules without what cannot be said in ``words``; nothing if no sentence is left."""
     rules = dict(_RULES)
     while True:
-        kept = {name: [o for o in options if _can_say(o, rules, words)] for name, options in rules.items()}
+        kept = {
+            name: [o for o in options if _can_say(o, rules, words)]
+            for name, options in rules.items()
+        }
         kept = {name: options for name, options in kept.items() if options}
         if kept == rules:
             return rules if "SENTENCE" in rules else {}
         rules = kept
 
 
-def _can_say(option: Sequence[str], rules: dict[str, list[list[str]]], words: Collection[str]) -> bool:
+def _can_say(
+    option: Sequence[str], rules: dict[str, list[list[str]]], words: Collection[str]
+) -> bool:
     return all(token in rules if token in _RULES else token in words for token in option)

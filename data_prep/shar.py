@@ -1,8 +1,10 @@
-"""A prepared split -> Lhotse Shar: cuts, and their sound as FLAC in tar shards, for loaders that read them in a row.
+"""A prepared split -> Lhotse Shar: cuts, and their sound as FLAC in tar shards, for loaders that
+read them in a row.
 
-The form is that of Lhotse's own ``lhotse.shar.SharWriter``; but a shard is whole or not there, processes or a cluster
-write them, and the same split gives the same bytes. What ``CutSet.from_shar(in_dir=...)`` reads may hold nothing else,
-so the shards grow in a folder beside, which takes the name at the end.
+The form is that of Lhotse's own ``lhotse.shar.SharWriter``; but a shard is whole or not there,
+processes or a cluster write them, and the same split gives the same bytes. What
+``CutSet.from_shar(in_dir=...)`` reads may hold nothing else, so the shards grow in a folder beside,
+which takes the name at the end.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from asr.audio import load_audio
+from asr.audio.reading import load_audio
 from asr.config import check_range
 from asr.errors import AudioError, DataError, require
 from asr.files import atomic_path, atomic_write_text
@@ -37,20 +39,29 @@ LAYOUT = 1  # of the shards; another number makes older ones anew
 
 
 def write_shar(
-    split: str | Path, output: str | Path, shard_size: int = SHARD_SIZE, jobs: int = 0, ray: str | None = None
+    split: str | Path,
+    output: str | Path,
+    shard_size: int = SHARD_SIZE,
+    jobs: int = 0,
+    ray: str | None = None,
 ) -> int:
     """Write a prepared split as the Shar folder ``output``; return the number of its shards.
 
-    Nothing is done where the folder was made of the same before; shards that a stopped run finished are kept. The sound
-    keeps its rate and channels, 16 bits a sample.
+    Nothing is done where the folder was made of the same before; shards that a stopped run finished
+    are kept. The sound keeps its rate and channels, 16 bits a sample.
 
     Args:
-        split: folder with ``cuts.jsonl.gz``. output: to be; ``.NAME.shar`` beside it says what it is made of.
-        shard_size: utterances. jobs, ray: see :class:`data_prep.workers.Workers`.
+        split: folder with ``cuts.jsonl.gz``.
+        output: to be; ``.NAME.shar`` beside it says what it is made of.
+        shard_size: utterances.
+        jobs: see :class:`data_prep.workers.Workers`.
+        ray: see :class:`data_prep.workers.Workers`.
 
     Raises:
-        DataError: the split is not prepared; ``output`` is there and not of this making; an id cannot be a name in a
-            tar file; the disk is full (what was finished is kept). AudioError: a recording has gone.
+        DataError: the split is not prepared; ``output`` is there and not of this making; an id
+        cannot be a name in a
+            tar file; the disk is full (what was finished is kept). AudioError: a recording has
+            gone.
     """
     require("lhotse", "train")
     check_range("shard_size", shard_size, 1)
@@ -89,8 +100,14 @@ def check_target(output: str | Path) -> None:
     """
     output = Path(output)
     _, marker = _places(output)
-    if output.exists() and not marker.is_file() and not (output.is_dir() and not any(output.iterdir())):
-        raise DataError(f"{output} is there already and no Shar folder of ours.", "Name another, or delete it.")
+    if (
+        output.exists()
+        and not marker.is_file()
+        and not (output.is_dir() and not any(output.iterdir()))
+    ):
+        raise DataError(
+            f"{output} is there already and no Shar folder of ours.", "Name another, or delete it."
+        )
 
 
 def _places(output: Path) -> tuple[Path, Path]:
@@ -112,8 +129,15 @@ def _take_place(work: Path, output: Path) -> None:
 def _check_ids(utterances: Sequence[Utterance]) -> None:
     for name in (u.id for u in utterances):
         path = PurePosixPath(f"{name}.flac")
-        if str(path.parent / path.stem) != name or path.is_absolute() or ".." in path.parts or not name.isprintable():
-            raise DataError(f"The id {name!r} cannot be a file's name in a tar shard.", "Rename it.")
+        if (
+            str(path.parent / path.stem) != name
+            or path.is_absolute()
+            or ".." in path.parts
+            or not name.isprintable()
+        ):
+            raise DataError(
+                f"The id {name!r} cannot be a file's name in a tar shard.", "Rename it."
+            )
 
 
 def _write_shard(job: tuple[int, Sequence[Utterance]], folder: Path) -> tuple[int, float]:
@@ -149,14 +173,18 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _cut(utterance: Utterance) -> tuple[Any, bytes]:
-    """Return the cut with a placeholder for its recording, as Lhotse wants it in a shard, and the sound as FLAC."""
+    """Return the cut with a placeholder for its recording, as Lhotse wants it in a shard, and the
+    sound as FLAC.
+    """
     from lhotse.shar.utils import to_shar_placeholder
 
     cut = utterance_to_cut(utterance)
     recording = to_shar_placeholder(cut.recording, cut)
     rate, wanted = recording.sampling_rate, recording.num_samples
     sound = _sound(utterance.audio, rate)
-    first = max(0, min(round(cut.start * rate), len(sound) - wanted))  # start and length are each rounded
+    first = max(
+        0, min(round(cut.start * rate), len(sound) - wanted)
+    )  # start and length are each rounded
     samples = sound[first : first + wanted]
     if len(samples) < wanted:  # the header of an MP3 only estimates
         cut.duration = recording.duration = cut.supervisions[0].duration = len(samples) / rate
@@ -167,11 +195,14 @@ def _cut(utterance: Utterance) -> tuple[Any, bytes]:
 
 @lru_cache(maxsize=1)
 def _sound(path: str, rate: int) -> npt.NDArray[np.float32]:
-    return load_audio(path, rate, "all").samples  # the last one is kept: many stretches of a talk follow each other
+    return load_audio(
+        path, rate, "all"
+    ).samples  # the last one is kept: many stretches of a talk follow each other
 
 
 def _flac(samples: npt.NDArray[np.float32], rate: int, utterance: Utterance) -> bytes:
-    # In whole numbers, because libsndfile scales floats by 32767 and would change most samples of a 16-bit source.
+    # In whole numbers, because libsndfile scales floats by 32767 and would change most samples of a
+    # 16-bit source.
     numbers = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     file = io.BytesIO()
     try:
@@ -179,6 +210,7 @@ def _flac(samples: npt.NDArray[np.float32], rate: int, utterance: Utterance) -> 
     except (soundfile.LibsndfileError, RuntimeError) as error:
         channels = samples.shape[1]
         raise AudioError(
-            f"{utterance.audio} ({channels} channels, {rate} Hz) cannot be FLAC: {error}.", "Convert it first."
+            f"{utterance.audio} ({channels} channels, {rate} Hz) cannot be FLAC: {error}.",
+            "Convert it first.",
         ) from error
     return file.getvalue()

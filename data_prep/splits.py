@@ -10,8 +10,21 @@ from data_prep.store import Utterance
 
 __all__ = ["split_by_share", "split_name"]
 
-SYNONYMS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "val": "dev"}
-SYNONYMS |= {"develop": "dev", "development": "dev", "eval": "test", "test": "test", "testing": "test"}
+SYNONYMS = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "val": "dev",
+}
+SYNONYMS |= {
+    "develop": "dev",
+    "development": "dev",
+    "eval": "test",
+    "test": "test",
+    "testing": "test",
+}
 
 
 def split_name(name: str) -> str | None:
@@ -22,10 +35,12 @@ def split_name(name: str) -> str | None:
 def split_by_share(
     utterances: Sequence[Utterance], dev_share: float = 0.1, test_share: float = 0.0
 ) -> dict[str, list[Utterance]]:
-    """Return ``train``, and ``dev`` and ``test`` where their share is above 0; the same on every machine and call.
+    """Return ``train``, and ``dev`` and ``test`` where their share is above 0; the same on every
+    machine and call.
 
-    Where every utterance has a speaker and there are at least two speakers more than held-out splits, whole speakers
-    are held out; else single utterances are. Who comes first is decided by a hash, so growth of a corpus moves few.
+    Where every utterance has a speaker and there are at least two speakers more than held-out
+    splits, whole speakers are held out; else single utterances are. Who comes first is decided by a
+    hash, so growth of a corpus moves few.
 
     Raises:
         ConfigError: a share is out of range.
@@ -39,9 +54,12 @@ def split_by_share(
     shares = {"dev": dev_share, "test": test_share}
     if min(shares.values()) < 0 or sum(shares.values()) >= 1:
         raise ConfigError(
-            f"The shares {dev_share:g} (dev) and {test_share:g} (test) leave nothing for training.", "Lower them."
+            f"The shares {dev_share:g} (dev) and {test_share:g} (test) leave nothing for training.",
+            "Lower them.",
         )
-    wanted = {name: max(1, round(share * len(utterances))) for name, share in shares.items() if share > 0}
+    wanted = {
+        name: max(1, round(share * len(utterances))) for name, share in shares.items() if share > 0
+    }
     if sum(wanted.values()) >= len(utterances):
         raise DataError(
             f"{len(utterances)} utterances are too few to hold some out for {' and '.join(wanted) or 'nothing'}.",

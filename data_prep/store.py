@@ -1,6 +1,7 @@
-"""Writing stored features: in parallel, in shards that are whole or not there, so that a stopped run goes on.
+"""Writing stored features: in parallel, in shards that are whole or not there, so that a stopped
+run goes on.
 
-The layout is described where it is read: :mod:`asr.batches.store`.
+The layout is described where it is read: :mod:`asr.speech.store`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import SILENCE, Audio, load_audio
-from asr.batches.store import FeatureStore, Quantization, StringTable
+from asr.audio.perturbation import NoiseConfig, change_speed, noisy_copy
+from asr.audio.reading import SILENCE, Audio, load_audio
+from asr.audio.shar import file_of
 from asr.config import check_choice, check_range
 from asr.errors import AudioError, ConfigError, DataError
-from asr.features import FeatureConfig, LogMel
+from asr.features.config import FeatureConfig
+from asr.features.extraction import LogMel
 from asr.files import atomic_path, atomic_write_text
-from asr.perturbation import NoiseConfig, change_speed, noisy_copy
-from asr.shar import file_of
+from asr.speech.store import FeatureStore, Quantization, StringTable
 from data_prep.workers import Workers
 
 __all__ = [
@@ -41,7 +43,9 @@ __all__ = [
 ]
 
 SHARD_SIZE = 256  # utterances at most
-MANY_SHARDS = 32  # at least, where there are enough utterances, so that none waits long for the last one
+MANY_SHARDS = (
+    32  # at least, where there are enough utterances, so that none waits long for the last one
+)
 LEAST_SIZE = 16
 LAYOUT = 2  # of the stored files; another number makes older ones anew
 SLOPPY_S = 0.1  # by which a table's times may pass the end of a recording
@@ -55,9 +59,12 @@ class Utterance:
     """A stretch of a recording and what is said in it.
 
     Attributes:
-        id: name, of its own in a split. audio: path or address (:mod:`asr.shar`). text: transcript.
+        id: name, of its own in a split.
+        audio: path or address (:mod:`asr.audio.shar`).
+        text: transcript.
         speaker: empty where unknown.
-        start_s, duration_s: of the stretch; a duration of None reaches to the end.
+        start_s: of the stretch; a duration of None reaches to the end.
+        duration_s: of the stretch; a duration of None reaches to the end.
     """
 
     id: str
@@ -73,8 +80,10 @@ class StoreConfig:
     """How a split is stored.
 
     Attributes:
-        features: see :class:`asr.features.FeatureConfig`. speeds: a copy for each; 1 is the recording as it is.
-        dtype: ``int16`` or ``int8``. noise: further copies with noise or reverberation.
+        features: see :class:`asr.features.extraction.FeatureConfig`.
+        speeds: a copy for each; 1 is the recording as it is.
+        dtype: ``int16`` or ``int8``.
+        noise: further copies with noise or reverberation.
 
     Raises:
         ConfigError: the speeds lack 1 or are out of range, or there is no such dtype.
@@ -88,7 +97,9 @@ class StoreConfig:
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, ("int16", "int8"))
         if 1.0 not in self.speeds or len(set(self.speeds)) < len(self.speeds):
-            raise ConfigError(f"The speeds {self.speeds} must hold 1 and no speed twice.", "Example: 0.9,1.0,1.1")
+            raise ConfigError(
+                f"The speeds {self.speeds} must hold 1 and no speed twice.", "Example: 0.9,1.0,1.1"
+            )
         for speed in self.speeds:
             check_range("speeds", speed, 0.5, 2.0)
 
@@ -104,7 +115,9 @@ class StoreConfig:
         return Quantization(self.dtype, low, high)
 
 
-Row = tuple[Utterance, str, float, npt.NDArray[np.float32]]  # whose copy, suffix of its id, speed, features (T, F)
+Row = tuple[
+    Utterance, str, float, npt.NDArray[np.float32]
+]  # whose copy, suffix of its id, speed, features (T, F)
 
 
 @dataclass(frozen=True)
@@ -122,11 +135,15 @@ def prepare_store(
     workers: Workers,
     progress: Any = None,
 ) -> list[Skipped]:
-    """Compute and store the features of a split; return what was skipped. Shards done by an earlier run are kept.
+    """Compute and store the features of a split; return what was skipped. Shards done by an earlier
+    run are kept.
 
     Args:
-        split: folder of the split. utterances: in the order of the store. config: settings. workers: who does it.
-            progress: called with (utterances, seconds of audio) as shards are done.
+        split: folder of the split.
+        utterances: in the order of the store.
+        config: settings.
+        workers: who does it.
+        progress: called with (utterances, seconds of audio) as shards are done.
 
     Raises:
         DataError: nothing could be prepared.
@@ -135,7 +152,9 @@ def prepare_store(
     size = min(SHARD_SIZE, max(LEAST_SIZE, -(-len(utterances) // MANY_SHARDS)))
     parts = [utterances[i : i + size] for i in range(0, len(utterances), size)]
     _forget_other_settings(folder, f"{settings_digest(utterances, config)} {size}")
-    run_shards(partial(_prepare_shard, folder=folder.resolve(), config=config), parts, workers, progress)
+    run_shards(
+        partial(_prepare_shard, folder=folder.resolve(), config=config), parts, workers, progress
+    )
     for leftover in folder.glob(".shard-*"):  # of a run that was killed
         leftover.unlink()
     return _join(folder, (_read_record(folder, number) for number in range(len(parts))), config)
@@ -150,26 +169,36 @@ def run_shards(
     """Do the work on every part; arguments: see :func:`prepare_store`.
 
     Args:
-        work: gets the number of a part and its utterances, and returns the number and the seconds of audio in it. It is
-            a function that processes can import, and bears to be done twice.
+        work: gets the number of a part and its utterances, and returns the number and the seconds
+            of audio in it. It is a function that processes can import, and bears to be done twice.
     """
-    for number, seconds in workers.map(work, [(n, _located(part, workers)) for n, part in enumerate(parts)]):
+    for number, seconds in workers.map(
+        work, [(n, _located(part, workers)) for n, part in enumerate(parts)]
+    ):
         if progress:
             progress(len(parts[number]), seconds)
 
 
 def _located(part: Sequence[Utterance], workers: Workers) -> Sequence[Utterance]:
     """The workers of a cluster do not stand in this folder."""
-    return part if workers.ray is None else [replace(u, audio=str(Path(u.audio).resolve())) for u in part]
+    return (
+        part
+        if workers.ray is None
+        else [replace(u, audio=str(Path(u.audio).resolve())) for u in part]
+    )
 
 
 def settings_digest(utterances: Iterable[Utterance], config: StoreConfig) -> str:
-    """Return a name for what a store is made of: settings, utterances, and the size and date of each recording."""
+    """Return a name for what a store is made of: settings, utterances, and the size and date of
+    each recording.
+    """
     return digest_of(utterances, [LAYOUT, asdict(config)])
 
 
 def digest_of(utterances: Iterable[Utterance], settings: Any) -> str:
-    """Return a name for utterances, the size and date of each recording, and settings that JSON can hold."""
+    """Return a name for utterances, the size and date of each recording, and settings that JSON can
+    hold.
+    """
     digest = hashlib.sha256(json.dumps(settings).encode())
     _stamp.cache_clear()  # what was true of a file in an earlier preparation need not be
     for utterance in utterances:
@@ -191,7 +220,10 @@ def write_store(
 ) -> None:
     """Store ready features: (id, text, features (T, F)) of each utterance."""
     config, folder = StoreConfig(features), split / "features"
-    rows: list[Row] = [(Utterance(name, "", text, name.split("-")[0]), "", 1.0, array) for name, text, array in items]
+    rows: list[Row] = [
+        (Utterance(name, "", text, name.split("-")[0]), "", 1.0, array)
+        for name, text, array in items
+    ]
     _join(folder, [_write_shard(folder, 0, rows, [], config)], config)
 
 
@@ -204,11 +236,15 @@ def _forget_other_settings(folder: Path, digest: str) -> None:
 
 
 def _read_record(folder: Path, number: int) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((folder / f"shard-{number:05}.json").read_text(encoding="utf-8"))
+    record: dict[str, Any] = json.loads(
+        (folder / f"shard-{number:05}.json").read_text(encoding="utf-8")
+    )
     return record
 
 
-def _prepare_shard(job: tuple[int, Sequence[Utterance]], folder: Path, config: StoreConfig) -> tuple[int, float]:
+def _prepare_shard(
+    job: tuple[int, Sequence[Utterance]], folder: Path, config: StoreConfig
+) -> tuple[int, float]:
     number, utterances = job
     record = folder / f"shard-{number:05}.json"
     if record.is_file():
@@ -240,7 +276,9 @@ def _copies(utterance: Utterance, extractor: LogMel, config: StoreConfig) -> lis
 
 @functools.lru_cache(maxsize=1)
 def _recording(path: str, sample_rate: int) -> Audio:
-    return load_audio(path, sample_rate)  # the last one is kept: many stretches of a talk follow each other
+    return load_audio(
+        path, sample_rate
+    )  # the last one is kept: many stretches of a talk follow each other
 
 
 def _samples(utterance: Utterance, config: StoreConfig) -> npt.NDArray[np.float32]:
@@ -259,7 +297,9 @@ def _samples(utterance: Utterance, config: StoreConfig) -> npt.NDArray[np.float3
 def _stretch(audio: Audio, utterance: Utterance) -> npt.NDArray[np.float32]:
     start = round(utterance.start_s * audio.sample_rate)
     length = len(audio.samples) - start
-    wanted = length if utterance.duration_s is None else round(utterance.duration_s * audio.sample_rate)
+    wanted = (
+        length if utterance.duration_s is None else round(utterance.duration_s * audio.sample_rate)
+    )
     if length <= 0 or wanted > length + SLOPPY_S * audio.sample_rate:
         end = utterance.start_s + wanted / audio.sample_rate
         raise AudioError(
@@ -275,7 +315,11 @@ def _write_shard(
     skipped: Sequence[Skipped],
     config: StoreConfig,
 ) -> dict[str, Any]:
-    values = np.concatenate([r[3] for r in rows]) if rows else np.zeros((0, config.features.num_features), np.float32)
+    values = (
+        np.concatenate([r[3] for r in rows])
+        if rows
+        else np.zeros((0, config.features.num_features), np.float32)
+    )
     with atomic_path(folder / f"shard-{number:05}.npy") as temporary:
         np.save(temporary, config.quantization().encode(values))
     frames = [len(features) for *_, features in rows]
@@ -339,12 +383,17 @@ def _join(folder: Path, records: Iterable[dict[str, Any]], config: StoreConfig) 
     for record in records:
         index.add(record)
     if not index.utterances:
-        first = f" The first: {index.skipped[0].id}: {index.skipped[0].reason}" if index.skipped else ""
+        first = (
+            f" The first: {index.skipped[0].id}: {index.skipped[0].reason}" if index.skipped else ""
+        )
         raise DataError(f"None of the utterances for {folder.parent} could be prepared.{first}")
     arrays = index.arrays("num_frames", "shard_of", "first_row", "sources", "speeds")
     _save_arrays(folder / "index.npz", **arrays)
     _save_arrays(folder / "strings.npz", **index.string_arrays())
-    atomic_write_text(folder / "meta.json", json.dumps(_meta(index, config, arrays["num_frames"]), indent=1) + "\n")
+    atomic_write_text(
+        folder / "meta.json",
+        json.dumps(_meta(index, config, arrays["num_frames"]), indent=1) + "\n",
+    )
     FeatureStore.open(folder.parent)  # what was written can be read
     return index.skipped
 
@@ -353,12 +402,16 @@ def _meta(index: _Index, config: StoreConfig, num_frames: npt.NDArray[np.int64])
     total = int(num_frames.sum())
     mean, mean_of_squares = index.sums / total
     return {
-        "features": asdict(config.features), "quantization": asdict(config.quantization()), "items": len(num_frames),
-        "hours": total * config.features.frame_shift_ms / 3.6e6, "speeds": list(config.speeds),
+        "features": asdict(config.features),
+        "quantization": asdict(config.quantization()),
+        "items": len(num_frames),
+        "hours": total * config.features.frame_shift_ms / 3.6e6,
+        "speeds": list(config.speeds),
         "noise": asdict(config.noise) if config.noise else None,
-        "mean": mean.tolist(), "std": np.sqrt(np.maximum(mean_of_squares - mean**2, 0)).tolist(),
+        "mean": mean.tolist(),
+        "std": np.sqrt(np.maximum(mean_of_squares - mean**2, 0)).tolist(),
         "skipped": [asdict(s) for s in index.skipped],
-    }  # fmt: skip
+    }
 
 
 def _save_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:

@@ -1,14 +1,16 @@
-"""A corpus of synthetic speech in LibriSpeech's layout, made on the spot: real FLAC files, no download.
+"""A corpus of synthetic speech in LibriSpeech's layout, made on the spot: real FLAC files, no
+download.
 
 ::
 
     OUT/train/1011/5001/1011-5001-0000.flac     16 kHz, one channel, 16 bit
-    OUT/train/1011/5001/1011-5001.trans.txt     1011-5001-0000 WHERE IS MY BOOK
-    OUT/SPEAKERS.TXT                            who speaks, in which split, for how long
-    OUT/lm.txt                                  sentences for a language model, none of them in dev or test
+    OUT/train/1011/5001/1011-5001.trans.txt     1011-5001-0000 WHERE IS MY BOOK OUT/SPEAKERS.TXT
+    who speaks, in which split, for how long OUT/lm.txt                                  sentences
+    for a language model, none of them in dev or test
 
-A chapter is complete when its transcript is there, a split when it holds ``.completed``; a run that was stopped goes on
-where it was. The same configuration gives the same samples, in however many processes.
+A chapter is complete when its transcript is there, a split when it holds ``.completed``; a run that
+was stopped goes on where it was. The same configuration gives the same samples, in however many
+processes.
 """
 
 from __future__ import annotations
@@ -29,7 +31,14 @@ from asr.errors import DataError, require
 from asr.files import atomic_path, atomic_write_text
 from data_prep.espeak import SPEEDS, restart
 from data_prep.sentences import make_sentences
-from data_prep.synthetic_voices import ENGLISH, SAMPLE_RATE, Speaker, babble, choose_speakers, render
+from data_prep.synthetic_voices import (
+    ENGLISH,
+    SAMPLE_RATE,
+    Speaker,
+    babble,
+    choose_speakers,
+    render,
+)
 from data_prep.workers import Workers
 
 __all__ = ["SyntheticConfig", "SyntheticSplit", "make_synthetic"]
@@ -45,10 +54,17 @@ class SyntheticConfig:
     """How much is spoken, by whom, how.
 
     Attributes:
-        train, dev, test: sentences of each split. train_speakers, dev_speakers, test_speakers: at most so many.
+        train: sentences of each split.
+        dev: sentences of each split.
+        test: sentences of each split.
+        train_speakers: at most so many.
+        dev_speakers: at most so many.
+        test_speakers: at most so many.
         seed: another gives other sentences, speakers and noise.
-        accents: voices of eSpeak NG, by turns; ``("cmn",)`` speaks Mandarin. speed_wpm: slowest and fastest speaker.
-        snr_db: range of the signal-to-noise ratio. lm_sentences: lines of ``lm.txt``, of the grammar only.
+        accents: voices of eSpeak NG, by turns; ``("cmn",)`` speaks Mandarin.
+        speed_wpm: slowest and fastest speaker.
+        snr_db: range of the signal-to-noise ratio.
+        lm_sentences: lines of ``lm.txt``, of the grammar only.
     """
 
     train: int = 2000
@@ -72,17 +88,24 @@ class SyntheticConfig:
                 raise DataError(f"{name} is {getattr(self, name)}.", "Give 0 or more.")
         for split in ("dev", "test"):
             if getattr(self, split) and not getattr(self, f"{split}_speakers"):
-                raise DataError(f"{split} has sentences, but {split}_speakers is 0.", f"Give {split}_speakers.")
+                raise DataError(
+                    f"{split} has sentences, but {split}_speakers is 0.", f"Give {split}_speakers."
+                )
         for name in ("speed_wpm", "snr_db"):
             low, high = getattr(self, name)
             if low > high:
                 raise DataError(f"{name} is {low} to {high}.", "Give the lower number first.")
         if self.speed_wpm[0] < SPEEDS[0] or self.speed_wpm[1] > SPEEDS[1]:
-            raise DataError(f"speed_wpm is {self.speed_wpm}.", f"Give {SPEEDS[0]} to {SPEEDS[1]} words a minute.")
+            raise DataError(
+                f"speed_wpm is {self.speed_wpm}.",
+                f"Give {SPEEDS[0]} to {SPEEDS[1]} words a minute.",
+            )
 
     @classmethod
     def of_hours(cls, hours: float, **settings: Any) -> SyntheticConfig:
-        """Return a configuration for about so many hours of training speech in the grammar's sentences."""
+        """Return a configuration for about so many hours of training speech in the grammar's
+        sentences.
+        """
         return cls(train=max(1, round(hours * 3600 / SECONDS_PER_SENTENCE)), **settings)
 
 
@@ -120,17 +143,21 @@ def make_synthetic(
     jobs: int = 1,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[SyntheticSplit]:
-    """Write a corpus to ``out`` and return what its splits hold; what an earlier run finished is kept.
+    """Write a corpus to ``out`` and return what its splits hold; what an earlier run finished is
+    kept.
 
     Args:
-        out: folder. config: see :class:`SyntheticConfig`.
-        sentences: to speak instead of the grammar's: for each split, or a list that is shuffled and divided.
-        jobs: processes, 0 for all cores; more than 1 need a script with ``if __name__ == "__main__":``.
+        out: folder.
+        config: see :class:`SyntheticConfig`.
+        sentences: to speak instead of the grammar's: for each split, or a list that is shuffled and
+            divided.
+        jobs: processes, 0 for all cores; more than 1 need a script with ``if __name__ ==
+            "__main__":``.
         progress: called with (utterances, seconds of speech) as chapters are done.
 
     Raises:
-        MissingDependencyError: espeakng_loader is not installed.
-        DataError: ``out`` holds a corpus of other settings, there are too few sentences, no such voice, or a sentence
+        MissingDependencyError: espeakng_loader is not installed. DataError: ``out`` holds a corpus
+        of other settings, there are too few sentences, no such voice, or a sentence
             with nothing to speak.
 
     Example:
@@ -144,7 +171,9 @@ def make_synthetic(
     else:
         by_split = _divide(sentences, config)
     chapters = _plan(by_split, config)
-    digests = {split: _claim(out / split, split, chapters, config) for split in by_split if by_split[split]}
+    digests = {
+        split: _claim(out / split, split, chapters, config) for split in by_split if by_split[split]
+    }
     if sentences is None and config.lm_sentences:
         atomic_write_text(out / "lm.txt", "\n".join(texts.lm_sentences(config.lm_sentences)) + "\n")
     seconds = _speak_all(out, chapters, config, jobs, progress)
@@ -160,7 +189,8 @@ def _divide(
     if isinstance(sentences, Mapping):
         if unknown := set(sentences) - set(SPLITS):
             raise DataError(
-                f"Sentences were given for the split {sorted(unknown)[0]!r}.", f"Known: {', '.join(SPLITS)}."
+                f"Sentences were given for the split {sorted(unknown)[0]!r}.",
+                f"Known: {', '.join(SPLITS)}.",
             )
         return {split: [_checked(text) for text in sentences.get(split, ())] for split in SPLITS}
     texts = list(dict.fromkeys(_checked(text) for text in sentences))
@@ -182,10 +212,16 @@ def _checked(text: str) -> str:
 
 
 def _plan(by_split: Mapping[str, Sequence[str]], config: SyntheticConfig) -> list[_Chapter]:
-    counts = {split: min(getattr(config, f"{split}_speakers"), len(by_split[split])) for split in SPLITS}
+    counts = {
+        split: min(getattr(config, f"{split}_speakers"), len(by_split[split])) for split in SPLITS
+    }
     chapters: list[_Chapter] = []
     for split in SPLITS:
-        own = [s for s in choose_speakers(counts, config.seed, config.accents, config.speed_wpm) if s.split == split]
+        own = [
+            s
+            for s in choose_speakers(counts, config.seed, config.accents, config.speed_wpm)
+            if s.split == split
+        ]
         for index, speaker in enumerate(own):
             said = by_split[split][index :: len(own)]
             for start in range(0, len(said), CHAPTER_SIZE):
@@ -196,13 +232,20 @@ def _plan(by_split: Mapping[str, Sequence[str]], config: SyntheticConfig) -> lis
 
 def _claim(folder: Path, split: str, chapters: Sequence[_Chapter], config: SyntheticConfig) -> str:
     """Write down what a split is made of, or see that what is there was made of the same."""
-    made_of = [VERSION, config.seed, config.snr_db, [asdict(c) for c in chapters if c.speaker.split == split]]
+    made_of = [
+        VERSION,
+        config.seed,
+        config.snr_db,
+        [asdict(c) for c in chapters if c.speaker.split == split],
+    ]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
     marker = folder / ".settings"
     if marker.is_file() and marker.read_text(encoding="utf-8") == digest:
         return digest
     if folder.is_dir() and any(folder.iterdir()):
-        raise DataError(f"{folder} holds something else than this corpus.", "Remove it, or give another folder.")
+        raise DataError(
+            f"{folder} holds something else than this corpus.", "Remove it, or give another folder."
+        )
     atomic_write_text(marker, digest)
     return digest
 
@@ -215,8 +258,12 @@ def _speak_all(
     progress: Callable[[int, float], None] | None,
 ) -> dict[int, float]:
     """Return the seconds of each chapter."""
-    companions = {split: [c.speaker for c in chapters if c.speaker.split == split] for split in SPLITS}
-    work = partial(_speak_chapter, out=out, seed=config.seed, snr_db=config.snr_db, companions=companions)
+    companions = {
+        split: [c.speaker for c in chapters if c.speaker.split == split] for split in SPLITS
+    }
+    work = partial(
+        _speak_chapter, out=out, seed=config.seed, snr_db=config.snr_db, companions=companions
+    )
     seconds: dict[int, float] = {}
     with Workers(jobs) as workers:
         for chapter, duration in zip(chapters, workers.map(work, chapters), strict=True):
@@ -227,9 +274,16 @@ def _speak_all(
 
 
 def _speak_chapter(
-    chapter: _Chapter, out: Path, seed: int, snr_db: tuple[float, float], companions: Mapping[str, Sequence[Speaker]]
+    chapter: _Chapter,
+    out: Path,
+    seed: int,
+    snr_db: tuple[float, float],
+    companions: Mapping[str, Sequence[Speaker]],
 ) -> float:
-    folder, names = chapter.folder(out), [f"{chapter.name}-{i:04}" for i in range(len(chapter.sentences))]
+    folder, names = (
+        chapter.folder(out),
+        [f"{chapter.name}-{i:04}" for i in range(len(chapter.sentences))],
+    )
     if chapter.transcript(out).is_file():
         return float(sum(soundfile.info(str(folder / f"{name}.flac")).duration for name in names))
     restart()
@@ -241,7 +295,9 @@ def _speak_chapter(
         with atomic_path(folder / f"{name}.flac") as temporary:
             soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16")
         total += len(samples)
-    lines = (f"{name} {text.upper()}\n" for name, text in zip(names, chapter.sentences, strict=True))
+    lines = (
+        f"{name} {text.upper()}\n" for name, text in zip(names, chapter.sentences, strict=True)
+    )
     atomic_write_text(chapter.transcript(out), "".join(lines))
     return total / SAMPLE_RATE
 
@@ -253,11 +309,17 @@ def _write_speakers(out: Path, chapters: Sequence[_Chapter], seconds: Mapping[in
     lines = [";ID  |SEX| SUBSET           |MINUTES| NAME\n"]
     for speaker, spoken in sorted(minutes.items(), key=lambda item: item[0].id):
         name = f"eSpeak NG {speaker.voice}+{speaker.variant}, {speaker.speed_wpm} words a minute"
-        lines.append(f"{speaker.id:<5}| {speaker.sex} | {speaker.split:<17}| {spoken:5.2f} | {name}\n")
+        lines.append(
+            f"{speaker.id:<5}| {speaker.sex} | {speaker.split:<17}| {spoken:5.2f} | {name}\n"
+        )
     atomic_write_text(out / "SPEAKERS.TXT", "".join(lines))
 
 
-def _summary(split: str, chapters: Sequence[_Chapter], seconds: Mapping[int, float]) -> SyntheticSplit:
+def _summary(
+    split: str, chapters: Sequence[_Chapter], seconds: Mapping[int, float]
+) -> SyntheticSplit:
     own = [chapter for chapter in chapters if chapter.speaker.split == split]
     hours = sum(seconds[chapter.id] for chapter in own) / 3600
-    return SyntheticSplit(split, sum(len(c.sentences) for c in own), len({c.speaker.id for c in own}), hours)
+    return SyntheticSplit(
+        split, sum(len(c.sentences) for c in own), len({c.speaker.id for c in own}), hours
+    )

@@ -1,7 +1,8 @@
 """Who speaks in a synthetic corpus, and how one utterance sounds: jitter, pauses, noise and level.
 
-The variants of eSpeak NG were compared in numbers (level, pitch, spectrum). Left out are those that clip, whisper,
-croak or play a robot, and all but one of those that are nearly the same, so that an unseen speaker is another one.
+The variants of eSpeak NG were compared in numbers (level, pitch, spectrum). Left out are those that
+clip, whisper, croak or play a robot, and all but one of those that are nearly the same, so that an
+unseen speaker is another one.
 """
 
 from __future__ import annotations
@@ -13,23 +14,79 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import resample
+from asr.audio.reading import resample
 from asr.errors import DataError
 from data_prep.espeak import SPEEDS, speak
 
-__all__ = ["ENGLISH", "NOISES", "Speaker", "add_noise", "babble", "choose_speakers", "make_noise", "render"]
+__all__ = [
+    "ENGLISH",
+    "NOISES",
+    "Speaker",
+    "add_noise",
+    "babble",
+    "choose_speakers",
+    "make_noise",
+    "render",
+]
 
 SAMPLE_RATE = 16_000
-ENGLISH = ("en-us", "en-gb", "en-us", "en-us-nyc", "en-gb-x-rp", "en-us", "en-gb-scotland", "en-029")
+ENGLISH = (
+    "en-us",
+    "en-gb",
+    "en-us",
+    "en-us-nyc",
+    "en-gb-x-rp",
+    "en-us",
+    "en-gb-scotland",
+    "en-029",
+)
 MEN = (
-    "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "Andy", "Denis", "Diogo", "Gene", "Henrique", "Lee", "Mario",
-    "Michael", "boris", "gustave", "marcelo", "max", "michel", "mike2", "norbert", "pablo", "pedro", "quincy", "rob",
-    "robert", "travis",
-)  # fmt: skip
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m5",
+    "m6",
+    "m7",
+    "m8",
+    "Andy",
+    "Denis",
+    "Diogo",
+    "Gene",
+    "Henrique",
+    "Lee",
+    "Mario",
+    "Michael",
+    "boris",
+    "gustave",
+    "marcelo",
+    "max",
+    "michel",
+    "mike2",
+    "norbert",
+    "pablo",
+    "pedro",
+    "quincy",
+    "rob",
+    "robert",
+    "travis",
+)
 WOMEN = (
-    "f1", "f2", "f3", "f5", "Alicia", "Andrea", "Annie", "anika", "aunty", "belinda", "grandma", "linda", "shelby",
+    "f1",
+    "f2",
+    "f3",
+    "f5",
+    "Alicia",
+    "Andrea",
+    "Annie",
+    "anika",
+    "aunty",
+    "belinda",
+    "grandma",
+    "linda",
+    "shelby",
     "steph",
-)  # fmt: skip
+)
 NOISES = ("white", "pink", "babble")
 LEVELS = (-30.0, -18.0)  # of the speech, in dB of full scale
 PEAK = 0.95
@@ -42,8 +99,14 @@ class Speaker:
     """A voice with its habits.
 
     Attributes:
-        id: number in the corpus. split: ``train``, ``dev`` or ``test``. sex: ``M`` or ``F``.
-        voice, variant: of eSpeak NG. speed_wpm: words a minute. pitch, pitch_range: 0 to 100.
+        id: number in the corpus.
+        split: ``train``, ``dev`` or ``test``.
+        sex: ``M`` or ``F``.
+        voice: of eSpeak NG.
+        variant: of eSpeak NG.
+        speed_wpm: words a minute.
+        pitch: 0 to 100.
+        pitch_range: 0 to 100.
     """
 
     id: int
@@ -57,11 +120,15 @@ class Speaker:
 
 
 def choose_speakers(
-    counts: dict[str, int], seed: int, accents: Sequence[str] = ENGLISH, speed_wpm: tuple[int, int] = (140, 190)
+    counts: dict[str, int],
+    seed: int,
+    accents: Sequence[str] = ENGLISH,
+    speed_wpm: tuple[int, int] = (140, 190),
 ) -> list[Speaker]:
     """Return speakers for each split; no variant is in two splits, a third are women.
 
-    Training may ask for more speakers than there are variants: they come again with another accent, speed and pitch.
+    Training may ask for more speakers than there are variants: they come again with another accent,
+    speed and pitch.
 
     Raises:
         DataError: more speakers for dev and test than there are variants, or no accent.
@@ -75,13 +142,21 @@ def choose_speakers(
         )
     pool = _interleaved(rng)
     speakers: list[Speaker] = []
-    for split in sorted(counts, key=lambda name: name == "train"):  # training takes what the others leave
+    for split in sorted(
+        counts, key=lambda name: name == "train"
+    ):  # training takes what the others leave
         own = pool if split == "train" else [pool.pop(0) for _ in range(counts[split])]
         for index in range(counts[split]):
             sex, variant = own[index % len(own)]
             voice = accents[(index + index // len(own)) % len(accents)]
-            speed, pitch, pitch_range = rng.randint(*speed_wpm), rng.randint(40, 60), rng.randint(40, 65)
-            speakers.append(Speaker(1001 + len(speakers), split, sex, voice, variant, speed, pitch, pitch_range))
+            speed, pitch, pitch_range = (
+                rng.randint(*speed_wpm),
+                rng.randint(40, 60),
+                rng.randint(40, 65),
+            )
+            speakers.append(
+                Speaker(1001 + len(speakers), split, sex, voice, variant, speed, pitch, pitch_range)
+            )
     return speakers
 
 
@@ -95,23 +170,33 @@ def _interleaved(rng: random.Random) -> list[tuple[str, str]]:
 
 
 def render(
-    text: str, speaker: Speaker, rng: np.random.Generator, snr_db: tuple[float, float], background: Samples
+    text: str,
+    speaker: Speaker,
+    rng: np.random.Generator,
+    snr_db: tuple[float, float],
+    background: Samples,
 ) -> Samples:
-    """Return an utterance (n,) at 16 kHz: speed and pitch around the speaker's own, pauses, noise, some level.
+    """Return an utterance (n,) at 16 kHz: speed and pitch around the speaker's own, pauses, noise,
+    some level.
 
     Args:
-        text: what is said. speaker: by whom. rng: of this utterance. snr_db: range of the signal-to-noise ratio in dB.
+        text: what is said.
+        speaker: by whom.
+        rng: of this utterance.
+        snr_db: range of the signal-to-noise ratio in dB.
         background: babble to take noise from, see :func:`babble`.
 
     Raises:
         DataError: eSpeak NG does not know the voice, or nothing audible came of the text.
     """
     speech = speak(
-        text, speaker.voice, speaker.variant,
+        text,
+        speaker.voice,
+        speaker.variant,
         int(np.clip(speaker.speed_wpm * rng.uniform(0.93, 1.07), *SPEEDS)),
         int(np.clip(speaker.pitch + rng.integers(-6, 7), 0, 100)),
         speaker.pitch_range,
-    )  # fmt: skip
+    )
     samples = resample(speech.samples, speech.sample_rate, SAMPLE_RATE)
     before, after = (rng.uniform(0.1, 0.35, 2) * SAMPLE_RATE).astype(int)
     samples = np.pad(samples, (before, after))
@@ -124,7 +209,9 @@ def render(
 
 
 def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
-    """Return speech (n,) with noise (n,), whose power is ``snr_db`` below that of the parts where somebody speaks."""
+    """Return speech (n,) with noise (n,), whose power is ``snr_db`` below that of the parts where
+    somebody speaks.
+    """
     power = float(np.mean(np.square(noise, dtype=np.float64)))
     if power == 0.0:
         return np.array(samples, np.float32)
@@ -134,7 +221,9 @@ def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
 
 
 def make_noise(kind: str, length: int, rng: np.random.Generator, background: Samples) -> Samples:
-    """Return noise (length,): ``white``, ``pink`` (power as 1/f), or ``babble`` cut from ``background`` (n,)."""
+    """Return noise (length,): ``white``, ``pink`` (power as 1/f), or ``babble`` cut from
+    ``background`` (n,).
+    """
     if kind == "babble":
         start = int(rng.integers(len(background)))
         cut: Samples = np.take(background, np.arange(start, start + length), mode="wrap")
@@ -143,17 +232,28 @@ def make_noise(kind: str, length: int, rng: np.random.Generator, background: Sam
     if kind == "white":
         return white
     spectrum = np.fft.rfft(white)
-    pink: Samples = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), length).astype(np.float32)
+    pink: Samples = np.fft.irfft(
+        spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), length
+    ).astype(np.float32)
     return pink
 
 
-def babble(texts: Sequence[str], speakers: Sequence[Speaker], rng: np.random.Generator, voices: int = 5) -> Samples:
-    """Return several people (n,) at 16 kHz talking at once, as loud as each other; each says two or three sentences."""
+def babble(
+    texts: Sequence[str], speakers: Sequence[Speaker], rng: np.random.Generator, voices: int = 5
+) -> Samples:
+    """Return several people (n,) at 16 kHz talking at once, as loud as each other; each says two or
+    three sentences.
+    """
     tracks = []
     for index in rng.integers(len(speakers), size=voices):
         who, said = speakers[index], [texts[i] for i in rng.integers(len(texts), size=3)]
-        parts = [speak(text, who.voice, who.variant, who.speed_wpm, who.pitch, who.pitch_range) for text in said]
-        track = resample(np.concatenate([p.samples for p in parts]), parts[0].sample_rate, SAMPLE_RATE)
+        parts = [
+            speak(text, who.voice, who.variant, who.speed_wpm, who.pitch, who.pitch_range)
+            for text in said
+        ]
+        track = resample(
+            np.concatenate([p.samples for p in parts]), parts[0].sample_rate, SAMPLE_RATE
+        )
         tracks.append(track / np.sqrt(_speech_power(track)))
     length = min(len(track) for track in tracks)
     mixed: Samples = np.sum([track[:length] for track in tracks], axis=0, dtype=np.float32)
@@ -163,5 +263,9 @@ def babble(texts: Sequence[str], speakers: Sequence[Speaker], rng: np.random.Gen
 def _speech_power(samples: Samples) -> float:
     """Return the mean power of the 20 ms pieces that are within 30 dB of the loudest."""
     size = SAMPLE_RATE // 50
-    pieces = np.square(samples[: len(samples) // size * size], dtype=np.float64).reshape(-1, size).mean(1)
+    pieces = (
+        np.square(samples[: len(samples) // size * size], dtype=np.float64)
+        .reshape(-1, size)
+        .mean(1)
+    )
     return float(pieces[pieces >= pieces.max(initial=0.0) / 1000].mean())

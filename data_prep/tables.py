@@ -1,4 +1,6 @@
-"""Tables of audio and text as people keep them: CSV, TSV or JSON lines, columns found by their usual names."""
+"""Tables of audio and text as people keep them: CSV, TSV or JSON lines, columns found by their
+usual names.
+"""
 
 from __future__ import annotations
 
@@ -16,33 +18,77 @@ from data_prep.store import Utterance
 __all__ = ["read_rows", "read_table", "table_utterances"]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "audio": ("audio", "path", "audio_filepath", "audio_path", "audio_file", "file", "filename", "file_name",
-              "filepath", "file_path", "wav", "wav_path", "wav_filename", "wav_file", "recording", "clip", "sound"),
-    "text": ("text", "sentence", "transcript", "transcription", "transcripts", "normalized_text", "raw_text", "words",
-             "utterance", "label", "target"),
-    "speaker": ("speaker", "speaker_id", "client_id", "spk", "spk_id", "speaker_name", "reader", "reader_id"),
+    "audio": (
+        "audio",
+        "path",
+        "audio_filepath",
+        "audio_path",
+        "audio_file",
+        "file",
+        "filename",
+        "file_name",
+        "filepath",
+        "file_path",
+        "wav",
+        "wav_path",
+        "wav_filename",
+        "wav_file",
+        "recording",
+        "clip",
+        "sound",
+    ),
+    "text": (
+        "text",
+        "sentence",
+        "transcript",
+        "transcription",
+        "transcripts",
+        "normalized_text",
+        "raw_text",
+        "words",
+        "utterance",
+        "label",
+        "target",
+    ),
+    "speaker": (
+        "speaker",
+        "speaker_id",
+        "client_id",
+        "spk",
+        "spk_id",
+        "speaker_name",
+        "reader",
+        "reader_id",
+    ),
     "id": ("id", "utt_id", "utterance_id", "utt", "uttid", "segment_id", "key"),
     "start": ("start", "start_s", "offset", "begin", "start_time"),
     "end": ("end", "end_s", "stop", "end_time"),
     "duration": ("duration", "duration_s", "dur", "length"),
     "split": ("split", "subset", "partition", "set"),
-}  # fmt: skip
+}
 NEEDED = ("audio", "text")
 
 
 def read_table(
-    path: str | Path, dev_share: float = 0.1, test_share: float = 0.0, audio_dir: str | Path | None = None
+    path: str | Path,
+    dev_share: float = 0.1,
+    test_share: float = 0.0,
+    audio_dir: str | Path | None = None,
 ) -> dict[str, list[Utterance]]:
-    """Return the utterances of a table by split: as its column ``split`` says, else held out by share.
+    """Return the utterances of a table by split: as its column ``split`` says, else held out by
+    share.
 
     Args:
-        path: CSV (any of ``,;|`` and tabs), TSV or JSON lines with a column of audio files and one of transcripts, and
-            maybe speaker, id, start and end or duration in seconds, split. Relative paths start at the table's folder.
-        dev_share, test_share: see :func:`data_prep.splits.split_by_share`.
+        path: CSV (any of ``,;|`` and tabs), TSV or JSON lines with a column of audio files and one
+            of transcripts, and maybe speaker, id, start and end or duration in seconds, split.
+            Relative paths start at the table's folder.
+        dev_share: see :func:`data_prep.splits.split_by_share`.
+        test_share: see :func:`data_prep.splits.split_by_share`.
         audio_dir: where relative paths start instead.
 
     Raises:
-        DataError: the table is missing, empty, not text, lacks a column, or a line of it cannot be read.
+        DataError: the table is missing, empty, not text, lacks a column, or a line of it cannot be
+        read.
     """
     path = Path(path).absolute()
     rows = read_rows(path)
@@ -54,12 +100,17 @@ def read_table(
     for row, utterance in zip(rows, utterances, strict=True):
         name = str(row.get(columns["split"]) or "train").strip()
         if name in (".", "..") or set(name) & set("/\\"):
-            raise DataError(f"{path} has a split called {name!r}, which names no folder.", "Call it train, dev, test.")
+            raise DataError(
+                f"{path} has a split called {name!r}, which names no folder.",
+                "Call it train, dev, test.",
+            )
         splits.setdefault(split_name(name) or name, []).append(utterance)
     return splits
 
 
-def table_utterances(path: Path, rows: list[dict[str, Any]], audio_dir: str | Path | None = None) -> list[Utterance]:
+def table_utterances(
+    path: Path, rows: list[dict[str, Any]], audio_dir: str | Path | None = None
+) -> list[Utterance]:
     """Return the utterances of a table's rows; see :func:`read_table`."""
     columns = _find_columns(path, rows)
     folder = Path(audio_dir).absolute() if audio_dir else path.parent
@@ -74,7 +125,13 @@ def table_utterances(path: Path, rows: list[dict[str, Any]], audio_dir: str | Pa
 
 
 def _rest(utterance: Utterance) -> tuple[str, str, str, float, float | None]:
-    return utterance.audio, utterance.text, utterance.speaker, utterance.start_s, utterance.duration_s
+    return (
+        utterance.audio,
+        utterance.text,
+        utterance.speaker,
+        utterance.start_s,
+        utterance.duration_s,
+    )
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -88,11 +145,16 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason}).", "Save the table as UTF-8.") from error
+        raise DataError(
+            f"{path} is not UTF-8 text ({error.reason}).", "Save the table as UTF-8."
+        ) from error
     json_lines = path.suffix.lower() in {".jsonl", ".json"} or text.lstrip().startswith("{")
     rows = list(_json_rows(path, text) if json_lines else _csv_rows(path, text))
     if not rows:
-        raise DataError(f"{path} has no rows.", "Give a table with a line of column names and a line an utterance.")
+        raise DataError(
+            f"{path} has no rows.",
+            "Give a table with a line of column names and a line an utterance.",
+        )
     return rows
 
 
@@ -103,30 +165,47 @@ def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number} is not JSON: {error.msg}.", "Write one object a line.") from error
+            raise DataError(
+                f"{path}, line {number} is not JSON: {error.msg}.", "Write one object a line."
+            ) from error
         if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number} is not an object.", 'Write {"audio": ..., "text": ...} a line.')
+            raise DataError(
+                f"{path}, line {number} is not an object.",
+                'Write {"audio": ..., "text": ...} a line.',
+            )
         yield row
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
     first = text.partition("\n")[0]
     delimiter = max("\t,;|", key=first.count)
-    plain = delimiter in "\t|"  # there a quotation mark is a character like any other (Common Voice)
+    plain = (
+        delimiter in "\t|"
+    )  # there a quotation mark is a character like any other (Common Voice)
     csv.field_size_limit(1 << 24)
     try:
-        lines = io.StringIO(text, newline="")  # a row ends where csv says so, not at every separator of Unicode
-        reader = csv.DictReader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
+        lines = io.StringIO(
+            text, newline=""
+        )  # a row ends where csv says so, not at every separator of Unicode
+        reader = csv.DictReader(
+            lines, delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
+        )
         for row in reader:
             yield {str(name): value for name, value in row.items() if name is not None}
     except csv.Error as error:
-        raise DataError(f"{path} is not a readable table: {error}.", "Save it as CSV in UTF-8.") from error
+        raise DataError(
+            f"{path} is not a readable table: {error}.", "Save it as CSV in UTF-8."
+        ) from error
 
 
 def _find_columns(path: Path, rows: list[dict[str, Any]]) -> dict[str, str]:
     names = list(dict.fromkeys(name for row in rows[:100] for name in row))
-    plain = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(names)}
-    found = {key: plain[c] for key, choices in COLUMNS.items() for c in reversed(choices) if c in plain}
+    plain = {
+        name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(names)
+    }
+    found = {
+        key: plain[c] for key, choices in COLUMNS.items() for c in reversed(choices) if c in plain
+    }
     for key in NEEDED:
         if key not in found:
             raise DataError(
@@ -137,7 +216,9 @@ def _find_columns(path: Path, rows: list[dict[str, Any]]) -> dict[str, str]:
     return found
 
 
-def _utterance(row: Mapping[str, Any], columns: Mapping[str, str], folder: Path, where: str) -> Utterance:
+def _utterance(
+    row: Mapping[str, Any], columns: Mapping[str, str], folder: Path, where: str
+) -> Utterance:
     def value(key: str) -> str:
         found = row.get(columns[key]) if key in columns else None
         return "" if found is None else str(found).strip()
@@ -145,12 +226,19 @@ def _utterance(row: Mapping[str, Any], columns: Mapping[str, str], folder: Path,
     if not value("audio"):
         raise DataError(f"{where} names no audio file.", "Fill the cell or take out the row.")
     audio = folder / Path(value("audio")).expanduser()
-    start, end, duration = (_seconds(value(key), key, where) for key in ("start", "end", "duration"))
+    start, end, duration = (
+        _seconds(value(key), key, where) for key in ("start", "end", "duration")
+    )
     if start is not None and duration is None and end is not None:
         duration = end - start
-    stretch = (start, duration) if start is not None else (0.0, None)  # without a start, a duration is the file's
+    stretch = (
+        (start, duration) if start is not None else (0.0, None)
+    )  # without a start, a duration is the file's
     if stretch[0] < 0 or (stretch[1] is not None and stretch[1] <= 0):
-        raise DataError(f"{where}: start {start} and duration {duration} are no stretch of time.", "Mend the row.")
+        raise DataError(
+            f"{where}: start {start} and duration {duration} are no stretch of time.",
+            "Mend the row.",
+        )
     name = value("id") or Path(value("audio")).with_suffix("").as_posix().lstrip("./")
     return Utterance("_".join(name.split()), str(audio), value("text"), value("speaker"), *stretch)
 
@@ -161,4 +249,6 @@ def _seconds(value: str, key: str, where: str) -> float | None:
     try:
         return float(value)
     except ValueError:
-        raise DataError(f"{where}: the {key} {value!r} is not a number of seconds.", "Mend the row.") from None
+        raise DataError(
+            f"{where}: the {key} {value!r} is not a number of seconds.", "Mend the row."
+        ) from None

@@ -24,11 +24,13 @@ R = TypeVar("R")
 
 
 class Workers:
-    """A set of workers for one call of ``prepare``, whatever it has to do; none is started before two things are.
+    """A set of workers for one call of ``prepare``, whatever it has to do; none is started before
+    two things are.
 
     Args:
-        jobs: processes, 0 for all cores; 1 is this process, on one thread. ray: address of a cluster that does it
-            instead, see :func:`asr.scale.cluster.connected`; all its machines see the same paths.
+        jobs: processes, 0 for all cores; 1 is this process, on one thread.
+        ray: address of a cluster that does it instead, see :func:`asr.scale.cluster.connected`; all
+            its machines see the same paths.
 
     Example:
         >>> with Workers(jobs=1) as workers:
@@ -47,15 +49,20 @@ class Workers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._open.close()
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-        """Yield what ``work`` makes of each item: in their order, or on a cluster as they are finished.
+        """Yield what ``work`` makes of each item: in their order, or on a cluster as they are
+        finished.
 
         Args:
-            work: a function that processes can import, or a partial of one; it must bear to be done twice.
+            work: a function that processes can import, or a partial of one; it must bear to be done
+                twice.
 
         Raises:
             DataError: a worker died. What ``work`` raises.
@@ -69,7 +76,9 @@ class Workers:
 
     def _in_processes(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.processes, _context(work), initializer=_start_worker)
+            self._pool = ProcessPoolExecutor(
+                self.processes, _context(work), initializer=_start_worker
+            )
             # After an error or an interruption, what is not yet begun is not begun.
             self._open.callback(self._pool.shutdown, wait=True, cancel_futures=True)
         try:
@@ -88,12 +97,16 @@ class Workers:
             self._connected = True
         for _, done in run_pieces(partial(_remotely, work), [[item] for item in items]):
             if isinstance(done, LostError):
-                raise DataError(f"A shard cannot be prepared. {done}", "Run it again; the others are kept.")
+                raise DataError(
+                    f"A shard cannot be prepared. {done}", "Run it again; the others are kept."
+                )
             yield from done
 
 
 def _context(work: Any) -> Any:
-    """Processes are forked from one that has imported the work and done nothing: forked torch threads deadlock."""
+    """Processes are forked from one that has imported the work and done nothing: forked torch
+    threads deadlock.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

@@ -1,4 +1,6 @@
-"""Reads this project's docstrings for the site: several arguments a line, and roles such as :func:`name`."""
+"""Reads this project's docstrings for the site: several arguments a line, and roles such as
+:func:`name`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class OneItemALine(griffe.Extension):
         if obj.docstring is not None:
             text = _ROLE.sub(r"`\1`", obj.docstring.value).replace("# doctest: +SKIP", "")
             text = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE)
-            obj.docstring.value = _SECTION.sub(lambda m: f"{m[1]}:\n{_items(m[2])}\n", text + "\n").rstrip()
+            obj.docstring.value = _SECTION.sub(
+                lambda m: f"{m[1]}:\n{_items(m[2])}\n", text + "\n"
+            ).rstrip()
 
 
 def _items(body: str) -> str:

@@ -1,6 +1,8 @@
-"""Draws the figures of the documentation with the toolkit's own code, and prepares its pages (a hook of mkdocs).
+"""Draws the figures of the documentation with the toolkit's own code, and prepares its pages (a
+hook of mkdocs).
 
-By hand: python docs/figures.py. Every figure is computed: nothing is sketched, and no recording is needed.
+By hand: python docs/figures.py. Every figure is computed: nothing is sketched, and no recording is
+needed.
 
 Legend: T frames, V vocabulary, L labels, S = 2 L + 1 states of the CTC lattice.
 """
@@ -27,19 +29,28 @@ TOKENS = ["<blank>", "a", "b", "c"]
 Floats = npt.NDArray[Any]
 
 
-# ------------------------------------------------------------------------------------------------- LSTM
+# -------------------------------------------------------------------------------------------------
+# LSTM
 
 
 def latch() -> tuple[Floats, dict[str, Floats]]:
-    """A one-unit LSTM with weights chosen by hand: it remembers the last pulse. Input (T, 1), activations by name."""
+    """A one-unit LSTM with weights chosen by hand: it remembers the last pulse.
+
+    Input (T, 1), activations by name.
+    """
     import torch
     from torch import nn
 
     from asr.report.acoustic import lstm_gates
 
-    rows = {"input": (12.0, -6.0), "forget": (-12.0, 6.0), "candidate": (3.0, 0.0), "output": (0.0, 4.0)}
-    # A pulse of either sign must open the input gate and close the forget gate, so the gates look at its size: the
-    # input carries |x| in a second column.
+    rows = {
+        "input": (12.0, -6.0),
+        "forget": (-12.0, 6.0),
+        "candidate": (3.0, 0.0),
+        "output": (0.0, 4.0),
+    }
+    # A pulse of either sign must open the input gate and close the forget gate, so the gates look
+    # at its size: the input carries |x| in a second column.
     cell = nn.LSTM(2, 1)
     with torch.no_grad():
         for parameter in cell.parameters():
@@ -79,11 +90,14 @@ def _stack(rows: dict[str, tuple[list[int], list[float]]], xlabel: str) -> Any:
     return plots._drawn(draw)()
 
 
-# ------------------------------------------------------------------------------------------------- CTC
+# -------------------------------------------------------------------------------------------------
+# CTC
 
 
 def tones(rng: np.random.Generator, labels: list[int]) -> tuple[Floats, list[int]]:
-    """Noisy features (T, 8) in which each label sounds as a bump in a band of its own for 5 to 9 frames, with gaps."""
+    """Noisy features (T, 8) in which each label sounds as a bump in a band of its own for 5 to 9
+    frames, with gaps.
+    """
     parts = [np.zeros((int(rng.integers(2, 6)), 8))]
     for label in labels:
         sound = np.zeros((int(rng.integers(5, 10)), 8))
@@ -94,13 +108,15 @@ def tones(rng: np.random.Generator, labels: list[int]) -> tuple[Floats, list[int
 
 
 def train_toy(updates: tuple[int, ...]) -> tuple[Floats, list[int], dict[int, Floats]]:
-    """Train a small BiLSTM with CTC on tones; return one held-out example and its log_probs after so many updates."""
+    """Train a small BiLSTM with CTC on tones; return one held-out example and its log_probs after
+    so many updates.
+    """
     import torch
     from torch import nn
 
-    from asr.batches.speech import pad_sequences
     from asr.sequence import RecurrentStack
-    from asr.tasks.ctc import ctc_loss
+    from asr.speech.network import ctc_loss
+    from asr.training.batching.padding import pad_sequences
 
     torch.manual_seed(1)
     rng = np.random.default_rng(2)
@@ -118,7 +134,9 @@ def train_toy(updates: tuple[int, ...]) -> tuple[Floats, list[int], dict[int, Fl
         if update in updates:
             with torch.inference_mode():
                 kept[update] = forward([held_out])[0][0].numpy()
-        batch = [tones(rng, rng.integers(1, 4, int(rng.integers(2, 6))).tolist()) for _ in range(16)]
+        batch = [
+            tones(rng, rng.integers(1, 4, int(rng.integers(2, 6))).tolist()) for _ in range(16)
+        ]
         log_probs, lens = forward([item for item, _ in batch])
         targets, target_lens = pad_sequences([np.array(t, np.int64) for _, t in batch])
         loss = ctc_loss(log_probs, lens, targets, target_lens) / target_lens.sum()
@@ -129,7 +147,9 @@ def train_toy(updates: tuple[int, ...]) -> tuple[Floats, list[int], dict[int, Fl
 
 
 def occupancy(log_probs: Floats, labels: list[int]) -> Floats:
-    """Posterior probability (T, S) of every state of the CTC lattice: forward-backward (Graves et al. 2006, 4.1)."""
+    """Posterior probability (T, S) of every state of the CTC lattice: forward-backward (Graves et
+    al. 2006, 4.1).
+    """
     states = [0]
     for label in labels:
         states += [label, 0]
@@ -169,22 +189,27 @@ def draw_lattice(log_probs: Floats, labels: list[int]) -> Any:
     return plots._drawn(draw)()
 
 
-# ------------------------------------------------------------------------------------------------- beam search
+# -------------------------------------------------------------------------------------------------
+# beam search
 
 TOY = np.log(np.array([[0.4, 0.35, 0.25], [0.4, 0.35, 0.25], [0.4, 0.2, 0.4]]))
 TOY_TOKENS = ["<blank>", "a", "b"]
 
 
 def toy_beams(beam_size: int = 3) -> list[dict[tuple[int, ...], float]]:
-    """Prefixes kept after each frame of ``TOY`` with their probabilities, from the reference decoder."""
-    from asr.decoding.reference import ReferenceDecoder
+    """Prefixes kept after each frame of ``TOY`` with their probabilities, from the reference
+    decoder.
+    """
+    from reference_decoder import ReferenceDecoder
 
     beams: list[dict[tuple[int, ...], float]] = []
 
     class Recorder(ReferenceDecoder):
         def _prune(self, beam: Any) -> Any:
             kept = super()._prune(beam)
-            beams.append({prefix: float(np.exp(np.logaddexp(*scores))) for prefix, scores in kept.items()})
+            beams.append(
+                {prefix: float(np.exp(np.logaddexp(*scores))) for prefix, scores in kept.items()}
+            )
             return kept
 
     Recorder(TOY_TOKENS, beam_size=beam_size, lm_beta=0.0)(TOY)
@@ -203,7 +228,11 @@ def draw_beam() -> Any:
             places.append({prefix: row for row, prefix in enumerate(ranked)})
             for prefix, row in places[-1].items():
                 name = "".join(TOY_TOKENS[token] for token in prefix) or "∅"
-                box = {"boxstyle": "round", "facecolor": "none", "edgecolor": plots.COLOURS[row % 8]}
+                box = {
+                    "boxstyle": "round",
+                    "facecolor": "none",
+                    "edgecolor": plots.COLOURS[row % 8],
+                }
                 label = f"{name}  {beam[prefix]:.3f}"
                 axes.text(column, -row, label, ha="center", va="center", fontsize=9, bbox=box)
         for column in range(1, len(beams)):
@@ -225,7 +254,8 @@ def draw_beam() -> Any:
     return plots._drawn(draw)()
 
 
-# ------------------------------------------------------------------------------------------------- all of them
+# -------------------------------------------------------------------------------------------------
+# all of them
 
 UPDATES = (0, 20, 60, 450)
 
@@ -237,7 +267,9 @@ def figures() -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {
         f"ctc-after-{n}": partial(plots.posteriors, kept[n], TOKENS, seconds) for n in UPDATES
     }
-    found["ctc-example"] = lambda: plots.ctc_alignment(held_out, kept[UPDATES[-1]], TOKENS, seconds, seconds)
+    found["ctc-example"] = lambda: plots.ctc_alignment(
+        held_out, kept[UPDATES[-1]], TOKENS, seconds, seconds
+    )
     found["ctc-lattice"] = lambda: draw_lattice(kept[UPDATES[-1]].astype(np.float64), labels)
     return found | {"lstm-latch": draw_latch, "beam-toy": draw_beam}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores; results must not depend on threads
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # two test processes share two cores; results must not depend on threads
 
 from hypothesis import settings
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from asr.config import build_config, check_choice, check_range, load_config, parse_overrides, save_config
+from asr.config import (
+    build_config,
+    check_choice,
+    check_range,
+    load_config,
+    parse_overrides,
+    save_config,
+)
 from asr.errors import ConfigError
 
 
@@ -62,4 +69,6 @@ def test_missing_file_and_bad_override(tmp_path: Path) -> None:
 
 
 def test_layers_later_ones_win() -> None:
-    assert build_config(Outer, {"inner": {"size": 2}}, {"inner": {"kind": "b"}}).inner == Inner(2, "b")
+    assert build_config(Outer, {"inner": {"size": 2}}, {"inner": {"kind": "b"}}).inner == Inner(
+        2, "b"
+    )

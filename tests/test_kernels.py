@@ -37,7 +37,9 @@ def total(values):
 
 def run(folder: Path) -> list[str]:
     command = [sys.executable, "-c", PROGRAM]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 @pytest.mark.timeout(120)

@@ -1,4 +1,6 @@
-"""Figures: what they show is what was given, as SVG that can stand beside others in a page, without global state."""
+"""Figures: what they show is what was given, as SVG that can stand beside others in a page, without
+global state.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,17 @@ LOG_PROBS = np.log(RNG.dirichlet(np.ones(5), size=30)).astype(np.float32)
 TOKENS = ["<blank>", "▁", "a", "$", "漢"]
 FEATURES = RNG.standard_normal((120, 20)).astype(np.float32)
 DRAWINGS: dict[str, Callable[[], Figure]] = {
-    "curves": lambda: plots.curves({"a": (range(200), range(1, 201)), "b": ([1], [2.0])}, smooth=True, log=True),
+    "curves": lambda: plots.curves(
+        {"a": (range(200), range(1, 201)), "b": ([1], [2.0])}, smooth=True, log=True
+    ),
     "intervals": lambda: plots.intervals([("dev", 0.1, 0.08, 0.12), ("test", 0.2, None, None)]),
     "bars": lambda: plots.bars({"1 s": {"greedy": 1.0, "beam": 2.0}, "5 s": {"beam": 3.0}}, "ms"),
     "spectrogram": lambda: plots.spectrogram(FEATURES),
     "posteriors": lambda: plots.posteriors(LOG_PROBS, TOKENS),
     "ctc_alignment": lambda: plots.ctc_alignment(FEATURES, LOG_PROBS, TOKENS, 0.01, 0.04),
-    "gates": lambda: plots.gates({"input": RNG.random((9, 3)), "cell": RNG.standard_normal((9, 3))}),
+    "gates": lambda: plots.gates(
+        {"input": RNG.random((9, 3)), "cell": RNG.standard_normal((9, 3))}
+    ),
     "attention": lambda: plots.attention(RNG.random((2, 3)), ["a", "$", "c"], ["x", "y"]),
     "confusion_matrix": lambda: plots.confusion_matrix(["N", "S"], np.array([[5, 1], [0, 0]])),
     "forecast": lambda: plots.forecast([1, 2], [3, 4], [3, 5], [2, 4], [4, 6]),
@@ -70,7 +76,10 @@ def test_alignment_labels_the_first_frame_of_every_run_of_the_best_path() -> Non
     best = [0, 2, 2, 0, 2, 1, 3, 0]
     log_probs = np.log(np.full((8, 5), 0.02) + 0.9 * np.eye(5)[best]).astype(np.float32)
     figure = plots.ctc_alignment(FEATURES[:32], log_probs, TOKENS, 0.01, 0.04)
-    labels = [(text.get_text(), round(text.get_position()[0] / 0.04 - 0.5)) for text in figure.axes[1].texts]
+    labels = [
+        (text.get_text(), round(text.get_position()[0] / 0.04 - 0.5))
+        for text in figure.axes[1].texts
+    ]
     assert labels == [("a", 1), ("a", 4), ("␣", 5), (r"\$", 6)]
 
 

@@ -1,4 +1,7 @@
-"""The models that come along, as they lie in the repository, on speech of eSpeak NG. Oracle: the sentences spoken."""
+"""The models that come along, as they lie in the repository, on speech of eSpeak NG.
+
+Oracle: the sentences spoken.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.audio import resample
-from asr.bundle import CARD, open_bundle
-from asr.listening import listen
-from asr.pretrained import pretrained_folders
-from asr.recognizer import load_model
+from asr.audio.reading import resample
+from asr.model_folder import CARD, open_bundle, pretrained_folders
 from asr.scoring import score_texts
-from asr.streaming import EndpointConfig, StreamingRecognizer
+from asr.speech.microphone import listen
+from asr.speech.recognizer import load_model
+from asr.speech.streaming import EndpointConfig, StreamingRecognizer
 from data_prep.espeak import Speech, speak
 
 LIMITS_MB = {"an4": 25, "en": 25, "en-streaming": 15}
@@ -65,11 +67,18 @@ def test_read_english(speeches: list[Speech]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("en", "one two three four five"), ("en", "enter eight two four"), ("an4", "one two three four five")],
+    [
+        ("en", "one two three four five"),
+        ("en", "enter eight two four"),
+        ("an4", "one two three four five"),
+    ],
 )
 def test_numbers_are_not_words_that_sound_alike(name: str, text: str) -> None:
     speech = speak(text, speed_wpm=140)
-    assert load_model(name, backend="onnxruntime").transcribe(speech.samples, speech.sample_rate).text == text
+    assert (
+        load_model(name, backend="onnxruntime").transcribe(speech.samples, speech.sample_rate).text
+        == text
+    )
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
@@ -97,13 +106,17 @@ def same(one: Path, other: Path) -> bool:
 
 
 def test_a_sentence_after_a_long_silence_is_heard_whole(speeches: list[Speech]) -> None:
-    recognizer = StreamingRecognizer(load_model("en-streaming"), EndpointConfig(max_utterance_s=6.0))
+    recognizer = StreamingRecognizer(
+        load_model("en-streaming"), EndpointConfig(max_utterance_s=6.0)
+    )
     speech = speeches[0]
     noise = np.random.default_rng(0).normal(0, 1e-4, 6 * speech.sample_rate).astype(np.float32)
     texts = []
     for silence_s in (0.5, 5.0):  # the sentence lies across the sixth second
         silence = noise[: int(silence_s * speech.sample_rate)]
-        results = recognizer.transcribe(np.concatenate([silence, speech.samples]), speech.sample_rate)
+        results = recognizer.transcribe(
+            np.concatenate([silence, speech.samples]), speech.sample_rate
+        )
         texts.append([result.text for result in results])
     assert texts[0] == texts[1]
 
@@ -114,4 +127,6 @@ def test_silence_is_no_speech_to_who_listens(speeches: list[Speech]) -> None:
     said = resample(speech.samples, speech.sample_rate, recognizer.sample_rate)
     samples = np.concatenate([noise, said, noise])
     results = list(listen(np.split(samples, range(1600, len(samples), 1600)), recognizer))
-    assert [r.text for r in results if r.final] == [recognizer.transcribe(said, recognizer.sample_rate).text]
+    assert [r.text for r in results if r.final] == [
+        recognizer.transcribe(said, recognizer.sample_rate).text
+    ]

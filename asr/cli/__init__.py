@@ -1,4 +1,7 @@
-"""The command line: verbs that parse, call, print and exit. Imports of heavy packages wait until a verb needs them."""
+"""The command line: verbs that parse, call, print and exit.
+
+Imports of heavy packages wait until a verb needs them.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,23 @@ if TYPE_CHECKING:
 __all__ = ["app", "main", "make_app"]
 
 VERBS = (
-    "prepare", "lexicon", "train", "tune", "evaluate", "lm", "transcribe", "align", "listen", "score", "compare",
-    "predict", "report", "bench", "export", "serve",
-)  # fmt: skip
+    "prepare",
+    "lexicon",
+    "train",
+    "tune",
+    "evaluate",
+    "lm",
+    "transcribe",
+    "align",
+    "listen",
+    "score",
+    "compare",
+    "predict",
+    "report",
+    "bench",
+    "export",
+    "serve",
+)
 
 
 def _print_version(asked: bool) -> None:
@@ -30,14 +47,19 @@ def _print_version(asked: bool) -> None:
 
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Train, decode, score and use CNN + BiLSTM + CTC speech recognisers."""
 
 
 def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
-    """Return the command line with these verbs, each a module of this package and the function or group in it."""
+    """Return the command line with these verbs, each a module of this package and the function or
+    group in it.
+    """
     app = typer.Typer(
         name="asr",
         no_args_is_help=True,
@@ -62,7 +84,9 @@ def __getattr__(name: str) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 all done, 1 something failed and is named on standard error, 2 wrong usage."""
+    """Run the command line and exit: 0 all done, 1 something failed and is named on standard error,
+    2 wrong usage.
+    """
     from asr.errors import AsrError
 
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -75,7 +99,13 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted; what was finished before is kept", file=sys.stderr)
         sys.exit(130)
-    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError, FileNotFoundError) as error:
+    except (
+        FileExistsError,
+        NotADirectoryError,
+        IsADirectoryError,
+        PermissionError,
+        FileNotFoundError,
+    ) as error:
         print(f"error: {error.filename}: {error.strerror}. Give another path.", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:  # `asr ... | head` is no failure of ours

@@ -11,16 +11,19 @@ import typer
 def export(
     model: Annotated[Path, typer.Argument(help="Model folder or run folder with trained weights.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The new model folder.")],
-    output_format: Annotated[str, typer.Option("--format", help="onnx, onnx-int8 or torch-export.")] = "onnx",
+    output_format: Annotated[
+        str, typer.Option("--format", help="onnx, onnx-int8 or torch-export.")
+    ] = "onnx",
     fixed_ranges: Annotated[
         bool,
         typer.Option(
-            "--fixed-ranges", help="8-bit activations in ranges measured now: same text in any company, a tenth slower."
+            "--fixed-ranges",
+            help="8-bit activations in ranges measured now: same text in any company, a tenth slower.",
         ),
     ] = False,
 ) -> None:
     """Write a model for ONNX Runtime (or torch.export), and compare it with the trained one first."""
-    from asr.export import export_model
+    from asr.speech.export.exporting import export_model
 
     report = export_model(model, output, output_format, fixed_ranges)
     for check in report.checks:

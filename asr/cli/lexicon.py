@@ -9,16 +9,26 @@ import typer
 
 
 def lexicon(
-    texts: Annotated[list[Path], typer.Argument(metavar="TEXT...", help="One sentence a line, normalised; .gz too.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Dictionary to write; gzipped if it ends in .gz.")],
+    texts: Annotated[
+        list[Path],
+        typer.Argument(metavar="TEXT...", help="One sentence a line, normalised; .gz too."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Dictionary to write; gzipped if it ends in .gz.")
+    ],
     dictionary: Annotated[
-        Path | None, typer.Option("--dictionary", help="Existing one, such as CMUdict; its entries are kept.")
+        Path | None,
+        typer.Option("--dictionary", help="Existing one, such as CMUdict; its entries are kept."),
     ] = None,
     voice: Annotated[
-        str, typer.Option("--voice", help="Voice of eSpeak NG whose rules say the words that no dictionary has.")
+        str,
+        typer.Option(
+            "--voice", help="Voice of eSpeak NG whose rules say the words that no dictionary has."
+        ),
     ] = "en-us",
     max_words: Annotated[
-        int | None, typer.Option("--max-words", min=1, help="Keep so many of the most frequent words.")
+        int | None,
+        typer.Option("--max-words", min=1, help="Keep so many of the most frequent words."),
     ] = None,
 ) -> None:
     """Write a pronouncing dictionary of the words of texts, for models of phones."""

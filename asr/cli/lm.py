@@ -8,13 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Estimate, prune, interpolate and measure n-gram language models.", no_args_is_help=True)
+app = typer.Typer(
+    help="Estimate, prune, interpolate and measure n-gram language models.", no_args_is_help=True
+)
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL.arpa", help="An ARPA file, plain or .gz.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="ARPA file to write; gzipped if it ends in .gz.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="ARPA file to write; gzipped if it ends in .gz.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SkipSymbols = Annotated[
-    bool, typer.Option("--skip-symbols", help="Treat <s>, </s> and <unk> in the text as white space.")
+    bool,
+    typer.Option("--skip-symbols", help="Treat <s>, </s> and <unk> in the text as white space."),
 ]
 
 
@@ -24,18 +29,34 @@ def _say(message: str) -> None:
 
 @app.command()
 def build(
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="One sentence a line; .gz too; - for stdin.")],
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT...", help="One sentence a line; .gz too; - for stdin."),
+    ],
     output: Output,
     order: Annotated[int, typer.Option(help="Longest n-grams, 1-6.")] = 3,
-    prune: Annotated[str, typer.Option(help="Per order, drop n-grams seen at most so often, as lmplz: '0 0 1'.")] = "0",
-    vocabulary: Annotated[Path | None, typer.Option(help="File of the words to keep; others are <unk>.")] = None,
-    max_words: Annotated[int | None, typer.Option(help="Keep so many of the most frequent words.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Bound for this process, such as 500MB; spills to disk.")] = None,
+    prune: Annotated[
+        str, typer.Option(help="Per order, drop n-grams seen at most so often, as lmplz: '0 0 1'.")
+    ] = "0",
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="File of the words to keep; others are <unk>.")
+    ] = None,
+    max_words: Annotated[
+        int | None, typer.Option(help="Keep so many of the most frequent words.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Bound for this process, such as 500MB; spills to disk.")
+    ] = None,
     temp_dir: Annotated[Path | None, typer.Option(help="Folder of temporary files.")] = None,
     discount_fallback: Annotated[
-        str, typer.Option(help="D1 D2 D3+ where counts are too few for discounts; 'none': stop with an error.")
+        str,
+        typer.Option(
+            help="D1 D2 D3+ where counts are too few for discounts; 'none': stop with an error."
+        ),
     ] = "0.5 1 1.5",
-    interpolate_unigrams: Annotated[bool, typer.Option(help="Mix unigrams with the uniform distribution.")] = True,
+    interpolate_unigrams: Annotated[
+        bool, typer.Option(help="Mix unigrams with the uniform distribution.")
+    ] = True,
     skip_symbols: SkipSymbols = False,
     threads: Annotated[int | None, typer.Option(help="Default: all processors.")] = None,
 ) -> None:
@@ -57,9 +78,14 @@ def build(
         threads=threads,
         notify=lambda note: _say(f"note: {note}"),
     )
-    _say(f"{summary.words} words in {summary.sentences} sentences" + (", sorted on disk" * summary.spilled))
+    _say(
+        f"{summary.words} words in {summary.sentences} sentences"
+        + (", sorted on disk" * summary.spilled)
+    )
     for n, (count, discounts) in enumerate(zip(summary.counts, summary.discounts, strict=False), 1):
-        _say(f"{n}-grams: {count}, D1 {discounts.one:.4g}, D2 {discounts.two:.4g}, D3+ {discounts.three_plus:.4g}")
+        _say(
+            f"{n}-grams: {count}, D1 {discounts.one:.4g}, D2 {discounts.two:.4g}, D3+ {discounts.three_plus:.4g}"
+        )
     _say(f"wrote {output}")
 
 
@@ -81,8 +107,12 @@ def _three(text: str) -> tuple[float, float, float]:
 def prune(
     model: Model,
     output: Output,
-    threshold: Annotated[float | None, typer.Option(help="Relative change of perplexity, such as 1e-8.")] = None,
-    max_ngrams: Annotated[int | None, typer.Option(help="Keep at most so many n-grams of all orders.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Relative change of perplexity, such as 1e-8.")
+    ] = None,
+    max_ngrams: Annotated[
+        int | None, typer.Option(help="Keep at most so many n-grams of all orders.")
+    ] = None,
 ) -> None:
     """Drop the n-grams that matter least (entropy pruning)."""
     from asr.lm import prune_entropy, read_arpa, write_arpa
@@ -95,10 +125,14 @@ def prune(
 
 @app.command()
 def interpolate(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL.arpa...", help="Two or more ARPA files.")],
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL.arpa...", help="Two or more ARPA files.")
+    ],
     output: Output,
     weights: Annotated[str | None, typer.Option(help="One weight per model: '0.7 0.3'.")] = None,
-    heldout: Annotated[list[str] | None, typer.Option(help="Text to find the best weights on; repeatable.")] = None,
+    heldout: Annotated[
+        list[str] | None, typer.Option(help="Text to find the best weights on; repeatable.")
+    ] = None,
 ) -> None:
     """Mix models linearly, by given weights or by those best on held-out text."""
     from asr.errors import LanguageModelError
@@ -106,7 +140,9 @@ def interpolate(
     from asr.lm import interpolation_weights, read_arpa, write_arpa
 
     if (weights is None) == (not heldout):
-        raise LanguageModelError("Interpolation needs weights or held-out text.", "Give either --weights or --heldout.")
+        raise LanguageModelError(
+            "Interpolation needs weights or held-out text.", "Give either --weights or --heldout."
+        )
     loaded = [read_arpa(path) for path in models]
     if heldout:
         chosen = interpolation_weights(loaded, heldout)
@@ -122,7 +158,10 @@ def interpolate(
 @app.command()
 def perplexity(
     model: Model,
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="One sentence a line; .gz too; - for stdin.")],
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT...", help="One sentence a line; .gz too; - for stdin."),
+    ],
     skip_symbols: SkipSymbols = False,
     as_json: AsJson = False,
 ) -> None:

@@ -14,59 +14,102 @@ if TYPE_CHECKING:
 # Which options a corpus understands; any other is refused rather than ignored.
 SHARES = ("dev_share", "test_share")
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "aishell": (), "an4": ("dev_speakers",), "commonvoice": SHARES, "folder": SHARES,
-    "librispeech": ("parts", "download", "mirror"), "ljspeech": SHARES, "manifest": SHARES, "synthetic": ("hours",),
+    "aishell": (),
+    "an4": ("dev_speakers",),
+    "commonvoice": SHARES,
+    "folder": SHARES,
+    "librispeech": ("parts", "download", "mirror"),
+    "ljspeech": SHARES,
+    "manifest": SHARES,
+    "synthetic": ("hours",),
     "table": SHARES,
-}  # fmt: skip
+}
 
 
 def prepare(
     corpus: Annotated[str, typer.Argument(help=f"One of: {', '.join(OPTIONS)}.")],
     source: Annotated[
-        Path, typer.Argument(help="Corpus folder, table, manifest or Lhotse Shar; synthetic speech is written there.")
+        Path,
+        typer.Argument(
+            help="Corpus folder, table, manifest or Lhotse Shar; synthetic speech is written there."
+        ),
     ],
-    output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Gets one folder a split.")],
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Gets one folder a split.")
+    ],
     speeds: Annotated[
-        str, typer.Option("--speeds", help="Copies of the training splits at these speeds, such as 0.9,1.0,1.1.")
+        str,
+        typer.Option(
+            "--speeds", help="Copies of the training splits at these speeds, such as 0.9,1.0,1.1."
+        ),
     ] = "1.0",
     normalizer: Annotated[
-        str, typer.Option("--normalizer", help="Of the transcripts: none, librispeech, basic, english, chinese.")
+        str,
+        typer.Option(
+            "--normalizer", help="Of the transcripts: none, librispeech, basic, english, chinese."
+        ),
     ] = "none",
     parts: Annotated[
-        str | None, typer.Option("--parts", help="Parts of librispeech, with commas; all by default.")
+        str | None,
+        typer.Option("--parts", help="Parts of librispeech, with commas; all by default."),
     ] = None,
     download: Annotated[
-        str | None, typer.Option("--download", help="Parts of librispeech to load into SOURCE first, with commas.")
+        str | None,
+        typer.Option(
+            "--download", help="Parts of librispeech to load into SOURCE first, with commas."
+        ),
     ] = None,
     mirror: Annotated[
-        str | None, typer.Option("--mirror", help="Address instead of https://www.openslr.org/resources.")
+        str | None,
+        typer.Option("--mirror", help="Address instead of https://www.openslr.org/resources."),
     ] = None,
     train_parts: Annotated[
-        str | None, typer.Option("--train-parts", help="Splits that get copies; those named train* by default.")
+        str | None,
+        typer.Option(
+            "--train-parts", help="Splits that get copies; those named train* by default."
+        ),
     ] = None,
-    dev_share: Annotated[float | None, typer.Option("--dev-share", help="Share held out where no split is.")] = None,
-    test_share: Annotated[float | None, typer.Option("--test-share", help="The same for a test split.")] = None,
+    dev_share: Annotated[
+        float | None, typer.Option("--dev-share", help="Share held out where no split is.")
+    ] = None,
+    test_share: Annotated[
+        float | None, typer.Option("--test-share", help="The same for a test split.")
+    ] = None,
     dev_speakers: Annotated[
-        int | None, typer.Option("--dev-speakers", min=0, help="Training speakers of an4 held out as dev: 8.")
+        int | None,
+        typer.Option("--dev-speakers", min=0, help="Training speakers of an4 held out as dev: 8."),
     ] = None,
-    hours: Annotated[float | None, typer.Option("--hours", min=0.01, help="Of synthetic speech to make.")] = None,
+    hours: Annotated[
+        float | None, typer.Option("--hours", min=0.01, help="Of synthetic speech to make.")
+    ] = None,
     noise: Annotated[
-        Path | None, typer.Option("--noise", help="Folder of noises for a further copy of the training splits.")
+        Path | None,
+        typer.Option("--noise", help="Folder of noises for a further copy of the training splits."),
     ] = None,
     noise_setting: Annotated[
-        list[str] | None, typer.Option("--noise-setting", help="key=value: copies, snr_db_low, reverb_share, ...")
+        list[str] | None,
+        typer.Option("--noise-setting", help="key=value: copies, snr_db_low, reverb_share, ..."),
     ] = None,
     feature: Annotated[
-        list[str] | None, typer.Option("--feature", help="key=value of the features, such as n_mels=40.")
+        list[str] | None,
+        typer.Option("--feature", help="key=value of the features, such as n_mels=40."),
     ] = None,
-    dtype: Annotated[str, typer.Option("--dtype", help="Of the stored features: int16 or int8.")] = "int16",
-    max_skipped: Annotated[int, typer.Option("--max-skipped", min=0, help="Utterances that may be left out.")] = 0,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="Of the stored features: int16 or int8.")
+    ] = "int16",
+    max_skipped: Annotated[
+        int, typer.Option("--max-skipped", min=0, help="Utterances that may be left out.")
+    ] = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes; 0: one a core.")] = 0,
     ray: Annotated[
-        str | None, typer.Option("--ray", help="Compute features on the Ray cluster at this address; local: here.")
+        str | None,
+        typer.Option(
+            "--ray", help="Compute features on the Ray cluster at this address; local: here."
+        ),
     ] = None,
     shar: Annotated[
-        Path | None, typer.Option("--shar", help="Also write each split as Lhotse Shar below this folder.")
+        Path | None,
+        typer.Option("--shar", help="Also write each split as Lhotse Shar below this folder."),
     ] = None,
     shar_size: Annotated[
         int | None, typer.Option("--shar-size", min=1, help="Utterances in a tar shard: 1000.")
@@ -76,14 +119,19 @@ def prepare(
 
     A run that was stopped goes on where it was, and a finished one is left alone.
     """
-    given = {"parts": parts, "dev_share": dev_share, "test_share": test_share, "dev_speakers": dev_speakers}
+    given = {
+        "parts": parts,
+        "dev_share": dev_share,
+        "test_share": test_share,
+        "dev_speakers": dev_speakers,
+    }
     options = _options(corpus, given | {"hours": hours, "download": download, "mirror": mirror})
     if shar_size and shar is None:
         raise typer.BadParameter("it goes with --shar.", param_hint="--shar-size")
 
+    from asr.audio.perturbation import NoiseConfig
     from asr.config import build_config, parse_overrides
-    from asr.features import FeatureConfig
-    from asr.perturbation import NoiseConfig
+    from asr.features.config import FeatureConfig
     from data_prep.prepare import prepare as run
     from data_prep.shar import SHARD_SIZE, check_target, write_shar
 
@@ -95,11 +143,27 @@ def prepare(
     targets = {name: shar / name for name in splits} if shar else {}
     for target in targets.values():
         check_target(target)
-    done = run(splits, output_dir, features, factors, dtype, normalizer, max_skipped, jobs, copies, copied, ray)
+    done = run(
+        splits,
+        output_dir,
+        features,
+        factors,
+        dtype,
+        normalizer,
+        max_skipped,
+        jobs,
+        copies,
+        copied,
+        ray,
+    )
     for split in done:
-        typer.echo(f"{split.path}\t{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers")
+        typer.echo(
+            f"{split.path}\t{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers"
+        )
         if split.skipped:
-            typer.echo(f"{len(split.skipped)} skipped, named in {split.path / 'skipped.tsv'}", err=True)
+            typer.echo(
+                f"{len(split.skipped)} skipped, named in {split.path / 'skipped.tsv'}", err=True
+            )
     for split, target in zip(done, targets.values(), strict=False):
         shards = write_shar(split.path, target, shar_size or SHARD_SIZE, jobs, ray)
         typer.echo(f"{target}\t{split.utterances} utterances\t{shards} shards")
@@ -107,11 +171,15 @@ def prepare(
 
 def _options(corpus: str, given: dict[str, Any]) -> dict[str, Any]:
     if corpus not in OPTIONS:
-        raise typer.BadParameter(f"{corpus!r} is none of {', '.join(OPTIONS)}.", param_hint="CORPUS")
+        raise typer.BadParameter(
+            f"{corpus!r} is none of {', '.join(OPTIONS)}.", param_hint="CORPUS"
+        )
     options = {name: value for name, value in given.items() if value is not None}
     for name in options:
         if name not in OPTIONS[corpus]:
-            raise typer.BadParameter(f"{corpus} knows no such option.", param_hint=f"--{name.replace('_', '-')}")
+            raise typer.BadParameter(
+                f"{corpus} knows no such option.", param_hint=f"--{name.replace('_', '-')}"
+            )
     return options
 
 
@@ -119,7 +187,9 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(number) for number in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not numbers with commas.", param_hint="--speeds") from None
+        raise typer.BadParameter(
+            f"{text!r} is not numbers with commas.", param_hint="--speeds"
+        ) from None
 
 
 def _download(source: Path, options: dict[str, Any]) -> None:
@@ -135,7 +205,9 @@ def _download(source: Path, options: dict[str, Any]) -> None:
         options.setdefault("parts", ",".join(loaded))
 
 
-def _read(corpus: str, source: Path, options: dict[str, Any], jobs: int) -> dict[str, list[Utterance]]:
+def _read(
+    corpus: str, source: Path, options: dict[str, Any], jobs: int
+) -> dict[str, list[Utterance]]:
     import importlib
 
     if corpus == "synthetic":
@@ -150,5 +222,7 @@ def _read(corpus: str, source: Path, options: dict[str, Any], jobs: int) -> dict
     module, name = {"table": ("tables", "read_table"), "manifest": ("manifest", "read_lhotse")}.get(
         corpus, (corpus, f"read_{corpus}")
     )
-    reader: Callable[..., dict[str, list[Utterance]]] = getattr(importlib.import_module(f"data_prep.{module}"), name)
+    reader: Callable[..., dict[str, list[Utterance]]] = getattr(
+        importlib.import_module(f"data_prep.{module}"), name
+    )
     return reader(source, **options)

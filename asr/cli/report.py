@@ -11,19 +11,34 @@ __all__ = ["report"]
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder, as `asr train` and `asr evaluate -o RUN` write it.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The page; RUN/report.html by default.")] = None,
+    run: Annotated[
+        Path, typer.Argument(help="Run folder, as `asr train` and `asr evaluate -o RUN` write it.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page; RUN/report.html by default.")
+    ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option("--data", help="Prepared split that the configuration lacks; may be repeated."),
+        typer.Option(
+            "--data", help="Prepared split that the configuration lacks; may be repeated."
+        ),
     ] = None,
-    audio: Annotated[str, typer.Option(help="Audio of the worst utterances: embed, link or none.")] = "embed",
+    audio: Annotated[
+        str, typer.Option(help="Audio of the worst utterances: embed, link or none.")
+    ] = "embed",
     worst: Annotated[int, typer.Option(min=0, help="Worst utterances of each split to show.")] = 20,
-    utterance: Annotated[str | None, typer.Option(help="Utterance whose spectrogram and alignment are shown.")] = None,
-    normalizer: Annotated[str, typer.Option(help="none, librispeech, basic, english or chinese.")] = "none",
-    samples: Annotated[int, typer.Option(min=0, help="Bootstrap samples for the intervals; 0 for none.")] = 2000,
+    utterance: Annotated[
+        str | None, typer.Option(help="Utterance whose spectrogram and alignment are shown.")
+    ] = None,
+    normalizer: Annotated[
+        str, typer.Option(help="none, librispeech, basic, english or chinese.")
+    ] = "none",
+    samples: Annotated[
+        int, typer.Option(min=0, help="Bootstrap samples for the intervals; 0 for none.")
+    ] = 2000,
 ) -> None:
-    """Write one page about a run: curves, figures with intervals, errors, the worst utterances to hear, what is inside.
+    """Write one page about a run: curves, figures with intervals, errors, the worst utterances to
+    hear, what is inside.
 
     The page needs no network and no script, and reads on a phone.
     """

@@ -12,38 +12,75 @@ __all__ = ["score"]
 
 def score(
     reference: Annotated[
-        Path, typer.Option("--reference", "-r", help="References: TSV, txt, Kaldi text, JSON(L), STM, CTM, a manifest.")
+        Path,
+        typer.Option(
+            "--reference",
+            "-r",
+            help="References: TSV, txt, Kaldi text, JSON(L), STM, CTM, a manifest.",
+        ),
     ],
-    hypothesis: Annotated[Path, typer.Option("--hypothesis", "-y", help="Hypotheses, in any of these forms.")],
+    hypothesis: Annotated[
+        Path, typer.Option("--hypothesis", "-y", help="Hypotheses, in any of these forms.")
+    ],
     normalizer: Annotated[
-        str, typer.Option(help="none, librispeech, basic, english or chinese; applied to both sides.")
+        str,
+        typer.Option(help="none, librispeech, basic, english or chinese; applied to both sides."),
     ] = "none",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; rates are fractions.")] = False,
-    per_speaker: Annotated[bool, typer.Option("--per-speaker", help="Add a table by speaker.")] = False,
-    per_length: Annotated[bool, typer.Option("--per-length", help="Add a table by length of the reference.")] = False,
-    alignment: Annotated[bool, typer.Option("--alignment", help="Add the alignments, worst utterances first.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; rates are fractions.")
+    ] = False,
+    per_speaker: Annotated[
+        bool, typer.Option("--per-speaker", help="Add a table by speaker.")
+    ] = False,
+    per_length: Annotated[
+        bool, typer.Option("--per-length", help="Add a table by length of the reference.")
+    ] = False,
+    alignment: Annotated[
+        bool, typer.Option("--alignment", help="Add the alignments, worst utterances first.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=0, help="Alignments to print at most.")] = 20,
-    top: Annotated[int, typer.Option(min=0, help="Most frequent errors to list of each kind.")] = 10,
-    html: Annotated[Path | None, typer.Option(help="Write a page that opens in any browser, without network.")] = None,
-    audio: Annotated[str, typer.Option(help="Audio on the page: none, link or embed; the manifest names it.")] = "none",
-    speakers: Annotated[
-        Path | None, typer.Option(help="Map of utterance ids to speakers (two columns); else the references' own.")
+    top: Annotated[
+        int, typer.Option(min=0, help="Most frequent errors to list of each kind.")
+    ] = 10,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page that opens in any browser, without network.")
     ] = None,
-    aligner: Annotated[str, typer.Option(help="jiwer (fewest errors) or sclite (NIST's weights).")] = "jiwer",
+    audio: Annotated[
+        str, typer.Option(help="Audio on the page: none, link or embed; the manifest names it.")
+    ] = "none",
+    speakers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Map of utterance ids to speakers (two columns); else the references' own."
+        ),
+    ] = None,
+    aligner: Annotated[
+        str, typer.Option(help="jiwer (fewest errors) or sclite (NIST's weights).")
+    ] = "jiwer",
     reference_format: Annotated[
         str | None, typer.Option(help="Where the name does not tell: txt, tsv, kaldi, ...")
     ] = None,
-    hypothesis_format: Annotated[str | None, typer.Option(help="The same for the hypotheses.")] = None,
-    samples: Annotated[int, typer.Option(min=0, help="Bootstrap samples for the intervals; 0 for none.")] = 2000,
+    hypothesis_format: Annotated[
+        str | None, typer.Option(help="The same for the hypotheses.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Bootstrap samples for the intervals; 0 for none.")
+    ] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     ray: Annotated[
-        str | None, typer.Option("--ray", help="Align on the Ray cluster at this address; local: on this machine.")
+        str | None,
+        typer.Option(
+            "--ray", help="Align on the Ray cluster at this address; local: on this machine."
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes with --ray local; 0: one a core.")] = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes with --ray local; 0: one a core.")
+    ] = 0,
 ) -> None:
     """Word error rate, character error rate and where the errors are.
 
-    Utterances meet by id, whatever their order; text files without ids meet line by line; a CTM meets an STM by time.
+    Utterances meet by id, whatever their order; text files without ids meet line by line; a CTM
+    meets an STM by time.
     """
     from asr.scoring import pair, read_speakers, read_transcripts, score_pairs, with_speakers
     from asr.scoring.page import write_score_page
@@ -55,20 +92,35 @@ def score(
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
     references = read_transcripts(reference, reference_format, "reference")
     hypotheses = read_transcripts(hypothesis, hypothesis_format, "hypothesis")
-    pairs = with_speakers(pair(references, hypotheses), read_speakers(speakers) if speakers else None)
+    pairs = with_speakers(
+        pair(references, hypotheses), read_speakers(speakers) if speakers else None
+    )
     if ray is None:
-        result = score_pairs(pairs, normalizer=normalizer, aligner=aligner, samples=samples, seed=seed)
+        result = score_pairs(
+            pairs, normalizer=normalizer, aligner=aligner, samples=samples, seed=seed
+        )
     else:
         from asr.scale.score import score_on_ray
 
         result = score_on_ray(pairs, ray, normalizer, aligner, samples, seed, workers)
     if as_json:
-        print_json(result, per_speaker=per_speaker, per_length=per_length, alignment=alignment, limit=limit)
+        print_json(
+            result, per_speaker=per_speaker, per_length=per_length, alignment=alignment, limit=limit
+        )
     else:
-        print_report(result, per_speaker=per_speaker, per_length=per_length, alignment=alignment, limit=limit, top=top)
+        print_report(
+            result,
+            per_speaker=per_speaker,
+            per_length=per_length,
+            alignment=alignment,
+            limit=limit,
+            top=top,
+        )
     note = case_note(pairs, result)
     if note:
         typer.echo(note, err=True)
     if html is not None:
-        write_score_page(result, html, title=f"{hypothesis.name} against {reference.name}", audio=audio)
+        write_score_page(
+            result, html, title=f"{hypothesis.name} against {reference.name}", audio=audio
+        )
         typer.echo(f"wrote {html}", err=True)

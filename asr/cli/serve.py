@@ -9,30 +9,56 @@ import typer
 
 
 def serve(
-    models: Annotated[list[str], typer.Argument(help="Model folders; the first answers unless --split is given.")],
+    models: Annotated[
+        list[str], typer.Argument(help="Model folders; the first answers unless --split is given.")
+    ],
     host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
-    split: Annotated[str, typer.Option("--split", help="Share of the traffic of each model, such as 0.9,0.1.")] = "",
+    split: Annotated[
+        str, typer.Option("--split", help="Share of the traffic of each model, such as 0.9,0.1.")
+    ] = "",
     max_batch_size: Annotated[int, typer.Option(min=1, help="Recordings computed together.")] = 16,
-    max_wait_ms: Annotated[float, typer.Option(min=0, help="Longest wait of an idle network for company.")] = 5.0,
-    queue_size: Annotated[int, typer.Option(min=1, help="Recordings that may wait; others get 503.")] = 128,
+    max_wait_ms: Annotated[
+        float, typer.Option(min=0, help="Longest wait of an idle network for company.")
+    ] = 5.0,
+    queue_size: Annotated[
+        int, typer.Option(min=1, help="Recordings that may wait; others get 503.")
+    ] = 128,
     max_bytes: Annotated[int, typer.Option(min=1, help="Largest file.")] = 50_000_000,
     max_duration_s: Annotated[float, typer.Option(min=0.1, help="Longest recording.")] = 600.0,
-    request_timeout_s: Annotated[float, typer.Option(min=0.1, help="Longest answer; 504 after it.")] = 60.0,
-    upload_timeout_s: Annotated[float, typer.Option(min=0.1, help="Longest upload; 408 after it.")] = 30.0,
+    request_timeout_s: Annotated[
+        float, typer.Option(min=0.1, help="Longest answer; 504 after it.")
+    ] = 60.0,
+    upload_timeout_s: Annotated[
+        float, typer.Option(min=0.1, help="Longest upload; 408 after it.")
+    ] = 30.0,
     backend: Annotated[
-        str, typer.Option("--backend", help="onnxruntime, torch, or auto: ONNX for speech models that have it.")
+        str,
+        typer.Option(
+            "--backend", help="onnxruntime, torch, or auto: ONNX for speech models that have it."
+        ),
     ] = "auto",
-    threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads for a network; 0: all.")] = 1,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, help="Processor threads for a network; 0: all.")
+    ] = 1,
     ray: Annotated[
         str | None,
-        typer.Option("--ray", help="Serve on the Ray cluster at this address; local: in processes of this machine."),
+        typer.Option(
+            "--ray",
+            help="Serve on the Ray cluster at this address; local: in processes of this machine.",
+        ),
     ] = None,
     replicas: Annotated[
-        int, typer.Option("--replicas", min=0, help="Copies of the service with --ray; 0: one a processor.")
+        int,
+        typer.Option(
+            "--replicas", min=0, help="Copies of the service with --ray; 0: one a processor."
+        ),
     ] = 0,
 ) -> None:
-    """Serve models over HTTP and WebSocket. API keys come from the variable ASR_API_KEYS, with commas."""
+    """Serve models over HTTP and WebSocket.
+
+    API keys come from the variable ASR_API_KEYS, with commas.
+    """
     from asr.serve.config import ServeConfig
     from asr.serve.server import run_server
 
@@ -42,12 +68,24 @@ def serve(
         shares = tuple(float(part) for part in split.split(",")) if split else ()
     except ValueError:
         raise typer.BadParameter(f"{split!r} is no list of numbers", param_hint="--split") from None
-    keys = tuple(key.strip() for key in os.environ.get("ASR_API_KEYS", "").split(",") if key.strip())
+    keys = tuple(
+        key.strip() for key in os.environ.get("ASR_API_KEYS", "").split(",") if key.strip()
+    )
     config = ServeConfig(
-        host=host, port=port, api_keys=keys, split=shares, max_batch_size=max_batch_size, max_wait_ms=max_wait_ms,
-        queue_size=queue_size, max_bytes=max_bytes, max_duration_s=max_duration_s, threads=threads, backend=backend,
-        request_timeout_s=request_timeout_s, upload_timeout_s=upload_timeout_s,
-    )  # fmt: skip
+        host=host,
+        port=port,
+        api_keys=keys,
+        split=shares,
+        max_batch_size=max_batch_size,
+        max_wait_ms=max_wait_ms,
+        queue_size=queue_size,
+        max_bytes=max_bytes,
+        max_duration_s=max_duration_s,
+        threads=threads,
+        backend=backend,
+        request_timeout_s=request_timeout_s,
+        upload_timeout_s=upload_timeout_s,
+    )
     if ray is None:
         run_server(models, config)
     else:

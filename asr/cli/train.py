@@ -9,21 +9,28 @@ import typer
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML configuration, such as recipes/an4/config.yaml.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as trainer.max_epochs=20.")] = None,
+    config: Annotated[
+        Path, typer.Argument(help="YAML configuration, such as recipes/an4/config.yaml.")
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, such as trainer.max_epochs=20.")
+    ] = None,
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", "-o", help="Run folder; the config's output_dir by default.")
+        Path | None,
+        typer.Option("--output-dir", "-o", help="Run folder; the config's output_dir by default."),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start anew even where the run folder holds a checkpoint.")
+        bool,
+        typer.Option("--fresh", help="Start anew even where the run folder holds a checkpoint."),
     ] = False,
 ) -> None:
     """Train a model; a run that was stopped goes on where it was.
 
-    config.yaml in the run folder holds every key with the value that it had; docs/how-to/train.md says what they do.
+    config.yaml in the run folder holds every key with the value that it had; docs/how-to/train.md
+    says what they do.
     """
+    from asr.catalogue import train as run
     from asr.training.ranks import is_first_rank
-    from asr.training.run import train as run
 
     settings = [*(overrides or []), *([f"output_dir={output_dir}"] if output_dir else [])]
     model = run(config, settings, resume=not fresh)

@@ -21,38 +21,69 @@ def tune(
         ),
     ] = None,
     output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Gets a run folder a trial, best.txt and report.html.")
+        Path,
+        typer.Option(
+            "--output-dir", "-o", help="Gets a run folder a trial, best.txt and report.html."
+        ),
     ] = Path("tune"),
-    space: Annotated[Path | None, typer.Option("--space", help="YAML file of key: range; lists are choices.")] = None,
+    space: Annotated[
+        Path | None, typer.Option("--space", help="YAML file of key: range; lists are choices.")
+    ] = None,
     trials: Annotated[
         int, typer.Option("--trials", min=1, help="In the study, those of earlier starts included.")
     ] = 20,
     metric: Annotated[
-        str, typer.Option("--metric", help="Dev figure, such as wer; by default the one that decides what is kept.")
+        str,
+        typer.Option(
+            "--metric",
+            help="Dev figure, such as wer; by default the one that decides what is kept.",
+        ),
     ] = "",
-    maximize: Annotated[bool, typer.Option("--maximize", help="Of --metric, higher is better.")] = False,
+    maximize: Annotated[
+        bool, typer.Option("--maximize", help="Of --metric, higher is better.")
+    ] = False,
     storage: Annotated[
-        str, typer.Option("--storage", help="Optuna storage, for workers on many machines; a SQLite file by default.")
+        str,
+        typer.Option(
+            "--storage",
+            help="Optuna storage, for workers on many machines; a SQLite file by default.",
+        ),
     ] = "",
     name: Annotated[str, typer.Option("--name", help="Of the study in the storage.")] = "asr",
     sampler: Annotated[str, typer.Option("--sampler", help="tpe or random.")] = "tpe",
     pruner: Annotated[str, typer.Option("--pruner", help="median, halving or none.")] = "median",
     warmup_trials: Annotated[int, typer.Option("--warmup-trials", min=0, help="Never pruned.")] = 4,
-    warmup_epochs: Annotated[int, typer.Option("--warmup-epochs", min=0, help="After which none is pruned.")] = 1,
+    warmup_epochs: Annotated[
+        int, typer.Option("--warmup-epochs", min=0, help="After which none is pruned.")
+    ] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the sampler.")] = 1,
     time_limit_s: Annotated[
         float, typer.Option("--time-limit-s", min=0, help="No trial begins later; 0: no limit.")
     ] = 0,
 ) -> None:
-    """Search the settings of any configuration; the same line again goes on with a search that was stopped."""
+    """Search the settings of any configuration; the same line again goes on with a search that was
+    stopped.
+    """
     from asr.tuning import TuneConfig, parse_space, read_space
     from asr.tuning import tune as search
 
     ranges, fixed = parse_space(arguments or [])
     settings = TuneConfig(
-        trials, metric, maximize, storage, name, sampler, pruner, warmup_trials, warmup_epochs, seed, time_limit_s
+        trials,
+        metric,
+        maximize,
+        storage,
+        name,
+        sampler,
+        pruner,
+        warmup_trials,
+        warmup_epochs,
+        seed,
+        time_limit_s,
     )
-    found = search(config, {**(read_space(space) if space else {}), **ranges}, output_dir, fixed, settings)
+    found = search(
+        config, {**(read_space(space) if space else {}), **ranges}, output_dir, fixed, settings
+    )
     counts = f"{found.finished} finished, {found.pruned} pruned, {found.failed} failed"
     before = "" if found.first is None else f", {found.first:.4f} as configured"
     typer.echo(f"best {found.value:.4f}{before} ({counts}); {found.run}; {found.report}", err=True)

@@ -1,4 +1,7 @@
-"""Log-probabilities to hypotheses: greedy, beam with a language model, streaming, rescoring. numpy and numba only."""
+"""Log-probabilities to hypotheses: greedy, beam with a language model, streaming, rescoring.
+
+numpy and numba only.
+"""
 
 from __future__ import annotations
 

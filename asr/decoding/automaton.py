@@ -1,12 +1,15 @@
-"""The n-gram model as an automaton in flat arrays: compiled once, saved with a checksum, memory-mapped.
+"""The n-gram model as an automaton in flat arrays: compiled once, saved with a checksum,
+memory-mapped.
 
-A state is a context that can matter (it has continuations or a back-off weight); contexts that cannot are folded into
-their longest suffix that can, as KenLM does (Heafield 2011, "KenLM: Faster and Smaller Language Model Queries",
-section 4.1). (state, word) -> (log p, next state) stands in one open-addressed table; a miss adds the back-off weight
-of the state and goes on from its longest shorter state; unigrams are an array of their own. Logarithms are natural.
+A state is a context that can matter (it has continuations or a back-off weight); contexts that
+cannot are folded into their longest suffix that can, as KenLM does (Heafield 2011, "KenLM: Faster
+and Smaller Language Model Queries", section 4.1). (state, word) -> (log p, next state) stands in
+one open-addressed table; a miss adds the back-off weight of the state and goes on from its longest
+shorter state; unigrams are an array of their own. Logarithms are natural.
 
-The file: 8 bytes magic and version, 8 bytes checksum of all that follows, 8 bytes length of the header, a JSON header
-(name, type, shape and place of each array), and the arrays, each at a multiple of 64 bytes. Little-endian.
+The file: 8 bytes magic and version, 8 bytes checksum of all that follows, 8 bytes length of the
+header, a JSON header (name, type, shape and place of each array), and the arrays, each at a
+multiple of 64 bytes. Little-endian.
 """
 
 from __future__ import annotations
@@ -33,9 +36,13 @@ __all__ = ["MAGIC", "NgramAutomaton", "compile_model"]
 
 MAGIC = b"asr-lm\x00\x01"
 _ARRAYS: dict[str, tuple[Any, int]] = {
-    "slots": (np.uint32, 2), "unigrams": (np.float32, 1), "after": (np.int32, 1), "backoffs": (np.float32, 1),
-    "shorter": (np.int32, 1), "text": (np.uint8, 1),
-}  # fmt: skip
+    "slots": (np.uint32, 2),
+    "unigrams": (np.float32, 1),
+    "after": (np.int32, 1),
+    "backoffs": (np.float32, 1),
+    "shorter": (np.int32, 1),
+    "text": (np.uint8, 1),
+}
 _MAX_LOAD = 0.75
 _MADV_POPULATE_READ = 22
 _REMEDY = "The file is damaged; compile it again (asr lm compile)."
@@ -46,9 +53,14 @@ class NgramAutomaton:
     """A compiled back-off model; see the head of this module.
 
     Attributes:
-        slots: uint32 (C, 4), C a power of two. unigrams: float32 (W,). after: int32 (W,), state after a word without
-            context. backoffs: float32 (S,). shorter: int32 (S,). text: the words in UTF-8, a line feed between them.
-        order: of the model. bos_state: state at the beginning of a sentence.
+        slots: uint32 (C, 4), C a power of two.
+        unigrams: float32 (W,).
+        after: int32 (W,), state after a word without context.
+        backoffs: float32 (S,).
+        shorter: int32 (S,).
+        text: the words in UTF-8, a line feed between them.
+        order: of the model.
+        bos_state: state at the beginning of a sentence.
     """
 
     slots: npt.NDArray[np.uint32]
@@ -87,7 +99,9 @@ class NgramAutomaton:
         return self.bos_state
 
     def step(self, state: int, word: str) -> tuple[float, int]:
-        """Natural-log p(word | state) and the state after it; a word outside the model scores as ``<unk>``."""
+        """Natural-log p(word | state) and the state after it; a word outside the model scores as
+        ``<unk>``.
+        """
         score, after = kernels.query(state, self.ids.get(word, UNK), *self.arrays)
         return float(score), int(after)
 
@@ -96,7 +110,9 @@ class NgramAutomaton:
         return float(self.unigrams[self.ids.get(word, UNK)])
 
     def score(self, text: str | Iterable[str], *, bos: bool = True, eos: bool = True) -> float:
-        """Natural-log probability of a text (words split at white space), with the sentence's ends by default."""
+        """Natural-log probability of a text (words split at white space), with the sentence's ends
+        by default.
+        """
         words = text.split() if isinstance(text, str) else list(text)
         ids = np.array([self.ids.get(word, UNK) for word in words] + [EOS] * eos, dtype=np.int32)
         scores = np.empty(len(ids))
@@ -125,8 +141,11 @@ class NgramAutomaton:
         try:
             size = Path(path).stat().st_size
             if size < 24 or size % 8:
-                raise LanguageModelError(f"{path} is no compiled language model: {size} bytes.", _REMEDY)
-            # Private and writable, though nothing writes: to the kernels a read-only array is another type.
+                raise LanguageModelError(
+                    f"{path} is no compiled language model: {size} bytes.", _REMEDY
+                )
+            # Private and writable, though nothing writes: to the kernels a read-only array is
+            # another type.
             data = np.memmap(path, dtype=np.uint8, mode="c")
             _fetch(data)
         except (OSError, ValueError) as error:
@@ -144,22 +163,41 @@ def compile_model(model: NgramModel) -> NgramAutomaton:
 
     trie = build_trie(model)
     if trie.offsets[-1] >= 2**31 - 1 or any("\n" in word for word in model.words):
-        raise LanguageModelError("The model has too many n-grams or a line feed in a word.", "Prune it.")
+        raise LanguageModelError(
+            "The model has too many n-grams or a line feed in a word.", "Prune it."
+        )
     suffix = np.empty(int(trie.offsets[-1]), np.int32)
     kernels.suffixes(trie.last_words, trie.first_child, int(trie.offsets[1]), suffix)
     state_of = np.empty(len(suffix), np.int32)
     S = kernels.number_states(trie.first_child, trie.log10_backoffs, suffix, BOS, state_of)
-    slots = np.full((_capacity(int(trie.offsets[-1] - trie.offsets[1])), 4), kernels.EMPTY, np.uint32)
+    slots = np.full(
+        (_capacity(int(trie.offsets[-1] - trie.offsets[1])), 4), kernels.EMPTY, np.uint32
+    )
     backoffs, shorter = np.zeros(S, np.float32), np.zeros(S, np.int32)
     kernels.fill(
-        trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, suffix, state_of,
-        slots, slots.view(np.float32), backoffs, shorter,
-    )  # fmt: skip
+        trie.last_words,
+        trie.first_child,
+        trie.log10_probs,
+        trie.log10_backoffs,
+        suffix,
+        state_of,
+        slots,
+        slots.view(np.float32),
+        backoffs,
+        shorter,
+    )
     W = len(model.words)
     unigrams = (trie.log10_probs[:W].astype(np.float64) * math.log(10)).astype(np.float32)
     text = np.frombuffer("\n".join(model.words).encode(), np.uint8)
     return NgramAutomaton(
-        slots, unigrams, state_of[:W].copy(), backoffs, shorter, text, model.order, int(state_of[BOS])
+        slots,
+        unigrams,
+        state_of[:W].copy(),
+        backoffs,
+        shorter,
+        text,
+        model.order,
+        int(state_of[BOS]),
     )
 
 
@@ -167,7 +205,9 @@ def _fetch(data: npt.NDArray[np.uint8]) -> None:
     """Bring all pages of a mapped file in at once: one by one, at first touch, takes twice as long."""
     memory = getattr(data, "_mmap", None)
     if memory is not None and sys.platform == "linux":
-        with contextlib.suppress(OSError, ValueError):  # kernels before 5.14 do not know the request
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # kernels before 5.14 do not know the request
             memory.madvise(_MADV_POPULATE_READ)
 
 
@@ -177,12 +217,19 @@ def _capacity(n: int) -> int:
 
 def _write(automaton: NgramAutomaton, file: IO[bytes]) -> None:
     arrays = {name: np.ascontiguousarray(getattr(automaton, name)) for name in _ARRAYS}
-    arrays["text"] = np.concatenate([arrays["text"], np.full(-len(arrays["text"]) % 8, ord("\n"), np.uint8)])
+    arrays["text"] = np.concatenate(
+        [arrays["text"], np.full(-len(arrays["text"]) % 8, ord("\n"), np.uint8)]
+    )
     places, place = {}, 0
     for name, array in arrays.items():
         places[name] = [place, list(array.shape)]
         place += -(-array.nbytes // 64) * 64
-    meta = {"order": automaton.order, "bos_state": automaton.bos_state, "text": len(automaton.text), "arrays": places}
+    meta = {
+        "order": automaton.order,
+        "bos_state": automaton.bos_state,
+        "text": len(automaton.text),
+        "arrays": places,
+    }
     header = json.dumps(meta).encode()
     header += b" " * (-(24 + len(header)) % 64)
     file.write(MAGIC + bytes(8) + len(header).to_bytes(8, "little") + header)
@@ -200,23 +247,31 @@ def _parse(data: npt.NDArray[np.uint8], path: str | Path) -> NgramAutomaton:
     if data[:8].tobytes() != MAGIC:
         hint = "Compile the ARPA file again with this version (asr lm compile)."
         raise LanguageModelError(f"{path} is no compiled language model of this version.", hint)
-    if int(kernels.checksum(data.view(np.uint64)[2:])) != int.from_bytes(data[8:16].tobytes(), "little"):
+    if int(kernels.checksum(data.view(np.uint64)[2:])) != int.from_bytes(
+        data[8:16].tobytes(), "little"
+    ):
         raise LanguageModelError(f"{path} is damaged: its checksum does not fit.", _REMEDY)
     try:
         length = int.from_bytes(data[16:24].tobytes(), "little")
         meta = json.loads(data[24 : 24 + length].tobytes())
         arrays = {name: _view(data, 24 + length, name, *meta["arrays"][name]) for name in _ARRAYS}
         arrays["text"] = arrays["text"][: meta["text"]]
-        automaton = NgramAutomaton(**arrays, order=int(meta["order"]), bos_state=int(meta["bos_state"]))
+        automaton = NgramAutomaton(
+            **arrays, order=int(meta["order"]), bos_state=int(meta["bos_state"])
+        )
         sound = _is_sound(automaton)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise LanguageModelError(f"{path} has a header that makes no sense ({error}).", _REMEDY) from None
+        raise LanguageModelError(
+            f"{path} has a header that makes no sense ({error}).", _REMEDY
+        ) from None
     if not sound:
         raise LanguageModelError(f"{path} holds entries that point nowhere.", _REMEDY)
     return automaton
 
 
-def _view(data: npt.NDArray[np.uint8], base: int, name: str, place: int, shape: list[int]) -> npt.NDArray[Any]:
+def _view(
+    data: npt.NDArray[np.uint8], base: int, name: str, place: int, shape: list[int]
+) -> npt.NDArray[Any]:
     dtype, axes = _ARRAYS[name]
     start, size = base + place, math.prod(shape) * np.dtype(dtype).itemsize
     if len(shape) != axes or min(shape) < 1 or place < 0 or start + size > len(data):

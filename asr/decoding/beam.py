@@ -1,7 +1,7 @@
 """Prefix beam search with an n-gram model: the decoder that users meet. T frames, V vocabulary.
 
-The rules of the search are written down in :mod:`asr.decoding.reference`, which also is its oracle; the inner loop
-stands in kernels/beam.py.
+The rules of the search are written down in tests/support/reference_decoder.py, the slow search that
+the tests compare with; the inner loop stands in kernels/beam.py.
 """
 
 from __future__ import annotations
@@ -41,16 +41,21 @@ class Settings:
 
     Attributes:
         beam_size: prefixes kept after each frame.
-        lm_alpha: weight of the language model. lm_beta: bonus a word.
+        lm_alpha: weight of the language model.
+        lm_beta: bonus a word.
         unk_score: added to every word outside the model, on top of ``lm_alpha * log p(<unk>)``.
-        unk_token_score: added to it for every token from the first one on that leads beyond all beginnings of known
-            words; without it one long unknown word would be a cheap way around many known ones.
-        beam_threshold: prefixes worse than the best one by more than this are dropped (``inf``: none).
-        token_min_logp: tokens less probable than this are not appended, the frame's best one excepted (``-inf``: all
-            are).
-        blank_skip: a frame whose blank is more probable than this is not searched (1: every frame is).
-        blank_penalty: taken from the blank's log-probability in every frame, so that fewer words are left out: what a
-            network that learned little is unsure of, it passes over in silence.
+        unk_token_score: added to it for every token from the first one on that leads beyond all
+            beginnings of known words; without it one long unknown word would be a cheap way around
+            many known ones.
+        beam_threshold: prefixes worse than the best one by more than this are dropped (``inf``:
+            none).
+        token_min_logp: tokens less probable than this are not appended, the frame's best one
+            excepted (``-inf``: all are).
+        blank_skip: a frame whose blank is more probable than this is not searched (1: every frame
+            is).
+        blank_penalty: taken from the blank's log-probability in every frame, so that fewer words
+            are left out: what a network that learned little is unsure of, it passes over in
+            silence.
         merge: ``"sum"`` adds up the alignments of a prefix; ``"max"`` keeps the best one.
         lookahead: count the best unigram score in reach for an open word.
     """
@@ -69,15 +74,39 @@ class Settings:
 
     def __post_init__(self) -> None:
         problems = [
-            (isinstance(self.beam_size, (int, np.integer)) and self.beam_size >= 1, "beam_size", "a whole number >= 1"),
+            (
+                isinstance(self.beam_size, (int, np.integer)) and self.beam_size >= 1,
+                "beam_size",
+                "a whole number >= 1",
+            ),
             (_is_finite(self.lm_alpha) and self.lm_alpha >= 0, "lm_alpha", "a finite number >= 0"),
             (_is_finite(self.lm_beta), "lm_beta", "a finite number"),
             (_is_finite(self.unk_score), "unk_score", "a finite number"),
-            (_is_finite(self.unk_token_score) and self.unk_token_score <= 0, "unk_token_score", "a finite number <= 0"),
-            (_is_number(self.beam_threshold) and self.beam_threshold > 0, "beam_threshold", "a number > 0, or inf"),
-            (_is_number(self.token_min_logp) and self.token_min_logp <= 0, "token_min_logp", "a number <= 0, or -inf"),
-            (_is_number(self.blank_skip) and 0 < self.blank_skip <= 1, "blank_skip", "a probability in (0, 1]"),
-            (_is_finite(self.blank_penalty) and self.blank_penalty >= 0, "blank_penalty", "a finite number >= 0"),
+            (
+                _is_finite(self.unk_token_score) and self.unk_token_score <= 0,
+                "unk_token_score",
+                "a finite number <= 0",
+            ),
+            (
+                _is_number(self.beam_threshold) and self.beam_threshold > 0,
+                "beam_threshold",
+                "a number > 0, or inf",
+            ),
+            (
+                _is_number(self.token_min_logp) and self.token_min_logp <= 0,
+                "token_min_logp",
+                "a number <= 0, or -inf",
+            ),
+            (
+                _is_number(self.blank_skip) and 0 < self.blank_skip <= 1,
+                "blank_skip",
+                "a probability in (0, 1]",
+            ),
+            (
+                _is_finite(self.blank_penalty) and self.blank_penalty >= 0,
+                "blank_penalty",
+                "a finite number >= 0",
+            ),
             (self.merge in ("sum", "max"), "merge", '"sum" or "max"'),
         ]
         for fine, name, needed in problems:
@@ -98,20 +127,25 @@ class BeamDecoder:
 
     Args:
         tokens: V token strings, the blank first; see :class:`asr.decoding.vocabulary.Vocabulary`.
-        lm: path (ARPA, gzipped ARPA, compiled automaton, KenLM binary), :class:`asr.lm.model.NgramModel`, or a model
-            that :func:`asr.decoding.language_models.load_lm` returned. Without one only acoustics and ``lm_beta`` rank.
-        lexicon: words; nothing else is recognised then, unless ``open_vocabulary``. Without one every word is possible.
-            Where tokens are phones: word -> its pronunciations, each a sequence of phones, such as
-            :class:`asr.text.pronunciations.Pronunciations`; of words that sound alike the language model chooses.
-        lm_unit: what ``lm`` predicts: ``"word"`` or ``"token"`` (a model over the tokens themselves).
-        open_vocabulary: admit words outside lexicon and model; by default only without a lexicon. ``False`` without a
-            lexicon admits the model's words alone.
+        lm: path (ARPA, gzipped ARPA, compiled automaton, KenLM binary),
+            :class:`asr.lm.model.NgramModel`, or a model that
+            :func:`asr.decoding.language_models.load_lm` returned. Without one only acoustics and
+            ``lm_beta`` rank.
+        lexicon: words; nothing else is recognised then, unless ``open_vocabulary``. Without one
+            every word is possible. Where tokens are phones: word -> its pronunciations, each a
+            sequence of phones, such as :class:`asr.text.pronunciations.Pronunciations`; of words
+            that sound alike the language model chooses.
+        lm_unit: what ``lm``
+        predicts: ``"word"`` or ``"token"`` (a model over the tokens themselves).
+        open_vocabulary: admit words outside lexicon and model; by default only without a lexicon.
+            ``False`` without a lexicon admits the model's words alone.
         hotwords: phrases, or phrase -> weight; each raises the score of a hypothesis by its weight.
         hotword_weight: weight of phrases that are given without one.
         n_best: hypotheses returned, of different texts.
         confidence_power: see :class:`asr.decoding.search.Finish`.
         threads: utterances of a list that are decoded at the same time.
-        settings: the numbers, see :class:`Settings`; each may also be given by name, as ``beam_size=50``.
+        settings: the numbers, see :class:`Settings`; each may also be given by name, as
+            ``beam_size=50``.
 
     Raises:
         DecodingError: tokens, words or numbers that cannot be used.
@@ -145,7 +179,9 @@ class BeamDecoder:
         **numbers: Any,
     ) -> None:
         self.vocabulary = Vocabulary(tokens)
-        self.settings = _settings(dict(numbers, beam_size=beam_size, lm_alpha=lm_alpha, lm_beta=lm_beta))
+        self.settings = _settings(
+            dict(numbers, beam_size=beam_size, lm_alpha=lm_alpha, lm_beta=lm_beta)
+        )
         self.lm: AnyModel | None = None if lm is None else load_lm(lm)
         if lm_unit not in ("word", "token"):
             raise DecodingError(f"lm_unit is {lm_unit!r}.", 'Choose "word" or "token".')
@@ -163,7 +199,8 @@ class BeamDecoder:
             self._known = know_words(self._spelled(lexicon), word_lm)
         self._compile()
 
-    # -- setting up ----------------------------------------------------------------------------------------------
+    # -- setting up
+    # ----------------------------------------------------------------------------------------------
 
     @staticmethod
     def _check_counts(n_best: Any, threads: Any, confidence_power: Any) -> None:
@@ -171,7 +208,9 @@ class BeamDecoder:
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise DecodingError(f"{name} is {value!r}.", "Give a whole number >= 1.")
         if not _is_finite(confidence_power) or confidence_power <= 0:
-            raise DecodingError(f"confidence_power is {confidence_power!r}.", "Give a finite number > 0.")
+            raise DecodingError(
+                f"confidence_power is {confidence_power!r}.", "Give a finite number > 0."
+            )
 
     def _spelled(self, lexicon: Iterable[str] | None) -> Lexicon:
         uses_words = lexicon is not None or (self.lm is not None and self.lm_unit == "word")
@@ -185,19 +224,28 @@ class BeamDecoder:
         if words:
             return build_lexicon(words, self.vocabulary)
         if self.closed:
-            raise DecodingError("open_vocabulary=False needs words.", "Give a lexicon or a word language model.")
+            raise DecodingError(
+                "open_vocabulary=False needs words.", "Give a lexicon or a word language model."
+            )
         return plain_lexicon()
 
     def _check_sounds(self) -> None:
         if not self.closed:
-            raise DecodingError("A sound that no word has cannot be written.", "Leave open_vocabulary out.")
+            raise DecodingError(
+                "A sound that no word has cannot be written.", "Leave open_vocabulary out."
+            )
         if not self.vocabulary.has_boundaries:
-            raise DecodingError("No token starts a word, so words cannot be told apart.", "Mark them, as in '▁AH'.")
+            raise DecodingError(
+                "No token starts a word, so words cannot be told apart.", "Mark them, as in '▁AH'."
+            )
 
     def _compile(self) -> None:
         s, lm = self.settings, self.lm
         vocabulary = self.vocabulary if self._sounds is None else self._sounds.vocabulary
-        word_lm, token_lm = lm is not None and self.lm_unit == "word", lm is not None and self.lm_unit == "token"
+        word_lm, token_lm = (
+            lm is not None and self.lm_unit == "word",
+            lm is not None and self.lm_unit == "token",
+        )
         ids, unigrams = self._known.ids, self._known.unigrams
         scores = np.full(len(ids), s.lm_beta)
         unknown = s.lm_beta
@@ -231,14 +279,21 @@ class BeamDecoder:
             root_limit=max(1.0, math.exp(unknown), float(root.max(initial=0.0))),
         )
         codes, first = _characters(vocabulary)
-        node_words = np.where(lexicon.ends >= 0, ids[lexicon.ends] if len(ids) else -1, kernels.NO_WORD).astype(
-            np.int32
-        )
+        node_words = np.where(
+            lexicon.ends >= 0, ids[lexicon.ends] if len(ids) else -1, kernels.NO_WORD
+        ).astype(np.int32)
         fixed = (
-            vocabulary.starts_word, np.array([not p for p in vocabulary.pieces]), self._token_ids(),
-            lexicon.edge_first, lexicon.edges, lexicon.edges.view(np.float32), lexicon.masks, lexicon.factors,
-            node_words, self._known.homophones,
-        )  # fmt: skip
+            vocabulary.starts_word,
+            np.array([not p for p in vocabulary.pieces]),
+            self._token_ids(),
+            lexicon.edge_first,
+            lexicon.edges,
+            lexicon.edges.view(np.float32),
+            lexicon.masks,
+            lexicon.factors,
+            node_words,
+            self._known.homophones,
+        )
         arrays = lm.arrays if lm is not None else _no_model()
         language = kernels.Language(*fixed, *arrays)
         growing = lm if isinstance(lm, KenlmModel) else None
@@ -246,7 +301,9 @@ class BeamDecoder:
             vocabulary=vocabulary,
             speller=self._speller(),
             options=options,
-            language=(lambda: language) if growing is None else (lambda: kernels.Language(*fixed, *growing.arrays)),
+            language=(lambda: language)
+            if growing is None
+            else (lambda: kernels.Language(*fixed, *growing.arrays)),
             hotwords=hot,
             codes=codes,
             first=first,
@@ -262,13 +319,21 @@ class BeamDecoder:
         """Hotwords in the characters of the search's tokens."""
         if self._sounds is None:
             return self.hotwords
-        return {spoken: weight for phrase, weight in self.hotwords.items() for spoken in self._sounds.phrases(phrase)}
+        return {
+            spoken: weight
+            for phrase, weight in self.hotwords.items()
+            for spoken in self._sounds.phrases(phrase)
+        }
 
     def _speller(self) -> Speller | None:
         if self._sounds is None:
             return None
         model = self.lm if self.lm_unit == "word" else None
-        return Speller(self._sounds, model, {w: x for phrase, x in self.hotwords.items() for w in phrase.split()})
+        return Speller(
+            self._sounds,
+            model,
+            {w: x for phrase, x in self.hotwords.items() for w in phrase.split()},
+        )
 
     def _token_ids(self) -> npt.NDArray[np.int32]:
         if self.lm is None or self.lm_unit == "word":
@@ -277,12 +342,15 @@ class BeamDecoder:
         found = np.array([ids.get(token, UNK) for token in self.vocabulary.tokens], dtype=np.int32)
         found[BLANK_ID] = UNK
         if not found.any():
-            raise DecodingError("The token language model knows none of the tokens.", "Train it on the same tokens.")
+            raise DecodingError(
+                "The token language model knows none of the tokens.", "Train it on the same tokens."
+            )
         return found
 
     def replace(self, **changes: Any) -> BeamDecoder:
-        """A decoder with other numbers (fields of :class:`Settings`), ``n_best``, ``threads``, ``confidence_power`` or
-        hotwords, which shares tokens, words and model with this one."""
+        """A decoder with other numbers (fields of :class:`Settings`), ``n_best``, ``threads``,
+        ``confidence_power`` or hotwords, which shares tokens, words and model with this one.
+        """
         other = object.__new__(BeamDecoder)
         other.__dict__.update(self.__dict__)
         n_best = changes.pop("n_best", self.finish.n_best)
@@ -293,11 +361,14 @@ class BeamDecoder:
         weight = changes.pop("hotword_weight", 10.0)
         if "hotwords" in changes:
             other.hotwords = check_hotwords(changes.pop("hotwords"), weight)
-        other.settings = _settings({f.name: getattr(self.settings, f.name) for f in fields(Settings)} | changes)
+        other.settings = _settings(
+            {f.name: getattr(self.settings, f.name) for f in fields(Settings)} | changes
+        )
         other._compile()
         return other
 
-    # -- decoding ------------------------------------------------------------------------------------------------
+    # -- decoding
+    # ------------------------------------------------------------------------------------------------
 
     @overload
     def __call__(self, log_probs: npt.NDArray[Any]) -> list[Hypothesis]: ...
@@ -331,21 +402,29 @@ class BeamDecoder:
         return found
 
     def stream(self) -> Stream:
-        """A new utterance that is decoded while it arrives; see :class:`asr.decoding.stream.Stream`."""
+        """A new utterance that is decoded while it arrives; see
+        :class:`asr.decoding.stream.Stream`.
+        """
         from asr.decoding.stream import Stream
 
         return Stream(self._compiled)
 
 
 def _penalised_skip(settings: Settings) -> float:
-    return float(penalise_blank(np.log([settings.blank_skip, 1 - settings.blank_skip]), settings.blank_penalty)[0])
+    return float(
+        penalise_blank(
+            np.log([settings.blank_skip, 1 - settings.blank_skip]), settings.blank_penalty
+        )[0]
+    )
 
 
 def _settings(numbers: dict[str, Any]) -> Settings:
     known = {field.name for field in fields(Settings)}
     for name in numbers:
         if name not in known:
-            raise DecodingError(f"There is no decoder setting {name!r}.", f"Known are {', '.join(sorted(known))}.")
+            raise DecodingError(
+                f"There is no decoder setting {name!r}.", f"Known are {', '.join(sorted(known))}."
+            )
     return replace(Settings(), **numbers)
 
 

@@ -1,6 +1,8 @@
-"""Best-path decoding: the most probable output of every frame, collapsed. T frames, V vocabulary, L tokens.
+"""Best-path decoding: the most probable output of every frame, collapsed. T frames, V vocabulary, L
+tokens.
 
-Graves et al. 2006, "Connectionist Temporal Classification", section 3.2: repeats are merged, then blanks removed.
+Graves et al. 2006, "Connectionist Temporal Classification", section 3.2: repeats are merged, then
+blanks removed.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ class GreedyDecoder:
 
     Args:
         tokens: V token strings, the blank first (see :class:`asr.decoding.vocabulary.Vocabulary`).
-        lexicon: where tokens are phones, word -> its pronunciations; of words that sound alike the first one is taken,
-            and what sounds like no word is written in its phones.
+        lexicon: where tokens are phones, word -> its pronunciations; of words that sound alike the
+            first one is taken, and what sounds like no word is written in its phones.
 
     Example:
         >>> import numpy as np
@@ -36,7 +38,9 @@ class GreedyDecoder:
         'hi'
     """
 
-    def __init__(self, tokens: Sequence[str], lexicon: Mapping[str, Sequence[Sequence[str]]] | None = None) -> None:
+    def __init__(
+        self, tokens: Sequence[str], lexicon: Mapping[str, Sequence[Sequence[str]]] | None = None
+    ) -> None:
         self.vocabulary = self._vocabulary = Vocabulary(tokens)
         self._speller: Speller | None = None
         if lexicon is not None:
@@ -50,7 +54,8 @@ class GreedyDecoder:
     def __call__(
         self, log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
     ) -> list[Hypothesis] | list[list[Hypothesis]]:
-        """One hypothesis for (T, V), in a list as beam search would return it; for a list of arrays a list of those.
+        """One hypothesis for (T, V), in a list as beam search would return it; for a list of arrays
+        a list of those.
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
@@ -70,7 +75,8 @@ def greedy(log_probs: npt.NDArray[Any], tokens: Sequence[str]) -> Hypothesis:
 
 
 def _best_path(
-    log_probs: npt.NDArray[np.float32], words_of: Callable[[Sequence[int]], list[tuple[str, list[int]]]]
+    log_probs: npt.NDArray[np.float32],
+    words_of: Callable[[Sequence[int]], list[tuple[str, list[int]]]],
 ) -> Hypothesis:
     path = log_probs.argmax(axis=1)
     best = log_probs.max(axis=1)

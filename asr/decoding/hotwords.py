@@ -1,8 +1,8 @@
 """Weighted phrases as an Aho-Corasick automaton over characters (Aho and Corasick 1975).
 
-A phrase earns its weight bit by bit while it is spelled, and gives back what it has earned as soon as the text turns
-out to go another way; only a phrase that is complete, from word boundary to word boundary, keeps its weight. Where
-phrases overlap, each complete one counts.
+A phrase earns its weight bit by bit while it is spelled, and gives back what it has earned as soon
+as the text turns out to go another way; only a phrase that is complete, from word boundary to word
+boundary, keeps its weight. Where phrases overlap, each complete one counts.
 """
 
 from __future__ import annotations
@@ -23,14 +23,18 @@ MAX_WEIGHT = 300.0  # in natural-log units; a double still holds e to the twice 
 BOUNDARY = 1  # code of the word boundary; 0 is any character of no phrase
 
 
-def check_hotwords(hotwords: Mapping[str, float] | Iterable[str] | None, weight: float) -> dict[str, float]:
+def check_hotwords(
+    hotwords: Mapping[str, float] | Iterable[str] | None, weight: float
+) -> dict[str, float]:
     """Phrases with their weights (natural-log units); a plain list gets ``weight`` for each.
 
     Raises:
         DecodingError: an empty phrase, or a weight that is not a positive number of at most 300.
     """
     if isinstance(hotwords, str):
-        raise DecodingError("hotwords is a string.", "Pass a list of phrases, or a mapping of phrase to weight.")
+        raise DecodingError(
+            "hotwords is a string.", "Pass a list of phrases, or a mapping of phrase to weight."
+        )
     given = hotwords if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords or (), weight)
     checked: dict[str, float] = {}
     for phrase, value in given.items():
@@ -55,7 +59,9 @@ def build_hotwords(hotwords: Mapping[str, float], vocabulary: Vocabulary) -> Hot
         missing = sorted(set(phrase) - known - {" "})
         if missing:
             remedy = "Write hotwords in the letter case and characters of the transcripts."
-            raise DecodingError(f"Hotword {phrase!r} has {missing[0]!r}, which no token can write.", remedy)
+            raise DecodingError(
+                f"Hotword {phrase!r} has {missing[0]!r}, which no token can write.", remedy
+            )
     characters = sorted(set("".join(hotwords)) - {" "})
     code = {" ": BOUNDARY, **{c: i for i, c in enumerate(characters, 2)}}
     children, earned, pending = _phrase_trie(hotwords, code)
@@ -89,7 +95,9 @@ def _phrase_trie(
 
 
 def _complete(children: list[dict[int, int]], earned: list[float], n_codes: int) -> tuple[Any, Any]:
-    """Follow-up of every state and character, and the weights complete in every state, suffixes included."""
+    """Follow-up of every state and character, and the weights complete in every state, suffixes
+    included.
+    """
     follow = np.zeros((len(children), n_codes), np.int32)
     total = np.array(earned)
     for c, child in children[0].items():

@@ -1,7 +1,8 @@
-"""KenLM binary files, read through the ``kenlm`` package; slower than an automaton, with the same results.
+"""KenLM binary files, read through the ``kenlm`` package; slower than an automaton, with the same
+results.
 
-The kernels ask a table that starts empty. What they miss is asked of kenlm between two attempts at the same frame, and
-remembered; a state number stands for a kenlm state.
+The kernels ask a table that starts empty. What they miss is asked of kenlm between two attempts at
+the same frame, and remembered; a state number stands for a kenlm state.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _REMEDY = "The file is damaged or of another version; build it again, or give th
 class KenlmModel:
     """A KenLM binary (probing, trie, quantised) behind the same table as an automaton.
 
-    The format carries no checksum: header, number of words and size are checked, the numbers cannot be. Use files that
-    you trust.
+    The format carries no checksum: header, number of words and size are checked, the numbers cannot
+    be. Use files that you trust.
 
     Raises:
         LanguageModelError: the file is damaged, of another version, or was built without its words.
@@ -50,7 +51,8 @@ class KenlmModel:
         self._new_state = kenlm.State
         self.order = int(self._model.order)
         self._lock = threading.Lock()
-        # To the kernels state 0 is the end of backing off, which kenlm does itself: no state of kenlm has that number.
+        # To the kernels state 0 is the end of backing off, which kenlm does itself: no state of
+        # kenlm has that number.
         self._states: list[Any] = [None, kenlm.State(), kenlm.State()]
         self._model.NullContextWrite(self._states[1])
         self._model.BeginSentenceWrite(self._states[2])
@@ -72,7 +74,14 @@ class KenlmModel:
     @property
     def arrays(self) -> tuple[npt.NDArray[Any], ...]:
         """What the query kernel takes behind state and word."""
-        return self.slots, self.slots.view(np.float32), self.unigrams, self.after, self.backoffs, self.shorter
+        return (
+            self.slots,
+            self.slots.view(np.float32),
+            self.unigrams,
+            self.after,
+            self.backoffs,
+            self.shorter,
+        )
 
     def __contains__(self, word: str) -> bool:
         return self.ids.get(word, UNK) != UNK
@@ -86,7 +95,9 @@ class KenlmModel:
         return float(self.unigrams[self.ids.get(word, UNK)])
 
     def step(self, state: int, word: str) -> tuple[float, int]:
-        """Natural-log p(word | state) and the state after it; a word outside the model scores as ``<unk>``."""
+        """Natural-log p(word | state) and the state after it; a word outside the model scores as
+        ``<unk>``.
+        """
         with self._lock:
             score, after = self._ask(state, self.ids.get(word, UNK))
             return score, self._number(after)
@@ -100,11 +111,20 @@ class KenlmModel:
                     score, after = self._ask(state, word)
                     if 2 * len(self._known) > len(self.slots):
                         self._grow_slots()
-                    kernels.insert(self.slots, self.slots.view(np.float32), state, word, score, self._number(after))
+                    kernels.insert(
+                        self.slots,
+                        self.slots.view(np.float32),
+                        state,
+                        word,
+                        score,
+                        self._number(after),
+                    )
 
     def _ask(self, state: int, word: int) -> tuple[float, Any]:
         after = self._new_state()
-        return self._model.BaseScore(self._states[state], self.words[word], after) * math.log(10), after
+        return self._model.BaseScore(self._states[state], self.words[word], after) * math.log(
+            10
+        ), after
 
     def _number(self, state: Any) -> int:
         number = self._numbers.get(state)
@@ -139,7 +159,9 @@ def _read_words(path: Path) -> list[str]:
     place = tail.rfind(b"<unk>\0")
     words = tail[place:].split(b"\0") if place >= 0 else []
     if len(words) != counts[0] + 1 or words[-1]:
-        raise LanguageModelError(f"{path} does not end with the list of its {counts[0]} words.", _REMEDY)
+        raise LanguageModelError(
+            f"{path} does not end with the list of its {counts[0]} words.", _REMEDY
+        )
     decoded = [word.decode("utf-8", "replace") for word in words[:-1]]
     special = ["<unk>", "<s>", "</s>"]
     if not set(special) <= set(decoded):
@@ -156,10 +178,16 @@ def _read_counts(data: npt.NDArray[np.uint8], path: Path) -> list[int]:
         raise LanguageModelError(f"{path} was built on a machine of another kind.", _REMEDY)
     order, _, kind, has_words, _ = _PARAMETERS.unpack_from(head, _SANITY.size)
     if not 1 <= order <= 6 or not 0 <= kind <= 5:
-        raise LanguageModelError(f"{path} has order {order} and kind {kind} in its header.", _REMEDY)
+        raise LanguageModelError(
+            f"{path} has order {order} and kind {kind} in its header.", _REMEDY
+        )
     if not has_words:
-        raise LanguageModelError(f"{path} was built without its words.", "Build it with build_binary -i, or give ARPA.")
+        raise LanguageModelError(
+            f"{path} was built without its words.", "Build it with build_binary -i, or give ARPA."
+        )
     counts = list(struct.unpack_from(f"<{order}Q", head, _SANITY.size + _PARAMETERS.size))
     if sum(counts) * 2 > len(data):
-        raise LanguageModelError(f"{path} promises {sum(counts)} n-grams in {len(data)} bytes.", _REMEDY)
+        raise LanguageModelError(
+            f"{path} promises {sum(counts)} n-grams in {len(data)} bytes.", _REMEDY
+        )
     return counts

@@ -1,4 +1,6 @@
-"""What a search knows of words before any weight is set: how tokens spell or say them, and what the model knows."""
+"""What a search knows of words before any weight is set: how tokens spell or say them, and what the
+model knows.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from asr.cache import Arrays, cache_path, cached_arrays
 from asr.decoding.automaton import NgramAutomaton
-from asr.decoding.cache import Arrays, cache_path, cached_arrays
 from asr.decoding.kernels.beam import HOMOPHONES
 from asr.decoding.language_models import AnyModel
 from asr.decoding.lexicon import Lexicon, build_lexicon
@@ -33,10 +35,13 @@ class KnownWords:
 
     Attributes:
         lexicon: their trie.
-        ids: int32 (W,), the model's id of each word (UNK for those it lacks); where several words sound alike,
-            ``HOMOPHONES`` less the place of their group, see :class:`asr.decoding.kernels.beam.Language`.
-        unigrams: float64 (W,), the model's score of each without context, of those that sound alike the best.
-        homophones: int32 (G,), groups of ids, each after its length. Words that the model lacks have no part in one.
+        ids: int32 (W,), the model's id of each word (UNK for those it lacks); where several words
+            sound alike, ``HOMOPHONES`` less the place of their group, see
+            :class:`asr.decoding.kernels.beam.Language`.
+        unigrams: float64 (W,), the model's score of each without context, of those that sound alike
+            the best.
+        homophones: int32 (G,), groups of ids, each after its length. Words that the model lacks
+            have no part in one.
     """
 
     lexicon: Lexicon
@@ -55,9 +60,12 @@ def know_words(lexicon: Lexicon, lm: AnyModel | None) -> KnownWords:
 
 
 def know_sounds(
-    pronunciations: Mapping[str, Sequence[Sequence[str]]], vocabulary: Vocabulary, lm: AnyModel | None
+    pronunciations: Mapping[str, Sequence[Sequence[str]]],
+    vocabulary: Vocabulary,
+    lm: AnyModel | None,
 ) -> tuple[Sounds, KnownWords]:
-    """Words that the tokens, which are phones, say; from the cache where the dictionary was read from a file.
+    """Words that the tokens, which are phones, say; from the cache where the dictionary was read
+    from a file.
 
     Raises:
         DecodingError: no word, or a phone that no token is.
@@ -73,7 +81,10 @@ def know_sounds(
         arrays: Arrays = {name: getattr(known.lexicon, name) for name in _TRIE}
         arrays.update({name: getattr(known, name) for name in _NUMBERS})
         words = known.lexicon.words
-        return arrays | {"sounds": _bytes(words), "spellings": _bytes(map(sounds.spellings.__getitem__, words))}
+        return arrays | {
+            "sounds": _bytes(words),
+            "spellings": _bytes(map(sounds.spellings.__getitem__, words)),
+        }
 
     arrays = cached_arrays(_place(pronunciations, vocabulary, lm), make)
     if made:
@@ -84,12 +95,19 @@ def know_sounds(
     return sounds, KnownWords(lexicon, *(arrays[name] for name in _NUMBERS))
 
 
-def _place(pronunciations: Pronunciations, vocabulary: Vocabulary, lm: AnyModel | None) -> Path | None:
+def _place(
+    pronunciations: Pronunciations, vocabulary: Vocabulary, lm: AnyModel | None
+) -> Path | None:
     if pronunciations.fingerprint is None or not (lm is None or isinstance(lm, NgramAutomaton)):
         return None
     model = (b"", b"") if lm is None else (lm.text.tobytes(), lm.unigrams.tobytes())
     return cache_path(
-        "words", _VERSION, pronunciations.fingerprint, "\n".join(vocabulary.tokens), *model, suffix=".npz"
+        "words",
+        _VERSION,
+        pronunciations.fingerprint,
+        "\n".join(vocabulary.tokens),
+        *model,
+        suffix=".npz",
     )
 
 

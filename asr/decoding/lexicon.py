@@ -1,4 +1,6 @@
-"""The words that the search knows, as a trie walked by tokens; see kernels/lexicon.py for the arrays."""
+"""The words that the search knows, as a trie walked by tokens; see kernels/lexicon.py for the
+arrays.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,11 @@ class Lexicon:
 
     Attributes:
         words: the words that the tokens can spell, sorted.
-        parents, ends: int32 (N,), parent of each node, and index of the word that ends there (-1: none).
-        edge_first: int32 (N + 1,). edges: int32 (E, 4). masks: uint64 (N,).
+        parents: int32 (N,), parent of each node, and index of the word that ends there (-1: none).
+        ends: int32 (N,), parent of each node, and index of the word that ends there (-1: none).
+        edge_first: int32 (N + 1,).
+        edges: int32 (E, 4).
+        masks: uint64 (N,).
         factors: float64 (N,), look-ahead factor of each node, from :meth:`weighted`.
     """
 
@@ -36,10 +41,14 @@ class Lexicon:
     factors: npt.NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
 
     def weighted(self, word_scores: npt.NDArray[np.float64]) -> Lexicon:
-        """A copy whose look-ahead follows ``word_scores`` (one per word, as the search will add them)."""
+        """A copy whose look-ahead follows ``word_scores`` (one per word, as the search will add
+        them).
+        """
         edges, factors = self.edges.copy(), np.empty(len(self.parents))
         gains = edges.view(np.float32)
-        kernels.look_ahead(self.parents, word_scores, self.ends, self.edge_first, edges, gains, factors)
+        kernels.look_ahead(
+            self.parents, word_scores, self.ends, self.edge_first, edges, gains, factors
+        )
         return replace(self, edges=edges, factors=factors)
 
 
@@ -53,18 +62,26 @@ def check_words(words: Iterable[str]) -> list[str]:
         raise DecodingError("lexicon is a string.", "Pass a list of words.")
     listed, seen = list(words), set[str]()
     if not listed:
-        raise DecodingError("The lexicon is empty.", "Give at least one word, or lexicon=None for an open vocabulary.")
+        raise DecodingError(
+            "The lexicon is empty.",
+            "Give at least one word, or lexicon=None for an open vocabulary.",
+        )
     for index, word in enumerate(listed):
         if not isinstance(word, str) or not word or word.split() != [word]:
-            raise DecodingError(f"lexicon[{index}] = {word!r} is not a word.", "Give words without white space.")
+            raise DecodingError(
+                f"lexicon[{index}] = {word!r} is not a word.", "Give words without white space."
+            )
         if word in seen:
-            raise DecodingError(f"The word {word!r} stands twice in the lexicon.", "List every word once.")
+            raise DecodingError(
+                f"The word {word!r} stands twice in the lexicon.", "List every word once."
+            )
         seen.add(word)
     return listed
 
 
 def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
-    """Trie of those ``words`` (distinct) that the vocabulary's tokens can spell, by any sequence of tokens.
+    """Trie of those ``words`` (distinct) that the vocabulary's tokens can spell, by any sequence of
+    tokens.
 
     Raises:
         DecodingError: no word can be spelled.
@@ -90,14 +107,21 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
     starting = np.where(piece_ends >= 0, by_name[piece_ends, 1], -1).astype(np.int32)
     edge_first = np.zeros(len(parents) + 1, np.int32)
     edges = np.zeros((0, 4), np.int32)
-    link: Any = (*kernels.children_of(parents), chars, *kernels.children_of(piece_parents), piece_chars)
+    link: Any = (
+        *kernels.children_of(parents),
+        chars,
+        *kernels.children_of(piece_parents),
+        piece_chars,
+    )
     for _ in range(2):  # first count, then fill
         n_edges = kernels.link_tokens(*link, inner, starting, edge_first, edges)
         edges = np.zeros((max(n_edges, 1), 4), np.int32) if len(edges) == 0 else edges
     return Lexicon(spelled, parents, ends, edge_first, edges, kernels.masks_of(edge_first, edges))
 
 
-def _trie(words: list[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _trie(
+    words: list[str],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     codes = np.frombuffer("".join(words).encode("utf-32-le"), np.int32)
     offsets = np.zeros(len(words) + 1, np.int64)
     np.cumsum([len(word) for word in words], out=offsets[1:])
@@ -109,4 +133,6 @@ def _trie(words: list[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32
 def plain_lexicon() -> Lexicon:
     """The lexicon without words: every open word is unknown."""
     none = np.full(1, -1, np.int32)
-    return Lexicon([], none, none, np.zeros(2, np.int32), np.zeros((1, 4), np.int32), np.zeros(1, np.uint64))
+    return Lexicon(
+        [], none, none, np.zeros(2, np.int32), np.zeros((1, 4), np.int32), np.zeros(1, np.uint64)
+    )

@@ -14,7 +14,15 @@ from asr.decoding.types import Hypothesis
 from asr.decoding.word_errors import word_errors
 from asr.errors import DecodingError
 
-__all__ = ["N_BEST", "RescoringDecoder", "RescoringStream", "Scorer", "TunedRescoring", "rescore", "tune_rescoring"]
+__all__ = [
+    "N_BEST",
+    "RescoringDecoder",
+    "RescoringStream",
+    "Scorer",
+    "TunedRescoring",
+    "rescore",
+    "tune_rescoring",
+]
 
 N_BEST = 50  # hypotheses that a second pass re-ranks
 
@@ -30,16 +38,22 @@ def rescore(
     first_pass_weight: float = 1.0,
     word_bonus: float = 0.0,
 ) -> list[Hypothesis]:
-    """Hypotheses re-ranked by ``first_pass_weight * score + weight * scorer(text) + word_bonus * words``, best first.
+    """Hypotheses re-ranked by ``first_pass_weight * score + weight * scorer(text) + word_bonus *
+    words``, best first.
 
-    Ties keep their order. ``score`` of the results is the new one; acoustic and n-gram scores stay as they were.
+    Ties keep their order. ``score`` of the results is the new one; acoustic and n-gram scores stay
+    as they were.
 
     Args:
-        hypotheses: an N-best list. scorer: texts -> natural-log probabilities, one call for all texts.
-        weight: of the scorer. first_pass_weight: of the score of the search. word_bonus: added for every word.
+        hypotheses: an N-best list.
+        scorer: texts -> natural-log probabilities, one call for all texts.
+        weight: of the scorer.
+        first_pass_weight: of the score of the search.
+        word_bonus: added for every word.
 
     Raises:
-        DecodingError: a weight is not finite, or the scorer returns another number of scores, or NaN.
+        DecodingError: a weight is not finite, or the scorer returns another number of scores, or
+        NaN.
 
     Example:
         >>> best = rescore(decoder(log_probs), lambda texts: [-len(t) for t in texts])[0]  # doctest: +SKIP
@@ -58,8 +72,12 @@ def rescore(
     return sorted(ranked, key=lambda h: h.score, reverse=True)
 
 
-def _combined(h: Hypothesis, score: float, weight: float, first_pass_weight: float, word_bonus: float) -> float:
-    second = weight * score if weight else 0.0  # a scorer may say -inf, which a weight of 0 must not turn into NaN
+def _combined(
+    h: Hypothesis, score: float, weight: float, first_pass_weight: float, word_bonus: float
+) -> float:
+    second = (
+        weight * score if weight else 0.0
+    )  # a scorer may say -inf, which a weight of 0 must not turn into NaN
     return first_pass_weight * h.score + second + word_bonus * len(h.text.split())
 
 
@@ -84,7 +102,10 @@ class TunedRescoring:
     """The weights with the fewest word errors on a development set; rates are fractions.
 
     Attributes:
-        weight, word_bonus: for :func:`rescore`. wer: with them. wer_before: of the search alone.
+        weight: for :func:`rescore`.
+        word_bonus: for :func:`rescore`.
+        wer: with them.
+        wer_before: of the search alone.
         oracle: of the best hypothesis of every list, below which no re-ranking can come.
     """
 
@@ -107,18 +128,28 @@ def tune_rescoring(
     """Return the weight and the bonus a word with the fewest errors; every text is scored once.
 
     Args:
-        n_best: a list for each utterance, best first. references: their texts. scorer: see :func:`rescore`.
-        weights, word_bonuses: what is tried; where several are best, the first.
+        n_best: a list for each utterance, best first.
+        references: their texts.
+        scorer: see :func:`rescore`.
+        weights: what is tried; where several are best, the first.
+        word_bonuses: what is tried; where several are best, the first.
         count_errors: (reference, hypothesis) -> (errors, reference words).
 
     Raises:
-        DecodingError: there are no utterances, a list is empty, counts differ, or the references have no words.
+        DecodingError: there are no utterances, a list is empty, counts differ, or the references
+        have no words.
     """
     if not n_best or len(n_best) != len(references) or not all(n_best):
         given = f"{len(n_best)} N-best lists and {len(references)} references"
-        raise DecodingError(f"Tuning was given {given}.", "Give a list of at least one hypothesis for each reference.")
+        raise DecodingError(
+            f"Tuning was given {given}.",
+            "Give a list of at least one hypothesis for each reference.",
+        )
     score = _known_scores(n_best, scorer)
-    errors = [[count_errors(r, h.text)[0] for h in hyps] for r, hyps in zip(references, n_best, strict=True)]
+    errors = [
+        [count_errors(r, h.text)[0] for h in hyps]
+        for r, hyps in zip(references, n_best, strict=True)
+    ]
     words = sum(count_errors(reference, "")[1] for reference in references)
     if not words:
         raise DecodingError("The references have no words.", "Tune on utterances with transcripts.")
@@ -138,21 +169,33 @@ def tune_rescoring(
 
 
 class RescoringDecoder:
-    """A beam search whose N-best lists are re-ranked; called as the search itself is, and streams as it does.
+    """A beam search whose N-best lists are re-ranked; called as the search itself is, and streams
+    as it does.
 
     Args:
-        decoder: the search; as many hypotheses are returned as its own ``n_best`` says. scorer, weight, word_bonus: see
-            :func:`rescore`. n_best: hypotheses that are re-ranked.
+        decoder: the search; as many hypotheses are returned as its own ``n_best`` says.
+        scorer: see :func:`rescore`.
+        weight: see :func:`rescore`.
+        word_bonus: see :func:`rescore`.
+        n_best: hypotheses that are re-ranked.
 
     Attributes:
         vocabulary: of the search.
     """
 
     def __init__(
-        self, decoder: BeamDecoder, scorer: Scorer, weight: float, word_bonus: float = 0.0, n_best: int = N_BEST
+        self,
+        decoder: BeamDecoder,
+        scorer: Scorer,
+        weight: float,
+        word_bonus: float = 0.0,
+        n_best: int = N_BEST,
     ) -> None:
         self.kept = decoder.finish.n_best
-        self.decoder, self.vocabulary = decoder.replace(n_best=max(n_best, self.kept)), decoder.vocabulary
+        self.decoder, self.vocabulary = (
+            decoder.replace(n_best=max(n_best, self.kept)),
+            decoder.vocabulary,
+        )
         self.scorer, self.weight, self.word_bonus = scorer, weight, word_bonus
 
     def __call__(self, log_probs: Sequence[Any]) -> list[list[Hypothesis]]:
@@ -160,7 +203,9 @@ class RescoringDecoder:
         return self.rank(self.decoder(list(log_probs)))
 
     def rank(self, lists: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
-        """Return N-best lists of the search re-ranked; every text is scored once, all of them together."""
+        """Return N-best lists of the search re-ranked; every text is scored once, all of them
+        together.
+        """
         known = _known_scores(lists, self.scorer)
         scorer = partial(map, known.__getitem__)
         best = (rescore(n, scorer, weight=self.weight, word_bonus=self.word_bonus) for n in lists)
@@ -172,7 +217,9 @@ class RescoringDecoder:
 
 
 class RescoringStream:
-    """A stream of the search (:class:`asr.decoding.stream.Stream`) whose hypotheses are re-ranked at the end."""
+    """A stream of the search (:class:`asr.decoding.stream.Stream`) whose hypotheses are re-ranked
+    at the end.
+    """
 
     def __init__(self, stream: Stream, decoder: RescoringDecoder) -> None:
         self.stream, self.decoder = stream, decoder

@@ -1,7 +1,8 @@
 """Voting among the transcripts of several recognisers, word by word.
 
-ROVER: Fiscus 1997, "A post-processing system to yield reduced word error rates", sections 3-4. Transcripts are aligned
-one after the other to a network of slots, each slot holding a word (or none) from every transcript; each slot is voted.
+ROVER: Fiscus 1997, "A post-processing system to yield reduced word error rates", sections 3-4.
+Transcripts are aligned one after the other to a network of slots, each slot holding a word (or
+none) from every transcript; each slot is voted.
 """
 
 from __future__ import annotations
@@ -32,12 +33,15 @@ def rover(
 ) -> list[Word]:
     """Return the words that the transcripts agree on, with the score that each won with.
 
-    A word's score in its slot is ``alpha * share of the votes + (1 - alpha) * its mean confidence`` (Fiscus 1997,
-    equation 1); the highest wins, and among equals the one of the earliest transcript.
+    A word's score in its slot is ``alpha * share of the votes + (1 - alpha) * its mean confidence``
+    (Fiscus 1997, equation 1); the highest wins, and among equals the one of the earliest
+    transcript.
 
     Args:
-        transcripts: texts, or lists of (word, confidence); the first one is the base, so put the best first.
-        alpha: 1 votes by frequency alone. null_confidence: confidence of a word not being there.
+        transcripts: texts, or lists of (word, confidence); the first one is the base, so put the
+            best first.
+        alpha: 1 votes by frequency alone.
+        null_confidence: confidence of a word not being there.
 
     Raises:
         DecodingError: there are no transcripts, or alpha or a confidence is not in 0-1.
@@ -64,7 +68,9 @@ def _words(transcript: str | Sequence[Word]) -> list[Word]:
         return [(word, 1.0) for word in transcript.split()]
     for word, confidence in transcript:
         if not 0 <= confidence <= 1:
-            raise DecodingError(f"The confidence of {word!r} is {confidence!r}.", "Give numbers in 0-1.")
+            raise DecodingError(
+                f"The confidence of {word!r} is {confidence!r}.", "Give numbers in 0-1."
+            )
     return list(transcript)
 
 
@@ -83,7 +89,8 @@ def _merge(slots: list[_Slot], words: list[Word], seen: int, null_confidence: fl
 
 def _align(slots: list[_Slot], words: list[Word]) -> list[tuple[_Slot | None, Word | None]]:
     cost = np.zeros((len(slots) + 1, len(words) + 1))
-    # passing over a slot where some transcript has no word either costs nothing: it agrees with that one
+    # passing over a slot where some transcript has no word either costs nothing: it agrees with
+    # that one
     skips = [0.0 if slot.holds("") else 1.0 for slot in slots]
     cost[1:, 0], cost[0, 1:] = np.cumsum(skips), np.arange(1, len(words) + 1)
     for i, slot in enumerate(slots, 1):
@@ -99,7 +106,12 @@ def _trace(
     i, j = len(slots), len(words)
     steps: list[tuple[_Slot | None, Word | None]] = []
     while i or j:
-        match = i and j and cost[i, j] == cost[i - 1, j - 1] + (0.0 if slots[i - 1].holds(words[j - 1][0]) else 1.0)
+        match = (
+            i
+            and j
+            and cost[i, j]
+            == cost[i - 1, j - 1] + (0.0 if slots[i - 1].holds(words[j - 1][0]) else 1.0)
+        )
         if match:
             i, j = i - 1, j - 1
             steps.append((slots[i], words[j]))

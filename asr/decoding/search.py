@@ -1,4 +1,5 @@
-"""One running search: its memory, the loop around the kernel, and the way from the last beam to hypotheses.
+"""One running search: its memory, the loop around the kernel, and the way from the last beam to
+hypotheses.
 
 T frames, V vocabulary, B beam size, L tokens.
 """
@@ -29,11 +30,12 @@ _FLOOR = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Finish:
-    """How hypotheses are made from the last beam: how many, and how confidence follows from probabilities.
+    """How hypotheses are made from the last beam: how many, and how confidence follows from
+    probabilities.
 
-    The confidence of a word is the share of the beam that agrees on it (weights ``exp(score)``) times the geometric
-    mean of its tokens' probabilities, raised to ``confidence_power`` (above 1 for overconfident models; see
-    :func:`asr.decoding.tune.fit_confidence`).
+    The confidence of a word is the share of the beam that agrees on it (weights ``exp(score)``)
+    times the geometric mean of its tokens' probabilities, raised to ``confidence_power`` (above 1
+    for overconfident models; see :func:`asr.decoding.tune.fit_confidence`).
     """
 
     n_best: int = 1
@@ -69,7 +71,8 @@ class Compiled:
         return penalise_blank(frames, self.blank_penalty) if self.blank_penalty else frames
 
     def words(self, ids: Sequence[int], ended: bool = True) -> list[tuple[str, list[int]]]:
-        """Words of a token sequence as they are written, each with the positions in ``ids`` that say it.
+        """Words of a token sequence as they are written, each with the positions in ``ids`` that
+        say it.
 
         A last word that is not ``ended`` is left out while it sounds like none.
         """
@@ -111,7 +114,9 @@ def _new_space(B: int, V: int, K: int, A: int) -> kernels.Search:
 
 
 class SearchSpace:
-    """Memory and progress of one search; can be used again for the next utterance, by one thread at a time."""
+    """Memory and progress of one search; can be used again for the next utterance, by one thread at
+    a time.
+    """
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
@@ -127,12 +132,15 @@ class SearchSpace:
         """Search the frames of ``log_probs`` (T, V), checked already.
 
         Raises:
-            DecodingError: no hypothesis can explain a frame (every one that the lexicon admits has probability zero).
+            DecodingError: no hypothesis can explain a frame (every one that the lexicon admits has
+            probability zero).
         """
         c = self.compiled
         done = 0
         while True:
-            status, frames = kernels.advance(c.options, c.language(), c.hotwords, self.space, log_probs[done:])
+            status, frames = kernels.advance(
+                c.options, c.language(), c.hotwords, self.space, log_probs[done:]
+            )
             done += int(frames)
             if status == kernels.DONE:
                 return
@@ -140,7 +148,9 @@ class SearchSpace:
                 self._resolve()
             elif status == kernels.DEAD:
                 frame = int(self.space.counters[kernels.FRAME])
-                raise DecodingError(f"No hypothesis is possible at frame {frame}.", "Widen the lexicon.")
+                raise DecodingError(
+                    f"No hypothesis is possible at frame {frame}.", "Widen the lexicon."
+                )
             else:
                 self._grow(status)
 
@@ -152,16 +162,21 @@ class SearchSpace:
         old = self.space
         K, A = len(old.cand_mass), len(old.arena)
         more_candidates = status == kernels.NO_ROOM
-        new = _new_space(len(old.stay), len(old.inner), K * (1 + more_candidates), A * (2 - more_candidates))
+        new = _new_space(
+            len(old.stay), len(old.inner), K * (1 + more_candidates), A * (2 - more_candidates)
+        )
         for name in ("floats", "ints", "counters", "scale"):
             getattr(new, name)[:] = getattr(old, name)
         new.arena[:A] = old.arena
         self.space = new
 
-    # -- hypotheses ----------------------------------------------------------------------------------------------
+    # -- hypotheses
+    # ----------------------------------------------------------------------------------------------
 
     def partial(self) -> Hypothesis:
-        """Best prefix so far, with the frames at which its tokens were first met; its open word is not closed yet."""
+        """Best prefix so far, with the frames at which its tokens were first met; its open word is
+        not closed yet.
+        """
         s = self.space
         current, count = int(s.counters[kernels.CURRENT]), int(s.counters[kernels.COUNT])
         rows = s.floats[current, :count]
@@ -173,7 +188,9 @@ class SearchSpace:
         words = self.compiled.words(tokens, ended=False)
         spans = word_spans(words, frames, [f + 1 for f in frames], [1.0] * len(tokens))
         text, lm_score = " ".join(word for word, _ in words), float(rows[row, kernels.LM])
-        return Hypothesis(text, score, score - weight, lm_score, tuple(tokens), tuple(frames), spans)
+        return Hypothesis(
+            text, score, score - weight, lm_score, tuple(tokens), tuple(frames), spans
+        )
 
     def finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
         """Hypotheses, best first; ``log_probs`` (T, V) are all frames that were pushed."""
@@ -229,27 +246,37 @@ class SearchSpace:
         agreed: npt.NDArray[np.float64],
         log_probs: npt.NDArray[np.float32],
     ) -> tuple[tuple[WordSpan, ...], list[int]]:
-        """Words with times and confidences, and the first frame of each token, on the best alignment."""
+        """Words with times and confidences, and the first frame of each token, on the best
+        alignment.
+        """
         starts, ends, peaks = _align(log_probs, tokens, met)
         power = self.compiled.finish.confidence_power
         spans = []
         for word, (text, positions) in enumerate(words):
             mean = sum(min(peaks[p], 0.0) for p in positions) / len(positions)
             log = math.log(min(max(float(agreed[word]), _FLOOR), 1.0)) + mean
-            spans.append(WordSpan(text, starts[positions[0]], ends[positions[-1]], math.exp(power * log)))
+            spans.append(
+                WordSpan(text, starts[positions[0]], ends[positions[-1]], math.exp(power * log))
+            )
         return tuple(spans), starts
 
     def _cut_off(self) -> list[Hypothesis]:
-        """No open word of the beam is in the lexicon: the best row without the word that the audio's end cut off."""
+        """No open word of the beam is in the lexicon: the best row without the word that the
+        audio's end cut off.
+        """
         best = self.partial()
         starts_word = self.compiled.vocabulary.starts_word
         length = len(best.tokens) - 1
         while length > 0 and not starts_word[best.tokens[length]]:
             length -= 1
         tokens, frames = best.tokens[:length], best.token_frames[:length]
-        spans = word_spans(self.compiled.words(tokens), frames, [f + 1 for f in frames], [0.0] * length)
+        spans = word_spans(
+            self.compiled.words(tokens), frames, [f + 1 for f in frames], [0.0] * length
+        )
         text = " ".join(span.word for span in spans)
-        return [Hypothesis(text, best.score, best.acoustic_score, best.lm_score, tokens, frames, spans)]
+        return [
+            Hypothesis(text, best.score, best.acoustic_score, best.lm_score, tokens, frames, spans)
+        ]
 
 
 def _align(

@@ -1,8 +1,9 @@
 """Words known by their sound: what tokens that are phones may say, and how it is written.
 
-Inside the search every phone is one character and a "word" is a sound, a string of such characters; several words may
-have one sound. While it searches, the search takes the word that the language model likes best after what came before;
-:class:`Speller` then writes the sounds found as the words that are likeliest all together.
+Inside the search every phone is one character and a "word" is a sound, a string of such characters;
+several words may have one sound. While it searches, the search takes the word that the language
+model likes best after what came before; :class:`Speller` then writes the sounds found as the words
+that are likeliest all together.
 """
 
 from __future__ import annotations
@@ -26,16 +27,20 @@ class Sounds:
     Attributes:
         vocabulary: the tokens with one character in place of each phone.
         lexicon: the dictionary.
-        spellings: sound -> the words that have it, in the order of the dictionary, a blank between them.
+        spellings: sound -> the words that have it, in the order of the dictionary, a blank between
+            them.
     """
 
-    def __init__(self, lexicon: Pronunciations, vocabulary: Vocabulary, spellings: Mapping[str, str]) -> None:
+    def __init__(
+        self, lexicon: Pronunciations, vocabulary: Vocabulary, spellings: Mapping[str, str]
+    ) -> None:
         phones = sorted({piece for piece in vocabulary.pieces if piece})
         self._letter = {phone: chr(_FIRST + i) for i, phone in enumerate(phones)}
         self._phone = {letter: phone for phone, letter in self._letter.items()}
         marks = [WORD_MARK if starts else "" for starts in vocabulary.starts_word.tolist()]
         tokens = [
-            mark + self._letter[piece] if piece else mark for mark, piece in zip(marks, vocabulary.pieces, strict=True)
+            mark + self._letter[piece] if piece else mark
+            for mark, piece in zip(marks, vocabulary.pieces, strict=True)
         ]
         tokens[BLANK_ID] = vocabulary.tokens[BLANK_ID]
         self.vocabulary = Vocabulary(tokens)
@@ -46,19 +51,26 @@ class Sounds:
         """Sounds of a dictionary in the tokens of a model.
 
         Args:
-            lexicon: word -> its pronunciations, each a sequence of phones. vocabulary: tokens ``▁PHONE``, ``PHONE``.
+            lexicon: word -> its pronunciations, each a sequence of phones.
+            vocabulary: tokens ``▁PHONE``, ``PHONE``.
 
         Raises:
             DecodingError: no word, or a phone that no token is.
         """
         if not lexicon:
             raise DecodingError("The lexicon is empty.", "Give at least one word.")
-        sounds = cls(lexicon if isinstance(lexicon, Pronunciations) else Pronunciations(lexicon), vocabulary, {})
+        sounds = cls(
+            lexicon if isinstance(lexicon, Pronunciations) else Pronunciations(lexicon),
+            vocabulary,
+            {},
+        )
         ways, words = sounds.lexicon.said()
         spellings: dict[str, str] = {}
         for sound, word in zip(sounds._sounds_of(ways), words, strict=True):
             before = spellings.get(sound)
-            if before is None or before.rpartition(" ")[2] != word:  # not a word that is said so twice
+            if (
+                before is None or before.rpartition(" ")[2] != word
+            ):  # not a word that is said so twice
                 spellings[sound] = word if before is None else f"{before} {word}"
         sounds.spellings = spellings
         return sounds
@@ -66,7 +78,9 @@ class Sounds:
     def _sounds_of(self, ways: Sequence[str]) -> list[str]:
         """Sounds of pronunciations, the phones of each joined by blanks."""
         try:
-            return "".join([*map({**self._letter, "\n": "\n"}.__getitem__, " \n ".join(ways).split(" "))]).split("\n")
+            return "".join(
+                [*map({**self._letter, "\n": "\n"}.__getitem__, " \n ".join(ways).split(" "))]
+            ).split("\n")
         except KeyError as error:
             way = next(way for way in ways if error.args[0] in way.split(" "))
             raise DecodingError(
@@ -107,14 +121,18 @@ class _Model(Protocol):
 
 
 class Speller:
-    """Writes sequences of sounds as words: the likeliest sequence, or without a model the first word of each sound.
+    """Writes sequences of sounds as words: the likeliest sequence, or without a model the first
+    word of each sound.
 
     Args:
-        sounds: the dictionary. lm: n-gram model over words, or None.
+        sounds: the dictionary.
+        lm: n-gram model over words, or None.
         bonus: added to the natural-log probability of these words (hotwords).
     """
 
-    def __init__(self, sounds: Sounds, lm: _Model | None = None, bonus: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, sounds: Sounds, lm: _Model | None = None, bonus: Mapping[str, float] | None = None
+    ) -> None:
         self.sounds, self.lm, self.bonus = sounds, lm, dict(bonus or {})
 
     def __call__(self, sequence: Sequence[str]) -> list[str]:
@@ -133,7 +151,9 @@ class Speller:
                         following[after] = total, (path, word)
             kept = sorted(following.items(), key=lambda item: -item[1][0])[:_KEPT]
             paths = dict(kept)
-        ends = ((score + self.lm.step(state, "</s>")[0], path) for state, (score, path) in paths.items())
+        ends = (
+            (score + self.lm.step(state, "</s>")[0], path) for state, (score, path) in paths.items()
+        )
         path = max(ends, key=lambda end: end[0])[1]
         words = []
         while path:
@@ -151,8 +171,12 @@ class Speller:
         return [word for word in words if word in lm or word in self.bonus] or words[:1]
 
 
-def written(groups: list[tuple[str, list[int]]], speller: Speller | None) -> list[tuple[str, list[int]]]:
-    """Words of :meth:`Vocabulary.groups` as they are written: as they are, or spelled where they are sounds."""
+def written(
+    groups: list[tuple[str, list[int]]], speller: Speller | None
+) -> list[tuple[str, list[int]]]:
+    """Words of :meth:`Vocabulary.groups` as they are written: as they are, or spelled where they
+    are sounds.
+    """
     if speller is None:
         return groups
     words = speller([sound for sound, _ in groups])

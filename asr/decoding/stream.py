@@ -17,8 +17,9 @@ __all__ = ["Stream"]
 class Stream:
     """One utterance in chunks: any chunking ends in the same hypotheses as the whole at once.
 
-    From :meth:`asr.decoding.BeamDecoder.stream`. The log-probabilities are kept until the end (4 T V bytes), since word
-    times and confidences come from the best alignment of the final text; cut long audio into utterances.
+    From :meth:`asr.decoding.BeamDecoder.stream`. The log-probabilities are kept until the end (4 T
+    V bytes), since word times and confidences come from the best alignment of the final text; cut
+    long audio into utterances.
 
     Example:
         >>> stream = decoder.stream()  # doctest: +SKIP
@@ -35,10 +36,12 @@ class Stream:
     def push(self, log_probs: Any) -> Hypothesis:
         """Take the next frames (T, V), zero or more; return the best hypothesis so far.
 
-        Its times are those at which the search first met each token, and its last word may still be open.
+        Its times are those at which the search first met each token, and its last word may still be
+        open.
 
         Raises:
-            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`; or the stream is finished.
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`; or the stream is
+            finished.
         """
         space = self._open()
         frames = self._compiled.frames(log_probs, allow_empty=True)

@@ -1,8 +1,9 @@
 """Finding lm_alpha, lm_beta, blank_penalty, the beam and the confidence power on a development set.
 
-The set is decoded once with many hypotheses per utterance; every pair of weights re-ranks them, which costs next to
-nothing; the best pairs are decoded anew, and around the winner it goes on with half the steps. Only decoded pairs win.
-Then the blank's penalty rises for as long as that helps, the pairs around the winner searched with each.
+The set is decoded once with many hypotheses per utterance; every pair of weights re-ranks them,
+which costs next to nothing; the best pairs are decoded anew, and around the winner it goes on with
+half the steps. Only decoded pairs win. Then the blank's penalty rises for as long as that helps,
+the pairs around the winner searched with each.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _N_BEST = 50
 
 @dataclass(frozen=True)
 class Tuned:
-    """The weights found, their word error rate (a fraction) on the development set, and all that was decoded."""
+    """The weights found, their word error rate (a fraction) on the development set, and all that
+    was decoded.
+    """
 
     lm_alpha: float
     lm_beta: float
@@ -49,13 +52,18 @@ def tune(
     rounds: int = 3,
     count_errors: ErrorCount = word_errors,
 ) -> Tuned:
-    """Return the lm_alpha, lm_beta and blank_penalty with the fewest word errors on a development set.
+    """Return the lm_alpha, lm_beta and blank_penalty with the fewest word errors on a development
+    set.
 
     Args:
         decoder: its own weights are tried first. Without a language model only lm_beta is searched.
-        log_probs: arrays (T, V). references: their texts.
-        alphas, betas: the grid of the first round. rounds: how often the steps are halved around the best.
-        blank_penalties: tried afterwards in rising order, until one does not help; empty: the decoder's own is kept.
+        log_probs: arrays (T, V).
+        references: their texts.
+        alphas: the grid of the first round.
+        betas: the grid of the first round.
+        rounds: how often the steps are halved around the best.
+        blank_penalties: tried afterwards in rising order, until one does not help;
+        empty: the decoder's own is kept.
         count_errors: (reference, hypothesis) -> (errors, reference words).
 
     Raises:
@@ -92,16 +100,24 @@ class _Search:
     """Decodings so far and their hypotheses, pooled for re-ranking."""
 
     def __init__(
-        self, decoder: BeamDecoder, log_probs: list[Any], references: list[str], count_errors: ErrorCount
+        self,
+        decoder: BeamDecoder,
+        log_probs: list[Any],
+        references: list[str],
+        count_errors: ErrorCount,
     ) -> None:
         if not log_probs or len(log_probs) != len(references):
             given = f"{len(log_probs)} utterances and {len(references)} references"
-            raise DecodingError(f"Tuning was given {given}.", "Give as many references as utterances, at least one.")
+            raise DecodingError(
+                f"Tuning was given {given}.", "Give as many references as utterances, at least one."
+            )
         self.decoder = decoder.replace(n_best=_N_BEST)
         self.log_probs, self.references, self.count_errors = log_probs, references, count_errors
         self.n_words = sum(count_errors(text, "")[1] for text in references)
         if self.n_words == 0:
-            raise DecodingError("The references have no words.", "Tune on utterances with transcripts.")
+            raise DecodingError(
+                "The references have no words.", "Tune on utterances with transcripts."
+            )
         self.tried: dict[tuple[float, float], float] = {}
         self.pool: list[dict[str, tuple[Hypothesis, int, float]]] = [{} for _ in references]
 
@@ -136,7 +152,9 @@ class _Search:
     def decode_around(self, centre: tuple[float, float, float], step: tuple[float, float]) -> None:
         """Decode with the best pairs one step from a pair."""
         (a, b), (step_a, step_b) = centre[:2], step
-        self.decode_best([max(a + step_a * k, 0.0) for k in (-1, 0, 1)], [b + step_b * k for k in (-1, 0, 1)])
+        self.decode_best(
+            [max(a + step_a * k, 0.0) for k in (-1, 0, 1)], [b + step_b * k for k in (-1, 0, 1)]
+        )
 
     def decode_best(self, alphas: Sequence[float], betas: Sequence[float], keep: int = 3) -> None:
         """Decode with those few pairs of the grid that re-rank the pooled hypotheses best."""
@@ -148,7 +166,8 @@ class _Search:
         errors = 0
         for pool in self.pool:
             scored = (
-                (h.acoustic_score + alpha * h.lm_score + beta * len(h.words) + rest, -e) for h, e, rest in pool.values()
+                (h.acoustic_score + alpha * h.lm_score + beta * len(h.words) + rest, -e)
+                for h, e, rest in pool.values()
             )
             errors -= max(scored)[1]
         return errors
@@ -163,14 +182,17 @@ def smallest_beam(
     tolerance: float = 0.001,
     count_errors: ErrorCount = word_errors,
 ) -> int:
-    """Return the smallest beam whose word error rate is within ``tolerance`` (a fraction) of the best one's.
+    """Return the smallest beam whose word error rate is within ``tolerance`` (a fraction) of the
+    best one's.
 
     Raises:
         DecodingError: as :func:`tune`.
     """
     wers: dict[int, float] = {}
     for beam_size in sorted(set(beam_sizes)):
-        search = _Search(decoder.replace(beam_size=beam_size), list(log_probs), list(references), count_errors)
+        search = _Search(
+            decoder.replace(beam_size=beam_size), list(log_probs), list(references), count_errors
+        )
         search.decode(decoder.settings.lm_alpha, decoder.settings.lm_beta)
         wers[beam_size] = search.best[2]
     if not wers:
@@ -178,19 +200,26 @@ def smallest_beam(
     return min(size for size, wer in wers.items() if wer <= min(wers.values()) + tolerance)
 
 
-def fit_confidence(decoder: BeamDecoder, log_probs: Sequence[npt.NDArray[Any]], references: Sequence[str]) -> float:
+def fit_confidence(
+    decoder: BeamDecoder, log_probs: Sequence[npt.NDArray[Any]], references: Sequence[str]
+) -> float:
     """Return the ``confidence_power`` under which confidences predict best which words are right.
 
-    The negative log-likelihood of right and wrong words is minimised over the power (a temperature of the logarithm).
+    The negative log-likelihood of right and wrong words is minimised over the power (a temperature
+    of the logarithm).
 
     Raises:
         DecodingError: as :func:`tune`, or the decoder finds no words.
     """
     if len(log_probs) != len(references):
-        raise DecodingError("Counts of utterances and references differ.", "Give as many references as utterances.")
+        raise DecodingError(
+            "Counts of utterances and references differ.", "Give as many references as utterances."
+        )
     confidences: list[float] = []
     right: list[bool] = []
-    for hypotheses, reference in zip(decoder.replace(confidence_power=1.0)(list(log_probs)), references, strict=True):
+    for hypotheses, reference in zip(
+        decoder.replace(confidence_power=1.0)(list(log_probs)), references, strict=True
+    ):
         words = hypotheses[0].words
         right += _right_words(reference.split(), [span.word for span in words])
         confidences += [span.confidence for span in words]
@@ -228,4 +257,6 @@ def _right_words(reference: list[str], words: list[str]) -> list[bool]:
 
 def with_weights(decoder: BeamDecoder, tuned: Tuned) -> BeamDecoder:
     """The decoder with the weights found."""
-    return decoder.replace(lm_alpha=tuned.lm_alpha, lm_beta=tuned.lm_beta, blank_penalty=tuned.blank_penalty)
+    return decoder.replace(
+        lm_alpha=tuned.lm_alpha, lm_beta=tuned.lm_beta, blank_penalty=tuned.blank_penalty
+    )

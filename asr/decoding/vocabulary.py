@@ -1,4 +1,5 @@
-"""The acoustic model's tokens, checked once: which is the blank, which start a word, what each prints.
+"""The acoustic model's tokens, checked once: which is the blank, which start a word, what each
+prints.
 
 V vocabulary (tokens, the blank included).
 """
@@ -19,23 +20,32 @@ __all__ = ["BLANK", "BLANK_ID", "WORD_MARK", "Vocabulary", "word_spans"]
 
 BLANK = "<blank>"
 BLANK_ID = 0
-WORD_MARK = "▁"  # U+2581; at the beginning of a token it starts a word, alone it is the space between words
+WORD_MARK = (
+    "▁"  # U+2581; at the beginning of a token it starts a word, alone it is the space between words
+)
 _LONE_MARKS = (WORD_MARK, " ", "|")
 
 
 def _check(tokens: Sequence[str]) -> None:
     if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
-        raise DecodingError("tokens must be a list of strings.", "Pass the tokenizer's tokens, the blank first.")
+        raise DecodingError(
+            "tokens must be a list of strings.", "Pass the tokenizer's tokens, the blank first."
+        )
     if not tokens or tokens[BLANK_ID] != BLANK:
         first = repr(tokens[0]) if tokens else "nothing"
-        raise DecodingError(f"tokens[0] must be {BLANK!r} but is {first}.", "Put the CTC blank first.")
+        raise DecodingError(
+            f"tokens[0] must be {BLANK!r} but is {first}.", "Put the CTC blank first."
+        )
     seen: dict[str, int] = {}
     for index, token in enumerate(tokens):
         if not token:
-            raise DecodingError(f"tokens[{index}] is an empty string.", "Every token needs a text of its own.")
+            raise DecodingError(
+                f"tokens[{index}] is an empty string.", "Every token needs a text of its own."
+            )
         if token in seen:
             raise DecodingError(
-                f"Token {token!r} stands twice, at {seen[token]} and {index}.", "Give every output its own token."
+                f"Token {token!r} stands twice, at {seen[token]} and {index}.",
+                "Give every output its own token.",
             )
         if WORD_MARK in token[1:] or (token not in _LONE_MARKS and any(c.isspace() for c in token)):
             raise DecodingError(
@@ -50,8 +60,9 @@ class Vocabulary:
     """Tokens of an acoustic model, validated.
 
     Args:
-        tokens: V strings; ``tokens[0]`` is ``"<blank>"``. A leading ``"▁"`` starts a word; ``"▁"`` alone (or ``" "`` or
-            ``"|"`` alone) is the space between words of a character vocabulary.
+        tokens: V strings; ``tokens[0]`` is ``"<blank>"``. A leading ``"▁"`` starts a word; ``"▁"``
+            alone (or ``" "`` or ``"|"`` alone) is the space between words of a character
+            vocabulary.
 
     Raises:
         DecodingError: no blank first, an empty or repeated token, or a token that spans two words.
@@ -83,7 +94,9 @@ class Vocabulary:
         return bool(self.starts_word.any())
 
     def groups(self, ids: Sequence[int]) -> list[tuple[str, list[int]]]:
-        """Words of a token sequence, each with the positions in ``ids`` that spell it (a lone mark belongs to none)."""
+        """Words of a token sequence, each with the positions in ``ids`` that spell it (a lone mark
+        belongs to none).
+        """
         words: list[tuple[str, list[int]]] = []
         pieces, starts_word = self.pieces, self._starts
         spelled, positions = "", list[int]()
@@ -102,11 +115,15 @@ class Vocabulary:
 
 
 def word_spans(
-    words: Sequence[tuple[str, list[int]]], starts: Sequence[int], ends: Sequence[int], confidences: Sequence[float]
+    words: Sequence[tuple[str, list[int]]],
+    starts: Sequence[int],
+    ends: Sequence[int],
+    confidences: Sequence[float],
 ) -> tuple[WordSpan, ...]:
     """Words with frames and confidences, from the frames and the probability of each token.
 
-    A word's confidence is the product of its tokens' (CTC takes outputs at different frames as independent).
+    A word's confidence is the product of its tokens' (CTC takes outputs at different frames as
+    independent).
 
     Args:
         words: as :meth:`Vocabulary.groups` returns them.
@@ -114,5 +131,9 @@ def word_spans(
     spans = []
     for word, positions in words:
         confidence = math.prod(confidences[p] for p in positions)
-        spans.append(WordSpan(word, int(starts[positions[0]]), int(ends[positions[-1]]), min(confidence, 1.0)))
+        spans.append(
+            WordSpan(
+                word, int(starts[positions[0]]), int(ends[positions[-1]]), min(confidence, 1.0)
+            )
+        )
     return tuple(spans)

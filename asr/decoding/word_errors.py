@@ -1,4 +1,6 @@
-"""Word errors of one text against another; the full picture (normalisers, tables) belongs to :mod:`asr.scoring`."""
+"""Word errors of one text against another; the full picture (normalisers, tables) belongs to
+:mod:`asr.scoring`.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from asr.lm.prune import prune_entropy
     from asr.lm.scorer import Perplexity, Scorer, perplexity
 
-# Public name -> module; imported on first use, so that whoever only asks a model does not wait for the estimator.
+# Public name -> module; imported on first use, so that whoever only asks a model does not wait for
+# the estimator.
 _PUBLIC = {
     "BOS": "asr.lm.model",
     "BuildSummary": "asr.lm.estimation",

@@ -30,11 +30,13 @@ _REMEDY = "The file is malformed or cut off; write it again."
 
 
 def read_arpa(path: str | Path) -> NgramModel:
-    """The model in an ARPA file, plain or gzipped (told by content), orders 1-6; log10 probabilities as in the file.
+    """The model in an ARPA file, plain or gzipped (told by content), orders 1-6; log10
+    probabilities as in the file.
 
-    Every score equals what the file defines. Rows are sorted; an n-gram whose prefix is not listed gets that prefix
-    added with its backed-off probability, and a missing ``<unk>`` gets log10 probability -100 as KenLM has it.
-    ``<UNK>`` is read as ``<unk>``. Text before ``\\data\\`` is skipped.
+    Every score equals what the file defines. Rows are sorted; an n-gram whose prefix is not listed
+    gets that prefix added with its backed-off probability, and a missing ``<unk>`` gets log10
+    probability -100 as KenLM has it. ``<UNK>`` is read as ``<unk>``. Text before ``\\data\\`` is
+    skipped.
 
     Raises:
         LanguageModelError: the file is missing, damaged or malformed; the message names the line.
@@ -51,9 +53,13 @@ def _load(path: Path) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise LanguageModelError(f"Cannot read {path}: {error}.") from None
     if text.startswith(b"mmap lm http://kheafield.com/code"):
-        raise LanguageModelError(f"{path} is a KenLM binary, not ARPA text.", "Give the file that it was built from.")
+        raise LanguageModelError(
+            f"{path} is a KenLM binary, not ARPA text.", "Give the file that it was built from."
+        )
     if text.startswith(b"asr-lm\0"):
-        raise LanguageModelError(f"{path} is compiled already, not ARPA text.", "Give the file it was compiled from.")
+        raise LanguageModelError(
+            f"{path} is compiled already, not ARPA text.", "Give the file it was compiled from."
+        )
     return text
 
 
@@ -73,11 +79,17 @@ class _Reader:
             sections.append(self._ngrams(n, count, n < len(counts), vocabulary))
         line = self._next_line()
         if line != "\\end\\":
-            self._fail(f"expected \\end\\ (all n-grams that the header promises were read), found {_quoted(line)}")
-        return close_prefixes(NgramModel(vocabulary.words, *(list(arrays) for arrays in zip(*sections, strict=True))))
+            self._fail(
+                f"expected \\end\\ (all n-grams that the header promises were read), found {_quoted(line)}"
+            )
+        return close_prefixes(
+            NgramModel(vocabulary.words, *(list(arrays) for arrays in zip(*sections, strict=True)))
+        )
 
     def _fail(self, problem: str, position: int | None = None, lines_on: int = 0) -> NoReturn:
-        line = 1 + self.text.count(b"\n", 0, self.start if position is None else position) + lines_on
+        line = (
+            1 + self.text.count(b"\n", 0, self.start if position is None else position) + lines_on
+        )
         raise LanguageModelError(f"{self.path}, line {line}: {problem}.", _REMEDY)
 
     def _line_at(self, position: int) -> tuple[str, int]:
@@ -101,24 +113,32 @@ class _Reader:
         while line is not None and line != "\\data\\":
             line = self._next_line()
         if line is None:
-            raise LanguageModelError(f"{self.path} is no ARPA file: it has no line \\data\\.", "Give an ARPA model.")
+            raise LanguageModelError(
+                f"{self.path} is no ARPA file: it has no line \\data\\.", "Give an ARPA model."
+            )
         counts: list[int] = []
         while (line := self._next_line()) is not None and (match := _COUNT_LINE.fullmatch(line)):
             counts.append(int(match[2]))
             if int(match[1]) != len(counts):
                 self._fail(f"expected the number of {len(counts)}-grams, found {_quoted(line)}")
         if not 1 <= len(counts) <= MAX_ORDER:
-            self._fail(f"expected between 1 and {MAX_ORDER} lines 'ngram N=COUNT' after \\data\\, found {len(counts)}")
+            self._fail(
+                f"expected between 1 and {MAX_ORDER} lines 'ngram N=COUNT' after \\data\\, found {len(counts)}"
+            )
         for n, count in enumerate(counts, 1):
             if count * (2 * n + 1) > len(self.data):
-                self._fail(f"the header promises {count} {n}-grams, more than {len(self.text)} bytes can hold")
+                self._fail(
+                    f"the header promises {count} {n}-grams, more than {len(self.text)} bytes can hold"
+                )
         self.position = self.start  # the line that ended the header opens the first section
         return counts
 
     def _open_section(self, n: int) -> int:
         line = self._next_line()
         if line != f"\\{n}-grams:":
-            self._fail(f"expected \\{n}-grams: (all n-grams that the header promises were read), found {_quoted(line)}")
+            self._fail(
+                f"expected \\{n}-grams: (all n-grams that the header promises were read), found {_quoted(line)}"
+            )
         return self.position
 
     def _check(self, result: tuple[int, int, int], n: int, count: int) -> None:
@@ -145,7 +165,11 @@ class _Reader:
         spans = np.zeros((count, 2), np.int64)
         probs, backoffs = np.empty(count, np.float32), np.empty(count, np.float32)
         table = np.full(1 << max(4, (2 * count).bit_length()), -1, np.int32)
-        self._check(kernels.parse_unigrams(self.data, start, has_backoff, spans, probs, backoffs, table), 1, count)
+        self._check(
+            kernels.parse_unigrams(self.data, start, has_backoff, spans, probs, backoffs, table),
+            1,
+            count,
+        )
         words, listed = self._special_first(self._decode(spans))
         ids = np.empty(count, np.int32)
         present = listed >= 0
@@ -164,7 +188,9 @@ class _Reader:
         return words
 
     def _special_first(self, listed: list[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
-        """Words with the special three in front, and for each the row where the file lists it (-1: nowhere)."""
+        """Words with the special three in front, and for each the row where the file lists it (-1:
+        nowhere).
+        """
         places = {word: row for row, word in enumerate(listed) if word in (*SPECIAL_WORDS, "<UNK>")}
         places.setdefault("<unk>", places.pop("<UNK>", -1))
         for special in SPECIAL_WORDS[1:]:
@@ -180,14 +206,20 @@ class _Reader:
         rows = np.empty((count, n), np.int32)
         probs, backoffs = np.empty(count, np.float32), np.empty(count, np.float32)
         v = vocabulary
-        result = kernels.parse_ngrams(self.data, start, has_backoff, v.spans, v.table, v.ids, rows, probs, backoffs)
+        result = kernels.parse_ngrams(
+            self.data, start, has_backoff, v.spans, v.table, v.ids, rows, probs, backoffs
+        )
         self._check(result, n, count)
         if not is_sorted(rows):
             order = sorted_row_order(rows, max(1, (len(v.words) - 1).bit_length()))
             rows, probs, backoffs = rows[order], probs[order], backoffs[order]
             repeated = np.flatnonzero((rows[1:] == rows[:-1]).all(axis=1))
             if len(repeated):
-                self._fail(f"this {n}-gram was listed before", start, lines_on=int(order[repeated + 1].min()))
+                self._fail(
+                    f"this {n}-gram was listed before",
+                    start,
+                    lines_on=int(order[repeated + 1].min()),
+                )
         return rows, probs, backoffs
 
 
@@ -210,28 +242,43 @@ def _quoted(line: str | None) -> str:
 def write_arpa(model: NgramModel, path: str | Path, decimals: int = 7) -> None:
     """Write a model as ARPA text, gzipped if ``path`` ends in ``.gz``; whole or not at all.
 
-    Seven decimals keep float32 to within 5e-8; three make a gzipped file a third smaller and move no decision.
+    Seven decimals keep float32 to within 5e-8; three make a gzipped file a third smaller and move
+    no decision.
 
     Raises:
         LanguageModelError: the file cannot be written.
     """
     with arpa_writer(path, model.words, model.counts, decimals) as writer:
         for n in range(1, model.order + 1):
-            writer.add(n, model.ngrams[n - 1], model.log10_probs[n - 1], model.log10_backoffs[n - 1])
+            writer.add(
+                n, model.ngrams[n - 1], model.log10_probs[n - 1], model.log10_backoffs[n - 1]
+            )
 
 
 @contextlib.contextmanager
 def arpa_writer(
     path: str | Path, words: Sequence[str], counts: Sequence[int], decimals: int = 7
 ) -> Iterator[ArpaWriter]:
-    """A writer of an ARPA file with the header written; the file is complete when the block ends without an error."""
+    """A writer of an ARPA file with the header written; the file is complete when the block ends
+    without an error.
+    """
     try:
-        with atomic_path(path) as temporary, temporary.open("wb") as raw, contextlib.ExitStack() as stack:
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("wb") as raw,
+            contextlib.ExitStack() as stack,
+        ):
             file: IO[bytes] | gzip.GzipFile = raw
-            if str(path).endswith(".gz"):  # no name and no time inside: equal models give equal files
+            if str(path).endswith(
+                ".gz"
+            ):  # no name and no time inside: equal models give equal files
                 file = stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
             writer = stack.enter_context(ArpaWriter(file, words, len(counts), decimals))
-            file.write(b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % pair for pair in enumerate(counts, 1)) + b"\n")
+            file.write(
+                b"\\data\\\n"
+                + b"".join(b"ngram %d=%d\n" % pair for pair in enumerate(counts, 1))
+                + b"\n"
+            )
             yield writer
             writer.close()
     except OSError as error:
@@ -241,13 +288,20 @@ def arpa_writer(
 class ArpaWriter:
     """Prints n-grams, order after order, in as many parts as they come; see :func:`arpa_writer`."""
 
-    def __init__(self, file: IO[bytes] | gzip.GzipFile, words: Sequence[str], order: int, decimals: int) -> None:
+    def __init__(
+        self, file: IO[bytes] | gzip.GzipFile, words: Sequence[str], order: int, decimals: int
+    ) -> None:
         encoded = [word.encode() for word in words]
         self._file, self._order, self._n, self._decimals = file, order, 0, decimals
         self._text = np.frombuffer(b"".join(encoded), np.uint8)
-        self._starts = np.concatenate([[0], np.cumsum([len(word) for word in encoded])]).astype(np.int64)
+        self._starts = np.concatenate([[0], np.cumsum([len(word) for word in encoded])]).astype(
+            np.int64
+        )
         size = _BLOCK + order * max(map(len, encoded))
-        self._blocks = [np.empty(size, np.uint8), np.empty(size, np.uint8)]  # one is printed while one is written
+        self._blocks = [
+            np.empty(size, np.uint8),
+            np.empty(size, np.uint8),
+        ]  # one is printed while one is written
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._pending: concurrent.futures.Future[int] | None = None
 
@@ -270,7 +324,9 @@ class ArpaWriter:
         log10_probs: npt.NDArray[np.float32],
         log10_backoffs: npt.NDArray[np.float32],
     ) -> None:
-        """Print n-grams (count, n), orders ascending; back-offs of the highest order are not printed."""
+        """Print n-grams (count, n), orders ascending; back-offs of the highest order are not
+        printed.
+        """
         if n > self._n:
             self._write(b"\n" * (n > 1) + b"\\%d-grams:\n" % n)
             self._n = n
@@ -278,7 +334,9 @@ class ArpaWriter:
         while done < len(rows):
             self._blocks.reverse()
             block = self._blocks[0]
-            done, used = kernels.print_ngrams(rows, log10_probs, log10_backoffs, *style, done, block)
+            done, used = kernels.print_ngrams(
+                rows, log10_probs, log10_backoffs, *style, done, block
+            )
             self._write(block[:used].data)
 
     def close(self) -> None:

@@ -51,7 +51,9 @@ def _field(data: Bytes, position: int) -> tuple[int, int]:
 
 @kernel
 def _number(data: Bytes, start: int, end: int) -> float:
-    """The decimal number in data[start:end], correct to far more than float32; NaN if it is none or of absurd size."""
+    """The decimal number in data[start:end], correct to far more than float32; NaN if it is none or
+    of absurd size.
+    """
     position, negative = start, False
     if position < end and (data[position] == _MINUS or data[position] == _PLUS):
         negative = data[position] == _MINUS
@@ -122,13 +124,17 @@ def _same(data: Bytes, a: int, b: int, length: int) -> bool:
 
 
 @kernel(inline="always")
-def _lookup(data: Bytes, start: int, end: int, spans: npt.NDArray[np.int64], table: npt.NDArray[np.int32]) -> int:
+def _lookup(
+    data: Bytes, start: int, end: int, spans: npt.NDArray[np.int64], table: npt.NDArray[np.int32]
+) -> int:
     """Slot of the table where this word stands or would stand."""
     mask = np.int64(len(table) - 1)
     slot: int = np.int64(_hash(data, start, end)) & mask
     while table[slot] >= 0:
         other = table[slot]
-        if spans[other, 1] - spans[other, 0] == end - start and _same(data, spans[other, 0], start, end - start):
+        if spans[other, 1] - spans[other, 0] == end - start and _same(
+            data, spans[other, 0], start, end - start
+        ):
             break
         slot = (slot + 1) & mask
     return slot
@@ -184,7 +190,9 @@ def parse_unigrams(
     backoffs: npt.NDArray[np.float32],
     table: npt.NDArray[np.int32],
 ) -> tuple[int, int, int]:
-    """Fill word spans (count, 2), numbers and the hash table (word -> row); returns (status, rows read, position)."""
+    """Fill word spans (count, 2), numbers and the hash table (word -> row); returns (status, rows
+    read, position).
+    """
     for row in range(len(spans)):
         status, start = _line_start(data, position)
         if status != OK:
@@ -219,7 +227,9 @@ def parse_ngrams(
     probs: npt.NDArray[np.float32],
     backoffs: npt.NDArray[np.float32],
 ) -> tuple[int, int, int]:
-    """Fill the rows (count, n) of one section with their words' ids; returns (status, rows read, position)."""
+    """Fill the rows (count, n) of one section with their words' ids; returns (status, rows read,
+    position).
+    """
     for row in range(len(rows)):
         status, start = _line_start(data, position)
         if status != OK:

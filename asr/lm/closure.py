@@ -14,8 +14,13 @@ __all__ = ["close_prefixes"]
 
 
 @kernel
-def _mark_orphans(rows: npt.NDArray[np.int32], parents: npt.NDArray[np.int32], orphan: npt.NDArray[np.bool_]) -> int:
-    """Mark the first row of each prefix that is not among ``parents``; returns their number. Both are sorted."""
+def _mark_orphans(
+    rows: npt.NDArray[np.int32], parents: npt.NDArray[np.int32], orphan: npt.NDArray[np.bool_]
+) -> int:
+    """Mark the first row of each prefix that is not among ``parents``; returns their number.
+
+    Both are sorted.
+    """
     parent, marked, columns = 0, 0, parents.shape[1]
     for row in range(len(rows)):
         sign = -1
@@ -40,7 +45,9 @@ def _mark_orphans(rows: npt.NDArray[np.int32], parents: npt.NDArray[np.int32], o
 
 
 def close_prefixes(model: NgramModel) -> NgramModel:
-    """The same scores, with every n-gram's prefix listed: a missing one gets its backed-off probability, back-off 0."""
+    """The same scores, with every n-gram's prefix listed: a missing one gets its backed-off
+    probability, back-off 0.
+    """
     rows, probs, backoffs = list(model.ngrams), list(model.log10_probs), list(model.log10_backoffs)
     added = False
     for n in range(model.order - 1, 0, -1):
@@ -52,8 +59,12 @@ def close_prefixes(model: NgramModel) -> NgramModel:
         merged = np.concatenate([rows[n - 1], missing])
         order = sorted_row_order(merged, max(1, (len(model.words) - 1).bit_length()))
         rows[n - 1] = merged[order]
-        probs[n - 1] = np.concatenate([probs[n - 1], np.full(len(missing), np.nan, np.float32)])[order]
-        backoffs[n - 1] = np.concatenate([backoffs[n - 1], np.zeros(len(missing), np.float32)])[order]
+        probs[n - 1] = np.concatenate([probs[n - 1], np.full(len(missing), np.nan, np.float32)])[
+            order
+        ]
+        backoffs[n - 1] = np.concatenate([backoffs[n - 1], np.zeros(len(missing), np.float32)])[
+            order
+        ]
     return _fill(NgramModel(model.words, rows, probs, backoffs)) if added else model
 
 
@@ -68,5 +79,7 @@ def _fill(model: NgramModel) -> NgramModel:
         score_rows(rows[holes], 1, *arrays, lower)
         parents = np.searchsorted(trie.first_child, holes + trie.offsets[n - 1], side="right") - 1
         probs[holes] = lower + trie.log10_backoffs[parents]
-    filled = [trie.log10_probs[a:b] for a, b in zip(trie.offsets[:-1], trie.offsets[1:], strict=True)]
+    filled = [
+        trie.log10_probs[a:b] for a, b in zip(trie.offsets[:-1], trie.offsets[1:], strict=True)
+    ]
     return NgramModel(model.words, model.ngrams, filled, model.log10_backoffs)

@@ -65,8 +65,9 @@ def _tokenize(
 ) -> tuple[int, int, int, int]:
     """Append the ids of text[start:] to ids[used:]; every newline becomes the end of a sentence.
 
-    Word w is ``pool[ends[w] : ends[w + 1]]``. Without ``grow`` unknown words become id 0.
-    Returns (status, position, vocabulary size, ids used); the position is at the word that does not fit or may not be.
+    Word w is ``pool[ends[w] : ends[w + 1]]``. Without ``grow`` unknown words become id 0. Returns
+    (status, position, vocabulary size, ids used); the position is at the word that does not fit or
+    may not be.
     """
     mask = np.uint64(len(table) - 1)
     position, end = start, len(text)
@@ -103,7 +104,11 @@ def _tokenize(
         if word < 0 and not grow:
             word = 0
         elif word < 0:
-            if 2 * (size + 1) > len(table) or size + 1 > len(counts) or ends[size] + position - first > len(pool):
+            if (
+                2 * (size + 1) > len(table)
+                or size + 1 > len(counts)
+                or ends[size] + position - first > len(pool)
+            ):
                 return _FULL, first, size, used
             word = np.int64(size)
             table[slot], hashes[word] = word, code
@@ -117,11 +122,13 @@ def _tokenize(
 
 
 class Tokenizer:
-    """Turns texts into word ids; a vocabulary that grows, or a given one in which unknown words are ``<unk>`` (id 0).
+    """Turns texts into word ids; a vocabulary that grows, or a given one in which unknown words are
+    ``<unk>`` (id 0).
 
     Attributes:
         counts: int64 (vocabulary,), how often each word was seen; ``</s>`` once a line.
-        lines, bytes: what was read so far.
+        lines: what was read so far.
+        bytes: what was read so far.
     """
 
     def __init__(self, words: Sequence[str] | None = None, skip_symbols: bool = False) -> None:
@@ -149,10 +156,12 @@ class Tokenizer:
         return [text[start:end].decode() for start, end in itertools.pairwise(ends)]
 
     def read(self, text: Text) -> Iterator[npt.NDArray[np.int32]]:
-        """Word ids of a text in blocks of whole sentences, each sentence closed by the id of ``</s>``.
+        """Word ids of a text in blocks of whole sentences, each sentence closed by the id of
+        ``</s>``.
 
         Raises:
-            LanguageModelError: the file is missing, damaged or not UTF-8, or holds ``<s>``, ``</s>`` or ``<unk>``; the
+            LanguageModelError: the file is missing, damaged or not UTF-8, or holds ``<s>``,
+            ``</s>`` or ``<unk>``; the
                 message names the line.
         """
         self.lines = 0
@@ -193,7 +202,9 @@ class Tokenizer:
                 for array in (self._hashes, self._counts, self._ends)
             )
         if self._ends[self._size] + pending_bytes > len(self._pool):
-            self._pool = np.concatenate([self._pool, np.zeros(max(len(self._pool), pending_bytes), np.uint8)])
+            self._pool = np.concatenate(
+                [self._pool, np.zeros(max(len(self._pool), pending_bytes), np.uint8)]
+            )
 
     def _check_utf8(self, block: bytes, name: str) -> None:
         try:
@@ -242,7 +253,9 @@ def _sentence_blocks(sentences: Iterable[str]) -> Iterator[bytes]:
     size = 0
     for sentence in sentences:
         if "\n" in sentence:
-            raise LanguageModelError(f"A sentence holds a line break: {sentence[:60]!r}.", "Give one sentence each.")
+            raise LanguageModelError(
+                f"A sentence holds a line break: {sentence[:60]!r}.", "Give one sentence each."
+            )
         lines.append(sentence)
         size += len(sentence)
         if size > _BLOCK:

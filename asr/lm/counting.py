@@ -1,16 +1,19 @@
 """Kernels of modified Kneser-Ney estimation over packed n-gram records.
 
-Legend: an n-gram w1 ... wn is packed (see asr/lm/sorting.py) in one of three column orders, each of which makes one
-step a single pass over sorted records:
+Legend: an n-gram w1 ... wn is packed (see asr/lm/sorting.py) in one of three column orders, each of
+which makes one step a single pass over sorted records:
 
-* suffix order   (wn, ..., w1): n-grams that end alike stand together, which gives the adjusted counts;
-* context order  (wn-1, ..., w1, wn): n-grams with one context stand together, which gives discounted probabilities, and
-  contexts that end alike stand together, which lets the lower order be interpolated in the same pass;
-* reading order  (w1, ..., wn): what a model is stored in, and where n-grams meet the back-off of their context.
+* suffix order   (wn, ..., w1): n-grams that end alike stand together, which gives the adjusted
+  counts;
+* context order  (wn-1, ..., w1, wn): n-grams with one context stand together, which gives
+  discounted probabilities, and contexts that end alike stand together, which lets the lower order
+  be interpolated in the same pass;
+* reading order  (w1, ..., wn): what a model is stored in, and where n-grams meet the back-off of
+  their context.
 
-Sorting is stable, so changing from one order to the next sorts only by the columns that move to the front.
-A record is the packed n-gram and one value word: a count; then ``adjusted count * 2 + pruned``; then two float32, the
-probability and the back-off weight *of the context*.
+Sorting is stable, so changing from one order to the next sorts only by the columns that move to the
+front. A record is the packed n-gram and one value word: a count; then ``adjusted count * 2 +
+pruned``; then two float32, the probability and the back-off weight *of the context*.
 """
 
 from __future__ import annotations
@@ -22,7 +25,15 @@ from asr.kernels import kernel
 from asr.lm.model import BOS, EOS
 from asr.lm.sorting import Records, key_width
 
-__all__ = ["adjust", "count_keys", "fill_keys", "finish", "interpolate", "prefix_masks", "to_reading_order"]
+__all__ = [
+    "adjust",
+    "count_keys",
+    "fill_keys",
+    "finish",
+    "interpolate",
+    "prefix_masks",
+    "to_reading_order",
+]
 
 _BOS, _EOS = BOS, EOS
 _ONE = np.uint64(1)
@@ -74,7 +85,9 @@ def fill_keys(
     context: npt.NDArray[np.int64],
     out: Records,
 ) -> None:
-    """Write the n-gram that ends at each token, in suffix order; before a sentence stands one ``<s>`` after another."""
+    """Write the n-gram that ends at each token, in suffix order; before a sentence stands one
+    ``<s>`` after another.
+    """
     order = len(context) + 1
     for i in range(len(ids)):
         word = np.int64(id_map[ids[i]])
@@ -92,7 +105,9 @@ def fill_keys(
 
 @kernel
 def count_keys(records: Records, masks: npt.NDArray[np.uint64], out: Records) -> int:
-    """Sum up equal neighbours of sorted keys or of sorted records with counts; returns how many are in ``out``."""
+    """Sum up equal neighbours of sorted keys or of sorted records with counts; returns how many are
+    in ``out``.
+    """
     words, used = len(masks), -1
     counted = records.shape[1] > words
     for row in range(len(records)):
@@ -116,12 +131,14 @@ def adjust(
     out: Records,
     count_counts: npt.NDArray[np.int64],
 ) -> int:
-    """n-grams with adjusted counts, in context order, from the counted ``order``-grams in suffix order.
+    """n-grams with adjusted counts, in context order, from the counted ``order``-grams in suffix
+    order.
 
-    The count of an n-gram is the number of different words before it; of the highest order and of n-grams that begin
-    with ``<s>`` it is how often it was seen (Chen & Goodman 1998, section 4.1.6). At most ``prune`` times seen: marked.
-    ``masks`` and ``longer_masks`` leave n and n + 1 fields. ``count_counts[c]`` grows by the n-grams with count c < 5.
-    Returns the number of records in ``out``.
+    The count of an n-gram is the number of different words before it; of the highest order and of
+    n-grams that begin with ``<s>`` it is how often it was seen (Chen & Goodman 1998, section
+    4.1.6). At most ``prune`` times seen: marked. ``masks`` and ``longer_masks`` leave n and n + 1
+    fields. ``count_counts[c]`` grows by the n-grams with count c < 5. Returns the number of records
+    in ``out``.
     """
     value, count_at = key_width_kernel(n, bits), key_width_kernel(order, bits)
     used, adjusted, seen, before = -1, np.int64(0), np.int64(0), -1
@@ -162,7 +179,13 @@ def key_width_kernel(columns: int, bits: int) -> int:
 
 @kernel(inline="always")
 def _close(
-    out: Records, row: int, value: int, adjusted: int, seen: int, prune: int, count_counts: npt.NDArray[np.int64]
+    out: Records,
+    row: int,
+    value: int,
+    adjusted: int,
+    seen: int,
+    prune: int,
+    count_counts: npt.NDArray[np.int64],
 ) -> None:
     out[row, value] = np.uint64(adjusted * 2 + (1 if seen <= prune else 0))
     if adjusted < len(count_counts):
@@ -182,12 +205,14 @@ def interpolate(
     parent_masks: npt.NDArray[np.uint64],
     lower: npt.NDArray[np.float32],
 ) -> int:
-    """Turn adjusted counts into interpolated probabilities and contexts' back-off weights, in place.
+    """Turn adjusted counts into interpolated probabilities and contexts' back-off weights, in
+    place.
 
-    ``floats`` is ``records`` seen as float32. ``parents`` are the records of the order below in context order with
-    their probabilities; ``lower`` (vocabulary,) holds the probabilities behind one of its contexts at a time and, for
-    n = 2, the unigrams'. Chen & Goodman 1998, section 4.1.6; the mass of pruned n-grams goes to the back-off.
-    Returns the number of records kept, which are all but the pruned.
+    ``floats`` is ``records`` seen as float32. ``parents`` are the records of the order below in
+    context order with their probabilities; ``lower`` (vocabulary,) holds the probabilities behind
+    one of its contexts at a time and, for n = 2, the unigrams'. Chen & Goodman 1998, section 4.1.6;
+    the mass of pruned n-grams goes to the back-off. Returns the number of records kept, which are
+    all but the pruned.
     """
     value, parent_value = key_width_kernel(n, bits), key_width_kernel(n - 1, bits)
     kept, parent, start = 0, 0, 0
@@ -200,17 +225,27 @@ def interpolate(
             mass += count if records[end, value] & _ONE else discounts[min(count, 3)]
             end += 1
         if n > 2:
-            while parent < len(parents) and _compare(parents, parent, records, start, parent_masks) < 0:
+            while (
+                parent < len(parents)
+                and _compare(parents, parent, records, start, parent_masks) < 0
+            ):
                 parent += 1
-            while parent < len(parents) and _compare(parents, parent, records, start, parent_masks) == 0:
-                lower[_field(parents, parent, last - 1, bits)] = parent_floats[parent, 2 * parent_value]
+            while (
+                parent < len(parents)
+                and _compare(parents, parent, records, start, parent_masks) == 0
+            ):
+                lower[_field(parents, parent, last - 1, bits)] = parent_floats[
+                    parent, 2 * parent_value
+                ]
                 parent += 1
         weight = mass / total
         for row in range(start, end):
             if records[row, value] & _ONE:
                 continue
             count = np.int64(records[row, value] >> _ONE)
-            prob = (count - discounts[min(count, 3)]) / total + weight * lower[_field(records, row, last, bits)]
+            prob = (count - discounts[min(count, 3)]) / total + weight * lower[
+                _field(records, row, last, bits)
+            ]
             records[kept, :value] = records[row, :value]
             floats[kept, 2 * value], floats[kept, 2 * value + 1] = prob, weight
             kept += 1
@@ -243,7 +278,9 @@ def finish(
     log10_probs: npt.NDArray[np.float32],
     log10_backoffs: npt.NDArray[np.float32],
 ) -> None:
-    """Unpack n-grams in reading order and join each with the back-off weight that its extensions ``longer`` carry."""
+    """Unpack n-grams in reading order and join each with the back-off weight that its extensions
+    ``longer`` carry.
+    """
     value, longer_value, child = key_width_kernel(n, bits), key_width_kernel(n + 1, bits), 0
     for row in range(len(records)):
         for column in range(n):

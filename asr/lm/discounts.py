@@ -30,10 +30,11 @@ def discounts_from_counts(
     fallback: tuple[float, float, float] | None,
     notify: Callable[[str], None],
 ) -> Discounts:
-    """Discounts of order ``n`` from ``count_counts[c]``, the number of n-grams with adjusted count c (c = 0 ... 4).
+    """Discounts of order ``n`` from ``count_counts[c]``, the number of n-grams with adjusted count
+    c (c = 0 ... 4).
 
-    Where a count from 1 to 3 was never seen, or a discount would be negative or above its count, ``fallback`` is used
-    and ``notify`` told; these are the conditions under which lmplz stops.
+    Where a count from 1 to 3 was never seen, or a discount would be negative or above its count,
+    ``fallback`` is used and ``notify`` told; these are the conditions under which lmplz stops.
 
     Raises:
         LanguageModelError: as above, and ``fallback`` is None.
@@ -45,10 +46,16 @@ def discounts_from_counts(
         discounts = _formula(count_counts)
         if all(0 <= discount <= count for count, discount in enumerate(discounts)):
             return discounts
-        problem = "the discounts " + ", ".join(f"{discount:.3g}" for discount in discounts[1:]) + " are out of range"
+        problem = (
+            "the discounts "
+            + ", ".join(f"{discount:.3g}" for discount in discounts[1:])
+            + " are out of range"
+        )
     message = f"Too few or too uniform counts for Kneser-Ney discounts of {n}-grams: {problem}."
     if fallback is None:
-        raise LanguageModelError(message, "Give more text, or fallback discounts such as 0.5 1 1.5.")
+        raise LanguageModelError(
+            message, "Give more text, or fallback discounts such as 0.5 1 1.5."
+        )
     notify(f"{message} Using {fallback[0]:g}, {fallback[1]:g} and {fallback[2]:g}.")
     return Discounts(0.0, *fallback)
 

@@ -1,8 +1,9 @@
 """Text -> n-gram model: interpolated modified Kneser-Ney.
 
-Counts and conventions are those of KenLM's lmplz (Heafield et al. 2013, "Scalable Modified Kneser-Ney Language Model
-Estimation"), so that scores agree; the algorithm is not. See asr/lm/counting.py for the steps. With bounded memory the
-same steps run over slices of sorted runs on disk, and give the same bytes.
+Counts and conventions are those of KenLM's lmplz (Heafield et al. 2013, "Scalable Modified
+Kneser-Ney Language Model Estimation"), so that scores agree; the algorithm is not. See
+asr/lm/counting.py for the steps. With bounded memory the same steps run over slices of sorted runs
+on disk, and give the same bytes.
 """
 
 from __future__ import annotations
@@ -39,15 +40,19 @@ class EstimateConfig:
 
     Attributes:
         order: longest n-grams, 1-6.
-        prune: n-grams of order ``i + 1`` seen at most ``prune[i]`` times are dropped and their mass backs off; the last
-            number holds for all higher orders. Starts with 0 and never falls (as lmplz ``--prune``).
-        vocabulary: a file of words between white space, or the words; every other word counts as ``<unk>``. (lmplz
-            ``--limit_vocab_file`` drops the n-grams of such words instead, and loses their mass.)
+        prune: n-grams of order ``i + 1`` seen at most ``prune[i]`` times are dropped and their mass
+            backs off; the last number holds for all higher orders. Starts with 0 and never falls
+            (as lmplz ``--prune``).
+        vocabulary: a file of words between white space, or the words; every other word counts as
+            ``<unk>``. (lmplz ``--limit_vocab_file`` drops the n-grams of such words instead, and
+            loses their mass.)
         max_words: keep so many of the most frequent words; every other word counts as ``<unk>``.
-        discount_fallback: D1, D2, D3+ for orders whose counts are too few for discounts; None makes that an error.
-        interpolate_unigrams: interpolate unigrams with the uniform distribution, ``<unk>`` being one word of it;
-            otherwise ``<unk>`` alone gets that mass.
-        skip_symbols: treat ``<s>``, ``</s>`` and ``<unk>`` in the text as white space instead of raising.
+        discount_fallback: D1, D2, D3+ for orders whose counts are too few for discounts; None makes
+            that an error.
+        interpolate_unigrams: interpolate unigrams with the uniform distribution, ``<unk>`` being
+            one word of it; otherwise ``<unk>`` alone gets that mass.
+        skip_symbols: treat ``<s>``, ``</s>`` and ``<unk>`` in the text as white space instead of
+            raising.
         threads: None for as many as the processor runs at once.
     """
 
@@ -62,7 +67,9 @@ class EstimateConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.order <= MAX_ORDER:
-            raise LanguageModelError(f"Order {self.order} is out of range.", f"Give an order from 1 to {MAX_ORDER}.")
+            raise LanguageModelError(
+                f"Order {self.order} is out of range.", f"Give an order from 1 to {MAX_ORDER}."
+            )
         limits = list(self.prune)
         if not limits or limits[0] != 0 or limits != sorted(limits) or len(limits) > self.order:
             raise LanguageModelError(
@@ -71,14 +78,20 @@ class EstimateConfig:
                 "limited by the vocabulary instead.",
             )
         if self.max_words is not None and self.max_words < 1:
-            raise LanguageModelError(f"A vocabulary of {self.max_words} words is too small.", "Give 1 or more.")
+            raise LanguageModelError(
+                f"A vocabulary of {self.max_words} words is too small.", "Give 1 or more."
+            )
         if self.threads is not None and self.threads < 1:
             raise LanguageModelError(f"{self.threads} threads are too few.", "Give 1 or more.")
 
     @property
     def thread_count(self) -> int:
         """Threads to use."""
-        return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or 1
+        return (
+            self.threads or len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else self.threads or 1
+        )
 
     def prune_limit(self, n: int) -> int:
         """Largest number of sightings at which an n-gram is dropped."""
@@ -87,7 +100,9 @@ class EstimateConfig:
 
 @dataclass(frozen=True)
 class BuildSummary:
-    """What was built: n-grams per order, discounts per order, size of the text, and whether disk was needed."""
+    """What was built: n-grams per order, discounts per order, size of the text, and whether disk
+    was needed.
+    """
 
     counts: tuple[int, ...]
     discounts: tuple[Discounts, ...]
@@ -106,16 +121,19 @@ def estimate(
     """The modified Kneser-Ney model of some texts, in memory.
 
     Args:
-        texts: a path, or a sequence of texts, each a path (plain or gzipped; one sentence a line, UTF-8) or an iterable
-            of sentences.
+        texts: a path, or a sequence of texts, each a path (plain or gzipped; one sentence a line,
+            UTF-8) or an iterable of sentences.
         order: longest n-grams, 1-6; lowered, with a note, where no sentence is that long.
-        notify: receives notes such as "discounts of 3-grams fell back"; by default they are logged as warnings.
+        notify: receives notes such as "discounts of 3-grams fell back"; by default they are logged
+            as warnings.
         options: further fields of :class:`EstimateConfig`.
 
     Raises:
-        LanguageModelError: no words, unreadable text, reserved symbols in the text, settings out of range.
+        LanguageModelError: no words, unreadable text, reserved symbols in the text, settings out of
+        range.
 
-    Source: Chen & Goodman 1998, "An Empirical Study of Smoothing Techniques for Language Modeling", section 4.1.6.
+    Source: Chen & Goodman 1998, "An Empirical Study of Smoothing Techniques for Language Modeling",
+    section 4.1.6.
 
     Example:
         >>> model = estimate([["the cat sat", "the dog sat"]], order=2, notify=print)  # doctest: +ELLIPSIS
@@ -129,7 +147,10 @@ def estimate(
         parts: list[list[_Section]] = [[] for _ in range(job.order)]
         for section in job.sections():
             parts[section[0] - 1].append(section)
-        columns = [[np.concatenate(list(arrays)) for arrays in list(zip(*part, strict=True))[1:]] for part in parts]
+        columns = [
+            [np.concatenate(list(arrays)) for arrays in list(zip(*part, strict=True))[1:]]
+            for part in parts
+        ]
     return NgramModel(job.words, *(list(arrays) for arrays in zip(*columns, strict=True)))
 
 
@@ -143,19 +164,22 @@ def build_arpa(
     notify: Callable[[str], None] | None = None,
     **options: object,
 ) -> BuildSummary:
-    """Write the modified Kneser-Ney model of some texts as an ARPA file (gzipped if it ends in ``.gz``).
+    """Write the modified Kneser-Ney model of some texts as an ARPA file (gzipped if it ends in
+    ``.gz``).
 
     Args:
-        memory: bound for the memory of this process, such as ``"500MB"``; beyond it sorted runs go to temporary files.
-            The file is the same to the byte. The vocabulary always stays in memory.
+        memory: bound for the memory of this process, such as ``"500MB"``; beyond it sorted runs go
+            to temporary files. The file is the same to the byte. The vocabulary always stays in
+            memory.
         temp_folder: where the temporary files go; by default the system's folder for them.
         (others): as for :func:`estimate`.
 
     Raises:
-        LanguageModelError: as for :func:`estimate`; the bound is too small; a file cannot be written.
+        LanguageModelError: as for :func:`estimate`; the bound is too small; a file cannot be
+        written.
     """
     config = EstimateConfig(order, **options)  # type: ignore[arg-type]
-    limit = None if memory is None else available_memory(memory)
+    limit = None if memory is None else available_memory(memory, _load_kernels)
     try:
         with Workspace(limit, temp_folder) as workspace:
             job = _Estimation(texts, config, workspace, notify or _LOG.warning)
@@ -165,7 +189,9 @@ def build_arpa(
                     del section  # before the next one is made
             return job.summary()
     except OSError as error:
-        raise LanguageModelError(f"Cannot write temporary files: {error}.", "Give another folder for them.") from None
+        raise LanguageModelError(
+            f"Cannot write temporary files: {error}.", "Give another folder for them."
+        ) from None
 
 
 @dataclass
@@ -196,17 +222,28 @@ class _Estimation:
 
     def summary(self) -> BuildSummary:
         """What was built."""
-        return BuildSummary(self.counts, tuple(self._discounts), self._sentences, self._running, self.workspace.spills)
+        return BuildSummary(
+            self.counts,
+            tuple(self._discounts),
+            self._sentences,
+            self._running,
+            self.workspace.spills,
+        )
 
     def _read(self) -> tuple[TokenStore, npt.NDArray[np.int32]]:
-        tokenizer, tokens = Tokenizer(skip_symbols=self.config.skip_symbols), TokenStore(self.workspace)
+        tokenizer, tokens = (
+            Tokenizer(skip_symbols=self.config.skip_symbols),
+            TokenStore(self.workspace),
+        )
         for text in as_texts(self.texts):
             for ids in tokenizer.read(text):
                 tokens.add(ids)
         self._sentences = int(tokenizer.counts[EOS])
         self._running = tokens.count - self._sentences
         if self._running == 0:
-            raise LanguageModelError("The text holds no words.", "Give text with one sentence on each line.")
+            raise LanguageModelError(
+                "The text holds no words.", "Give text with one sentence on each line."
+            )
         listed = tokenizer.words()
         kept = _kept_words(listed, tokenizer.counts, self.config)
         id_map = np.where(kept, np.cumsum(kept) - 1, UNK).astype(np.int32)
@@ -216,14 +253,18 @@ class _Estimation:
     def _plan(self, tokens: int) -> None:
         self._bits = max(1, (len(self.words) - 1).bit_length())
         widths = [key_width(n, self._bits) + 1 for n in range(1, self.order + 1)]
-        # At worst every n-gram is new: the tables of all orders, and a copy of the largest while it is sorted.
+        # At worst every n-gram is new: the tables of all orders, and a copy of the largest while it
+        # is sorted.
         self._bytes_each = 8 * (sum(widths) + 2 * widths[-1]) + 4
         limit = self.workspace.limit
         self.workspace.spills = limit is not None and tokens * self._bytes_each > limit
         self._limit = limit if self.workspace.spills else None
 
     def _stores(self) -> list[RecordStore]:
-        return [RecordStore(self.workspace, key_width(n, self._bits) + 1) for n in range(1, self.order + 1)]
+        return [
+            RecordStore(self.workspace, key_width(n, self._bits) + 1)
+            for n in range(1, self.order + 1)
+        ]
 
     def _share(self, copies: int) -> int | None:
         return None if self._limit is None else self._limit // copies
@@ -232,7 +273,11 @@ class _Estimation:
         """Counted n-grams of the highest order, in suffix order."""
         width = key_width(self.order, self._bits)
         store = RecordStore(self.workspace, width + 1)
-        size = tokens.count if self._limit is None else max(1 << 12, self._limit // (8 * (2 * width + 2)))
+        size = (
+            tokens.count
+            if self._limit is None
+            else max(1 << 12, self._limit // (8 * (2 * width + 2)))
+        )
         context = np.full(self.order - 1, BOS, np.int64)
         keys, used = np.empty((min(size, tokens.count), width), np.uint64), 0
         for block in tokens:
@@ -260,12 +305,16 @@ class _Estimation:
         stores = self._stores()
         statistics = np.zeros((self.order, 5), np.int64)
         whole = min(self.order, 2)  # cut between bigrams: counts of unigrams add up over parts
-        for parts in slices([counted], [self.order], self._bits, self._share(5), self._threads, whole):
+        for parts in slices(
+            [counted], [self.order], self._bits, self._share(5), self._threads, whole
+        ):
             summed = parts.pop() if self._limit is None else self._summed(parts.pop())
 
             def adjust(n: int, summed: Records = summed) -> Records:
                 width = key_width(n, self._bits)
-                masks, longer = (counting.prefix_masks(min(m, self.order), self._bits) for m in (n, n + 1))
+                masks, longer = (
+                    counting.prefix_masks(min(m, self.order), self._bits) for m in (n, n + 1)
+                )
                 out = np.empty((len(summed), width + 1), np.uint64)
                 settings = self.order, n, self._bits, masks, longer, self.config.prune_limit(n)
                 out = _trimmed(out, counting.adjust(summed, *settings, out, statistics[n - 1]))
@@ -280,7 +329,9 @@ class _Estimation:
         statistics[0] = np.bincount(np.minimum(self._unigram_counts, 5), minlength=6)[:5]
         self.order = max(n for n in range(1, self.order + 1) if stores[n - 1].count)
         if self.order < self.config.order:
-            self.notify(f"No sentence has {self.config.order} words with its ends: the order is {self.order}.")
+            self.notify(
+                f"No sentence has {self.config.order} words with its ends: the order is {self.order}."
+            )
         self._discounts = [
             discounts_from_counts(n, statistics[n - 1], self.config.discount_fallback, self.notify)
             for n in range(1, self.order + 1)
@@ -292,7 +343,9 @@ class _Estimation:
         return self.config.thread_count
 
     def _each_order(self, step: Callable[[int], Records]) -> Iterator[tuple[int, Records]]:
-        """Results of a step for the orders, the highest first since it takes longest; side by side while in memory."""
+        """Results of a step for the orders, the highest first since it takes longest; side by side
+        while in memory.
+        """
         orders = range(self.order, 0, -1)
         if self._limit is not None or self._threads == 1:
             yield from ((n, step(n)) for n in orders)
@@ -311,8 +364,8 @@ class _Estimation:
     def _interpolate(self, adjusted: list[RecordStore]) -> list[RecordStore]:
         """n-grams of each order with probability and context's back-off weight, in reading order.
 
-        Bigrams go first and by themselves: what follows one word is never large, and higher orders can then be cut
-        between contexts of two words.
+        Bigrams go first and by themselves: what follows one word is never large, and higher orders
+        can then be cut between contexts of two words.
         """
         stores = self._stores()[: self.order]
         unigrams, probs = self._unigrams()
@@ -322,7 +375,9 @@ class _Estimation:
         for parts in slices([adjusted[1]], [1], self._bits, self._share(4), self._threads):
             stores[1].add(self._interpolated(2, parts.pop(), unigrams, probs))
         columns = list(range(2, self.order))
-        for parts in slices(adjusted[2:], columns, self._bits, self._share(4), self._threads, whole=2):
+        for parts in slices(
+            adjusted[2:], columns, self._bits, self._share(4), self._threads, whole=2
+        ):
             self._interpolate_part(parts, stores, probs)
         for store in adjusted:
             store.discard()
@@ -337,7 +392,9 @@ class _Estimation:
         shift = np.uint64(self._bits * (64 // self._bits - 1))
         first = min(part[0, 0] >> shift for part in parts if len(part))
         last = max(part[-1, 0] >> shift for part in parts if len(part))
-        parents = stores[1].between(first << shift, last << shift | (np.uint64(1) << shift) - np.uint64(1))
+        parents = stores[1].between(
+            first << shift, last << shift | (np.uint64(1) << shift) - np.uint64(1)
+        )
         for n, records in enumerate(parts, 3):
             parts[n - 3] = parents = self._interpolated(n, records, parents, probs)
             del records
@@ -366,7 +423,9 @@ class _Estimation:
             probs[UNK] += weight
         probs[BOS] = 1.0  # by lmplz's convention
         records = np.zeros((len(counts), 2), np.uint64)
-        records[:, 0] = np.arange(len(counts), dtype=np.uint64) << np.uint64(self._bits * (64 // self._bits - 1))
+        records[:, 0] = np.arange(len(counts), dtype=np.uint64) << np.uint64(
+            self._bits * (64 // self._bits - 1)
+        )
         records.view(np.float32)[:, 2] = probs
         return records, probs.astype(np.float32)
 
@@ -389,12 +448,18 @@ class _Estimation:
         return records[:kept]
 
     def sections(self) -> Iterator[_Section]:
-        """(order, ids, log10 probabilities, log10 back-offs) of all n-grams, in the order of an ARPA file."""
-        empty = RecordStore(self.workspace, key_width(min(self.order + 1, MAX_ORDER), self._bits) + 1)
+        """(order, ids, log10 probabilities, log10 back-offs) of all n-grams, in the order of an
+        ARPA file.
+        """
+        empty = RecordStore(
+            self.workspace, key_width(min(self.order + 1, MAX_ORDER), self._bits) + 1
+        )
         for n in range(1, self.order + 1):
             pair = [self._store[n - 1], self._store[n] if n < self.order else empty]
             columns = [max(0, n - 2), max(0, n - 1)]
-            for parts in slices(pair, columns, self._bits, self._share(4), self._threads, whole=min(n, 2)):
+            for parts in slices(
+                pair, columns, self._bits, self._share(4), self._threads, whole=min(n, 2)
+            ):
                 yield self._finished(n, *parts)
                 del parts[:]
 
@@ -403,7 +468,9 @@ class _Estimation:
         backoffs = np.empty(len(records), np.float32)
         masks = counting.prefix_masks(n, self._bits)
         floats = records.view(np.float32), longer.view(np.float32)
-        counting.finish(records, floats[0], n, self._bits, masks, longer, floats[1], rows, probs, backoffs)
+        counting.finish(
+            records, floats[0], n, self._bits, masks, longer, floats[1], rows, probs, backoffs
+        )
         return n, rows, probs, backoffs
 
 
@@ -412,7 +479,9 @@ def _trimmed(records: Records, used: int) -> Records:
     return records[:used]
 
 
-def _kept_words(words: list[str], counts: npt.NDArray[np.int64], config: EstimateConfig) -> npt.NDArray[np.bool_]:
+def _kept_words(
+    words: list[str], counts: npt.NDArray[np.int64], config: EstimateConfig
+) -> npt.NDArray[np.bool_]:
     kept = np.ones(len(words), np.bool_)
     if config.vocabulary is not None:
         allowed = _read_vocabulary(config.vocabulary)
@@ -435,3 +504,8 @@ def _read_vocabulary(vocabulary: str | os.PathLike[str] | Iterable[str]) -> set[
         return set(Path(vocabulary).read_text(encoding="utf-8").split())
     except (OSError, UnicodeDecodeError) as error:
         raise LanguageModelError(f"Cannot read the vocabulary {vocabulary}: {error}.") from None
+
+
+def _load_kernels() -> None:
+    """Compile or load every kernel by estimating a tiny model."""
+    estimate([["a b c"]], 3, notify=lambda note: None)

@@ -26,9 +26,11 @@ def interpolation_weights(
     tolerance: float = 1e-6,
     max_rounds: int = 500,
 ) -> list[float]:
-    """Weights (sum 1) that give the mixture the lowest perplexity on held-out texts, by expectation-maximisation.
+    """Weights (sum 1) that give the mixture the lowest perplexity on held-out texts, by
+    expectation-maximisation.
 
-    Words unknown to all models do not count; a word that one model does not know has probability 0 there.
+    Words unknown to all models do not count; a word that one model does not know has probability 0
+    there.
 
     Raises:
         LanguageModelError: fewer than two models, or no known word in the texts.
@@ -40,7 +42,11 @@ def interpolation_weights(
         ids = np.concatenate([ids for ids, _ in parts]) if parts else np.empty(0, np.int32)
         known.append(ids != UNK)
         columns.append(
-            np.where(known[-1], 10.0 ** np.concatenate([np.empty(0), *(scores for _, scores in parts)]), 0.0)
+            np.where(
+                known[-1],
+                10.0 ** np.concatenate([np.empty(0), *(scores for _, scores in parts)]),
+                0.0,
+            )
         )
     probs = np.stack(columns, axis=1)[np.any(known, axis=0)]
     if len(probs) == 0:
@@ -58,11 +64,12 @@ def interpolation_weights(
 def interpolate(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
     """The linear mixture ``p(w | h) = sum of weight * p_i(w | h)`` as one back-off model.
 
-    It lists every n-gram of any model; back-off weights are computed anew, so that probabilities sum to one. A word
-    that one model does not know has probability 0 there, not that of ``<unk>``.
+    It lists every n-gram of any model; back-off weights are computed anew, so that probabilities
+    sum to one. A word that one model does not know has probability 0 there, not that of ``<unk>``.
 
     Raises:
-        LanguageModelError: fewer than two models, or weights that are negative, too few or do not sum to 1.
+        LanguageModelError: fewer than two models, or weights that are negative, too few or do not
+        sum to 1.
 
     Example:
         >>> from asr.lm import estimate
@@ -74,12 +81,18 @@ def interpolate(models: Sequence[NgramModel], weights: Sequence[float]) -> Ngram
     lambdas = np.asarray(weights, np.float64)
     if len(lambdas) != len(models) or not (lambdas >= 0).all() or not abs(lambdas.sum() - 1) < 1e-4:
         raise LanguageModelError(
-            f"The weights {list(weights)} do not fit {len(models)} models.", "Give one per model, none negative, sum 1."
+            f"The weights {list(weights)} do not fit {len(models)} models.",
+            "Give one per model, none negative, sum 1.",
         )
-    words = list(SPECIAL_WORDS) + list(dict.fromkeys(word for model in models for word in model.words[3:]))
+    words = list(SPECIAL_WORDS) + list(
+        dict.fromkeys(word for model in models for word in model.words[3:])
+    )
     ids = {word: row for row, word in enumerate(words)}
     to_union = [np.array([ids[word] for word in model.words], np.int32) for model in models]
-    rows = [_union(models, to_union, n, len(words)) for n in range(1, max(model.order for model in models) + 1)]
+    rows = [
+        _union(models, to_union, n, len(words))
+        for n in range(1, max(model.order for model in models) + 1)
+    ]
     probs = [np.zeros(len(part)) for part in rows]
     for model, weight, forward in zip(models, lambdas / lambdas.sum(), to_union, strict=True):
         backward = np.full(len(words), -1, np.int32)
@@ -92,7 +105,9 @@ def interpolate(models: Sequence[NgramModel], weights: Sequence[float]) -> Ngram
 
 def _check(models: Sequence[NgramModel]) -> None:
     if len(models) < 2:
-        raise LanguageModelError(f"Interpolation of {len(models)} model(s) makes no sense.", "Give two or more models.")
+        raise LanguageModelError(
+            f"Interpolation of {len(models)} model(s) makes no sense.", "Give two or more models."
+        )
 
 
 def _union(
@@ -101,7 +116,11 @@ def _union(
     """The n-grams of all models in union ids, sorted and distinct."""
     if n == 1:
         return np.arange(vocabulary, dtype=np.int32)[:, None]
-    parts = [forward[model.ngrams[n - 1]] for model, forward in zip(models, to_union, strict=True) if model.order >= n]
+    parts = [
+        forward[model.ngrams[n - 1]]
+        for model, forward in zip(models, to_union, strict=True)
+        if model.order >= n
+    ]
     rows = np.concatenate(parts)
     rows = rows[sorted_row_order(rows, max(1, (vocabulary - 1).bit_length()))]
     distinct = np.ones(len(rows), np.bool_)
@@ -121,5 +140,7 @@ def _add(
     for part, total in zip(rows, probs, strict=True):
         own = backward[part]
         scores = np.empty(len(own))
-        score_rows(own, 0, trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, scores)
+        score_rows(
+            own, 0, trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, scores
+        )
         total += np.where(own[:, -1] >= 0, weight * 10.0**scores, 0.0)

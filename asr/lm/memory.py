@@ -1,10 +1,11 @@
-"""What is left of a memory bound."""
+"""Memory left for tables under a process limit."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import gc
+from collections.abc import Callable
 from pathlib import Path
 
 from asr.errors import LanguageModelError
@@ -12,7 +13,9 @@ from asr.lm.storage import parse_memory
 
 __all__ = ["available_memory"]
 
-_TYPICAL = 200 * 10**6  # interpreter, libraries and compiled kernels, where the system does not tell
+_TYPICAL = (
+    200 * 10**6
+)  # interpreter, libraries and compiled kernels, where the system does not tell
 _BUFFERS = 80 * 10**6  # blocks of text being read and written
 _M_MMAP_THRESHOLD = -3  # of malloc.h
 _SMALLEST = 100 * 10**6  # with less, what the allocator keeps would break the bound
@@ -27,29 +30,29 @@ def _resident() -> int:
         return _TYPICAL
 
 
-def _load_kernels() -> None:
-    """Have the compiled code in memory, so that it is counted as the program's own."""
-    from asr.lm.estimation import estimate
-
-    estimate([["a b c"]], 3, notify=lambda note: None)
-    gc.collect()
-
-
 def _return_freed_memory() -> None:
-    """Make glibc give back every freed block of 1 MB or more; by itself it keeps ever larger ones for later use."""
+    """Make glibc give back every freed block of 1 MB or more; by itself it keeps ever larger ones
+    for later use.
+    """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another system's allocator
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
-def available_memory(memory: str | int) -> int:
-    """Bytes left for tables when this whole process may take ``memory``.
+def available_memory(memory: str | int, load_kernels: Callable[[], object]) -> int:
+    """Return the bytes left for tables when this whole process may take ``memory``.
+
+    Args:
+        memory: limit of the process, such as ``"2GB"``.
+        load_kernels: called first, so that compiled code counts as the program's own memory.
 
     Raises:
-        LanguageModelError: the bound is no size, or too small for the program itself and a little room to work.
+        LanguageModelError: the bound is no size, or too small for the program itself and a little
+        room to work.
     """
     total = parse_memory(memory)
     _return_freed_memory()
-    _load_kernels()
+    load_kernels()
+    gc.collect()
     own = _resident() + _BUFFERS
     if total - own < _SMALLEST:
         raise LanguageModelError(

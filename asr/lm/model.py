@@ -23,13 +23,15 @@ class NgramModel:
 
     The arrays of order ``n`` (index ``n - 1`` of each list) promise:
 
-    * the rows of ``ngrams`` are sorted lexicographically and distinct, so that all words that follow one context stand
-      side by side;
+    * the rows of ``ngrams`` are sorted lexicographically and distinct, so that all words that
+      follow one context stand side by side;
     * ``ngrams[0]`` is ``0, 1, ..., len(words) - 1``: unigram row and word id are the same number;
-    * without its last word every n-gram is an n-gram of the order below (the rows of all orders form a trie). Without
-      its *first* word it usually is, but that is not promised: entropy pruning may remove it.
+    * without its last word every n-gram is an n-gram of the order below (the rows of all orders
+      form a trie). Without its *first* word it usually is, but that is not promised: entropy
+      pruning may remove it.
 
-    ``log10_probs`` of ``<s>`` is a convention of whoever wrote the model (0 or -99) and never part of a score.
+    ``log10_probs`` of ``<s>`` is a convention of whoever wrote the model (0 or -99) and never part
+    of a score.
 
     Attributes:
         words: word of each id; ids 0, 1, 2 are ``<unk>``, ``<s>``, ``</s>``.

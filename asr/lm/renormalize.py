@@ -22,7 +22,9 @@ def _fill_backoffs(
     start: int,
     log10_backoffs: npt.NDArray[np.float32],
 ) -> None:
-    """``first_child`` (contexts + 1,) into ``log10_probs`` of all nodes; ``lower`` begins at node ``start``."""
+    """``first_child`` (contexts + 1,) into ``log10_probs`` of all nodes; ``lower`` begins at node
+    ``start``.
+    """
     for context in range(len(log10_backoffs)):
         left, lower_left = 1.0, 1.0
         for child in range(first_child[context], first_child[context + 1]):
@@ -31,13 +33,17 @@ def _fill_backoffs(
         if first_child[context] == first_child[context + 1]:
             log10_backoffs[context] = 0.0
         else:
-            log10_backoffs[context] = np.log10(max(left, _LEAST_MASS) / max(lower_left, _LEAST_MASS))
+            log10_backoffs[context] = np.log10(
+                max(left, _LEAST_MASS) / max(lower_left, _LEAST_MASS)
+            )
 
 
 def lower_order_scores(trie: Trie, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     """log10 p(last word | the row's words without the first) for rows (count, n), n >= 2."""
     out = np.empty(len(rows))
-    score_rows(rows, 1, trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, out)
+    score_rows(
+        rows, 1, trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, out
+    )
     return out
 
 
@@ -50,6 +56,8 @@ def renormalized(model: NgramModel) -> NgramModel:
         lower = lower_order_scores(trie, model.ngrams[n - 1])
         children = trie.first_child[low : high + 1]
         _fill_backoffs(children, trie.log10_probs, lower, high, trie.log10_backoffs[low:high])
-    backoffs = [trie.log10_backoffs[a:b] for a, b in zip(trie.offsets[:-1], trie.offsets[1:], strict=True)]
+    backoffs = [
+        trie.log10_backoffs[a:b] for a, b in zip(trie.offsets[:-1], trie.offsets[1:], strict=True)
+    ]
     backoffs[-1] = np.zeros_like(backoffs[-1])
     return NgramModel(model.words, model.ngrams, model.log10_probs, backoffs)

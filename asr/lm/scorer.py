@@ -20,7 +20,8 @@ __all__ = ["Perplexity", "Scorer", "perplexity"]
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Perplexity of a text, every sentence end counted as one prediction (as KenLM's ``query`` has it).
+    """Perplexity of a text, every sentence end counted as one prediction (as KenLM's ``query`` has
+    it).
 
     Attributes:
         with_oov: of all predictions; unknown words score as ``<unk>``.
@@ -72,7 +73,9 @@ class Scorer:
         self.model, self._trie = model, build_trie(model)
 
     def ids(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-        """log10 probability of each id in (T,); a sentence begins at the start and behind every ``</s>``."""
+        """log10 probability of each id in (T,); a sentence begins at the start and behind every
+        ``</s>``.
+        """
         nodes = np.full(self.model.order - 1, -1, np.int64)
         nodes[:1] = BOS
         out, t = np.empty(len(ids)), self._trie
@@ -80,7 +83,9 @@ class Scorer:
         return out
 
     def sentence(self, sentence: str) -> npt.NDArray[np.float64]:
-        """log10 probability of each word of a sentence and of its end; unknown words score as ``<unk>``."""
+        """log10 probability of each word of a sentence and of its end; unknown words score as
+        ``<unk>``.
+        """
         ids = [self.model.ids.get(word, UNK) for word in sentence.split()]
         return self.ids(np.array([*ids, EOS], np.int32))
 
@@ -99,7 +104,10 @@ class Scorer:
 
 
 def perplexity(
-    model: NgramModel | Scorer, texts: str | os.PathLike[str] | Sequence[Text], *, skip_symbols: bool = False
+    model: NgramModel | Scorer,
+    texts: str | os.PathLike[str] | Sequence[Text],
+    *,
+    skip_symbols: bool = False,
 ) -> Perplexity:
     """Perplexity of a model on texts (a path, or a sequence of paths and iterables of sentences).
 
@@ -112,11 +120,19 @@ def perplexity(
     for ids, scores in scorer.texts(texts, skip_symbols):
         unknown = ids == UNK
         total, lost = total + float(scores.sum()), lost + float(scores[unknown].sum())
-        tokens, sentences, oov = tokens + len(ids), sentences + int((ids == EOS).sum()), oov + int(unknown.sum())
+        tokens, sentences, oov = (
+            tokens + len(ids),
+            sentences + int((ids == EOS).sum()),
+            oov + int(unknown.sum()),
+        )
     if tokens == 0:
-        raise LanguageModelError("The text is empty: there is no perplexity of nothing.", "Give text to score.")
+        raise LanguageModelError(
+            "The text is empty: there is no perplexity of nothing.", "Give text to score."
+        )
     known = -(total - lost) / (tokens - oov)  # every sentence has an end, which is known
-    return Perplexity(_power(-total / tokens), _power(known), sentences, tokens - sentences, oov, total, lost)
+    return Perplexity(
+        _power(-total / tokens), _power(known), sentences, tokens - sentences, oov, total, lost
+    )
 
 
 def _power(exponent: float) -> float:

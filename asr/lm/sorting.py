@@ -1,7 +1,8 @@
 """Radix sort of fixed-width integer records.
 
-An n-gram is packed into K unsigned 64-bit words, most significant field first; a record is such a key and, behind it,
-words that only travel along. Records are arrays (count, W), W >= K. The key *is* the n-gram: no comparisons.
+An n-gram is packed into K unsigned 64-bit words, most significant field first; a record is such a
+key and, behind it, words that only travel along. Records are arrays (count, W), W >= K. The key
+*is* the n-gram: no comparisons.
 """
 
 from __future__ import annotations
@@ -18,20 +19,28 @@ __all__ = ["Records", "is_sorted", "key_width", "pack_rows", "sort_records", "so
 
 Records = npt.NDArray[np.uint64]
 
-_SPLIT_BITS = 11  # a first pass spreads the records over 2048 buckets, most of which then fit in the processor's cache
+# a first pass spreads the records over 2048 buckets, most of which then fit in the processor's
+# cache
+_SPLIT_BITS = 11
 _DIGIT_BITS = 8
 _SMALL = 40  # up to here insertion sort is fastest
 _LARGE = 1 << 16  # buckets above this are split once more before they are sorted
 
 
 def key_width(columns: int, bits: int) -> int:
-    """Number of 64-bit words that hold ``columns`` fields of ``bits`` bits; no field straddles two words."""
+    """Number of 64-bit words that hold ``columns`` fields of ``bits`` bits; no field straddles two
+    words.
+    """
     return -(-columns // (64 // bits))
 
 
 @kernel
-def pack_rows(rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int64], bits: int, out: Records) -> None:
-    """Pack the given columns of ``rows`` into the first words of ``out``; the first column becomes most significant."""
+def pack_rows(
+    rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int64], bits: int, out: Records
+) -> None:
+    """Pack the given columns of ``rows`` into the first words of ``out``; the first column becomes
+    most significant.
+    """
     per_word = 64 // bits
     for row in range(len(rows)):
         for i in range(len(columns)):
@@ -57,9 +66,16 @@ def _digits(columns: int, bits: int, split: bool) -> npt.NDArray[np.int64]:
 
 @kernel
 def _split(
-    records: Records, scratch: Records, low: int, high: int, digit: npt.NDArray[np.int64], copy_back: bool
+    records: Records,
+    scratch: Records,
+    low: int,
+    high: int,
+    digit: npt.NDArray[np.int64],
+    copy_back: bool,
 ) -> npt.NDArray[np.int64]:
-    """Order records[low:high] by one digit (stable) into ``scratch``, and back if asked; returns buckets' bounds."""
+    """Order records[low:high] by one digit (stable) into ``scratch``, and back if asked; returns
+    buckets' bounds.
+    """
     word, shift, mask = digit[0], np.uint64(digit[1]), np.uint64((1 << digit[2]) - 1)
     bounds = np.zeros((1 << digit[2]) + 1, np.int64)
     for i in range(low, high):
@@ -102,7 +118,12 @@ def _insertion_sort(records: Records, low: int, high: int, key_words: int) -> No
 
 @kernel
 def _sort_bucket(
-    records: Records, scratch: Records, low: int, high: int, digits: npt.NDArray[np.int64], done: int
+    records: Records,
+    scratch: Records,
+    low: int,
+    high: int,
+    digits: npt.NDArray[np.int64],
+    done: int,
 ) -> None:
     """Sort records[low:high], whose first ``done`` digits are equal, least significant digit first."""
     if high - low < 2 or done == len(digits):
@@ -120,7 +141,10 @@ def _sort_bucket(
 
 @kernel
 def _sort_buckets(
-    records: Records, scratch: Records, buckets: npt.NDArray[np.int64], digits: npt.NDArray[np.int64]
+    records: Records,
+    scratch: Records,
+    buckets: npt.NDArray[np.int64],
+    digits: npt.NDArray[np.int64],
 ) -> None:
     for b in range(len(buckets)):
         low, high, done = buckets[b]
@@ -133,7 +157,9 @@ def _sort_buckets(
 
 
 def sort_records(records: Records, columns: int, bits: int, threads: int = 1) -> Records:
-    """Sort records (count, W) by the ``columns`` fields of ``bits`` bits in front; in place, and returned."""
+    """Sort records (count, W) by the ``columns`` fields of ``bits`` bits in front; in place, and
+    returned.
+    """
     if len(records) < 2:
         return records
     digits = _digits(columns, bits, split=True)
@@ -145,20 +171,27 @@ def sort_records(records: Records, columns: int, bits: int, threads: int = 1) ->
         _sort_buckets(records, scratch, buckets, digits)
         return records
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        for job in [pool.submit(_sort_buckets, records, scratch, part, digits) for part in _shares(buckets, threads)]:
+        for job in [
+            pool.submit(_sort_buckets, records, scratch, part, digits)
+            for part in _shares(buckets, threads)
+        ]:
             job.result()
     return records
 
 
 def _shares(buckets: npt.NDArray[np.int64], threads: int) -> Sequence[npt.NDArray[np.int64]]:
-    """Cut the buckets into runs of about equal numbers of records, several per thread so that none waits for long."""
+    """Cut the buckets into runs of about equal numbers of records, several per thread so that none
+    waits for long.
+    """
     ends = np.cumsum(buckets[:, 1] - buckets[:, 0])
     cuts = np.searchsorted(ends, np.arange(1, 4 * threads) * ends[-1] // (4 * threads))
     return [part for part in np.split(buckets, np.unique(cuts)) if len(part)]
 
 
 def sorted_row_order(rows: npt.NDArray[np.int32], bits: int) -> npt.NDArray[np.int64]:
-    """Row numbers that put ``rows`` (count, columns) into lexicographic order; ids below ``2 ** bits``; stable."""
+    """Row numbers that put ``rows`` (count, columns) into lexicographic order; ids below ``2 **
+    bits``; stable.
+    """
     columns = rows.shape[1]
     width = key_width(columns, bits)
     records = np.empty((len(rows), width + 1), np.uint64)
@@ -169,7 +202,9 @@ def sorted_row_order(rows: npt.NDArray[np.int32], bits: int) -> npt.NDArray[np.i
 
 @kernel
 def is_sorted(rows: npt.NDArray[np.int32]) -> bool:
-    """Whether ``rows`` (count, columns) are in strictly increasing lexicographic order (so also distinct)."""
+    """Whether ``rows`` (count, columns) are in strictly increasing lexicographic order (so also
+    distinct).
+    """
     for row in range(1, len(rows)):
         greater = False
         for i in range(rows.shape[1]):

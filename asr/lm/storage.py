@@ -19,7 +19,17 @@ __all__ = ["RecordStore", "TokenStore", "Workspace", "parse_memory", "slices"]
 
 _SAMPLE_STEP = 1024
 _MOST = np.uint64(2**64 - 1)
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_UNITS = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "t": 10**12,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+    "ti": 2**40,
+}
 
 
 def parse_memory(text: str | int) -> int:
@@ -30,7 +40,9 @@ def parse_memory(text: str | int) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", str(text).lower())
     if match is None:
-        raise LanguageModelError(f"{text!r} is no memory size.", "Give a number with a unit, such as 500MB or 2GB.")
+        raise LanguageModelError(
+            f"{text!r} is no memory size.", "Give a number with a unit, such as 500MB or 2GB."
+        )
     return int(float(match[1]) * _UNITS[match[2] or ""])
 
 
@@ -110,12 +122,16 @@ def _lower_bound(records: Records, first: np.uint64) -> int:
 
 
 class RecordStore:
-    """Runs of sorted records (count, width) of one kind; what comes later is, among equals, later in the order."""
+    """Runs of sorted records (count, width) of one kind; what comes later is, among equals, later
+    in the order.
+    """
 
     def __init__(self, workspace: Workspace, width: int) -> None:
         self.width, self.count = width, 0
         self._runs: list[Records] = []
-        self._samples: list[npt.NDArray[np.uint64]] = []  # every so manieth first key word of the runs on disk
+        self._samples: list[
+            npt.NDArray[np.uint64]
+        ] = []  # every so manieth first key word of the runs on disk
         self._file = workspace.new_file() if workspace.spills else None
         self._bounds = [0]
 
@@ -143,20 +159,29 @@ class RecordStore:
 
     @staticmethod
     def _find_on_disk(run: Records, sample: npt.NDArray[np.uint64], key: np.uint64) -> int:
-        """As _lower_bound; touches a few neighbouring pages only, since pages that are touched count as ours."""
+        """As _lower_bound; touches a few neighbouring pages only, since pages that are touched
+        count as ours.
+        """
         end = int(np.searchsorted(sample, key)) * _SAMPLE_STEP
         start = max(0, end - _SAMPLE_STEP)
         return start + _lower_bound(run[start:end], key)
 
     def ends(self) -> list[int]:
         """Number of records in each run."""
-        return [len(run) for run in self._runs] if self._file is None else np.diff(self._bounds).tolist()
+        return (
+            [len(run) for run in self._runs]
+            if self._file is None
+            else np.diff(self._bounds).tolist()
+        )
 
     def load(self, starts: Sequence[int], ends: Sequence[int]) -> list[Records]:
         """The given part of each run, in memory."""
         if self._file is None:
             return [run[a:b] for run, a, b in zip(self._runs, starts, ends, strict=True)]
-        return [self._read(bound + a, b - a) for bound, a, b in zip(self._bounds, starts, ends, strict=False)]
+        return [
+            self._read(bound + a, b - a)
+            for bound, a, b in zip(self._bounds, starts, ends, strict=False)
+        ]
 
     def _read(self, start: int, count: int) -> Records:
         assert self._file is not None
@@ -164,13 +189,21 @@ class RecordStore:
         return flat.reshape(-1, self.width)
 
     def between(self, first: np.uint64, last: np.uint64) -> Records:
-        """Records with ``first <= first key word <= last``, from runs that follow each other in order."""
+        """Records with ``first <= first key word <= last``, from runs that follow each other in
+        order.
+        """
         ends = self.ends() if last == _MOST else self.find(last + np.uint64(1))
         parts = self.load(self.find(first), ends)
-        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, self.width), np.uint64), *parts])
+        return (
+            parts[0]
+            if len(parts) == 1
+            else np.concatenate([np.empty((0, self.width), np.uint64), *parts])
+        )
 
     def runs(self) -> list[Records]:
-        """All runs of a store in memory, not copied: whoever changes one in place discards the store."""
+        """All runs of a store in memory, not copied: whoever changes one in place discards the
+        store.
+        """
         return self._runs
 
     def discard(self) -> None:
@@ -190,14 +223,18 @@ def slices(
 ) -> Iterator[list[Records]]:
     """Cut all stores alike; yields, in ascending order, each store's merged part, sorted.
 
-    Each part is sorted by the first ``columns`` fields, stably across runs. Without a limit there is one part, else
-    parts take at most ``limit`` bytes together; what agrees in the first ``whole`` fields (1 or 2) stays together.
+    Each part is sorted by the first ``columns`` fields, stably across runs. Without a limit there
+    is one part, else parts take at most ``limit`` bytes together; what agrees in the first
+    ``whole`` fields (1 or 2) stays together.
 
     Raises:
         LanguageModelError: the n-grams that have to stay together exceed the limit.
     """
     if limit is None:
-        yield [_merge(list(s.runs()), s.width, c, bits, threads) for s, c in zip(stores, columns, strict=True)]
+        yield [
+            _merge(list(s.runs()), s.width, c, bits, threads)
+            for s, c in zip(stores, columns, strict=True)
+        ]
         return
     shift, last = bits * (64 // bits - whole), 1 << (whole * bits)
     low, starts = 0, [store.find(0) for store in stores]
@@ -211,14 +248,23 @@ def slices(
 
 
 def _next_cut(
-    stores: Sequence[RecordStore], starts: list[list[int]], low: int, last: int, shift: int, limit: int
+    stores: Sequence[RecordStore],
+    starts: list[list[int]],
+    low: int,
+    last: int,
+    shift: int,
+    limit: int,
 ) -> tuple[int, list[list[int]]]:
-    """The highest first fields up to which the records fit into the limit, and where that is in each run."""
+    """The highest first fields up to which the records fit into the limit, and where that is in
+    each run.
+    """
 
     def measure(high: int) -> tuple[int, list[list[int]]]:
         ends = [store.find(high << shift) if high < last else store.ends() for store in stores]
         counts = [sum(e) - sum(s) for s, e in zip(starts, ends, strict=True)]
-        return sum(8 * store.width * count for store, count in zip(stores, counts, strict=True)), ends
+        return sum(
+            8 * store.width * count for store, count in zip(stores, counts, strict=True)
+        ), ends
 
     needed, ends = measure(last)
     if needed <= limit:

@@ -1,8 +1,8 @@
 """The n-grams of a model as one trie of flat arrays, and look-ups in it.
 
-Node numbers run through all orders: unigrams first (node = word id), then bigrams, and so on. The children of a node
-(the n-grams that extend it by one word) are the nodes ``first_child[node] : first_child[node + 1]``, sorted by their
-last word.
+Node numbers run through all orders: unigrams first (node = word id), then bigrams, and so on. The
+children of a node (the n-grams that extend it by one word) are the nodes ``first_child[node] :
+first_child[node + 1]``, sorted by their last word.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Trie:
     Attributes:
         last_words: int32 (nodes,), last word of each n-gram.
         first_child: int64 (nodes below the highest order + 1,).
-        log10_probs, log10_backoffs: float32 (nodes,).
+        log10_probs: float32 (nodes,).
+        log10_backoffs: float32 (nodes,).
         offsets: int64 (order + 1,), first node of each order.
     """
 
@@ -43,9 +44,14 @@ class Trie:
 
 @kernel
 def _count_children(
-    parents: npt.NDArray[np.int32], rows: npt.NDArray[np.int32], first_child: npt.NDArray[np.int64], start: int
+    parents: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int32],
+    first_child: npt.NDArray[np.int64],
+    start: int,
 ) -> int:
-    """Fill ``first_child`` of the parents, whose children begin at node ``start``; the first orphan row or -1."""
+    """Fill ``first_child`` of the parents, whose children begin at node ``start``; the first orphan
+    row or -1.
+    """
     row, columns = 0, parents.shape[1]
     for parent in range(len(parents)):
         first_child[parent] = start + row
@@ -99,7 +105,9 @@ def find_rows(
     first_child: npt.NDArray[np.int64],
     out: npt.NDArray[np.int64],
 ) -> None:
-    """Node of each row (count, columns) of word ids, or -1; ids outside the model's vocabulary are given as -1."""
+    """Node of each row (count, columns) of word ids, or -1; ids outside the model's vocabulary are
+    given as -1.
+    """
     leaves = len(first_child) - 1
     for row in range(len(rows)):
         node = np.int64(rows[row, 0])
@@ -122,8 +130,8 @@ def next_nodes(
 ) -> float:
     """log10 p(word | context); moves the context on.
 
-    ``nodes[k]`` is the node of the last ``k + 1`` words (k = 0 ... order - 2), or -1 where they are no n-gram; it is
-    changed to what holds after ``word``.
+    ``nodes[k]`` is the node of the last ``k + 1`` words (k = 0 ... order - 2), or -1 where they are
+    no n-gram; it is changed to what holds after ``word``.
     """
     found, score = -1, 0.0
     for k in range(len(nodes) - 1, -1, -1):
@@ -161,7 +169,9 @@ def score_rows(
             for i in range(start + 1, last):
                 if node < 0 or node >= leaves:
                     break
-                node = find_child(last_words, first_child[node], first_child[node + 1], rows[row, i])
+                node = find_child(
+                    last_words, first_child[node], first_child[node + 1], rows[row, i]
+                )
             if node < 0 or node >= leaves:  # a context longer than the model's
                 continue
             child = find_child(last_words, first_child[node], first_child[node + 1], word)

@@ -1,4 +1,7 @@
-"""One self-contained HTML page about a run folder, the same for every task. New ones: :mod:`asr.report.sections`."""
+"""One self-contained HTML page about a run folder, the same for every task.
+
+New ones: :mod:`asr.report.sections`.
+"""
 
 from __future__ import annotations
 

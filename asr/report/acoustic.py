@@ -1,4 +1,7 @@
-"""What a speech model computes on one utterance. T frames, F features, T' output frames, V vocabulary, H units."""
+"""What a speech model computes on one utterance.
+
+T frames, F features, T' output frames, V vocabulary, H units.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from asr.scoring import Utterance
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from asr.recognizer import Recognizer
+    from asr.speech.recognizer import Recognizer
 
 __all__ = ["Acoustics", "listen", "load_recognizer", "lstm_gates"]
 
@@ -28,8 +31,10 @@ class Acoustics:
     """One utterance inside the model.
 
     Attributes:
-        features: (T, F). log_probs: (T', V). gates: of the first and the last LSTM layer's forward direction,
-            layer -> gate -> (T', H); empty for other cells.
+        features: (T, F).
+        log_probs: (T', V).
+        gates: of the first and the last LSTM layer's forward direction, layer -> gate -> (T', H);
+            empty for other cells.
     """
 
     features: Array
@@ -48,15 +53,18 @@ def load_recognizer(run: Run) -> Recognizer:
             raise Absent("the run folder holds no model")
         if run.task != "ctc":
             raise Absent(f"it belongs to speech models, and this is a model for {run.task}")
-        from asr.recognizer import DecodingConfig, load_model
+        from asr.speech.recognizer import DecodingConfig, load_model
 
-        run.__dict__["_recognizer"] = load_model(run.model, DecodingConfig(method="greedy"), backend="torch")
+        run.__dict__["_recognizer"] = load_model(
+            run.model, DecodingConfig(method="greedy"), backend="torch"
+        )
     recognizer: Recognizer = run.__dict__["_recognizer"]
     return recognizer
 
 
 def listen(recognizer: Recognizer, utterance: Utterance, source: Path | None) -> Acoustics:
-    """Return features, posteriors and gates of an utterance, from its stored features or else from its recording.
+    """Return features, posteriors and gates of an utterance, from its stored features or else from
+    its recording.
 
     Raises:
         Absent: neither is there.
@@ -102,10 +110,12 @@ def lstm_gates(cell: nn.LSTM, x: Tensor) -> dict[str, Array]:
     Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, as torch.nn.LSTM has it.
 
     Args:
-        cell: the layer. x: its input (T, D).
+        cell: the layer.
+        x: its input (T, D).
 
     Returns:
-        ``input``, ``forget``, ``output`` (0 to 1), ``cell`` (the state) and ``hidden`` (what it puts out), each (T, H).
+        ``input``, ``forget``, ``output`` (0 to 1), ``cell`` (the state) and ``hidden`` (what it
+        puts out), each (T, H).
     """
     import torch
 
@@ -121,13 +131,16 @@ def lstm_gates(cell: nn.LSTM, x: Tensor) -> dict[str, Array]:
             h = o * c.tanh()
             rows.append((i, f, o, c, h))
     names = ("input", "forget", "output", "cell", "hidden")
-    return {name: torch.stack(parts).cpu().numpy() for name, parts in zip(names, zip(*rows, strict=True), strict=True)}
+    return {
+        name: torch.stack(parts).cpu().numpy()
+        for name, parts in zip(names, zip(*rows, strict=True), strict=True)
+    }
 
 
 def _stored_features(source: Path | None, name: str) -> Array | None:
     if source is None or not (source / "features" / "meta.json").is_file():
         return None
-    from asr.batches.store import FeatureStore
+    from asr.speech.store import FeatureStore
 
     store = FeatureStore.open(source)
     return next((store.features(n) for n in range(len(store)) if store.ids[n] == name), None)
@@ -135,11 +148,13 @@ def _stored_features(source: Path | None, name: str) -> Array | None:
 
 def _features(recognizer: Recognizer, utterance: Utterance) -> Array:
 
-    from asr.audio import resample
-    from asr.features import LogMel
+    from asr.audio.reading import resample
+    from asr.features.extraction import LogMel
 
     if not utterance.audio:
-        raise Absent(f"neither stored features nor a recording of {utterance.id} is known: name the split with --data")
+        raise Absent(
+            f"neither stored features nor a recording of {utterance.id} is known: name the split with --data"
+        )
     samples, rate = samples_of(utterance)
     if rate != recognizer.sample_rate:
         samples = resample(samples, rate, recognizer.sample_rate)

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import read_stretch
+from asr.audio.reading import read_stretch
+from asr.audio.shar import parse_address
 from asr.errors import AudioError
 from asr.scoring import Utterance
-from asr.shar import parse_address
 
 __all__ = ["player", "samples_of"]
 
@@ -26,7 +26,8 @@ def player(utterance: Utterance, mode: str, page: Path) -> str:
 
     Args:
         utterance: with ``audio``, and ``start`` and ``end`` in seconds where it is a part of it.
-        mode: ``embed``, ``link`` or ``none``. page: where the page will be; links are relative to it.
+        mode: ``embed``, ``link`` or ``none``.
+        page: where the page will be; links are relative to it.
 
     Raises:
         AudioError: a recording to embed is missing or cannot be read.
@@ -39,26 +40,40 @@ def player(utterance: Utterance, mode: str, page: Path) -> str:
 
 def _linked(utterance: Utterance, page: Path) -> str:
     if parse_address(utterance.audio):
-        raise AudioError(f"{utterance.audio} lies in a shard; no page can link into it.", "Use --audio embed.")
+        raise AudioError(
+            f"{utterance.audio} lies in a shard; no page can link into it.", "Use --audio embed."
+        )
     target = os.path.relpath(Path(str(utterance.audio)).resolve(), page.resolve().parent)
-    span = "" if utterance.start is None or utterance.end is None else f"#t={utterance.start:.3f},{utterance.end:.3f}"
+    span = (
+        ""
+        if utterance.start is None or utterance.end is None
+        else f"#t={utterance.start:.3f},{utterance.end:.3f}"
+    )
     return quote(Path(target).as_posix()) + span
 
 
 def _embedded(utterance: Utterance) -> str:
-    """MP3, since every browser plays it and a page with twenty players should still go by mail; else WAV."""
+    """MP3, since every browser plays it and a page with twenty players should still go by mail;
+    else WAV.
+    """
     import soundfile
 
     samples, rate = samples_of(utterance)
     small = rate in _MP3_RATES and "MP3" in soundfile.available_formats()
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, **({"format": "MP3"} if small else {"format": "WAV", "subtype": "PCM_16"}))
+    soundfile.write(
+        buffer,
+        samples,
+        rate,
+        **({"format": "MP3"} if small else {"format": "WAV", "subtype": "PCM_16"}),
+    )
     kind = "audio/mpeg" if small else "audio/wav"
     return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def samples_of(utterance: Utterance) -> tuple[npt.NDArray[np.float32], int]:
-    """Return the samples (n,) of an utterance, channels mixed, and their rate in Hz; only its stretch is read.
+    """Return the samples (n,) of an utterance, channels mixed, and their rate in Hz; only its
+    stretch is read.
 
     Raises:
         AudioError: the recording is missing or cannot be read.
@@ -67,6 +82,7 @@ def samples_of(utterance: Utterance) -> tuple[npt.NDArray[np.float32], int]:
         samples, rate = read_stretch(str(utterance.audio), utterance.start or 0.0, utterance.end)
     except AudioError as error:
         raise AudioError(
-            f"The recording of {utterance.id}: {error.message}", "Correct the manifest, or use --audio none."
+            f"The recording of {utterance.id}: {error.message}",
+            "Correct the manifest, or use --audio none.",
         ) from None
     return np.ascontiguousarray(samples.mean(axis=1)), rate

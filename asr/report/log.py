@@ -1,4 +1,6 @@
-"""The course of a training, from ``log/metrics.jsonl`` or, where that is missing, from TensorBoard's event files."""
+"""The course of a training, from ``log/metrics.jsonl`` or, where that is missing, from
+TensorBoard's event files.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ __all__ = ["Curve", "read_curves"]
 
 @dataclass
 class Curve:
-    """Values of one figure in order: ``steps``, ``values``, and their ``epochs`` where these are known."""
+    """Values of one figure in order: ``steps``, ``values``, and their ``epochs`` where these are
+    known.
+    """
 
     steps: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
@@ -34,11 +38,14 @@ class Curve:
     def thinned(self, points: int = 1000) -> Curve:
         """Return at most about ``points`` of the values, evenly chosen, the last one among them."""
         stride = max(1, len(self.steps) // points)
-        return Curve(self.steps[::-1][::stride][::-1], self.values[::-1][::stride][::-1], self.epochs)
+        return Curve(
+            self.steps[::-1][::stride][::-1], self.values[::-1][::stride][::-1], self.epochs
+        )
 
 
 def read_curves(log_dir: Path) -> dict[str, Curve]:
-    """Return the logged figures by name, such as ``train/loss`` and ``dev/wer``; empty where nothing was logged.
+    """Return the logged figures by name, such as ``train/loss`` and ``dev/wer``; empty where
+    nothing was logged.
 
     Raises:
         DataError: a line of ``metrics.jsonl`` is no JSON object with a step.
@@ -61,7 +68,9 @@ def _from_lines(path: Path) -> dict[str, Curve]:
         except (ValueError, TypeError, KeyError, AttributeError):
             if number == len(lines):
                 break  # the last line of a run that was killed while writing it
-            raise DataError(f"{path}, line {number}: needed an object with a step and numbers.") from None
+            raise DataError(
+                f"{path}, line {number}: needed an object with a step and numbers."
+            ) from None
     return curves
 
 
@@ -81,4 +90,6 @@ def _from_events(log_dir: Path) -> dict[str, Curve]:
 
 
 def _in_order(files: Iterable[Path]) -> list[Path]:
-    return sorted(files, key=lambda file: file.name)  # the name begins with the time of its first event
+    return sorted(
+        files, key=lambda file: file.name
+    )  # the name begins with the time of its first event

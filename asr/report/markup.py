@@ -1,4 +1,7 @@
-"""Pieces of HTML. Whatever comes from a file goes through :func:`escape`; nothing needs a script or the network."""
+"""Pieces of HTML.
+
+Whatever comes from a file goes through :func:`escape`; nothing needs a script or the network.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,17 @@ from asr.plots import to_svg
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["escape", "facts", "fold", "gallery", "paragraph", "percent", "picture", "preformatted", "table"]
+__all__ = [
+    "escape",
+    "facts",
+    "fold",
+    "gallery",
+    "paragraph",
+    "percent",
+    "picture",
+    "preformatted",
+    "table",
+]
 
 
 def escape(text: object) -> str:
@@ -38,7 +51,9 @@ def facts(pairs: Sequence[tuple[str, object]]) -> str:
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table in a box that scrolls sideways where the screen is narrow."""
     head = "".join(f"<th>{escape(c)}</th>" for c in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
     return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
@@ -56,8 +71,11 @@ def picture(name: str, figure: Figure, caption: str, wide: bool = False) -> str:
     """Return a figure with its caption.
 
     Args:
-        name: unlike that of any other figure on the page. figure: from :mod:`asr.plots`. caption: plain text.
-        wide: keep it legible in a box that scrolls sideways, instead of shrinking it to a phone's width.
+        name: unlike that of any other figure on the page.
+        figure: from :mod:`asr.plots`.
+        caption: plain text.
+        wide: keep it legible in a box that scrolls sideways, instead of shrinking it to a phone's
+            width.
     """
     width = f' style="min-width:{70 * float(figure.get_size_inches()[0]):.0f}px"' if wide else ""
     drawing = f'<div class="drawing"{width}>{to_svg(figure, name, caption)}</div>'

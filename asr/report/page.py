@@ -22,8 +22,10 @@ class Report:
     """What became of a report.
 
     Attributes:
-        path: of the page. shown: titles of its sections. left_out: title -> reason, for what the run folder does not
-            hold. failed: title -> error, for what it holds but cannot be shown.
+        path: of the page.
+        shown: titles of its sections.
+        left_out: title -> reason, for what the run folder does not hold.
+        failed: title -> error, for what it holds but cannot be shown.
     """
 
     path: Path
@@ -32,7 +34,9 @@ class Report:
     failed: dict[str, str]
 
 
-def write_report(run_dir: str | Path, output: str | Path, options: ReportOptions | None = None) -> Report:
+def write_report(
+    run_dir: str | Path, output: str | Path, options: ReportOptions | None = None
+) -> Report:
     """Write the page about a run folder and return what is on it.
 
     A section that fails says so on the page and in ``failed``; the others are still there.
@@ -55,7 +59,9 @@ def write_report(run_dir: str | Path, output: str | Path, options: ReportOptions
             left_out[section.TITLE] = str(absent)
         except AsrError as error:
             failed[section.TITLE] = problem(error)
-            blocks[section.TITLE] = f'<p class="failed">This section could not be made: {escape(problem(error))}</p>'
+            blocks[section.TITLE] = (
+                f'<p class="failed">This section could not be made: {escape(problem(error))}</p>'
+            )
     atomic_write_text(output, _page(run, blocks, left_out))
     return Report(Path(output), tuple(blocks), left_out, failed)
 
@@ -68,7 +74,9 @@ def _page(run: Run, blocks: dict[str, str], left_out: dict[str, str]) -> str:
         f'<section id="{_anchor(title)}"><h2>{escape(title)}</h2>{content}</section>'
         for title, content in blocks.items()
     )
-    notes = "".join(f"<li>{escape(title)}: {escape(reason)}</li>" for title, reason in left_out.items())
+    notes = "".join(
+        f"<li>{escape(title)}: {escape(reason)}</li>" for title, reason in left_out.items()
+    )
     footer = (f"<h2>Not on this page</h2><ul>{notes}</ul>" if notes else "") + paragraph(
         f"Written by asr {__version__}."
     )

@@ -1,25 +1,26 @@
 """A run folder as the report sees it: read once, each part when a section first asks for it.
 
-``config.yaml``           the configuration as it was run
-``metrics.json``          name -> value, split, epoch, interval; see :mod:`asr.run_folder`
-``decoding.yaml``         settings of the evaluation, for the configuration section
-``bench.json``            speed, as ``asr bench RUN -o RUN/bench.json`` writes it
-``log/``                  ``metrics.jsonl`` or TensorBoard's events
-``model/``                the model folder
-``SPLIT/hypotheses.tsv``  speech: ``id<TAB>text``; ``hypotheses.NAME.tsv`` of other decoders beside it
-``SPLIT/references.tsv``  references; with speakers and audio where the configuration or --data names the split
-``SPLIT/predictions.jsonl``  other tasks: one object a line with an ``id``; a section draws those that hold its keys:
+``config.yaml``           the configuration as it was run ``metrics.json``          name -> value,
+split, epoch, interval; see :mod:`asr.run_folder` ``decoding.yaml``         settings of the
+evaluation, for the configuration section ``bench.json``            speed, as ``asr bench RUN -o
+RUN/bench.json`` writes it ``log/``                  ``metrics.jsonl`` or TensorBoard's events
+``model/``                the model folder ``SPLIT/hypotheses.tsv``  speech: ``id<TAB>text``;
+``hypotheses.NAME.tsv`` of other decoders beside it ``SPLIT/references.tsv``  references; with
+speakers and audio where the configuration or --data names the split ``SPLIT/predictions.jsonl``
+other tasks: one object a line with an ``id``; a section draws those that hold its keys:
 
-=================  ==============================================================================================
-section            keys
-=================  ==============================================================================================
-forecasts          ``history``, ``truth``, ``forecast`` (lists of numbers), optional ``low``, ``high``
-anomaly scores     ``values``, ``anomaly_scores``, optional ``threshold``, ``anomalies`` (0 or 1 a step)
-confusion matrix   ``label`` and ``prediction``: two names, or two lists of names of equal length
-worst predictions  ``text`` and ``prediction``, with ``label`` as above (optional ``probability``) or ``reference``
-attention          ``attention``: object with ``source``, ``target`` (tokens) and ``weights`` (target x source)
-gates              ``gates``: object of name -> (steps x units)
-=================  ==============================================================================================
+=================
+==============================================================================================
+section            keys =================
+==============================================================================================
+forecasts          ``history``, ``truth``, ``forecast`` (lists of numbers), optional ``low``,
+``high`` anomaly scores     ``values``, ``anomaly_scores``, optional ``threshold``, ``anomalies`` (0
+or 1 a step) confusion matrix   ``label`` and ``prediction``: two names, or two lists of names of
+equal length worst predictions  ``text`` and ``prediction``, with ``label`` as above (optional
+``probability``) or ``reference`` attention          ``attention``: object with ``source``,
+``target`` (tokens) and ``weights`` (target x source) gates              ``gates``: object of name
+-> (steps x units) =================
+==============================================================================================
 """
 
 from __future__ import annotations
@@ -36,7 +37,15 @@ from asr.errors import AsrError, DataError
 from asr.files import MANIFEST
 from asr.report.log import Curve, read_curves
 from asr.run_folder import Metric, read_metrics
-from asr.scoring import Score, Transcripts, Utterance, pair, read_transcripts, score_pairs, with_speakers
+from asr.scoring import (
+    Score,
+    Transcripts,
+    Utterance,
+    pair,
+    read_transcripts,
+    score_pairs,
+    with_speakers,
+)
 from asr.text.normalizers import get_normalizer
 
 __all__ = ["Absent", "ReportOptions", "Run"]
@@ -53,9 +62,12 @@ class ReportOptions:
     """What to show.
 
     Attributes:
-        data: prepared split folders beside those that the configuration names. audio: ``embed``, ``link`` or ``none``.
-        worst: utterances with players. utterance: shown with its alignment, instead of the worst one.
-        normalizer: of the texts before they are scored. samples: of the bootstrap.
+        data: prepared split folders beside those that the configuration names.
+        audio: ``embed``, ``link`` or ``none``.
+        worst: utterances with players.
+        utterance: shown with its alignment, instead of the worst one.
+        normalizer: of the texts before they are scored.
+        samples: of the bootstrap.
     """
 
     data: tuple[Path, ...] = ()
@@ -67,7 +79,10 @@ class ReportOptions:
 
     def __post_init__(self) -> None:
         if self.audio not in AUDIO_MODES:
-            raise DataError(f"There is no audio mode {self.audio!r}.", f"Choose one of: {', '.join(AUDIO_MODES)}.")
+            raise DataError(
+                f"There is no audio mode {self.audio!r}.",
+                f"Choose one of: {', '.join(AUDIO_MODES)}.",
+            )
         get_normalizer(self.normalizer)  # refuses a name that there is not
         for split in self.data:
             if not split.exists():
@@ -79,7 +94,9 @@ class Run:
     """A run folder; see the head of this module.
 
     Attributes:
-        path: of the folder. options: what to show. page: where the page will be, for links.
+        path: of the folder.
+        options: what to show.
+        page: where the page will be, for links.
 
     Raises:
         DataError: the folder does not exist or holds nothing of a run.
@@ -91,7 +108,9 @@ class Run:
 
     def __post_init__(self) -> None:
         if not self.path.is_dir():
-            raise DataError(f"There is no run folder {self.path}.", "Give a folder that `asr train` wrote.")
+            raise DataError(
+                f"There is no run folder {self.path}.", "Give a folder that `asr train` wrote."
+            )
         known = ("config.yaml", "metrics.json", "log", "model")
         if not any((self.path / name).exists() for name in known) and not self.splits:
             raise DataError(
@@ -106,7 +125,9 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Content of ``config.yaml``, or of the model folder's ``training.yaml``; empty where there is neither."""
+        """Content of ``config.yaml``, or of the model folder's ``training.yaml``; empty where there
+        is neither.
+        """
         files = [self.path / "config.yaml", self.model / "training.yaml"]
         return next((read_yaml(file) for file in files if file.is_file()), {})
 
@@ -117,7 +138,9 @@ class Run:
 
     @cached_property
     def task(self) -> str:
-        """Name of the task, of the configuration or of the model folder; ``ctc`` where neither says."""
+        """Name of the task, of the configuration or of the model folder; ``ctc`` where neither
+        says.
+        """
         if "task" in self.config or not (self.model / "config.yaml").is_file():
             return str(self.config.get("task", "ctc"))
         return str(read_yaml(self.model / "config.yaml").get("task", "ctc"))
@@ -132,7 +155,8 @@ class Run:
         """The figures of ``metrics.json`` by name."""
         return read_metrics(self.path)
 
-    # ------------------------------------------------------------------------------------------------ splits
+    # ------------------------------------------------------------------------------------------------
+    # splits
 
     @cached_property
     def splits(self) -> list[str]:
@@ -141,7 +165,9 @@ class Run:
         return sorted({file.parent.name for file in files})
 
     def source(self, split: str) -> Path | None:
-        """Return the prepared split folder behind a split's name: from --data, else from the configuration."""
+        """Return the prepared split folder behind a split's name: from --data, else from the
+        configuration.
+        """
         named = [*self.options.data, *map(Path, _strings(self.config.get("data")))]
         return next((folder for folder in named if folder.name == split and folder.is_dir()), None)
 
@@ -160,13 +186,19 @@ class Run:
         scored = read_transcripts(beside)  # the very texts that the evaluation scored, in its order
         about = known.utterances if known is not None else {}
         enriched = {
-            key: replace(about[key], text=u.text) if key in about else u for key, u in scored.utterances.items()
+            key: replace(about[key], text=u.text) if key in about else u
+            for key, u in scored.utterances.items()
         }
         return replace(scored, utterances=enriched)
 
     def decoders(self, split: str) -> dict[str, Path]:
-        """Return the files of hypotheses of a split by decoder; the main one has the name ``hypotheses``."""
-        return {file.name.removesuffix(".tsv"): file for file in sorted((self.path / split).glob("hypotheses*.tsv"))}
+        """Return the files of hypotheses of a split by decoder; the main one has the name
+        ``hypotheses``.
+        """
+        return {
+            file.name.removesuffix(".tsv"): file
+            for file in sorted((self.path / split).glob("hypotheses*.tsv"))
+        }
 
     def score(self, split: str, decoder: str = "hypotheses") -> Score:
         """Return the score of a split, computed once.
@@ -179,8 +211,12 @@ class Run:
             path = self.decoders(split).get(decoder)
             if path is None:
                 raise Absent(f"no hypotheses of {split}")
-            pairs = with_speakers(pair(self.references(split), read_transcripts(path, role="hypothesis")))
-            cache[split, decoder] = score_pairs(pairs, normalizer=self.options.normalizer, samples=self.options.samples)
+            pairs = with_speakers(
+                pair(self.references(split), read_transcripts(path, role="hypothesis"))
+            )
+            cache[split, decoder] = score_pairs(
+                pairs, normalizer=self.options.normalizer, samples=self.options.samples
+            )
         return cache[split, decoder]
 
     def scored_splits(self) -> list[str]:
@@ -199,7 +235,9 @@ class Run:
         if not found and self.task != "ctc":
             raise Absent(f"it belongs to speech models, and this is a model for {self.task}")
         if not found:
-            raise Absent("; ".join(reasons) or "no split was evaluated: run asr evaluate with -o RUN")
+            raise Absent(
+                "; ".join(reasons) or "no split was evaluated: run asr evaluate with -o RUN"
+            )
         return found
 
     def records(self, *keys: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -238,11 +276,14 @@ def _prepared_references(source: Path) -> Transcripts | None:
 
 
 def _stored_references(source: Path) -> Transcripts:
-    from asr.batches.store import FeatureStore
+    from asr.speech.store import FeatureStore
 
     store = FeatureStore.open(source)
     plain = [n for n, speed in enumerate(store.speeds.tolist()) if speed == 1.0]
-    found = {store.ids[n]: Utterance(store.ids[n], store.texts[n], store.speakers[n] or None) for n in plain}
+    found = {
+        store.ids[n]: Utterance(store.ids[n], store.texts[n], store.speakers[n] or None)
+        for n in plain
+    }
     return Transcripts(source, "store", found)
 
 

@@ -12,9 +12,11 @@ __all__ = ["count_parameters", "folder_size", "megabytes"]
 
 
 def count_parameters(model: Path) -> dict[str, int]:
-    """Return the number of stored values by module (the first two parts of their names), in the order of the file.
+    """Return the number of stored values by module (the first two parts of their names), in the
+    order of the file.
 
-    The format: 8 bytes length, a JSON header of that length with the shape of each array, the arrays.
+    The format: 8 bytes length, a JSON header of that length with the shape of each array, the
+    arrays.
 
     Raises:
         ModelError: the file is damaged.

@@ -1,4 +1,6 @@
-"""Independent pieces of work on a Ray cluster, or on this machine's cores; a piece whose worker dies is done again."""
+"""Independent pieces of work on a Ray cluster, or on this machine's cores; a piece whose worker
+dies is done again.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from asr.errors import AsrError, ConfigError, require
 __all__ = ["LOCAL", "LostError", "connected", "run_pieces", "share_out"]
 
 LOCAL = "local"
-PIECES_A_WORKER = 4  # at least, where there are enough items, so that none waits long for the last one
+PIECES_A_WORKER = (
+    4  # at least, where there are enough items, so that none waits long for the last one
+)
 KNOCK_S = 10.0  # for a machine of the cluster to answer
 TRIES = 3  # of a piece that cannot be halved, before it counts as lost
 
@@ -29,7 +33,8 @@ class LostError(AsrError):
 
 @contextmanager
 def connected(address: str, workers: int = 0) -> Iterator[int]:
-    """Yield the processors of the cluster at ``address``, or of a new one on this machine where that is ``local``.
+    """Yield the processors of the cluster at ``address``, or of a new one on this machine where
+    that is ``local``.
 
     Args:
         address: as Ray takes it, such as ``auto``, ``10.0.0.1:6379`` or ``ray://head:10001``.
@@ -43,11 +48,16 @@ def connected(address: str, workers: int = 0) -> Iterator[int]:
     ray = require("ray", "ray")
     if workers and address != LOCAL:
         raise ConfigError(
-            "A number of processes is for --ray local; a cluster has as many as it has.", "Leave the number out."
+            "A number of processes is for --ray local; a cluster has as many as it has.",
+            "Leave the number out.",
         )
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        options |= {"address": LOCAL, "include_dashboard": False, "num_cpus": workers or os.cpu_count() or 1}
+        options |= {
+            "address": LOCAL,
+            "include_dashboard": False,
+            "num_cpus": workers or os.cpu_count() or 1,
+        }
     else:
         options |= {"address": address}
         _knock(address)
@@ -74,7 +84,8 @@ def _knock(address: str) -> None:
 
 def _no_cluster(address: str, reason: str) -> ConfigError:
     return ConfigError(
-        f"There is no Ray cluster at {address} ({reason}).", "Start one with `ray start --head`, or give local."
+        f"There is no Ray cluster at {address} ({reason}).",
+        "Start one with `ray start --head`, or give local.",
     )
 
 
@@ -87,13 +98,18 @@ def share_out(items: Sequence[T], workers: int, most: int) -> list[Sequence[T]]:
 def run_pieces(
     work: Callable[[Sequence[T]], R], pieces: Sequence[Sequence[T]], cpus: int = 1, gpus: float = 0
 ) -> Iterator[tuple[Sequence[T], R | LostError]]:
-    """Yield each piece with what ``work`` made of it, as they come; call it inside :func:`connected`.
+    """Yield each piece with what ``work`` made of it, as they come; call it inside
+    :func:`connected`.
 
-    Where a worker dies, its piece is halved and done again, until one item is left that kills worker after worker: that
-    one comes with a :class:`LostError`. ``work`` must therefore bear to be done twice.
+    Where a worker dies, its piece is halved and done again, until one item is left that kills
+    worker after worker: that one comes with a :class:`LostError`. ``work`` must therefore bear to
+    be done twice.
 
     Args:
-        work: a function that workers can import. pieces: lists of items. cpus, gpus: that each call holds.
+        work: a function that workers can import.
+        pieces: lists of items.
+        cpus: that each call holds.
+        gpus: that each call holds.
     """
     yield from _Pieces(work, cpus, gpus).run(pieces)
 
@@ -105,7 +121,9 @@ class _Pieces(Generic[T, R]):
         def piece_of_work(piece: Sequence[T]) -> R:
             return work(piece)
 
-        self.remote: Any = ray.remote(piece_of_work).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
+        self.remote: Any = ray.remote(piece_of_work).options(
+            num_cpus=cpus, num_gpus=gpus, max_retries=0
+        )
         self.waiting: dict[Any, tuple[Sequence[T], int]] = {}
 
     def run(self, pieces: Sequence[Sequence[T]]) -> Iterator[tuple[Sequence[T], R | LostError]]:
@@ -119,7 +137,9 @@ class _Pieces(Generic[T, R]):
             piece, tries = self.waiting.pop(ready)
             try:
                 result = ray.get(ready)
-            except RayTaskError as error:  # the work itself raised: no other worker would fare better
+            except (
+                RayTaskError
+            ) as error:  # the work itself raised: no other worker would fare better
                 raise error.cause if isinstance(error.cause, AsrError) else error from None
             except RayError as error:
                 if (lost := self._again(piece, tries, error)) is not None:

@@ -1,4 +1,6 @@
-"""Scoring on Ray: utterances are shared out and aligned, and their counts summed up here; the figures are the same."""
+"""Scoring on Ray: utterances are shared out and aligned, and their counts summed up here; the
+figures are the same.
+"""
 
 from __future__ import annotations
 
@@ -30,26 +32,35 @@ def score_on_ray(
     """Return what :func:`asr.scoring.score_pairs` returns, computed on a cluster.
 
     Args:
-        address: see :func:`asr.scale.cluster.connected`. workers: of a local cluster (0: one a core). Others: see
-            :func:`asr.scoring.score_texts`.
+        address: see :func:`asr.scale.cluster.connected`.
+        workers: of a local cluster (0: one a core). Others: see :func:`asr.scoring.score_texts`.
 
     Raises:
-        ScoringError: as there; or an utterance on which one worker after the other died. ConfigError: no cluster there.
+        ScoringError: as there; or an utterance on which one worker after the other died.
+        ConfigError: no cluster there.
     """
-    score_utterances(pairs[:1], normalizer, aligner)  # wrong names are refused here, not by every worker
+    score_utterances(
+        pairs[:1], normalizer, aligner
+    )  # wrong names are refused here, not by every worker
     scored: dict[int, UtteranceScore] = {}
     if pairs:
         with connected(address, workers) as processors, Bar("scoring", len(pairs)) as bar:
             pieces = share_out(list(enumerate(pairs)), processors, MOST_UTTERANCES)
             for piece, result in run_pieces(partial(score_piece, normalizer, aligner), pieces):
                 if isinstance(result, LostError):
-                    raise ScoringError(f"{piece[0][1].reference.id} cannot be scored: {result}.", "Leave it out.")
+                    raise ScoringError(
+                        f"{piece[0][1].reference.id} cannot be scored: {result}.", "Leave it out."
+                    )
                 scored |= result
                 bar.advance(len(piece))
-    return sum_up([scored[number] for number in range(len(pairs))], normalizer, aligner, samples, seed)
+    return sum_up(
+        [scored[number] for number in range(len(pairs))], normalizer, aligner, samples, seed
+    )
 
 
-def score_piece(normalizer: str, aligner: str, piece: Sequence[Numbered]) -> dict[int, UtteranceScore]:
+def score_piece(
+    normalizer: str, aligner: str, piece: Sequence[Numbered]
+) -> dict[int, UtteranceScore]:
     """Return the scores of numbered pairs. Runs in a worker."""
     found = score_utterances([item for _, item in piece], normalizer, aligner)
     return {number: score for (number, _), score in zip(piece, found, strict=True)}

@@ -1,4 +1,6 @@
-"""The service on a Ray cluster: replicas of the application that ``asr serve`` runs, behind Ray Serve's proxies."""
+"""The service on a Ray cluster: replicas of the application that ``asr serve`` runs, behind Ray
+Serve's proxies.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,26 @@ NAME = "asr"
 CHECKED_EVERY_S = 10.0  # whether a replica still answers
 
 
-def serve_on_ray(models: Sequence[str | Path], config: ServeConfig, address: str, replicas: int = 0) -> None:
-    """Serve on a cluster until SIGTERM or SIGINT; then take no more, answer what is open, and return.
+def serve_on_ray(
+    models: Sequence[str | Path], config: ServeConfig, address: str, replicas: int = 0
+) -> None:
+    """Serve on a cluster until SIGTERM or SIGINT; then take no more, answer what is open, and
+    return.
 
-    Every replica loads the models, and gathers batches of its own; what waits beyond its queue is refused with 503. A
-    replica that dies is replaced: its requests in flight are answered with 500, all others go on. Streams stay with
-    their replica; nothing else is kept between requests. The proxies listen on every machine, at the same port.
+    Every replica loads the models, and gathers batches of its own; what waits beyond its queue is
+    refused with 503. A replica that dies is replaced: its requests in flight are answered with 500,
+    all others go on. Streams stay with their replica; nothing else is kept between requests. The
+    proxies listen on every machine, at the same port.
 
     Args:
-        models: folders, on storage that all machines share. config: settings, of each replica.
-        address: see :func:`asr.scale.cluster.connected`. replicas: 0 for as many as the cluster has processors for.
+        models: folders, on storage that all machines share.
+        config: settings, of each replica.
+        address: see :func:`asr.scale.cluster.connected`.
+        replicas: 0 for as many as the cluster has processors for.
 
     Raises:
-        MissingDependencyError: Ray Serve is not installed. ConfigError: no cluster there. Others: see
+        MissingDependencyError: Ray Serve is not installed. ConfigError: no cluster there. Others:
+        see
             :func:`asr.serve.app.create_app`.
     """
     for package, extra in (("ray", "ray"), ("grpc_reflection", "ray"), ("fastapi", "serve")):
@@ -43,7 +52,9 @@ def serve_on_ray(models: Sequence[str | Path], config: ServeConfig, address: str
         serve: Any = require("ray.serve", "ray")
 
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        serve.start(http_options={"host": config.host, "port": config.port, "request_timeout_s": None})
+        serve.start(
+            http_options={"host": config.host, "port": config.port, "request_timeout_s": None}
+        )
         replica = serve.deployment(
             num_replicas=replicas or max(1, processors // cpus),
             max_ongoing_requests=config.queue_size + config.max_batch_size,
@@ -60,14 +71,19 @@ def serve_on_ray(models: Sequence[str | Path], config: ServeConfig, address: str
 
 def _wait_for_signal() -> None:
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):  # in place of Ray's own handler, which leaves at once
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # in place of Ray's own handler, which leaves at once
         signal.signal(number, lambda *_: stopped.set())
     stopped.wait()
 
 
 def _checked(models: Sequence[str | Path], config: ServeConfig) -> list[str]:
-    """Return the folders of models once they are known to open and to fit: refused here, not by every replica."""
-    from asr.pretrained import find_model
+    """Return the folders of models once they are known to open and to fit: refused here, not by
+    every replica.
+    """
+    from asr.model_folder import find_model
     from asr.serve.app import create_app
 
     create_app(models, config)

@@ -1,4 +1,6 @@
-"""Bulk transcription on Ray: shards of recordings; what is finished is written down and not done again."""
+"""Bulk transcription on Ray: shards of recordings; what is finished is written down and not done
+again.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,16 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr.audio.shar import file_of
 from asr.errors import AsrError, ConfigError
 from asr.files import atomic_write_text
 from asr.scale.cluster import LostError, connected, run_pieces, share_out
 from asr.scale.progress import Bar
-from asr.shar import file_of
-from asr.transcribing import STDIN, Input, expand_inputs
-from asr.transcript import FORMATS
+from asr.speech.jobs.transcribe import STDIN, Input, expand_inputs
+from asr.speech.transcript import FORMATS
 
 if TYPE_CHECKING:
-    from asr.recognizer import Recognizer
+    from asr.speech.recognizer import Recognizer
 
 __all__ = ["BulkConfig", "transcribe_on_ray"]
 
@@ -33,7 +35,8 @@ MOST_FILES = 64  # in a shard
 class BulkConfig:
     """What every worker must know; paths are absolute, on storage that all machines share.
 
-    Attributes: as the arguments of :func:`asr.transcribing.transcribe_files`; ``decoding`` is JSON.
+    Attributes: as the arguments of :func:`asr.speech.jobs.transcribe.transcribe_files`;
+    ``decoding`` is JSON.
     """
 
     model: str
@@ -70,37 +73,51 @@ def transcribe_on_ray(
     workers: int = 0,
     backend: str = "auto",
 ) -> int:
-    """Transcribe files, folders and globs on a cluster; return how many failed, each named on standard error.
+    """Transcribe files, folders and globs on a cluster; return how many failed, each named on
+    standard error.
 
-    The same call again does only what is not yet done: a recording is done when its shard was finished with the same
-    model and settings, it has not changed since, and its files are there.
+    The same call again does only what is not yet done: a recording is done when its shard was
+    finished with the same model and settings, it has not changed since, and its files are there.
 
     Args:
-        address: see :func:`asr.scale.cluster.connected`. workers: of a local cluster (0: one a core). threads: that
-            each worker uses (0: one). Others: see :func:`asr.transcribing.transcribe_files`.
+        address: see :func:`asr.scale.cluster.connected`.
+        workers: of a local cluster (0: one a core).
+        threads: that each worker uses (0: one). Others: see
+            :func:`asr.speech.jobs.transcribe.transcribe_files`.
 
     Raises:
-        ConfigError: no output folder, standard input among the inputs, an unknown format, or no cluster there.
+        ConfigError: no output folder, standard input among the inputs, an unknown format, or no
+        cluster there.
     """
     if output_dir is None:
         raise ConfigError("--ray needs an output folder.", "Give -o FOLDER.")
     if unknown := [name for name in formats if name not in FORMATS]:
-        raise ConfigError(f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}.")
+        raise ConfigError(
+            f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}."
+        )
     found = expand_inputs(inputs)
     if any(item.path == STDIN for item in found):
         raise ConfigError("Standard input cannot be shared out with --ray.", "Give files.")
     config = BulkConfig(
-        _model(model), str(output_dir.resolve()), tuple(formats), json.dumps(dict(decoding or {}), sort_keys=True),
-        str(lm.resolve()) if lm else None, device, threads or 1, channel, backend,
-    )  # fmt: skip
+        _model(model),
+        str(output_dir.resolve()),
+        tuple(formats),
+        json.dumps(dict(decoding or {}), sort_keys=True),
+        str(lm.resolve()) if lm else None,
+        device,
+        threads or 1,
+        channel,
+        backend,
+    )
     return _Bulk(config, [_item(i) for i in found]).run(address, workers)
 
 
 def _model(model: str) -> str:
-    from asr.bundle import open_bundle
-    from asr.pretrained import find_model
+    from asr.model_folder import find_model, open_bundle
 
-    return str(open_bundle(find_model(model), task="ctc").path.resolve())  # refused here, not by every worker
+    return str(
+        open_bundle(find_model(model), task="ctc").path.resolve()
+    )  # refused here, not by every worker
 
 
 def _item(found: Input) -> _Item:
@@ -130,7 +147,10 @@ class _Bulk:
         left = self._left()
         done = before = len(self.items) - len(left)
         if left:
-            with connected(address, workers) as processors, Bar("transcribing", len(self.items), before) as bar:
+            with (
+                connected(address, workers) as processors,
+                Bar("transcribing", len(self.items), before) as bar,
+            ):
                 work = partial(transcribe_shard, self.config)
                 gpus = 1.0 if self.config.device.startswith("cuda") else 0.0
                 shards = share_out(left, max(1, processors // self.config.threads), MOST_FILES)
@@ -142,7 +162,9 @@ class _Bulk:
             print(f"failed: {failure}", file=sys.stderr)
         took = time.monotonic() - started
         speed = f"{self.seconds:.1f} s of audio in {took:.1f} s ({self.seconds / max(took, 1e-9):.0f}x real time)"
-        print(f"{done} of {len(self.items)} transcribed ({before} before), {speed}", file=sys.stderr)
+        print(
+            f"{done} of {len(self.items)} transcribed ({before} before), {speed}", file=sys.stderr
+        )
         return len(self.failures)
 
     def _left(self) -> list[_Item]:
@@ -154,7 +176,9 @@ class _Bulk:
                     known |= {tuple(entry) for entry in record["items"]}
             except (ValueError, KeyError, TypeError):
                 path.unlink()  # not whole: its recordings are done again
-        return [i for i in self.items if (i.path, i.name, i.stamp) not in known or not self._written(i)]
+        return [
+            i for i in self.items if (i.path, i.name, i.stamp) not in known or not self._written(i)
+        ]
 
     def _written(self, item: _Item) -> bool:
         return all(_output(self.config, item, name).is_file() for name in self.config.formats)
@@ -164,7 +188,12 @@ class _Bulk:
         targets = {_output(self.config, i, name) for i in items for name in self.config.formats}
         for folder in {path.parent for path in targets}:
             for path in folder.glob(".*-????????.*"):
-                if path.with_name(path.name[1:].rpartition(".")[0].rpartition(".")[0] + path.suffix) in targets:
+                if (
+                    path.with_name(
+                        path.name[1:].rpartition(".")[0].rpartition(".")[0] + path.suffix
+                    )
+                    in targets
+                ):
                     path.unlink(missing_ok=True)
 
     def _record(self, shard: Sequence[_Item], result: dict[str, Any] | LostError) -> int:
@@ -197,7 +226,10 @@ def _output(config: BulkConfig, item: _Item, name: str) -> Path:
 
 
 def transcribe_shard(config: BulkConfig, items: Sequence[_Item]) -> dict[str, Any]:
-    """Write the transcripts of a shard; return the seconds of audio and why recordings failed. Runs in a worker."""
+    """Write the transcripts of a shard; return the seconds of audio and why recordings failed.
+
+    Runs in a worker.
+    """
     found = _recognizer(config).transcribe_many([i.path for i in items], channel=config.channel)
     seconds, failed = 0.0, {}
     for item, result in zip(items, found, strict=True):
@@ -206,14 +238,18 @@ def transcribe_shard(config: BulkConfig, items: Sequence[_Item]) -> dict[str, An
             continue
         seconds += result.duration_s
         for name in config.formats:
-            atomic_write_text(_output(config, item, name), result.render(name, Path(item.name).stem))
+            atomic_write_text(
+                _output(config, item, name), result.render(name, Path(item.name).stem)
+            )
     return {"seconds": seconds, "failed": failed}
 
 
 @lru_cache(maxsize=1)
 def _recognizer(config: BulkConfig) -> Recognizer:
     """Return the model of a job; a worker that does several shards of it loads it once."""
-    from asr.recognizer import load_model
+    from asr.speech.recognizer import load_model
 
     decoding = json.loads(config.decoding)
-    return load_model(config.model, decoding, config.device, config.backend, config.threads, config.lm)
+    return load_model(
+        config.model, decoding, config.device, config.backend, config.threads, config.lm
+    )

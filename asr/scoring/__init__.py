@@ -1,4 +1,5 @@
-"""Scoring: word and character error rates with intervals, tables, alignments, and the significance of a difference.
+"""Scoring: word and character error rates with intervals, tables, alignments, and the significance
+of a difference.
 
 >>> from asr.scoring import score_texts
 >>> result = score_texts(["the cat sat"], ["the cat sang"])
@@ -11,7 +12,13 @@ from __future__ import annotations
 from asr.scoring.intervals import Interval
 from asr.scoring.pairing import Pair, pair, with_speakers
 from asr.scoring.result import Score, UtteranceScore, score_pairs, score_texts
-from asr.scoring.significance import Comparison, MatchedPairs, PairedBootstrap, compare_pairs, matched_pairs
+from asr.scoring.significance import (
+    Comparison,
+    MatchedPairs,
+    PairedBootstrap,
+    compare_pairs,
+    matched_pairs,
+)
 from asr.scoring.tables import Confusion, GroupScore, by_length, by_speaker, confusions
 from asr.scoring.transcripts import FORMATS, Transcripts, Utterance, read_speakers, read_transcripts
 

@@ -1,7 +1,8 @@
 """Word alignments: jiwer's (Levenshtein) and sclite's (weighted), in one form.
 
-An alignment is a string of edits in order: ``=`` hit, ``S`` substitution, ``D`` deletion, ``I`` insertion. ``=``, ``S``
-and ``D`` consume a reference word, ``=``, ``S`` and ``I`` a hypothesis word.
+An alignment is a string of edits in order: ``=`` hit, ``S`` substitution, ``D`` deletion, ``I``
+insertion. ``=``, ``S`` and ``D`` consume a reference word, ``=``, ``S`` and ``I`` a hypothesis
+word.
 """
 
 from __future__ import annotations
@@ -27,15 +28,18 @@ def align_words(references: Words, hypotheses: Words, aligner: str = "jiwer") ->
     Args:
         references: words of each utterance.
         hypotheses: the same number of sequences.
-        aligner: ``jiwer`` finds the fewest errors; ``sclite`` weighs a substitution 4 and an insertion or deletion 3
-            and breaks ties as NIST's sclite does, so that a hit is worth more: its counts can be higher.
+        aligner: ``jiwer`` finds the fewest errors; ``sclite`` weighs a substitution 4 and an
+            insertion or deletion 3 and breaks ties as NIST's sclite does, so that a hit is worth
+            more: its counts can be higher.
 
     Raises:
         ScoringError: no aligner has that name.
         MissingDependencyError: jiwer is not installed.
     """
     if aligner not in ALIGNERS:
-        raise ScoringError(f"There is no aligner named {aligner!r}.", f"Choose one of: {', '.join(ALIGNERS)}.")
+        raise ScoringError(
+            f"There is no aligner named {aligner!r}.", f"Choose one of: {', '.join(ALIGNERS)}."
+        )
     if aligner == "sclite":
         return _align_weighted(references, hypotheses)
     return _align_jiwer(references, hypotheses)
@@ -46,7 +50,9 @@ def align_characters(references: Sequence[str], hypotheses: Sequence[str]) -> li
     return _align_jiwer([list(text) for text in references], [list(text) for text in hypotheses])
 
 
-def steps(edits: str, reference: Sequence[str], hypothesis: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def steps(
+    edits: str, reference: Sequence[str], hypothesis: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
     """Yield (edit, reference word, hypothesis word); the absent word is empty."""
     i = j = 0
     for edit in edits:
@@ -58,9 +64,13 @@ def steps(edits: str, reference: Sequence[str], hypothesis: Sequence[str]) -> It
 
 def _align_jiwer(references: Words, hypotheses: Words) -> list[str]:
     jiwer = require("jiwer", "train")
-    # The words are parted already, so jiwer's transforms, which join and split again, have nothing to do.
+    # The words are parted already, so jiwer's transforms, which join and split again, have nothing
+    # to do.
     output = jiwer.process_words(
-        list(references), list(hypotheses), reference_transform=_as_lists, hypothesis_transform=_as_lists
+        list(references),
+        list(hypotheses),
+        reference_transform=_as_lists,
+        hypothesis_transform=_as_lists,
     )
     return ["".join(map(_run, chunks)) for chunks in output.alignments]
 
@@ -71,7 +81,9 @@ def _as_lists(sequences: Words) -> list[list[str]]:
 
 def _run(chunk: object) -> str:
     kind: str = chunk.type  # type: ignore[attr-defined]
-    start, end = ("hyp_start_idx", "hyp_end_idx") if kind == "insert" else ("ref_start_idx", "ref_end_idx")
+    start, end = (
+        ("hyp_start_idx", "hyp_end_idx") if kind == "insert" else ("ref_start_idx", "ref_end_idx")
+    )
     return _CODES[kind] * int(getattr(chunk, end) - getattr(chunk, start))
 
 

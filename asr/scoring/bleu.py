@@ -1,4 +1,7 @@
-"""BLEU (Papineni et al. 2002) as sacreBLEU computes it (Post 2018), with the signature that makes it comparable."""
+"""BLEU (Papineni et al.
+
+2002) as sacreBLEU computes it (Post 2018), with the signature that makes it comparable.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ class Bleu:
     """How near translations are to their references.
 
     Attributes:
-        bleu: 0 to 100. chrf: chrF2, 0 to 100. signature: sacreBLEU's, of the BLEU. sentences: how many.
+        bleu: 0 to 100.
+        chrf: chrF2, 0 to 100.
+        signature: sacreBLEU's, of the BLEU.
+        sentences: how many.
     """
 
     bleu: float
@@ -24,11 +30,15 @@ class Bleu:
     sentences: int
 
 
-def score_bleu(references: Sequence[str], hypotheses: Sequence[str], lowercase: bool = False) -> Bleu:
+def score_bleu(
+    references: Sequence[str], hypotheses: Sequence[str], lowercase: bool = False
+) -> Bleu:
     """Return BLEU and chrF of untokenised translations against one reference each.
 
     Args:
-        references, hypotheses: in the same order. lowercase: compare in lower case; the signature says so.
+        references: in the same order.
+        hypotheses: in the same order.
+        lowercase: compare in lower case; the signature says so.
 
     Raises:
         ScoringError: there are none, or not as many of one as of the other.

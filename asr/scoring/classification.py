@@ -15,7 +15,9 @@ __all__ = ["ClassScore", "ClassificationScore", "area_under_curve", "score_class
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class against the rest; ``auc`` is None where the truth holds only this class or never this class."""
+    """One class against the rest; ``auc`` is None where the truth holds only this class or never
+    this class.
+    """
 
     name: str
     support: int
@@ -30,7 +32,8 @@ class ClassificationScore:
     """Figures of a set of predictions.
 
     Attributes:
-        confusion: (C, C) counts, truth by row and prediction by column. per_class: in the order of the classes.
+        confusion: (C, C) counts, truth by row and prediction by column.
+        per_class: in the order of the classes.
         accuracy: share of right predictions.
     """
 
@@ -42,7 +45,9 @@ class ClassificationScore:
     def macro_f1(self) -> float:
         """Mean F1 of the classes that occur in truth or prediction."""
         seen = (self.confusion.sum(0) + self.confusion.sum(1)) > 0
-        return float(np.mean([score.f1 for score, there in zip(self.per_class, seen, strict=True) if there]))
+        return float(
+            np.mean([score.f1 for score, there in zip(self.per_class, seen, strict=True) if there])
+        )
 
     @property
     def macro_auc(self) -> float | None:
@@ -67,16 +72,23 @@ class ClassificationScore:
         return figures
 
     def __str__(self) -> str:
-        rows = [f"{'class':>12} {'n':>7} {'precision':>9} {'recall':>7} {'F1':>7} {'AUC':>7}   predicted as"]
+        rows = [
+            f"{'class':>12} {'n':>7} {'precision':>9} {'recall':>7} {'F1':>7} {'AUC':>7}   predicted as"
+        ]
         for score, counts in zip(self.per_class, self.confusion, strict=True):
             auc = "" if score.auc is None else f"{score.auc:.4f}"
             figures = f"{score.precision:>9.4f} {score.recall:>7.4f} {score.f1:>7.4f} {auc:>7}"
-            rows.append(f"{score.name:>12} {score.support:>7} {figures}   {' '.join(f'{n:>6}' for n in counts)}")
+            rows.append(
+                f"{score.name:>12} {score.support:>7} {figures}   {' '.join(f'{n:>6}' for n in counts)}"
+            )
         return "\n".join([*rows, f"accuracy {self.accuracy:.4f}, macro-F1 {self.macro_f1:.4f}"])
 
 
-def area_under_curve(positive: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating]) -> float | None:
-    """Return the area under the ROC curve: how often a positive scores above a negative, ties counted half.
+def area_under_curve(
+    positive: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating]
+) -> float | None:
+    """Return the area under the ROC curve: how often a positive scores above a negative, ties
+    counted half.
 
     By ranks (Mann & Whitney 1947; Hanley & McNeil 1982). None where all items are of one kind.
     """
@@ -86,7 +98,10 @@ def area_under_curve(positive: npt.NDArray[np.bool_], scores: npt.NDArray[np.flo
         return None
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[positive].sum() - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative))
+    return float(
+        (ranks[positive].sum() - num_positive * (num_positive + 1) / 2)
+        / (num_positive * num_negative)
+    )
 
 
 def score_classes(
@@ -95,7 +110,8 @@ def score_classes(
     """Return the figures of predictions.
 
     Args:
-        truth: (N,) class numbers. probabilities: (N, C), or any scores that are larger for likelier classes.
+        truth: (N,) class numbers.
+        probabilities: (N, C), or any scores that are larger for likelier classes.
         classes: C names.
 
     Raises:
@@ -114,14 +130,22 @@ def score_classes(
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (truth, probabilities.argmax(1)), 1)
     per_class = tuple(
-        _class_score(name, confusion, number, area_under_curve(truth == number, probabilities[:, number]))
+        _class_score(
+            name, confusion, number, area_under_curve(truth == number, probabilities[:, number])
+        )
         for number, name in enumerate(classes)
     )
     return ClassificationScore(confusion, per_class, float(np.trace(confusion) / len(truth)))
 
 
-def _class_score(name: str, confusion: npt.NDArray[np.int64], number: int, auc: float | None) -> ClassScore:
-    hits, support, predicted = confusion[number, number], confusion[number].sum(), confusion[:, number].sum()
+def _class_score(
+    name: str, confusion: npt.NDArray[np.int64], number: int, auc: float | None
+) -> ClassScore:
+    hits, support, predicted = (
+        confusion[number, number],
+        confusion[number].sum(),
+        confusion[:, number].sum(),
+    )
     precision, recall = hits / max(1, predicted), hits / max(1, support)
     f1 = 2 * hits / max(1, support + predicted)
     return ClassScore(name, int(support), float(precision), float(recall), float(f1), auc)

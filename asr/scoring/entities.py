@@ -1,4 +1,6 @@
-"""Precision, recall and F1 of entities in tagged sentences, as CoNLL's script and seqeval count them."""
+"""Precision, recall and F1 of entities in tagged sentences, as CoNLL's script and seqeval count
+them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ class EntityScore:
     """Figures of whole entities: right means right in type, beginning and end; fractions.
 
     Attributes:
-        precision, recall, f1: over all entities. entities: in the reference. accuracy: of single tags.
+        precision: over all entities.
+        recall: over all entities.
+        f1: over all entities.
+        entities: in the reference.
+        accuracy: of single tags.
         by_type: type -> (precision, recall, f1, entities).
     """
 
@@ -28,19 +34,30 @@ class EntityScore:
     by_type: dict[str, tuple[float, float, float, int]]
 
 
-def score_entities(references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]) -> EntityScore:
+def score_entities(
+    references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]
+) -> EntityScore:
     """Return the entity scores of predicted BIO tags (micro-averaged; seqeval's default mode).
 
     Raises:
-        ScoringError: sentences or their lengths differ in number. MissingDependencyError: seqeval is not installed.
+        ScoringError: sentences or their lengths differ in number. MissingDependencyError: seqeval
+        is not installed.
     """
     if len(references) != len(predictions):
-        raise ScoringError(f"{len(references)} tagged sentences were given, and {len(predictions)} predictions.")
+        raise ScoringError(
+            f"{len(references)} tagged sentences were given, and {len(predictions)} predictions."
+        )
     for number, (reference, prediction) in enumerate(zip(references, predictions, strict=True), 1):
         if len(reference) != len(prediction):
-            raise ScoringError(f"Sentence {number} has {len(reference)} tags, its prediction {len(prediction)}.")
+            raise ScoringError(
+                f"Sentence {number} has {len(reference)} tags, its prediction {len(prediction)}."
+            )
     require("seqeval", "train")
-    from seqeval.metrics.sequence_labeling import accuracy_score, get_entities, precision_recall_fscore_support
+    from seqeval.metrics.sequence_labeling import (
+        accuracy_score,
+        get_entities,
+        precision_recall_fscore_support,
+    )
 
     gold, found = [list(tags) for tags in references], [list(tags) for tags in predictions]
     types = sorted({name for name, _, _ in [*get_entities(gold), *get_entities(found)]})
@@ -48,10 +65,15 @@ def score_entities(references: Sequence[Sequence[str]], predictions: Sequence[Se
         accuracy = float(accuracy_score(gold, found)) if any(gold) else 1.0
         return EntityScore(1.0, 1.0, 1.0, 0, accuracy, {})
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a type that is never predicted has precision 0, which is meant
+        warnings.simplefilter(
+            "ignore"
+        )  # a type that is never predicted has precision 0, which is meant
         overall = precision_recall_fscore_support(gold, found, average="micro", zero_division=0)
         columns = precision_recall_fscore_support(gold, found, average=None, zero_division=0)
     rows = zip(types, *(column.tolist() for column in columns), strict=True)
     by_type = {name: (p, r, f, int(n)) for name, p, r, f, n in rows}
-    entities, (precision, recall, f1) = sum(n for *_, n in by_type.values()), map(float, overall[:3])
+    entities, (precision, recall, f1) = (
+        sum(n for *_, n in by_type.values()),
+        map(float, overall[:3]),
+    )
     return EntityScore(precision, recall, f1, entities, float(accuracy_score(gold, found)), by_type)

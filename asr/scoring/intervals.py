@@ -1,9 +1,11 @@
-"""Confidence intervals of error rates and of their differences, by resampling speakers or utterances.
+"""Confidence intervals of error rates and of their differences, by resampling speakers or
+utterances.
 
-The plain percentile bootstrap is too narrow for the few speakers of a test set (with 20 it covers about 90 % instead of
-95), so intervals here are studentised: Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 12.5, with
-the linearised variance of a ratio. Resampling whole speakers follows Bisani & Ney (2004), Bootstrap estimates for
-confidence intervals in ASR performance evaluation, ICASSP.
+The plain percentile bootstrap is too narrow for the few speakers of a test set (with 20 it covers
+about 90 % instead of 95), so intervals here are studentised: Efron & Tibshirani (1993), An
+Introduction to the Bootstrap, section 12.5, with the linearised variance of a ratio. Resampling
+whole speakers follows Bisani & Ney (2004), Bootstrap estimates for confidence intervals in ASR
+performance evaluation, ICASSP.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class Resampled:
     """What resampling says about one ratio of sums.
 
     Attributes:
-        low, high: the 95 % interval.
+        low: the 95 % interval.
+        high: the 95 % interval.
         p_value: two-sided, of the hypothesis that the ratio is 0 (of use for differences).
         share_below: share of the resamples in which the ratio is below 0, ties counted half.
         method: see `Interval`.
@@ -60,9 +63,11 @@ class Resampled:
 
 
 def groups_of(speakers: Sequence[str | None]) -> tuple[NDArray[np.int64], str]:
-    """Return the unit to which each utterance belongs, and what units are: speakers from 20 on, else utterances.
+    """Return the unit to which each utterance belongs, and what units are: speakers from 20 on,
+    else utterances.
 
-    With fewer speakers, or where some are unknown, the interval speaks for these speakers only, not for new ones.
+    With fewer speakers, or where some are unknown, the interval speaks for these speakers only, not
+    for new ones.
     """
     names = sorted({speaker for speaker in speakers if speaker is not None})
     if len(names) >= SPEAKERS_NEEDED and None not in speakers:
@@ -75,12 +80,18 @@ def seeded_weights(units: int, samples: int, seed: int) -> list[NDArray[np.float
     """Return how often each unit is drawn in each resample: arrays (part of the samples, units)."""
     generator = np.random.default_rng(seed)
     rows = max(1, _CHUNK // units)
-    return [_draw(generator, min(rows, samples - start), units) for start in range(0, samples, rows)]
+    return [
+        _draw(generator, min(rows, samples - start), units) for start in range(0, samples, rows)
+    ]
 
 
 def _draw(generator: np.random.Generator, samples: int, units: int) -> NDArray[np.float32]:
     drawn = generator.integers(units, size=(samples, units)) + np.arange(samples)[:, None] * units
-    return np.bincount(drawn.ravel(), minlength=samples * units).reshape(samples, units).astype(np.float32)
+    return (
+        np.bincount(drawn.ravel(), minlength=samples * units)
+        .reshape(samples, units)
+        .astype(np.float32)
+    )
 
 
 def resample(
@@ -99,8 +110,9 @@ def resample(
         samples: number of resamples.
         seed: of the random numbers; the same seed gives the same answer.
         level: of the interval.
-        symmetric: lay the interval evenly about the ratio (Hall 1988, On symmetric bootstrap confidence intervals):
-            closer to its level for differences, and it leaves 0 out just where the p-value is below 1 - level.
+        symmetric: lay the interval evenly about the ratio (Hall 1988, On symmetric bootstrap
+            confidence intervals): closer to its level for differences, and it leaves 0 out just
+            where the p-value is below 1 - level.
 
     Returns:
         None where nothing can be said: fewer than two units with words, or no numerator but 0.
@@ -110,17 +122,23 @@ def resample(
         return None
     units = len(numerators)
     moments = _moments(numerators, denominators)
-    sums = np.concatenate([weights.astype(np.float64) @ moments for weights in seeded_weights(units, samples, seed)])
+    sums = np.concatenate(
+        [weights.astype(np.float64) @ moments for weights in seeded_weights(units, samples, seed)]
+    )
     sums = sums[sums[:, 1] > 0]  # a resample without a word has no rate
     ratios, errors = _ratio_and_error(sums, units)
-    ratio, error = (float(x[0]) for x in _ratio_and_error(moments.sum(axis=0, keepdims=True), units))
+    ratio, error = (
+        float(x[0]) for x in _ratio_and_error(moments.sum(axis=0, keepdims=True), units)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         scores = (ratios - ratio) / errors
     below = float(np.mean(ratios < 0) + np.mean(ratios == 0) / 2)
     tail = (1 - level) / 2
     if error <= 0 or np.mean(~np.isfinite(scores)) > tail / 2:
         low, high = np.quantile(ratios, [tail, 1 - tail])
-        p_value = max(1 / (1 + len(ratios)), min(1.0, 2 * min(below, 1 - below)))  # not below what so many can tell
+        p_value = max(
+            1 / (1 + len(ratios)), min(1.0, 2 * min(below, 1 - below))
+        )  # not below what so many can tell
         return Resampled(float(low), float(high), p_value, below, "percentile")
     scores = scores[np.isfinite(scores)]
     low_score, high_score = np.quantile(scores, [tail, 1 - tail])
@@ -129,7 +147,11 @@ def resample(
         low_score = -high_score
     p_value = (1 + np.sum(np.abs(scores) >= abs(ratio / error))) / (1 + len(scores))
     return Resampled(
-        float(ratio - high_score * error), float(ratio - low_score * error), float(p_value), below, "studentised"
+        float(ratio - high_score * error),
+        float(ratio - low_score * error),
+        float(p_value),
+        below,
+        "studentised",
     )
 
 
@@ -140,7 +162,9 @@ def _moments(numerators: Floats, denominators: Floats) -> Floats:
 
 
 def _ratio_and_error(sums: Floats, units: int) -> tuple[Floats, Floats]:
-    """Ratio of the sums and its standard error by linearisation (Cochran 1977, Sampling Techniques, section 2.11)."""
+    """Ratio of the sums and its standard error by linearisation (Cochran 1977, Sampling Techniques,
+    section 2.11).
+    """
     x, w, xx, xw, ww = sums.T
     ratio = x / w
     residuals = np.maximum(xx - 2 * ratio * xw + ratio * ratio * ww, 0.0)

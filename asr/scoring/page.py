@@ -1,4 +1,6 @@
-"""One HTML page for a score or a comparison: nothing is fetched, it reads on a phone, it plays the audio if asked."""
+"""One HTML page for a score or a comparison: nothing is fetched, it reads on a phone, it plays the
+audio if asked.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from asr.audio.shar import open_member, parse_address
 from asr.errors import AudioError, ScoringError
 from asr.files import atomic_write_text
 from asr.scoring.result import Score, UtteranceScore
@@ -22,7 +25,6 @@ from asr.scoring.significance import Comparison
 from asr.scoring.tables import GroupScore, by_length, by_speaker, confusions
 from asr.scoring.terminal import comparison_lines, percent
 from asr.scoring.transcripts import Utterance
-from asr.shar import open_member, parse_address
 
 __all__ = ["AUDIO_MODES", "write_comparison_page", "write_score_page"]
 
@@ -44,12 +46,13 @@ def write_score_page(
         score: what to show.
         path: the HTML file; replaced as a whole.
         title: heading of the page.
-        audio: ``none``; ``link`` plays files from where they lie, by paths relative to the page; ``embed`` puts the
-            sound of each utterance into the page.
+        audio: ``none``; ``link`` plays files from where they lie, by paths relative to the page;
+            ``embed`` puts the sound of each utterance into the page.
         sources: id -> utterance with ``audio`` where the references do not name it.
 
     Raises:
-        ScoringError: audio is asked for and no utterance names a file, or a file to embed is missing.
+        ScoringError: audio is asked for and no utterance names a file, or a file to embed is
+        missing.
     """
     facts = [f"normalizer: {score.normalizer}", f"aligner: {score.aligner}"]
     if score.wer_interval is not None:
@@ -75,7 +78,9 @@ def write_comparison_page(
     audio: str = "none",
     sources: Mapping[str, Utterance] | None = None,
 ) -> None:
-    """Write the page on which two systems are read, and heard, side by side; arguments as in `write_score_page`."""
+    """Write the page on which two systems are read, and heard, side by side; arguments as in
+    `write_score_page`.
+    """
     data = {
         "title": title,
         "facts": [f"normalizer: {result.a.normalizer}", *comparison_lines(result, names)],
@@ -94,7 +99,8 @@ def _write(data: dict[str, Any], path: str | Path) -> None:
     atomic_write_text(path, re.sub(r"%(TITLE|DATA)%", lambda match: values[match[1]], template))
 
 
-# ------------------------------------------------------------------------------------------------------ tables
+# ------------------------------------------------------------------------------------------------------
+# tables
 
 
 def _summary_table(scores: Sequence[tuple[str, Score]]) -> dict[str, Any]:
@@ -104,7 +110,13 @@ def _summary_table(scores: Sequence[tuple[str, Score]]) -> dict[str, Any]:
         interval = score.wer_interval
         span = "-" if interval is None else f"{percent(interval.low)} - {percent(interval.high)}"
         rates = [percent(score.wer), span, percent(score.cer), percent(score.sentence_error_rate)]
-        counts = [score.words, score.substitutions, score.deletions, score.insertions, score.sentences]
+        counts = [
+            score.words,
+            score.substitutions,
+            score.deletions,
+            score.insertions,
+            score.sentences,
+        ]
         rows.append([name, *rates, *map(str, counts)])
     return {"title": "", "columns": columns, "rows": rows, "open": True}
 
@@ -117,7 +129,9 @@ def _detail_tables(score: Score) -> list[dict[str, Any]]:
     for kind, entries in confusions(score, 30).items():
         rows = [[c.reference or "-", c.hypothesis or "-", str(c.count)] for c in entries]
         columns = ["reference", "hypothesis", "count"]
-        tables.append({"title": f"Most frequent {kind}", "columns": columns, "rows": rows, "open": False})
+        tables.append(
+            {"title": f"Most frequent {kind}", "columns": columns, "rows": rows, "open": False}
+        )
     return [table for table in tables if table["rows"]]
 
 
@@ -125,23 +139,34 @@ def _groups(title: str, name: str, groups: Sequence[GroupScore]) -> dict[str, An
     rows = []
     for g in groups:
         counts = [str(n) for n in (g.substitutions, g.deletions, g.insertions)]
-        rows.append([g.name, str(g.sentences), str(g.words), percent(g.wer), percent(g.cer), *counts])
+        rows.append(
+            [g.name, str(g.sentences), str(g.words), percent(g.wer), percent(g.cer), *counts]
+        )
     return {"title": title, "columns": [name, *_GROUP_COLUMNS], "rows": rows, "open": False}
 
 
-# ------------------------------------------------------------------------------------------------------ utterances
+# ------------------------------------------------------------------------------------------------------
+# utterances
 
 
 def _utterances(
     scores: Sequence[Score], page: Path, audio: str, sources: Mapping[str, Utterance] | None
 ) -> list[dict[str, Any]]:
     if audio not in AUDIO_MODES:
-        raise ScoringError(f"There is no audio mode named {audio!r}.", f"Choose one of: {', '.join(AUDIO_MODES)}.")
+        raise ScoringError(
+            f"There is no audio mode named {audio!r}.", f"Choose one of: {', '.join(AUDIO_MODES)}."
+        )
     out, heard = [], 0
     for systems in zip(*(score.utterances for score in scores), strict=True):
         first: UtteranceScore = systems[0]
-        entry: dict[str, Any] = {"id": first.id, "speaker": first.speaker or "", "words": len(first.reference)}
-        entry["systems"] = [{"errors": u.errors, "steps": [list(step) for step in u.steps()]} for u in systems]
+        entry: dict[str, Any] = {
+            "id": first.id,
+            "speaker": first.speaker or "",
+            "words": len(first.reference),
+        }
+        entry["systems"] = [
+            {"errors": u.errors, "steps": [list(step) for step in u.steps()]} for u in systems
+        ]
         source = (sources or {}).get(first.id, first.source)
         if audio != "none" and source.audio:
             entry["audio"] = _link(source, page) if audio == "link" else _embedded(source)
@@ -157,9 +182,15 @@ def _utterances(
 
 def _link(source: Utterance, page: Path) -> str:
     if parse_address(source.audio):
-        raise ScoringError(f"{source.id!r} lies in a shard, {source.audio}; no page can link into it.", "Embed it.")
+        raise ScoringError(
+            f"{source.id!r} lies in a shard, {source.audio}; no page can link into it.", "Embed it."
+        )
     target = os.path.relpath(Path(str(source.audio)).resolve(), page.resolve().parent)
-    span = f"#t={source.start:.3f},{source.end:.3f}" if source.end is not None and source.start is not None else ""
+    span = (
+        f"#t={source.start:.3f},{source.end:.3f}"
+        if source.end is not None and source.start is not None
+        else ""
+    )
     return quote(Path(target).as_posix()) + span
 
 
@@ -167,7 +198,8 @@ def _embedded(source: Utterance) -> str:
     path = Path(str(source.audio))
     if parse_address(source.audio) is None and not path.exists():
         raise ScoringError(
-            f"The audio of {source.id!r}, {path}, does not exist.", "Correct the manifest, or link instead."
+            f"The audio of {source.id!r}, {path}, does not exist.",
+            "Correct the manifest, or link instead.",
         )
     if source.start is not None and source.end is not None:
         content, kind = _cut(str(source.audio), source.start, source.end), "audio/wav"
@@ -182,12 +214,14 @@ def _cut(path: str, start: float, end: float) -> bytes:
     """The stretch of the recording as a 16-bit WAV file."""
     import soundfile
 
-    from asr.audio import read_stretch
+    from asr.audio.reading import read_stretch
 
     try:
         samples, rate = read_stretch(path, start, end)
     except AudioError as error:
-        raise ScoringError(error.message, "Correct the manifest, or link the audio instead of embedding it.") from None
+        raise ScoringError(
+            error.message, "Correct the manifest, or link the audio instead of embedding it."
+        ) from None
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()

@@ -17,7 +17,9 @@ _LIBRISPEECH_ID = re.compile(r"([A-Za-z0-9]+)-([A-Za-z0-9]+)-\d+")
 
 @dataclass(frozen=True)
 class Pair:
-    """One utterance: its reference (with speaker, times and audio where known) and the text of its hypothesis."""
+    """One utterance: its reference (with speaker, times and audio where known) and the text of its
+    hypothesis.
+    """
 
     reference: Utterance
     hypothesis: str
@@ -26,19 +28,24 @@ class Pair:
 def pair(references: Transcripts, hypotheses: Transcripts) -> list[Pair]:
     """Return the pairs in the order of the references.
 
-    Utterances meet by id, whatever their order; two files of bare lines meet line by line; a CTM meets an STM by time,
-    each word in the segment that holds its middle.
+    Utterances meet by id, whatever their order; two files of bare lines meet line by line; a CTM
+    meets an STM by time, each word in the segment that holds its middle.
 
     Raises:
-        ScoringError: the counts of two files of lines differ, one file has ids and the other none, ids are missing on
+        ScoringError: the counts of two files of lines differ, one file has ids and the other none,
+        ids are missing on
             either side, or there are no references.
     """
     if not references.utterances:
-        raise ScoringError(f"{references.path} holds no references.", "Give a file with at least one utterance.")
+        raise ScoringError(
+            f"{references.path} holds no references.", "Give a file with at least one utterance."
+        )
     if references.format == "stm" and hypotheses.format == "ctm":
         return _pair_by_time(references, hypotheses)
     if (references.format == "txt") != (hypotheses.format == "txt"):
-        bare, named = (references, hypotheses) if references.format == "txt" else (hypotheses, references)
+        bare, named = (
+            (references, hypotheses) if references.format == "txt" else (hypotheses, references)
+        )
         raise ScoringError(
             f"{bare.path} has lines without ids ({len(bare)}), {named.path} has ids ({len(named)}).",
             "Give both as lines in the same order, or both with ids.",
@@ -80,15 +87,19 @@ def _some(ids: list[str], shown: int = 5) -> str:
 
 
 def _pair_by_time(references: Transcripts, hypotheses: Transcripts) -> list[Pair]:
-    """Put every word of the CTM into the segment that holds its middle; a word between segments goes to the next one.
+    """Put every word of the CTM into the segment that holds its middle; a word between segments
+    goes to the next one.
 
-    Words inside ignored segments are dropped with them. The rule for words between segments is sclite's.
+    Words inside ignored segments are dropped with them. The rule for words between segments is
+    sclite's.
     """
     channels: dict[tuple[str, str], list[Utterance]] = {}
     for segment in [*references.utterances.values(), *references.ignored]:
         channels.setdefault((str(segment.recording), str(segment.channel)), []).append(segment)
     unknown = [
-        f"{recording} {channel}" for recording, channel in hypotheses.words if (recording, channel) not in channels
+        f"{recording} {channel}"
+        for recording, channel in hypotheses.words
+        if (recording, channel) not in channels
     ]
     if unknown:
         raise ScoringError(
@@ -106,7 +117,9 @@ def _end(segment: Utterance) -> float:
     return segment.end or 0.0
 
 
-def _distribute(segments: list[Utterance], words: list[TimedWord], texts: dict[int, list[str]]) -> None:
+def _distribute(
+    segments: list[Utterance], words: list[TimedWord], texts: dict[int, list[str]]
+) -> None:
     ends = [_end(segment) for segment in segments]
     for word in words:
         place = min(bisect.bisect_left(ends, word.middle), len(ends) - 1)
@@ -116,7 +129,8 @@ def _distribute(segments: list[Utterance], words: list[TimedWord], texts: dict[i
 def with_speakers(pairs: list[Pair], speakers: Mapping[str, str] | None = None) -> list[Pair]:
     """Name the speaker of every utterance where that is possible.
 
-    In this order: the map given; the manifest's or STM's own; ids like SPEAKER-CHAPTER-UTTERANCE, if all have the form.
+    In this order: the map given; the manifest's or STM's own; ids like SPEAKER-CHAPTER-UTTERANCE,
+    if all have the form.
 
     Raises:
         ScoringError: the map lacks some of the ids.

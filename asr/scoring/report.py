@@ -14,9 +14,21 @@ from asr.scoring.pairing import Pair
 from asr.scoring.result import Score, UtteranceScore
 from asr.scoring.significance import Comparison
 from asr.scoring.tables import GroupScore, by_length, by_speaker
-from asr.scoring.terminal import print_alignments, print_comparison, print_confusions, print_groups, print_score
+from asr.scoring.terminal import (
+    print_alignments,
+    print_comparison,
+    print_confusions,
+    print_groups,
+    print_score,
+)
 
-__all__ = ["case_note", "print_comparison_json", "print_comparison_report", "print_json", "print_report"]
+__all__ = [
+    "case_note",
+    "print_comparison_json",
+    "print_comparison_report",
+    "print_json",
+    "print_report",
+]
 
 
 def print_report(
@@ -39,7 +51,12 @@ def print_report(
 
 
 def print_json(
-    score: Score, *, per_speaker: bool = False, per_length: bool = False, alignment: bool = False, limit: int = 20
+    score: Score,
+    *,
+    per_speaker: bool = False,
+    per_length: bool = False,
+    alignment: bool = False,
+    limit: int = 20,
 ) -> None:
     """Print a score to standard output as one JSON object; rates are fractions."""
     out = score.to_json()
@@ -67,12 +84,12 @@ def case_note(pairs: Sequence[Pair], score: Score) -> str | None:
     """Say so where only one side is in capitals: that alone makes every word wrong."""
     references = "".join(p.reference.text for p in pairs)
     hypotheses = "".join(p.hypothesis for p in pairs)
-    opposed = (references.isupper() and hypotheses.islower()) or (references.islower() and hypotheses.isupper())
+    opposed = (references.isupper() and hypotheses.islower()) or (
+        references.islower() and hypotheses.isupper()
+    )
     if score.normalizer != "none" or not opposed:
         return None
-    return (
-        "note: one side is in capitals, the other in small letters; --normalizer basic or librispeech makes them alike"
-    )
+    return "note: one side is in capitals, the other in small letters; --normalizer basic or librispeech makes them alike"
 
 
 def _group(row: GroupScore) -> dict[str, Any]:
@@ -80,5 +97,13 @@ def _group(row: GroupScore) -> dict[str, Any]:
 
 
 def _utterance(u: UtteranceScore) -> dict[str, Any]:
-    alignment = [{"edit": edit, "reference": left, "hypothesis": right} for edit, left, right in u.steps()]
-    return {"id": u.id, "speaker": u.speaker, "errors": u.errors, "words": len(u.reference), "alignment": alignment}
+    alignment = [
+        {"edit": edit, "reference": left, "hypothesis": right} for edit, left, right in u.steps()
+    ]
+    return {
+        "id": u.id,
+        "speaker": u.speaker,
+        "errors": u.errors,
+        "words": len(u.reference),
+        "alignment": alignment,
+    }

@@ -59,9 +59,10 @@ class Score:
     """Corpus-level error rates: sums over all utterances, never means of utterances' rates.
 
     Attributes:
-        wer: (substitutions + deletions + insertions) / words, a fraction; with no reference word at all, the number of
-            insertions, as jiwer has it.
-        cer: the same for characters, single spaces between words included (except with the normaliser ``chinese``).
+        wer: (substitutions + deletions + insertions) / words, a fraction; with no reference word at
+            all, the number of insertions, as jiwer has it.
+        cer: the same for characters, single spaces between words included (except with the
+            normaliser ``chinese``).
         words: in the references.
         sentences: number of utterances.
         sentence_errors: those with at least one error.
@@ -112,7 +113,11 @@ class Score:
         )
         out: dict[str, Any] = {key: getattr(self, key) for key in keys}
         out |= {"sentence_error_rate": self.sentence_error_rate, "characters": self.characters}
-        out |= {"character_errors": self.character_errors, "normalizer": self.normalizer, "aligner": self.aligner}
+        out |= {
+            "character_errors": self.character_errors,
+            "normalizer": self.normalizer,
+            "aligner": self.aligner,
+        }
         for key in ("wer_interval", "cer_interval"):
             interval = getattr(self, key)
             out[key] = None if interval is None else asdict(interval)
@@ -161,23 +166,44 @@ def score_texts(
 
 def _by_id(texts: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
     if isinstance(texts, str):
-        raise ScoringError("A single text was given where a list of texts was needed.", "Put it in a list.")
-    return dict(texts) if isinstance(texts, Mapping) else {str(n): text for n, text in enumerate(texts, 1)}
+        raise ScoringError(
+            "A single text was given where a list of texts was needed.", "Put it in a list."
+        )
+    return (
+        dict(texts)
+        if isinstance(texts, Mapping)
+        else {str(n): text for n, text in enumerate(texts, 1)}
+    )
 
 
 def score_pairs(
-    pairs: Sequence[Pair], *, normalizer: str = "none", aligner: str = "jiwer", samples: int = 2000, seed: int = 0
+    pairs: Sequence[Pair],
+    *,
+    normalizer: str = "none",
+    aligner: str = "jiwer",
+    samples: int = 2000,
+    seed: int = 0,
 ) -> Score:
-    """Score pairs as `asr.scoring.pairing.pair` gives them; arguments and errors as in `score_texts`."""
+    """Score pairs as `asr.scoring.pairing.pair` gives them; arguments and errors as in
+    `score_texts`.
+    """
     return sum_up(score_utterances(pairs, normalizer, aligner), normalizer, aligner, samples, seed)
 
 
 def sum_up(
-    utterances: Sequence[UtteranceScore], normalizer: str, aligner: str, samples: int = 2000, seed: int = 0
+    utterances: Sequence[UtteranceScore],
+    normalizer: str,
+    aligner: str,
+    samples: int = 2000,
+    seed: int = 0,
 ) -> Score:
-    """Return the score of a corpus, of scored utterances in order; arguments and errors as in `score_texts`."""
+    """Return the score of a corpus, of scored utterances in order; arguments and errors as in
+    `score_texts`.
+    """
     if not utterances:
-        raise ScoringError("There are no references to score against.", "Give at least one utterance.")
+        raise ScoringError(
+            "There are no references to score against.", "Give at least one utterance."
+        )
     edits = "".join(u.edits for u in utterances)
     hits, substitutions, deletions, insertions = (edits.count(code) for code in "=SDI")
     words = hits + substitutions + deletions
@@ -204,7 +230,9 @@ def sum_up(
     return _with_intervals(result, samples, seed) if samples else result
 
 
-def score_utterances(pairs: Sequence[Pair], normalizer: str, aligner: str) -> tuple[UtteranceScore, ...]:
+def score_utterances(
+    pairs: Sequence[Pair], normalizer: str, aligner: str
+) -> tuple[UtteranceScore, ...]:
     """Return the score of each pair by itself; one does not depend on the others."""
     normalise = get_normalizer(normalizer)
     references = [normalise(p.reference.text) for p in pairs]
@@ -212,19 +240,34 @@ def score_utterances(pairs: Sequence[Pair], normalizer: str, aligner: str) -> tu
     left, right = [text.split() for text in references], [text.split() for text in hypotheses]
     # A Chinese word is a character and the space after it is ours, not the language's.
     joint = "" if normalizer == "chinese" else " "
-    left_text, right_text = [joint.join(words) for words in left], [joint.join(words) for words in right]
+    left_text, right_text = (
+        [joint.join(words) for words in left],
+        [joint.join(words) for words in right],
+    )
     word_edits = align_words(left, right, aligner)
     character_edits = align_characters(left_text, right_text)
     return tuple(
-        UtteranceScore(p.reference.id, tuple(a), tuple(b), edits, len(text), len(chars) - chars.count("="), p.reference)
-        for p, a, b, edits, text, chars in zip(pairs, left, right, word_edits, left_text, character_edits, strict=True)
+        UtteranceScore(
+            p.reference.id,
+            tuple(a),
+            tuple(b),
+            edits,
+            len(text),
+            len(chars) - chars.count("="),
+            p.reference,
+        )
+        for p, a, b, edits, text, chars in zip(
+            pairs, left, right, word_edits, left_text, character_edits, strict=True
+        )
     )
 
 
 def _with_intervals(result: Score, samples: int, seed: int) -> Score:
     utterances = result.utterances
     groups, unit = groups_of([u.speaker for u in utterances])
-    counts = np.array([[u.errors, len(u.reference), u.character_errors, u.characters] for u in utterances], float)
+    counts = np.array(
+        [[u.errors, len(u.reference), u.character_errors, u.characters] for u in utterances], float
+    )
     sums = np.zeros((int(groups.max()) + 1, 4))
     np.add.at(sums, groups, counts)
     intervals = []

@@ -24,21 +24,28 @@ def find_sides(a: Path, b: Path, reference: Path | None = None, split: str | Non
     """Return the files behind two hypotheses or two run folders (``RUN/SPLIT/hypotheses.tsv``).
 
     Args:
-        a, b: both files, or both folders.
+        a: both files, or both folders.
+        b: both files, or both folders.
         reference: of the references; without it ``references.tsv`` beside the hypotheses is taken.
         split: needed where two run folders share several.
 
     Raises:
-        ScoringError: one is a folder and the other not, no split or several are in common, or no references are found.
+        ScoringError: one is a folder and the other not, no split or several are in common, or no
+        references are found.
     """
     for path in (a, b):
         if not path.exists():
             raise ScoringError(f"There is no {path}.", "Check the path.")
     runs = [path for path in (a, b) if path.is_dir()]
     if len(runs) == 1:
-        raise ScoringError(f"{runs[0]} is a folder and the other side is not.", "Give two files or two run folders.")
+        raise ScoringError(
+            f"{runs[0]} is a folder and the other side is not.",
+            "Give two files or two run folders.",
+        )
     if split is not None and not runs:
-        raise ScoringError(f"A split ({split}) can be chosen only between two run folders.", "Leave --split out.")
+        raise ScoringError(
+            f"A split ({split}) can be chosen only between two run folders.", "Leave --split out."
+        )
     left, right = (_split_folder(a, b, split)) if runs else (a, b)
     found = reference or _references_beside(left, right)
     return Sides(left, right, found, _names(a, b))
@@ -64,9 +71,12 @@ def _split_folder(a: Path, b: Path, split: str | None) -> tuple[Path, Path]:
     if not common:
         wanted = f"no split {split!r}" if split else "no evaluated split"
         raise ScoringError(
-            f"The two runs have {wanted} in common: {have}.", "Run asr evaluate on the same split for both."
+            f"The two runs have {wanted} in common: {have}.",
+            "Run asr evaluate on the same split for both.",
         )
-    raise ScoringError(f"The two runs have several splits in common: {have}.", "Choose one with --split.")
+    raise ScoringError(
+        f"The two runs have several splits in common: {have}.", "Choose one with --split."
+    )
 
 
 def _splits(run: Path) -> dict[str, Path]:
@@ -81,11 +91,18 @@ def _listed(splits: dict[str, Path]) -> str:
 
 
 def _references_beside(a: Path, b: Path) -> Path:
-    found = [path.parent / "references.tsv" for path in (a, b) if (path.parent / "references.tsv").exists()]
+    found = [
+        path.parent / "references.tsv"
+        for path in (a, b)
+        if (path.parent / "references.tsv").exists()
+    ]
     if not found:
-        raise ScoringError(f"There is no references.tsv beside {a} or {b}.", "Give the references with -r.")
+        raise ScoringError(
+            f"There is no references.tsv beside {a} or {b}.", "Give the references with -r."
+        )
     if found[0].read_bytes() != found[-1].read_bytes():
         raise ScoringError(
-            f"{found[0]} and {found[-1]} differ.", "Name the references that both are scored against: -r."
+            f"{found[0]} and {found[-1]} differ.",
+            "Name the references that both are scored against: -r.",
         )
     return found[0]

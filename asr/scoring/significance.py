@@ -15,20 +15,32 @@ from asr.scoring.intervals import groups_of, resample
 from asr.scoring.pairing import Pair
 from asr.scoring.result import Score, score_pairs
 
-__all__ = ["Comparison", "MatchedPairs", "PairedBootstrap", "compare_pairs", "matched_pairs", "segment_errors"]
+__all__ = [
+    "Comparison",
+    "MatchedPairs",
+    "PairedBootstrap",
+    "compare_pairs",
+    "matched_pairs",
+    "segment_errors",
+]
 
-_GOOD_WORDS = 2  # words that both systems have right, side by side, end a segment (sc_stats' default)
+_GOOD_WORDS = (
+    2  # words that both systems have right, side by side, end a segment (sc_stats' default)
+)
 
 
 @dataclass(frozen=True)
 class PairedBootstrap:
-    """The difference WER of B - WER of A when utterances or speakers are drawn anew, the same ones for both systems.
+    """The difference WER of B - WER of A when utterances or speakers are drawn anew, the same ones
+    for both systems.
 
     Attributes:
         difference: B - A, a fraction; below 0 where B is better.
-        low, high: its 95 % interval.
+        low: its 95 % interval.
+        high: its 95 % interval.
         p_value: two-sided.
-        share_b_better: share of the resamples in which B has the lower rate, ties counted half (Bisani & Ney 2004).
+        share_b_better: share of the resamples in which B has the lower rate, ties counted half
+            (Bisani & Ney 2004).
         unit: ``speaker`` or ``utterance``.
         units: how many of them.
     """
@@ -44,16 +56,19 @@ class PairedBootstrap:
 
 @dataclass(frozen=True)
 class MatchedPairs:
-    """Matched-pairs sentence-segment word error test (Gillick & Cox 1989, section 3; as in NIST's sc_stats).
+    """Matched-pairs sentence-segment word error test (Gillick & Cox 1989, section 3; as in NIST's
+    sc_stats).
 
     Attributes:
         segments: number of segments with an error of either system.
-        errors_a, errors_b: errors inside them.
+        errors_a: errors inside them.
+        errors_b: errors inside them.
         mean: of errors of A - errors of B over the segments.
         std: its standard deviation (n - 1).
-        z: mean / (std / sqrt(segments)), standard normal where the systems are equally good; null in JSON if infinite.
-        p_value: two-sided; of the sign test where all segments differ by the same; 1 where no segment differs; sc_stats
-            reads it from a table at |z| cut to two decimals.
+        z: mean / (std / sqrt(segments)), standard normal where the systems are equally good; null
+            in JSON if infinite.
+        p_value: two-sided; of the sign test where all segments differ by the same; 1 where no
+            segment differs; sc_stats reads it from a table at |z| cut to two decimals.
     """
 
     segments: int
@@ -70,8 +85,10 @@ class Comparison:
     """Two systems on the same references.
 
     Attributes:
-        a, b: their scores; utterances in the same order.
-        bootstrap: None where the systems make the same number of errors in every unit, or there is only one unit.
+        a: their scores; utterances in the same order.
+        b: their scores; utterances in the same order.
+        bootstrap: None where the systems make the same number of errors in every unit, or there is
+            only one unit.
         mapsswe: symmetric: swapping the systems changes only signs.
     """
 
@@ -107,18 +124,30 @@ def compare_pairs(
     """Compare two systems on the same references.
 
     Args:
-        a, b: pairs with the same references in the same order.
+        a: pairs with the same references in the same order.
+        b: pairs with the same references in the same order.
         normalizer: applied to all sides.
-        aligner: for the counts; the matched pairs always rest on sclite's alignment, as sc_stats does.
+        aligner: for the counts; the matched pairs always rest on sclite's alignment, as sc_stats
+            does.
         samples: number of bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
         ScoringError: the references differ.
     """
-    if [(p.reference.id, p.reference.text) for p in a] != [(p.reference.id, p.reference.text) for p in b]:
-        raise ScoringError("The two systems were not scored on the same references.", "Give both the same references.")
-    options: dict[str, Any] = {"normalizer": normalizer, "aligner": aligner, "samples": samples, "seed": seed}
+    if [(p.reference.id, p.reference.text) for p in a] != [
+        (p.reference.id, p.reference.text) for p in b
+    ]:
+        raise ScoringError(
+            "The two systems were not scored on the same references.",
+            "Give both the same references.",
+        )
+    options: dict[str, Any] = {
+        "normalizer": normalizer,
+        "aligner": aligner,
+        "samples": samples,
+        "seed": seed,
+    }
     left, right = score_pairs(a, **options), score_pairs(b, **options)
     references = [u.reference for u in left.utterances]
     edits_a = align_words(references, [u.hypothesis for u in left.utterances], "sclite")
@@ -142,21 +171,25 @@ def _paired_bootstrap(a: Score, b: Score, samples: int, seed: int) -> PairedBoot
     found = resample(sums[:, 0], sums[:, 1], samples, seed, symmetric=True)
     if found is None:
         return None
-    return PairedBootstrap(b.wer - a.wer, found.low, found.high, found.p_value, found.share_below, unit, len(sums))
+    return PairedBootstrap(
+        b.wer - a.wer, found.low, found.high, found.p_value, found.share_below, unit, len(sums)
+    )
 
 
-# ------------------------------------------------------------------------------------------------------ MAPSSWE
+# ------------------------------------------------------------------------------------------------------
+# MAPSSWE
 
 
 def matched_pairs(edits_a: Sequence[str], edits_b: Sequence[str]) -> MatchedPairs:
     """Return the matched-pairs test on two systems' alignments with the same references.
 
     Args:
-        edits_a, edits_b: for each sentence the edits of either system, see `asr.scoring.align`.
+        edits_a: for each sentence the edits of either system, see `asr.scoring.align`.
+        edits_b: for each sentence the edits of either system, see `asr.scoring.align`.
 
     Source:
-        Gillick & Cox (1989), Some statistical issues in the comparison of speech recognition algorithms, ICASSP,
-        section 3.
+        Gillick & Cox (1989), Some statistical issues in the comparison of speech recognition
+        algorithms, ICASSP, section 3.
     """
     counts = [c for a, b in zip(edits_a, edits_b, strict=True) for c in segment_errors(a, b)]
     errors = np.array(counts, dtype=np.int64).reshape(-1, 2)
@@ -173,10 +206,12 @@ def matched_pairs(edits_a: Sequence[str], edits_b: Sequence[str]) -> MatchedPair
 
 
 def segment_errors(a: str, b: str) -> list[tuple[int, int]]:
-    """Return (errors of A, errors of B) for each segment of one sentence; segments without an error are left out.
+    """Return (errors of A, errors of B) for each segment of one sentence; segments without an error
+    are left out.
 
-    A segment ends where both systems have two neighbouring reference words right with nothing inserted between them, or
-    at the end of the sentence: errors on the two sides of such a place are taken as independent.
+    A segment ends where both systems have two neighbouring reference words right with nothing
+    inserted between them, or at the end of the sentence: errors on the two sides of such a place
+    are taken as independent.
     """
     wrong_a, wrong_b = _errors_by_slot(a), _errors_by_slot(b)
     segments, current, good = [], (0, 0), 0
@@ -192,7 +227,9 @@ def segment_errors(a: str, b: str) -> list[tuple[int, int]]:
 
 
 def _errors_by_slot(edits: str) -> list[tuple[int, int]]:
-    """For each reference word (insertions before it, 1 if it is wrong), and one more slot for insertions at the end."""
+    """For each reference word (insertions before it, 1 if it is wrong), and one more slot for
+    insertions at the end.
+    """
     slots, insertions = [], 0
     for edit in edits:
         if edit == "I":

@@ -15,7 +15,9 @@ _LENGTHS = ((0, 0), (1, 5), (6, 10), (11, 20), (21, 40), (41, None))
 
 @dataclass(frozen=True)
 class GroupScore:
-    """Counts of some of the utterances; ``wer`` is a fraction, None where the references hold no word."""
+    """Counts of some of the utterances; ``wer`` is a fraction, None where the references hold no
+    word.
+    """
 
     name: str
     sentences: int
@@ -39,7 +41,9 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often ``reference`` became ``hypothesis``; without hypothesis a deletion, without reference an insertion."""
+    """How often ``reference`` became ``hypothesis``; without hypothesis a deletion, without
+    reference an insertion.
+    """
 
     reference: str
     hypothesis: str
@@ -47,7 +51,9 @@ class Confusion:
 
 
 def by_speaker(score: Score) -> list[GroupScore]:
-    """Return one row for each speaker, the highest word error rate first; empty where no speaker is known."""
+    """Return one row for each speaker, the highest word error rate first; empty where no speaker is
+    known.
+    """
     if all(u.speaker is None for u in score.utterances):
         return []
     groups: dict[str, list[UtteranceScore]] = {}
@@ -61,7 +67,11 @@ def by_length(score: Score) -> list[GroupScore]:
     """Return one row for each class of reference lengths in words that occurs."""
     rows = []
     for low, high in _LENGTHS:
-        inside = [u for u in score.utterances if low <= len(u.reference) and (high is None or len(u.reference) <= high)]
+        inside = [
+            u
+            for u in score.utterances
+            if low <= len(u.reference) and (high is None or len(u.reference) <= high)
+        ]
         name = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
         if inside:
             rows.append(_summed(name, inside))
@@ -69,7 +79,9 @@ def by_length(score: Score) -> list[GroupScore]:
 
 
 def confusions(score: Score, top: int = 10) -> dict[str, list[Confusion]]:
-    """Return the most frequent substitutions, deletions and insertions, at most ``top`` of each; ties by alphabet."""
+    """Return the most frequent substitutions, deletions and insertions, at most ``top`` of each;
+    ties by alphabet.
+    """
     counts: dict[str, Counter[tuple[str, str]]] = {"S": Counter(), "D": Counter(), "I": Counter()}
     for utterance in score.utterances:
         for edit, reference, hypothesis in utterance.steps():
@@ -80,7 +92,10 @@ def confusions(score: Score, top: int = 10) -> dict[str, list[Confusion]]:
 
 
 def _most(items: Iterable[tuple[tuple[str, str], int]], top: int) -> list[Confusion]:
-    return [Confusion(*pair, count) for pair, count in sorted(items, key=lambda item: (-item[1], item[0]))[:top]]
+    return [
+        Confusion(*pair, count)
+        for pair, count in sorted(items, key=lambda item: (-item[1], item[0]))[:top]
+    ]
 
 
 def _summed(name: str, utterances: Sequence[UtteranceScore]) -> GroupScore:

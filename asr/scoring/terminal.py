@@ -1,4 +1,6 @@
-"""Scores and alignments for a terminal; colour only helps, everything is said in characters as well."""
+"""Scores and alignments for a terminal; colour only helps, everything is said in characters as
+well.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from asr.scoring.result import Score, UtteranceScore
 from asr.scoring.significance import Comparison
 from asr.scoring.tables import GroupScore, by_length, by_speaker, confusions
 
-__all__ = ["percent", "print_alignments", "print_comparison", "print_confusions", "print_groups", "print_score"]
+__all__ = [
+    "percent",
+    "print_alignments",
+    "print_comparison",
+    "print_confusions",
+    "print_groups",
+    "print_score",
+]
 
 _STYLES = {"=": "", "S": "bold yellow", "D": "bold red", "I": "bold cyan"}
 
@@ -30,8 +39,20 @@ def print_score(score: Score, console: Console, title: str = "") -> None:
     table = _table(title or None, ["", "%", "95 % interval", "errors", "of"], left=1)
     rows = [
         ("WER", score.wer, score.wer_interval, score.errors, f"{score.words} words"),
-        ("CER", score.cer, score.cer_interval, score.character_errors, f"{score.characters} characters"),
-        ("SER", score.sentence_error_rate, None, score.sentence_errors, f"{score.sentences} sentences"),
+        (
+            "CER",
+            score.cer,
+            score.cer_interval,
+            score.character_errors,
+            f"{score.characters} characters",
+        ),
+        (
+            "SER",
+            score.sentence_error_rate,
+            None,
+            score.sentence_errors,
+            f"{score.sentences} sentences",
+        ),
     ]
     for name, rate, interval, errors, total in rows:
         table.add_row(name, percent(rate), _interval(interval), str(errors), total)
@@ -68,14 +89,19 @@ def print_confusions(score: Score, console: Console, top: int = 10) -> None:
     console.print(table)
 
 
-def print_groups(score: Score, console: Console, *, speakers: bool = False, lengths: bool = False) -> None:
+def print_groups(
+    score: Score, console: Console, *, speakers: bool = False, lengths: bool = False
+) -> None:
     """Print the tables by speaker and by length of the reference."""
     if speakers:
         rows = by_speaker(score)
         if rows:
             _print_groups("By speaker", "speaker", rows, console)
         else:
-            plain(console, "No speaker is known: give a map of ids to speakers, or references that name them.")
+            plain(
+                console,
+                "No speaker is known: give a map of ids to speakers, or references that name them.",
+            )
     if lengths:
         _print_groups("By length of the reference", "words", by_length(score), console)
 
@@ -91,14 +117,19 @@ def print_alignments(score: Score, console: Console, limit: int = 20) -> None:
 
 def print_comparison(result: Comparison, names: tuple[str, str], console: Console) -> None:
     """Print two systems side by side, the difference and what the tests say about it."""
-    table = _table(None, ["", "WER %", "95 % interval", "CER %", "sub", "del", "ins", "SER %"], left=1)
+    table = _table(
+        None, ["", "WER %", "95 % interval", "CER %", "sub", "del", "ins", "SER %"], left=1
+    )
     for name, score in zip(names, (result.a, result.b), strict=True):
         counts = [str(n) for n in (score.substitutions, score.deletions, score.insertions)]
         rates = [percent(score.wer), _interval(score.wer_interval), percent(score.cer)]
         table.add_row(Text(name), *rates, *counts, percent(score.sentence_error_rate))
     console.print(table)
     a = result.a
-    plain(console, f"{a.words} words, {a.sentences} sentences; normalizer: {a.normalizer}, aligner: {a.aligner}")
+    plain(
+        console,
+        f"{a.words} words, {a.sentences} sentences; normalizer: {a.normalizer}, aligner: {a.aligner}",
+    )
     for line in comparison_lines(result, names):
         plain(console, line)
 
@@ -151,12 +182,16 @@ def _how(interval: Interval | None) -> str:
 def _table(title: str | None, columns: Sequence[str], left: int = 0) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place < left else "right", no_wrap=False, overflow="fold")
+        table.add_column(
+            name, justify="left" if place < left else "right", no_wrap=False, overflow="fold"
+        )
     return table
 
 
 def _print_groups(title: str, name: str, rows: Iterable[GroupScore], console: Console) -> None:
-    table = _table(title, [name, "sentences", "words", "WER %", "CER %", "sub", "del", "ins", "SER %"], left=1)
+    table = _table(
+        title, [name, "sentences", "words", "WER %", "CER %", "sub", "del", "ins", "SER %"], left=1
+    )
     for row in rows:
         counts = [str(n) for n in (row.substitutions, row.deletions, row.insertions)]
         rates = [percent(row.wer), percent(row.cer)]
@@ -174,7 +209,9 @@ def _print_alignment(utterance: UtteranceScore, console: Console) -> None:
 
 
 def _alignment_lines(utterance: UtteranceScore, width: int) -> list[Text]:
-    """REF, HYP and edit lines in columns, folded at ``width``; the absent word is a row of asterisks."""
+    """REF, HYP and edit lines in columns, folded at ``width``; the absent word is a row of
+    asterisks.
+    """
     lines: list[Text] = []
     room = 0
     for edit, left, right in utterance.steps():
@@ -184,7 +221,9 @@ def _alignment_lines(utterance: UtteranceScore, width: int) -> list[Text]:
             room = max(width - 6, column + 1)
         room -= column + 1
         mark = "" if edit == "=" else edit
-        for line, word in zip(lines[-3:], (left or "*" * column, right or "*" * column, mark), strict=True):
+        for line, word in zip(
+            lines[-3:], (left or "*" * column, right or "*" * column, mark), strict=True
+        ):
             line.append(word + " " * (column - cell_len(word)), style=_STYLES[edit])
             line.append(" ")
     for line in lines:

@@ -1,7 +1,7 @@
 """Transcripts on disk, in the forms that people have them, read into one.
 
-Every reader gives `Transcripts`: utterances by id, in the file's order. What cannot be read without guessing is refused
-with the file and the line.
+Every reader gives `Transcripts`: utterances by id, in the file's order. What cannot be read without
+guessing is refused with the file and the line.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from asr.audio.shar import parse_address, recording_path
 from asr.errors import DataError
 from asr.files import MANIFEST
-from asr.shar import parse_address, recording_path
 
 __all__ = ["FORMATS", "TimedWord", "Transcripts", "Utterance", "read_speakers", "read_transcripts"]
 
@@ -81,22 +81,29 @@ class Transcripts:
         return len(self.utterances)
 
 
-def read_transcripts(path: str | Path, format: str | None = None, role: str = "reference") -> Transcripts:
+def read_transcripts(
+    path: str | Path, format: str | None = None, role: str = "reference"
+) -> Transcripts:
     """Read references or hypotheses from a file, or from a folder of files.
 
     Args:
-        path: a file; a folder with ``cuts.jsonl.gz`` or ``hypotheses.tsv``; or a folder of ``*.json`` or ``*.txt`` with
-            one utterance each, as ``asr transcribe -o`` writes it (ids: the paths within the folder, less the suffix).
+        path: a file; a folder with ``cuts.jsonl.gz`` or ``hypotheses.tsv``; or a folder of
+            ``*.json`` or ``*.txt`` with one utterance each, as ``asr transcribe -o`` writes it
+            (ids: the paths within the folder, less the suffix).
         format: a key of `FORMATS`; by default told by the name of the file.
         role: ``reference`` or ``hypothesis``; a JSON line that holds both is read accordingly.
 
     Raises:
-        DataError: the file is missing, is not UTF-8 or gzip, has a malformed line or an id twice (each with its line),
+        DataError: the file is missing, is not UTF-8 or gzip, has a malformed line or an id twice
+        (each with its line),
             or its format cannot be told.
     """
     path = Path(path)
     if format is not None and format not in FORMATS:
-        raise DataError(f"There is no transcript format named {format!r}.", f"Choose one of: {', '.join(FORMATS)}.")
+        raise DataError(
+            f"There is no transcript format named {format!r}.",
+            f"Choose one of: {', '.join(FORMATS)}.",
+        )
     if path.is_dir():
         return _read_folder(path, format, role)
     if not path.exists():
@@ -106,7 +113,8 @@ def read_transcripts(path: str | Path, format: str | None = None, role: str = "r
 
 
 def read_speakers(path: str | Path) -> dict[str, str]:
-    """Read a map utterance id -> speaker: two columns parted by a tab or spaces, as in Kaldi's ``utt2spk``.
+    """Read a map utterance id -> speaker: two columns parted by a tab or spaces, as in Kaldi's
+    ``utt2spk``.
 
     Raises:
         DataError: a line has another number of columns, or an id comes twice with two speakers.
@@ -116,9 +124,13 @@ def read_speakers(path: str | Path) -> dict[str, str]:
     for number, line in _lines(path):
         columns = line.split("\t") if "\t" in line else line.split()
         if len(columns) != 2:
-            raise DataError(f"{path}, line {number}: needed an utterance id and a speaker, found {line[:80]!r}.")
+            raise DataError(
+                f"{path}, line {number}: needed an utterance id and a speaker, found {line[:80]!r}."
+            )
         if speakers.setdefault(columns[0], columns[1]) != columns[1]:
-            raise DataError(f"{path}, line {number}: {columns[0]!r} has two speakers.", "Remove one of them.")
+            raise DataError(
+                f"{path}, line {number}: {columns[0]!r} has two speakers.", "Remove one of them."
+            )
     return speakers
 
 
@@ -126,16 +138,25 @@ def _guess_format(path: Path) -> str:
     name = path.name.lower().removesuffix(".gz")
     if name == "text" or name.endswith((".trans.txt", ".text")):
         return "kaldi"
-    known = {".txt": "txt", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ctm": "ctm", ".stm": "stm"}
+    known = {
+        ".txt": "txt",
+        ".tsv": "tsv",
+        ".json": "json",
+        ".jsonl": "jsonl",
+        ".ctm": "ctm",
+        ".stm": "stm",
+    }
     suffix = Path(name).suffix
     if suffix not in known:
         raise DataError(
-            f"The format of {path} cannot be told by its name.", f"Name it with a format option: {', '.join(FORMATS)}."
+            f"The format of {path} cannot be told by its name.",
+            f"Name it with a format option: {', '.join(FORMATS)}.",
         )
     return known[suffix]
 
 
-# ------------------------------------------------------------------------------------------------------ lines
+# ------------------------------------------------------------------------------------------------------
+# lines
 
 
 def _decoded(path: Path) -> str:
@@ -147,10 +168,13 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8.", "Convert the file to UTF-8."
+            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8.",
+            "Convert the file to UTF-8.",
         ) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is a damaged gzip file ({error}).", "Copy or make it again.") from None
+        raise DataError(
+            f"{path} is a damaged gzip file ({error}).", "Copy or make it again."
+        ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
 
@@ -186,7 +210,9 @@ def _read_txt(path: Path, name: str, role: str) -> Transcripts:
     lines = _decoded(path).split("\n")
     if lines[-1].strip() == "":
         lines.pop()
-    return Transcripts(path, name, {str(n): Utterance(str(n), line.strip()) for n, line in enumerate(lines, 1)})
+    return Transcripts(
+        path, name, {str(n): Utterance(str(n), line.strip()) for n, line in enumerate(lines, 1)}
+    )
 
 
 def _read_kaldi(path: Path, name: str, role: str) -> Transcripts:
@@ -203,8 +229,15 @@ def _read_tsv(path: Path, name: str, role: str) -> Transcripts:
     found, columns = _Collector(path), ["id", "text"]
     for place, (number, line) in enumerate(_lines(path)):
         fields = line.split("\t")
-        if place == 0 and fields[0].lower() in _TSV_HEADER and {"text", "sentence"} & {f.lower() for f in fields}:
-            columns = ["id" if f.lower() in _TSV_HEADER else "text" if f == "sentence" else f.lower() for f in fields]
+        if (
+            place == 0
+            and fields[0].lower() in _TSV_HEADER
+            and {"text", "sentence"} & {f.lower() for f in fields}
+        ):
+            columns = [
+                "id" if f.lower() in _TSV_HEADER else "text" if f == "sentence" else f.lower()
+                for f in fields
+            ]
             continue
         if len(fields) > len(columns) or not fields[0].strip():
             raise DataError(
@@ -212,22 +245,29 @@ def _read_tsv(path: Path, name: str, role: str) -> Transcripts:
                 "Part the id from the text by one tab and keep tabs out of the text.",
             )
         row = dict(zip(columns, (f.strip() for f in fields), strict=False))
-        found.add(Utterance(row["id"], row.get("text", ""), speaker=row.get("speaker") or None), number)
+        found.add(
+            Utterance(row["id"], row.get("text", ""), speaker=row.get("speaker") or None), number
+        )
     return Transcripts(path, name, found.utterances)
 
 
-# ------------------------------------------------------------------------------------------------------ JSON
+# ------------------------------------------------------------------------------------------------------
+# JSON
 
 
 def _parse_json(path: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {line + error.lineno - 1}: this is not JSON ({error.msg}).") from None
+        raise DataError(
+            f"{path}, line {line + error.lineno - 1}: this is not JSON ({error.msg})."
+        ) from None
 
 
 def _read_jsonl(path: Path, name: str, role: str) -> Transcripts:
-    """One object a line with an id and a text; a Lhotse manifest of cuts or supervisions is read as well."""
+    """One object a line with an id and a text; a Lhotse manifest of cuts or supervisions is read as
+    well.
+    """
     found = _Collector(path)
     for number, line in _lines(path):
         found.add(_from_object(_parse_json(path, line, number), path, number, role), number)
@@ -235,15 +275,28 @@ def _read_jsonl(path: Path, name: str, role: str) -> Transcripts:
 
 
 def _read_json(path: Path, name: str, role: str) -> Transcripts:
-    """A list of objects, a map id -> text, or one transcript as ``asr transcribe -f json`` writes it."""
+    """A list of objects, a map id -> text, or one transcript as ``asr transcribe -f json`` writes
+    it.
+    """
     content = _parse_json(path, _decoded(path), 1)
     found = _Collector(path)
-    if isinstance(content, dict) and isinstance(content.get("text"), str) and not _first(content, _ID_KEYS):
-        found.add(Utterance(path.name.removesuffix(".gz").removesuffix(".json"), content["text"]), 1)
+    if (
+        isinstance(content, dict)
+        and isinstance(content.get("text"), str)
+        and not _first(content, _ID_KEYS)
+    ):
+        found.add(
+            Utterance(path.name.removesuffix(".gz").removesuffix(".json"), content["text"]), 1
+        )
     elif isinstance(content, dict) and "text" not in content:
         for key, value in content.items():
             entry = {"text": value} if isinstance(value, str) else value
-            found.add(_from_object({"id": key, **entry} if isinstance(entry, dict) else entry, path, 1, role), 1)
+            found.add(
+                _from_object(
+                    {"id": key, **entry} if isinstance(entry, dict) else entry, path, 1, role
+                ),
+                1,
+            )
     else:
         for place, entry in enumerate(content if isinstance(content, list) else [content], 1):
             found.add(_from_object(entry, path, place, role, what="entry"), place)
@@ -256,20 +309,26 @@ def _first(entry: dict[str, Any], keys: tuple[str, ...]) -> Any:
 
 def _from_object(entry: Any, path: Path, number: int, role: str, what: str = "line") -> Utterance:
     if not isinstance(entry, dict):
-        raise DataError(f"{path}, {what} {number}: needed an object with an id and a text, found {str(entry)[:60]!r}.")
+        raise DataError(
+            f"{path}, {what} {number}: needed an object with an id and a text, found {str(entry)[:60]!r}."
+        )
     if "supervisions" in entry:
         try:
             return _from_cut(entry, path)
         except (AttributeError, KeyError, TypeError, ValueError):
             needed = "a cut needs an id, a start and supervisions with a text"
-            raise DataError(f"{path}, line {number}: {needed}.", "Make the manifest again.") from None
+            raise DataError(
+                f"{path}, line {number}: {needed}.", "Make the manifest again."
+            ) from None
     audio, text = _first(entry, _AUDIO_KEYS), _first(entry, _TEXT_KEYS[role])
     utterance_id = _first(entry, _ID_KEYS)
     if utterance_id is None and isinstance(audio, str):
         utterance_id = Path(audio).stem
     if utterance_id is None or not isinstance(text, str):
         needed = "an id" if utterance_id is None else f"a text ({', '.join(_TEXT_KEYS[role])})"
-        raise DataError(f"{path}, {what} {number}: needed {needed}, found the keys {', '.join(entry) or 'none'}.")
+        raise DataError(
+            f"{path}, {what} {number}: needed {needed}, found the keys {', '.join(entry) or 'none'}."
+        )
     speaker = entry.get("speaker")
     return Utterance(
         str(utterance_id),
@@ -310,9 +369,11 @@ def _resolved(source: str, manifest: Path) -> str:
     return str(beside) if not Path(source).exists() and beside.exists() else source
 
 
-# ------------------------------------------------------------------------------------------------------ CTM and STM
+# ------------------------------------------------------------------------------------------------------
+# CTM and STM
 
-_ROUNDING_S = 0.0105  # starts and durations are each rounded to 10 ms: that much overlap is arithmetic, not an error
+# starts and durations are each rounded to 10 ms: that much overlap is arithmetic, not an error
+_ROUNDING_S = 0.0105
 
 
 def _seconds(path: Path, number: int, value: str) -> float:
@@ -322,13 +383,17 @@ def _seconds(path: Path, number: int, value: str) -> float:
 
 
 def _read_ctm(path: Path, name: str, role: str) -> Transcripts:
-    """``recording channel start duration word [confidence]`` (NIST); words whose times overlap are refused."""
+    """``recording channel start duration word [confidence]`` (NIST); words whose times overlap are
+    refused.
+    """
     words: dict[tuple[str, str], list[TimedWord]] = {}
     for number, line in _lines(path, comment=";;"):
         columns = line.split()
         if len(columns) < 5 or columns[4].startswith("<ALT"):
             needed = "RECORDING CHANNEL START DURATION WORD [CONFIDENCE]"
-            raise DataError(f"{path}, line {number}: needed {needed}, without alternatives; found {line[:80]!r}.")
+            raise DataError(
+                f"{path}, line {number}: needed {needed}, without alternatives; found {line[:80]!r}."
+            )
         start, duration = _seconds(path, number, columns[2]), _seconds(path, number, columns[3])
         timed = TimedWord(columns[4], start, start + duration, number)
         words.setdefault((columns[0], columns[1]), []).append(timed)
@@ -342,7 +407,9 @@ def _read_ctm(path: Path, name: str, role: str) -> Transcripts:
     for (recording, channel), sequence in words.items():
         utterance_id = recording if channels[recording] == 1 else f"{recording}-{channel}"
         text = " ".join(word.word for word in sequence)
-        utterances[utterance_id] = Utterance(utterance_id, text, recording=recording, channel=channel)
+        utterances[utterance_id] = Utterance(
+            utterance_id, text, recording=recording, channel=channel
+        )
     return Transcripts(path, name, utterances, words)
 
 
@@ -365,7 +432,9 @@ def _read_stm(path: Path, name: str, role: str) -> Transcripts:
     for number, line in _lines(path, comment=";;"):
         columns = line.split(maxsplit=5)
         if len(columns) < 5:
-            raise DataError(f"{path}, line {number}: needed RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT.")
+            raise DataError(
+                f"{path}, line {number}: needed RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT."
+            )
         recording, channel, speaker = columns[:3]
         start, end = (_seconds(path, number, value) for value in columns[3:5])
         if end < start:
@@ -390,17 +459,24 @@ def _with_segment_ids(path: Path, name: str, segments: list[tuple[int, Utterance
     return Transcripts(path, name, found.utterances, ignored=ignored)
 
 
-# ------------------------------------------------------------------------------------------------------ folders
+# ------------------------------------------------------------------------------------------------------
+# folders
 
 
 def _read_folder(path: Path, format: str | None, role: str) -> Transcripts:
-    for name in ("hypotheses.tsv",) if role == "hypothesis" else (MANIFEST, "cuts.jsonl", "references.tsv"):
+    for name in (
+        ("hypotheses.tsv",) if role == "hypothesis" else (MANIFEST, "cuts.jsonl", "references.tsv")
+    ):
         if (path / name).exists() and format is None:
             return read_transcripts(path / name, None, role)
-    suffix = ".json" if format == "json" or (format is None and any(path.rglob("*.json"))) else ".txt"
+    suffix = (
+        ".json" if format == "json" or (format is None and any(path.rglob("*.json"))) else ".txt"
+    )
     files = sorted(path.rglob(f"*{suffix}"))
     if not files or format not in (None, "json", "txt"):
-        raise DataError(f"The folder {path} holds no transcripts (*.json, *.txt, hypotheses.tsv, cuts.jsonl.gz).")
+        raise DataError(
+            f"The folder {path} holds no transcripts (*.json, *.txt, hypotheses.tsv, cuts.jsonl.gz)."
+        )
     found = _Collector(path)
     for number, file in enumerate(files, 1):
         utterance_id = file.relative_to(path).as_posix().removesuffix(suffix)
@@ -412,7 +488,10 @@ def _read_folder(path: Path, format: str | None, role: str) -> Transcripts:
 def _json_text(path: Path) -> str:
     content = _parse_json(path, _decoded(path), 1)
     if not isinstance(content, dict) or not isinstance(content.get("text"), str):
-        raise DataError(f"{path}: needed an object with a text.", "Write it with: asr transcribe -f json -o DIR.")
+        raise DataError(
+            f"{path}: needed an object with a text.",
+            "Write it with: asr transcribe -f json -o DIR.",
+        )
     return str(content["text"])
 
 

@@ -1,4 +1,6 @@
-"""The weighted alignment of NIST's sclite, compiled; kept apart so that only those who need it pay for numba."""
+"""The weighted alignment of NIST's sclite, compiled; kept apart so that only those who need it pay
+for numba.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ _EQUAL, _SUB, _DEL, _INS = (ord(code) for code in "=SDI")
 
 @kernel
 def trace(reference: NDArray[np.int64], hypothesis: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the edits (``=``, ``S``, ``D``, ``I`` as ASCII) that cost least; O(R H) time and bytes of memory.
+    """Return the edits (``=``, ``S``, ``D``, ``I`` as ASCII) that cost least; O(R H) time and bytes
+    of memory.
 
     Ties go to the diagonal, then to the insertion, then to the deletion, as in sclite 2.10.
     """

@@ -1,4 +1,7 @@
-"""Sequence modules shared by speech, series and text. x (B, T, D) and absolute lengths (B,) in and out."""
+"""Sequence modules shared by speech, series and text.
+
+x (B, T, D) and absolute lengths (B,) in and out.
+"""
 
 from asr.sequence.conv import ConvSubsampling
 from asr.sequence.convlstm import ConvLSTM

@@ -1,8 +1,10 @@
-"""Attention over padded sequences. Legend: B batch, L queries, S memory steps, Q query width, D memory width, H heads.
+"""Attention over padded sequences. Legend: B batch, L queries, S memory steps, Q query width, D
+memory width, H heads.
 
-Additive: Bahdanau et al. 2015, appendix A.1.2. Dot and general: Luong et al. 2015, section 3.1. Multi-head and causal:
-Vaswani et al. 2017, sections 3.2.1-3.2.3. Local window: Beltagy et al. 2020 (Longformer), section 3.1, sliding window.
-Padding never changes a result, and a memory of length 0 gives a context of zeros.
+Additive: Bahdanau et al. 2015, appendix A.1.2. Dot and general: Luong et al. 2015, section 3.1.
+Multi-head and causal: Vaswani et al. 2017, sections 3.2.1-3.2.3. Local window: Beltagy et al. 2020
+(Longformer), section 3.1, sliding window. Padding never changes a result, and a memory of length 0
+gives a context of zeros.
 """
 
 from __future__ import annotations
@@ -34,26 +36,39 @@ SCORES = ("additive", "dot", "general")
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Return softmax of scores (..., S) over the steps where mask is true; zeros where it is true nowhere."""
+    """Return softmax of scores (..., S) over the steps where mask is true; zeros where it is true
+    nowhere.
+    """
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(-1).masked_fill(~mask, 0.0)
 
 
 def attention_mask(
-    memory_lens: Tensor, num_queries: int, num_steps: int, causal: bool = False, window: int = 0, offset: int = 0
+    memory_lens: Tensor,
+    num_queries: int,
+    num_steps: int,
+    causal: bool = False,
+    window: int = 0,
+    offset: int = 0,
 ) -> Tensor:
-    """Return (B, L, S) bool, or (B, 1, S) where all queries see the same: true where a query may look.
+    """Return (B, L, S) bool, or (B, 1, S) where all queries see the same: true where a query may
+    look.
 
     Args:
-        memory_lens: (B,). num_queries: L. num_steps: S.
-        causal: query i sees steps up to i. window: query i sees steps i - window to i + window (0: all).
+        memory_lens: (B,).
+        num_queries: L.
+        num_steps: S.
+        causal: query i sees steps up to i.
+        window: query i sees steps i - window to i + window (0: all).
         offset: step at which query 0 stands.
     """
     mask = length_mask(memory_lens, num_steps).unsqueeze(1)
     if not (causal or window):
         return mask
     device = memory_lens.device
-    ahead = torch.arange(num_steps, device=device) - (torch.arange(num_queries, device=device) + offset).unsqueeze(1)
+    ahead = torch.arange(num_steps, device=device) - (
+        torch.arange(num_queries, device=device) + offset
+    ).unsqueeze(1)
     if causal:
         mask = mask & (ahead <= 0)
     if window:
@@ -66,7 +81,9 @@ class AttentionMemory:
     """What queries look at, projected once for all of them.
 
     Attributes:
-        keys: (B, S, A). values: (B, S, D). mask: (B, S), true inside a sequence.
+        keys: (B, S, A).
+        values: (B, S, D).
+        mask: (B, S), true inside a sequence.
     """
 
     keys: Tensor
@@ -82,7 +99,8 @@ class Attention(nn.Module):
     """One-headed attention with the scores of Bahdanau or Luong.
 
     Args:
-        query_dim: Q. memory_dim: D.
+        query_dim: Q.
+        memory_dim: D.
         score: ``additive`` v tanh(W q + U m), ``dot`` q m (Q = D needed) or ``general`` q W m.
         attention_dim: width of the additive score's hidden layer (0: Q).
 
@@ -94,12 +112,16 @@ class Attention(nn.Module):
         (torch.Size([2, 1, 6]), [0.0, 0.0])
     """
 
-    def __init__(self, query_dim: int, memory_dim: int, score: str = "additive", attention_dim: int = 0) -> None:
+    def __init__(
+        self, query_dim: int, memory_dim: int, score: str = "additive", attention_dim: int = 0
+    ) -> None:
         super().__init__()
         if score not in SCORES:
             raise ValueError(f"unknown attention score {score!r}; known: {', '.join(SCORES)}")
         if score == "dot" and query_dim != memory_dim:
-            raise ValueError(f"dot attention needs queries as wide as the memory, not {query_dim} and {memory_dim}")
+            raise ValueError(
+                f"dot attention needs queries as wide as the memory, not {query_dim} and {memory_dim}"
+            )
         self.score = score
         width = attention_dim or query_dim
         self.key_map: nn.Module = nn.Identity()
@@ -112,7 +134,9 @@ class Attention(nn.Module):
 
     def remember(self, memory: Tensor, memory_lens: Tensor) -> AttentionMemory:
         """(B, S, D), (B,) -> what :meth:`forward` looks at; make it once for many queries."""
-        return AttentionMemory(self.key_map(memory), memory, length_mask(memory_lens, memory.size(1)))
+        return AttentionMemory(
+            self.key_map(memory), memory, length_mask(memory_lens, memory.size(1))
+        )
 
     def forward(self, query: Tensor, memory: AttentionMemory) -> tuple[Tensor, Tensor]:
         """(B, L, Q), memory -> context (B, L, D), weights (B, L, S)."""
@@ -121,17 +145,24 @@ class Attention(nn.Module):
 
     def _scores(self, query: Tensor, keys: Tensor) -> Tensor:
         if self.score == "additive":
-            hidden = torch.tanh(self.query_map(query).unsqueeze(2) + keys.unsqueeze(1))  # (B, L, S, A)
+            hidden = torch.tanh(
+                self.query_map(query).unsqueeze(2) + keys.unsqueeze(1)
+            )  # (B, L, S, A)
             return hidden @ self.energy.to(hidden.dtype)
         return torch.bmm(query.to(keys.dtype), keys.transpose(1, 2))
 
 
 class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention in several heads; equals ``torch.nn.MultiheadAttention`` with the same weights.
+    """Scaled dot-product attention in several heads; equals ``torch.nn.MultiheadAttention`` with
+    the same weights.
 
     Args:
-        query_dim: Q, also the output's width. num_heads: H, a divisor of Q. memory_dim: D (0: Q).
-        dropout: on the weights in training. causal, window: see :func:`attention_mask`; for self-attention.
+        query_dim: Q, also the output's width.
+        num_heads: H, a divisor of Q.
+        memory_dim: D (0: Q).
+        dropout: on the weights in training.
+        causal: see :func:`attention_mask`; for self-attention.
+        window: see :func:`attention_mask`; for self-attention.
     """
 
     def __init__(
@@ -156,10 +187,14 @@ class MultiHeadAttention(nn.Module):
             nn.init.zeros_(projection.bias)
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, S, D) -> keys and values (B, H, S, Q / H) for :meth:`attend`, to be kept while queries come singly."""
+        """(B, S, D) -> keys and values (B, H, S, Q / H) for :meth:`attend`, to be kept while
+        queries come singly.
+        """
         return self._split(self.key_map(memory)), self._split(self.value_map(memory))
 
-    def attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    def attend(
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """(B, L, Q), projected memory, mask (B, L or 1, S) -> (B, L, Q), without the weights."""
         q = self._split(self.query_map(query))
         dropout = self.dropout if self.training else 0.0
@@ -177,7 +212,9 @@ class MultiHeadAttention(nn.Module):
         memory = query if memory is None else memory
         if memory_lens is None:
             memory_lens = torch.full((memory.size(0),), memory.size(1), device=memory.device)
-        mask = attention_mask(memory_lens, query.size(1), memory.size(1), self.causal, self.window).unsqueeze(1)
+        mask = attention_mask(
+            memory_lens, query.size(1), memory.size(1), self.causal, self.window
+        ).unsqueeze(1)
         keys, values = self.project(memory)
         q = self._split(self.query_map(query))
         weights = masked_softmax(q @ keys.transpose(-1, -2) / math.sqrt(q.size(-1)), mask)
@@ -195,14 +232,20 @@ class MultiHeadAttention(nn.Module):
 class LocalAttention(nn.Module):
     """Multi-head self-attention in which step t sees steps t - window to t + window.
 
-    Works in blocks as wide as the window, each of which sees itself and its neighbours: time and memory grow with L,
-    not with its square. Equals :class:`MultiHeadAttention` with the same ``window`` and weights.
+    Works in blocks as wide as the window, each of which sees itself and its neighbours: time and
+    memory grow with L, not with its square. Equals :class:`MultiHeadAttention` with the same
+    ``window`` and weights.
 
     Args:
-        dim: Q, width in and out. num_heads: H. window: steps to each side. dropout: on the weights in training.
+        dim: Q, width in and out.
+        num_heads: H.
+        window: steps to each side.
+        dropout: on the weights in training.
     """
 
-    def __init__(self, dim: int, num_heads: int = 4, window: int = 16, dropout: float = 0.0) -> None:
+    def __init__(
+        self, dim: int, num_heads: int = 4, window: int = 16, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         if window < 1:
             raise ValueError(f"a local window is at least 1 step wide, not {window}")
@@ -215,33 +258,51 @@ class LocalAttention(nn.Module):
         w = self.window
         num_blocks = (L + w - 1) // w
         blocks = functional.pad(x, (0, 0, 0, num_blocks * w - L)).view(B * num_blocks, w, Q)
-        around = functional.pad(x, (0, 0, w, (num_blocks + 1) * w - L)).unfold(1, 3 * w, w)  # (B, blocks, Q, 3 w)
-        keys, values = self.heads.project(around.permute(0, 1, 3, 2).reshape(B * num_blocks, 3 * w, Q))
+        around = functional.pad(x, (0, 0, w, (num_blocks + 1) * w - L)).unfold(
+            1, 3 * w, w
+        )  # (B, blocks, Q, 3 w)
+        keys, values = self.heads.project(
+            around.permute(0, 1, 3, 2).reshape(B * num_blocks, 3 * w, Q)
+        )
         mask = self._mask(x_lens, num_blocks)
         y = self.heads.attend(blocks, keys, values, mask.view(B * num_blocks, w, 3 * w))
         return y.reshape(B, num_blocks * w, Q)[:, :L]
 
     def _mask(self, x_lens: Tensor, num_blocks: int) -> Tensor:
         w, device = self.window, x_lens.device
-        steps = torch.arange(num_blocks, device=device).unsqueeze(1) * w + torch.arange(-w, 2 * w, device=device)
+        steps = torch.arange(num_blocks, device=device).unsqueeze(1) * w + torch.arange(
+            -w, 2 * w, device=device
+        )
         inside = (steps >= 0) & (steps < x_lens.view(-1, 1, 1))  # (B, blocks, 3 w)
-        ahead = torch.arange(-w, 2 * w, device=device) - torch.arange(w, device=device).unsqueeze(1)  # (w, 3 w)
+        ahead = torch.arange(-w, 2 * w, device=device) - torch.arange(w, device=device).unsqueeze(
+            1
+        )  # (w, 3 w)
         return inside.unsqueeze(2) & (ahead.abs() <= w)
 
 
 class RecurrentAttentionBlock(nn.Module):
-    """A recurrent stack, then self-attention over its output: order from the one, long reach from the other.
+    """A recurrent stack, then self-attention over its output: order from the one, long reach from
+    the other.
 
-    y = r + dropout(attention(norm(r))), r = recurrent(x); pre-norm as in Xiong et al. 2020. Close to the encoder of
-    Chen et al. 2018 ("The Best of Both Worlds", section 5), with one attention layer.
+    y = r + dropout(attention(norm(r))), r = recurrent(x); pre-norm as in Xiong et al. 2020. Close
+    to the encoder of Chen et al. 2018 ("The Best of Both Worlds", section 5), with one attention
+    layer.
 
     Args:
-        recurrent: gives r (B, T, D). num_heads: H. dropout: on attention weights and on the attention's output.
-        window: steps to each side that a step sees (0: all). causal: no step sees a later one; global only.
+        recurrent: gives r (B, T, D).
+        num_heads: H.
+        dropout: on attention weights and on the attention's output.
+        window: steps to each side that a step sees (0: all).
+        causal: no step sees a later one; global only.
     """
 
     def __init__(
-        self, recurrent: RecurrentStack, num_heads: int = 4, dropout: float = 0.0, window: int = 0, causal: bool = False
+        self,
+        recurrent: RecurrentStack,
+        num_heads: int = 4,
+        dropout: float = 0.0,
+        window: int = 0,
+        causal: bool = False,
     ) -> None:
         super().__init__()
         if window and causal:

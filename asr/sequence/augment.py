@@ -1,4 +1,7 @@
-"""Random changes of sequences that leave their label as it is. Legend: B batch, T steps, D channels."""
+"""Random changes of sequences that leave their label as it is.
+
+Legend: B batch, T steps, D channels.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,14 @@ def augment(
     Zero should be the mean of a channel, as it is after normalisation.
 
     Args:
-        x: (B, T, D). x_lens: (B,). generator: on the CPU, so that draws are the same on every device.
-        noise: standard deviation of white noise (Um et al. 2017, jittering). scale: each sequence is multiplied by
-            exp(u), u normal with this deviation (scaling, there). time_masks: stretches set to zero, each of up to
-            time_share of the sequence's length (SpecAugment, Park et al. 2019). channel_mask: probability that a
-            channel is zero throughout; one stays.
+        x: (B, T, D).
+        x_lens: (B,).
+        generator: on the CPU, so that draws are the same on every device.
+        noise: standard deviation of white noise (Um et al. 2017, jittering).
+        scale: each sequence is multiplied by exp(u), u normal with this deviation (scaling, there).
+        time_masks: stretches set to zero, each of up to time_share of the sequence's length
+            (SpecAugment, Park et al. 2019).
+        channel_mask: probability that a channel is zero throughout; one stays.
     """
     B, T, D = x.shape
     if scale:

@@ -1,4 +1,7 @@
-"""Convolutional front end. Legend: B batch, T frames, F input features, C channels, T' = ceil(T / subsampling)."""
+"""Convolutional front end.
+
+Legend: B batch, T frames, F input features, C channels, T' = ceil(T / subsampling).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from asr.sequence.normalization import build_norm
 __all__ = ["ConvSubsampling", "subsampled_lengths"]
 
 KERNEL = 3
-# time strides of the layers for each subsampling factor; the frequency axis is halved by each of the first two layers
+# time strides of the layers for each subsampling factor; the frequency axis is halved by each of
+# the first two layers
 TIME_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (2, 2, 2)}
 
 
@@ -24,10 +28,11 @@ def subsampled_lengths(x_lens: Tensor, subsampling: int) -> Tensor:
 
 
 class ConvSubsampling(nn.Module):
-    """Stack of strided 3x3 convolutions over time and frequency, as in Deep Speech 2 (Amodei et al. 2016, section 3.5).
+    """Stack of strided 3x3 convolutions over time and frequency, as in Deep Speech 2 (Amodei et al.
+    2016, section 3.5).
 
-    Padding frames are set to zero before each layer, which is what the convolution itself pads with: a sequence gives
-    the same output alone and in a batch of longer ones.
+    Padding frames are set to zero before each layer, which is what the convolution itself pads
+    with: a sequence gives the same output alone and in a batch of longer ones.
 
     Args:
         input_dim: F.
@@ -38,11 +43,18 @@ class ConvSubsampling(nn.Module):
     """
 
     def __init__(
-        self, input_dim: int, channels: int = 32, subsampling: int = 4, norm: str = "batch", causal: bool = False
+        self,
+        input_dim: int,
+        channels: int = 32,
+        subsampling: int = 4,
+        norm: str = "batch",
+        causal: bool = False,
     ) -> None:
         super().__init__()
         if subsampling not in TIME_STRIDES:
-            raise ValueError(f"subsampling must be one of {', '.join(map(str, TIME_STRIDES))}, not {subsampling}")
+            raise ValueError(
+                f"subsampling must be one of {', '.join(map(str, TIME_STRIDES))}, not {subsampling}"
+            )
         self.subsampling = subsampling
         self.strides = TIME_STRIDES[subsampling]
         self.time_padding = (KERNEL - 1, 0) if causal else (KERNEL // 2, KERNEL // 2)
@@ -67,7 +79,9 @@ class ConvSubsampling(nn.Module):
 
     @property
     def right_context(self) -> int:
-        """Input frames after the last input frame of an output's own stride that the output depends on."""
+        """Input frames after the last input frame of an output's own stride that the output depends
+        on.
+        """
         context, reach = 0, 1
         for stride in self.strides:
             context += self.time_padding[1] * reach
@@ -77,11 +91,18 @@ class ConvSubsampling(nn.Module):
     def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, F), (B,) -> (B, T', C * F'), (B,)."""
         x = x.unsqueeze(1)  # (B, 1, T, F)
-        for layer, (conv, norm, stride) in enumerate(zip(self.convs, self.norms, self.strides, strict=True)):
+        for layer, (conv, norm, stride) in enumerate(
+            zip(self.convs, self.norms, self.strides, strict=True)
+        ):
             x = mask_padding(x.transpose(1, 2), x_lens).transpose(1, 2)
-            x = functional.pad(x, (0, 0, *self.time_padding)).contiguous(memory_format=torch.channels_last)
-            # rectified here, not behind the norm: values and gradients then lie in one order in memory
-            x = self._normalise(norm, conv(functional.relu(x) if layer else x), (x_lens + stride - 1) // stride)
+            x = functional.pad(x, (0, 0, *self.time_padding)).contiguous(
+                memory_format=torch.channels_last
+            )
+            # rectified here, not behind the norm: values and gradients then lie in one order in
+            # memory
+            x = self._normalise(
+                norm, conv(functional.relu(x) if layer else x), (x_lens + stride - 1) // stride
+            )
             x_lens = (x_lens + stride - 1) // stride
         B, C, T, F = x.shape
         return functional.relu(x.transpose(1, 2).reshape(B, T, C * F)), x_lens

@@ -1,7 +1,8 @@
-"""ConvLSTM: a recurrent layer over pictures. Legend: B batch, T steps, C channels, H x W pixels, L layers.
+"""ConvLSTM: a recurrent layer over pictures. Legend: B batch, T steps, C channels, H x W pixels, L
+layers.
 
-Shi et al. 2015, "Convolutional LSTM network", equation (3): the LSTM with peepholes in which matrix products are
-convolutions; peepholes are one weight a channel and pixel, or left out.
+Shi et al. 2015, "Convolutional LSTM network", equation (3): the LSTM with peepholes in which matrix
+products are convolutions; peepholes are one weight a channel and pixel, or left out.
 """
 
 from __future__ import annotations
@@ -24,26 +25,43 @@ class ConvLSTMCell(nn.Module):
     """One layer of ConvLSTM over one step.
 
     Args:
-        input_size: channels of the input. hidden_size: C. kernel_size: odd width of both convolutions, so that pictures
-            keep their size. picture: (H, W) where gates shall see the cell through peepholes, which have a weight for
+        input_size: channels of the input.
+        hidden_size: C.
+        kernel_size: odd width of both convolutions, so that pictures keep their size.
+        picture: (H, W) where gates shall see the cell through peepholes, which have a weight for
             each channel and pixel; None leaves them out.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, kernel_size: int = 3, picture: tuple[int, int] | None = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        kernel_size: int = 3,
+        picture: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
-            raise ValueError(f"a ConvLSTM kernel has an odd width, so that pictures keep their size, not {kernel_size}")
+            raise ValueError(
+                f"a ConvLSTM kernel has an odd width, so that pictures keep their size, not {kernel_size}"
+            )
         self.input_size, self.hidden_size, self.padding = input_size, hidden_size, kernel_size // 2
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size, kernel_size, kernel_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size, kernel_size, kernel_size))
+        self.weight_ih = nn.Parameter(
+            torch.empty(4 * hidden_size, input_size, kernel_size, kernel_size)
+        )
+        self.weight_hh = nn.Parameter(
+            torch.empty(4 * hidden_size, hidden_size, kernel_size, kernel_size)
+        )
         self.bias = nn.Parameter(torch.zeros(4 * hidden_size))
-        self.peephole = None if picture is None else nn.Parameter(torch.zeros(3, hidden_size, *picture))
+        self.peephole = (
+            None if picture is None else nn.Parameter(torch.zeros(3, hidden_size, *picture))
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Uniform in +-1/sqrt(C k k), the forget gate's bias 1 (Jozefowicz et al. 2015), peepholes zero."""
+        """Uniform in +-1/sqrt(C k k), the forget gate's bias 1 (Jozefowicz et al.
+
+        2015), peepholes zero.
+        """
         bound = 1.0 / math.sqrt(self.weight_hh[0].numel())
         nn.init.uniform_(self.weight_ih, -bound, bound)
         nn.init.uniform_(self.weight_hh, -bound, bound)
@@ -51,13 +69,17 @@ class ConvLSTMCell(nn.Module):
         self.bias.data[self.hidden_size : 2 * self.hidden_size].fill_(1.0)
 
     def share_of_input(self, x: Tensor) -> Tensor:
-        """(N, input, H, W) -> (N, 4C, H, W): what the input adds to the gates; for many steps at once."""
+        """(N, input, H, W) -> (N, 4C, H, W): what the input adds to the gates; for many steps at
+        once.
+        """
         return functional.conv2d(x, self.weight_ih, self.bias, padding=self.padding)
 
     def forward(self, share: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Share of the input (B, 4C, H, W), (h, c) -> (h, c) of the next step."""
         h, c = state
-        i, f, g, o = (share + functional.conv2d(h, self.weight_hh, padding=self.padding)).chunk(4, 1)
+        i, f, g, o = (share + functional.conv2d(h, self.weight_hh, padding=self.padding)).chunk(
+            4, 1
+        )
         if self.peephole is not None:
             i, f = i + self.peephole[0] * c, f + self.peephole[1] * c
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -69,12 +91,15 @@ class ConvLSTMCell(nn.Module):
 class ConvLSTM(nn.Module):
     """Layers of ConvLSTM, each over the states of the one before.
 
-    The state of a sequence stands still after its last picture: what is returned belongs to its own end, in a batch of
-    longer ones too.
+    The state of a sequence stands still after its last picture: what is returned belongs to its own
+    end, in a batch of longer ones too.
 
     Args:
-        input_channels: of the pictures. hidden_channels: C of each layer. num_layers: L. kernel_size, picture: see
-            :class:`ConvLSTMCell`.
+        input_channels: of the pictures.
+        hidden_channels: C of each layer.
+        num_layers: L.
+        kernel_size: see :class:`ConvLSTMCell`.
+        picture: see :class:`ConvLSTMCell`.
 
     Example:
         >>> y, lens, state = ConvLSTM(1, 8)(torch.zeros(2, 5, 1, 16, 16), torch.tensor([5, 3]))
@@ -93,14 +118,17 @@ class ConvLSTM(nn.Module):
         super().__init__()
         widths = [input_channels] + [hidden_channels] * num_layers
         self.cells = nn.ModuleList(
-            ConvLSTMCell(widths[n], hidden_channels, kernel_size, picture) for n in range(num_layers)
+            ConvLSTMCell(widths[n], hidden_channels, kernel_size, picture)
+            for n in range(num_layers)
         )
         self.hidden_channels = hidden_channels
 
     def forward(
         self, x: Tensor, x_lens: Tensor, state: ConvLSTMState | None = None
     ) -> tuple[Tensor, Tensor, ConvLSTMState]:
-        """(B, T, input, H, W), (B,), carried state -> (B, T, C, H, W), (B,), state after each sequence's end."""
+        """(B, T, input, H, W), (B,), carried state -> (B, T, C, H, W), (B,), state after each
+        sequence's end.
+        """
         inside = length_mask(x_lens, x.size(1)).view(*x.shape[:2], 1, 1, 1)
         new_state: ConvLSTMState = []
         for number, cell in enumerate(self.cells):

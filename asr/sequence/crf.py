@@ -1,7 +1,8 @@
 """Linear-chain conditional random field (Lafferty et al. 2001), exact.
 
 Legend: B batch, T steps, K tags; ``scores`` (B, T, K) unnormalised, ``x_lens`` (B,) absolute steps.
-The score of a path is the sum of its tags' scores, of its transitions, and of its first and last tag.
+The score of a path is the sum of its tags' scores, of its transitions, and of its first and last
+tag.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ BioRules = tuple[Tensor, Tensor, Tensor]
 
 
 def bio_rules(tags: Sequence[str]) -> BioRules:
-    """Return what the BIO scheme allows: ``I-x`` only after ``B-x`` or ``I-x`` (Ramshaw & Marcus 1995, as IOB2).
+    """Return what the BIO scheme allows: ``I-x`` only after ``B-x`` or ``I-x`` (Ramshaw & Marcus
+    1995, as IOB2).
 
     Example:
         >>> start, after, end = bio_rules(["O", "B-x", "I-x"])
@@ -46,11 +48,14 @@ def first_illegal_step(path: Sequence[int], rules: BioRules) -> int | None:
 
 
 class LinearChainCrf(nn.Module):
-    """Exact log-partition, path scores, marginals and best paths. Padding has no part in any of them.
+    """Exact log-partition, path scores, marginals and best paths. Padding has no part in any of
+    them.
 
     Args:
-        num_tags: K. rules: what is allowed, such as :func:`bio_rules`; everything by default. A forbidden transition
-            costs 10,000, so that it never wins against an allowed path and adds nothing to the partition.
+        num_tags: K.
+        rules: what is allowed, such as :func:`bio_rules`; everything by default. A forbidden
+            transition costs 10,000, so that it never wins against an allowed path and adds nothing
+            to the partition.
 
     Example:
         >>> crf = LinearChainCrf(3, bio_rules(["O", "B-x", "I-x"]))
@@ -74,7 +79,9 @@ class LinearChainCrf(nn.Module):
             self.register_buffer(name, torch.where(allowed, 0.0, FORBIDDEN), persistent=False)
 
     def log_partition(self, scores: Tensor, x_lens: Tensor) -> Tensor:
-        """Return (B,): log of the sum of exp(score) over all K^T paths (the forward algorithm); 0 for length 0."""
+        """Return (B,): log of the sum of exp(score) over all K^T paths (the forward algorithm); 0
+        for length 0.
+        """
         return self._forward(scores.float() if scores.dtype == torch.bfloat16 else scores, x_lens)
 
     def _forward(self, scores: Tensor, x_lens: Tensor) -> Tensor:
@@ -90,11 +97,17 @@ class LinearChainCrf(nn.Module):
         return torch.where(x_lens > 0, total, torch.zeros_like(total))
 
     def path_score(self, scores: Tensor, paths: Tensor, x_lens: Tensor) -> Tensor:
-        """Return (B,): the score of one path (B, T) of tag numbers each; what the padding holds is not looked at."""
+        """Return (B,): the score of one path (B, T) of tag numbers each; what the padding holds is
+        not looked at.
+        """
         inside = length_mask(x_lens, scores.size(1))
         paths = paths.masked_fill(~inside, 0)
-        tag_scores = scores.gather(2, paths.unsqueeze(2)).squeeze(2).masked_fill(~inside, 0.0).sum(1)
-        moves = (self.transitions + self.step_mask)[paths[:, :-1], paths[:, 1:]].masked_fill(~inside[:, 1:], 0.0)
+        tag_scores = (
+            scores.gather(2, paths.unsqueeze(2)).squeeze(2).masked_fill(~inside, 0.0).sum(1)
+        )
+        moves = (self.transitions + self.step_mask)[paths[:, :-1], paths[:, 1:]].masked_fill(
+            ~inside[:, 1:], 0.0
+        )
         last = paths.gather(1, (x_lens - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
         ends = (self.start + self.start_mask)[paths[:, 0]] + (self.end + self.end_mask)[last]
         return tag_scores + moves.sum(1) + torch.where(x_lens > 0, ends, torch.zeros_like(ends))
@@ -106,7 +119,9 @@ class LinearChainCrf(nn.Module):
             return self.log_partition(scores, x_lens) - self.path_score(scores, paths, x_lens)
 
     def marginals(self, scores: Tensor, x_lens: Tensor) -> Tensor:
-        """Return (B, T, K): p(tag at step | scores), which is the gradient of the log-partition; 0 in the padding."""
+        """Return (B, T, K): p(tag at step | scores), which is the gradient of the log-partition; 0
+        in the padding.
+        """
         with torch.enable_grad():
             leaf = scores.detach().clone().requires_grad_()
             (gradient,) = torch.autograd.grad(self.log_partition(leaf, x_lens).sum(), leaf)
@@ -114,7 +129,9 @@ class LinearChainCrf(nn.Module):
 
     @torch.no_grad()
     def best_paths(self, scores: Tensor, x_lens: Tensor) -> tuple[list[list[int]], Tensor]:
-        """Return the best path of each sequence (Viterbi 1967), as long as the sequence, and its score (B,)."""
+        """Return the best path of each sequence (Viterbi 1967), as long as the sequence, and its
+        score (B,).
+        """
         steps, inside = self.transitions + self.step_mask, length_mask(x_lens, scores.size(1))
         best = self.start + self.start_mask + scores[:, 0]
         came_from = []
@@ -123,13 +140,21 @@ class LinearChainCrf(nn.Module):
             best = torch.where(inside[:, t, None], moved + scores[:, t], best)
             came_from.append(origin)
         total, last = (best + self.end + self.end_mask).max(dim=1)
-        origins = torch.stack(came_from, 1).cpu() if came_from else torch.zeros(len(scores), 0, 1, dtype=torch.long)
-        paths = [_trace(o, n, k) for o, n, k in zip(origins, x_lens.tolist(), last.tolist(), strict=True)]
+        origins = (
+            torch.stack(came_from, 1).cpu()
+            if came_from
+            else torch.zeros(len(scores), 0, 1, dtype=torch.long)
+        )
+        paths = [
+            _trace(o, n, k) for o, n, k in zip(origins, x_lens.tolist(), last.tolist(), strict=True)
+        ]
         return paths, torch.where(x_lens > 0, total, torch.zeros_like(total))
 
 
 def _step(alpha: Tensor, steps: Tensor, weights: Tensor, highest: Tensor) -> Tensor:
-    """Return logsumexp over the tag before, (B, K): one matrix product where no sum comes near underflow."""
+    """Return logsumexp over the tag before, (B, K): one matrix product where no sum comes near
+    underflow.
+    """
     top = alpha.amax(1, keepdim=True).detach()
     reached = (alpha - top).exp() @ weights
     if bool((reached < 1e8 * torch.finfo(reached.dtype).tiny).any()):

@@ -15,8 +15,8 @@ PACKED = 64 // BITS
 class Dropout(nn.Dropout):
     """``torch.nn.Dropout``, whose mask is drawn faster on processors.
 
-    torch draws a number of 32 bits for each element there; here four elements share one of 64, so that the probability
-    is the nearest multiple of 2**-16. Other devices draw as torch does.
+    torch draws a number of 32 bits for each element there; here four elements share one of 64, so
+    that the probability is the nearest multiple of 2**-16. Other devices draw as torch does.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -32,7 +32,8 @@ class Dropout(nn.Dropout):
 
 
 class VariationalDropout(nn.Module):
-    """Drops the same features of a sequence at every step (Gal & Ghahramani 2016, section 4), in training only.
+    """Drops the same features of a sequence at every step (Gal & Ghahramani 2016, section 4), in
+    training only.
 
     Args:
         p: probability that a feature is dropped; what is kept is scaled by 1 / (1 - p).

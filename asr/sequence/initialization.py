@@ -21,7 +21,11 @@ def _orthogonal(weight: Tensor) -> None:
     nn.init.orthogonal_(weight)
 
 
-_RULES: dict[str, Callable[[Tensor], None]] = {"xavier": _xavier, "kaiming": _kaiming, "orthogonal": _orthogonal}
+_RULES: dict[str, Callable[[Tensor], None]] = {
+    "xavier": _xavier,
+    "kaiming": _kaiming,
+    "orthogonal": _orthogonal,
+}
 INITIALIZATIONS = ("default", *_RULES)
 
 
@@ -31,10 +35,11 @@ def initialize(module: nn.Module, name: str) -> None:
     Each gate's matrix is drawn on its own, as it acts on its own.
 
     Args:
-        module: holds cells whose weights are named as torch's are (``weight_ih_l0``, ``weight_hh_l0``).
-        name: ``xavier`` (Glorot & Bengio 2010, uniform), ``kaiming`` (He et al. 2015, uniform in +-sqrt(3 / inputs)),
-            ``orthogonal`` (Saxe et al. 2014), or ``default``: orthogonal recurrent and Xavier input weights, as they
-            are built.
+        module: holds cells whose weights are named as torch's are (``weight_ih_l0``,
+            ``weight_hh_l0``).
+        name: ``xavier`` (Glorot & Bengio 2010, uniform), ``kaiming`` (He et al. 2015, uniform in
+            +-sqrt(3 / inputs)), ``orthogonal`` (Saxe et al. 2014), or ``default``: orthogonal
+            recurrent and Xavier input weights, as they are built.
 
     Raises:
         ValueError: there is no such name.

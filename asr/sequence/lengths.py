@@ -1,4 +1,7 @@
-"""Lengths of padded sequences. Legend: B batch, T steps, D features; ``x_lens`` (B,) int64, absolute steps."""
+"""Lengths of padded sequences.
+
+Legend: B batch, T steps, D features; ``x_lens`` (B,) int64, absolute steps.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["length_mask", "mask_padding", "reverse_index", "reverse_within_length", "reversed_rows", "swap_rows"]
+__all__ = [
+    "length_mask",
+    "mask_padding",
+    "reverse_index",
+    "reverse_within_length",
+    "reversed_rows",
+    "swap_rows",
+]
 
 
 def length_mask(x_lens: Tensor, max_len: int) -> Tensor:
@@ -22,7 +32,9 @@ def mask_padding(x: Tensor, x_lens: Tensor) -> Tensor:
 
 
 def reverse_index(x_lens: Tensor, max_len: int) -> Tensor:
-    """Return (B, T) int64: at step t of a sequence of length n the step n-1-t, and t itself in the padding."""
+    """Return (B, T) int64: at step t of a sequence of length n the step n-1-t, and t itself in the
+    padding.
+    """
     steps = torch.arange(max_len, device=x_lens.device).expand(x_lens.size(0), max_len)
     mirrored = x_lens.unsqueeze(1) - 1 - steps
     return torch.where(mirrored >= 0, mirrored, steps)
@@ -35,15 +47,19 @@ def reverse_within_length(x: Tensor, x_lens: Tensor) -> Tensor:
 
 
 def reversed_rows(x_lens: Tensor, max_len: int) -> Tensor:
-    """Return (T * B,) int64: which row (T and B as one axis) stands in each place of a time-major batch reversed."""
+    """Return (T * B,) int64: which row (T and B as one axis) stands in each place of a time-major
+    batch reversed.
+    """
     batch = torch.arange(x_lens.size(0), device=x_lens.device)
     return (reverse_index(x_lens, max_len).t() * x_lens.size(0) + batch).flatten()
 
 
 def swap_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """Return ``x`` (T, B, D) with its rows (T and B as one axis) in another order, one that undoes itself.
+    """Return ``x`` (T, B, D) with its rows (T and B as one axis) in another order, one that undoes
+    itself.
 
-    Whole rows are moved, in the backward pass too; that is what sets it apart from ``gather`` and ``scatter_add``.
+    Whole rows are moved, in the backward pass too; that is what sets it apart from ``gather`` and
+    ``scatter_add``.
     """
     swapped: Tensor = _Swap.apply(x, rows)  # type: ignore[no-untyped-call]
     return swapped

@@ -1,10 +1,11 @@
 """torch.nn.LSTM, faster in bfloat16 on processors. Legend: B batch, T steps, D input, H hidden.
 
-oneDNN's LSTM reads forward in bfloat16 two to three times as fast as in float32, but its backward pass takes as long
-as before, or longer where few sequences are side by side: every step updates the gradients of all weights for its B
-rows. Here the input's share of the gates and every gradient of weights and inputs are one product over all steps, in
-bfloat16; what has to go step by step runs in compiled loops, in float32 (asr/sequence/lstm_kernels.py). Figures:
-benchmarks/sequence/README.md. Where many sequences are side by side, oneDNN is as fast and is used.
+oneDNN's LSTM reads forward in bfloat16 two to three times as fast as in float32, but its backward
+pass takes as long as before, or longer where few sequences are side by side: every step updates the
+gradients of all weights for its B rows. Here the input's share of the gates and every gradient of
+weights and inputs are one product over all steps, in bfloat16; what has to go step by step runs in
+compiled loops, in float32 (asr/sequence/lstm_kernels.py). Figures: benchmarks/sequence/README.md.
+Where many sequences are side by side, oneDNN is as fast and is used.
 """
 
 from __future__ import annotations
@@ -26,20 +27,27 @@ torch_lstm: Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]] = nn.LSTM.forwar
 
 
 class LSTM(nn.LSTM):
-    """One layer of ``torch.nn.LSTM``, time-major: the same parameters, the same results, a faster step in bfloat16.
+    """One layer of ``torch.nn.LSTM``, time-major: the same parameters, the same results, a faster
+    step in bfloat16.
 
     What torch does stays as it is in float32, on other devices, and without gradients.
     """
 
-    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(
+        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(T, B, D), (h, c) of (1, B, H) each -> (T, B, H), (h, c) after the last step."""
         return side_by_side([self], [x], [state])[0] if _ours(x) else torch_lstm(self, x, state)
 
 
 def side_by_side(
-    layers: Sequence[LSTM], inputs: Sequence[Tensor], states: Sequence[tuple[Tensor, Tensor] | None] | None = None
+    layers: Sequence[LSTM],
+    inputs: Sequence[Tensor],
+    states: Sequence[tuple[Tensor, Tensor] | None] | None = None,
 ) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
-    """Run layers, each on an input of its own, all of one shape: the same as one after the other, in threads."""
+    """Run layers, each on an input of its own, all of one shape: the same as one after the other,
+    in threads.
+    """
     states = states or [None] * len(layers)
     if not all(map(_ours, inputs)):
         return [layer(x, state) for layer, x, state in zip(layers, inputs, states, strict=True)]
@@ -47,7 +55,10 @@ def side_by_side(
     for layer, x, state in zip(layers, inputs, states, strict=True):
         zeros = x.new_zeros(1, x.size(1), layer.hidden_size)
         arguments += (x, *(state or (zeros, zeros)))
-        arguments += (layer.get_parameter(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        arguments += (
+            layer.get_parameter(f"{name}_l0")
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
     outputs = _Bf16.apply(*arguments)  # type: ignore[no-untyped-call]
     return [(outputs[n], (outputs[n + 1], outputs[n + 2])) for n in range(0, len(outputs), 3)]
 
@@ -63,7 +74,9 @@ def _ours(x: Tensor) -> bool:
 
 
 class _Bf16(torch.autograd.Function):
-    """Seven arguments a layer, see :func:`side_by_side`; three results each: outputs and last state."""
+    """Seven arguments a layer, see :func:`side_by_side`; three results each: outputs and last
+    state.
+    """
 
     @staticmethod
     def forward(ctx: Any, *arguments: Tensor) -> tuple[Tensor, ...]:
@@ -74,8 +87,16 @@ class _Bf16(torch.autograd.Function):
                 x, first_h, first_c, w_ih, w_hh, b_ih, b_hh = arguments[n : n + 7]
                 (T, B, D), H = x.shape, w_hh.size(1)
                 x, w_ih, w_hh = x.bfloat16(), w_ih.bfloat16(), w_hh.float()
-                gates = torch.addmm((b_ih + b_hh).bfloat16(), x.reshape(T * B, D), w_ih.t()).float().view(T, B, 4 * H)
-                h, c, squashed = torch.empty(T + 1, B, H), torch.empty(T + 1, B, H), torch.empty(T, B, H)
+                gates = (
+                    torch.addmm((b_ih + b_hh).bfloat16(), x.reshape(T * B, D), w_ih.t())
+                    .float()
+                    .view(T, B, 4 * H)
+                )
+                h, c, squashed = (
+                    torch.empty(T + 1, B, H),
+                    torch.empty(T + 1, B, H),
+                    torch.empty(T, B, H),
+                )
                 h[0], c[0] = first_h[0], first_c[0]
                 calls.append((*_arrays(gates, h, c, squashed), kernels.blocks(w_hh.t().numpy())))
                 saved.append((x, gates, h, c, squashed, w_ih, w_hh))
@@ -91,7 +112,10 @@ class _Bf16(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, ...]:
-        kernels, tensors = _kernels(), ctx.saved_tensors  # asked once: checkpointing hands them out once
+        kernels, tensors = (
+            _kernels(),
+            ctx.saved_tensors,
+        )  # asked once: checkpointing hands them out once
         saved = [tensors[n : n + 7] for n in range(0, len(tensors), 7)]
         found, calls = list[tuple[Tensor, Tensor, Tensor]](), []
         with torch.autocast("cpu", enabled=False):

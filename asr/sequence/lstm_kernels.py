@@ -1,7 +1,8 @@
-"""What of an LSTM goes step by step. Legend: B batch, T steps, H hidden; gates in the order i, f, g, o; N blocks of W.
+"""What of an LSTM goes step by step. Legend: B batch, T steps, H hidden; gates in the order i, f,
+g, o; N blocks of W.
 
-A step's product is small, and OpenBLAS has kernels for small ones, which do not pack their operands first: ``ROWS``
-sequences at a time, and weights in blocks of columns.
+A step's product is small, and OpenBLAS has kernels for small ones, which do not pack their operands
+first: ``ROWS`` sequences at a time, and weights in blocks of columns.
 """
 
 from __future__ import annotations
@@ -16,15 +17,29 @@ __all__ = ["ROWS", "backward", "blocks", "forward"]
 F32 = npt.NDArray[np.float32]
 
 ROWS, COLUMNS, PRODUCTS = 4, 128, 1_000_000
-# tanh as a rational function, as Eigen computes it for single precision (Eigen/src/Core/MathFunctionsImpl.h)
+# tanh as a rational function, as Eigen computes it for single precision
+# (Eigen/src/Core/MathFunctionsImpl.h)
 LIMIT = np.float32(7.90531110763549805)
-ODD: tuple[float, ...] = tuple(np.array([
-    4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08, -8.60467152213735e-11,
-    2.00018790482477e-13, -2.76076847742355e-16,
-], np.float32))  # fmt: skip
-EVEN: tuple[float, ...] = tuple(np.array([
-    4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06
-], np.float32))  # fmt: skip
+ODD: tuple[float, ...] = tuple(
+    np.array(
+        [
+            4.89352455891786e-03,
+            6.37261928875436e-04,
+            1.48572235717979e-05,
+            5.12229709037114e-08,
+            -8.60467152213735e-11,
+            2.00018790482477e-13,
+            -2.76076847742355e-16,
+        ],
+        np.float32,
+    )
+)
+EVEN: tuple[float, ...] = tuple(
+    np.array(
+        [4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06],
+        np.float32,
+    )
+)
 ONE, HALF = np.float32(1), np.float32(0.5)
 
 
@@ -64,10 +79,11 @@ def _sigmoid(x: float) -> float:
 
 @kernel(fastmath=FAST, error_model="numpy")
 def forward(start: int, stop: int, gates: F32, h: F32, c: F32, squashed: F32, w_hh: F32) -> None:
-    """Run the sequences from ``start`` to ``stop``: fill in h and c, (T + 1, B, H), of which the first is known.
+    """Run the sequences from ``start`` to ``stop``: fill in h and c, (T + 1, B, H), of which the
+    first is known.
 
-    Gates (T, B, 4H): the input's share, replaced by what the gates were. squashed (T, B, H): tanh of c after each step.
-    w_hh (N, H, W): the recurrent weights (H, 4H) in blocks.
+    Gates (T, B, 4H): the input's share, replaced by what the gates were. squashed (T, B, H): tanh
+    of c after each step. w_hh (N, H, W): the recurrent weights (H, 4H) in blocks.
     """
     T, H = gates.shape[0], h.shape[2]
     N, W = w_hh.shape[0], w_hh.shape[2]
@@ -81,7 +97,13 @@ def forward(start: int, stop: int, gates: F32, h: F32, c: F32, squashed: F32, w_
                     for k in range(min(W, 4 * H - n * W)):
                         gates[t, first + b, n * W + k] += product[b, k]
         for b in range(start, stop):
-            gate, before, cell, tanh, out = gates[t, b], c[t, b], c[t + 1, b], squashed[t, b], h[t + 1, b]
+            gate, before, cell, tanh, out = (
+                gates[t, b],
+                c[t, b],
+                c[t + 1, b],
+                squashed[t, b],
+                h[t + 1, b],
+            )
             for k in range(2 * H):
                 gate[k] = _sigmoid(gate[k])
             for k in range(2 * H, 3 * H):
@@ -98,19 +120,37 @@ def forward(start: int, stop: int, gates: F32, h: F32, c: F32, squashed: F32, w_
 
 @kernel(fastmath=FAST, error_model="numpy")
 def backward(
-    start: int, stop: int, gradients: F32, gates: F32, c: F32, squashed: F32, dy: F32, dh: F32, dc: F32, w_hh: F32
+    start: int,
+    stop: int,
+    gradients: F32,
+    gates: F32,
+    c: F32,
+    squashed: F32,
+    dy: F32,
+    dh: F32,
+    dc: F32,
+    w_hh: F32,
 ) -> None:
-    """Fill in the gradients (T, B, 4H) of the gates' inputs; dh and dc (B, H) become those of the first state.
+    """Fill in the gradients (T, B, 4H) of the gates' inputs; dh and dc (B, H) become those of the
+    first state.
 
-    gates (T, B, 4H), c (T + 1, B, H), squashed (T, B, H): as :func:`forward` leaves them. dy (T, B, H): of the outputs.
-    w_hh (N, 4H, W): the recurrent weights (4H, H) in blocks. Only the sequences from ``start`` to ``stop``.
+    gates (T, B, 4H), c (T + 1, B, H), squashed (T, B, H): as :func:`forward` leaves them. dy (T, B,
+    H): of the outputs. w_hh (N, 4H, W): the recurrent weights (4H, H) in blocks. Only the sequences
+    from ``start`` to ``stop``.
     """
     T, H = dy.shape[0], dy.shape[2]
     N, W = w_hh.shape[0], w_hh.shape[2]
     product = np.empty((ROWS, W), np.float32)
     for t in range(T - 1, -1, -1):
         for b in range(start, stop):
-            gate, cell, tanh, above, from_h, from_c = gates[t, b], c[t, b], squashed[t, b], dy[t, b], dh[b], dc[b]
+            gate, cell, tanh, above, from_h, from_c = (
+                gates[t, b],
+                c[t, b],
+                squashed[t, b],
+                dy[t, b],
+                dh[b],
+                dc[b],
+            )
             gradient = gradients[t, b]
             for k in range(H):
                 i, f, g, o = gate[k], gate[H + k], gate[2 * H + k], gate[3 * H + k]

@@ -11,14 +11,18 @@ __all__ = ["NORMS", "MaskedBatchNorm", "MaskedLayerNorm", "build_norm"]
 
 
 class MaskedLayerNorm(nn.LayerNorm):
-    """Layer normalisation of each step (Ba et al. 2016); padding has no part in it, so lengths are only accepted."""
+    """Layer normalisation of each step (Ba et al.
+
+    2016); padding has no part in it, so lengths are only accepted.
+    """
 
     def forward(self, x: Tensor, x_lens: Tensor | None = None) -> Tensor:
         return super().forward(x)
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch normalisation (Ioffe & Szegedy 2015) over the valid steps only, so that padding never changes a result.
+    """Batch normalisation (Ioffe & Szegedy 2015) over the valid steps only, so that padding never
+    changes a result.
 
     Args:
         num_features: D.
@@ -48,15 +52,28 @@ class MaskedBatchNorm(nn.Module):
             return self._normalize(steps.reshape(-1, x.size(-1)), training=True).view(x.shape)
         valid = steps.index_select(0, index)
         normed = self._normalize(valid.reshape(-1, x.size(-1)), training=True).view(valid.shape)
-        return torch.zeros(steps.shape, dtype=normed.dtype, device=x.device).index_copy(0, index, normed).view(x.shape)
+        return (
+            torch.zeros(steps.shape, dtype=normed.dtype, device=x.device)
+            .index_copy(0, index, normed)
+            .view(x.shape)
+        )
 
     def _normalize(self, points: Tensor, training: bool) -> Tensor:
-        """(N, D) -> (N, D) by torch's fused kernel; a single point has no variance and leaves the statistics alone."""
+        """(N, D) -> (N, D) by torch's fused kernel; a single point has no variance and leaves the
+        statistics alone.
+        """
         training = training and len(points) > 1
         return torch.batch_norm(
-            points, self.weight, self.bias, self.running_mean, self.running_var, training, self.momentum, self.eps,
+            points,
+            self.weight,
+            self.bias,
+            self.running_mean,
+            self.running_var,
+            training,
+            self.momentum,
+            self.eps,
             torch.backends.cudnn.enabled,
-        )  # fmt: skip
+        )
 
 
 class NoNorm(nn.Module):

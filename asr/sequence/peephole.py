@@ -1,7 +1,7 @@
 """LSTM with peepholes. Legend: B batch, T steps, D input, H hidden.
 
-Gers & Schmidhuber 2000, "Recurrent nets that time and count"; the equations are (7)-(11) of Graves 2013, "Generating
-sequences with recurrent neural networks":
+Gers & Schmidhuber 2000, "Recurrent nets that time and count"; the equations are (7)-(11) of Graves
+2013, "Generating sequences with recurrent neural networks":
 
     i_t = sigmoid(W_xi x_t + W_hi h_{t-1} + p_i * c_{t-1} + b_i)      f_t likewise with p_f
     c_t = f_t * c_{t-1} + i_t * tanh(W_xc x_t + W_hc h_{t-1} + b_c)
@@ -22,12 +22,14 @@ __all__ = ["PeepholeLSTM"]
 class PeepholeLSTM(nn.Module):
     """One LSTM layer whose gates see the cell; with peepholes of zero it equals ``torch.nn.LSTM``.
 
-    Names and layout of the parameters are torch's (gates in the order i, f, g, o), so that weights can be copied either
-    way; ``peephole_l0`` (3H,) holds p_i, p_f, p_o and starts at zero. The input's share of all steps is one matrix
-    product; what is left of a step runs in Python, as torch has no fused kernel for it.
+    Names and layout of the parameters are torch's (gates in the order i, f, g, o), so that weights
+    can be copied either way; ``peephole_l0`` (3H,) holds p_i, p_f, p_o and starts at zero. The
+    input's share of all steps is one matrix product; what is left of a step runs in Python, as
+    torch has no fused kernel for it.
 
     Args:
-        input_size: D. hidden_size: H.
+        input_size: D.
+        hidden_size: H.
 
     Example:
         >>> y, (h, c) = PeepholeLSTM(3, 5)(torch.zeros(7, 2, 3))
@@ -49,9 +51,13 @@ class PeepholeLSTM(nn.Module):
         """Draw weights as ``torch.nn.LSTM`` does, uniform in +-1/sqrt(H); peepholes are zero."""
         bound = 1.0 / math.sqrt(self.hidden_size)
         for name, parameter in self.named_parameters():
-            nn.init.zeros_(parameter) if name == "peephole_l0" else nn.init.uniform_(parameter, -bound, bound)
+            nn.init.zeros_(parameter) if name == "peephole_l0" else nn.init.uniform_(
+                parameter, -bound, bound
+            )
 
-    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(
+        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(T, B, D), (h, c) of (1, B, H) each -> (T, B, H), (h, c) after the last step."""
         shares = functional.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)
         if state is None:

@@ -1,4 +1,7 @@
-"""One vector of a whole sequence. Legend: B batch, T steps, D features, A hidden width of the attention."""
+"""One vector of a whole sequence.
+
+Legend: B batch, T steps, D features, A hidden width of the attention.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ class AttentionPooling(nn.Module):
     """Weighted mean over time: softmax of v tanh(W x_t + b) (Yang et al. 2016, equations 8-10).
 
     Args:
-        dim: D. attention_dim: A (0: D).
+        dim: D.
+        attention_dim: A (0: D).
     """
 
     def __init__(self, dim: int, attention_dim: int = 0) -> None:
@@ -28,7 +32,9 @@ class AttentionPooling(nn.Module):
         self.energy = nn.Parameter(torch.empty(width).uniform_(-1, 1) / math.sqrt(width))
 
     def weights(self, x: Tensor, x_lens: Tensor) -> Tensor:
-        """(B, T, D), (B,) -> (B, T), summing to 1 over the steps of each sequence and 0 in its padding."""
+        """(B, T, D), (B,) -> (B, T), summing to 1 over the steps of each sequence and 0 in its
+        padding.
+        """
         scores = torch.tanh(self.hidden(x)) @ self.energy.to(x.dtype)
         inside = length_mask(x_lens, x.size(1))
         scores = scores.float().masked_fill(~inside, torch.finfo(torch.float32).min)
@@ -45,8 +51,9 @@ class Pooling(nn.Module):
     Args:
         kind: ``last``, ``mean``, ``max`` or ``attention`` (see :class:`AttentionPooling`).
         dim: D.
-        bidirectional: for ``last``: the first half of the features was read forward and the second backward, so that
-            one is taken at the last step and the other at the first: where each has seen everything.
+        bidirectional: for ``last``: the first half of the features was read forward and the second
+            backward, so that one is taken at the last step and the other at the first: where each
+            has seen everything.
 
     Example:
         >>> Pooling("mean", 2)(torch.tensor([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]]), torch.tensor([2])).tolist()

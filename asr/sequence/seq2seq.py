@@ -1,8 +1,9 @@
-"""Decoder with attention and batched beam search. Legend: B batch, K beams, L target steps, S memory steps, D memory
-width, E embedding width, H hidden width, V target vocabulary.
+"""Decoder with attention and batched beam search. Legend: B batch, K beams, L target steps, S
+memory steps, D memory width, E embedding width, H hidden width, V target vocabulary.
 
-Input feeding: Luong et al. 2015, section 3.3. Scheduled sampling: Bengio et al. 2015. Tied output embeddings: Press &
-Wolf 2017. Length normalisation: Wu et al. 2016 (GNMT), section 7, with its exponent alone: score / length ** alpha.
+Input feeding: Luong et al. 2015, section 3.3. Scheduled sampling: Bengio et al. 2015. Tied output
+embeddings: Press & Wolf 2017. Length normalisation: Wu et al. 2016 (GNMT), section 7, with its
+exponent alone: score / length ** alpha.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from asr.sequence.attention import Attention, AttentionMemory
 from asr.sequence.dropout import Dropout
 from asr.sequence.lengths import length_mask, mask_padding
 
-__all__ = ["AttentionDecoder", "DecoderState", "Hypothesis", "SearchState", "beam_search", "greedy_search"]
+__all__ = [
+    "AttentionDecoder",
+    "DecoderState",
+    "Hypothesis",
+    "SearchState",
+    "beam_search",
+    "greedy_search",
+]
 
 
 @dataclass(frozen=True)
@@ -28,8 +36,11 @@ class DecoderState:
     """Where K beams of each of B sequences are; beams of one sequence share its memory.
 
     Attributes:
-        memory: of the B sequences. layers: (h, c) of each layer, each (B * K, H). fed: (B, K, E) last attentional
-        output. weight: (V, E) embeddings of the target vocabulary.
+        memory: of the B sequences.
+        layers: (h, c) of each layer, each (B * K, H).
+        fed: (B, K, E) last attentional
+        output.
+        weight: (V, E) embeddings of the target vocabulary.
     """
 
     memory: AttentionMemory
@@ -40,11 +51,15 @@ class DecoderState:
     def select(self, sequences: Tensor, beams: Tensor) -> DecoderState:
         """Return the state of some sequences (N,), of each the beams (N, K') in this order."""
         rows = (sequences.unsqueeze(1) * self.fed.size(1) + beams).flatten()
-        same = sequences.numel() == self.fed.size(0)  # nothing has finished since the last step: no copy of the memory
+        same = sequences.numel() == self.fed.size(
+            0
+        )  # nothing has finished since the last step: no copy of the memory
         return replace(
             self,
             memory=self.memory if same else self.memory.select(sequences),
-            layers=tuple((h.index_select(0, rows), c.index_select(0, rows)) for h, c in self.layers),
+            layers=tuple(
+                (h.index_select(0, rows), c.index_select(0, rows)) for h, c in self.layers
+            ),
             fed=self.fed.flatten(0, 1).index_select(0, rows).view(*beams.shape, -1),
         )
 
@@ -52,12 +67,16 @@ class DecoderState:
 class AttentionDecoder(nn.Module):
     """LSTM layers that look at a memory after every step and are fed what they made of it.
 
-    o_t = tanh(W [h_t; context_t]), p(y_t) = softmax(weight o_t + b), where ``weight`` (V, E) are the embeddings of the
-    target vocabulary. Times sqrt(E) they are the input too (Vaswani et al. 2017, section 3.4). They are handed in, so
-    that source and target can share one table.
+    o_t = tanh(W [h_t; context_t]), p(y_t) = softmax(weight o_t + b), where ``weight`` (V, E) are
+    the embeddings of the target vocabulary. Times sqrt(E) they are the input too (Vaswani et al.
+    2017, section 3.4). They are handed in, so that source and target can share one table.
 
     Args:
-        vocab_size: V. embedding_dim: E. memory_dim: D. hidden_dim: H. num_layers: of LSTM.
+        vocab_size: V.
+        embedding_dim: E.
+        memory_dim: D.
+        hidden_dim: H.
+        num_layers: of LSTM.
         score: ``additive``, ``dot`` or ``general``, see :class:`asr.sequence.attention.Attention`.
         dropout: probability, on embeddings, between layers and on o_t.
     """
@@ -83,7 +102,10 @@ class AttentionDecoder(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Orthogonal recurrent and Xavier input weights; forget-gate bias 1 (Jozefowicz et al. 2015, section 2.2)."""
+        """Orthogonal recurrent and Xavier input weights; forget-gate bias 1 (Jozefowicz et al.
+
+        2015, section 2.2).
+        """
         for cell in self.cells:
             assert isinstance(cell, nn.LSTMCell)
             H = cell.hidden_size
@@ -94,11 +116,17 @@ class AttentionDecoder(nn.Module):
             cell.bias_hh.data.zero_()
         nn.init.xavier_uniform_(self.output_map.weight)
 
-    def start(self, memory: Tensor, memory_lens: Tensor, weight: Tensor, num_beams: int = 1) -> DecoderState:
-        """(B, S, D), (B,), (V, E) -> the state before the first step; h_0 = tanh(W mean of the memory), c_0 = 0."""
+    def start(
+        self, memory: Tensor, memory_lens: Tensor, weight: Tensor, num_beams: int = 1
+    ) -> DecoderState:
+        """(B, S, D), (B,), (V, E) -> the state before the first step; h_0 = tanh(W mean of the
+        memory), c_0 = 0.
+        """
         mean = mask_padding(memory, memory_lens).sum(1) / memory_lens.clamp(min=1).unsqueeze(1)
         hidden = torch.tanh(self.start_map(mean)).repeat_interleave(num_beams, dim=0)
-        layers = tuple((h.contiguous(), torch.zeros_like(h)) for h in hidden.chunk(len(self.cells), dim=1))
+        layers = tuple(
+            (h.contiguous(), torch.zeros_like(h)) for h in hidden.chunk(len(self.cells), dim=1)
+        )
         fed = memory.new_zeros(memory.size(0), num_beams, weight.size(1))
         return DecoderState(self.attention.remember(memory, memory_lens), layers, fed, weight)
 
@@ -129,20 +157,31 @@ class AttentionDecoder(nn.Module):
         return weights, replace(state, layers=tuple(layers), fed=fed)
 
     def forward(
-        self, tokens: Tensor, state: DecoderState, sampling: float = 0.0, generator: torch.Generator | None = None
+        self,
+        tokens: Tensor,
+        state: DecoderState,
+        sampling: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Read the true previous tokens (teacher forcing), and some of its own guesses where ``sampling`` is not 0.
+        """Read the true previous tokens (teacher forcing), and some of its own guesses where
+        ``sampling`` is not 0.
 
         Args:
-            tokens: (B, L), the first one being the sign of the beginning. state: of one beam, see :meth:`start`.
-            sampling: probability that a step reads the likeliest token of the step before in place of the true one.
+            tokens: (B, L), the first one being the sign of the beginning.
+            state: of one beam, see :meth:`start`.
+            sampling: probability that a step reads the likeliest token of the step before in place
+                of the true one.
             generator: draws where that happens.
 
         Returns:
             o (B, L, E) for :meth:`logits`, attention weights (B, L, S).
         """
         embedded = self.dropout(self._embed(tokens, state.weight))
-        use_own = torch.rand(tokens.shape, generator=generator).to(tokens.device) < sampling if sampling else None
+        use_own = (
+            torch.rand(tokens.shape, generator=generator).to(tokens.device) < sampling
+            if sampling
+            else None
+        )
         outputs: list[Tensor] = []
         weights = []
         for t in range(tokens.size(1)):
@@ -174,8 +213,9 @@ class Hypothesis:
     """A finished output.
 
     Attributes:
-        tokens: without the signs of beginning and end. score: log-probability, the end's included, divided by
-            (number of tokens + 1) ** alpha. finished: False where the end was forced at the greatest length.
+        tokens: without the signs of beginning and end.
+        score: log-probability, the end's included, divided by (number of tokens + 1) ** alpha.
+        finished: False where the end was forced at the greatest length.
     """
 
     tokens: list[int]
@@ -189,7 +229,9 @@ Step = Callable[[Tensor, State], tuple[Tensor, State]]
 def greedy_search(
     step: Step[State], state: State, num_sequences: int, max_lens: Tensor, bos_id: int, eos_id: int
 ) -> list[Hypothesis]:
-    """Return the output that takes the likeliest token at every step; a beam search with one beam, in plain words."""
+    """Return the output that takes the likeliest token at every step; a beam search with one beam,
+    in plain words.
+    """
     found = beam_search(step, state, num_sequences, 1, max_lens, bos_id, eos_id)
     return [hypotheses[0] for hypotheses in found]
 
@@ -206,14 +248,18 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Return up to ``beam_size`` finished outputs of each sequence, best first.
 
-    A sequence is done when ``beam_size`` outputs have ended, or when none of those still open could beat the best one
-    that has, whatever followed. Sequences that are done leave the batch. With a beam wide enough for everything this is
-    exhaustive search.
+    A sequence is done when ``beam_size`` outputs have ended, or when none of those still open could
+    beat the best one that has, whatever followed. Sequences that are done leave the batch. With a
+    beam wide enough for everything this is exhaustive search.
 
     Args:
-        step: (B, K) last tokens, state -> log_probs (B, K, V), state. state: with ``beam_size`` beams a sequence.
-        num_sequences: B. max_lens: (B,) most tokens of an output, the end not counted.
-        bos_id, eos_id: signs of beginning and end. alpha: 0 prefers short outputs, 1 compares means per token.
+        step: (B, K) last tokens, state -> log_probs (B, K, V), state.
+        state: with ``beam_size`` beams a sequence.
+        num_sequences: B.
+        max_lens: (B,) most tokens of an output, the end not counted.
+        bos_id: signs of beginning and end.
+        eos_id: signs of beginning and end.
+        alpha: 0 prefers short outputs, 1 compares means per token.
     """
     device = max_lens.device
     search = _Search(num_sequences, beam_size, max_lens, bos_id, eos_id, alpha)
@@ -230,10 +276,14 @@ def beam_search(
 class _Search:
     """Open and finished outputs of a beam search."""
 
-    def __init__(self, B: int, K: int, max_lens: Tensor, bos_id: int, eos_id: int, alpha: float) -> None:
+    def __init__(
+        self, B: int, K: int, max_lens: Tensor, bos_id: int, eos_id: int, alpha: float
+    ) -> None:
         device = max_lens.device
         self.K, self.eos_id, self.alpha, self.length = K, eos_id, alpha, 0
-        self.active = torch.arange(B, device=device)  # number of each sequence that is still searched
+        self.active = torch.arange(
+            B, device=device
+        )  # number of each sequence that is still searched
         self.max_lens = max_lens
         self.scores = torch.full((B, K), -torch.inf, device=device)
         self.scores[:, 0] = 0.0  # all beams begin alike: one of them is enough
@@ -241,7 +291,9 @@ class _Search:
         self.finished: list[list[Hypothesis]] = [[] for _ in range(B)]
 
     def advance(self, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-        """(B, K, V) -> positions (N,) of the sequences that go on, beams (N, K) and tokens (N, K); None when done."""
+        """(B, K, V) -> positions (N,) of the sequences that go on, beams (N, K) and tokens (N, K);
+        None when done.
+        """
         forced = self.max_lens <= self.length  # only the end may follow
         if bool(forced.any()):
             not_end = torch.arange(log_probs.size(-1), device=log_probs.device) != self.eos_id
@@ -293,7 +345,9 @@ class _Search:
     def _is_done(self, finished: list[Hypothesis], open_best: float, limit: int) -> bool:
         if len(finished) >= self.K or open_best == -torch.inf:
             return True
-        reachable = open_best / (limit + 1) ** self.alpha  # scores only fall, the divisor is largest at the limit
+        reachable = (
+            open_best / (limit + 1) ** self.alpha
+        )  # scores only fall, the divisor is largest at the limit
         return bool(finished) and max(h.score for h in finished) >= reachable
 
     def results(self) -> list[list[Hypothesis]]:
@@ -302,13 +356,19 @@ class _Search:
 
 
 def teacher_inputs(targets: Tensor, bos_id: int) -> Tensor:
-    """(B, L) targets -> (B, L) what a decoder reads to make them: the sign of the beginning, then all but the last."""
+    """(B, L) targets -> (B, L) what a decoder reads to make them: the sign of the beginning, then
+    all but the last.
+    """
     return functional.pad(targets[:, :-1], (1, 0), value=bos_id)
 
 
 def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """(N, V), (N,) -> summed cross-entropy with ``smoothing`` of the target spread evenly (Szegedy et al. 2016)."""
-    return functional.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=smoothing)
+    """(N, V), (N,) -> summed cross-entropy with ``smoothing`` of the target spread evenly (Szegedy
+    et al. 2016).
+    """
+    return functional.cross_entropy(
+        logits.float(), targets, reduction="sum", label_smoothing=smoothing
+    )
 
 
 def valid_steps(x: Tensor, lens: Tensor) -> Tensor:

@@ -10,15 +10,17 @@ __all__ = ["hold_zeros", "is_pruned_weight"]
 
 
 def is_pruned_weight(name: str, parameter: Tensor) -> bool:
-    """Return whether pruning may take single weights of a parameter: matrices and kernels, no biases, no norms."""
+    """Return whether pruning may take single weights of a parameter: matrices and kernels, no
+    biases, no norms.
+    """
     return parameter.dim() > 1 and "weight" in name.rpartition(".")[2]
 
 
 def hold_zeros(module: nn.Module) -> int:
     """Let no optimiser move the weights of ``module`` that are zero now; return how many there are.
 
-    Their gradients become zero, and with them all that optimisers add: momentum of nothing, decay of nothing. Biases
-    and norms are left free.
+    Their gradients become zero, and with them all that optimisers add: momentum of nothing, decay
+    of nothing. Biases and norms are left free.
     """
     held = 0
     for name, parameter in module.named_parameters():

@@ -1,4 +1,7 @@
-"""Convolution over time only. Legend: B batch, T steps, D features, C channels, T' = ceil(T / subsampling)."""
+"""Convolution over time only.
+
+Legend: B batch, T steps, D features, C channels, T' = ceil(T / subsampling).
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,24 @@ __all__ = ["TemporalConv"]
 class TemporalConv(nn.Module):
     """Layers of 1-D convolution, normalisation and rectifier, for signals without a frequency axis.
 
-    Padding steps are zero before each layer, which is what the convolution itself pads with: a sequence gives the same
-    output alone and in a batch of longer ones.
+    Padding steps are zero before each layer, which is what the convolution itself pads with: a
+    sequence gives the same output alone and in a batch of longer ones.
 
     Args:
-        input_dim: D. channels: C of each layer. strides: step of each layer; their product is :attr:`subsampling`.
-        kernel_size: odd. norm: ``layer``, ``batch`` or ``none``.
+        input_dim: D.
+        channels: C of each layer.
+        strides: step of each layer; their product is :attr:`subsampling`.
+        kernel_size: odd.
+        norm: ``layer``, ``batch`` or ``none``.
     """
 
     def __init__(
-        self, input_dim: int, channels: int, strides: Sequence[int], kernel_size: int = 5, norm: str = "batch"
+        self,
+        input_dim: int,
+        channels: int,
+        strides: Sequence[int],
+        kernel_size: int = 5,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:

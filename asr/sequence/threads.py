@@ -13,15 +13,21 @@ import torch
 __all__ = ["over_batch"]
 
 
-def over_batch(kernel: Callable[..., None], batch: int, calls: Sequence[tuple[Any, ...]], together: int = 1) -> None:
-    """Call ``kernel(start, stop, *arguments)`` on ranges of a batch, for each of ``calls``, in torch's threads.
+def over_batch(
+    kernel: Callable[..., None], batch: int, calls: Sequence[tuple[Any, ...]], together: int = 1
+) -> None:
+    """Call ``kernel(start, stop, *arguments)`` on ranges of a batch, for each of ``calls``, in
+    torch's threads.
 
-    A range has a multiple of ``together`` sequences, the last one aside: the kernel takes as long for fewer.
+    A range has a multiple of ``together`` sequences, the last one aside: the kernel takes as long
+    for fewer.
     """
     groups = -(-batch // together)
     threads = torch.get_num_threads()
     bounds = torch.linspace(0, groups, min(-(-threads // len(calls)), groups) + 1).int() * together
-    tasks = [(*rows, *call) for rows in pairwise(bounds.clamp(max=batch).tolist()) for call in calls]
+    tasks = [
+        (*rows, *call) for rows in pairwise(bounds.clamp(max=batch).tolist()) for call in calls
+    ]
     if threads == 1 or len(tasks) == 1:
         for task in tasks:
             kernel(*task)

@@ -1,7 +1,8 @@
 """Truncated back-propagation through time. Legend: B batch, T steps, D features.
 
-Williams & Peng 1990; with equal steps forward and back, k1 = k2, as in Sutskever 2013, section 2.8.6. A sequence is
-read in chunks; the state is carried from one to the next, the gradient is not: memory grows with the chunk, not with T.
+Williams & Peng 1990; with equal steps forward and back, k1 = k2, as in Sutskever 2013, section
+2.8.6. A sequence is read in chunks; the state is carried from one to the next, the gradient is not:
+memory grows with the chunk, not with T.
 """
 
 from __future__ import annotations
@@ -22,15 +23,23 @@ def detach_state(state: RecurrentState) -> RecurrentState:
 
 
 def truncated(
-    stack: RecurrentStack, x: Tensor, x_lens: Tensor, chunk_len: int, state: RecurrentState | None = None
+    stack: RecurrentStack,
+    x: Tensor,
+    x_lens: Tensor,
+    chunk_len: int,
+    state: RecurrentState | None = None,
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Yield (steps, output (B, t, output_dim), lengths (B,) within the chunk) of each chunk of ``chunk_len`` steps.
+    """Yield (steps, output (B, t, output_dim), lengths (B,) within the chunk) of each chunk of
+    ``chunk_len`` steps.
 
-    Call ``backward`` on the loss of a chunk before the next one is asked for: its graph is then free. Gradients add up
-    over chunks in ``.grad``. The outputs are those of the whole sequence.
+    Call ``backward`` on the loss of a chunk before the next one is asked for: its graph is then
+    free. Gradients add up over chunks in ``.grad``. The outputs are those of the whole sequence.
 
     Args:
-        stack: one-directional. x: (B, T, D). x_lens: (B,). chunk_len: steps that a gradient goes back, at most.
+        stack: one-directional.
+        x: (B, T, D).
+        x_lens: (B,).
+        chunk_len: steps that a gradient goes back, at most.
         state: carried over from an earlier call.
 
     Raises:

@@ -1,10 +1,19 @@
-"""Time series before and after the network: frames and their checks, scales, covariates, baselines, figures."""
+"""Time series before and after the network: frames and their checks, scales, covariates, baselines,
+figures.
+"""
 
-from asr.series.alarms import DetectionRates, detection_rates
-from asr.series.baselines import BASELINES, fit_baseline
+from asr.series.anomalies.alarms import DetectionRates, detection_rates
+from asr.series.forecasting.baselines import BASELINES, fit_baseline
+from asr.series.forecasting.metrics import (
+    Accuracy,
+    DirectionAccuracy,
+    coverage,
+    direction_accuracy,
+    measure,
+    naive_error,
+)
 from asr.series.frames import fill_gaps, long_frame, read_frame, split_series
 from asr.series.lookback import autocorrelation, find_season, propose_lookback
-from asr.series.metrics import Accuracy, DirectionAccuracy, coverage, direction_accuracy, measure, naive_error
 
 __all__ = [
     "BASELINES",

@@ -15,18 +15,28 @@ if TYPE_CHECKING:
 
 __all__ = ["CYCLES", "calendar_columns", "check_calendar"]
 
-CYCLES = {"minute": 60.0, "hour": 24.0, "weekday": 7.0, "day": 31.0, "yearday": 366.0, "month": 12.0}
+CYCLES = {
+    "minute": 60.0,
+    "hour": 24.0,
+    "weekday": 7.0,
+    "day": 31.0,
+    "yearday": 366.0,
+    "month": 12.0,
+}
 
 
 def check_calendar(names: Sequence[str]) -> None:
     """Raise :class:`ConfigError` unless all ``names`` are keys of :data:`CYCLES`."""
     for name in names:
         if name not in CYCLES:
-            raise ConfigError(f"Calendar column {name!r} is unknown.", f"Choose from: {', '.join(CYCLES)}.")
+            raise ConfigError(
+                f"Calendar column {name!r} is unknown.", f"Choose from: {', '.join(CYCLES)}."
+            )
 
 
 def calendar_columns(ds: pd.Index, names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return (n, 2 * len(names)): sine and cosine of each cycle, so that midnight lies next to 23 o'clock.
+    """Return (n, 2 * len(names)): sine and cosine of each cycle, so that midnight lies next to 23
+    o'clock.
 
     Raises:
         DataError: the steps are numbers, which have no calendar.

@@ -1,7 +1,9 @@
-"""Series as people keep them: frames with ``unique_id``, ``ds`` and ``y``, checked before anything is learned.
+"""Series as people keep them: frames with ``unique_id``, ``ds`` and ``y``, checked before anything
+is learned.
 
-One row a series and step. ``ds`` holds timestamps or whole numbers, rising within each series, one step apart. Further
-columns are covariates. The names are those of the statsforecast and neuralforecast packages.
+One row a series and step. ``ds`` holds timestamps or whole numbers, rising within each series, one
+step apart. Further columns are covariates. The names are those of the statsforecast and
+neuralforecast packages.
 """
 
 from __future__ import annotations
@@ -23,9 +25,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "ID", "TARGET", "TIME", "Series", "fill_gaps", "long_frame", "number_columns", "read_frame", "read_table",
+    "ID",
+    "TARGET",
+    "TIME",
+    "Series",
+    "fill_gaps",
+    "long_frame",
+    "number_columns",
+    "read_frame",
+    "read_table",
     "split_series",
-]  # fmt: skip
+]
 
 ID, TIME, TARGET = "unique_id", "ds", "y"
 Floats = npt.NDArray[np.float64]
@@ -36,7 +46,11 @@ class Series:
     """One checked series of n steps.
 
     Attributes:
-        name: its ``unique_id``. ds: (n,) steps. values: (n,) of ``y``. covariates: (n,) by column. grid: of ``ds``.
+        name: its ``unique_id``.
+        ds: (n,) steps.
+        values: (n,) of ``y``.
+        covariates: (n,) by column.
+        grid: of ``ds``.
     """
 
     name: str
@@ -49,12 +63,16 @@ class Series:
         return len(self.values)
 
 
-def read_frame(path: str | Path, time: str = "", targets: Sequence[str] = (), keep: Sequence[str] = ()) -> pd.DataFrame:
+def read_frame(
+    path: str | Path, time: str = "", targets: Sequence[str] = (), keep: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return a CSV file as a frame with ``unique_id``, ``ds``, ``y`` and the covariates in it.
 
     Args:
-        path: with columns ``ds`` and ``y`` (and ``unique_id``), one row a series and step; or a wide table.
-        time: of a wide table, the column of the steps. targets: its columns that become series, one each.
+        path: with columns ``ds`` and ``y`` (and ``unique_id``), one row a series and step; or a
+            wide table.
+        time: of a wide table, the column of the steps.
+        targets: its columns that become series, one each.
         keep: its columns that become covariates of every series.
 
     Raises:
@@ -79,7 +97,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise DataError(f"No file {path}.", "Give the path of a CSV file.") from None
     except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"{path} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8.") from error
+        raise DataError(
+            f"{path} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8."
+        ) from error
 
 
 def number_columns(frame: pd.DataFrame, columns: Sequence[str] = ()) -> list[str]:
@@ -88,20 +108,38 @@ def number_columns(frame: pd.DataFrame, columns: Sequence[str] = ()) -> list[str
     Raises:
         DataError: there is none.
     """
-    numbers = [str(name) for name in frame.select_dtypes("number").columns if name not in (ID, TIME)]
+    numbers = [
+        str(name) for name in frame.select_dtypes("number").columns if name not in (ID, TIME)
+    ]
     if not (found := list(columns) or numbers):
-        raise DataError(f"The table has no column of numbers beside {ID} and {TIME}.", "Give one column a channel.")
+        raise DataError(
+            f"The table has no column of numbers beside {ID} and {TIME}.",
+            "Give one column a channel.",
+        )
     return found
 
 
 def long_frame(
-    table: pd.DataFrame, time: str, targets: Sequence[str], keep: Sequence[str] = (), where: str = "the table"
+    table: pd.DataFrame,
+    time: str,
+    targets: Sequence[str],
+    keep: Sequence[str] = (),
+    where: str = "the table",
 ) -> pd.DataFrame:
-    """Return a wide table (one column a series) as a frame with one row a series and step; see :func:`read_frame`."""
+    """Return a wide table (one column a series) as a frame with one row a series and step; see
+    :func:`read_frame`.
+    """
     pd = require("pandas", "train")
     _require_columns(table, [time, *targets, *keep], where)
     parts = [
-        pd.DataFrame({ID: name, TIME: table[time], TARGET: table[name], **{column: table[column] for column in keep}})
+        pd.DataFrame(
+            {
+                ID: name,
+                TIME: table[time],
+                TARGET: table[name],
+                **{column: table[column] for column in keep},
+            }
+        )
         for name in targets
     ]
     return _with_times(pd.concat(parts, ignore_index=True), where)
@@ -111,7 +149,11 @@ def _require_columns(table: pd.DataFrame, columns: Sequence[str], where: str) ->
     for column in columns:
         if column not in table.columns:
             near = difflib.get_close_matches(column, [str(name) for name in table.columns], n=1)
-            remedy = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(map(str, table.columns))}."
+            remedy = (
+                f"Did you mean {near[0]}?"
+                if near
+                else f"It has: {', '.join(map(str, table.columns))}."
+            )
             raise DataError(f"{where} has no column {column!r}.", remedy)
 
 
@@ -122,7 +164,10 @@ def _with_times(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     if pd.api.types.is_datetime64_any_dtype(ds) or pd.api.types.is_integer_dtype(ds):
         return frame
     if pd.api.types.is_float_dtype(ds):
-        raise DataError(f"{where}: ds holds fractions such as {ds.iloc[0]}.", "Give timestamps or whole numbers.")
+        raise DataError(
+            f"{where}: ds holds fractions such as {ds.iloc[0]}.",
+            "Give timestamps or whole numbers.",
+        )
     try:
         with warnings.catch_warnings():  # pandas warns where it has to guess the format row by row
             warnings.simplefilter("ignore", UserWarning)
@@ -139,11 +184,14 @@ def split_series(
     """Return the series in a frame after checking all that could silently spoil a forecast.
 
     Args:
-        frame: pandas (or anything with ``to_pandas``) with ``ds``, ``y``, perhaps ``unique_id``. covariates: columns.
-        freq: time step; inferred by default. target: whether ``y`` is needed.
+        frame: pandas (or anything with ``to_pandas``) with ``ds``, ``y``, perhaps ``unique_id``.
+        covariates: columns.
+        freq: time step; inferred by default.
+        target: whether ``y`` is needed.
 
     Raises:
-        DataError: a column is missing or not of numbers; a value is missing or infinite; timestamps are missing,
+        DataError: a column is missing or not of numbers; a value is missing or infinite; timestamps
+        are missing,
             double, unsorted or not one step apart.
     """
     frame = _as_pandas(frame)
@@ -156,7 +204,9 @@ def split_series(
     frame = _with_times(frame, "The frame")
     for column in (ID, TIME):
         if frame[column].isna().any():
-            raise DataError(f"{int(frame[column].isna().sum())} row(s) have no {column}.", "Fill or drop them.")
+            raise DataError(
+                f"{int(frame[column].isna().sum())} row(s) have no {column}.", "Fill or drop them."
+            )
     groups = frame.groupby(ID, sort=False)
     return [_series(str(name), rows, covariates, freq, target) for name, rows in groups]
 
@@ -173,7 +223,9 @@ def _as_pandas(frame: Any) -> pd.DataFrame:
     )
 
 
-def _series(name: str, rows: pd.DataFrame, covariates: Sequence[str], freq: str | int | None, target: bool) -> Series:
+def _series(
+    name: str, rows: pd.DataFrame, covariates: Sequence[str], freq: str | int | None, target: bool
+) -> Series:
     pd = require("pandas", "train")
     ds = pd.Index(rows[TIME])
     if ds.has_duplicates:
@@ -193,14 +245,18 @@ def _series(name: str, rows: pd.DataFrame, covariates: Sequence[str], freq: str 
     grid = Grid(freq) if freq is not None else Grid.infer(ds, name)
     grid.check(ds, name)
     empty = np.zeros(0)
-    return Series(name, ds, values.get(TARGET, empty), {column: values[column] for column in covariates}, grid)
+    return Series(
+        name, ds, values.get(TARGET, empty), {column: values[column] for column in covariates}, grid
+    )
 
 
 def _numbers(column: pd.Series, name: str, label: str, ds: pd.Index) -> Floats:
     try:
         values = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     except (ValueError, TypeError):
-        raise DataError(f"Column {label} of series {name} holds what is no number.", "Give numbers.") from None
+        raise DataError(
+            f"Column {label} of series {name} holds what is no number.", "Give numbers."
+        ) from None
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise DataError(
@@ -210,15 +266,20 @@ def _numbers(column: pd.Series, name: str, label: str, ds: pd.Index) -> Floats:
     return values
 
 
-def fill_gaps(frame: pd.DataFrame, limit: int | None = None, freq: str | int | None = None) -> pd.DataFrame:
-    """Return ``frame`` with missing steps added and missing numbers filled in a straight line between their neighbours.
+def fill_gaps(
+    frame: pd.DataFrame, limit: int | None = None, freq: str | int | None = None
+) -> pd.DataFrame:
+    """Return ``frame`` with missing steps added and missing numbers filled in a straight line
+    between their neighbours.
 
     Args:
-        frame: with ``ds``, ``y`` and perhaps ``unique_id`` and covariates. freq: time step; inferred by default.
+        frame: with ``ds``, ``y`` and perhaps ``unique_id`` and covariates.
+        freq: time step; inferred by default.
         limit: longest gap in steps that may be filled (None: any).
 
     Raises:
-        DataError: a gap is longer than ``limit`` or lies at an end, where there is nothing to draw a line between.
+        DataError: a gap is longer than ``limit`` or lies at an end, where there is nothing to draw
+        a line between.
 
     Example:
         >>> fill_gaps(pd.DataFrame({"ds": [0, 1, 3], "y": [0.0, 1.0, 3.0]})).y.tolist()  # doctest: +SKIP
@@ -234,7 +295,9 @@ def fill_gaps(frame: pd.DataFrame, limit: int | None = None, freq: str | int | N
         rows = rows.reindex(grid.between(rows.index[0], rows.index[-1]).rename(TIME))
         numbers = rows.select_dtypes("number")
         _refuse_long_gaps(numbers, limit, str(name))
-        filled = {column: numbers[column].interpolate("linear", limit_area="inside") for column in numbers}
+        filled = {
+            column: numbers[column].interpolate("linear", limit_area="inside") for column in numbers
+        }
         known = {ID: name} if ID in frame.columns else {}
         parts.append(rows.assign(**filled, **known).reset_index())
     return pd.concat(parts, ignore_index=True)[list(frame.columns)]

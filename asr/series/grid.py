@@ -14,7 +14,18 @@ __all__ = ["Grid"]
 
 # tried in this order where the plain difference of neighbours does not explain all timestamps
 CALENDAR_STEPS = ("B", "MS", "ME", "QS", "QE", "YS", "YE")
-SEASONS = {"h": 24, "D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "min": 60, "s": 60}
+SEASONS = {
+    "h": 24,
+    "D": 7,
+    "B": 5,
+    "W": 52,
+    "MS": 12,
+    "ME": 12,
+    "QS": 4,
+    "QE": 4,
+    "min": 60,
+    "s": 60,
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +33,8 @@ class Grid:
     """Equal steps of time.
 
     Attributes:
-        freq: a step as pandas writes it (``h``, ``MS``, ``15min``), or an integer for series that are numbered.
+        freq: a step as pandas writes it (``h``, ``MS``, ``15min``), or an integer for series that
+            are numbered.
     """
 
     freq: str | int
@@ -36,13 +48,21 @@ class Grid:
         """
         pd = require("pandas", "train")
         if len(ds) < 2:
-            raise DataError(f"Series {name} has {len(ds)} row(s); its time step cannot be told.", "Give more rows.")
+            raise DataError(
+                f"Series {name} has {len(ds)} row(s); its time step cannot be told.",
+                "Give more rows.",
+            )
         if not isinstance(ds, pd.DatetimeIndex):
             return cls(int((ds[1:] - ds[:-1]).min()))
         if len(ds) >= 3 and (found := pd.infer_freq(ds)):
             return cls(str(found))
-        candidates = [pd.tseries.frequencies.to_offset((ds[1:] - ds[:-1]).min()).freqstr, *CALENDAR_STEPS]
-        fitting = [(len(steps), freq) for freq in candidates if (steps := _covering(ds, freq)) is not None]
+        candidates = [
+            pd.tseries.frequencies.to_offset((ds[1:] - ds[:-1]).min()).freqstr,
+            *CALENDAR_STEPS,
+        ]
+        fitting = [
+            (len(steps), freq) for freq in candidates if (steps := _covering(ds, freq)) is not None
+        ]
         if not fitting:
             raise DataError(
                 f"The timestamps of series {name} follow no regular step (the first ones: "
@@ -53,7 +73,9 @@ class Grid:
 
     @property
     def season(self) -> int:
-        """Steps in the period that is usual for the step: 24 for hours, 12 for months; 1 where there is none."""
+        """Steps in the period that is usual for the step: 24 for hours, 12 for months; 1 where
+        there is none.
+        """
         return SEASONS.get(str(self.freq).split("-")[0], 1)
 
     @property
@@ -99,7 +121,9 @@ class Grid:
 
 
 def _covering(ds: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex | None:
-    """Return the steps of ``freq`` from the first of ``ds`` to its last if all of ``ds`` are among them."""
+    """Return the steps of ``freq`` from the first of ``ds`` to its last if all of ``ds`` are among
+    them.
+    """
     pd = require("pandas", "train")
     offset = pd.tseries.frequencies.to_offset(freq)
     step_s = ((ds[0] + offset + offset) - (ds[0] + offset)).total_seconds()

@@ -1,4 +1,6 @@
-"""How far to look back: from the autocorrelation (Box, Jenkins & Reinsel, Time Series Analysis, section 2.1)."""
+"""How far to look back: from the autocorrelation (Box, Jenkins & Reinsel, Time Series Analysis,
+section 2.1).
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,25 @@ CLEAR = 0.3  # autocorrelation that a season has to reach
 
 
 def autocorrelation(values: Floats, max_lag: int) -> Floats:
-    """Return the autocorrelation of ``values`` (n,) at lags 0 to ``max_lag``, estimated with divisor n."""
+    """Return the autocorrelation of ``values`` (n,) at lags 0 to ``max_lag``, estimated with
+    divisor n.
+    """
     centred = values - values.mean()
     size = 1 << (2 * len(values) - 1).bit_length()
     spectrum = np.fft.rfft(centred, size)
     covariance = np.fft.irfft(spectrum * spectrum.conj(), size)[: max_lag + 1]
-    return np.asarray(covariance / covariance[0] if covariance[0] > 0 else np.eye(1, max_lag + 1)[0])
+    return np.asarray(
+        covariance / covariance[0] if covariance[0] > 0 else np.eye(1, max_lag + 1)[0]
+    )
 
 
 def find_season(values: Floats, usual: int = 1) -> int:
-    """Return the period in steps that stands out in the autocorrelation of the detrended series, or 1.
+    """Return the period in steps that stands out in the autocorrelation of the detrended series, or
+    1.
 
     Args:
-        values: (n,). usual: period to prefer where it stands out too, such as 24 for hours.
+        values: (n,).
+        usual: period to prefer where it stands out too, such as 24 for hours.
     """
     max_lag = min(len(values) // 3, 2000)
     if max_lag < 3:
@@ -32,8 +40,10 @@ def find_season(values: Floats, usual: int = 1) -> int:
     steps = np.arange(len(values))
     correlation = autocorrelation(values - np.polyval(np.polyfit(steps, values, 1), steps), max_lag)
     peaks = [
-        lag for lag in range(2, max_lag) if correlation[lag - 1] < correlation[lag] >= correlation[lag + 1]
-    ]  # fmt: skip
+        lag
+        for lag in range(2, max_lag)
+        if correlation[lag - 1] < correlation[lag] >= correlation[lag + 1]
+    ]
     clear = [lag for lag in peaks if correlation[lag] >= max(CLEAR, 2 / np.sqrt(len(values)))]
     if not clear:
         return 1
@@ -46,11 +56,14 @@ def find_season(values: Floats, usual: int = 1) -> int:
 def propose_lookback(values: Floats, h: int, usual_season: int = 1) -> int:
     """Return how many past steps to read for a horizon ``h``.
 
-    Two seasons and no less than the horizon where there is a season; else as far as the autocorrelation stands out of
-    its 95 % band. Never more than a third of what the horizon leaves of the series, so that windows remain.
+    Two seasons and no less than the horizon where there is a season; else as far as the
+    autocorrelation stands out of its 95 % band. Never more than a third of what the horizon leaves
+    of the series, so that windows remain.
 
     Args:
-        values: training part of the series (n,). h: horizon. usual_season: see :func:`find_season`.
+        values: training part of the series (n,).
+        h: horizon.
+        usual_season: see :func:`find_season`.
     """
     season = find_season(values, usual_season)
     if season > 1:

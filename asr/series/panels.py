@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.batches.windows import Panel
 from asr.errors import DataError
 from asr.series.calendar import calendar_columns
 from asr.series.frames import Series
 from asr.series.grid import Grid
 from asr.series.scaling import Scaler
+from asr.series.windows import Panel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,10 +36,15 @@ class Layout:
     """Which columns go where, and on what scale.
 
     Attributes:
-        freq: time step. joint: whether all series are read together, as one window of several targets.
-        past, future: covariate columns known up to the present, and known ahead. calendar: columns of the timestamp.
-        scalers: of each series by name. covariate_scalers: of each covariate column.
-        naive: naive error of each series' training part, in its own units (see MASE). season: period in steps.
+        freq: time step.
+        joint: whether all series are read together, as one window of several targets.
+        past: covariate columns known up to the present, and known ahead.
+        future: covariate columns known up to the present, and known ahead.
+        calendar: columns of the timestamp.
+        scalers: of each series by name.
+        covariate_scalers: of each covariate column.
+        naive: naive error of each series' training part, in its own units (see MASE).
+        season: period in steps.
     """
 
     freq: str | int
@@ -72,14 +77,18 @@ class Layout:
         """Covariates known ahead, sine and cosine of the calendar included."""
         return len(self.future) + 2 * len(self.calendar)
 
-    def panels(self, series: Sequence[Series], ahead: Mapping[str, Series] | None = None, h: int = 0) -> list[Panel]:
-        """Return the panels of ``series``; with ``h`` their future covariates reach ``h`` steps beyond the end.
+    def panels(
+        self, series: Sequence[Series], ahead: Mapping[str, Series] | None = None, h: int = 0
+    ) -> list[Panel]:
+        """Return the panels of ``series``; with ``h`` their future covariates reach ``h`` steps
+        beyond the end.
 
         Args:
             ahead: by series, rows that hold the ``future`` columns of those ``h`` steps.
 
         Raises:
-            DataError: a series was not there in training, or the joint ones do not share their steps.
+            DataError: a series was not there in training, or the joint ones do not share their
+            steps.
         """
         self._check_known(series)
         if not self.joint:
@@ -87,7 +96,10 @@ class Layout:
         by_name = {one.name: one for one in series}
         if len(by_name) != len(self.names):
             missing = [name for name in self.names if name not in by_name]
-            raise DataError(f"The series {', '.join(missing)} are missing; all are read together.", "Give all of them.")
+            raise DataError(
+                f"The series {', '.join(missing)} are missing; all are read together.",
+                "Give all of them.",
+            )
         ordered = [by_name[name] for name in self.names]
         for one in ordered[1:]:
             if not one.ds.equals(ordered[0].ds):
@@ -101,11 +113,19 @@ class Layout:
         for one in series:
             if one.name not in self.scalers:
                 shown = ", ".join(self.names[:8]) + (" ..." if len(self.names) > 8 else "")
-                raise DataError(f"Series {one.name} was not there in training; those were: {shown}.", "Train on it.")
+                raise DataError(
+                    f"Series {one.name} was not there in training; those were: {shown}.",
+                    "Train on it.",
+                )
 
-    def _panel(self, series: Sequence[Series], number: int, ahead: Mapping[str, Series] | None, h: int) -> Panel:
+    def _panel(
+        self, series: Sequence[Series], number: int, ahead: Mapping[str, Series] | None, h: int
+    ) -> Panel:
         first = series[0]
-        target = np.stack([self.scalers[one.name].apply(one.values, f"Series {one.name}") for one in series], axis=1)
+        target = np.stack(
+            [self.scalers[one.name].apply(one.values, f"Series {one.name}") for one in series],
+            axis=1,
+        )
         past = self._scaled(first, self.past)
         known = self._scaled(first, self.future)
         steps = first.ds
@@ -115,17 +135,27 @@ class Layout:
             if self.future:
                 known = np.concatenate([known, self._known_ahead(first.name, ahead, coming)])
         if self.future and len(known) != len(steps):
-            raise DataError(f"Series {first.name} has future columns of another length than its steps.", "Mend them.")
-        future = np.concatenate([known[: len(steps)], calendar_columns(steps, self.calendar)], axis=1) if (
-            self.num_future
-        ) else np.zeros((len(steps), 0), np.float32)  # fmt: skip
+            raise DataError(
+                f"Series {first.name} has future columns of another length than its steps.",
+                "Mend them.",
+            )
+        future = (
+            np.concatenate([known[: len(steps)], calendar_columns(steps, self.calendar)], axis=1)
+            if (self.num_future)
+            else np.zeros((len(steps), 0), np.float32)
+        )
         return Panel(first.name, number, target, past, future)
 
     def _scaled(self, series: Series, columns: Sequence[str]) -> Block:
-        blocks = [self.covariate_scalers[name].apply(series.covariates[name], f"Column {name}") for name in columns]
+        blocks = [
+            self.covariate_scalers[name].apply(series.covariates[name], f"Column {name}")
+            for name in columns
+        ]
         return np.stack(blocks, axis=1) if blocks else np.zeros((len(series.ds), 0), np.float32)
 
-    def _known_ahead(self, name: str, ahead: Mapping[str, Series] | None, coming: pd.Index) -> Block:
+    def _known_ahead(
+        self, name: str, ahead: Mapping[str, Series] | None, coming: pd.Index
+    ) -> Block:
         columns = ", ".join(self.future)
         if ahead is None or name not in ahead:
             raise DataError(
@@ -176,10 +206,18 @@ def fit_layout(
     freqs = {one.grid.freq: one.name for one in training}
     if len(freqs) > 1:
         shown = ", ".join(f"{name} {freq}" for freq, name in freqs.items())
-        raise DataError(f"The series have different time steps: {shown}.", "Train one model for each.")
-    scalers = {one.name: Scaler.fit(one.values, scaling, f"Series {one.name}", log) for one in training}
+        raise DataError(
+            f"The series have different time steps: {shown}.", "Train one model for each."
+        )
+    scalers = {
+        one.name: Scaler.fit(one.values, scaling, f"Series {one.name}", log) for one in training
+    }
     columns = {
-        name: Scaler.fit(np.concatenate([one.covariates[name] for one in training]), "zscore", f"Column {name}")
+        name: Scaler.fit(
+            np.concatenate([one.covariates[name] for one in training]), "zscore", f"Column {name}"
+        )
         for name in (*past, *future)
     }
-    return Layout(next(iter(freqs)), joint, list(past), list(future), list(calendar), scalers, columns)
+    return Layout(
+        next(iter(freqs)), joint, list(past), list(future), list(calendar), scalers, columns
+    )

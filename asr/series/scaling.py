@@ -25,18 +25,25 @@ class Scaler:
     log: bool = False
 
     @classmethod
-    def fit(cls, values: npt.NDArray[np.float64], kind: str, name: str, log: bool = False) -> Scaler:
+    def fit(
+        cls, values: npt.NDArray[np.float64], kind: str, name: str, log: bool = False
+    ) -> Scaler:
         """Return the scale of the training part ``values`` (n,).
 
         Args:
-            kind: ``zscore``, ``minmax`` or ``none``. name: of series or column. log: take logarithms first.
+            kind: ``zscore``, ``minmax`` or ``none``.
+            name: of series or column.
+            log: take logarithms first.
 
         Raises:
             DataError: the values are all the same, or not positive where logarithms are wanted.
         """
         check_choice("scaling", kind, SCALERS)
         if log and values.min() <= 0:
-            raise DataError(f"{name} holds values that are not positive; they have no logarithm.", "Set log to false.")
+            raise DataError(
+                f"{name} holds values that are not positive; they have no logarithm.",
+                "Set log to false.",
+            )
         if np.ptp(values) == 0:
             raise DataError(
                 f"{name} is constant ({values[0]:g} throughout the training part); nothing can be learned from it.",
@@ -56,7 +63,10 @@ class Scaler:
             DataError: a logarithm is wanted of what is not positive.
         """
         if self.log and len(values) and values.min() <= 0:
-            raise DataError(f"{name} holds values that are not positive; they have no logarithm.", "Mend the data.")
+            raise DataError(
+                f"{name} holds values that are not positive; they have no logarithm.",
+                "Mend the data.",
+            )
         values = np.log(values) if self.log else values
         return ((values - self.offset) / self.spread).astype(np.float32)
 

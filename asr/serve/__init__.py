@@ -1,1 +1,3 @@
-"""The service: REST, WebSocket streaming, dynamic batching, limits, metrics, two models behind one route."""
+"""The service: REST, WebSocket streaming, dynamic batching, limits, metrics, two models behind one
+route.
+"""

@@ -1,7 +1,7 @@
 """The application: routes of the service.
 
-POST /v1/transcribe   one or many files -> transcripts     WebSocket /v1/stream   16-bit samples -> partials, finals
-POST /v1/predict      texts, signals or series -> what a model of another task says
+POST /v1/transcribe   one or many files -> transcripts     WebSocket /v1/stream   16-bit samples ->
+partials, finals POST /v1/predict      texts, signals or series -> what a model of another task says
 GET  /v1/models  /health  /ready  /metrics  /
 """
 
@@ -29,7 +29,7 @@ from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel, TooLong
 from asr.serve.predicting import predict_route
 from asr.serve.streams import stream_routes
-from asr.transcript import Transcript
+from asr.speech.transcript import Transcript
 
 __all__ = ["create_app"]
 
@@ -93,7 +93,8 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
     """Return the ASGI application that serves model folders.
 
     Args:
-        models: folders, trained or exported. config: settings.
+        models: folders, trained or exported.
+        config: settings.
 
     Raises:
         ModelError: a folder holds no model. ConfigError: the traffic split does not fit the models.
@@ -118,7 +119,9 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
             predictor.stop()
         readers.shutdown()
 
-    app = FastAPI(title="asr", version="1", description="Speech recognition and more.", lifespan=lifespan)
+    app = FastAPI(
+        title="asr", version="1", description="Speech recognition and more.", lifespan=lifespan
+    )
     _add_status_routes(app, fleet, metrics, ready)
     _add_transcribe(app, fleet, config, readers)
     stream_routes(app, fleet, config, metrics)
@@ -131,7 +134,9 @@ async def _unexpected(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": f"internal error: {type(error).__name__}"}, 500)
 
 
-def _add_status_routes(app: FastAPI, fleet: Fleet, metrics: ServiceMetrics, ready: asyncio.Event) -> None:
+def _add_status_routes(
+    app: FastAPI, fleet: Fleet, metrics: ServiceMetrics, ready: asyncio.Event
+) -> None:
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def page() -> str:
         return PAGE.read_text(encoding="utf-8")
@@ -164,31 +169,52 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _add_transcribe(app: FastAPI, fleet: Fleet, config: ServeConfig, readers: ThreadPoolExecutor) -> None:
-    @app.post("/v1/transcribe", tags=["speech"], responses=PROBLEMS, response_model=TranscribeAnswer)
+def _add_transcribe(
+    app: FastAPI, fleet: Fleet, config: ServeConfig, readers: ThreadPoolExecutor
+) -> None:
+    @app.post(
+        "/v1/transcribe", tags=["speech"], responses=PROBLEMS, response_model=TranscribeAnswer
+    )
     async def transcribe(
-        files: Annotated[list[UploadFile], File(min_length=1, description="Recordings: WAV, FLAC, OGG or MP3.")],
-        model: Annotated[str | None, Query(description="Name of a model; by traffic split if not given.")] = None,
-        x_client_id: Annotated[str | None, Header(description="The same client always gets the same model.")] = None,
+        files: Annotated[
+            list[UploadFile], File(min_length=1, description="Recordings: WAV, FLAC, OGG or MP3.")
+        ],
+        model: Annotated[
+            str | None, Query(description="Name of a model; by traffic split if not given.")
+        ] = None,
+        x_client_id: Annotated[
+            str | None, Header(description="The same client always gets the same model.")
+        ] = None,
     ) -> Response:
-        """Transcribe one or many recordings. A file that fails has `error`; if all fail, the status says why."""
+        """Transcribe one or many recordings.
+
+        A file that fails has `error`; if all fail, the status says why.
+        """
         try:
             hosted = fleet.choose(model or None, x_client_id)
         except ModelError as error:
             return JSONResponse({"detail": str(error)}, 404)
         if len(files) > config.max_files:
-            return JSONResponse({"detail": f"More than {config.max_files} files in one request."}, 413)
+            return JSONResponse(
+                {"detail": f"More than {config.max_files} files in one request."}, 413
+            )
         outcomes = await asyncio.gather(*(_one(file, hosted, config, readers) for file in files))
         worst = max(status for status, _, _ in outcomes)
         if all(status != 200 for status, _, _ in outcomes):
             retry = max(seconds for _, _, seconds in outcomes)
             headers = {"Retry-After": f"{retry:.0f}"} if worst == 503 else {}
-            return JSONResponse({"detail": "; ".join(str(a.error) for _, a, _ in outcomes)}, worst, headers)
+            return JSONResponse(
+                {"detail": "; ".join(str(a.error) for _, a, _ in outcomes)}, worst, headers
+            )
         return JSONResponse({"results": [answer.model_dump() for _, answer, _ in outcomes]})
 
 
-async def _transcript(file: UploadFile, hosted: HostedModel, readers: ThreadPoolExecutor) -> Transcript:
-    samples = await asyncio.get_running_loop().run_in_executor(readers, hosted.read, await file.read())
+async def _transcript(
+    file: UploadFile, hosted: HostedModel, readers: ThreadPoolExecutor
+) -> Transcript:
+    samples = await asyncio.get_running_loop().run_in_executor(
+        readers, hosted.read, await file.read()
+    )
     return await hosted.transcribe(samples)
 
 
@@ -198,14 +224,18 @@ async def _one(
     """Status, answer, and after how many seconds to try again."""
     name, started = file.filename or "recording", time.monotonic()
 
-    def failed(status: int, outcome: str, error: str, retry: float = 0.0) -> tuple[int, FileAnswer, float]:
+    def failed(
+        status: int, outcome: str, error: str, retry: float = 0.0
+    ) -> tuple[int, FileAnswer, float]:
         hosted.metrics.failed(outcome)
         return status, FileAnswer(name=name, model=hosted.name, error=f"{name}: {error}"), retry
 
     if (file.size or 0) > config.max_bytes:
         return failed(413, "too_large", f"larger than {config.max_bytes} bytes")
     try:
-        transcript = await asyncio.wait_for(_transcript(file, hosted, readers), config.request_timeout_s)
+        transcript = await asyncio.wait_for(
+            _transcript(file, hosted, readers), config.request_timeout_s
+        )
     except TooLong as error:
         return failed(413, "too_long", str(error))
     except Overloaded as error:
@@ -214,6 +244,10 @@ async def _one(
         return failed(504, "timeout", f"not done after {config.request_timeout_s:g} s")
     except AsrError as error:
         return failed(400, "unreadable", str(error))
-    confidence = sum(w.confidence for w in transcript.words) / len(transcript.words) if transcript.words else None
+    confidence = (
+        sum(w.confidence for w in transcript.words) / len(transcript.words)
+        if transcript.words
+        else None
+    )
     hosted.metrics.done(time.monotonic() - started, transcript.duration_s, confidence)
     return 200, FileAnswer(name=name, **dataclasses.asdict(transcript)), 0.0

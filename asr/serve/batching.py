@@ -1,8 +1,9 @@
 """Requests that arrive one by one, computed together.
 
-A batch is the oldest recording that waits when the network becomes free, and those of about its length; while the
-network is busy the next batch gathers. Only an idle network waits, at most ``max_wait_ms``. The search for the text
-runs in threads of its own (it releases the interpreter lock), so that the network goes on with the next batch.
+A batch is the oldest recording that waits when the network becomes free, and those of about its
+length; while the network is busy the next batch gathers. Only an idle network waits, at most
+``max_wait_ms``. The search for the text runs in threads of its own (it releases the interpreter
+lock), so that the network goes on with the next batch.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from asr.errors import AsrError
 __all__ = ["Batcher", "Overloaded"]
 
 Samples = npt.NDArray[np.float32]
-MAX_SPREAD = 2.0  # longest to shortest recording of a batch: beyond it padding costs more than batching saves
+# longest to shortest recording of a batch: beyond it padding costs more than batching saves
+MAX_SPREAD = 2.0
 
 
 class Overloaded(AsrError):  # noqa: N818 - what it says
@@ -45,8 +47,12 @@ class Batcher:
     """One model's queue.
 
     Args:
-        network: recordings -> log-probabilities, one array each. finish: log-probabilities -> result.
-        max_batch_size, max_wait_ms, queue_size: see :class:`asr.serve.config.ServeConfig`. max_batch_samples: padded.
+        network: recordings -> log-probabilities, one array each.
+        finish: log-probabilities -> result.
+        max_batch_size: see :class:`asr.serve.config.ServeConfig`.
+        max_wait_ms: see :class:`asr.serve.config.ServeConfig`.
+        queue_size: see :class:`asr.serve.config.ServeConfig`.
+        max_batch_samples: padded.
         observe: told (batch size, seconds of the network) of each batch.
     """
 
@@ -123,7 +129,9 @@ class Batcher:
             self._arrival.clear()
             await self._arrival.wait()
         deadline = self._waiting[0].arrived + self.max_wait_s
-        while len(self._waiting) < self.max_batch_size and (left := deadline - time.monotonic()) > 0:
+        while (
+            len(self._waiting) < self.max_batch_size and (left := deadline - time.monotonic()) > 0
+        ):
             self._arrival.clear()
             try:
                 await asyncio.wait_for(self._arrival.wait(), left)
@@ -157,11 +165,15 @@ class Batcher:
         loop, started = asyncio.get_running_loop(), time.monotonic()
         recordings = [job.samples for job in batch]
         try:
-            outputs: list[Any] = await loop.run_in_executor(self._network_thread, self.network, recordings)
+            outputs: list[Any] = await loop.run_in_executor(
+                self._network_thread, self.network, recordings
+            )
         except Exception as error:
             if len(batch) == 1:
                 return [error]
-            return [output for job in batch for output in await self._compute([job])]  # only the culprit shall fail
+            return [
+                output for job in batch for output in await self._compute([job])
+            ]  # only the culprit shall fail
         seconds = time.monotonic() - started
         self._seconds_per_job += 0.1 * (seconds / len(batch) - self._seconds_per_job)
         self.observe(len(batch), seconds)

@@ -15,17 +15,27 @@ class ServeConfig:
     """How the service behaves.
 
     Attributes:
-        host, port: to listen at. api_keys: those accepted in ``Authorization: Bearer KEY``; empty: everybody.
+        host: to listen at.
+        port: to listen at.
+        api_keys: those accepted in ``Authorization: Bearer KEY``;
+        empty: everybody.
         split: share of the requests that each model gets, in order; they add up to 1.
-        max_batch_size: recordings computed together, 1 for no batching. max_wait_ms: that the first of a batch waits
-            for others while the network is idle. max_batch_s: padded seconds of a batch. queue_size: recordings that
-            may wait; more are refused with 503.
-        max_bytes, max_duration_s: of a recording. max_files: in a request. request_timeout_s: from the arrival of a
-            recording to its text, 504 after that. upload_timeout_s: for the body of a request, 408 after that.
-        max_streams: open WebSockets. stream_idle_s: without audio, after which a stream is closed.
-        shutdown_s: given to open requests on SIGTERM. threads: of the processor for each model's network.
-        backend: of the speech models, see :func:`asr.recognizer.choose_backend`.
-        drift_window: requests of which drift is judged. drift_sigma: standard errors of the mean that raise an alarm.
+        max_batch_size: recordings computed together, 1 for no batching.
+        max_wait_ms: that the first of a batch waits for others while the network is idle.
+        max_batch_s: padded seconds of a batch.
+        queue_size: recordings that may wait; more are refused with 503.
+        max_bytes: of a recording.
+        max_duration_s: of a recording.
+        max_files: in a request.
+        request_timeout_s: from the arrival of a recording to its text, 504 after that.
+        upload_timeout_s: for the body of a request, 408 after that.
+        max_streams: open WebSockets.
+        stream_idle_s: without audio, after which a stream is closed.
+        shutdown_s: given to open requests on SIGTERM.
+        threads: of the processor for each model's network.
+        backend: of the speech models, see :func:`asr.speech.recognizer.choose_backend`.
+        drift_window: requests of which drift is judged.
+        drift_sigma: standard errors of the mean that raise an alarm.
     """
 
     host: str = "127.0.0.1"
@@ -50,7 +60,14 @@ class ServeConfig:
     drift_sigma: float = 5.0
 
     def __post_init__(self) -> None:
-        for name in ("max_batch_size", "queue_size", "max_bytes", "max_files", "max_streams", "drift_window"):
+        for name in (
+            "max_batch_size",
+            "queue_size",
+            "max_bytes",
+            "max_files",
+            "max_streams",
+            "drift_window",
+        ):
             check_range(f"serve.{name}", getattr(self, name), 1)
         check_range("serve.port", self.port, 0, 65535)
         for name in ("max_wait_ms", "max_batch_s", "max_duration_s", "threads", "drift_sigma"):
@@ -58,4 +75,6 @@ class ServeConfig:
         for name in ("request_timeout_s", "upload_timeout_s", "stream_idle_s", "shutdown_s"):
             check_range(f"serve.{name}", getattr(self, name), 0.01)
         if self.split and (min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6):
-            raise ConfigError(f"The traffic split {self.split} does not add up to 1.", "Example: --split 0.9,0.1")
+            raise ConfigError(
+                f"The traffic split {self.split} does not add up to 1.", "Example: --split 0.9,0.1"
+            )

@@ -1,4 +1,6 @@
-"""Alarms on what changes slowly: the recent mean of a signal against its mean in the model's first requests."""
+"""Alarms on what changes slowly: the recent mean of a signal against its mean in the model's first
+requests.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ class _Sums:
 class DriftMonitor:
     """One signal of one model, such as the confidence of its transcripts.
 
-    The first ``window`` values are what is normal; after another ``window`` the mean of the last ``window`` must stay
-    within ``sigma`` standard errors of theirs (a two-sample z test).
+    The first ``window`` values are what is normal; after another ``window`` the mean of the last
+    ``window`` must stay within ``sigma`` standard errors of theirs (a two-sample z test).
 
     Attributes:
         alarm: whether it does not.
@@ -55,7 +57,9 @@ class DriftMonitor:
         return self.alarm
 
     def score(self) -> float:
-        """Return by how many standard errors the recent mean is above the normal one; 0 before there are enough."""
+        """Return by how many standard errors the recent mean is above the normal one; 0 before
+        there are enough.
+        """
         if len(self._recent) < self.window:
             return 0.0
         n, m = self._normal, self.window

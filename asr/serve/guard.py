@@ -47,12 +47,18 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         if not self._allowed(scope, headers):
             if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008, "reason": "a valid API key is needed"})
+                await send(
+                    {"type": "websocket.close", "code": 1008, "reason": "a valid API key is needed"}
+                )
                 return
-            await self._http(scope, headers, receive, send, refuse=(401, "A valid API key is needed."))
+            await self._http(
+                scope, headers, receive, send, refuse=(401, "A valid API key is needed.")
+            )
             return
         if scope["type"] == "websocket":
             await self.app(scope, receive, send)
@@ -67,7 +73,9 @@ class Guard:
             from urllib.parse import parse_qs
 
             given = parse_qs(scope["query_string"].decode("latin-1")).get("key", [""])[0]
-        return any(hmac.compare_digest(given.encode(), key.encode()) for key in self.config.api_keys)
+        return any(
+            hmac.compare_digest(given.encode(), key.encode()) for key in self.config.api_keys
+        )
 
     async def _http(
         self,
@@ -88,7 +96,10 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode("latin-1"))]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", request_id.encode("latin-1")),
+                ]
                 if upload.refused:
                     message["headers"].append((b"connection", b"close"))
             elif upload.refused and not message.get("more_body", False):
@@ -112,10 +123,14 @@ class Guard:
                 level,
                 "request",
                 extra={
-                    "request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status,
-                    "seconds": seconds, "client": (scope.get("client") or ["?"])[0],
+                    "request_id": request_id,
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "seconds": seconds,
+                    "client": (scope.get("client") or ["?"])[0],
                 },
-            )  # fmt: skip
+            )
 
     def _limited(self, receive: Receive, limit: int, upload: _Upload) -> Receive:
         """Stop a body that is too large, or that comes too slowly, whatever its headers say."""
@@ -141,10 +156,14 @@ class Guard:
 
 
 async def _linger(receive: Receive) -> None:
-    """Take what a client still sends, for a moment: a connection closed in its face would lose it the answer."""
+    """Take what a client still sends, for a moment: a connection closed in its face would lose it
+    the answer.
+    """
 
     async def rest() -> None:
-        while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+        while (message := await receive())["type"] == "http.request" and message.get(
+            "more_body", False
+        ):
             pass
 
     with contextlib.suppress(asyncio.TimeoutError):

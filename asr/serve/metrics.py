@@ -24,14 +24,28 @@ class ServiceMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         kept = self.registry
-        self.requests = Counter("asr_requests_total", "HTTP requests", ["route", "status"], registry=kept)
-        self.recordings = Counter("asr_recordings_total", "Recordings by outcome", ["model", "outcome"], registry=kept)
-        self.audio = Counter("asr_audio_seconds_total", "Audio transcribed", ["model"], registry=kept)
+        self.requests = Counter(
+            "asr_requests_total", "HTTP requests", ["route", "status"], registry=kept
+        )
+        self.recordings = Counter(
+            "asr_recordings_total", "Recordings by outcome", ["model", "outcome"], registry=kept
+        )
+        self.audio = Counter(
+            "asr_audio_seconds_total", "Audio transcribed", ["model"], registry=kept
+        )
         self.latency = Histogram(
-            "asr_latency_seconds", "From the recording's arrival to its text", ["model"], buckets=SECONDS, registry=kept
+            "asr_latency_seconds",
+            "From the recording's arrival to its text",
+            ["model"],
+            buckets=SECONDS,
+            registry=kept,
         )
         self.batch = Histogram(
-            "asr_batch_size", "Recordings computed together", ["model"], buckets=(1, 2, 4, 8, 16, 32, 64), registry=kept
+            "asr_batch_size",
+            "Recordings computed together",
+            ["model"],
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=kept,
         )
         self.queue = Gauge("asr_queue_depth", "Recordings that wait", ["model"], registry=kept)
         self.streams = Gauge("asr_open_streams", "Open WebSockets", registry=kept)
@@ -39,9 +53,14 @@ class ServiceMetrics:
             "asr_confidence", "Mean word confidence of the last recording", ["model"], registry=kept
         )
         self.drift = Gauge(
-            "asr_drift_score", "Standard errors away from the first requests", ["model", "signal"], registry=kept
+            "asr_drift_score",
+            "Standard errors away from the first requests",
+            ["model", "signal"],
+            registry=kept,
         )
-        self.alarm = Gauge("asr_drift_alarm", "1 while a signal has drifted", ["model", "signal"], registry=kept)
+        self.alarm = Gauge(
+            "asr_drift_alarm", "1 while a signal has drifted", ["model", "signal"], registry=kept
+        )
 
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
@@ -53,7 +72,9 @@ class ModelMetrics:
 
     def __init__(self, service: ServiceMetrics, model: str, window: int, sigma: float) -> None:
         self.service, self.model = service, model
-        self.monitors = {name: DriftMonitor(window, sigma) for name in ("confidence", "speed", "errors")}
+        self.monitors = {
+            name: DriftMonitor(window, sigma) for name in ("confidence", "speed", "errors")
+        }
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Read the queue's length when metrics are asked for."""
@@ -85,7 +106,10 @@ class ModelMetrics:
         self.service.drift.labels(self.model, signal).set(monitor.score())
         self.service.alarm.labels(self.model, signal).set(after)
         if after and not before:
-            logger.warning("drift", extra={"model": self.model, "signal": signal, "score": round(monitor.score(), 1)})
+            logger.warning(
+                "drift",
+                extra={"model": self.model, "signal": signal, "score": round(monitor.score(), 1)},
+            )
 
 
 STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
@@ -99,7 +123,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "message": SECRET.sub(r"\1***", record.getMessage()),
             **{name: value for name, value in record.__dict__.items() if name not in STANDARD},

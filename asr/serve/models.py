@@ -14,19 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import UNKNOWN_LENGTH, iter_audio_blocks
-from asr.bundle import open_bundle
+from asr.audio.reading import UNKNOWN_LENGTH, iter_audio_blocks
 from asr.decoding import Hypothesis
 from asr.errors import AudioError, ConfigError, ModelError
-from asr.pretrained import find_model
-from asr.recognizer import LONG_S, Recognizer, load_model
-from asr.runtime import check_lengths
+from asr.model_folder import find_model, open_bundle
 from asr.serve.batching import Batcher, Overloaded
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ModelMetrics, ServiceMetrics
 from asr.serve.predicting import HostedPredictor, is_predictor
-from asr.streaming import StreamingRecognizer
-from asr.transcript import Transcript
+from asr.speech.onnx import check_lengths
+from asr.speech.recognizer import LONG_S, Recognizer, load_model
+from asr.speech.streaming import StreamingRecognizer
+from asr.speech.transcript import Transcript
 
 __all__ = ["Fleet", "HostedModel", "TooLong"]
 
@@ -42,17 +41,25 @@ class HostedModel:
     """A loaded model with its queue and metrics.
 
     Attributes:
-        name: in routes, metrics and answers. streaming: None where the model cannot stream.
+        name: in routes, metrics and answers.
+        streaming: None where the model cannot stream.
     """
 
-    def __init__(self, name: str, recognizer: Recognizer, config: ServeConfig, metrics: ServiceMetrics) -> None:
+    def __init__(
+        self, name: str, recognizer: Recognizer, config: ServeConfig, metrics: ServiceMetrics
+    ) -> None:
         self.name, self.recognizer, self.config = name, recognizer, config
         self.metrics = ModelMetrics(metrics, name, config.drift_window, config.drift_sigma)
         self.streaming = _streaming(recognizer, config.threads)
         self.batcher = Batcher(
-            recognizer.log_probs, self._finish, config.max_batch_size, config.max_wait_ms, config.queue_size,
-            round(config.max_batch_s * recognizer.sample_rate), self.metrics.batch,
-        )  # fmt: skip
+            recognizer.log_probs,
+            self._finish,
+            config.max_batch_size,
+            config.max_wait_ms,
+            config.queue_size,
+            round(config.max_batch_s * recognizer.sample_rate),
+            self.metrics.batch,
+        )
         self._long_thread, self._long_waiting = ThreadPoolExecutor(1, "long"), 0
         self.metrics.watch_queue(lambda: self.batcher.depth)
 
@@ -60,12 +67,15 @@ class HostedModel:
         """Return the samples of an encoded recording.
 
         Raises:
-            AudioError: it cannot be read, or is too short for the model. TooLong: see ``max_duration_s``.
+            AudioError: it cannot be read, or is too short for the model. TooLong: see
+            ``max_duration_s``.
         """
         limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
         _check_header(data, limit)
         blocks: list[npt.NDArray[np.float32]] = []
-        for block in iter_audio_blocks(io.BytesIO(data), LONG_S, rate):  # what unpacks to hours is left at the limit
+        for block in iter_audio_blocks(
+            io.BytesIO(data), LONG_S, rate
+        ):  # what unpacks to hours is left at the limit
             blocks.append(block)
             if sum(map(len, blocks)) > limit * rate:
                 raise TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
@@ -74,12 +84,18 @@ class HostedModel:
         return samples
 
     def warm_up(self) -> None:
-        """Compute and decode a second of faint noise, so that the first request does not pay for compiling."""
-        noise = np.random.default_rng(0).normal(0, 1e-3, self.recognizer.sample_rate).astype(np.float32)
+        """Compute and decode a second of faint noise, so that the first request does not pay for
+        compiling.
+        """
+        noise = (
+            np.random.default_rng(0).normal(0, 1e-3, self.recognizer.sample_rate).astype(np.float32)
+        )
         self.recognizer.decoder(self.recognizer.log_probs([noise]))
 
     def is_long(self, samples: npt.NDArray[np.float32]) -> bool:
-        """Return whether a recording is cut at pauses instead of being computed whole, beside others."""
+        """Return whether a recording is cut at pauses instead of being computed whole, beside
+        others.
+        """
         return len(samples) > LONG_S * self.recognizer.sample_rate
 
     async def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
@@ -92,7 +108,9 @@ class HostedModel:
             parts = await asyncio.to_thread(self.recognizer.parts, samples)
             waiting = [asyncio.ensure_future(self.batcher.submit(part.samples)) for part in parts]
             try:
-                return self.recognizer.transcript(parts, await asyncio.gather(*waiting), len(samples))
+                return self.recognizer.transcript(
+                    parts, await asyncio.gather(*waiting), len(samples)
+                )
             finally:
                 for part in waiting:  # of a request that is refused or given up
                     part.cancel()
@@ -101,7 +119,9 @@ class HostedModel:
         self._long_waiting += 1
         try:
             loop, rate = asyncio.get_running_loop(), self.recognizer.sample_rate
-            return await loop.run_in_executor(self._long_thread, self.recognizer.transcribe, samples, rate)
+            return await loop.run_in_executor(
+                self._long_thread, self.recognizer.transcribe, samples, rate
+            )
         finally:
             self._long_waiting -= 1
 
@@ -132,16 +152,22 @@ class Fleet:
     """All models of the service.
 
     Args:
-        models: folders. config: settings. metrics: where they count.
+        models: folders.
+        config: settings.
+        metrics: where they count.
 
     Raises:
-        ModelError: a folder holds no model. ConfigError: the split names another number of speech models.
+        ModelError: a folder holds no model. ConfigError: the split names another number of speech
+        models.
 
     Attributes:
-        models: for speech, by name. predictors: for other tasks, by name.
+        models: for speech, by name.
+        predictors: for other tasks, by name.
     """
 
-    def __init__(self, models: Sequence[str | Path], config: ServeConfig, metrics: ServiceMetrics) -> None:
+    def __init__(
+        self, models: Sequence[str | Path], config: ServeConfig, metrics: ServiceMetrics
+    ) -> None:
         if not models:
             raise ConfigError("There is no model to serve.", "Give one: asr serve MODEL")
         opened = [open_bundle(find_model(folder)) for folder in models]
@@ -149,7 +175,8 @@ class Fleet:
         self.split = config.split or (1.0, *[0.0] * (len(speech) - 1))[: len(speech)]
         if len(self.split) != len(speech):
             raise ConfigError(
-                f"The split has {len(self.split)} shares for {len(speech)} speech models.", "Give one share a model."
+                f"The split has {len(self.split)} shares for {len(speech)} speech models.",
+                "Give one share a model.",
             )
         self.models: dict[str, HostedModel] = {}
         self.predictors: dict[str, HostedPredictor] = {}
@@ -169,14 +196,18 @@ class Fleet:
             self.models[name] = HostedModel(name, recognizer, config, metrics)
 
     def choose(self, name: str | None, client: str | None = None) -> HostedModel:
-        """Return the model called ``name``, or one by the traffic split; the same ``client`` always gets the same.
+        """Return the model called ``name``, or one by the traffic split; the same ``client`` always
+        gets the same.
 
         Raises:
             ModelError: there is no model of that name.
         """
         if name:
             if name not in self.models:
-                raise ModelError(f"There is no model {name!r}.", f"Served are: {', '.join(self.models) or 'none'}.")
+                raise ModelError(
+                    f"There is no model {name!r}.",
+                    f"Served are: {', '.join(self.models) or 'none'}.",
+                )
             return self.models[name]
         if not self.models:
             raise ModelError("There is no speech model here.", "Ask /v1/predict.")

@@ -1,6 +1,7 @@
 """Models of other tasks than speech recognition behind ``POST /v1/predict``: JSON in, JSON out.
 
-What a model is asked, and what it answers, follows from the task of its folder, as in ``asr predict``.
+What a model is asked, and what it answers, follows from the task of its folder, as in ``asr
+predict``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from fastapi import FastAPI, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from asr.bundle import Bundle
 from asr.errors import AsrError, DataError, ModelError
+from asr.model_folder import Bundle
 from asr.serve.batching import Overloaded
 from asr.serve.config import ServeConfig
 
@@ -34,15 +35,23 @@ class PredictRequest(BaseModel):
     """What to predict from: the key that the model's task takes, and no other."""
 
     model_config = ConfigDict(extra="forbid")
-    texts: list[str] | None = Field(None, max_length=MAX_ITEMS, description="For text: labels, tags, translations.")
+    texts: list[str] | None = Field(
+        None, max_length=MAX_ITEMS, description="For text: labels, tags, translations."
+    )
     sequences: list[list[list[float]]] | None = Field(
-        None, max_length=MAX_ITEMS, description="For classifiers of signals: n sequences of steps of channels."
+        None,
+        max_length=MAX_ITEMS,
+        description="For classifiers of signals: n sequences of steps of channels.",
     )
     series: list[dict[str, Value]] | None = Field(
-        None, max_length=1_000_000, description="For forecasts and anomalies: rows with unique_id, ds, y or channels."
+        None,
+        max_length=1_000_000,
+        description="For forecasts and anomalies: rows with unique_id, ds, y or channels.",
     )
     future: list[dict[str, Value]] | None = Field(
-        None, max_length=1_000_000, description="For forecasts: the columns known ahead, a row a step."
+        None,
+        max_length=1_000_000,
+        description="For forecasts: the columns known ahead, a row a step.",
     )
 
 
@@ -58,10 +67,13 @@ Predict = Callable[[PredictRequest], Rows]
 
 
 class HostedPredictor:
-    """A loaded model with a queue of its own: one request after the other, as many waiting as the settings allow.
+    """A loaded model with a queue of its own: one request after the other, as many waiting as the
+    settings allow.
 
     Args:
-        name: in routes and answers. bundle: its folder. config: settings.
+        name: in routes and answers.
+        bundle: its folder.
+        config: settings.
     """
 
     def __init__(self, name: str, bundle: Bundle, config: ServeConfig) -> None:
@@ -74,18 +86,23 @@ class HostedPredictor:
         """Return predictions.
 
         Raises:
-            DataError: the request lacks what the task takes. Overloaded: too many wait. AsrError: the model's own.
+            DataError: the request lacks what the task takes. Overloaded: too many wait. AsrError:
+            the model's own.
         """
         given = {key for key, value in request if value is not None} - (
             {"future"} if self.task == "forecast" else set()
         )
         if given != {self.key}:
-            raise DataError(f"The model {self.name} ({self.task}) takes {self.key!r}, and nothing else.")
+            raise DataError(
+                f"The model {self.name} ({self.task}) takes {self.key!r}, and nothing else."
+            )
         if self._waiting >= self.config.queue_size:
             raise Overloaded(1.0)
         self._waiting += 1
         try:
-            rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._predict, request)
+            rows = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._predict, request
+            )
         finally:
             self._waiting -= 1
         return PredictAnswer(model=self.name, task=self.task, predictions=rows)
@@ -96,26 +113,32 @@ class HostedPredictor:
 
 
 def _forecast(folder: Path) -> Predict:
-    from asr.estimators.forecaster import Forecaster
+    from asr.series.forecasting.forecaster import Forecaster
     from asr.series.frames import read_frame, read_table
 
     forecaster = Forecaster.load(folder)
     data = forecaster.config.data
 
     def predict(request: PredictRequest) -> Rows:
-        with tempfile.TemporaryDirectory() as temporary:  # what reads and checks files shall check this too
+        with (
+            tempfile.TemporaryDirectory() as temporary
+        ):  # what reads and checks files shall check this too
             series = _csv(request.series, Path(temporary) / "series.csv")
             future = (
-                None if request.future is None else read_table(_csv(request.future, Path(temporary) / "future.csv"))
+                None
+                if request.future is None
+                else read_table(_csv(request.future, Path(temporary) / "future.csv"))
             )
-            frame = read_frame(series, data.time, data.targets, [*data.past_columns, *data.future_columns])
+            frame = read_frame(
+                series, data.time, data.targets, [*data.past_columns, *data.future_columns]
+            )
         return _rows(forecaster.predict(frame, future))
 
     return predict
 
 
 def _anomaly(folder: Path) -> Predict:
-    from asr.estimators.anomaly_detector import AnomalyDetector
+    from asr.series.anomalies.detector import AnomalyDetector
     from asr.series.frames import read_table
 
     detector = AnomalyDetector.load(folder)
@@ -143,7 +166,7 @@ def _rows(frame: Any) -> Rows:
 def _classify(folder: Path) -> Predict:
     import numpy as np
 
-    from asr.estimators.signals import SequenceClassifier
+    from asr.signals.classifier import SequenceClassifier
 
     classifier = SequenceClassifier.load(folder)
     names = [str(name) for name in classifier.classes_]
@@ -153,7 +176,11 @@ def _classify(folder: Path) -> Predict:
             sequences = [np.array(sequence, np.float32) for sequence in request.sequences or []]
         except ValueError:
             raise DataError("Steps of a sequence have different numbers of channels.") from None
-        return [_best(names, row) for row in classifier.predict_proba(sequences).tolist()] if sequences else []
+        return (
+            [_best(names, row) for row in classifier.predict_proba(sequences).tolist()]
+            if sequences
+            else []
+        )
 
     return predict
 
@@ -164,7 +191,7 @@ def _best(names: Sequence[str], probabilities: Sequence[float]) -> dict[str, Any
 
 
 def _classify_text(folder: Path) -> Predict:
-    from asr.estimators.text_classifier import TextClassifier
+    from asr.language.classification.classifier import TextClassifier
 
     classifier = TextClassifier.load(folder)
 
@@ -179,8 +206,8 @@ def _classify_text(folder: Path) -> Predict:
 
 
 def _tag(folder: Path) -> Predict:
-    from asr.estimators.tagger import Tagger
-    from asr.estimators.text_files import entities
+    from asr.language.files import entities
+    from asr.language.tagging.tagger import Tagger
 
     tagger = Tagger.load(folder)
 
@@ -191,13 +218,17 @@ def _tag(folder: Path) -> Predict:
             {"tokens": words, "tags": given, "entities": entities(words, given)}
             for words, given in zip(tokens, tags, strict=True)
         ]
-        return rows if labels is None else [{**row, "label": label} for row, label in zip(rows, labels, strict=True)]
+        return (
+            rows
+            if labels is None
+            else [{**row, "label": label} for row, label in zip(rows, labels, strict=True)]
+        )
 
     return predict
 
 
 def _language_model(folder: Path) -> Predict:
-    from asr.estimators.language_model import LanguageModel
+    from asr.language.modelling.estimator import LanguageModel
 
     model = LanguageModel.load(folder)
 
@@ -212,20 +243,32 @@ def _language_model(folder: Path) -> Predict:
 
 
 def _translate(folder: Path) -> Predict:
-    from asr.estimators.translator import Translator
+    from asr.language.translation.translator import Translator
 
     translator = Translator.load(folder)
-    return lambda request: [{"translation": text} for text in translator.predict(request.texts or [])]
+    return lambda request: [
+        {"translation": text} for text in translator.predict(request.texts or [])
+    ]
 
 
 LOADERS: dict[str, Callable[[Path], Predict]] = {
-    "anomaly": _anomaly, "classify": _classify, "classify_text": _classify_text, "forecast": _forecast,
-    "language_model": _language_model, "tag": _tag, "translate": _translate,
-}  # fmt: skip
+    "anomaly": _anomaly,
+    "classify": _classify,
+    "classify_text": _classify_text,
+    "forecast": _forecast,
+    "language_model": _language_model,
+    "tag": _tag,
+    "translate": _translate,
+}
 INPUTS = {
-    "anomaly": "series", "classify": "sequences", "classify_text": "texts", "forecast": "series",
-    "language_model": "texts", "tag": "texts", "translate": "texts",
-}  # fmt: skip
+    "anomaly": "series",
+    "classify": "sequences",
+    "classify_text": "texts",
+    "forecast": "series",
+    "language_model": "texts",
+    "tag": "texts",
+    "translate": "texts",
+}
 
 
 def is_predictor(bundle: Bundle) -> bool:
@@ -234,21 +277,28 @@ def is_predictor(bundle: Bundle) -> bool:
 
 
 def predict_route(
-    app: FastAPI, predictors: dict[str, HostedPredictor], config: ServeConfig, problems: dict[int | str, dict[str, Any]]
+    app: FastAPI,
+    predictors: dict[str, HostedPredictor],
+    config: ServeConfig,
+    problems: dict[int | str, dict[str, Any]],
 ) -> None:
     """Add the route; ``problems`` describe its refusals in the OpenAPI schema."""
 
     @app.post("/v1/predict", tags=["predict"], responses=problems, response_model=PredictAnswer)
     async def predict(
         request: PredictRequest,
-        model: str | None = Query(None, description="Name of a model; needed where there are several."),
+        model: str | None = Query(
+            None, description="Name of a model; needed where there are several."
+        ),
     ) -> Response:
         """Forecast, find anomalies, classify, tag, score or translate: the model's task decides."""
         try:
             hosted = _choose(predictors, model or None)
             answer = await asyncio.wait_for(hosted.predict(request), config.request_timeout_s)
         except Overloaded as error:
-            return JSONResponse({"detail": str(error)}, 503, {"Retry-After": f"{error.retry_after_s:.0f}"})
+            return JSONResponse(
+                {"detail": str(error)}, 503, {"Retry-After": f"{error.retry_after_s:.0f}"}
+            )
         except asyncio.TimeoutError:
             return JSONResponse({"detail": f"not done after {config.request_timeout_s:g} s"}, 504)
         except _NoModel as error:
@@ -266,6 +316,8 @@ def _choose(predictors: dict[str, HostedPredictor], name: str | None) -> HostedP
     if name is None and len(predictors) == 1:
         return next(iter(predictors.values()))
     if name not in predictors:
-        what = "No model is named" if name is None else f"There is no model {name!r} for predictions"
+        what = (
+            "No model is named" if name is None else f"There is no model {name!r} for predictions"
+        )
         raise _NoModel(f"{what}.", f"Served are: {', '.join(predictors) or 'none'}.")
     return predictors[name]

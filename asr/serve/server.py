@@ -19,8 +19,8 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
     """Serve until SIGTERM or SIGINT; then take no more, answer what is open, and return.
 
     Raises:
-        MissingDependencyError: the extra ``serve`` is not installed. ConfigError: nothing can listen at the address.
-        Others: see :func:`asr.serve.app.create_app`.
+        MissingDependencyError: the extra ``serve`` is not installed. ConfigError: nothing can
+        listen at the address. Others: see :func:`asr.serve.app.create_app`.
     """
     for package in ("fastapi", "prometheus_client", "python_multipart"):
         require(package, "serve")
@@ -30,24 +30,36 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
     _check_address(config.host, config.port)
     log_as_json()
     app = create_app(models, config)
-    # uvicorn shuts down in order and then raises the signal again: having done as asked is status 0, not a death
+    # uvicorn shuts down in order and then raises the signal again: having done as asked is status
+    # 0, not a death
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     uvicorn.run(
-        app, host=config.host, port=config.port, log_config=None, access_log=False,
-        timeout_graceful_shutdown=max(1, round(config.shutdown_s)), ws_max_size=1 << 20, timeout_keep_alive=15,
-    )  # fmt: skip
+        app,
+        host=config.host,
+        port=config.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=max(1, round(config.shutdown_s)),
+        ws_max_size=1 << 20,
+        timeout_keep_alive=15,
+    )
 
 
 def _check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened at before models are loaded; uvicorn would end with a status of 3."""
+    """Refuse an address that cannot be listened at before models are loaded; uvicorn would end with
+    a status of 3.
+    """
     try:
-        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
         raise ConfigError(
-            f"Nothing can listen at {host}:{port} ({error.strerror or error}).", "Give another --host or --port."
+            f"Nothing can listen at {host}:{port} ({error.strerror or error}).",
+            "Give another --host or --port.",
         ) from error
 
 

@@ -1,8 +1,9 @@
 """WebSocket streaming.
 
-The client sends 16-bit little-endian mono samples as binary messages and ``{"type": "end"}`` as text when it is done.
-The service sends ``{"type": "partial" | "final", "text", "start", "end", "words", "utterance"}``, at the end
-``{"type": "done", "seconds"}``, and ``{"type": "error", "detail"}`` before it closes for another reason.
+The client sends 16-bit little-endian mono samples as binary messages and ``{"type": "end"}`` as
+text when it is done. The service sends ``{"type": "partial" | "final", "text", "start", "end",
+"words", "utterance"}``, at the end ``{"type": "done", "seconds"}``, and ``{"type": "error",
+"detail"}`` before it closes for another reason.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from asr.errors import AsrError
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet
-from asr.streaming import SpeechStream, StreamResult
+from asr.speech.streaming import SpeechStream, StreamResult
 
 __all__ = ["stream_routes"]
 
@@ -78,11 +79,15 @@ def _open(socket: WebSocket, fleet: Fleet) -> SpeechStream:
         raise _Refused(POLICY, f"The model {hosted.name} cannot stream.")
     text = given.get("sample_rate", str(hosted.recognizer.sample_rate))
     if not text.isdecimal() or not RATES[0] <= int(text) <= RATES[1]:
-        raise _Refused(POLICY, f"sample_rate is {text!r}; give a number of Hz from {RATES[0]} to {RATES[1]}.")
+        raise _Refused(
+            POLICY, f"sample_rate is {text!r}; give a number of Hz from {RATES[0]} to {RATES[1]}."
+        )
     return hosted.streaming.stream(int(text))
 
 
-async def _serve(socket: WebSocket, speech: SpeechStream, config: ServeConfig, threads: ThreadPoolExecutor) -> None:
+async def _serve(
+    socket: WebSocket, speech: SpeechStream, config: ServeConfig, threads: ThreadPoolExecutor
+) -> None:
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -93,7 +98,9 @@ async def _serve(socket: WebSocket, speech: SpeechStream, config: ServeConfig, t
             return
         if (data := message.get("bytes")) is not None:
             if len(data) % 2:
-                raise _Refused(POLICY, "A binary message holds 16-bit samples, so an even number of bytes.")
+                raise _Refused(
+                    POLICY, "A binary message holds 16-bit samples, so an even number of bytes."
+                )
             if speech.seconds + len(data) / 2 / speech.source_rate > config.max_duration_s:
                 raise _Refused(TOO_BIG, f"The stream is longer than {config.max_duration_s:g} s.")
             samples = np.frombuffer(data, "<i2")

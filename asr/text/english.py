@@ -1,7 +1,8 @@
 """English written forms made alike: contractions, spellings, titles, fillers and numbers.
 
-In the spirit of Whisper's English normaliser (Radford et al. 2022, appendix C), with rules of our own: a possessive
-keeps its "'s", and digits spoken one by one stay single ("one two" -> "1 2", never "12").
+In the spirit of Whisper's English normaliser (Radford et al. 2022, appendix C), with rules of our
+own: a possessive keeps its "'s", and digits spoken one by one stay single ("one two" -> "1 2",
+never "12").
 """
 
 from __future__ import annotations
@@ -12,12 +13,46 @@ from decimal import Decimal
 
 __all__ = ["english", "spell_numbers"]
 
-_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 _UNITS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_TENS = [
+    "zero",
+    "ten",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+]
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_SMALL = {word: value for value, word in enumerate(_UNITS)} | {word: 10 * n for n, word in enumerate(_TENS) if n > 1}
-_IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
+_SMALL = {word: value for value, word in enumerate(_UNITS)} | {
+    word: 10 * n for n, word in enumerate(_TENS) if n > 1
+}
+_IRREGULAR = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+}
 _IRREGULAR |= {"twelve": "twelfth"}
 
 
@@ -29,11 +64,13 @@ _ORDINALS = {_ordinal_word(word): word for word in [*_SMALL, "hundred", *_SCALES
 _NOT_AFTER_YEAR = {"hundred", "hundredth", *_SCALES}
 
 
-# ---------------------------------------------------------------------------------------------- digits to words
+# ----------------------------------------------------------------------------------------------
+# digits to words
 
 
 def spell_numbers(text: str) -> str:
-    """Return lower-case ``text`` with its digits spelled out as English words, without "and" and without hyphens.
+    """Return lower-case ``text`` with its digits spelled out as English words, without "and" and
+    without hyphens.
 
     Example:
         >>> spell_numbers("the 21st of 1,050.5")
@@ -41,7 +78,11 @@ def spell_numbers(text: str) -> str:
     """
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     text = re.sub(r"(\d+)(?:st|nd|rd|th)\b", lambda match: f" {_spell_ordinal(match[1])} ", text)
-    text = re.sub(r"(?<=\d)\.(\d+)", lambda match: " point " + " ".join(_UNITS[int(d)] for d in match[1]), text)
+    text = re.sub(
+        r"(?<=\d)\.(\d+)",
+        lambda match: " point " + " ".join(_UNITS[int(d)] for d in match[1]),
+        text,
+    )
     return re.sub(r"\d+", lambda match: f" {_spell_cardinal(match[0])} ", text)
 
 
@@ -65,11 +106,14 @@ def _spell_ordinal(digits: str) -> str:
     return " ".join([*head, _ordinal_word(last)])
 
 
-# ---------------------------------------------------------------------------------------------- words to digits
+# ----------------------------------------------------------------------------------------------
+# words to digits
 
 
 class _NumberReader:
-    """Reads one number at a time from a list of words; `read` returns its digits and how many words it took."""
+    """Reads one number at a time from a list of words; `read` returns its digits and how many words
+    it took.
+    """
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
@@ -92,7 +136,9 @@ class _NumberReader:
         return self._fraction(value, place, start)
 
     def _below_hundred(self, place: int) -> tuple[int, int]:
-        """Value and next place of "twenty", "twenty one", "twenty first", "five"; the same place if there is none."""
+        """Value and next place of "twenty", "twenty one", "twenty first", "five"; the same place if
+        there is none.
+        """
         word = self.word(place)
         if word in _ORDINALS and _ORDINALS[word] in _SMALL:
             return _SMALL[_ORDINALS[word]], place + 1
@@ -128,7 +174,9 @@ class _NumberReader:
         return Decimal(value), after
 
     def _groups(self, first: Decimal, place: int) -> tuple[Decimal, int, bool]:
-        """Multiply by the scales that follow and add the smaller groups after them: "two million five thousand six"."""
+        """Multiply by the scales that follow and add the smaller groups after them: "two million
+        five thousand six".
+        """
         total, group, limit = Decimal(0), first, 10**15
         while True:
             scale_word = self.word(place)
@@ -158,7 +206,9 @@ class _NumberReader:
         return f"{value}.{digits}", place - start
 
     def _year(self, start: int) -> tuple[str, int] | None:
-        """Read "nineteen eighty four", "twenty ten", "nineteen oh five": a century 17 to 20 and two digits."""
+        """Read "nineteen eighty four", "twenty ten", "nineteen oh five": a century 17 to 20 and two
+        digits.
+        """
         century = _SMALL.get(self.word(start), 0)
         if not 17 <= century <= 20:
             return None
@@ -166,11 +216,17 @@ class _NumberReader:
             return f"{century}0{_SMALL[self.word(start + 2)]}", 3
         value, after = self._below_hundred(start + 1)
         usual = value >= 10 and self.word(after - 1) not in _ORDINALS
-        return (f"{century}{value}", after - start) if usual and self.word(after) not in _NOT_AFTER_YEAR else None
+        return (
+            (f"{century}{value}", after - start)
+            if usual and self.word(after) not in _NOT_AFTER_YEAR
+            else None
+        )
 
 
 def _with_suffix(value: int) -> str:
-    suffix = "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    suffix = (
+        "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    )
     return f"{value}{suffix}"
 
 
@@ -187,7 +243,8 @@ def _numbers_to_digits(words: list[str]) -> list[str]:
     return out
 
 
-# ---------------------------------------------------------------------------------------------- words and spellings
+# ----------------------------------------------------------------------------------------------
+# words and spellings
 
 _FILLERS = r"\b(?:h+m+|m+h+m+|m{2,}|u+h+|u+m+|e+r+m+|a+h+)\b"
 _CONTRACTIONS = [
@@ -198,7 +255,10 @@ _CONTRACTIONS = [
     (r"\bain't\b", "is not"),
     (r"n't\b", " not"),
     (r"\blet's\b", "let us"),
-    (r"\b(it|he|she|that|what|who|where|there|here|how|when|why)'s (been|got|had|gone|done)\b", r"\1 has \2"),
+    (
+        r"\b(it|he|she|that|what|who|where|there|here|how|when|why)'s (been|got|had|gone|done)\b",
+        r"\1 has \2",
+    ),
     (r"\b(it|he|she|that|what|who|where|there|here|how|when|why)'s\b", r"\1 is"),
     (r"\b(\w+)'d (been|better|had|gone|done)\b", r"\1 had \2"),
     (r"\b(i|you|he|she|it|we|they|who|there|that)'d\b", r"\1 would"),
@@ -220,10 +280,30 @@ _CONTRACTIONS = [
     (r"\bper cent\b", "percent"),
     (r"\ball right\b", "alright"),
 ]
-_TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor", "prof": "professor", "jr": "junior", "vs": "versus"}
+_TITLES = {
+    "mr": "mister",
+    "mrs": "missus",
+    "dr": "doctor",
+    "prof": "professor",
+    "jr": "junior",
+    "vs": "versus",
+}
 # Short forms that are words or names of their own: only with their full stop.
-_DOTTED = {"capt": "captain", "gen": "general", "gov": "governor", "sen": "senator", "lt": "lieutenant"}
-_DOTTED |= {"col": "colonel", "sgt": "sergeant", "rev": "reverend", "sr": "senior", "st": "saint", "etc": "et cetera"}
+_DOTTED = {
+    "capt": "captain",
+    "gen": "general",
+    "gov": "governor",
+    "sen": "senator",
+    "lt": "lieutenant",
+}
+_DOTTED |= {
+    "col": "colonel",
+    "sgt": "sergeant",
+    "rev": "reverend",
+    "sr": "senior",
+    "st": "saint",
+    "etc": "et cetera",
+}
 
 _OUR = "arb ard arm behavi cand cl col demean enam endeav fav ferv flav glam harb hon hum lab neighb od parl ranc"
 _OUR += " rig rum sav splend tum val vap vig"
@@ -235,41 +315,100 @@ _IZE += " symbol sympath synchron terror util vandal visual"
 _DOUBLE = "cancel channel counsel dial equal fuel jewel label level marvel model panel pencil quarrel rival shovel"
 _DOUBLE += " signal spiral total travel tunnel"
 _SPELLING_RULES = [
-    # The stems that only look British ("arm", "hum") are harmless: "armour" and "humour" are what the rule rewrites.
+    # The stems that only look British ("arm", "hum") are harmless: "armour" and "humour" are what
+    # the rule rewrites.
     (
         rf"\b((?:dis|un|mis)?(?:{'|'.join(_OUR.split())}))our"
         r"(?=(?:s|ed|ing|er|ers|able|ably|ful|ite|ites|less|hood|ly)?\b)",
         r"\1or",
     ),
-    (rf"\b((?:re|un|dis|de|over)?(?:{'|'.join(_IZE.split())}))is(?=(?:e|es|ed|er|ers|ing|ation|ations)\b)", r"\1iz"),
+    (
+        rf"\b((?:re|un|dis|de|over)?(?:{'|'.join(_IZE.split())}))is(?=(?:e|es|ed|er|ers|ing|ation|ations)\b)",
+        r"\1iz",
+    ),
     (rf"\b((?:{'|'.join(_DOUBLE.split())}))l(?=(?:ed|ing|er|ers|or|ors|ous)\b)", r"\1"),
     (r"\b((?:ana|para|cata|electro|hydro)ly)s(?=(?:e|es|ed|er|ers|ing)\b)", r"\1z"),
-    (r"\b(cent|theat|lit|fib|calib|lust|met|kilomet|centimet|millimet|spect|meag|sab|sepulch|somb)re(?=s?\b)", r"\1er"),
+    (
+        r"\b(cent|theat|lit|fib|calib|lust|met|kilomet|centimet|millimet|spect|meag|sab|sepulch|somb)re(?=s?\b)",
+        r"\1er",
+    ),
     (r"\b(catal|dial|anal|monol|prol)ogue(?=s?\b)", r"\1og"),
     (r"\b(def|off|lic|pret)ence(?=s?\b)", r"\1ense"),
 ]
 _SPELLINGS = {
-    "aeroplane": "airplane", "aeroplanes": "airplanes", "ageing": "aging", "aluminium": "aluminum",
-    "amongst": "among", "axe": "ax", "burnt": "burned", "cheque": "check", "cheques": "checks", "cosy": "cozy",
-    "draught": "draft", "draughts": "drafts", "dreamt": "dreamed", "enrol": "enroll", "fulfil": "fulfill",
-    "gaol": "jail", "gramme": "gram", "grammes": "grams", "grey": "gray", "greyer": "grayer", "greyish": "grayish",
-    "instalment": "installment", "jewellery": "jewelry", "judgement": "judgment", "kerb": "curb", "leapt": "leaped",
-    "learnt": "learned", "manoeuvre": "maneuver", "manoeuvres": "maneuvers", "mould": "mold", "moulds": "molds",
-    "moustache": "mustache", "mum": "mom", "paediatric": "pediatric", "plough": "plow", "ploughed": "plowed",
-    "ploughs": "plows", "practise": "practice", "practised": "practiced", "practising": "practicing",
-    "programme": "program", "programmes": "programs", "pyjamas": "pajamas", "sceptic": "skeptic",
-    "sceptical": "skeptical", "skilful": "skillful", "smoulder": "smolder", "spelt": "spelled", "spoilt": "spoiled",
-    "storey": "story", "storeys": "stories", "sulphur": "sulfur", "tonne": "ton", "tonnes": "tons",
-    "towards": "toward", "traveller": "traveler", "travellers": "travelers", "tyre": "tire", "tyres": "tires",
-    "whilst": "while", "wilful": "willful", "woollen": "woolen", "yoghurt": "yogurt",
-}  # fmt: skip
+    "aeroplane": "airplane",
+    "aeroplanes": "airplanes",
+    "ageing": "aging",
+    "aluminium": "aluminum",
+    "amongst": "among",
+    "axe": "ax",
+    "burnt": "burned",
+    "cheque": "check",
+    "cheques": "checks",
+    "cosy": "cozy",
+    "draught": "draft",
+    "draughts": "drafts",
+    "dreamt": "dreamed",
+    "enrol": "enroll",
+    "fulfil": "fulfill",
+    "gaol": "jail",
+    "gramme": "gram",
+    "grammes": "grams",
+    "grey": "gray",
+    "greyer": "grayer",
+    "greyish": "grayish",
+    "instalment": "installment",
+    "jewellery": "jewelry",
+    "judgement": "judgment",
+    "kerb": "curb",
+    "leapt": "leaped",
+    "learnt": "learned",
+    "manoeuvre": "maneuver",
+    "manoeuvres": "maneuvers",
+    "mould": "mold",
+    "moulds": "molds",
+    "moustache": "mustache",
+    "mum": "mom",
+    "paediatric": "pediatric",
+    "plough": "plow",
+    "ploughed": "plowed",
+    "ploughs": "plows",
+    "practise": "practice",
+    "practised": "practiced",
+    "practising": "practicing",
+    "programme": "program",
+    "programmes": "programs",
+    "pyjamas": "pajamas",
+    "sceptic": "skeptic",
+    "sceptical": "skeptical",
+    "skilful": "skillful",
+    "smoulder": "smolder",
+    "spelt": "spelled",
+    "spoilt": "spoiled",
+    "storey": "story",
+    "storeys": "stories",
+    "sulphur": "sulfur",
+    "tonne": "ton",
+    "tonnes": "tons",
+    "towards": "toward",
+    "traveller": "traveler",
+    "travellers": "travelers",
+    "tyre": "tire",
+    "tyres": "tires",
+    "whilst": "while",
+    "wilful": "willful",
+    "woollen": "woolen",
+    "yoghurt": "yogurt",
+}
 _CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yen"}
 
 
 def english(text: str) -> str:
-    """Return English in lower case with contractions opened, American spellings, fillers dropped and numbers as digits.
+    """Return English in lower case with contractions opened, American spellings, fillers dropped
+    and numbers as digits.
 
-    Notes in brackets and accents are dropped. "one thousand", "1,000" and "1 thousand" all become 1000.
+    Notes in brackets and accents are dropped. "one thousand", "1,000" and "1 thousand" all become
+    1000.
 
     Example:
         >>> english("Mr. O’Neil won't pay twenty-one pounds — uh, for the colour [laughs]")
@@ -280,7 +419,9 @@ def english(text: str) -> str:
     text = re.sub(_FILLERS, " ", text)
     text = _open_words(text)
     text = _symbols_to_words(text)
-    text = re.sub(r"(?<=\d)\.(?=\d)", "\0", text)  # the decimal point outlives the removal of punctuation
+    text = re.sub(
+        r"(?<=\d)\.(?=\d)", "\0", text
+    )  # the decimal point outlives the removal of punctuation
     text = re.sub(r"[^\w\s'\0]|_", " ", text)
     text = re.sub(r"(?<!\w)'+|'+(?!\w)", " ", text).replace("\0", ".")
     for pattern, replacement in _SPELLING_RULES:
@@ -302,6 +443,9 @@ def _open_words(text: str) -> str:
 
 def _symbols_to_words(text: str) -> str:
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(r"([$€£¥])\s?(\d+(?:\.\d+)?(?: (?:thousand|million|billion|trillion))?)",
-                  lambda match: f"{match[2]} {_CURRENCIES[match[1]]}", text)  # fmt: skip
+    text = re.sub(
+        r"([$€£¥])\s?(\d+(?:\.\d+)?(?: (?:thousand|million|billion|trillion))?)",
+        lambda match: f"{match[2]} {_CURRENCIES[match[1]]}",
+        text,
+    )
     return text.replace("%", " percent ").replace("&", " and ")

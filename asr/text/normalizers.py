@@ -1,7 +1,7 @@
 """Named transcript normalisers: what counts as the same text before words are compared.
 
-A word error rate means little without the name of the normaliser behind it, so the names are few, fixed and printed
-with every result.
+A word error rate means little without the name of the normaliser behind it, so the names are few,
+fixed and printed with every result.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from asr.text.english import english, spell_numbers
 
 __all__ = ["NORMALIZERS", "get_normalizer", "normalize"]
 
-# Typographic forms of the apostrophe: right and left quotation mark, modifier letter, prime, acute and grave accent.
+# Typographic forms of the apostrophe: right and left quotation mark, modifier letter, prime, acute
+# and grave accent.
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ′´`＇", "'"))
-_SMALL = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"})
+_SMALL = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
+)
 
 
 def normalize(text: str, name: str = "none") -> str:
-    """Return ``text`` as the normaliser ``name`` writes it: words separated by single spaces, no space at the ends.
+    """Return ``text`` as the normaliser ``name`` writes it: words separated by single spaces, no
+    space at the ends.
 
     Args:
         text: one transcript.
@@ -47,20 +51,26 @@ def get_normalizer(name: str) -> Callable[[str], str]:
         return NORMALIZERS[name]
     except KeyError:
         known = ", ".join(NORMALIZERS)
-        raise ConfigError(f"There is no normaliser named {name!r}.", f"Choose one of: {known}.") from None
+        raise ConfigError(
+            f"There is no normaliser named {name!r}.", f"Choose one of: {known}."
+        ) from None
 
 
 def none(text: str) -> str:
-    """Return the text with white space collapsed and nothing else changed (case and punctuation count)."""
+    """Return the text with white space collapsed and nothing else changed (case and punctuation
+    count).
+    """
     return " ".join(text.split())
 
 
 def librispeech(text: str) -> str:
-    """Return lower-case letters a-z, apostrophes and spaces only: LibriSpeech's alphabet, in lower case.
+    """Return lower-case letters a-z, apostrophes and spaces only: LibriSpeech's alphabet, in lower
+    case.
 
-    LibriSpeech's own transcripts come out unchanged but for their case. Accents are dropped, hyphens separate words,
-    digits are spelled out as cardinals or ordinals ("1st", "42"), "&" and "%" become words; an apostrophe stays where
-    it touches a letter. What has no Latin letter is dropped.
+    LibriSpeech's own transcripts come out unchanged but for their case. Accents are dropped,
+    hyphens separate words, digits are spelled out as cardinals or ordinals ("1st", "42"), "&" and
+    "%" become words; an apostrophe stays where it touches a letter. What has no Latin letter is
+    dropped.
     """
     text = _fold_accents(unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower())
     text = spell_numbers(text.replace("&", " and ").replace("%", " percent "))
@@ -69,10 +79,11 @@ def librispeech(text: str) -> str:
 
 
 def basic(text: str) -> str:
-    """Return the text of any language in NFKC and lower case, with punctuation and symbols replaced by spaces.
+    """Return the text of any language in NFKC and lower case, with punctuation and symbols replaced
+    by spaces.
 
-    An apostrophe between two letters is part of the word ("don't", "l'homme"). Combining marks stay: scripts of India
-    and South-East Asia write vowels with them.
+    An apostrophe between two letters is part of the word ("don't", "l'homme"). Combining marks
+    stay: scripts of India and South-East Asia write vowels with them.
     """
     text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower()
     text = unicodedata.normalize("NFKC", text)  # lower-casing can leave a sequence that composes
@@ -80,10 +91,12 @@ def basic(text: str) -> str:
 
 
 def chinese(text: str) -> str:
-    """Return Chinese characters separated by spaces, full-width forms made half-width, punctuation removed.
+    """Return Chinese characters separated by spaces, full-width forms made half-width, punctuation
+    removed.
 
-    Latin words and numbers stay whole, in lower case, so that the word error rate is the mixed error rate usual for
-    Mandarin. Simplified and traditional characters are not converted into each other.
+    Latin words and numbers stay whole, in lower case, so that the word error rate is the mixed
+    error rate usual for Mandarin. Simplified and traditional characters are not converted into each
+    other.
     """
     return none("".join(f" {char} " if _is_ideograph(char) else char for char in basic(text)))
 
@@ -96,7 +109,9 @@ def _fold_accents(text: str) -> str:
 def _punctuation_as_space(text: str) -> list[str]:
     kept = list(text)
     for place, char in enumerate(text):
-        if unicodedata.category(char)[0] in "PSC" and not (char == "'" and _between_letters(text, place)):
+        if unicodedata.category(char)[0] in "PSC" and not (
+            char == "'" and _between_letters(text, place)
+        ):
             kept[place] = " "
     return kept
 

@@ -1,4 +1,6 @@
-"""Pronouncing dictionaries: which phones a word is said with, in the line format of Kaldi and of CMUdict."""
+"""Pronouncing dictionaries: which phones a word is said with, in the line format of Kaldi and of
+CMUdict.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         fingerprint: of the file that the words were read from; None where they were given.
 
     Raises:
-        TokenError: a word with white space in it or without a pronunciation, or a phone that is empty or has a blank.
+        TokenError: a word with white space in it or without a pronunciation, or a phone that is
+        empty or has a blank.
 
     Example:
         >>> spoken = Pronunciations({"their": [("DH", "EH", "R")], "there": [("DH", "EH", "R")]})
@@ -47,15 +50,24 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         said: dict[str, list[str]] = {}
         for word, ways in entries.items():
             if not ways or not all(ways) or word.split() != [word]:
-                raise TokenError(f"The word {word!r} has no pronunciation.", "Give it at least one phone.")
-            if bad := [phone for way in ways for phone in way if phone.split() != [phone] or "▁" in phone]:
-                raise TokenError(f"{bad[0]!r} cannot be a phone.", "Name phones by letters and digits, such as AH.")
+                raise TokenError(
+                    f"The word {word!r} has no pronunciation.", "Give it at least one phone."
+                )
+            if bad := [
+                phone for way in ways for phone in way if phone.split() != [phone] or "▁" in phone
+            ]:
+                raise TokenError(
+                    f"{bad[0]!r} cannot be a phone.",
+                    "Name phones by letters and digits, such as AH.",
+                )
             said[word] = [" ".join(way) for way in ways]
         self._said = said
 
     @cached_property
     def _said(self) -> dict[str, list[str]]:
-        """Pronunciations of each word, their phones joined by blanks; of a file made here, parsed when first needed."""
+        """Pronunciations of each word, their phones joined by blanks; of a file made here, parsed
+        when first needed.
+        """
         said: dict[str, list[str]] = {}
         for line in self._text.removeprefix(_MADE_HERE).splitlines():
             word, _, way = line.partition(" ")
@@ -82,7 +94,9 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         return both
 
     def said(self) -> tuple[list[str], list[str]]:
-        """Return every pronunciation, its phones joined by blanks, and beside it the word that is said so."""
+        """Return every pronunciation, its phones joined by blanks, and beside it the word that is
+        said so.
+        """
         ways = [way for ways in self._said.values() for way in ways]
         return ways, [word for word, ways in self._said.items() for _ in ways]
 
@@ -94,13 +108,15 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     @classmethod
     def load(cls, path: str | Path, stress: bool = False) -> Pronunciations:
-        """Read a dictionary with a word and its phones on each line, white space between them; gzipped if it ends so.
+        """Read a dictionary with a word and its phones on each line, white space between them;
+        gzipped if it ends so.
 
-        A word may have several lines; ``WORD(2)`` is another way to say WORD. What follows a ``#``, and lines that
-        begin with ``;;;``, are comments. Words are made lower case.
+        A word may have several lines; ``WORD(2)`` is another way to say WORD. What follows a ``#``,
+        and lines that begin with ``;;;``, are comments. Words are made lower case.
 
         Args:
-            path: of the file. stress: keep the digits at the end of ARPAbet vowels (``AH0``), which say how they are
+            path: of the file.
+            stress: keep the digits at the end of ARPAbet vowels (``AH0``), which say how they are
                 stressed.
 
         Raises:
@@ -121,7 +137,9 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             if not word:
                 continue
             if not phones:
-                raise TokenError(f"{path}, line {number}: {word!r} has no phones.", "Write: word PHONE PHONE ...")
+                raise TokenError(
+                    f"{path}, line {number}: {word!r} has no phones.", "Write: word PHONE PHONE ..."
+                )
             way = " ".join(phones)
             word = _VARIANT.sub("", word).lower() if word.endswith(")") else word.lower()
             said.setdefault(word, []).append(way if stress else _STRESS.sub("", way))
@@ -131,10 +149,16 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         return loaded
 
     def save(self, path: str | Path) -> None:
-        """Write the dictionary, gzipped where the name ends in ``.gz``; the same words give the same bytes."""
-        text = (_MADE_HERE + "".join(f"{word} {way}\n" for way, word in zip(*self.said(), strict=True))).encode()
+        """Write the dictionary, gzipped where the name ends in ``.gz``; the same words give the
+        same bytes.
+        """
+        text = (
+            _MADE_HERE + "".join(f"{word} {way}\n" for way, word in zip(*self.said(), strict=True))
+        ).encode()
         with atomic_path(path) as temporary:
-            temporary.write_bytes(gzip.compress(text, mtime=0) if Path(path).suffix == ".gz" else text)
+            temporary.write_bytes(
+                gzip.compress(text, mtime=0) if Path(path).suffix == ".gz" else text
+            )
 
 
 def _read(path: Path) -> str:
@@ -143,6 +167,10 @@ def _read(path: Path) -> str:
         return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
     except OSError as error:
         reason = error.strerror or "it is no gzip file"
-        raise TokenError(f"Cannot read the dictionary {path}: {reason}.", "Check the path.") from None
+        raise TokenError(
+            f"Cannot read the dictionary {path}: {reason}.", "Check the path."
+        ) from None
     except (EOFError, zlib.error, UnicodeDecodeError):
-        raise TokenError(f"The dictionary {path} is damaged or no UTF-8 text.", "Fetch it again.") from None
+        raise TokenError(
+            f"The dictionary {path} is damaged or no UTF-8 text.", "Fetch it again."
+        ) from None

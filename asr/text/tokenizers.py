@@ -52,7 +52,9 @@ class Tokenizer(ABC):
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ``ids``; blanks are passed over."""
-        return "".join(self.tokens[i] for i in ids if i != self.blank_id).replace(SPACE, " ").strip()
+        return (
+            "".join(self.tokens[i] for i in ids if i != self.blank_id).replace(SPACE, " ").strip()
+        )
 
     @abstractmethod
     def save(self, folder: str | Path) -> None:
@@ -76,7 +78,9 @@ class CharTokenizer(Tokenizer):
     def __init__(self, characters: Iterable[str]) -> None:
         characters = [c for c in characters if not c.isspace() and c != SPACE]
         if len(set(characters)) != len(characters) or any(len(c) != 1 for c in characters):
-            raise TokenError("The alphabet of a character tokenizer repeats a character or has one of several letters.")
+            raise TokenError(
+                "The alphabet of a character tokenizer repeats a character or has one of several letters."
+            )
         self.tokens = [BLANK, SPACE, *characters]
         self._ids = {" ": 1, **{c: i for i, c in enumerate(self.tokens) if i > 1}}
 
@@ -96,11 +100,14 @@ class CharTokenizer(Tokenizer):
 
     def save(self, folder: str | Path) -> None:
         content = {"type": "characters", "characters": self.tokens[2:]}
-        atomic_write_text(Path(folder) / self.FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        atomic_write_text(
+            Path(folder) / self.FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        )
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """Pieces of a sentencepiece model (Kudo & Richardson 2018), its unknown piece moved to the blank's id 0.
+    """Pieces of a sentencepiece model (Kudo & Richardson 2018), its unknown piece moved to the
+    blank's id 0.
 
     Args:
         model: serialised sentencepiece model whose id 0 is the unknown piece.
@@ -116,15 +123,23 @@ class SentencePieceTokenizer(Tokenizer):
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError as error:
-            raise TokenError("The sentencepiece model is damaged.", "Fetch or train the model folder again.") from error
+            raise TokenError(
+                "The sentencepiece model is damaged.", "Fetch or train the model folder again."
+            ) from error
         if self._processor.unk_id() != 0:
-            raise TokenError("The sentencepiece model's unknown piece is not id 0.", "Train it with `train_tokenizer`.")
+            raise TokenError(
+                "The sentencepiece model's unknown piece is not id 0.",
+                "Train it with `train_tokenizer`.",
+            )
         pieces = [self._processor.IdToPiece(i) for i in range(self._processor.GetPieceSize())]
         self.tokens = [BLANK, *pieces[1:]]
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, model_type: str = "unigram") -> SentencePieceTokenizer:
-        """Return a tokenizer of at most ``vocab_size`` tokens, the blank included, trained on ``texts``.
+    def train(
+        cls, texts: Iterable[str], vocab_size: int, model_type: str = "unigram"
+    ) -> SentencePieceTokenizer:
+        """Return a tokenizer of at most ``vocab_size`` tokens, the blank included, trained on
+        ``texts``.
 
         Raises:
             TokenError: there is too little text for so many pieces.
@@ -136,10 +151,20 @@ class SentencePieceTokenizer(Tokenizer):
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=iter(texts), model_writer=model, vocab_size=vocab_size, model_type=model_type,
-                character_coverage=1.0, unk_id=0, bos_id=-1, eos_id=-1, pad_id=-1, normalization_rule_name="identity",
-                hard_vocab_limit=False, num_threads=1, minloglevel=2,
-            )  # fmt: skip
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                vocab_size=vocab_size,
+                model_type=model_type,
+                character_coverage=1.0,
+                unk_id=0,
+                bos_id=-1,
+                eos_id=-1,
+                pad_id=-1,
+                normalization_rule_name="identity",
+                hard_vocab_limit=False,
+                num_threads=1,
+                minloglevel=2,
+            )
         except RuntimeError as error:
             raise TokenError(
                 f"No sentencepiece model of {vocab_size} pieces can be trained on this text: {error}",
@@ -150,7 +175,9 @@ class SentencePieceTokenizer(Tokenizer):
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self._processor.EncodeAsIds(text)
         if 0 in ids:
-            unknown = next(c for c in text if not c.isspace() and 0 in self._processor.EncodeAsIds(c))
+            unknown = next(
+                c for c in text if not c.isspace() and 0 in self._processor.EncodeAsIds(c)
+            )
             raise TokenError(
                 f"The character {unknown!r} in {text[:60]!r} has no piece in the tokenizer.",
                 "Normalise the text (--normalizer), or train with a tokenizer made from this text too.",
@@ -163,13 +190,15 @@ class SentencePieceTokenizer(Tokenizer):
 
 
 class PhoneTokenizer(Tokenizer):
-    """Two tokens a phone: one for the phone at the beginning of a word (``▁AH``), one for it elsewhere (``AH``).
+    """Two tokens a phone: one for the phone at the beginning of a word (``▁AH``), one for it
+    elsewhere (``AH``).
 
-    A text is encoded by the first pronunciation of each word. What sounds alike is decoded to the word that stands
-    first in the dictionary; the beam search lets the language model choose.
+    A text is encoded by the first pronunciation of each word. What sounds alike is decoded to the
+    word that stands first in the dictionary; the beam search lets the language model choose.
 
     Args:
-        lexicon: pronunciations of all words that texts may have. phones: of the model, those of the lexicon by default.
+        lexicon: pronunciations of all words that texts may have.
+        phones: of the model, those of the lexicon by default.
 
     Example:
         >>> tokenizer = PhoneTokenizer(Pronunciations({"a": [("AH",)], "tee": [("T", "IY")], "tea": [("T", "IY")]}))
@@ -188,17 +217,21 @@ class PhoneTokenizer(Tokenizer):
     @cached_property
     def _words(self) -> dict[str, str]:
         ways, words = self.lexicon.said()
-        return dict(zip(reversed(ways), reversed(words), strict=True))  # the first word of each sound
+        return dict(
+            zip(reversed(ways), reversed(words), strict=True)
+        )  # the first word of each sound
 
     def with_words(self, more: Pronunciations) -> PhoneTokenizer:
-        """Return a tokenizer of the same tokens that knows further words; ``more`` comes first where both know one.
+        """Return a tokenizer of the same tokens that knows further words; ``more`` comes first
+        where both know one.
 
         Raises:
             TokenError: a phone that this tokenizer lacks.
         """
         if new := sorted(set(more.phones) - set(self.phones)):
             raise TokenError(
-                f"The model has no phone {new[0]!r}.", f"Write words with its own: {' '.join(self.phones)}."
+                f"The model has no phone {new[0]!r}.",
+                f"Write words with its own: {' '.join(self.phones)}.",
             )
         return PhoneTokenizer(self.lexicon.updated(more), self.phones)
 
@@ -223,30 +256,39 @@ class PhoneTokenizer(Tokenizer):
     def save(self, folder: str | Path) -> None:
         content = {"type": "phones", "phones": list(self.phones)}
         self.lexicon.save(Path(folder) / Pronunciations.FILE)
-        atomic_write_text(Path(folder) / self.FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        atomic_write_text(
+            Path(folder) / self.FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        )
 
 
 TOKENIZERS = ("characters", "unigram", "bpe", "phones")
 
 
-def train_tokenizer(kind: str, texts: Sequence[str], vocab_size: int, lexicon: str | Path = "") -> Tokenizer:
-    """Return a tokenizer of ``kind`` (``characters``, ``unigram``, ``bpe`` or ``phones``) for ``texts``.
+def train_tokenizer(
+    kind: str, texts: Sequence[str], vocab_size: int, lexicon: str | Path = ""
+) -> Tokenizer:
+    """Return a tokenizer of ``kind`` (``characters``, ``unigram``, ``bpe`` or ``phones``) for
+    ``texts``.
 
     ``phones`` need ``lexicon``, a pronouncing dictionary (:meth:`Pronunciations.load`).
 
     Raises:
-        TokenError: ``kind`` is unknown, the texts are empty, or too little for ``vocab_size`` pieces; or the dictionary
+        TokenError: ``kind`` is unknown, the texts are empty, or too little for ``vocab_size``
+        pieces; or the dictionary
             is missing or damaged.
     """
     if not any(text.strip() for text in texts):
         raise TokenError(
-            "There is no text to make a tokenizer from.", "Check the transcripts of the training manifest."
+            "There is no text to make a tokenizer from.",
+            "Check the transcripts of the training manifest.",
         )
     if kind == "characters":
         return CharTokenizer.train(texts)
     if kind == "phones":
         if not lexicon:
-            raise TokenError("Phones need a pronouncing dictionary.", "Give one: tokenizer.lexicon=FILE.")
+            raise TokenError(
+                "Phones need a pronouncing dictionary.", "Give one: tokenizer.lexicon=FILE."
+            )
         return PhoneTokenizer(Pronunciations.load(lexicon))
     if kind in TOKENIZERS:
         return SentencePieceTokenizer.train(texts, vocab_size, kind)
@@ -267,8 +309,14 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["type"] != "phones":
             return CharTokenizer(content["characters"])
-        return PhoneTokenizer(Pronunciations.load(folder / Pronunciations.FILE, stress=True), content["phones"])
+        return PhoneTokenizer(
+            Pronunciations.load(folder / Pronunciations.FILE, stress=True), content["phones"]
+        )
     except FileNotFoundError:
-        raise TokenError(f"There is no tokenizer in {folder}.", "Give a folder that `asr train` wrote.") from None
+        raise TokenError(
+            f"There is no tokenizer in {folder}.", "Give a folder that `asr train` wrote."
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise TokenError(f"{path} is not a tokenizer.", "Fetch or train the model folder again.") from error
+        raise TokenError(
+            f"{path} is not a tokenizer.", "Fetch or train the model folder again."
+        ) from error

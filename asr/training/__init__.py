@@ -1,1 +1,3 @@
-"""Configuration -> trained model folder; here tasks and decoding meet (word error rate while training)."""
+"""Configuration -> trained model folder; here tasks and decoding meet (word error rate while
+training).
+"""

@@ -1,7 +1,9 @@
-"""Averages of weights over training: steadier than the last ones, at the cost of one addition a step or an epoch.
+"""Averages of weights over training: steadier than the last ones, at the cost of one addition a
+step or an epoch.
 
-Polyak & Juditsky 1992; exponential form with a growing window at the start, as in Tarvainen & Valpola 2017, section 3;
-mean of the last epochs' weights, as Vaswani et al. 2017, section 6.1, average checkpoints.
+Polyak & Juditsky 1992; exponential form with a growing window at the start, as in Tarvainen &
+Valpola 2017, section 3; mean of the last epochs' weights, as Vaswani et al. 2017, section 6.1,
+average checkpoints.
 """
 
 from __future__ import annotations
@@ -70,7 +72,8 @@ class ExponentialAverage(Average):
     """Exponential moving average over steps.
 
     Args:
-        module: its tensors are followed. decay: weight of the past at each update; the first updates count more.
+        module: its tensors are followed.
+        decay: weight of the past at each update; the first updates count more.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -104,7 +107,8 @@ class EpochAverage(Average):
     """Mean of the weights at the ends of the last epochs.
 
     Args:
-        module: its tensors are followed. epochs: how many are averaged; as many copies are kept.
+        module: its tensors are followed.
+        epochs: how many are averaged; as many copies are kept.
     """
 
     def __init__(self, module: nn.Module, epochs: int) -> None:
@@ -117,7 +121,10 @@ class EpochAverage(Average):
 
     def average(self) -> list[Tensor]:
         """Return the averaged tensors; the present ones before the end of the first epoch."""
-        return [torch.stack(tensors).mean(0) for tensors in zip(*self.kept or [self._followed()], strict=True)]
+        return [
+            torch.stack(tensors).mean(0)
+            for tensors in zip(*self.kept or [self._followed()], strict=True)
+        ]
 
     def state(self) -> dict[str, object]:
         """Return what :meth:`load` takes."""

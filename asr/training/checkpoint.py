@@ -10,8 +10,8 @@ from torch import nn
 
 from asr.errors import ModelError
 from asr.files import atomic_path
-from asr.tasks.base import first_difference
 from asr.training.averaging import Average
+from asr.training.task import first_difference
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -24,7 +24,11 @@ def save_checkpoint(
     position: dict[str, Any],
 ) -> None:
     """Write weights, optimizer, average and position."""
-    content = {"task": task.state_dict(), "optimizer": optimizer.state_dict(), "position": dict(position)}
+    content = {
+        "task": task.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "position": dict(position),
+    }
     if average is not None:
         content["average"] = average.state()
     with atomic_path(path) as temporary:
@@ -37,7 +41,8 @@ def load_checkpoint(
     """Fill ``task``, ``optimizer`` and ``average`` from a checkpoint and return its position.
 
     Raises:
-        ModelError: the file is damaged, or belongs to another architecture; the first difference is named.
+        ModelError: the file is damaged, or belongs to another architecture; the first difference is
+        named.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -19,15 +19,24 @@ class OptimizerConfig:
     """What moves the weights.
 
     Attributes:
-        name: adamw, adam, rmsprop or sgd. lr: peak learning rate. weight_decay: on matrices, not on biases and norms.
-        momentum: of the gradient. second_momentum: of its square (adamw, adam, rmsprop).
-        schedule: course of the learning rate, see :mod:`asr.training.schedules`. warmup: share spent rising.
-        final_lr: last learning rate as a share of the peak. clip_norm: largest norm of the gradient (0: no limit).
+        name: adamw, adam, rmsprop or sgd.
+        lr: peak learning rate.
+        weight_decay: on matrices, not on biases and norms.
+        momentum: of the gradient.
+        second_momentum: of its square (adamw, adam, rmsprop).
+        schedule: course of the learning rate, see :mod:`asr.training.schedules`.
+        warmup: share spent rising.
+        final_lr: last learning rate as a share of the peak.
+        clip_norm: largest norm of the gradient (0: no limit).
         clip_value: largest value in the gradient (0: no limit); comes before clip_norm.
-        plateau_factor, plateau_patience: of the schedule ``plateau``: after so many epochs without a better dev figure
-            the learning rate is multiplied by the factor.
-        average_decay: of the exponential average of the weights that is evaluated and kept (0: the weights themselves).
-        average_last: instead, evaluate and keep the mean of the weights after the last so many epochs (0: not).
+        plateau_factor: of the schedule ``plateau``: after so many epochs without a better dev
+            figure the learning rate is multiplied by the factor.
+        plateau_patience: of the schedule ``plateau``: after so many epochs without a better dev
+            figure the learning rate is multiplied by the factor.
+        average_decay: of the exponential average of the weights that is evaluated and kept (0: the
+            weights themselves).
+        average_last: instead, evaluate and keep the mean of the weights after the last so many
+            epochs (0: not).
     """
 
     name: str = "adamw"
@@ -60,7 +69,9 @@ class OptimizerConfig:
         check_range("optimizer.average_decay", self.average_decay, 0, 0.99999)
         check_range("optimizer.average_last", self.average_last, 0)
         if self.average_decay and self.average_last:
-            raise ConfigError("optimizer.average_decay and optimizer.average_last are both set.", "Set one to 0.")
+            raise ConfigError(
+                "optimizer.average_decay and optimizer.average_last are both set.", "Set one to 0."
+            )
 
 
 @dataclass(frozen=True)
@@ -69,20 +80,28 @@ class TrainerConfig:
 
     Attributes:
         max_epochs: the schedule is laid out over these.
-        time_limit_s: end after so many seconds of training and evaluation, though no step or evaluation is broken off
-            (0: never). The schedule then follows whichever is nearer to its end, epochs or time, so that a short run
-            anneals too; a resumed run no longer equals an unbroken one to the bit.
+        time_limit_s: end after so many seconds of training and evaluation, though no step or
+            evaluation is broken off (0: never). The schedule then follows whichever is nearer to
+            its end, epochs or time, so that a short run anneals too; a resumed run no longer equals
+            an unbroken one to the bit.
         accumulate: batches an optimizer step.
         precision: ``auto`` times a step in both and takes the faster, ``fp32`` or ``bf16``.
         patience: stop after so many epochs without a better dev figure (0: never).
-        checkpoint_every_s: seconds between checkpoints inside an epoch; there is one after each epoch anyway.
-        keep_going_after_nonfinite: batches with a NaN or infinite loss or gradient to skip before giving up.
-        gradient_checkpointing: keep only the inputs of the recurrent layers for the backward pass and compute the rest
-            again (Chen et al. 2016): less memory for about a third more time.
-        pictures_every: epochs between the pictures in TensorBoard, the first epoch's included (0: none).
-        threads: of the processor (0: torch's own choice). accelerator, strategy: Lightning Fabric's.
-        workers: processes that make batches ahead (0: a thread of this process, enough for stored features).
-        devices, num_nodes: processes a machine, and machines; torchrun and SLURM say so themselves.
+        checkpoint_every_s: seconds between checkpoints inside an epoch; there is one after each
+            epoch anyway.
+        keep_going_after_nonfinite: batches with a NaN or infinite loss or gradient to skip before
+            giving up.
+        gradient_checkpointing: keep only the inputs of the recurrent layers for the backward pass
+            and compute the rest again (Chen et al. 2016): less memory for about a third more time.
+        pictures_every: epochs between the pictures in TensorBoard, the first epoch's included (0:
+            none).
+        threads: of the processor (0: torch's own choice).
+        accelerator: Lightning Fabric's.
+        strategy: Lightning Fabric's.
+        workers: processes that make batches ahead (0: a thread of this process, enough for stored
+            features).
+        devices: processes a machine, and machines; torchrun and SLURM say so themselves.
+        num_nodes: processes a machine, and machines; torchrun and SLURM say so themselves.
     """
 
     max_epochs: int = 30

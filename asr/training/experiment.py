@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from asr.tasks.base import Task
+from asr.training.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,7 +16,9 @@ __all__ = ["BatchLoader", "Experiment"]
 
 
 class BatchLoader(Protocol):
-    """Batches that are pure functions of (epoch, position), so that a stopped run goes on where it was."""
+    """Batches that are pure functions of (epoch, position), so that a stopped run goes on where it
+    was.
+    """
 
     def num_batches(self, epoch: int) -> int:
         """Return the number of batches in an epoch."""
@@ -33,10 +35,15 @@ class Experiment:
     """A task made ready for :func:`asr.training.loop.fit`.
 
     Attributes:
-        task: network + loss. train: its batches. evaluate: task -> dev figures by name, lower better for ``monitor``.
-        monitor: the figure that decides which weights are kept. save_model: (task, folder) -> writes the model folder.
-        speed: batch -> amount of data in it. speed_unit: of that amount per second, for people.
-        pictures: task -> figures by name for TensorBoard, such as a fixed example's output; drawn now and then.
+        task: network + loss.
+        train: its batches.
+        evaluate: task -> dev figures by name, lower better for ``monitor``.
+        monitor: the figure that decides which weights are kept.
+        save_model: (task, folder) -> writes the model folder.
+        speed: batch -> amount of data in it.
+        speed_unit: of that amount per second, for people.
+        pictures: task -> figures by name for TensorBoard, such as a fixed example's output; drawn
+            now and then.
     """
 
     task: Task

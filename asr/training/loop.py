@@ -1,7 +1,8 @@
 """The training loop, one for every task, on Lightning Fabric (devices, precision, ranks).
 
-Nothing random is left to chance: batches, augmentation and dropout are keyed by (seed, epoch, position). A run that was
-killed and resumed ends with the weights of an unbroken one, to the bit on CPU in fp32 with the same number of threads.
+Nothing random is left to chance: batches, augmentation and dropout are keyed by (seed, epoch,
+position). A run that was killed and resumed ends with the weights of an unbroken one, to the bit on
+CPU in fp32 with the same number of threads.
 """
 
 from __future__ import annotations
@@ -12,53 +13,37 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from asr.batches.seeds import keyed_seed
 from asr.errors import ConfigError, TrainingError
 from asr.run_folder import Metric, update_metrics
-from asr.tasks.base import Task
 from asr.training.averaging import Average, EpochAverage, ExponentialAverage
+from asr.training.batching.seeds import keyed_seed
 from asr.training.checkpoint import load_checkpoint, save_checkpoint
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.memory import checkpoint_recurrent_layers
 from asr.training.monitoring import GradientMonitor, add_figure
 from asr.training.optim import build_optimizer
+from asr.training.position import Position
 from asr.training.precision import choose_precision
 from asr.training.prefetch import BatchMaker
 from asr.training.progress import Progress
 from asr.training.ranks import check_same_start, check_world_size, plan_ranks
 from asr.training.schedules import lr_factor
+from asr.training.task import Task
 from asr.training.watching import epoch_ended
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
-__all__ = ["Position", "fit"]
+__all__ = ["fit"]
 
 BETWEEN_PICTURES_S = 60.0
-
-
-@dataclass
-class Position:
-    """Where a run is: the next batch, and what has been seen so far."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best: float = math.inf
-    best_epoch: int = -1
-    nonfinite_in_a_row: int = 0
-    lr_scale: float = 1.0
-    stalled: int = 0
-    seconds: float = 0.0
-    world_size: int = 1
 
 
 def fit(
@@ -69,14 +54,20 @@ def fit(
     seed: int = 0,
     resume: bool = True,
 ) -> Position:
-    """Train until done, keeping the best weights as a model folder in ``run_dir/model``; return where it ended.
+    """Train until done, keeping the best weights as a model folder in ``run_dir/model``; return
+    where it ended.
 
     Args:
-        experiment: what to train. trainer, optimizer: settings. run_dir: gets ``checkpoints/``, ``log/``, ``model/``.
-        seed: of dropout and augmentation. resume: go on from the last checkpoint in ``run_dir``, if there is one.
+        experiment: what to train.
+        trainer: settings.
+        optimizer: settings.
+        run_dir: gets ``checkpoints/``, ``log/``, ``model/``.
+        seed: of dropout and augmentation.
+        resume: go on from the last checkpoint in ``run_dir``, if there is one.
 
     Raises:
-        TrainingError: losses or gradients stayed NaN or infinite (the message names the batches), or the checkpoint in
+        TrainingError: losses or gradients stayed NaN or infinite (the message names the batches),
+        or the checkpoint in
             ``run_dir`` is of a run with another number of processes.
         ModelError: it belongs to another architecture.
     """
@@ -89,7 +80,12 @@ class Loop:
     """State and steps of one training; see :func:`fit`."""
 
     def __init__(
-        self, experiment: Experiment, trainer: TrainerConfig, optimizer: OptimizerConfig, run_dir: Path, seed: int
+        self,
+        experiment: Experiment,
+        trainer: TrainerConfig,
+        optimizer: OptimizerConfig,
+        run_dir: Path,
+        seed: int,
     ) -> None:
         from lightning.fabric import Fabric
         from lightning.fabric.loggers.tensorboard import TensorBoardLogger
@@ -101,10 +97,13 @@ class Loop:
         self.logger = TensorBoardLogger(run_dir, name="log", version="")
         try:
             self.fabric: Fabric = Fabric(
-                accelerator=trainer.accelerator, devices=ranks.devices, num_nodes=ranks.num_nodes,
-                strategy=ranks.strategy, loggers=[self.logger],
+                accelerator=trainer.accelerator,
+                devices=ranks.devices,
+                num_nodes=ranks.num_nodes,
+                strategy=ranks.strategy,
+                loggers=[self.logger],
                 precision="bf16-mixed" if self.precision == "bf16" else "32-true",
-            )  # fmt: skip
+            )
         except (RuntimeError, ValueError) as error:
             raise ConfigError(
                 f"This machine cannot train so ({str(error).strip().splitlines()[0]}).",
@@ -114,7 +113,9 @@ class Loop:
         if trainer.gradient_checkpointing:
             checkpoint_recurrent_layers(experiment.task)
         self.optimizer = build_optimizer(experiment.task, optimizer)
-        self.model, self.wrapped_optimizer = self.fabric.setup(_Loss(experiment.task), self.optimizer)
+        self.model, self.wrapped_optimizer = self.fabric.setup(
+            _Loss(experiment.task), self.optimizer
+        )
         self.average = _build_average(experiment.task, optimizer)
         self.gradients = GradientMonitor(experiment.task, optimizer.clip_norm)
         self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
@@ -126,7 +127,9 @@ class Loop:
         """Train from the last checkpoint, or from the start, to the end."""
         checkpoint = self.run_dir / "checkpoints" / "last.ckpt"
         if resume and checkpoint.is_file():
-            self.position = Position(**load_checkpoint(checkpoint, self.experiment.task, self.optimizer, self.average))
+            self.position = Position(
+                **load_checkpoint(checkpoint, self.experiment.task, self.optimizer, self.average)
+            )
             check_world_size(self.position.world_size, self.fabric.world_size, checkpoint)
         self._agree()
         check_same_start(self.position, self.fabric.broadcast(self.position), checkpoint)
@@ -139,9 +142,13 @@ class Loop:
 
     @contextlib.contextmanager
     def epochs(self, checkpoint: Path) -> Iterator[Callable[[], None]]:
-        """Provide what trains the next epoch from where the loop stands, with its log, evaluation and checkpoint."""
+        """Provide what trains the next epoch from where the loop stands, with its log, evaluation
+        and checkpoint.
+        """
         with (
-            Progress(self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero) as progress,
+            Progress(
+                self.run_dir, self.trainer.max_epochs, enabled=self.fabric.is_global_zero
+            ) as progress,
             BatchMaker(self.loader, self.trainer.workers) as maker,
         ):
             progress.start(self.experiment, self.position, self.precision)
@@ -150,7 +157,11 @@ class Loop:
 
     def _out_of_patience(self) -> bool:
         waited = self.position.epoch - 1 - self.position.best_epoch
-        return bool(self.trainer.patience) and self.position.best_epoch >= 0 and waited >= self.trainer.patience
+        return (
+            bool(self.trainer.patience)
+            and self.position.best_epoch >= 0
+            and waited >= self.trainer.patience
+        )
 
     def _own_seconds(self) -> float:
         return self.position.seconds + time.monotonic() - self.counted_from
@@ -159,7 +170,9 @@ class Loop:
         return self._own_seconds() if self.fabric.world_size == 1 else self.agreed_s
 
     def _agree(self) -> None:
-        """Take the first rank's clock: all must stop, save and set the learning rate at the same step."""
+        """Take the first rank's clock: all must stop, save and set the learning rate at the same
+        step.
+        """
         if self.fabric.world_size > 1:
             self.agreed_s = float(self.fabric.broadcast(self._own_seconds()))
 
@@ -181,7 +194,9 @@ class Loop:
             self.position.step += 1
             if math.isfinite(loss):
                 self._log({"train/loss": loss, "train/grad_norm": grad_norm, "train/lr": lr})
-            amount = self.fabric.world_size * sum(self.experiment.speed(batch) for batch in group)  # ranks have alike
+            amount = self.fabric.world_size * sum(
+                self.experiment.speed(batch) for batch in group
+            )  # ranks have alike
             progress.step(loss, len(group), amount)
             if self._share_of_time() >= 1:
                 break
@@ -194,17 +209,28 @@ class Loop:
 
     def _set_lr(self, done: float) -> float:
         config = self.optimizer_config
-        lr = config.lr * self.position.lr_scale * lr_factor(config.schedule, done, config.warmup, config.final_lr)
+        lr = (
+            config.lr
+            * self.position.lr_scale
+            * lr_factor(config.schedule, done, config.warmup, config.final_lr)
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         return lr
 
     def _step(self, group: list[Any]) -> tuple[float, float]:
-        """One optimizer step over a group of batches; return the loss per label and the norm of its gradient."""
+        """One optimizer step over a group of batches; return the loss per label and the norm of its
+        gradient.
+        """
         position, rank = self.position, self.fabric.global_rank
-        torch.manual_seed(keyed_seed(self.seed, position.epoch, position.batch, rank))  # dropout of this step
+        torch.manual_seed(
+            keyed_seed(self.seed, position.epoch, position.batch, rank)
+        )  # dropout of this step
         self.optimizer.zero_grad(set_to_none=True)
-        total, count = torch.zeros((), device=self.fabric.device), torch.zeros((), device=self.fabric.device)
+        total, count = (
+            torch.zeros((), device=self.fabric.device),
+            torch.zeros((), device=self.fabric.device),
+        )
         for number, batch in enumerate(group):
             batch = batch.to(self.fabric.device)
             with self.fabric.no_backward_sync(self.model, enabled=number < len(group) - 1):
@@ -215,10 +241,13 @@ class Loop:
 
     def _apply(self, group: list[Any], total: Tensor, count: Tensor) -> tuple[float, float]:
         clock = torch.full_like(total, self._own_seconds() if self.fabric.is_global_zero else 0.0)
-        total, count, clock = self.fabric.all_reduce(torch.stack([total, count, clock]), reduce_op="sum")
+        total, count, clock = self.fabric.all_reduce(
+            torch.stack([total, count, clock]), reduce_op="sum"
+        )
         self.agreed_s = float(clock)
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        # DDP has averaged the ranks' sums: back to the sum over ranks, then one division by all labels
+        # DDP has averaged the ranks' sums: back to the sum over ranks, then one division by all
+        # labels
         torch._foreach_mul_(gradients, self.fabric.world_size / max(1.0, float(count)))
         if self.optimizer_config.clip_value:
             nn.utils.clip_grad_value_(self.model.parameters(), self.optimizer_config.clip_value)
@@ -230,16 +259,24 @@ class Loop:
             return loss, grad_norm
         self.position.nonfinite_in_a_row = 0
         if self.optimizer_config.clip_norm:
-            nn.utils.clip_grads_with_norm_(self.model.parameters(), self.optimizer_config.clip_norm, norm)
+            nn.utils.clip_grads_with_norm_(
+                self.model.parameters(), self.optimizer_config.clip_norm, norm
+            )
         self.wrapped_optimizer.step()
         if self.average is not None:
             self.average.update()
         return loss, grad_norm
 
     def _watch_gradients(self) -> None:
-        if self.trainer.pictures_every and self.fabric.is_global_zero and self.gradients.is_due(self.position.step):
+        if (
+            self.trainer.pictures_every
+            and self.fabric.is_global_zero
+            and self.gradients.is_due(self.position.step)
+        ):
             norms = self.gradients.record(self.position.step)
-            self.fabric.log_dict({f"gradients/{name}": norm for name, norm in norms.items()}, step=self.position.step)
+            self.fabric.log_dict(
+                {f"gradients/{name}": norm for name, norm in norms.items()}, step=self.position.step
+            )
 
     def _alarm(self, group: list[Any], loss: float, grad_norm: float) -> None:
         ids = [i for batch in group for i in batch.ids]
@@ -268,17 +305,25 @@ class Loop:
     def _evaluate(self, progress: Progress) -> dict[str, float]:
         task = self.experiment.task.eval()
         figures: dict[str, float] = {}
-        if self.fabric.is_global_zero:  # one rank judges: batch statistics differ between ranks, the verdict must not
+        if (
+            self.fabric.is_global_zero
+        ):  # one rank judges: batch statistics differ between ranks, the verdict must not
             with torch.inference_mode():
                 figures = self.experiment.evaluate(task)
         figures = self.fabric.broadcast(figures)
         self._log({f"dev/{name}": value for name, value in figures.items()})
         better = figures[self.experiment.monitor] < self.position.best
         if better:
-            self.position.best, self.position.best_epoch = figures[self.experiment.monitor], self.position.epoch
+            self.position.best, self.position.best_epoch = (
+                figures[self.experiment.monitor],
+                self.position.epoch,
+            )
             if self.fabric.is_global_zero:
                 self.experiment.save_model(task, self.run_dir / "model")
-                best = {f"dev/{name}": Metric(value, "dev", self.position.epoch + 1) for name, value in figures.items()}
+                best = {
+                    f"dev/{name}": Metric(value, "dev", self.position.epoch + 1)
+                    for name, value in figures.items()
+                }
                 update_metrics(self.run_dir, best)
         self._lower_on_plateau(better)
         progress.end_epoch(figures, better)
@@ -289,9 +334,12 @@ class Loop:
         if not every or not self.fabric.is_global_zero or not (epoch == 1 or epoch % every == 0):
             return
         with torch.inference_mode():
-            figures = self.experiment.pictures(self.experiment.task) if self.experiment.pictures else {}
+            figures = (
+                self.experiment.pictures(self.experiment.task) if self.experiment.pictures else {}
+            )
         if not figures and time.monotonic() - self.drawn_at < BETWEEN_PICTURES_S:
-            return  # a short training without pictures of its own shall not wait for one of its gradients
+            # a short training without pictures of its own shall not wait for one of its gradients
+            return
         self.drawn_at = time.monotonic()
         if len(self.gradients.steps) > 1:
             figures["gradient norms"] = self.gradients.draw()
@@ -315,19 +363,25 @@ class Loop:
     def _save(self, path: Path) -> None:
         self.position.seconds, self.counted_from = self._seconds(), time.monotonic()
         if self.fabric.is_global_zero:
-            save_checkpoint(path, self.experiment.task, self.optimizer, self.average, vars(self.position))
+            save_checkpoint(
+                path, self.experiment.task, self.optimizer, self.average, vars(self.position)
+            )
         self.fabric.barrier()
 
 
 class _Held:
-    """A batch that Fabric and DDP shall not look into: they would write to its fields, which are frozen."""
+    """A batch that Fabric and DDP shall not look into: they would write to its fields, which are
+    frozen.
+    """
 
     def __init__(self, batch: Any) -> None:
         self.batch = batch
 
 
 class _Loss(nn.Module):
-    """A task whose ``forward`` is its loss: autocast and the exchange of gradients hang on ``forward``."""
+    """A task whose ``forward`` is its loss: autocast and the exchange of gradients hang on
+    ``forward``.
+    """
 
     def __init__(self, task: Task) -> None:
         super().__init__()

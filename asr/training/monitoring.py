@@ -21,7 +21,8 @@ HIGHEST_HEALTHY = 10.0  # where no clipping says what is too much
 
 
 def layer_name(parameter: str) -> str:
-    """Return the layer that a parameter belongs to: its name up to the first number, or without its end.
+    """Return the layer that a parameter belongs to: its name up to the first number, or without its
+    end.
 
     Example:
         >>> layer_name("network.encoder.layers.3.forward_cell.weight_ih_l0"), layer_name("network.output.weight")
@@ -34,11 +35,13 @@ def layer_name(parameter: str) -> str:
 class GradientMonitor:
     """Records the norm of each layer's gradient (its matrices), before clipping.
 
-    The healthy band reaches from :data:`LOWEST_HEALTHY` to the norm at which gradients are clipped: a layer above it
-    spends every step clipped, one below it hardly learns (Pascanu et al. 2013, on vanishing and exploding gradients).
+    The healthy band reaches from :data:`LOWEST_HEALTHY` to the norm at which gradients are clipped:
+    a layer above it spends every step clipped, one below it hardly learns (Pascanu et al. 2013, on
+    vanishing and exploding gradients).
 
     Args:
-        module: whose parameters are watched. clip_norm: largest norm of the whole gradient, 0 for no limit.
+        module: whose parameters are watched.
+        clip_norm: largest norm of the whole gradient, 0 for no limit.
     """
 
     def __init__(self, module: nn.Module, clip_norm: float = 0.0) -> None:
@@ -71,7 +74,9 @@ class GradientMonitor:
         from asr.plots import curves
 
         figure = curves(
-            {name: (self.steps, values) for name, values in self.norms.items()}, ylabel="gradient norm", log=True
+            {name: (self.steps, values) for name, values in self.norms.items()},
+            ylabel="gradient norm",
+            log=True,
         )
         axes = figure.axes[0]
         axes.axhspan(*self.band, color="#3c9a5f", alpha=0.12, linewidth=0)

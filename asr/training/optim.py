@@ -15,7 +15,8 @@ __all__ = ["build_optimizer"]
 def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Return the optimizer of all parameters; weight decay reaches matrices only.
 
-    ``adamw`` decays weights apart from the gradient (Loshchilov & Hutter 2019), the others add it to the gradient.
+    ``adamw`` decays weights apart from the gradient (Loshchilov & Hutter 2019), the others add it
+    to the gradient.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
@@ -28,5 +29,9 @@ def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.O
     if config.name == "adam":
         return torch.optim.Adam(groups, lr=config.lr, betas=betas, fused=True)
     if config.name == "rmsprop":
-        return torch.optim.RMSprop(groups, lr=config.lr, alpha=config.second_momentum, momentum=config.momentum)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+        return torch.optim.RMSprop(
+            groups, lr=config.lr, alpha=config.second_momentum, momentum=config.momentum
+        )
+    return torch.optim.SGD(
+        groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0
+    )

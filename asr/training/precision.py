@@ -15,13 +15,14 @@ WORTH = 0.9  # of the time of fp32 that bf16 may take
 
 
 def choose_precision(wanted: str, experiment: Experiment, timed: bool = True) -> str:
-    """Return ``fp32`` or ``bf16``; ``auto`` times a step of the experiment in each, in turns, and takes the faster.
+    """Return ``fp32`` or ``bf16``; ``auto`` times a step of the experiment in each, in turns, and
+    takes the faster.
 
-    Where several processes train together, ``timed`` is False: clocks could disagree, and processors then take bf16
-    where they multiply matrices of it (AMX).
+    Where several processes train together, ``timed`` is False: clocks could disagree, and
+    processors then take bf16 where they multiply matrices of it (AMX).
 
-    Processors without bf16 units refuse the recurrent kernels or run them slower; both count as a vote for fp32, and so
-    does a gain too small to be told from the noise of a busy machine.
+    Processors without bf16 units refuse the recurrent kernels or run them slower; both count as a
+    vote for fp32, and so does a gain too small to be told from the noise of a busy machine.
     """
     if wanted != "auto":
         return wanted
@@ -39,7 +40,9 @@ def choose_precision(wanted: str, experiment: Experiment, timed: bool = True) ->
 
 def _seconds(experiment: Experiment, batch: object, precision: str) -> float:
     task = experiment.task.train()
-    buffers = {name: buffer.clone() for name, buffer in task.named_buffers()}  # batch statistics must not see the probe
+    buffers = {
+        name: buffer.clone() for name, buffer in task.named_buffers()
+    }  # batch statistics must not see the probe
     start = time.perf_counter()
     try:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):

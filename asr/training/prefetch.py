@@ -1,4 +1,6 @@
-"""Batches made ahead while the last one is used: by one thread, or by processes where making them is real work."""
+"""Batches made ahead while the last one is used: by one thread, or by processes where making them
+is real work.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class BatchMaker:
 
     Args:
         loader: a pure function of (epoch, position), so that it does not matter where it is called.
-        processes: 0 for one thread in this process: enough to read stored features, and free of start-up.
+        processes: 0 for one thread in this process: enough to read stored features, and free of
+            start-up.
 
     Example:
         >>> with BatchMaker(loader) as maker:  # doctest: +SKIP
@@ -36,7 +39,9 @@ class BatchMaker:
         self.loader = loader
         self.executor: Executor
         if processes:
-            context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads and CUDA's state
+            context = multiprocessing.get_context(
+                "spawn"
+            )  # a fork would copy torch's threads and CUDA's state
             self.executor = ProcessPoolExecutor(processes, context, _hold, (loader,))
         else:
             self.executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
@@ -46,7 +51,10 @@ class BatchMaker:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.executor.shutdown(cancel_futures=True)
 

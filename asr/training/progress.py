@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asr.training.experiment import Experiment
-    from asr.training.loop import Position
+    from asr.training.position import Position
 
 __all__ = ["Progress"]
 
@@ -19,7 +19,9 @@ class Progress(AbstractContextManager["Progress"]):
     """Prints to standard error.
 
     Args:
-        run_dir: named at the start. max_epochs: of the whole training. enabled: False on all ranks but the first.
+        run_dir: named at the start.
+        max_epochs: of the whole training.
+        enabled: False on all ranks but the first.
     """
 
     def __init__(self, run_dir: Path, max_epochs: int, enabled: bool = True) -> None:
@@ -29,11 +31,19 @@ class Progress(AbstractContextManager["Progress"]):
 
         self.run_dir, self.max_epochs = run_dir, max_epochs
         self.console = Console(file=sys.stderr, quiet=not enabled, highlight=False, soft_wrap=True)
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+        columns = (
+            "{task.description}",
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+        )
         self.bar = RichProgress(
-            *columns, TimeRemainingColumn(), console=self.console, transient=True,
+            *columns,
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
             disable=not (enabled and self.console.is_terminal),
-        )  # fmt: skip
+        )
         self.row: Any = None
 
     def __enter__(self) -> Progress:
@@ -47,7 +57,9 @@ class Progress(AbstractContextManager["Progress"]):
         """Say what is trained, where it is written, and from where it goes on."""
         self.unit, self.monitor = experiment.speed_unit, experiment.monitor
         parameters = sum(p.numel() for p in experiment.task.parameters())
-        self.console.print(f"{parameters / 1e6:.1f}M parameters, {precision}; writing to {self.run_dir}")
+        self.console.print(
+            f"{parameters / 1e6:.1f}M parameters, {precision}; writing to {self.run_dir}"
+        )
         if position.step:
             self.console.print(f"resumed at epoch {position.epoch + 1}, batch {position.batch + 1}")
 

@@ -1,7 +1,8 @@
-"""How many processes train together: told by torchrun, SLURM or the configuration; Lightning Fabric does the rest.
+"""How many processes train together: told by torchrun, SLURM or the configuration; Lightning Fabric
+does the rest.
 
-Every process ("rank") has the whole network, takes its own batches of each step, and the gradients are summed: data
-parallelism (Li et al. 2020, "PyTorch Distributed", on DistributedDataParallel).
+Every process ("rank") has the whole network, takes its own batches of each step, and the gradients
+are summed: data parallelism (Li et al. 2020, "PyTorch Distributed", on DistributedDataParallel).
 """
 
 from __future__ import annotations
@@ -58,18 +59,25 @@ def _torchrun(environ: Mapping[str, str]) -> tuple[int, int] | None:
     here, everywhere = int(environ["LOCAL_WORLD_SIZE"]), int(environ["WORLD_SIZE"])
     if everywhere % here:
         raise ConfigError(
-            f"torchrun started {everywhere} processes, {here} of them on this machine.", "Start as many on each."
+            f"torchrun started {everywhere} processes, {here} of them on this machine.",
+            "Start as many on each.",
         )
     return here, everywhere // here
 
 
 def _slurm(environ: Mapping[str, str]) -> tuple[int, int] | None:
     tasks = int(environ.get("SLURM_NTASKS", "1"))
-    if tasks < 2 or "SLURM_PROCID" not in environ or environ.get("SLURM_JOB_NAME") in SLURM_INTERACTIVE:
+    if (
+        tasks < 2
+        or "SLURM_PROCID" not in environ
+        or environ.get("SLURM_JOB_NAME") in SLURM_INTERACTIVE
+    ):
         return None
     nodes = int(environ.get("SLURM_NNODES", "1"))
     if tasks % nodes:
-        raise ConfigError(f"SLURM started {tasks} tasks on {nodes} machines.", "Give --ntasks-per-node.")
+        raise ConfigError(
+            f"SLURM started {tasks} tasks on {nodes} machines.", "Give --ntasks-per-node."
+        )
     return tasks // nodes, nodes
 
 
@@ -83,7 +91,9 @@ def is_first_rank(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def check_world_size(trained_with: int, world_size: int, checkpoint: object) -> None:
-    """Raise TrainingError unless a run goes on with as many processes as it had: they decide what a batch is."""
+    """Raise TrainingError unless a run goes on with as many processes as it had: they decide what a
+    batch is.
+    """
     if trained_with != world_size:
         raise TrainingError(
             f"{checkpoint} was trained with {trained_with} process(es), not {world_size}; this would be another run.",
@@ -95,5 +105,6 @@ def check_same_start(own: object, first: object, checkpoint: object) -> None:
     """Raise TrainingError unless this process found the same checkpoint as the first one."""
     if own != first:
         raise TrainingError(
-            f"The processes do not all see the same {checkpoint}.", "Put the run folder on storage that they share."
+            f"The processes do not all see the same {checkpoint}.",
+            "Put the run folder on storage that they share.",
         )

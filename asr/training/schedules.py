@@ -1,4 +1,6 @@
-"""Courses of the learning rate as plain functions of progress, so that each can be drawn and checked on its own."""
+"""Courses of the learning rate as plain functions of progress, so that each can be drawn and
+checked on its own.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def exponential(progress: float, final: float) -> float:
 
 
 def steps(progress: float, final: float) -> float:
-    """From 1 to ``final`` in four equal factors: at a fifth, two fifths, three fifths and four fifths of the way."""
+    """From 1 to ``final`` in four equal factors: at a fifth, two fifths, three fifths and four
+    fifths of the way.
+    """
     return float(max(final, 1e-8) ** (min(4, math.floor(5 * progress)) / 4))
 
 
@@ -50,12 +54,14 @@ SCHEDULES: dict[str, Callable[[float, float], float]] = {
 def lr_factor(schedule: str, progress: float, warmup: float, final: float) -> float:
     """Return the learning rate as a share of the peak: a rise, then the schedule.
 
-    The rise is a straight line from a hundredth of the peak; that of ``one_cycle`` is half a cosine from 1/25 of it, as
-    in torch.optim.lr_scheduler.OneCycleLR (Smith & Topin 2018).
+    The rise is a straight line from a hundredth of the peak; that of ``one_cycle`` is half a cosine
+    from 1/25 of it, as in torch.optim.lr_scheduler.OneCycleLR (Smith & Topin 2018).
 
     Args:
-        schedule: a key of :data:`SCHEDULES`. progress: share of the training that is done, 0 to 1.
-        warmup: share of the training spent rising. final: last value, a share of the peak.
+        schedule: a key of :data:`SCHEDULES`.
+        progress: share of the training that is done, 0 to 1.
+        warmup: share of the training spent rising.
+        final: last value, a share of the peak.
     """
     if progress >= warmup:
         return SCHEDULES[schedule](min(1.0, (progress - warmup) / max(1e-9, 1 - warmup)), final)

@@ -1,4 +1,6 @@
-"""Somebody who looks on while a training goes: told the dev figures after every epoch, free to end it by raising."""
+"""Somebody who looks on while a training goes: told the dev figures after every epoch, free to end
+it by raising.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 @contextmanager
 def watched_by(watcher: Watcher) -> Iterator[None]:
-    """Tell ``watcher`` of every epoch that ends in this block; what it raises ends the training, checkpoint kept."""
+    """Tell ``watcher`` of every epoch that ends in this block; what it raises ends the training,
+    checkpoint kept.
+    """
     token = _watcher.set(watcher)
     try:
         yield

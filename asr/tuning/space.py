@@ -1,4 +1,5 @@
-"""What to search: ``optimizer.lr=log:1e-4:1e-2`` and its kind, on the command line or in a YAML file.
+"""What to search: ``optimizer.lr=log:1e-4:1e-2`` and its kind, on the command line or in a YAML
+file.
 
 float:LOW:HIGH[:STEP]   log:LOW:HIGH   int:LOW:HIGH[:STEP]   logint:LOW:HIGH   choice:A,B,C
 """
@@ -25,7 +26,9 @@ EXAMPLE = "Examples: optimizer.lr=log:1e-4:1e-2, model.dropout=float:0:0.4, mode
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included, in steps of ``step`` or all; ``log``: ratios count."""
+    """Numbers from ``low`` to ``high``, both included, in steps of ``step`` or all; ``log``: ratios
+    count.
+    """
 
     low: float
     high: float
@@ -36,14 +39,22 @@ class Range:
     def suggest(self, trial: Trial, key: str) -> int | float:
         """Return a value for a trial."""
         if self.integer:
-            return trial.suggest_int(key, int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
+            return trial.suggest_int(
+                key, int(self.low), int(self.high), log=self.log, step=int(self.step or 1)
+            )
         return trial.suggest_float(key, self.low, self.high, log=self.log, step=self.step)
 
     def inside(self, value: Any) -> Any:
         """Return a configuration's value as a trial holds it, or None where it lies outside."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not self.low <= value <= self.high
+        ):
             return None
-        if self.step and not math.isclose((value - self.low) / self.step, round((value - self.low) / self.step)):
+        if self.step and not math.isclose(
+            (value - self.low) / self.step, round((value - self.low) / self.step)
+        ):
             return None
         if self.integer:
             return int(value) if value == int(value) else None
@@ -92,7 +103,8 @@ def parse_space(arguments: Sequence[str]) -> tuple[dict[str, Dimension], list[st
 
     Example:
         >>> parse_space(["optimizer.lr=log:1e-4:1e-2", "seed=3"])
-        ({'optimizer.lr': Range(low=0.0001, high=0.01, log=True, integer=False, step=None)}, ['seed=3'])
+        ({'optimizer.lr': Range(low=0.0001, high=0.01, log=True, integer=False, step=None)},
+        ['seed=3'])
     """
     space: dict[str, Dimension] = {}
     fixed = []
@@ -113,20 +125,29 @@ def read_space(path: str | Path) -> dict[str, Dimension]:
     Raises:
         ConfigError: the file is missing or malformed.
     """
-    return {key: _from_yaml(f"{path}: {key}", value) for key, value in _flat(read_yaml(path)).items()}
+    return {
+        key: _from_yaml(f"{path}: {key}", value) for key, value in _flat(read_yaml(path)).items()
+    }
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in content.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {f"{prefix}{key}": value}
+        )
     return flat
 
 
 def _from_yaml(where: str, value: Any) -> Dimension:
     if isinstance(value, list):
         if nested := [v for v in value if isinstance(v, (list, dict))]:
-            raise ConfigError(f"{where}: the choice {nested[0]!r} is no single value.", "Choose among plain values.")
+            raise ConfigError(
+                f"{where}: the choice {nested[0]!r} is no single value.",
+                "Choose among plain values.",
+            )
         return _choices(where, [_text(v) for v in value])
     if not isinstance(value, str) or ":" not in value:
         raise ConfigError(f"{where} is {value!r}, which is no range.", EXAMPLE)
@@ -148,7 +169,11 @@ def _dimension(key: str, text: str) -> Dimension:
     except ValueError:
         raise ConfigError(f"{key}={text}: {rest!r} is not LOW:HIGH.", EXAMPLE) from None
     integer, log = kind in ("int", "logint"), kind in ("log", "logint")
-    reason = _fault(low, high, step, integer, log) if kind in KINDS else f"{kind} is unknown ({', '.join(KINDS)})"
+    reason = (
+        _fault(low, high, step, integer, log)
+        if kind in KINDS
+        else f"{kind} is unknown ({', '.join(KINDS)})"
+    )
     if reason:
         raise ConfigError(f"{key}={text}: {reason}.", EXAMPLE)
     return Range(low, high, log, integer, step[0] if step else None)
@@ -168,5 +193,7 @@ def _fault(low: float, high: float, step: list[float], integer: bool, log: bool)
 
 def _choices(key: str, values: Sequence[str]) -> Choices:
     if len(set(values)) < 2 or len(set(values)) < len(values):
-        raise ConfigError(f"{key} has the choices {', '.join(values)}.", "Give two or more, all different.")
+        raise ConfigError(
+            f"{key} has the choices {', '.join(values)}.", "Give two or more, all different."
+        )
     return Choices(tuple(values))

@@ -1,6 +1,8 @@
-"""Trials, each an ordinary run folder; what was tried is kept in Optuna's storage (Akiba et al. 2019).
+"""Trials, each an ordinary run folder; what was tried is kept in Optuna's storage (Akiba et al.
+2019).
 
-A trial that was killed goes on from its checkpoint when the search is started again. Several workers may share a study.
+A trial that was killed goes on from its checkpoint when the search is started again. Several
+workers may share a study.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.batches.seeds import keyed_seed
-from asr.config import as_dict, build_config, check_choice, check_range, parse_overrides, read_yaml
+from asr.config import as_dict, build_config, parse_overrides, read_yaml
 from asr.errors import AsrError, ConfigError, DataError, TrainingError, require
 from asr.files import atomic_write_text
 from asr.run_folder import read_metrics
+from asr.training.batching.seeds import keyed_seed
+from asr.tuning.config import MAX_FAILURES, RANDOM_TRIALS, TuneConfig
 from asr.tuning.space import Dimension
 
 if TYPE_CHECKING:
@@ -27,12 +30,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
-__all__ = ["RANDOM_TRIALS", "TuneConfig", "Tuned", "open_study", "tune"]
-
-PRUNERS = ("median", "halving", "none")
-SAMPLERS = ("tpe", "random")
-RANDOM_TRIALS = 8  # before the sampler goes by what it has seen
-MAX_FAILURES = 5  # trials in a row: then it is not the settings
+__all__ = ["Tuned", "open_study", "tune"]
 
 
 class NoSuchFigure(ConfigError):  # noqa: N818 - what it says
@@ -40,50 +38,19 @@ class NoSuchFigure(ConfigError):  # noqa: N818 - what it says
 
 
 @dataclass(frozen=True)
-class TuneConfig:
-    """How to search.
-
-    Attributes:
-        trials: in the study, finished and pruned ones together; those of an earlier start and of other workers count.
-        metric: name of the dev figure to better, such as ``wer``; empty: the one that decides which weights are kept.
-        maximize: higher is better (``metric`` alone needs it). storage: Optuna's; empty: SQLite in the output folder.
-        name: of the study. sampler: ``tpe`` (Bergstra et al. 2011) or ``random``.
-        pruner: ``median`` ends a trial whose figure after an epoch is worse than the median of the earlier trials at
-            that epoch, ``halving`` keeps the best third of each rung (Li et al. 2020), ``none`` lets all end.
-        warmup_trials, warmup_epochs: before which nothing is pruned. seed: of the sampler.
-        time_limit_s: no trial is begun later (0: never).
-    """
-
-    trials: int = 20
-    metric: str = ""
-    maximize: bool = False
-    storage: str = ""
-    name: str = "asr"
-    sampler: str = "tpe"
-    pruner: str = "median"
-    warmup_trials: int = 4
-    warmup_epochs: int = 1
-    seed: int = 1
-    time_limit_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_range("--trials", self.trials, 1)
-        check_choice("--sampler", self.sampler, SAMPLERS)
-        check_choice("--pruner", self.pruner, PRUNERS)
-        check_range("--warmup-trials", self.warmup_trials, 0)
-        check_range("--warmup-epochs", self.warmup_epochs, 0)
-        if self.maximize and not self.metric:
-            raise ConfigError("--maximize needs a --metric.", "Without one, the deciding figure is made smaller.")
-
-
-@dataclass(frozen=True)
 class Tuned:
     """What a search found.
 
     Attributes:
-        value: best dev figure. overrides: the ``key=value`` of its trial. run: its run folder.
-        first: figure of the configuration as it is, None where it is not among the trials or did not finish.
-        finished, pruned, failed: numbers of trials. report: the page.
+        value: best dev figure.
+        overrides: the ``key=value`` of its trial.
+        run: its run folder.
+        first: figure of the configuration as it is, None where it is not among the trials or did
+            not finish.
+        finished: numbers of trials.
+        pruned: numbers of trials.
+        failed: numbers of trials.
+        report: the page.
     """
 
     value: float
@@ -103,19 +70,24 @@ def tune(
     fixed: Sequence[str] = (),
     settings: TuneConfig | None = None,
 ) -> Tuned:
-    """Search, or go on with a search, and return the best; ``output_dir`` gets the trials, the best, and a report.
+    """Search, or go on with a search, and return the best; ``output_dir`` gets the trials, the
+    best, and a report.
 
     The first trial is the configuration as it is, where that lies inside the space.
 
     Args:
-        config: YAML file that ``asr train`` takes. space: key -> what to try. fixed: ``key=value`` for every trial.
+        config: YAML file that ``asr train`` takes.
+        space: key -> what to try.
+        fixed: ``key=value`` for every trial.
 
     Raises:
         ConfigError: the space is empty, or does not fit the configuration or the stored study.
         TrainingError: no trial finished; the first reason is named.
     """
     require("optuna", "tune")
-    search = _Search(Path(config), dict(space), Path(output_dir), list(fixed), settings or TuneConfig())
+    search = _Search(
+        Path(config), dict(space), Path(output_dir), list(fixed), settings or TuneConfig()
+    )
     search.check()
     search.run()
     return search.finish()
@@ -125,7 +97,8 @@ def open_study(output_dir: Path, settings: TuneConfig, keys: Sequence[str] = ())
     """Return the study, made if it is not there.
 
     Raises:
-        ConfigError: the storage cannot be opened, or holds a study of this name that searches other keys.
+        ConfigError: the storage cannot be opened, or holds a study of this name that searches other
+        keys.
     """
     import optuna
 
@@ -134,17 +107,23 @@ def open_study(output_dir: Path, settings: TuneConfig, keys: Sequence[str] = ())
     storage = settings.storage or f"sqlite:///{(output_dir / 'study.db').resolve()}"
     try:
         study = optuna.create_study(
-            storage=storage, study_name=settings.name, load_if_exists=True,
+            storage=storage,
+            study_name=settings.name,
+            load_if_exists=True,
             direction="maximize" if settings.maximize else "minimize",
-            sampler=_sampler(settings), pruner=_pruner(settings),
-        )  # fmt: skip
+            sampler=_sampler(settings),
+            pruner=_pruner(settings),
+        )
     except Exception as error:  # SQLAlchemy and the drivers raise families of their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(f"The storage {storage} cannot be opened ({reason}).", "Check --storage.") from error
+        raise ConfigError(
+            f"The storage {storage} cannot be opened ({reason}).", "Check --storage."
+        ) from error
     before = study.user_attrs.get("space")
     if before is not None and sorted(before) != sorted(keys):
         raise ConfigError(
-            f"The study {settings.name} in {storage} searches {', '.join(before)}.", "Give another --name or folder."
+            f"The study {settings.name} in {storage} searches {', '.join(before)}.",
+            "Give another --name or folder.",
         )
     study.set_user_attr("space", sorted(keys))
     return study
@@ -154,9 +133,15 @@ def _sampler(settings: TuneConfig) -> BaseSampler:
     from optuna.samplers import RandomSampler, TPESampler
 
     # workers that share a storage must not all draw the same
-    seed = keyed_seed(settings.seed, socket.gethostname(), os.getpid()) % 2**31 if settings.storage else settings.seed
+    seed = (
+        keyed_seed(settings.seed, socket.gethostname(), os.getpid()) % 2**31
+        if settings.storage
+        else settings.seed
+    )
     return (
-        RandomSampler(seed) if settings.sampler == "random" else TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
+        RandomSampler(seed)
+        if settings.sampler == "random"
+        else TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
     )
 
 
@@ -164,9 +149,13 @@ def _pruner(settings: TuneConfig) -> BasePruner:
     from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
 
     if settings.pruner == "median":
-        return MedianPruner(n_startup_trials=settings.warmup_trials, n_warmup_steps=settings.warmup_epochs)
+        return MedianPruner(
+            n_startup_trials=settings.warmup_trials, n_warmup_steps=settings.warmup_epochs
+        )
     if settings.pruner == "halving":
-        return SuccessiveHalvingPruner(min_resource=max(1, settings.warmup_epochs), reduction_factor=3)
+        return SuccessiveHalvingPruner(
+            min_resource=max(1, settings.warmup_epochs), reduction_factor=3
+        )
     return NopPruner()
 
 
@@ -182,15 +171,23 @@ class _Search:
     def check(self) -> None:
         """Refuse, before anything is trained, a space that does not fit the configuration."""
         if not self.space:
-            raise ConfigError("There is nothing to search.", "Give a range, such as optimizer.lr=log:1e-4:1e-2.")
-        if taken := [key for key in (a.partition("=")[0] for a in self.fixed) if key in {*self.space, "output_dir"}]:
-            raise ConfigError(f"{taken[0]} is given and searched, or is the trials' own.", "Leave the one out.")
+            raise ConfigError(
+                "There is nothing to search.", "Give a range, such as optimizer.lr=log:1e-4:1e-2."
+            )
+        if taken := [
+            key
+            for key in (a.partition("=")[0] for a in self.fixed)
+            if key in {*self.space, "output_dir"}
+        ]:
+            raise ConfigError(
+                f"{taken[0]} is given and searched, or is the trials' own.", "Leave the one out."
+            )
         for key, dimension in self.space.items():
             for end in dimension.ends:
                 self._built([f"{key}={end}"])
 
     def _built(self, overrides: Sequence[str]) -> dict[str, Any]:
-        from asr.training.run import config_class
+        from asr.catalogue import config_class
 
         content, changes = read_yaml(self.config), parse_overrides([*self.fixed, *overrides])
         schema = config_class({**content, **changes}, self.config)
@@ -198,7 +195,11 @@ class _Search:
 
     def run(self) -> None:
         """Train until the study holds as many trials as asked for."""
-        end = time.monotonic() + self.settings.time_limit_s if self.settings.time_limit_s else float("inf")
+        end = (
+            time.monotonic() + self.settings.time_limit_s
+            if self.settings.time_limit_s
+            else float("inf")
+        )
         self.study = open_study(self.output_dir, self.settings, list(self.space))
         self._take_over_dead_trials()
         self._enqueue_the_config()
@@ -207,7 +208,9 @@ class _Search:
             trial = self.study.ask()
             in_a_row = 0 if self._train(trial) else in_a_row + 1
             if in_a_row >= MAX_FAILURES:
-                raise TrainingError(f"{in_a_row} trials failed in a row, the last with: {self.failures[-1]}")
+                raise TrainingError(
+                    f"{in_a_row} trials failed in a row, the last with: {self.failures[-1]}"
+                )
 
     def _wanted(self) -> bool:
         from optuna.trial import TrialState
@@ -216,7 +219,9 @@ class _Search:
         return len(self.study.get_trials(deepcopy=False, states=going)) < self.settings.trials
 
     def _take_over_dead_trials(self) -> None:
-        """Close what workers of this machine left running when they were killed, and ask for the same again."""
+        """Close what workers of this machine left running when they were killed, and ask for the
+        same again.
+        """
         from optuna.trial import TrialState
 
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -230,10 +235,13 @@ class _Search:
         if self.study.get_trials(deepcopy=False):
             return
         content = self._built([])
-        inside = {key: dimension.inside(_look_up(content, key)) for key, dimension in self.space.items()}
+        inside = {
+            key: dimension.inside(_look_up(content, key)) for key, dimension in self.space.items()
+        }
         if outside := [key for key, value in inside.items() if value is None]:
             print(
-                f"{', '.join(outside)}: the configuration's own value lies outside, and is not tried", file=sys.stderr
+                f"{', '.join(outside)}: the configuration's own value lies outside, and is not tried",
+                file=sys.stderr,
             )
             return
         self.study.enqueue_trial(inside, user_attrs={"as configured": True})
@@ -244,7 +252,9 @@ class _Search:
         from optuna.trial import TrialState
 
         trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
-        overrides = [f"{key}={dimension.suggest(trial, key)}" for key, dimension in self.space.items()]
+        overrides = [
+            f"{key}={dimension.suggest(trial, key)}" for key, dimension in self.space.items()
+        ]
         folder = trial.user_attrs.get("run") or str(self.output_dir / f"trial-{trial.number:04d}")
         trial.set_user_attr("run", folder)
         print(f"trial {trial.number}: {'  '.join(overrides)}", file=sys.stderr)
@@ -257,11 +267,17 @@ class _Search:
         except NoSuchFigure as error:
             self._failed(trial, error)
             raise  # no other trial will have it
-        except (AsrError, RuntimeError, MemoryError) as error:  # RuntimeError: torch's, when memory runs out
+        except (
+            AsrError,
+            RuntimeError,
+            MemoryError,
+        ) as error:  # RuntimeError: torch's, when memory runs out
             self._failed(trial, error)
             return False
         self.study.tell(trial, value)
-        print(f"trial {trial.number}: {value:.4f} (best {self.study.best_value:.4f})", file=sys.stderr)
+        print(
+            f"trial {trial.number}: {value:.4f} (best {self.study.best_value:.4f})", file=sys.stderr
+        )
         return True
 
     def _failed(self, trial: Trial, error: Exception) -> None:
@@ -276,13 +292,15 @@ class _Search:
     def _figure(self, trial: Trial, overrides: list[str], folder: Path) -> float:
         from optuna.exceptions import TrialPruned
 
-        from asr.training.run import train
+        from asr.catalogue import train
         from asr.training.watching import watched_by
 
         def watch(epoch: int, figures: dict[str, float], monitor: str) -> None:
             name = self.settings.metric or monitor
             if name not in figures:
-                raise NoSuchFigure(f"There is no dev figure {name}.", f"There are: {', '.join(figures)}.")
+                raise NoSuchFigure(
+                    f"There is no dev figure {name}.", f"There are: {', '.join(figures)}."
+                )
             if self.study.user_attrs.get("metric") != name:
                 self.study.set_user_attr("metric", name)
             trial.report(figures[name], epoch)
@@ -302,12 +320,17 @@ class _Search:
         done = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not done:
             reason = f" The first reason: {self.failures[0]}" if self.failures else ""
-            raise TrainingError(f"No trial has finished.{reason}", "Mend it, or give more --trials.")
+            raise TrainingError(
+                f"No trial has finished.{reason}", "Mend it, or give more --trials."
+            )
         best = self.study.best_trial
         overrides = tuple(f"{key}={value}" for key, value in best.params.items())
-        atomic_write_text(self.output_dir / "best.txt", "".join(f"{line}\n" for line in (*self.fixed, *overrides)))
         atomic_write_text(
-            self.output_dir / "trials.tsv", _table(self.study.get_trials(deepcopy=False), list(self.space))
+            self.output_dir / "best.txt", "".join(f"{line}\n" for line in (*self.fixed, *overrides))
+        )
+        atomic_write_text(
+            self.output_dir / "trials.tsv",
+            _table(self.study.get_trials(deepcopy=False), list(self.space)),
         )
         page = self.output_dir / "report.html"
         write_study_report(self.study, self.config.name, list(self.space), page)
@@ -316,15 +339,23 @@ class _Search:
         for trial in self.study.get_trials(deepcopy=False):
             count[trial.state] += 1
         return Tuned(
-            float(best.value or 0.0), overrides, Path(best.user_attrs["run"]), first,
-            count[TrialState.COMPLETE], count[TrialState.PRUNED], count[TrialState.FAIL], page,
-        )  # fmt: skip
+            float(best.value or 0.0),
+            overrides,
+            Path(best.user_attrs["run"]),
+            first,
+            count[TrialState.COMPLETE],
+            count[TrialState.PRUNED],
+            count[TrialState.FAIL],
+            page,
+        )
 
 
 def _kept_figure(folder: Path, name: str) -> float:
     metrics = read_metrics(folder)
     if f"dev/{name}" not in metrics:
-        raise DataError(f"{folder} holds no figure dev/{name}.", "Delete the folder and start the search again.")
+        raise DataError(
+            f"{folder} holds no figure dev/{name}.", "Delete the folder and start the search again."
+        )
     return metrics[f"dev/{name}"].value
 
 
@@ -349,5 +380,9 @@ def _table(trials: Sequence[FrozenTrial], keys: Sequence[str]) -> str:
     for t in trials:
         cells = [t.number, t.state.name.lower(), "" if t.value is None else f"{t.value:.6g}"]
         cells += [t.params.get(key, "") for key in keys]
-        lines.append("\t".join(str(c) for c in (*cells, t.user_attrs.get("run", ""), t.user_attrs.get("error", ""))))
+        lines.append(
+            "\t".join(
+                str(c) for c in (*cells, t.user_attrs.get("run", ""), t.user_attrs.get("error", ""))
+            )
+        )
     return "\n".join(lines) + "\n"

@@ -1,4 +1,6 @@
-"""The decoders under one roof: ``make(weights, **setting)`` returns a function of log-probabilities to text."""
+"""The decoders under one roof: ``make(weights, **setting)`` returns a function of log-probabilities
+to text.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ Decode = Callable[[np.ndarray], str]
 
 def grid(**values: list[Any]) -> list[dict[str, Any]]:
     """All combinations of the values."""
-    return [dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())]
+    return [
+        dict(zip(values, combination, strict=True))
+        for combination in itertools.product(*values.values())
+    ]
 
 
 class Ours:
@@ -25,12 +30,25 @@ class Ours:
 
     name = "asr"
     settings: ClassVar[list[dict[str, Any]]] = (
-        grid(beam_size=[3, 4, 5, 6, 10, 16, 25, 50, 100, 200], beam_threshold=[8.0, 12.0], blank_skip=[0.999])
+        grid(
+            beam_size=[3, 4, 5, 6, 10, 16, 25, 50, 100, 200],
+            beam_threshold=[8.0, 12.0],
+            blank_skip=[0.999],
+        )
         + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[1.0])
         + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[0.99])
-        + grid(beam_size=[25, 100], beam_threshold=[12.0], blank_skip=[0.999], token_min_logp=[-5.0, -7.0])
+        + grid(
+            beam_size=[25, 100],
+            beam_threshold=[12.0],
+            blank_skip=[0.999],
+            token_min_logp=[-5.0, -7.0],
+        )
     )
-    tuning: ClassVar[dict[str, Any]] = {"beam_size": 50, "beam_threshold": 12.0, "blank_skip": 0.999}
+    tuning: ClassVar[dict[str, Any]] = {
+        "beam_size": 50,
+        "beam_threshold": 12.0,
+        "blank_skip": 0.999,
+    }
     unknown = (-2.0, -5.0, -10.0)
 
     def __init__(self, tokens: list[str], lm: Path, **_: Any) -> None:
@@ -54,7 +72,9 @@ class Flashlight:
     tuning: ClassVar[dict[str, Any]] = {"beam_size": 50, "beam_threshold": 15.0, "drop": 0.999}
     unknown = (0.0,)  # a closed lexicon: unknown words do not come up
 
-    def __init__(self, tokens: list[str], lm: Path, words: list[str], encode: Any, **_: Any) -> None:
+    def __init__(
+        self, tokens: list[str], lm: Path, words: list[str], encode: Any, **_: Any
+    ) -> None:
         from flashlight.lib.text.decoder import SmearingMode, Trie
         from flashlight.lib.text.decoder.kenlm import KenLM
         from flashlight.lib.text.dictionary import Dictionary
@@ -84,16 +104,27 @@ class Flashlight:
 
         alpha, beta, _ = weights
         options = LexiconDecoderOptions(
-            setting["beam_size"], setting.get("beam_size_token", self.V), setting["beam_threshold"],
-            alpha * LN10, beta, -float("inf"), 0.0, False, CriterionType.CTC,
-        )  # fmt: skip
+            setting["beam_size"],
+            setting.get("beam_size_token", self.V),
+            setting["beam_threshold"],
+            alpha * LN10,
+            beta,
+            -float("inf"),
+            0.0,
+            False,
+            CriterionType.CTC,
+        )
         unknown = self.dictionary.get_index("<unk>")
         decoder = LexiconDecoder(options, self.trie, self.lm, self.silence, 0, unknown, [], False)
 
         def decode(log_probs: np.ndarray) -> str:
             frames = drop_blanks(log_probs, setting["drop"])
             results = decoder.decode(frames.ctypes.data, len(frames), self.V)
-            return " ".join(self.dictionary.get_entry(w) for w in results[0].words if w >= 0) if results else ""
+            return (
+                " ".join(self.dictionary.get_entry(w) for w in results[0].words if w >= 0)
+                if results
+                else ""
+            )
 
         return decode
 
@@ -106,7 +137,9 @@ def _spell(word: str, tokens: list[str], silence: int, encode: Any) -> list[int]
 
 
 def drop_blanks(log_probs: np.ndarray, p: float) -> np.ndarray:
-    """Frames without those that are surely blank; one of each run stays, so that repeated tokens stay apart."""
+    """Frames without those that are surely blank; one of each run stays, so that repeated tokens
+    stay apart.
+    """
     if p >= 1:
         return log_probs
     blank = log_probs[:, 0] > np.log(p)
@@ -120,15 +153,28 @@ class Pyctcdecode:
     settings: ClassVar[list[dict[str, Any]]] = grid(
         beam_width=[10, 25, 50, 100], token_min_logp=[-5.0], beam_prune_logp=[-10.0]
     )
-    tuning: ClassVar[dict[str, Any]] = {"beam_width": 25, "token_min_logp": -5.0, "beam_prune_logp": -10.0}
+    tuning: ClassVar[dict[str, Any]] = {
+        "beam_width": 25,
+        "token_min_logp": -5.0,
+        "beam_prune_logp": -10.0,
+    }
     unknown = (-10.0, -5.0)
 
-    def __init__(self, tokens: list[str], lm: Path, words: list[str], *, python: str, folder: Path, **_: Any) -> None:
+    def __init__(
+        self, tokens: list[str], lm: Path, words: list[str], *, python: str, folder: Path, **_: Any
+    ) -> None:
         self.folder = folder
         (folder / "words.txt").write_text("\n".join(words), encoding="utf-8")
         (folder / "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
-        worker = [python, str(Path(__file__).with_name("pyctcdecode_worker.py")), str(folder), str(lm)]
-        self.process = subprocess.Popen(worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        worker = [
+            python,
+            str(Path(__file__).with_name("pyctcdecode_worker.py")),
+            str(folder),
+            str(lm),
+        ]
+        self.process = subprocess.Popen(
+            worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self.start = json.loads(self._line())
 
     def _line(self) -> str:

@@ -1,10 +1,11 @@
 """Utterances to decode: from a file, or synthetic. T frames, V vocabulary, L tokens.
 
-Synthetic emissions imitate a CTC network at 25 frames a second: every token gets one or two frames at which it peaks,
-with blanks between, nearly all of them sure. At a peak the logits of the true token and of its four fixed confusions
-(and of two random tokens) are drawn from normal distributions whose means lie ``margin`` apart, so that a smaller
-margin means more errors; part of the peaks are weak and share their mass with the blank. The log-softmax of the logits
-is what decoders see. Nothing in them knows of words, so they flatter no decoder.
+Synthetic emissions imitate a CTC network at 25 frames a second: every token gets one or two frames
+at which it peaks, with blanks between, nearly all of them sure. At a peak the logits of the true
+token and of its four fixed confusions (and of two random tokens) are drawn from normal
+distributions whose means lie ``margin`` apart, so that a smaller margin means more errors; part of
+the peaks are weak and share their mass with the blank. The log-softmax of the logits is what
+decoders see. Nothing in them knows of words, so they flatter no decoder.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ class Utterances:
     def part(self, start: int, stop: int) -> Utterances:
         """Utterances start ... stop - 1."""
         return Utterances(
-            self.tokens, self.log_probs[start:stop], self.references[start:stop], self.seconds[start:stop]
+            self.tokens,
+            self.log_probs[start:stop],
+            self.references[start:stop],
+            self.seconds[start:stop],
         )
 
 
@@ -38,7 +42,9 @@ def load(path: Path) -> Utterances:
     with np.load(path, allow_pickle=False) as data:
         n = len(data["references"])
         arrays = [np.ascontiguousarray(data[f"log_probs_{i}"], dtype=np.float32) for i in range(n)]
-        return Utterances(data["tokens"].tolist(), arrays, data["references"].tolist(), data["seconds"].tolist())
+        return Utterances(
+            data["tokens"].tolist(), arrays, data["references"].tolist(), data["seconds"].tolist()
+        )
 
 
 def save(utterances: Utterances, path: Path) -> None:
@@ -53,24 +59,32 @@ def save(utterances: Utterances, path: Path) -> None:
     )
 
 
-def synthetic(text: Path, unit: str, n: int, margin: float, pieces_model: Path, seed: int = 0) -> Utterances:
+def synthetic(
+    text: Path, unit: str, n: int, margin: float, pieces_model: Path, seed: int = 0
+) -> Utterances:
     """``n`` utterances that read consecutive lines at the end of a text file, 12 to 60 words each.
 
     The sentencepiece model that is trained for ``unit="pieces"`` is written to ``pieces_model``.
     """
     lines = text.read_text(encoding="utf-8").lower().splitlines()
     texts = _utterance_texts(lines[-40 * n :], n)
-    tokens, encode = _characters(texts) if unit == "characters" else _pieces(lines[: -40 * n], pieces_model)
+    tokens, encode = (
+        _characters(texts) if unit == "characters" else _pieces(lines[: -40 * n], pieces_model)
+    )
     rng = np.random.default_rng(seed)
     V = len(tokens)
-    confusions = np.stack([rng.choice(np.delete(np.arange(1, V), v), 4, replace=False) for v in range(V - 1)])
+    confusions = np.stack(
+        [rng.choice(np.delete(np.arange(1, V), v), 4, replace=False) for v in range(V - 1)]
+    )
     confusions = np.concatenate([np.zeros((1, 4), np.int64), confusions])
     log_probs = [_emit(np.array(encode(line)), V, confusions, margin, rng, unit) for line in texts]
     return Utterances(tokens, log_probs, texts, [len(a) / FRAMES_PER_SECOND for a in log_probs])
 
 
 def _utterance_texts(lines: list[str], n: int) -> list[str]:
-    words = [w for line in lines for w in line.split() if set(w) <= set("abcdefghijklmnopqrstuvwxyz'")]
+    words = [
+        w for line in lines for w in line.split() if set(w) <= set("abcdefghijklmnopqrstuvwxyz'")
+    ]
     rng = np.random.default_rng(1)
     texts, place = [], 0
     for length in rng.integers(12, 60, n):
@@ -92,21 +106,36 @@ def _pieces(lines: list[str], path: Path, V: int = 1000) -> tuple[list[str], obj
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines[:: max(1, len(lines) // 20_000)]), model_writer=model, vocab_size=V,
-        model_type="unigram", unk_id=0, bos_id=-1, eos_id=-1, character_coverage=1.0, minloglevel=2, num_threads=1,
-    )  # fmt: skip
+        sentence_iterator=iter(lines[:: max(1, len(lines) // 20_000)]),
+        model_writer=model,
+        vocab_size=V,
+        model_type="unigram",
+        unk_id=0,
+        bos_id=-1,
+        eos_id=-1,
+        character_coverage=1.0,
+        minloglevel=2,
+        num_threads=1,
+    )
     path.write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     return ["<blank>", *(processor.id_to_piece(i) for i in range(1, V))], processor.encode
 
 
 def _emit(
-    ids: np.ndarray, V: int, confusions: np.ndarray, margin: float, rng: np.random.Generator, unit: str
+    ids: np.ndarray,
+    V: int,
+    confusions: np.ndarray,
+    margin: float,
+    rng: np.random.Generator,
+    unit: str,
 ) -> np.ndarray:
     gap = 0.6 if unit == "characters" else 3.0  # blanks between two tokens, on average
     frames: list[np.ndarray] = []
     for position, token in enumerate(ids):
-        blanks = rng.poisson(gap) + (position > 0 and ids[position - 1] == token) + 8 * (position == 0)
+        blanks = (
+            rng.poisson(gap) + (position > 0 and ids[position - 1] == token) + 8 * (position == 0)
+        )
         frames += [_blank(V, rng) for _ in range(blanks)]
         weak = rng.random() < 0.15
         rivals = [*confusions[token], *rng.integers(1, V, 2)]

@@ -24,7 +24,9 @@ def main() -> None:
         alpha, beta, unknown = job["weights"]
         decoder.reset_params(alpha=alpha, beta=beta, unk_score_offset=unknown)
         with np.load(job["file"]) as data:
-            arrays = [data[f"log_probs_{i}"] for i in range(len(data["references"]))][slice(*job["part"])]
+            arrays = [data[f"log_probs_{i}"] for i in range(len(data["references"]))][
+                slice(*job["part"])
+            ]
         begin = time.process_time()
         texts = [decoder.decode(array, **job["setting"]) for array in arrays]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -28,7 +28,11 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     dev, test = _utterances(args)
     words, encode = _words(args, test)
-    found = [d for name in args.decoders.split(",") if (d := _build(name, args, test, words, encode)) is not None]
+    found = [
+        d
+        for name in args.decoders.split(",")
+        if (d := _build(name, args, test, words, encode)) is not None
+    ]
     tuned = {d.name: _tune(d, dev) for d in found}
     rows = _measure(found, tuned, test, args.rounds)
     starts = {} if args.no_start else _starts(args, test)
@@ -39,20 +43,34 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--emissions", type=Path, help="log-probabilities of a trained model (.npz)")
-    parser.add_argument("--dev", type=Path, help="the same for tuning; default: the first third of --emissions")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--emissions", type=Path, help="log-probabilities of a trained model (.npz)"
+    )
+    parser.add_argument(
+        "--dev", type=Path, help="the same for tuning; default: the first third of --emissions"
+    )
     parser.add_argument("--text", type=Path, help="text for synthetic emissions")
     parser.add_argument("--lm", type=Path, required=True, help="ARPA file, words")
-    parser.add_argument("--peer-lm", type=Path, help="the same model as a KenLM binary, for the peers")
+    parser.add_argument(
+        "--peer-lm", type=Path, help="the same model as a KenLM binary, for the peers"
+    )
     parser.add_argument("--unit", choices=["characters", "pieces"], default="characters")
-    parser.add_argument("--sentencepiece", type=Path, help="the tokenizer's model, for --emissions over pieces")
+    parser.add_argument(
+        "--sentencepiece", type=Path, help="the tokenizer's model, for --emissions over pieces"
+    )
     parser.add_argument("--utterances", type=int, default=60)
-    parser.add_argument("--margin", type=float, default=5.0, help="synthetic emissions: larger is easier")
+    parser.add_argument(
+        "--margin", type=float, default=5.0, help="synthetic emissions: larger is easier"
+    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--decoders", default="asr,flashlight-text,pyctcdecode")
     parser.add_argument("--pyctcdecode-python", help="Python of an environment with pyctcdecode")
-    parser.add_argument("--no-start", action="store_true", help="do not measure start-up and memory")
+    parser.add_argument(
+        "--no-start", action="store_true", help="do not measure start-up and memory"
+    )
     parser.add_argument("--only-start", choices=["asr", "flashlight-text"], help=argparse.SUPPRESS)
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
@@ -65,7 +83,9 @@ def _arguments() -> argparse.Namespace:
 
 def _utterances(args: argparse.Namespace) -> tuple[emissions.Utterances, emissions.Utterances]:
     if args.emissions is None:
-        everything = emissions.synthetic(args.text, args.unit, args.utterances, args.margin, args.output / PIECES)
+        everything = emissions.synthetic(
+            args.text, args.unit, args.utterances, args.margin, args.output / PIECES
+        )
     else:
         everything = emissions.load(args.emissions)
     if args.dev is not None:
@@ -85,12 +105,18 @@ def _words(args: argparse.Namespace, test: emissions.Utterances) -> tuple[list[s
 
     pieces = max(len(token) for token in test.tokens[1:]) > 1
     characters = set("".join(Vocabulary(test.tokens).pieces))
-    words = [w for w in load_lm(args.lm).words if not w.startswith("<") and characters.issuperset(w)]
-    return words, _spelling(test.tokens, args.sentencepiece or args.output / PIECES) if pieces else None
+    words = [
+        w for w in load_lm(args.lm).words if not w.startswith("<") and characters.issuperset(w)
+    ]
+    return words, _spelling(
+        test.tokens, args.sentencepiece or args.output / PIECES
+    ) if pieces else None
 
 
 def _spelling(tokens: list[str], model: Path) -> Any:
-    """The sentencepiece model's spelling of a word in token numbers, for a peer that needs a lexicon."""
+    """The sentencepiece model's spelling of a word in token numbers, for a peer that needs a
+    lexicon.
+    """
     import sentencepiece
 
     ids = {token: i for i, token in enumerate(tokens)}
@@ -103,14 +129,27 @@ def _spelling(tokens: list[str], model: Path) -> Any:
     return encode
 
 
-def _build(name: str, args: argparse.Namespace, test: emissions.Utterances, words: list[str], encode: Any) -> Any:
-    kind = {"asr": peers.Ours, "flashlight-text": peers.Flashlight, "pyctcdecode": peers.Pyctcdecode}[name]
+def _build(
+    name: str, args: argparse.Namespace, test: emissions.Utterances, words: list[str], encode: Any
+) -> Any:
+    kind = {
+        "asr": peers.Ours,
+        "flashlight-text": peers.Flashlight,
+        "pyctcdecode": peers.Pyctcdecode,
+    }[name]
     if kind is peers.Pyctcdecode and args.pyctcdecode_python is None:
         print("pyctcdecode left out: give --pyctcdecode-python", file=sys.stderr)
         return None
     lm = args.lm if kind is peers.Ours else args.peer_lm or args.lm
     try:
-        return kind(test.tokens, lm, words=words, encode=encode, python=args.pyctcdecode_python, folder=args.output)
+        return kind(
+            test.tokens,
+            lm,
+            words=words,
+            encode=encode,
+            python=args.pyctcdecode_python,
+            folder=args.output,
+        )
     except ModuleNotFoundError as error:
         print(f"{name} left out: {error}", file=sys.stderr)
         return None
@@ -121,7 +160,9 @@ def _decode(
 ) -> tuple[list[str], float]:
     if isinstance(decoder, peers.Pyctcdecode):
         path = str(decoder.folder / file)
-        answer = decoder.ask({"weights": weights, "setting": setting, "file": path, "part": [0, None]})
+        answer = decoder.ask(
+            {"weights": weights, "setting": setting, "file": path, "part": [0, None]}
+        )
         return answer["texts"], answer["cpu_s"]
     decode = decoder.make(weights, **setting)
     begin = time.process_time()
@@ -144,17 +185,24 @@ def _tune(decoder: Any, dev: emissions.Utterances) -> tuple[float, float, float]
     return best
 
 
-def _measure(found: list[Any], tuned: dict[str, Any], test: emissions.Utterances, rounds: int) -> list[dict[str, Any]]:
+def _measure(
+    found: list[Any], tuned: dict[str, Any], test: emissions.Utterances, rounds: int
+) -> list[dict[str, Any]]:
     rows = [
-        {"decoder": d.name, "setting": s, "cpu_s": float("inf"), "wer": None, "_": d} for d in found for s in d.settings
+        {"decoder": d.name, "setting": s, "cpu_s": float("inf"), "wer": None, "_": d}
+        for d in found
+        for s in d.settings
     ]
     order = sorted(
-        range(len(rows)), key=lambda i: (rows[i]["_"].settings.index(rows[i]["setting"]), rows[i]["decoder"])
+        range(len(rows)),
+        key=lambda i: (rows[i]["_"].settings.index(rows[i]["setting"]), rows[i]["decoder"]),
     )
     for _ in range(rounds):
         for i in order:
             row = rows[i]
-            texts, cpu_s = _decode(row["_"], tuned[row["decoder"]], row["setting"], test, "test.npz")
+            texts, cpu_s = _decode(
+                row["_"], tuned[row["decoder"]], row["setting"], test, "test.npz"
+            )
             row["wer"], row["cpu_s"] = _wer(test.references, texts), min(row["cpu_s"], cpu_s)
     audio = sum(test.seconds)
     for row in rows:
@@ -183,13 +231,18 @@ def _starts(args: argparse.Namespace, test: emissions.Utterances) -> dict[str, A
     for name in ("asr", "flashlight-text"):
         if name in args.decoders.split(","):
             command = [sys.executable, __file__, *sys.argv[1:], "--only-start", name]
-            runs = [subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2)]
+            runs = [
+                subprocess.run(command, capture_output=True, text=True, check=False)
+                for _ in range(2)
+            ]
             results[name] = json.loads(runs[-1].stdout) if runs[-1].returncode == 0 else None
     return results
 
 
 def frontier(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Settings of a decoder that no other of its settings beats in both WER and speed, fastest first."""
+    """Settings of a decoder that no other of its settings beats in both WER and speed, fastest
+    first.
+    """
     mine = sorted((r for r in rows if r["decoder"] == name), key=lambda r: -r["speed"])
     best, kept = float("inf"), []
     for row in mine:
@@ -200,7 +253,10 @@ def frontier(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 
 
 def _ratios(rows: list[dict[str, Any]]) -> list[str]:
-    lines = ["| peer | its WER % | its speed | our WER % | our speed | ratio |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| peer | its WER % | its speed | our WER % | our speed | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
     for name in sorted({r["decoder"] for r in rows} - {"asr"}):
         for peer in frontier(rows, name):
             ours = [r for r in rows if r["decoder"] == "asr" and r["wer"] <= peer["wer"]]
@@ -215,9 +271,19 @@ def _ratios(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _report(
-    args: argparse.Namespace, rows: list[dict[str, Any]], tuned: Any, starts: Any, test: emissions.Utterances
+    args: argparse.Namespace,
+    rows: list[dict[str, Any]],
+    tuned: Any,
+    starts: Any,
+    test: emissions.Utterances,
 ) -> None:
-    content = {"command": sys.argv, "audio_s": sum(test.seconds), "weights": tuned, "start": starts, "rows": rows}
+    content = {
+        "command": sys.argv,
+        "audio_s": sum(test.seconds),
+        "weights": tuned,
+        "start": starts,
+        "rows": rows,
+    }
     (args.output / "results.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     names = sorted({r["decoder"] for r in rows})
     lines = ["| decoder | setting | WER % | audio s / CPU s |", "|---|---|---|---|"]
@@ -244,7 +310,9 @@ def _plot(rows: list[dict[str, Any]], names: list[str], path: Path) -> None:
     for name in names:
         points = frontier(rows, name)
         axes.plot([p["speed"] for p in points], [100 * p["wer"] for p in points], "o-", label=name)
-    axes.set(xscale="log", xlabel="audio seconds per processor second", ylabel="word error rate (%)")
+    axes.set(
+        xscale="log", xlabel="audio seconds per processor second", ylabel="word error rate (%)"
+    )
     axes.legend()
     axes.grid(alpha=0.3)
     figure.tight_layout()

@@ -1,8 +1,11 @@
-"""How much faster two threads decode than one, beside what two threads gain in a loop that shares nothing.
+"""How much faster two threads decode than one, beside what two threads gain in a loop that shares
+nothing.
 
-python benchmarks/decoder/threads.py EMISSIONS.npz --lm 4gram.arpa [--threads 2] [--beam-size 100] [--rounds 9]
+python benchmarks/decoder/threads.py EMISSIONS.npz --lm 4gram.arpa [--threads 2] [--beam-size 100]
+[--rounds 9]
 
-The second figure is what the machine gives at best while other work runs on it; all four take turns in every round.
+The second figure is what the machine gives at best while other work runs on it; all four take turns
+in every round.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import emissions
 import numpy as np
 from numba import njit
 
-from asr.bench import machine
 from asr.decoding import BeamDecoder
+from asr.speech.jobs.bench import machine
 
 STEPS = 20_000_000  # of the loop, for each thread
 
@@ -34,12 +37,18 @@ def loop(steps: int) -> float:
 
 def main() -> None:
     """Measure in turns, and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("emissions", type=Path, help="log-probabilities of a trained model (.npz), see README.md")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "emissions", type=Path, help="log-probabilities of a trained model (.npz), see README.md"
+    )
     parser.add_argument("--lm", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--beam-size", type=int, default=100)
-    parser.add_argument("--copies", type=int, default=3, help="of all utterances, to be decoded in a call")
+    parser.add_argument(
+        "--copies", type=int, default=3, help="of all utterances, to be decoded in a call"
+    )
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
     data = emissions.load(given.emissions)
@@ -53,10 +62,14 @@ def main() -> None:
             lambda: one(work),
             lambda: many(work),
         ]
-        seconds = np.median([[_seconds(turn) for turn in turns] for _ in range(given.rounds)], axis=0)
+        seconds = np.median(
+            [[_seconds(turn) for turn in turns] for _ in range(given.rounds)], axis=0
+        )
     print(machine())
     print(f"loop: {seconds[0] / seconds[1]:.2f} times as fast with {given.threads} threads")
-    print(f"beam {given.beam_size}: {seconds[2] / seconds[3]:.2f} times as fast with {given.threads} threads")
+    print(
+        f"beam {given.beam_size}: {seconds[2] / seconds[3]:.2f} times as fast with {given.threads} threads"
+    )
 
 
 def _seconds(turn: Callable[[], object]) -> float:

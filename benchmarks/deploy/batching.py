@@ -1,6 +1,8 @@
-"""What a batch saves the network alone: processor time a clip, by batch size, against one clip at a time.
+"""What a batch saves the network alone: processor time a clip, by batch size, against one clip at a
+time.
 
-    python benchmarks/deploy/batching.py RECORDING [--model en] [--backend auto] [--clip-s 3] [--sizes 1,2,4,8,16,32]
+    python benchmarks/deploy/batching.py RECORDING [--model en] [--backend auto] [--clip-s 3]
+    [--sizes 1,2,4,8,16,32]
 
 One thread; the best of five calls. Features and network, no search.
 """
@@ -10,14 +12,16 @@ from __future__ import annotations
 import argparse
 import time
 
-from asr.audio import load_audio
-from asr.bench import machine
-from asr.recognizer import load_model
+from asr.audio.reading import load_audio
+from asr.speech.jobs.bench import machine
+from asr.speech.recognizer import load_model
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recording")
     parser.add_argument("--model", default="en")
     parser.add_argument("--backend", default="auto")
@@ -25,7 +29,9 @@ def main() -> None:
     parser.add_argument("--sizes", default="1,2,4,8,16,32")
     given = parser.parse_args()
     model = load_model(given.model, decoding={"method": "greedy"}, backend=given.backend, threads=1)
-    clip = load_audio(given.recording, model.sample_rate).samples[: round(given.clip_s * model.sample_rate)]
+    clip = load_audio(given.recording, model.sample_rate).samples[
+        : round(given.clip_s * model.sample_rate)
+    ]
     print(machine())
     print("| clips at a time | ms a clip | times as many a second |\n" + "|---" * 3 + "|")
     alone = 0.0

@@ -1,4 +1,5 @@
-"""Does a text depend on what is computed beside it: recordings alone, five at a time, and by the trained network.
+"""Does a text depend on what is computed beside it: recordings alone, five at a time, and by the
+trained network.
 
     python benchmarks/deploy/company.py --model EXPORTED [--trained en] RECORDINGS...
 
@@ -11,15 +12,17 @@ import argparse
 
 import numpy as np
 
-from asr.audio import load_audio
-from asr.recognizer import load_model
+from asr.audio.reading import load_audio
+from asr.speech.recognizer import load_model
 
 TOGETHER = 5
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recordings", nargs="+")
     parser.add_argument("--model", required=True)
     parser.add_argument("--trained", default="en")
@@ -35,7 +38,9 @@ def main() -> None:
     for what, others in (("in company", together), ("by the trained network", exact)):
         changed = [np.sum(a.argmax(1) != b.argmax(1)) for a, b in zip(alone, others, strict=True)]
         moved = max(float(np.abs(a - b).max()) for a, b in zip(alone, others, strict=True))
-        print(f"alone and {what}: {sum(changed)} of {sum(map(len, alone))} frames differ, at most by {moved:.3f}")
+        print(
+            f"alone and {what}: {sum(changed)} of {sum(map(len, alone))} frames differ, at most by {moved:.3f}"
+        )
 
 
 if __name__ == "__main__":

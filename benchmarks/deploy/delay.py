@@ -1,11 +1,13 @@
-"""What a speaker notices of a stream: processor time of each chunk, delay of the words, time to the final text.
+"""What a speaker notices of a stream: processor time of each chunk, delay of the words, time to the
+final text.
 
     python benchmarks/deploy/delay.py MODEL RECORDINGS... [--aligner en] [--chunk-ms 160]
 
-RECORDINGS are sound files. A word's delay is the time from its end, which another model finds by forced alignment of
-the final text, to the end of the chunk that first shows it in its place, the chunk's processor time included; beside it
-that of the first text shown in its place, which later words may still correct. The final text's is the processor time
-after the last sample. Times are of the process, so other work does not count.
+RECORDINGS are sound files. A word's delay is the time from its end, which another model finds by
+forced alignment of the final text, to the end of the chunk that first shows it in its place, the
+chunk's processor time included; beside it that of the first text shown in its place, which later
+words may still correct. The final text's is the processor time after the last sample. Times are of
+the process, so other work does not count.
 """
 
 from __future__ import annotations
@@ -15,15 +17,17 @@ import time
 
 import numpy as np
 
-from asr.audio import load_audio
-from asr.recognizer import load_model
-from asr.streaming import StreamingRecognizer, StreamResult
+from asr.audio.reading import load_audio
+from asr.speech.recognizer import load_model
+from asr.speech.streaming import StreamingRecognizer, StreamResult
 
 Shown = list[tuple[float, StreamResult]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("recordings", nargs="+")
     parser.add_argument("--aligner", default="en")
@@ -37,14 +41,18 @@ def main() -> None:
     words: list[float] = []
     for number, path in enumerate([given.recordings[0], *given.recordings]):
         samples = load_audio(path, recognizer.sample_rate).samples
-        times, shown, last = stream(recognizer, samples, round(given.chunk_ms / 1000 * recognizer.sample_rate))
+        times, shown, last = stream(
+            recognizer, samples, round(given.chunk_ms / 1000 * recognizer.sample_rate)
+        )
         if number:  # the first one compiled
             chunks += times
             ends.append(last)
             found = word_delays(shown, [word.end for word in aligned(aligner, samples, shown)])
             drafts += [draft for draft, _ in found]
             words += [word for _, word in found]
-    print(f"{len(given.recordings)} recordings, {len(words)} words, chunks of {given.chunk_ms:g} ms")
+    print(
+        f"{len(given.recordings)} recordings, {len(words)} words, chunks of {given.chunk_ms:g} ms"
+    )
     rows = {
         "chunk": chunks,
         "text in a word's place after its end": drafts,
@@ -56,12 +64,18 @@ def main() -> None:
         print(f"{name}: median {p50:.0f} ms, 95th percentile {p95:.0f} ms, 99th {p99:.0f} ms")
 
 
-def stream(recognizer: StreamingRecognizer, samples: np.ndarray, size: int) -> tuple[list[float], Shown, float]:
-    """Return the seconds of each chunk, (second at which it was shown, result) of all results, and of the last call."""
+def stream(
+    recognizer: StreamingRecognizer, samples: np.ndarray, size: int
+) -> tuple[list[float], Shown, float]:
+    """Return the seconds of each chunk, (second at which it was shown, result) of all results, and
+    of the last call.
+    """
     speech, times, shown = recognizer.stream(), [], list[tuple[float, StreamResult]]()
     for start in [*range(0, len(samples), size), len(samples)]:
         before = time.process_time()
-        results = speech.push(samples[start : start + size]) if start < len(samples) else speech.finish()
+        results = (
+            speech.push(samples[start : start + size]) if start < len(samples) else speech.finish()
+        )
         times.append(time.process_time() - before)
         heard_s = min(start + size, len(samples)) / recognizer.sample_rate
         shown += [(heard_s + times[-1], result) for result in results]
@@ -74,7 +88,9 @@ def aligned(aligner, samples, shown: Shown):  # type: ignore[no-untyped-def]
 
 
 def word_delays(shown: Shown, word_ends: list[float]) -> list[tuple[float, float]]:
-    """Return the delay of the first text in the place of each word of the final texts, and of the word itself there."""
+    """Return the delay of the first text in the place of each word of the final texts, and of the
+    word itself there.
+    """
     delays: list[tuple[float, float]] = []
     for final in [result for _, result in shown if result.final]:
         history = [(when, r.text.split()) for when, r in shown if r.utterance == final.utterance]

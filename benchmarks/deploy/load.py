@@ -1,12 +1,14 @@
-"""Open-loop load on the service: requests leave at set times whether or not earlier ones were answered.
+"""Open-loop load on the service: requests leave at set times whether or not earlier ones were
+answered.
 
-    python benchmarks/deploy/load.py --model EXPORTED_MODEL [--clip-s 3] [--rates 5,10,20,40] [--seconds 10]
+    python benchmarks/deploy/load.py --model EXPORTED_MODEL [--clip-s 3] [--rates 5,10,20,40]
+    [--seconds 10]
                                      [--recordings FILE ...]
 
-The clips are the beginnings of the recordings, or of sentences that eSpeak NG says: of a sound that is no speech the
-search makes far more work than of speech.
-Two services take turns at each rate, one that batches and one with batch size one, each a process of its own; this
-process is the load. Reported at each rate: 50th and 95th percentile of the latency, refusals. The highest rate at which
+The clips are the beginnings of the recordings, or of sentences that eSpeak NG says: of a sound that
+is no speech the search makes far more work than of speech. Two services take turns at each rate,
+one that batches and one with batch size one, each a process of its own; this process is the load.
+Reported at each rate: 50th and 95th percentile of the latency, refusals. The highest rate at which
 the 95th percentile is within ``--limit-ms`` and nothing is refused is what the service can do.
 """
 
@@ -28,15 +30,21 @@ import httpx
 import numpy as np
 import soundfile
 
-from asr.audio import load_audio, resample
-from asr.bench import machine
+from asr.audio.reading import load_audio, resample
+from asr.speech.jobs.bench import machine
 from data_prep.espeak import speak
 
 SENTENCES = (
-    "the old man went to the river", "he was very glad to see his brother", "they had been waiting for an hour",
-    "she opened the door and looked into the room", "a great many people came to the house that evening",
-)  # fmt: skip
-SERVICES = {"batching": ["--max-batch-size", "16"], "one by one": ["--max-batch-size", "1", "--max-wait-ms", "0"]}
+    "the old man went to the river",
+    "he was very glad to see his brother",
+    "they had been waiting for an hour",
+    "she opened the door and looked into the room",
+    "a great many people came to the house that evening",
+)
+SERVICES = {
+    "batching": ["--max-batch-size", "16"],
+    "one by one": ["--max-batch-size", "1", "--max-wait-ms", "0"],
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,9 @@ class Outcome:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", required=True)
     parser.add_argument("--clip-s", type=float, default=3.0)
     parser.add_argument("--rates", default="5,10,20,40")
@@ -85,7 +95,16 @@ def start(model: str, options: list[str]) -> tuple[subprocess.Popen[bytes], str]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from asr.cli import main; main()", "serve", model, "--port", str(port), *options]
+    command = [
+        sys.executable,
+        "-c",
+        "from asr.cli import main; main()",
+        "serve",
+        model,
+        "--port",
+        str(port),
+        *options,
+    ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     while True:
@@ -105,7 +124,9 @@ async def load(url: str, rate: float, seconds: float, clips: list[bytes]) -> Out
     async def ask(client: httpx.AsyncClient, number: int) -> None:
         nonlocal refused
         started = time.perf_counter()
-        answer = await client.post(f"{url}/v1/transcribe", files={"files": clips[number % len(clips)]})
+        answer = await client.post(
+            f"{url}/v1/transcribe", files={"files": clips[number % len(clips)]}
+        )
         if answer.status_code == 200:
             latencies.append(1000 * (time.perf_counter() - started))
         else:
@@ -127,7 +148,10 @@ def make_clips(seconds: float, recordings: list[str]) -> list[bytes]:
     if recordings:
         sounds = [load_audio(path, 16000).samples for path in recordings]
     else:
-        spoken = [speak(" ".join((*SENTENCES[n:], *SENTENCES[:n])), speed_wpm=150) for n in range(len(SENTENCES))]
+        spoken = [
+            speak(" ".join((*SENTENCES[n:], *SENTENCES[:n])), speed_wpm=150)
+            for n in range(len(SENTENCES))
+        ]
         sounds = [resample(speech.samples, speech.sample_rate, 16000) for speech in spoken]
     clips, count = [], round(seconds * 16000)
     for sound in sounds:

@@ -1,9 +1,10 @@
-"""Size, speed and word error rate of a model as trained, as ONNX in fp32 and as ONNX in INT8, side by side in one run.
+"""Size, speed and word error rate of a model as trained, as ONNX in fp32 and as ONNX in INT8, side
+by side in one run.
 
     python benchmarks/deploy/quantization.py --model RUN --data PREPARED_SPLIT [--exported FOLDER]
 
-The back ends take turns on every recording, one at a time (batch 1, one thread), in rotating order. Word error rates
-are greedy and with the model folder's language model, over the whole split.
+The back ends take turns on every recording, one at a time (batch 1, one thread), in rotating order.
+Word error rates are greedy and with the model folder's language model, over the whole split.
 """
 
 from __future__ import annotations
@@ -16,20 +17,24 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.audio import load_audio
-from asr.bench import machine
+from asr.audio.reading import load_audio
 from asr.decoding import GreedyDecoder
-from asr.export import export_model
-from asr.recognizer import load_model
 from asr.scoring import read_transcripts, score_texts
+from asr.speech.export.exporting import export_model
+from asr.speech.jobs.bench import machine
+from asr.speech.recognizer import load_model
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", required=True, help="prepared split, with its cuts.jsonl.gz")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--exported", help="folder to keep the exported models in, or to take them from")
+    parser.add_argument(
+        "--exported", help="folder to keep the exported models in, or to take them from"
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -65,17 +70,19 @@ def measure(model: str, data: str, folder: Path, threads: int) -> list[dict[str,
     for name in names:
         decoded = [h[0].text for h in greedy(outputs[name])]
         beam = [h[0].text for h in models[name].decoder(outputs[name])]
-        rows.append({
-            "back end": name,
-            "size_mb": round(sizes[name] / 1e6, 2),
-            "smaller_percent": round(100 * (1 - sizes[name] / sizes["torch"]), 1),
-            "network_s": round(seconds[name], 2),
-            "times_real_time": round(audio_s / seconds[name], 1),
-            "speed_to_onnx": round(seconds["onnx"] / seconds[name], 2),
-            "wer_greedy": round(100 * score_texts(texts, decoded, samples=0).wer, 2),
-            "wer_lm": round(100 * score_texts(texts, beam, samples=0).wer, 2),
-            "same_greedy_text": f"{sum(a == b for a, b in zip(expected, decoded, strict=True))} of {len(texts)}",
-        })  # fmt: skip
+        rows.append(
+            {
+                "back end": name,
+                "size_mb": round(sizes[name] / 1e6, 2),
+                "smaller_percent": round(100 * (1 - sizes[name] / sizes["torch"]), 1),
+                "network_s": round(seconds[name], 2),
+                "times_real_time": round(audio_s / seconds[name], 1),
+                "speed_to_onnx": round(seconds["onnx"] / seconds[name], 2),
+                "wer_greedy": round(100 * score_texts(texts, decoded, samples=0).wer, 2),
+                "wer_lm": round(100 * score_texts(texts, beam, samples=0).wer, 2),
+                "same_greedy_text": f"{sum(a == b for a, b in zip(expected, decoded, strict=True))} of {len(texts)}",
+            }
+        )
     return rows
 
 
@@ -86,7 +93,9 @@ def read_split(data: str, sample_rate: int) -> tuple[list[np.ndarray], list[str]
     for utterance in found:
         whole = load_audio(utterance.audio, sample_rate).samples
         start, end = utterance.start or 0, utterance.end
-        samples.append(whole[round(start * sample_rate) : None if end is None else round(end * sample_rate)])
+        samples.append(
+            whole[round(start * sample_rate) : None if end is None else round(end * sample_rate)]
+        )
     return samples, [utterance.text for utterance in found]
 
 

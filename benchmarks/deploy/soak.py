@@ -1,12 +1,14 @@
-"""Ten thousand mixed requests to one service: good ones are answered right, bad ones refused, memory does not grow.
+"""Ten thousand mixed requests to one service: good ones are answered right, bad ones refused,
+memory does not grow.
 
     python benchmarks/deploy/soak.py [--model en] [--requests 10000] [--clients 16] [--seed 0]
 
-The service is a process of its own with small limits (``OPTIONS``). ``MIX`` says how many of a hundred requests are of
-which kind. A good one has to bring the texts that the service gave for the same files when it was asked alone, which
-are compared with ``Recognizer.transcribe`` before. At the end SIGTERM comes while 20 good requests are open: all of
-them have to be answered. The exit status is 1 if anything was otherwise, or if resident memory grew by more than
-``MAX_GROWTH`` percent between a tenth of the requests and all of them.
+The service is a process of its own with small limits (``OPTIONS``). ``MIX`` says how many of a
+hundred requests are of which kind. A good one has to bring the texts that the service gave for the
+same files when it was asked alone, which are compared with ``Recognizer.transcribe`` before. At the
+end SIGTERM comes while 20 good requests are open: all of them have to be answered. The exit status
+is 1 if anything was otherwise, or if resident memory grew by more than ``MAX_GROWTH`` percent
+between a tenth of the requests and all of them.
 """
 
 from __future__ import annotations
@@ -30,23 +32,34 @@ import httpx
 import soundfile
 from load import start
 
-from asr.bench import machine, made_audio
-from asr.recognizer import load_model
+from asr.audio.synthetic import made_audio
+from asr.speech.jobs.bench import machine
+from asr.speech.recognizer import load_model
 
 MIX = {"good": 70, "corrupt": 10, "huge": 5, "too long": 2, "slow": 3, "cut off": 10}
 MAX_BYTES, MAX_FILES, MAX_S, UPLOAD_S = 400_000, 16, 20.0, 2.0
 OPTIONS = [
-    "--max-bytes", str(MAX_BYTES), "--max-duration-s", str(MAX_S), "--upload-timeout-s", str(UPLOAD_S),
-    "--queue-size", "48",
-]  # fmt: skip
+    "--max-bytes",
+    str(MAX_BYTES),
+    "--max-duration-s",
+    str(MAX_S),
+    "--upload-timeout-s",
+    str(UPLOAD_S),
+    "--queue-size",
+    "48",
+]
 FORMATS = (("wav", 16000, 1), ("wav", 8000, 2), ("flac", 16000, 1), ("ogg", 16000, 1))
 CLIPS, IN_FLIGHT, MAX_GROWTH, MAX_ASKED = 24, 20, 10.0, 100
-HEAD = "POST /v1/transcribe HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+HEAD = (
+    "POST /v1/transcribe HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+)
 
 
 @dataclass
 class Clip:
-    """A file, and the text of it that the service gave when it was asked alone; None where an error is to come."""
+    """A file, and the text of it that the service gave when it was asked alone; None where an error
+    is to come.
+    """
 
     name: str
     data: bytes
@@ -63,7 +76,9 @@ class Tally:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="en")
     parser.add_argument("--requests", type=int, default=10000)
     parser.add_argument("--clients", type=int, default=16)
@@ -94,7 +109,10 @@ def made_clip(number: int, seconds: float, kind: str, rate: int, channels: int) 
 def form(*clips: Clip) -> bytes:
     """Return files as the body of a request, its boundary that of ``HEAD``."""
     disposition = 'Content-Disposition: form-data; name="files"; filename='
-    parts = [f'--b\r\n{disposition}"{clip.name}"\r\n\r\n'.encode() + clip.data + b"\r\n" for clip in clips]
+    parts = [
+        f'--b\r\n{disposition}"{clip.name}"\r\n\r\n'.encode() + clip.data + b"\r\n"
+        for clip in clips
+    ]
     return b"".join([*parts, b"--b--\r\n"])
 
 
@@ -103,25 +121,42 @@ def difference(answer: httpx.Response, clips: Sequence[Clip]) -> str:
     if answer.status_code != 200:
         return f"{answer.status_code} {answer.text[:200]}"
     results = answer.json()["results"]
-    found = [(result["name"], result["text"], result["name"] in (result["error"] or "")) for result in results]
+    found = [
+        (result["name"], result["text"], result["name"] in (result["error"] or ""))
+        for result in results
+    ]
     expected = [(clip.name, clip.text, clip.text is None) for clip in clips]
     if len(found) != len(expected):
         return f"{len(found)} results for {len(expected)} files"
-    return "; ".join(f"{one} instead of {other}" for one, other in zip(found, expected, strict=True) if one != other)
+    return "; ".join(
+        f"{one} instead of {other}"
+        for one, other in zip(found, expected, strict=True)
+        if one != other
+    )
 
 
 class Soak:
     """The load on one service, and what came of it.
 
     Attributes:
-        clips, long: good files, and some that are longer than allowed. tallies: by kind. failures: what was not as it
-            should be. memory: resident MB of the service, by the percentage of the requests that were done.
+        clips: good files, and some that are longer than allowed.
+        long: good files, and some that are longer than allowed.
+        tallies: by kind.
+        failures: what was not as it should be.
+        memory: resident MB of the service, by the percentage of the requests that were done.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], url: str, seed: int) -> None:
-        self.process, self.url, self.port, self.seed = process, url, int(url.rpartition(":")[2]), seed
+        self.process, self.url, self.port, self.seed = (
+            process,
+            url,
+            int(url.rpartition(":")[2]),
+            seed,
+        )
         draw = random.Random(seed)
-        self.clips = [made_clip(n, draw.uniform(0.5, 4.0), *FORMATS[n % len(FORMATS)]) for n in range(CLIPS)]
+        self.clips = [
+            made_clip(n, draw.uniform(0.5, 4.0), *FORMATS[n % len(FORMATS)]) for n in range(CLIPS)
+        ]
         self.long = [made_clip(0, MAX_S + 0.5, kind, 8000, 1) for kind in ("wav", "flac", "ogg")]
         self.tallies, self.memory = {kind: Tally() for kind in MIX}, dict[int, float]()
         self.failures: list[str] = []
@@ -139,14 +174,21 @@ class Soak:
                 await self.stop()
 
     async def ask_alone(self, model: str) -> None:
-        """Fill in the clips' texts; they shall be those that the recogniser gives without a service."""
+        """Fill in the clips' texts; they shall be those that the recogniser gives without a
+        service.
+        """
         recognizer = load_model(model, threads=1)
         for clip in self.clips:
             results = (await self.post(clip)).raise_for_status().json()["results"]
             clip.text, direct = results[0]["text"], recognizer.transcribe(clip.data).text
             if clip.text != direct:
-                self.failures.append(f"{clip.name} alone: {clip.text!r}, the recogniser says {direct!r}")
-        print(f"{CLIPS} clips with {len({clip.text for clip in self.clips})} different texts\n", flush=True)
+                self.failures.append(
+                    f"{clip.name} alone: {clip.text!r}, the recogniser says {direct!r}"
+                )
+        print(
+            f"{CLIPS} clips with {len({clip.text for clip in self.clips})} different texts\n",
+            flush=True,
+        )
 
     async def mixed(self, requests: int, clients: int) -> None:
         """Send the mix, so many requests at a time."""
@@ -168,14 +210,20 @@ class Soak:
 
         await asyncio.gather(*(ask() for _ in range(clients)))
         if self.process.poll() is not None:
-            self.failures.append(f"the service ended with status {self.process.returncode} after {done} requests")
+            self.failures.append(
+                f"the service ended with status {self.process.returncode} after {done} requests"
+            )
 
     async def one(self, kind: str, draw: random.Random, number: int) -> None:
         """Send one request and count what comes."""
         send = {
-            "good": self.good, "corrupt": self.corrupt, "huge": self.huge, "too long": self.too_long,
-            "slow": self.slow, "cut off": self.cut_off,
-        }[kind]  # fmt: skip
+            "good": self.good,
+            "corrupt": self.corrupt,
+            "huge": self.huge,
+            "too long": self.too_long,
+            "slow": self.slow,
+            "cut off": self.cut_off,
+        }[kind]
         tally = self.tallies[kind]
         try:
             problem = await send(draw, tally.statuses)
@@ -201,8 +249,12 @@ class Soak:
         """Return the answer to a request with these files, asked again while the service is busy."""
         for _ in range(MAX_ASKED):
             answer = await self.post(*clips)
-            busy = "The service is busy." in answer.text  # with status 200 where other files were taken
-            statuses[f"{answer.status_code}{' busy in part' * (busy and answer.status_code == 200)}"] += 1
+            busy = (
+                "The service is busy." in answer.text
+            )  # with status 200 where other files were taken
+            statuses[
+                f"{answer.status_code}{' busy in part' * (busy and answer.status_code == 200)}"
+            ] += 1
             if not busy or (answer.status_code == 503 and "Retry-After" not in answer.headers):
                 break
             await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
@@ -211,29 +263,45 @@ class Soak:
     async def corrupt(self, draw: random.Random, statuses: Counter[str]) -> str:
         """Alone (400) or beside a good file, which is to be answered all the same."""
         flac = draw.choice([clip.data for clip in self.clips if clip.name.endswith("flac")])
-        bad = draw.choice((
-            Clip("junk.wav", draw.randbytes(draw.randrange(1, 50_000))), Clip("empty.wav", b""),
-            Clip("cut.flac", flac[: draw.randrange(len(flac) // 4, 3 * len(flac) // 4)]),
-            Clip("text.ogg", b"Call me Ishmael. " * draw.randrange(1, 1000)),
-        ))  # fmt: skip
+        bad = draw.choice(
+            (
+                Clip("junk.wav", draw.randbytes(draw.randrange(1, 50_000))),
+                Clip("empty.wav", b""),
+                Clip("cut.flac", flac[: draw.randrange(len(flac) // 4, 3 * len(flac) // 4)]),
+                Clip("text.ogg", b"Call me Ishmael. " * draw.randrange(1, 1000)),
+            )
+        )
         good = draw.sample(self.clips, draw.choice((0, 0, 1)))
         answer = await self.answered(statuses, *good, bad)
         if not good and answer.status_code == 400 and bad.name in answer.json()["detail"]:
             return ""
-        return difference(answer, [*good, bad]) if good else f"{bad.name}: {answer.status_code} {answer.text[:200]}"
+        return (
+            difference(answer, [*good, bad])
+            if good
+            else f"{bad.name}: {answer.status_code} {answer.text[:200]}"
+        )
 
     async def huge(self, draw: random.Random, statuses: Counter[str]) -> str:
-        """A file or a request that is too large: announced, sent whole, or streamed without saying how much comes."""
+        """A file or a request that is too large: announced, sent whole, or streamed without saying
+        how much comes.
+        """
         size = draw.choice((MAX_BYTES, MAX_BYTES * MAX_FILES)) + draw.randrange(1, 100_000)
         body = form(Clip("huge.wav", self.clips[0].data.ljust(size, b"\0")))
         way = draw.choice(("head", "whole", "chunks"))
         if way == "head":
-            status = await self.raw(HEAD + f"Content-Length: {draw.randrange(10**8, 10**10)}\r\n\r\n", body[:1000])
+            status = await self.raw(
+                HEAD + f"Content-Length: {draw.randrange(10**8, 10**10)}\r\n\r\n", body[:1000]
+            )
         else:
-            status = str((await self.client.post(
-                f"{self.url}/v1/transcribe", content=body if way == "whole" else chunks(body),
-                headers={"Content-Type": "multipart/form-data; boundary=b"},
-            )).status_code)  # fmt: skip
+            status = str(
+                (
+                    await self.client.post(
+                        f"{self.url}/v1/transcribe",
+                        content=body if way == "whole" else chunks(body),
+                        headers={"Content-Type": "multipart/form-data; boundary=b"},
+                    )
+                ).status_code
+            )
         statuses[status] += 1
         return "" if status == "413" else f"{size} bytes, {way}: {status}"
 
@@ -292,37 +360,56 @@ class Soak:
         """Print the tables; the growth of the memory may be a failure."""
         print("| kind | requests | as they should | statuses |\n" + "|---" * 4 + "|")
         for kind, tally in self.tallies.items():
-            seen = ", ".join(f"{status}: {count}" for status, count in sorted(tally.statuses.items()))
+            seen = ", ".join(
+                f"{status}: {count}" for status, count in sorted(tally.statuses.items())
+            )
             print(f"| {kind} | {tally.requests} | {tally.right} | {seen} |")
         total = sum(tally.requests for tally in self.tallies.values())
         print("\n| resident memory after | MB |\n|---|---|")
         for share in (10, 50, 100):
             print(f"| {share} % | {self.memory.get(share, 0):.1f} |")
         growth = 100 * (self.memory.get(100, 0) / (self.memory.get(10, 0) or 1) - 1)
-        print(f"\ngrowth {growth:.1f} %, {total / seconds:.1f} requests a second, {seconds:.0f} s", flush=True)
-        print("all readings, MB: " + " ".join(f"{megabytes:.0f}" for megabytes in self.memory.values()), flush=True)
+        print(
+            f"\ngrowth {growth:.1f} %, {total / seconds:.1f} requests a second, {seconds:.0f} s",
+            flush=True,
+        )
+        print(
+            "all readings, MB: "
+            + " ".join(f"{megabytes:.0f}" for megabytes in self.memory.values()),
+            flush=True,
+        )
         if growth > MAX_GROWTH:
             self.failures.append(f"resident memory grew by {growth:.1f} %")
 
     async def check_state(self) -> None:
-        """The service is ready, and has counted no failure of its own, of which rude clients would not have heard."""
+        """The service is ready, and has counted no failure of its own, of which rude clients would
+        not have heard.
+        """
         ready = (await self.client.get(f"{self.url}/ready")).status_code
         if ready != 200:
             self.failures.append(f"/ready: {ready}")
         for line in (await self.client.get(f"{self.url}/metrics")).text.splitlines():
-            if line.startswith("asr_requests_total") and ('status="500"' in line or 'status="504"' in line):
+            if line.startswith("asr_requests_total") and (
+                'status="500"' in line or 'status="504"' in line
+            ):
                 self.failures.append(line)
 
     async def stop(self) -> None:
-        """SIGTERM while good requests are open: they are answered, then the process ends with status 0."""
+        """SIGTERM while good requests are open: they are answered, then the process ends with
+        status 0.
+        """
         clips = sorted(self.clips, key=lambda clip: len(clip.text or ""))[-IN_FLIGHT:] * 2
-        for _ in range(10):  # a fast service may have answered the first ones before the last is sent
+        for _ in range(
+            10
+        ):  # a fast service may have answered the first ones before the last is sent
             tasks = await self.open_requests(clips)
             if (still := sum(not task.done() for task in tasks)) >= IN_FLIGHT:
                 break
             await asyncio.gather(*tasks, return_exceptions=True)
         else:
-            self.failures.append(f"of {len(clips)} requests there never were {IN_FLIGHT} open at a time")
+            self.failures.append(
+                f"of {len(clips)} requests there never were {IN_FLIGHT} open at a time"
+            )
         os.kill(self.process.pid, signal.SIGTERM)
         answers = await asyncio.gather(*tasks, return_exceptions=True)
         wrong = [
@@ -337,7 +424,9 @@ class Soak:
         answered = f"{len(clips) - len(wrong)} of {len(clips)} answered right"
         print(f"SIGTERM while {still} requests were open: {answered}, exit status {status}")
         if status != 0:
-            self.failures.append(f"exit status {status} after SIGTERM; None: it did not end within 120 s")
+            self.failures.append(
+                f"exit status {status} after SIGTERM; None: it did not end within 120 s"
+            )
 
     async def open_requests(self, clips: Sequence[Clip]) -> list[asyncio.Task[httpx.Response]]:
         """Return requests that the service has read and is at work on."""
@@ -350,11 +439,15 @@ class Soak:
 
             files = {"files": (clip.name, clip.data)}
             try:
-                return await self.client.post(f"{self.url}/v1/transcribe", files=files, extensions={"trace": trace})
+                return await self.client.post(
+                    f"{self.url}/v1/transcribe", files=files, extensions={"trace": trace}
+                )
             finally:
                 event.set()
 
-        tasks = [asyncio.create_task(ask(clip, event)) for clip, event in zip(clips, sent, strict=True)]
+        tasks = [
+            asyncio.create_task(ask(clip, event)) for clip, event in zip(clips, sent, strict=True)
+        ]
         await asyncio.gather(*(event.wait() for event in sent))
         await self.client.get(f"{self.url}/ready")  # answered after the others were read
         return tasks

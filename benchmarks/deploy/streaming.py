@@ -3,8 +3,8 @@
     python benchmarks/deploy/streaming.py --model STREAMING_MODEL [--seconds 60] [--chunk-ms 160]
 
 Without ``--model``: random weights (five one-directional LSTM layers of 320 units), as trained and
-exported to ONNX; what they say means nothing, what they cost is the same. Processor time is that of the process
-(``time.process_time``), so other work on the machine does not count.
+exported to ONNX; what they say means nothing, what they cost is the same. Processor time is that of
+the process (``time.process_time``), so other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -16,29 +16,37 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.bench import machine, made_audio
-from asr.export import export_model
-from asr.streaming import StreamingRecognizer
+from asr.audio.synthetic import made_audio
+from asr.speech.export.exporting import export_model
+from asr.speech.jobs.bench import machine
+from asr.speech.streaming import StreamingRecognizer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--chunk-ms", type=float, default=160.0)
     arguments = parser.parse_args()
     print(machine())
     print(
-        "| model | chunks | p50 ms | p95 ms | p99 ms | processor seconds for a second of audio |\n" + "|---" * 6 + "|"
+        "| model | chunks | p50 ms | p95 ms | p99 ms | processor seconds for a second of audio |\n"
+        + "|---" * 6
+        + "|"
     )
     with tempfile.TemporaryDirectory() as folder:
         models = [arguments.model] if arguments.model else random_models(Path(folder))
         for model in models:
-            times = measure(StreamingRecognizer(model), arguments.seconds, arguments.chunk_ms / 1000)
+            times = measure(
+                StreamingRecognizer(model), arguments.seconds, arguments.chunk_ms / 1000
+            )
             p50, p95, p99 = np.percentile(times, [50, 95, 99])
             share = sum(times) / 1000 / arguments.seconds
             print(
-                f"| {Path(model).name} | {len(times)} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {share:.3f} |", flush=True
+                f"| {Path(model).name} | {len(times)} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {share:.3f} |",
+                flush=True,
             )
 
 
@@ -46,16 +54,21 @@ def random_models(folder: Path) -> list[str]:
     """Return models with random weights: torch, ONNX fp32 and INT8."""
     import torch
 
-    from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
+    from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+    from asr.speech.training import SpeechConfig, save_speech_model
     from asr.text.tokenizers import CharTokenizer
-    from asr.training.speech import SpeechConfig, save_speech_model
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
     tokenizer = CharTokenizer("abcdefghijklmnopqrstuvwxyz'")
     config = CtcTaskConfig(model=CtcModelConfig(hidden_dim=320, causal=True, bidirectional=False))
-    save_speech_model(CtcTask(config, len(tokenizer)).eval(), tokenizer, SpeechConfig(), folder / "torch")
-    exported = [str(export_model(folder / "torch", folder / name, name).folder) for name in ("onnx", "onnx-int8")]
+    save_speech_model(
+        CtcTask(config, len(tokenizer)).eval(), tokenizer, SpeechConfig(), folder / "torch"
+    )
+    exported = [
+        str(export_model(folder / "torch", folder / name, name).folder)
+        for name in ("onnx", "onnx-int8")
+    ]
     return [str(folder / "torch"), *exported]
 
 

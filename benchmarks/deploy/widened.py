@@ -3,9 +3,10 @@
     python benchmarks/deploy/widened.py OUT [--model en] [--times 3]
     asr export OUT --format onnx-int8 -o EXPORTED
 
-For measuring how a network of the size that all of LibriSpeech asks for would be served, with a search that has real
-text to find. Copies of a unit share its outgoing weights in equal parts, so that every layer, its normalisation
-included, computes what it did (Chen et al. 2016, "Net2Net", without the noise that breaks the symmetry).
+For measuring how a network of the size that all of LibriSpeech asks for would be served, with a
+search that has real text to find. Copies of a unit share its outgoing weights in equal parts, so
+that every layer, its normalisation included, computes what it did (Chen et al. 2016, "Net2Net",
+without the noise that breaks the symmetry).
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import as_dict, build_config, yaml_text
-from asr.pretrained import find_model
-from asr.tasks.ctc import CtcTaskConfig
+from asr.model_folder import find_model, open_bundle, save_weights, write_bundle
+from asr.speech.network import CtcTaskConfig
 
 
 def main() -> None:
     """Write the model folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("output", type=Path)
     parser.add_argument("--model", default="en")
     parser.add_argument("--times", type=int, default=3)
@@ -35,10 +37,13 @@ def main() -> None:
     config = build_config(CtcTaskConfig, bundle.config["network"])
     model = config.model
     if model.cell != "lstm" or model.projection_dim or model.norm != "layer":
-        raise SystemExit(f"{given.model} is no LSTM network with layer normalisation and without projections.")
+        raise SystemExit(
+            f"{given.model} is no LSTM network with layer normalisation and without projections."
+        )
     wider = replace(config, model=replace(model, hidden_dim=given.times * model.hidden_dim))
     weights = {
-        name: widened(name, weight.float(), model.hidden_dim, given.times) for name, weight in bundle.weights().items()
+        name: widened(name, weight.float(), model.hidden_dim, given.times)
+        for name, weight in bundle.weights().items()
     }
 
     def write(folder: Path) -> None:
@@ -46,7 +51,9 @@ def main() -> None:
             shutil.copyfile(bundle.path / name, folder / name)
         save_weights(folder, weights)
         kept = {key: value for key, value in bundle.config.items() if key != "export"}
-        (folder / "config.yaml").write_text(yaml_text({**kept, "network": as_dict(wider)}), encoding="utf-8")
+        (folder / "config.yaml").write_text(
+            yaml_text({**kept, "network": as_dict(wider)}), encoding="utf-8"
+        )
 
     write_bundle(given.output, write)
     count = sum(weight.numel() for weight in weights.values())
@@ -54,7 +61,9 @@ def main() -> None:
 
 
 def widened(name: str, weight: Tensor, units: int, times: int) -> Tensor:
-    """Return a weight of the wider network: rows and columns that stand for units repeated, columns divided."""
+    """Return a weight of the wider network: rows and columns that stand for units repeated, columns
+    divided.
+    """
 
     def repeated(x: Tensor, dim: int) -> Tensor:
         """What stands for blocks of units (gates, directions), each block's copies side by side."""

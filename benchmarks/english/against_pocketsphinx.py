@@ -1,10 +1,11 @@
-"""Word error rate and speed beside PocketSphinx 5 with the English model of its own package, on the same recordings.
+"""Word error rate and speed beside PocketSphinx 5 with the English model of its own package, on the
+same recordings.
 
 pip install pocketsphinx
 python benchmarks/english/against_pocketsphinx.py data/dev-clean [--model en] [--limit 0]
 
-The split is a folder that ``asr prepare`` wrote: its manifest names the recordings. Both read them from disk, one
-thread each; the normaliser is ``librispeech`` for both.
+The split is a folder that ``asr prepare`` wrote: its manifest names the recordings. Both read them
+from disk, one thread each; the normaliser is ``librispeech`` for both.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.audio import load_audio
-from asr.recognizer import load_model
+from asr.audio.reading import load_audio
 from asr.scoring import score_texts
+from asr.speech.recognizer import load_model
 from data_prep.manifests import read_manifest
 from data_prep.store import Utterance
 
@@ -27,7 +28,9 @@ SAMPLE_RATE = 16_000
 
 def main() -> None:
     """Transcribe with both and print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("split", type=Path)
     parser.add_argument("--model", default="en", help="name or model folder")
     parser.add_argument("--only", choices=["asr", "pocketsphinx"], help="leave the other out")
@@ -39,7 +42,9 @@ def main() -> None:
         "pocketsphinx": pocketsphinx,
         "asr": lambda: ours(options),
     }
-    print(f"| {options.split.name}, {len(utterances)} utterances | WER % (95 % interval) | x real time, one core |")
+    print(
+        f"| {options.split.name}, {len(utterances)} utterances | WER % (95 % interval) | x real time, one core |"
+    )
     print("|---|---|---|")
     for name, make in systems.items():
         if options.only in (None, name):
@@ -73,7 +78,9 @@ def pocketsphinx() -> Callable[[str], str]:
     def recognise(path: str) -> str:
         samples = load_audio(path, SAMPLE_RATE).samples
         decoder.start_utt()
-        decoder.process_raw((np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
+        decoder.process_raw(
+            (np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True
+        )
         decoder.end_utt()
         found = decoder.hyp()
         return found.hypstr if found else ""

@@ -1,8 +1,11 @@
-"""Estimate n-gram models with this project and with lmplz, turn about, and compare time, memory and perplexity.
+"""Estimate n-gram models with this project and with lmplz, turn about, and compare time, memory and
+perplexity.
 
-    python benchmarks/lm/against_lmplz.py --text corpus.txt --orders 3 4 --rounds 3 [--lmplz path/to/lmplz]
+    python benchmarks/lm/against_lmplz.py --text corpus.txt --orders 3 4 --rounds 3 [--lmplz
+    path/to/lmplz]
 
-Every run is a fresh process, text to ARPA file, start-up included (compiled kernels cached by a first, untimed run).
+Every run is a fresh process, text to ARPA file, start-up included (compiled kernels cached by a
+first, untimed run).
 """
 
 from __future__ import annotations
@@ -52,14 +55,18 @@ def zipf_text(path: Path, words: int, seed: int = 0) -> None:
     with path.open("w", encoding="utf-8") as file:
         for _ in range(0, words, 100_000):
             ids = (100_000 ** rng.random(100_000)).astype(np.int64) - 1
-            again = rng.random(100_000) < 0.6  # most words are drawn from a few that depend on the one before
+            again = (
+                rng.random(100_000) < 0.6
+            )  # most words are drawn from a few that depend on the one before
             ids[1:] = np.where(again[1:], (ids[:-1] * 31 + ids[1:] % 7) % 100_000, ids[1:])
             for line in np.split(vocabulary[ids], np.arange(18, 100_000, 18)):
                 file.write(" ".join(line) + "\n")
 
 
 def split_text(text: Path, folder: Path, words: int | None) -> tuple[Path, Path]:
-    """The first lines of a text, up to so many words, to train on, and every hundredth of them left out to test on."""
+    """The first lines of a text, up to so many words, to train on, and every hundredth of them left
+    out to test on.
+    """
     train, test, seen = folder / "train.txt", folder / "test.txt", 0
     with text.open("rb") as source, train.open("wb") as one, test.open("wb") as other:
         for number, line in enumerate(source):
@@ -70,16 +77,37 @@ def split_text(text: Path, folder: Path, words: int | None) -> tuple[Path, Path]
     return train, test
 
 
-def compare(order: int, train: Path, test: Path, lmplz: str | None, rounds: int, threads: int | None) -> None:
+def compare(
+    order: int, train: Path, test: Path, lmplz: str | None, rounds: int, threads: int | None
+) -> None:
     """Print one line per tool and their ratio."""
     from asr.lm import perplexity, read_arpa
 
     folder = train.parent
     commands = {
-        "asr": ([sys.executable, "-c", _BUILD.format(threads), str(train), f"{folder}/asr.arpa", str(order)], None)
+        "asr": (
+            [
+                sys.executable,
+                "-c",
+                _BUILD.format(threads),
+                str(train),
+                f"{folder}/asr.arpa",
+                str(order),
+            ],
+            None,
+        )
     }
     if lmplz:
-        options = ["-o", str(order), "-S", "8G", "-T", str(folder), "--arpa", f"{folder}/lmplz.arpa"]
+        options = [
+            "-o",
+            str(order),
+            "-S",
+            "8G",
+            "-T",
+            str(folder),
+            "--arpa",
+            f"{folder}/lmplz.arpa",
+        ]
         commands["lmplz"] = ([lmplz, *options, "--discount_fallback"], train)
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(rounds):
@@ -87,10 +115,15 @@ def compare(order: int, train: Path, test: Path, lmplz: str | None, rounds: int,
             runs[name].append(measure(command, stdin))
     for name, each in runs.items():
         result = perplexity(read_arpa(folder / f"{name}.arpa"), test)
-        wall, cpu = (statistics.median(getattr(run, key) for run in each) for key in ("wall_s", "cpu_s"))
+        wall, cpu = (
+            statistics.median(getattr(run, key) for run in each) for key in ("wall_s", "cpu_s")
+        )
         memory = max(run.memory_mb for run in each)
         quality = f"perplexity {result.with_oov:.4f} / {result.without_oov:.4f} without OOV"
-        print(f"order {order} {name:6} {wall:7.2f} s wall {cpu:7.2f} s cpu {memory:7.0f} MB  {quality}", flush=True)
+        print(
+            f"order {order} {name:6} {wall:7.2f} s wall {cpu:7.2f} s cpu {memory:7.0f} MB  {quality}",
+            flush=True,
+        )
     if lmplz:
         for key in ("wall_s", "cpu_s"):
             pairs = zip(runs["lmplz"], runs["asr"], strict=True)
@@ -101,7 +134,9 @@ def compare(order: int, train: Path, test: Path, lmplz: str | None, rounds: int,
 
 def main() -> None:
     """Parse, prepare the text, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--text", type=Path, help="one sentence a line; generated if not given")
     parser.add_argument("--words", type=int, default=10_000_000, help="use so many words of it")
     parser.add_argument("--orders", type=int, nargs="+", default=[3, 4])
@@ -110,7 +145,9 @@ def main() -> None:
     parser.add_argument("--lmplz", default=shutil.which("lmplz"), help="path of KenLM's lmplz")
     arguments = parser.parse_args()
     if not arguments.lmplz:
-        print("lmplz was not found: only this project is measured (build it from KenLM's source, give --lmplz PATH)")
+        print(
+            "lmplz was not found: only this project is measured (build it from KenLM's source, give --lmplz PATH)"
+        )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         text = arguments.text

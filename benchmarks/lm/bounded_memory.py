@@ -1,4 +1,5 @@
-"""Build one model with and without a memory bound; say what each took and whether the files are the same.
+"""Build one model with and without a memory bound; say what each took and whether the files are the
+same.
 
 python benchmarks/lm/bounded_memory.py --text corpus.txt --order 3 --memory 500MB
 """
@@ -25,7 +26,9 @@ print(f"{sys.argv[4] or 'unbounded'}: {summary.words} words, n-grams {summary.co
 
 def main() -> None:
     """Parse, build twice, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--order", type=int, default=3)
     parser.add_argument("--memory", default="500MB")
@@ -33,7 +36,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = [f"{folder}/bounded.arpa", f"{folder}/free.arpa"]
         for path, memory in zip(paths, (arguments.memory, ""), strict=True):
-            command = [sys.executable, "-c", _BUILD, arguments.text, path, arguments.order, memory, folder]
+            command = [
+                sys.executable,
+                "-c",
+                _BUILD,
+                arguments.text,
+                path,
+                arguments.order,
+                memory,
+                folder,
+            ]
             subprocess.run([str(part) for part in command], check=True)
         print("same bytes" if filecmp.cmp(*paths, shallow=False) else "THE FILES DIFFER")
 

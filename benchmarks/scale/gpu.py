@@ -1,13 +1,14 @@
-"""Throughput of training on a GPU with the network of recipes/librispeech/960.yaml; says so where there is no GPU.
+"""Throughput of training on a GPU with the network of recipes/librispeech/960.yaml; says so where
+there is no GPU.
 
     python benchmarks/scale/gpu.py [--steps 40] [--hidden 1024] [--batch-s 1200] [-o gpu.json]
 
-Trains, through the project's own loop, on random features with the lengths of read speech, and prints for bf16 and
-fp32, with and without gradient checkpointing:
-  hours of speech an hour of the device, milliseconds a step, the share of the time in which the device waits for
-  batches, and the largest memory.
-`-o` writes the fastest as a figure that `plan.py --figures` takes. The loss after the steps is printed too: bf16 and
-fp32 should agree; WER needs real speech, see recipes/librispeech/run.py.
+Trains, through the project's own loop, on random features with the lengths of read speech, and
+prints for bf16 and fp32, with and without gradient checkpointing:
+  hours of speech an hour of the device, milliseconds a step, the share of the time in which the
+  device waits for batches, and the largest memory.
+`-o` writes the fastest as a figure that `plan.py --figures` takes. The loss after the steps is
+printed too: bf16 and fp32 should agree; WER needs real speech, see recipes/librispeech/run.py.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ import numpy as np
 import torch
 
 from asr.config import load_config
-from asr.features import FeatureConfig
+from asr.features.config import FeatureConfig
+from asr.speech.training import SpeechConfig, build_experiment
 from asr.training.experiment import Experiment
 from asr.training.loop import Loop
 from asr.training.prefetch import BatchMaker
-from asr.training.speech import SpeechConfig, build_experiment
 from data_prep.store import write_store
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "librispeech" / "960.yaml"
@@ -56,7 +57,13 @@ def make_data(folder: Path, hours: float) -> None:
     while total < hours * 3600 * 100:
         frames = int(np.clip(rng.normal(1230, 380), 150, 2400))
         text = "a" + "".join(rng.choice(letters, frames // 7)) + "b"
-        items.append((f"u{len(items):06}", " ".join(text.split()), rng.normal(size=(frames, 80)).astype("f4")))
+        items.append(
+            (
+                f"u{len(items):06}",
+                " ".join(text.split()),
+                rng.normal(size=(frames, 80)).astype("f4"),
+            )
+        )
         total += frames
     write_store(folder / "train", FeatureConfig(), items)
     write_store(folder / "dev", FeatureConfig(), items[:2])
@@ -84,7 +91,9 @@ class Waited:
 
 def measure(config: SpeechConfig, folder: Path, name: str, steps: int) -> Measured:
     """Return the figures of so many steps after a few to warm up."""
-    experiment = replace(build_experiment(config, folder / name), evaluate=lambda task: {"wer": 1.0})
+    experiment = replace(
+        build_experiment(config, folder / name), evaluate=lambda task: {"wer": 1.0}
+    )
     torch.cuda.reset_peak_memory_stats()
     loop = Loop(experiment, config.trainer, config.optimizer, folder / name, config.seed)
     loop.model.train()
@@ -101,14 +110,20 @@ def measure(config: SpeechConfig, folder: Path, name: str, steps: int) -> Measur
     torch.cuda.synchronize()
     seconds = time.perf_counter() - start
     return Measured(
-        name, speech_s / seconds, 1000 * seconds / steps, waited.seconds / seconds,
-        torch.cuda.max_memory_allocated() / 1e9, loss,
-    )  # fmt: skip
+        name,
+        speech_s / seconds,
+        1000 * seconds / steps,
+        waited.seconds / seconds,
+        torch.cuda.max_memory_allocated() / 1e9,
+        loss,
+    )
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--hours", type=float, default=4.0, help="of made-up speech")
     parser.add_argument("--hidden", type=int, default=0, help="instead of the recipe's")
@@ -129,18 +144,30 @@ def main() -> None:
         for precision in ("bf16", "fp32"):
             for checkpointing in (False, True):
                 overrides = [
-                    *changes, f"data.train={folder / 'train'}", f"data.dev={folder / 'dev'}",
-                    "tokenizer.kind=characters", f"trainer.precision={precision}",
+                    *changes,
+                    f"data.train={folder / 'train'}",
+                    f"data.dev={folder / 'dev'}",
+                    "tokenizer.kind=characters",
+                    f"trainer.precision={precision}",
                     f"trainer.gradient_checkpointing={checkpointing}",
                     "trainer.pictures_every=0",
-                ]  # fmt: skip
+                ]
                 config = load_config(SpeechConfig, RECIPE, overrides)
-                found.append(measure(config, folder, f"{precision}{' checkpointed' if checkpointing else ''}", a.steps))
+                found.append(
+                    measure(
+                        config,
+                        folder,
+                        f"{precision}{' checkpointed' if checkpointing else ''}",
+                        a.steps,
+                    )
+                )
                 show(found[-1])
     if a.output:
         best = max(found, key=lambda m: m.hours_per_hour)
         source = f"benchmarks/scale/gpu.py: {best.name} on {torch.cuda.get_device_name()}"
-        figure = {"train_hours_per_device_hour": {"value": round(best.hours_per_hour, 1), "from": source}}
+        figure = {
+            "train_hours_per_device_hour": {"value": round(best.hours_per_hour, 1), "from": source}
+        }
         a.output.write_text(json.dumps(figure, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,11 +1,14 @@
-"""What a training on so many hours needs: disk, processor hours, device hours, memory, and the commands.
+"""What a training on so many hours needs: disk, processor hours, device hours, memory, and the
+commands.
 
-    python benchmarks/scale/plan.py --hours 960 [--copies 3] [--cores 32] [--gpus 4] [--epochs 30] [--lm-words 803e6]
-    python benchmarks/scale/plan.py --hours 50000 --figures mine.json --set train_hours_per_device_hour=900
+    python benchmarks/scale/plan.py --hours 960 [--copies 3] [--cores 32] [--gpus 4] [--epochs 30]
+    [--lm-words 803e6] python benchmarks/scale/plan.py --hours 50000 --figures mine.json --set
+    train_hours_per_device_hour=900
 
-Every estimate is a measured figure of `figures.json` (each names the benchmark it is from) times an amount; `--figures`
-lays a file of your own over it (`gpu.py` and `ranks.py` write such files), `--set` a single value. What has not been
-measured is said to be unknown, with the command that measures it, and is never guessed. Needs nothing but Python.
+Every estimate is a measured figure of `figures.json` (each names the benchmark it is from) times an
+amount; `--figures` lays a file of your own over it (`gpu.py` and `ranks.py` write such files),
+`--set` a single value. What has not been measured is said to be unknown, with the command that
+measures it, and is never guessed. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -51,7 +54,11 @@ class Figures:
     def source(self, *names: str) -> str:
         """Return where the figures are from; for an unknown one, what measures it."""
         unknown = [self.content[n]["from"] for n in names if self.content[n]["value"] is None]
-        return f"run {' and '.join(unknown)}" if unknown else "; ".join(self.content[n]["from"] for n in names)
+        return (
+            f"run {' and '.join(unknown)}"
+            if unknown
+            else "; ".join(self.content[n]["from"] for n in names)
+        )
 
 
 def plan(figures: Figures, a: argparse.Namespace) -> dict[str, list[Row]]:
@@ -67,31 +74,92 @@ def plan(figures: Figures, a: argparse.Namespace) -> dict[str, list[Row]]:
         "Prepare": [
             Row("utterances", utterances, "", figures.source("seconds_per_utterance")),
             _row(figures, "audio on disk", "audio_mb_per_hour", a.hours / 1000, "GB"),
-            _row(figures, f"features, {a.copies} copies", "stored_mb_per_hour_and_copy", stored_hours / 1000, "GB"),
-            Row("features, processor hours", extraction, "h", figures.source("features_x_real_time_per_core")),
-            Row(f"features, on {a.cores} cores", None if extraction is None else extraction / a.cores, "h", ""),
-            _row(figures, "index and manifest, one core", "index_s_per_1000_utterances", thousands / 3600, "h"),
-            _row(figures, "memory for the index", "index_peak_bytes_per_utterance", utterances / 1e9, "GB"),
+            _row(
+                figures,
+                f"features, {a.copies} copies",
+                "stored_mb_per_hour_and_copy",
+                stored_hours / 1000,
+                "GB",
+            ),
+            Row(
+                "features, processor hours",
+                extraction,
+                "h",
+                figures.source("features_x_real_time_per_core"),
+            ),
+            Row(
+                f"features, on {a.cores} cores",
+                None if extraction is None else extraction / a.cores,
+                "h",
+                "",
+            ),
+            _row(
+                figures,
+                "index and manifest, one core",
+                "index_s_per_1000_utterances",
+                thousands / 3600,
+                "h",
+            ),
+            _row(
+                figures,
+                "memory for the index",
+                "index_peak_bytes_per_utterance",
+                utterances / 1e9,
+                "GB",
+            ),
         ],
         "Train": [
-            _row(figures, "to the first batch, a process", "start_processor_s_per_1000_utterances", thousands, "s"),
-            _row(figures, "memory a process, batches aside", "train_peak_bytes_per_utterance", utterances / 1e9, "GB"),
-            Row(f"device hours, {a.epochs} epochs", training, "h", figures.source("train_hours_per_device_hour")),
-            Row(f"days on {a.gpus} device(s)", None if spread is None else spread / a.gpus / 24, "d",
-                figures.source(*train_names)),
+            _row(
+                figures,
+                "to the first batch, a process",
+                "start_processor_s_per_1000_utterances",
+                thousands,
+                "s",
+            ),
+            _row(
+                figures,
+                "memory a process, batches aside",
+                "train_peak_bytes_per_utterance",
+                utterances / 1e9,
+                "GB",
+            ),
+            Row(
+                f"device hours, {a.epochs} epochs",
+                training,
+                "h",
+                figures.source("train_hours_per_device_hour"),
+            ),
+            Row(
+                f"days on {a.gpus} device(s)",
+                None if spread is None else spread / a.gpus / 24,
+                "d",
+                figures.source(*train_names),
+            ),
         ],
         "Language model": [
-            Row("in memory, one core", figures.over(a.lm_words / 60, "lm_words_per_processor_s"), "min",
-                figures.source("lm_words_per_processor_s")),
-            Row("in bounded memory", figures.over(a.lm_words / 60, "lm_bounded_words_per_s"), "min",
-                figures.source("lm_bounded_words_per_s")),
+            Row(
+                "in memory, one core",
+                figures.over(a.lm_words / 60, "lm_words_per_processor_s"),
+                "min",
+                figures.source("lm_words_per_processor_s"),
+            ),
+            Row(
+                "in bounded memory",
+                figures.over(a.lm_words / 60, "lm_bounded_words_per_s"),
+                "min",
+                figures.source("lm_bounded_words_per_s"),
+            ),
             _row(figures, "smallest memory", "lm_smallest_memory_mb", 1, "MB"),
         ],
         "Transcribe as much": [
-            Row("processor hours", figures.over(a.hours, "transcribe_x_real_time_per_core"), "h",
-                figures.source("transcribe_x_real_time_per_core")),
+            Row(
+                "processor hours",
+                figures.over(a.hours, "transcribe_x_real_time_per_core"),
+                "h",
+                figures.source("transcribe_x_real_time_per_core"),
+            ),
         ],
-    }  # fmt: skip
+    }
 
 
 def _row(figures: Figures, what: str, name: str, amount: float, unit: str) -> Row:
@@ -140,20 +208,28 @@ def read_figures(files: list[Path], settings: list[str]) -> Figures:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the plan for so many hours."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hours", type=float, required=True)
     parser.add_argument("--copies", type=int, default=3, help="speeds that are stored")
     parser.add_argument("--cores", type=int, default=32)
     parser.add_argument("--gpus", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--lm-words", type=float, default=803e6, help="LibriSpeech's LM text by default")
+    parser.add_argument(
+        "--lm-words", type=float, default=803e6, help="LibriSpeech's LM text by default"
+    )
     parser.add_argument("--figures", type=Path, action="append", default=[])
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--json", action="store_true")
     a = parser.parse_args(arguments)
     rows = plan(read_figures(a.figures, a.set), a)
     if a.json:
-        print(json.dumps({step: [vars(row) for row in found] for step, found in rows.items()}, indent=1))
+        print(
+            json.dumps(
+                {step: [vars(row) for row in found] for step, found in rows.items()}, indent=1
+            )
+        )
     else:
         print(f"{a.hours:,.0f} hours")
         show(rows, commands(a))

@@ -1,9 +1,10 @@
-"""One LSTM layer, one direction, forward and backward: torch in float32, torch in bfloat16, and ours in bfloat16.
+"""One LSTM layer, one direction, forward and backward: torch in float32, torch in bfloat16, and
+ours in bfloat16.
 
     python benchmarks/sequence/lstm.py [--threads 1] [--repeats 10]
 
-The shapes are batches of a minute of speech, a frame in 40 ms. The best of the repeats, in turn; the error is that of
-all gradients together, relative to float32.
+The shapes are batches of a minute of speech, a frame in 40 ms. The best of the repeats, in turn;
+the error is that of all gradients together, relative to float32.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from torch import Tensor
 
 from asr.sequence.lstm import LSTM
 
-SHAPES = ((356, 4, 384, 192), (168, 8, 384, 192), (138, 10, 384, 192), (85, 15, 384, 192), (338, 4, 512, 256))
+SHAPES = (
+    (356, 4, 384, 192),
+    (168, 8, 384, 192),
+    (138, 10, 384, 192),
+    (85, 15, 384, 192),
+    (338, 4, 512, 256),
+)
 WAYS = ("torch fp32", "torch bf16", "ours bf16")
 
 
@@ -31,18 +38,26 @@ def step(layer: LSTM, x: Tensor, towards: Tensor, way: str) -> tuple[float, Tens
     y.backward(towards.to(y.dtype))
     seconds = time.perf_counter() - start
     gradients = [x.grad, *(parameter.grad for parameter in layer.parameters())]
-    return seconds, torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
+    return seconds, torch.cat(
+        [gradient.flatten() for gradient in gradients if gradient is not None]
+    )
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=10)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    print("| T x B, D, H | " + " | ".join(f"{way}, ms" for way in WAYS) + " | ours / fp32 | error bf16 | error ours |")
+    print(
+        "| T x B, D, H | "
+        + " | ".join(f"{way}, ms" for way in WAYS)
+        + " | ours / fp32 | error bf16 | error ours |"
+    )
     print("|---" * 7 + "|")
     for T, B, D, H in SHAPES:
         layer, x, towards = LSTM(D, H), torch.randn(T, B, D), torch.randn(T, B, H)
@@ -55,7 +70,10 @@ def main() -> None:
         errors = [float((gradients[way] - exact).norm() / exact.norm()) for way in WAYS[1:]]
         milliseconds = " | ".join(f"{1000 * best[way]:.1f}" for way in WAYS)
         ratio = best["ours bf16"] / best["torch fp32"]
-        print(f"| {T} x {B}, {D}, {H} | {milliseconds} | {ratio:.2f} | {errors[0]:.4f} | {errors[1]:.4f} |", flush=True)
+        print(
+            f"| {T} x {B}, {D}, {H} | {milliseconds} | {ratio:.2f} | {errors[0]:.4f} | {errors[1]:.4f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

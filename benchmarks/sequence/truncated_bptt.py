@@ -1,9 +1,10 @@
-"""Memory of training on long series, whole and in chunks, and the time of one step with carried state.
+"""Memory of training on long series, whole and in chunks, and the time of one step with carried
+state.
 
 python benchmarks/sequence/truncated_bptt.py [--hidden-dim 128] [--chunk 100]
 
-Each row of memory is measured in a process of its own: highest resident memory after one forward and backward pass over
-the series, less that before it. One thread.
+Each row of memory is measured in a process of its own: highest resident memory after one forward
+and backward pass over the series, less that before it. One thread.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def peak_mb() -> float:
     if status.is_file():  # ru_maxrss of a fork starts at its parent's
         line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1 << 20 if sys.platform == "darwin" else 1 << 10
+    )
 
 
 def measure(steps: int, chunk: int, hidden_dim: int) -> tuple[float, float]:
@@ -49,7 +52,9 @@ def measure(steps: int, chunk: int, hidden_dim: int) -> tuple[float, float]:
 
 
 def step_ms(cell: str, layers: int, hidden_dim: int, steps: int = 2000) -> tuple[float, float]:
-    """Return median and 99th percentile of the milliseconds of one step with carried state, one sequence."""
+    """Return median and 99th percentile of the milliseconds of one step with carried state, one
+    sequence.
+    """
     import torch
 
     from asr.sequence import RecurrentStack
@@ -68,25 +73,33 @@ def step_ms(cell: str, layers: int, hidden_dim: int, steps: int = 2000) -> tuple
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hidden-dim", type=int, default=128)
     parser.add_argument("--chunk", type=int, default=100)
     arguments = parser.parse_args()
     import torch
 
-    print(f"torch {torch.__version__}, {platform.machine()}, {LAYERS} LSTM layers of {arguments.hidden_dim} units, "
-          f"batch {BATCH}, fp32")  # fmt: skip
+    print(
+        f"torch {torch.__version__}, {platform.machine()}, {LAYERS} LSTM layers of {arguments.hidden_dim} units, "
+        f"batch {BATCH}, fp32"
+    )
     print(f"| steps | whole: MB | s | chunks of {arguments.chunk}: MB | s |\n|---|---|---|---|---|")
     for steps in LENGTHS:
         row = []
         for chunk in (0, arguments.chunk):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 row += pool.apply(measure, (steps, chunk, arguments.hidden_dim))
-        print(f"| {steps} | {row[0]:.0f} | {row[1]:.2f} | {row[2]:.1f} | {row[3]:.2f} |", flush=True)
+        print(
+            f"| {steps} | {row[0]:.0f} | {row[1]:.2f} | {row[2]:.1f} | {row[3]:.2f} |", flush=True
+        )
     print("\n| one step with carried state | median ms | 99 % ms |\n|---|---|---|")
     for cell, layers in (("lstm", 1), ("lstm", 2), ("gru", 1), ("peephole_lstm", 1)):
         median, high = step_ms(cell, layers, arguments.hidden_dim)
-        print(f"| {cell}, {layers} x {arguments.hidden_dim} | {median:.3f} | {high:.3f} |", flush=True)
+        print(
+            f"| {cell}, {layers} x {arguments.hidden_dim} | {median:.3f} | {high:.3f} |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,22 +1,25 @@
-"""An epoch of the same network on the same recordings here and in SpeechBrain, in turn, round by round.
+"""An epoch of the same network on the same recordings here and in SpeechBrain, in turn, round by
+round.
 
-    python benchmarks/training/against_speechbrain.py CORPUS --python SPEECHBRAIN_ENV/bin/python [--seconds 600]
+    python benchmarks/training/against_speechbrain.py CORPUS --python SPEECHBRAIN_ENV/bin/python
+    [--seconds 600]
 
-CORPUS is in LibriSpeech's layout. SpeechBrain lives in an environment of its own, with the same torch:
+CORPUS is in LibriSpeech's layout. SpeechBrain lives in an environment of its own, with the same
+torch:
 
     python -m venv sb
     echo THIS_ENVIRONMENT/lib/python3.11/site-packages > sb/lib/python3.11/site-packages/borrow.pth
     sb/bin/python -m pip install --no-deps speechbrain hyperpyyaml ruamel.yaml
 
-  ours    asr.training: features prepared once and stored; batches made ahead in a thread
-  padded  SpeechBrain as its recipes run: audio read by a worker process, Fbank in the step, LSTM over the padding
-  packed  the same with packed sequences, SpeechBrain's way to a result that padding does not change (as ours is)
-  padded-bf16  padded, with --precision=bf16 of SpeechBrain
+  ours    asr.training: features prepared once and stored; batches made ahead in a thread padded
+  SpeechBrain as its recipes run: audio read by a worker process, Fbank in the step, LSTM over the
+  padding packed  the same with packed sequences, SpeechBrain's way to a result that padding does
+  not change (as ours is) padded-bf16  padded, with --precision=bf16 of SpeechBrain
 
-Both: two strided convolutions, 5 bidirectional LSTM layers, layer normalisation, residuals, CTC, SpecAugment, AdamW,
-clipping; batches of the same bounds, as many threads. Ours in --precision: auto times both, as in training. Processor
-time is that of the process that trains: the worker that reads audio for SpeechBrain comes on top of it. Preparing our
-features is timed too, once.
+Both: two strided convolutions, 5 bidirectional LSTM layers, layer normalisation, residuals, CTC,
+SpecAugment, AdamW, clipping; batches of the same bounds, as many threads. Ours in --precision: auto
+times both, as in training. Processor time is that of the process that trains: the worker that reads
+audio for SpeechBrain comes on top of it. Preparing our features is timed too, once.
 """
 
 from __future__ import annotations
@@ -35,13 +38,13 @@ from typing import Any
 
 import torch
 
-from asr.audio import audio_info
-from asr.features import SpecAugmentConfig
-from asr.tasks.ctc import CtcModelConfig
+from asr.audio.reading import audio_info
+from asr.features.extraction import SpecAugmentConfig
+from asr.speech.network import CtcModelConfig
+from asr.speech.training import SpeechConfig, SpeechDataConfig, build_experiment
 from asr.text.tokenizers import load_tokenizer
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.loop import Loop
-from asr.training.speech import SpeechConfig, SpeechDataConfig, build_experiment
 from data_prep.librispeech import read_librispeech
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
@@ -65,19 +68,24 @@ def choose(corpus: Path, seconds: float) -> list[Utterance]:
 class Ours:
     """Epochs by our loop; seconds by part."""
 
-    def __init__(self, folder: Path, utterances: list[Utterance], hidden: int, threads: int, precision: str) -> None:
+    def __init__(
+        self, folder: Path, utterances: list[Utterance], hidden: int, threads: int, precision: str
+    ) -> None:
         start = time.perf_counter()
         prepare({"train": utterances}, folder, normalizer="librispeech", jobs=1)
         self.prepared_in = time.perf_counter() - start
         split = str(folder / "train")
         config = SpeechConfig(
-            data=SpeechDataConfig(split, split, **LIMITS), specaugment=SpecAugmentConfig(),
+            data=SpeechDataConfig(split, split, **LIMITS),
+            specaugment=SpecAugmentConfig(),
             model=CtcModelConfig(hidden_dim=hidden),
-        )  # fmt: skip
+        )
         experiment = replace(build_experiment(config, folder), evaluate=lambda task: {"wer": 1.0})
         experiment.save_model(experiment.task, folder / "model")
         self.tokenizer = load_tokenizer(folder / "model")
-        trainer = TrainerConfig(max_epochs=10**6, precision=precision, accelerator="cpu", threads=threads)
+        trainer = TrainerConfig(
+            max_epochs=10**6, precision=precision, accelerator="cpu", threads=threads
+        )
         self.loop = Loop(experiment, trainer, OptimizerConfig(), folder / "run", seed=1)
         self.parameters = sum(p.numel() for p in experiment.task.parameters())
         self.spent: dict[str, float] = {}
@@ -98,14 +106,23 @@ class Ours:
         with self.loop.epochs(self.loop.run_dir / "checkpoints" / "last.ckpt") as train_epoch:
             start, cpu = time.perf_counter(), time.process_time()
             train_epoch()
-            return {"total": time.perf_counter() - start, "cpu": time.process_time() - cpu, **self.spent}
+            return {
+                "total": time.perf_counter() - start,
+                "cpu": time.process_time() - cpu,
+                **self.spent,
+            }
 
 
 class SpeechBrain:
     """Epochs by the worker process."""
 
     def __init__(
-        self, python: Path, folder: Path, utterances: list[Utterance], ours: Ours, settings: dict[str, Any]
+        self,
+        python: Path,
+        folder: Path,
+        utterances: list[Utterance],
+        ours: Ours,
+        settings: dict[str, Any],
     ) -> None:
         rows = {
             u.id: {
@@ -116,12 +133,16 @@ class SpeechBrain:
             for u in utterances
         }
         (folder / "manifest.json").write_text(json.dumps(rows))
-        (folder / "settings.json").write_text(json.dumps(settings | {"vocab_size": len(ours.tokenizer)}))
+        (folder / "settings.json").write_text(
+            json.dumps(settings | {"vocab_size": len(ours.tokenizer)})
+        )
         worker = Path(__file__).with_name("speechbrain_worker.py")
         self.process = subprocess.Popen(
             [python, worker, folder / "manifest.json", folder / "settings.json"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def epoch(self, variant: str) -> dict[str, float]:
         assert self.process.stdin is not None
@@ -149,25 +170,39 @@ def breakdown(seconds: dict[str, float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("--python", type=Path, required=True, help="of the environment with SpeechBrain")
+    parser.add_argument(
+        "--python", type=Path, required=True, help="of the environment with SpeechBrain"
+    )
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1, help="processes that read audio for SpeechBrain")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that read audio for SpeechBrain"
+    )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--against", default=",".join(THEIRS), help="ways of SpeechBrain, by commas")
+    parser.add_argument(
+        "--against", default=",".join(THEIRS), help="ways of SpeechBrain, by commas"
+    )
     parser.add_argument("--precision", default="auto", help="ours: auto, fp32 or bf16")
     arguments = parser.parse_args()
     against = arguments.against.split(",")
     torch.set_num_threads(arguments.threads)
     utterances = choose(arguments.corpus, arguments.seconds)
     with tempfile.TemporaryDirectory() as name:
-        ours = Ours(Path(name), utterances, arguments.hidden, arguments.threads, arguments.precision)
-        settings = {key: getattr(arguments, key) for key in ("hidden", "threads", "workers")} | LIMITS
+        ours = Ours(
+            Path(name), utterances, arguments.hidden, arguments.threads, arguments.precision
+        )
+        settings = {
+            key: getattr(arguments, key) for key in ("hidden", "threads", "workers")
+        } | LIMITS
         theirs = SpeechBrain(arguments.python, Path(name), utterances, ours, settings)
-        runs = {"ours": ours.epoch} | {variant: partial(theirs.epoch, variant) for variant in against}
+        runs = {"ours": ours.epoch} | {
+            variant: partial(theirs.epoch, variant) for variant in against
+        }
         rounds: dict[str, list[dict[str, float]]] = {variant: [] for variant in runs}
         for number in range(arguments.rounds + 1):  # the first warms up
             for variant, run in runs.items():
@@ -178,12 +213,18 @@ def main() -> None:
                     print(f"round {number} {variant:11s} {spent}: {breakdown(seconds)}", flush=True)
         theirs.close()
     duration = sum(audio_info(u.audio).duration_s for u in utterances)
-    print(f"{len(utterances)} utterances, {duration:.0f} s, preparing our features {ours.prepared_in:.1f} s, once")
+    print(
+        f"{len(utterances)} utterances, {duration:.0f} s, preparing our features {ours.prepared_in:.1f} s, once"
+    )
     print(f"ours in {ours.loop.precision}")
-    print(f"parameters: ours {ours.parameters}, SpeechBrain {rounds[against[0]][0]['parameters']:.0f}")
+    print(
+        f"parameters: ours {ours.parameters}, SpeechBrain {rounds[against[0]][0]['parameters']:.0f}"
+    )
     for variant, kind in itertools.product(against, ("total", "cpu")):
         ratios = [o[kind] / t[kind] for o, t in zip(rounds["ours"], rounds[variant], strict=True)]
-        print(f"ours / {variant}, {kind}: {statistics.median(ratios):.3f}   ({', '.join(f'{r:.3f}' for r in ratios)})")
+        print(
+            f"ours / {variant}, {kind}: {statistics.median(ratios):.3f}   ({', '.join(f'{r:.3f}' for r in ratios)})"
+        )
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
     python benchmarks/training/epoch.py [--hidden 256] [--seconds 240] [--threads 2] [--rounds 3]
 
-Makes feature stores of random features with the lengths of read speech, then times in turn, round by round:
-  trainer  one epoch through asr.training.loop.fit (reading, batching, augmentation, clipping, logging, checkpoint)
-  bare     forward + backward + optimizer step of the same batches, already in memory
-  packed   the same bare steps with the recurrent layers as torch's bidirectional LSTM on packed sequences
+Makes feature stores of random features with the lengths of read speech, then times in turn, round
+by round:
+  trainer  one epoch through asr.training.loop.fit (reading, batching, augmentation, clipping,
+  logging, checkpoint) bare     forward + backward + optimizer step of the same batches, already in
+  memory packed   the same bare steps with the recurrent layers as torch's bidirectional LSTM on
+  packed sequences
 and prints each as a ratio to `bare` (median over the rounds).
 """
 
@@ -24,25 +26,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from asr.features import FeatureConfig, SpecAugmentConfig
+from asr.features.config import FeatureConfig
+from asr.features.extraction import SpecAugmentConfig
 from asr.sequence.recurrent import RecurrentStack, RecurrentState
-from asr.tasks.ctc import CtcModelConfig
+from asr.speech.network import CtcModelConfig
+from asr.speech.training import SpeechConfig, SpeechDataConfig, build_experiment
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.loop import Loop
 from asr.training.optim import build_optimizer
-from asr.training.speech import SpeechConfig, SpeechDataConfig, build_experiment
 from data_prep.store import write_store
 
 
 class PackedStack(nn.Module):
-    """The recurrent layers as most recipes have them: torch's bidirectional LSTM on packed sequences."""
+    """The recurrent layers as most recipes have them: torch's bidirectional LSTM on packed
+    sequences.
+    """
 
     def __init__(self, like: RecurrentStack) -> None:
         super().__init__()
         self.norms, self.output_norm, self.dropout = like.norms, like.output_norm, like.dropout
         cells = [layer.forward_cell for layer in like.layers]
         self.layers = nn.ModuleList(
-            nn.LSTM(c.input_size, c.hidden_size, bidirectional=True, batch_first=True) for c in cells
+            nn.LSTM(c.input_size, c.hidden_size, bidirectional=True, batch_first=True)
+            for c in cells
         )
         self.output_dim = like.output_dim
 
@@ -51,7 +57,9 @@ class PackedStack(nn.Module):
     ) -> tuple[Tensor, Tensor, RecurrentState]:
         """(B, T, D), (B,) -> (B, T, 2H), (B,), nothing."""
         for norm, layer in zip(self.norms, self.layers, strict=True):
-            packed = pack_padded_sequence(norm(x, x_lens), x_lens.cpu(), batch_first=True, enforce_sorted=False)
+            packed = pack_padded_sequence(
+                norm(x, x_lens), x_lens.cpu(), batch_first=True, enforce_sorted=False
+            )
             y, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.size(1))
             x = x + self.dropout(y)
         return self.output_norm(x, x_lens), x_lens, []
@@ -64,7 +72,11 @@ def make_store(folder: Path, seconds: float) -> Path:
         lengths.append(int(np.clip(rng.gamma(4.0, 180.0), 150, 1600)))
     letters = np.array(list("etaoinshrdlu    "))
     items = [
-        (f"utt{i:05}", "a" + "".join(rng.choice(letters, n // 9)), rng.normal(size=(n, 80)).astype("f4"))
+        (
+            f"utt{i:05}",
+            "a" + "".join(rng.choice(letters, n // 9)),
+            rng.normal(size=(n, 80)).astype("f4"),
+        )
         for i, n in enumerate(lengths)
     ]
     write_store(folder / "split", FeatureConfig(), items)
@@ -78,7 +90,9 @@ def timed(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--threads", type=int, default=2)
@@ -89,12 +103,17 @@ def main() -> None:
         split = make_store(Path(name), arguments.seconds)
         config = SpeechConfig(
             data=SpeechDataConfig(str(split), str(split), max_batch_s=150, max_batch_size=16),
-            specaugment=SpecAugmentConfig(), model=CtcModelConfig(hidden_dim=arguments.hidden),
-        )  # fmt: skip
+            specaugment=SpecAugmentConfig(),
+            model=CtcModelConfig(hidden_dim=arguments.hidden),
+        )
         ratios = measure(config, Path(name), arguments.rounds)
-    print(f"5x{arguments.hidden} BiLSTM, {arguments.seconds:.0f} s of speech, {arguments.threads} threads, fp32")
+    print(
+        f"5x{arguments.hidden} BiLSTM, {arguments.seconds:.0f} s of speech, {arguments.threads} threads, fp32"
+    )
     for what, values in ratios.items():
-        print(f"{what:8s} {statistics.median(values):.3f} x bare   ({', '.join(f'{v:.3f}' for v in values)})")
+        print(
+            f"{what:8s} {statistics.median(values):.3f} x bare   ({', '.join(f'{v:.3f}' for v in values)})"
+        )
 
 
 def measure(config: SpeechConfig, folder: Path, rounds: int) -> dict[str, list[float]]:
@@ -104,10 +123,15 @@ def measure(config: SpeechConfig, folder: Path, rounds: int) -> dict[str, list[f
     packed_experiment = build_experiment(config, folder)
     packed_experiment.task.network.encoder = PackedStack(packed_experiment.task.network.encoder)
     runs = {
-        "bare": lambda: bare_epoch(experiment.task, loop.optimizer, experiment.train, loop.position.epoch),
+        "bare": lambda: bare_epoch(
+            experiment.task, loop.optimizer, experiment.train, loop.position.epoch
+        ),
         "trainer": lambda: trainer_epoch(loop),
         "packed": lambda: bare_epoch(
-            packed_experiment.task, build_optimizer(packed_experiment.task, OptimizerConfig()), experiment.train, 0
+            packed_experiment.task,
+            build_optimizer(packed_experiment.task, OptimizerConfig()),
+            experiment.train,
+            0,
         ),
     }
     seconds: dict[str, list[float]] = {what: [] for what in runs}
@@ -116,7 +140,10 @@ def measure(config: SpeechConfig, folder: Path, rounds: int) -> dict[str, list[f
             took = run()
             if round_number:
                 seconds[what].append(took)
-    return {what: [s / b for s, b in zip(values, seconds["bare"], strict=True)] for what, values in seconds.items()}
+    return {
+        what: [s / b for s, b in zip(values, seconds["bare"], strict=True)]
+        for what, values in seconds.items()
+    }
 
 
 def trainer_epoch(loop: Loop) -> float:
@@ -124,7 +151,9 @@ def trainer_epoch(loop: Loop) -> float:
         return timed(train_epoch)
 
 
-def bare_epoch(task: nn.Module, optimizer: torch.optim.Optimizer, loader: object, epoch: int) -> float:
+def bare_epoch(
+    task: nn.Module, optimizer: torch.optim.Optimizer, loader: object, epoch: int
+) -> float:
     batches = [loader.load(epoch, i) for i in range(loader.num_batches(epoch))]
     task.train()
 

@@ -1,14 +1,17 @@
-"""All of LibriSpeech in simulation: do manifests of 281,241 utterances (960 hours) prepare, bucket and stream?
+"""All of LibriSpeech in simulation: do manifests of 281,241 utterances (960 hours) prepare, bucket
+and stream?
 
     python benchmarks/training/full_size.py [--utterances 281241] [--corpus FOLDER] [--batches 1500]
 
-A few hundred recordings (of FOLDER in LibriSpeech's layout, or made up) are prepared in earnest. Their shard of
-features then stands, by hard links, for every shard of a split of the full size, whose utterances have own names.
-Each stage runs in a process of its own; memory is that which belongs to it alone (``anonymous``) and the peak, in which
-mapped files count that the system takes back at will:
+A few hundred recordings (of FOLDER in LibriSpeech's layout, or made up) are prepared in earnest.
+Their shard of features then stands, by hard links, for every shard of a split of the full size,
+whose utterances have own names. Each stage runs in a process of its own; memory is that which
+belongs to it alone (``anonymous``) and the peak, in which mapped files count that the system takes
+back at will:
 
-  prepare  reads the records of all shards, joins them, writes text and index, and the manifest, every cut checked
-  start    opens the store, makes the tokenizer, encodes all transcripts, checks them against their frames, builds the
+  prepare  reads the records of all shards, joins them, writes text and index, and the manifest,
+  every cut checked start    opens the store, makes the tokenizer, encodes all transcripts, checks
+  them against their frames, builds the
            first batch; and the batches of the second epoch
   stream   reads batches of a shuffled epoch in order, the memory noted at every tenth part
 """
@@ -90,7 +93,9 @@ def lay_out(folder: Path, utterances: int, corpus: Path | None) -> None:
         part["seconds"] = sum(part["frames"]) / 100
         (target / f"shard-{shard:05}.json").write_text(json.dumps(part))
         os.link(source / "shard-00000.npy", target / f"shard-{shard:05}.npy")
-    (folder / "base.json").write_text(json.dumps([[getattr(u, k) for k in Utterance.__slots__] for u in base]))
+    (folder / "base.json").write_text(
+        json.dumps([[getattr(u, k) for k in Utterance.__slots__] for u in base])
+    )
 
 
 def all_utterances(base: list[Utterance], count: int) -> list[Utterance]:
@@ -99,12 +104,22 @@ def all_utterances(base: list[Utterance], count: int) -> list[Utterance]:
 
 def run_prepare(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     base = [Utterance(*row) for row in json.loads((folder / "base.json").read_text())]
-    (done,) = prepare({"train": all_utterances(base, arguments.utterances)}, folder, normalizer="librispeech", jobs=1)
+    (done,) = prepare(
+        {"train": all_utterances(base, arguments.utterances)},
+        folder,
+        normalizer="librispeech",
+        jobs=1,
+    )
     return {"utterances": done.utterances, "hours": round(done.hours, 1)}
 
 
 def run_start(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    from asr.training.speech import SpeechConfig, SpeechDataConfig, TokenizerConfig, build_experiment
+    from asr.speech.training import (
+        SpeechConfig,
+        SpeechDataConfig,
+        TokenizerConfig,
+        build_experiment,
+    )
 
     split = str(folder / "train")
     config = SpeechConfig(
@@ -126,8 +141,8 @@ def run_start(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_stream(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    from asr.batches.speech import SpeechLoader
-    from asr.batches.store import FeatureStore, LabelTable
+    from asr.speech.batches import SpeechLoader
+    from asr.speech.store import FeatureStore, LabelTable
 
     store = FeatureStore.open(folder / "train")
     labels = LabelTable(([1] * (len(text) // 2) for text in store.texts), 64)
@@ -140,7 +155,12 @@ def run_stream(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         if position % max(1, count // 10) == 0:
             memory.append(round(own_memory("RssAnon")))
     seconds = time.perf_counter() - since
-    return {"batches": count, "hours": round(speech / 3600, 1), "x_real_time": round(speech / seconds), "mb": memory}
+    return {
+        "batches": count,
+        "hours": round(speech / 3600, 1),
+        "x_real_time": round(speech / seconds),
+        "mb": memory,
+    }
 
 
 def own_memory(key: str) -> float:
@@ -152,8 +172,10 @@ def own_memory(key: str) -> float:
 
 
 STAGES: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
-    "prepare": run_prepare, "start": run_start, "stream": run_stream,
-}  # fmt: skip
+    "prepare": run_prepare,
+    "start": run_start,
+    "stream": run_stream,
+}
 
 
 def run_stage(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -161,7 +183,10 @@ def run_stage(name: str, folder: Path, arguments: argparse.Namespace) -> dict[st
     idle = own_memory("VmRSS")
     since, cpu = time.perf_counter(), time.process_time()
     result = STAGES[name](folder, arguments)
-    spent = {"seconds": round(time.perf_counter() - since, 1), "cpu_s": round(time.process_time() - cpu, 1)}
+    spent = {
+        "seconds": round(time.perf_counter() - since, 1),
+        "cpu_s": round(time.process_time() - cpu, 1),
+    }
     memory = {
         "idle_mb": round(idle),
         "anonymous_mb": round(own_memory("RssAnon")),
@@ -171,7 +196,9 @@ def run_stage(name: str, folder: Path, arguments: argparse.Namespace) -> dict[st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--utterances", type=int, default=281_241)
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--batches", type=int, default=1500)
@@ -186,7 +213,10 @@ def main() -> None:
         for stage in STAGES:
             command = [sys.executable, __file__, *sys.argv[1:], "--stage", stage, name]
             print(
-                stage, subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout, end="", flush=True
+                stage,
+                subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout,
+                end="",
+                flush=True,
             )
 
 

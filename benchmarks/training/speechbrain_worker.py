@@ -1,7 +1,9 @@
-"""The other side of against_speechbrain.py: epochs of the same network in SpeechBrain, one a line of standard input.
+"""The other side of against_speechbrain.py: epochs of the same network in SpeechBrain, one a line
+of standard input.
 
-Runs in an environment of its own, started by that script: python speechbrain_worker.py MANIFEST.json SETTINGS.json
-Each line names a variant, ``padded``, ``padded-bf16`` or ``packed``; each answer is a JSON object of seconds.
+Runs in an environment of its own, started by that script: python speechbrain_worker.py
+MANIFEST.json SETTINGS.json Each line names a variant, ``padded``, ``padded-bf16`` or ``packed``;
+each answer is a JSON object of seconds.
 """
 
 from __future__ import annotations
@@ -28,18 +30,30 @@ LAYERS = 5
 
 
 class Network(torch.nn.Module):
-    """Two strided convolutions, five bidirectional LSTM layers with layer normalisation and residuals, CTC output."""
+    """Two strided convolutions, five bidirectional LSTM layers with layer normalisation and
+    residuals, CTC output.
+    """
 
     def __init__(self, hidden: int, vocab_size: int, packed: bool) -> None:
         super().__init__()
         self.packed = packed
-        conv = {"out_channels": CHANNELS, "kernel_size": (3, 3), "stride": (2, 2), "padding": "same"}
-        self.convs = torch.nn.ModuleList(sb.nnet.CNN.Conv2d(in_channels=c, **conv) for c in (1, CHANNELS))
-        self.conv_norms = torch.nn.ModuleList(sb.nnet.normalization.BatchNorm2d(input_size=CHANNELS) for _ in range(2))
+        conv = {
+            "out_channels": CHANNELS,
+            "kernel_size": (3, 3),
+            "stride": (2, 2),
+            "padding": "same",
+        }
+        self.convs = torch.nn.ModuleList(
+            sb.nnet.CNN.Conv2d(in_channels=c, **conv) for c in (1, CHANNELS)
+        )
+        self.conv_norms = torch.nn.ModuleList(
+            sb.nnet.normalization.BatchNorm2d(input_size=CHANNELS) for _ in range(2)
+        )
         self.input = torch.nn.Linear(CHANNELS * 20, 2 * hidden)
         self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(2 * hidden) for _ in range(LAYERS + 1))
         self.layers = torch.nn.ModuleList(
-            sb.nnet.RNN.LSTM(hidden_size=hidden, input_size=2 * hidden, bidirectional=True) for _ in range(LAYERS)
+            sb.nnet.RNN.LSTM(hidden_size=hidden, input_size=2 * hidden, bidirectional=True)
+            for _ in range(LAYERS)
         )
         self.dropout = torch.nn.Dropout(0.2)
         self.output = torch.nn.Linear(2 * hidden, vocab_size)
@@ -53,17 +67,25 @@ class Network(torch.nn.Module):
             x = x + self.dropout(self.recurrent(layer, norm(x), lens))
         return self.output(self.norms[LAYERS](x)).log_softmax(-1)
 
-    def recurrent(self, layer: torch.nn.Module, x: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
+    def recurrent(
+        self, layer: torch.nn.Module, x: torch.Tensor, lens: torch.Tensor
+    ) -> torch.Tensor:
         if not self.packed:
-            return layer(x)[0]  # as SpeechBrain's own CRDNN calls it: the backward direction begins in the padding
-        y = layer(x, lengths=lens + 1e-4)[0]  # their packing cuts the product with the length off to an integer
+            return layer(x)[
+                0
+            ]  # as SpeechBrain's own CRDNN calls it: the backward direction begins in the padding
+        y = layer(x, lengths=lens + 1e-4)[
+            0
+        ]  # their packing cuts the product with the length off to an integer
         return torch.nn.functional.pad(y, (0, 0, 0, x.size(1) - y.size(1)))
 
 
 class Recognizer(sb.Brain):
     """Fbank, normalisation, SpecAugment, network, CTC; seconds of each part in ``spent``."""
 
-    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> tuple[torch.Tensor, torch.Tensor]:
+    def compute_forward(
+        self, batch: PaddedBatch, stage: sb.Stage
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         wavs, lens = batch.sig
         start = time.perf_counter()
         with torch.no_grad():
@@ -96,14 +118,20 @@ def make_brain(settings: dict[str, float], packed: bool, precision: str) -> Reco
     hparams = {
         "fbank": Fbank(sample_rate=16000, n_fft=512, n_mels=80, win_length=25, hop_length=10),
         "drops": [
-            SpectrogramDrop(drop_length_low=0, drop_length_high=20, drop_count_low=2, drop_count_high=2, dim=2),
-            SpectrogramDrop(drop_length_low=0, drop_length_high=40, drop_count_low=2, drop_count_high=2, dim=1),
+            SpectrogramDrop(
+                drop_length_low=0, drop_length_high=20, drop_count_low=2, drop_count_high=2, dim=2
+            ),
+            SpectrogramDrop(
+                drop_length_low=0, drop_length_high=40, drop_count_low=2, drop_count_high=2, dim=1
+            ),
         ],
     }
     network = Network(int(settings["hidden"]), int(settings["vocab_size"]), packed)
     return Recognizer(
         modules={"network": network, "normalize": InputNormalization(norm_type="global")},
-        opt_class=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), fused=True),
+        opt_class=lambda parameters: torch.optim.AdamW(
+            parameters, lr=1e-3, betas=(0.9, 0.98), fused=True
+        ),
         hparams=hparams,
         run_opts={"device": "cpu", "noprogressbar": True, "precision": precision},
     )
@@ -118,12 +146,19 @@ def make_loader(manifest: str, settings: dict[str, float]) -> SaveableDataLoader
     data.add_dynamic_item(labels, takes="tokens", provides="labels")
     data.set_output_keys(["id", "sig", "labels"])
     sampler = DynamicBatchSampler(
-        data, max_batch_length=settings["max_batch_s"], num_buckets=30, length_func=lambda item: item["duration"],
+        data,
+        max_batch_length=settings["max_batch_s"],
+        num_buckets=30,
+        length_func=lambda item: item["duration"],
         max_batch_ex=int(settings["max_batch_size"]),
-    )  # fmt: skip
+    )
     workers = int(settings["workers"])
     return SaveableDataLoader(
-        data, batch_sampler=sampler, collate_fn=PaddedBatch, num_workers=workers, persistent_workers=workers > 0
+        data,
+        batch_sampler=sampler,
+        collate_fn=PaddedBatch,
+        num_workers=workers,
+        persistent_workers=workers > 0,
     )
 
 
@@ -145,7 +180,11 @@ def main() -> None:
         brain.spent = defaultdict(float)
         start, cpu = time.perf_counter(), time.process_time()
         brain.fit([epoch], loader)
-        answer = {"total": time.perf_counter() - start, "cpu": time.process_time() - cpu, "parameters": parameters}
+        answer = {
+            "total": time.perf_counter() - start,
+            "cpu": time.process_time() - cpu,
+            "parameters": parameters,
+        }
         print(json.dumps(answer | brain.spent), file=answers, flush=True)
 
 

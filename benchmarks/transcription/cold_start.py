@@ -1,4 +1,5 @@
-"""From shell to text: `asr transcribe` of one clip in a new process, the first time (it compiles) and then again.
+"""From shell to text: `asr transcribe` of one clip in a new process, the first time (it compiles)
+and then again.
 
 python benchmarks/transcription/cold_start.py CLIP.wav [--model en] [--program asr] [--runs 7]
 
@@ -28,7 +29,9 @@ def timed(command: list[str], environment: dict[str, str]) -> tuple[float, float
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--model", default="en")
     parser.add_argument("--program", default="asr")

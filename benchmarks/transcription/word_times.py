@@ -1,13 +1,15 @@
-"""Word starts against others' word starts: eSpeak NG's for its own speech, PocketSphinx's alignment for real speech.
+"""Word starts against others' word starts: eSpeak NG's for its own speech, PocketSphinx's alignment
+for real speech.
 
     python benchmarks/transcription/word_times.py MODEL TEXT [--sentences 20]
     pip install pocketsphinx
     python benchmarks/transcription/word_times.py MODEL SPLIT [--sentences 60]
 
-TEXT has a sentence a line, in the characters of the model. Each is spoken by five voices, and the library reports when
-a word begins. SPLIT is a folder that ``asr prepare`` wrote; PocketSphinx's HMM aligns its known texts, to 10 ms.
-The known text is aligned by the model, and the recording is transcribed, where the words count that are right. Printed
-are the median of the signed and of the absolute error and the 90th percentile of the latter, in milliseconds.
+TEXT has a sentence a line, in the characters of the model. Each is spoken by five voices, and the
+library reports when a word begins. SPLIT is a folder that ``asr prepare`` wrote; PocketSphinx's HMM
+aligns its known texts, to 10 ms. The known text is aligned by the model, and the recording is
+transcribed, where the words count that are right. Printed are the median of the signed and of the
+absolute error and the 90th percentile of the latter, in milliseconds.
 """
 
 from __future__ import annotations
@@ -21,19 +23,27 @@ import numpy as np
 import numpy.typing as npt
 
 import asr
-from asr.audio import load_audio
+from asr.audio.reading import load_audio
 from asr.errors import TokenError
 from asr.scoring.align import align_words
-from asr.transcript import Word
+from asr.speech.transcript import Word
 from data_prep.espeak import speak
 from data_prep.manifests import read_manifest
 
-VOICES = (("en-us", 150, None), ("en-gb", 170, None), ("en-us", 130, "f2"), ("en-us", 165, "m3"), ("en-gb", 165, "f5"))
+VOICES = (
+    ("en-us", 150, None),
+    ("en-gb", 170, None),
+    ("en-us", 130, "f2"),
+    ("en-us", 165, "m3"),
+    ("en-gb", 165, "f5"),
+)
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """Samples (n,) of a text, their rate in Hz, and when its words begin in seconds: index among its words -> start."""
+    """Samples (n,) of a text, their rate in Hz, and when its words begin in seconds: index among
+    its words -> start.
+    """
 
     text: str
     samples: npt.NDArray[np.float32]
@@ -52,7 +62,9 @@ def synthesised(path: Path, sentences: int) -> Iterator[Spoken]:
 
 
 def recorded(split: Path, sentences: int) -> Iterator[Spoken]:
-    """Yield utterances of a prepared split with the starts that PocketSphinx finds, where it can align them."""
+    """Yield utterances of a prepared split with the starts that PocketSphinx finds, where it can
+    align them.
+    """
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=16000, loglevel="FATAL", lm=None)
@@ -92,7 +104,9 @@ def row(name: str, errors: list[float]) -> str:
 
 def main() -> None:
     """Print one row for alignment and one for transcription."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("source", type=Path, help="a text file, or a prepared split")
     parser.add_argument("--sentences", type=int, default=20)
@@ -109,7 +123,9 @@ def main() -> None:
         aligned += [words[index].start - start for index, start in item.starts_s.items()]
         heard = model.transcribe(item.samples, item.sample_rate).words
         transcribed += [
-            heard[h].start - item.starts_s[r] for r, h in right_words(item.text, heard) if r in item.starts_s
+            heard[h].start - item.starts_s[r]
+            for r, h in right_words(item.text, heard)
+            if r in item.starts_s
         ]
     print(row("aligned", aligned))
     print(row("transcribed", transcribed))

@@ -1,11 +1,13 @@
-"""Translation speed: LSTM with attention beside a Transformer of equal size, one process, one thread, turn by turn.
+"""Translation speed: LSTM with attention beside a Transformer of equal size, one process, one
+thread, turn by turn.
 
 python benchmarks/translation/decoding.py [--beam-size 5] [--rounds 5]
 
-Both have the vocabulary of recipes/multi30k, one table of embeddings tied to the output, as many parameters within 3 %,
-and go through the same beam search; both attend to the source once a sentence, not once a beam; the Transformer keeps
-its keys and values. Weights are random, since speed does not depend on them; the end is held back until an output is as
-long as its source, so that both take the same steps. Times hold the encoder.
+Both have the vocabulary of recipes/multi30k, one table of embeddings tied to the output, as many
+parameters within 3 %, and go through the same beam search; both attend to the source once a
+sentence, not once a beam; the Transformer keeps its keys and values. Weights are random, since
+speed does not depend on them; the end is held back until an output is as long as its source, so
+that both take the same steps. Times hold the encoder.
 """
 
 from __future__ import annotations
@@ -20,16 +22,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asr.batches.pairs import pad_tokens
+from asr.language.translation.batches import pad_tokens
+from asr.language.translation.network import TARGET_END, TranslateModelConfig, TranslateTask
 from asr.sequence.seq2seq import beam_search
-from asr.tasks.translate import TARGET_END, TranslateModelConfig, TranslateTask
 
 sys.path.insert(0, str(Path(__file__).parent))
 from transformer import Transformer
 
 VOCABULARY, TARGETS = 4000, 2420
 MODEL = TranslateModelConfig(embedding_dim=192, encoder_dim=192, decoder_dim=256)
-SHAPES = {2: {"dim": 192, "inner": 432, "layers": 2}, 3: {"dim": 160, "inner": 400, "layers": 3}}  # as many parameters
+SHAPES = {
+    2: {"dim": 192, "inner": 432, "layers": 2},
+    3: {"dim": 160, "inner": 400, "layers": 3},
+}  # as many parameters
 SENTENCES = 128
 
 
@@ -49,7 +54,9 @@ def held_back(step: Callable[..., tuple[Tensor, object]]) -> Callable[..., tuple
     return changed
 
 
-def translate(model: TranslateTask | Transformer, batches: list[list[list[int]]], beam_size: int) -> int:
+def translate(
+    model: TranslateTask | Transformer, batches: list[list[list[int]]], beam_size: int
+) -> int:
     """Translate, and return how many pieces were written."""
     written = 0
     step = held_back(model.decoder.step if isinstance(model, TranslateTask) else model.step)
@@ -63,20 +70,28 @@ def translate(model: TranslateTask | Transformer, batches: list[list[list[int]]]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--beam-size", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--layers", type=int, choices=SHAPES, default=2, help="of the Transformer, a side")
+    parser.add_argument(
+        "--layers", type=int, choices=SHAPES, default=2, help="of the Transformer, a side"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     pieces = list(range(1, TARGETS + 1))
     models = {
         "lstm": TranslateTask(MODEL, VOCABULARY, pieces).eval(),
-        "transformer": Transformer(VOCABULARY, torch.tensor(pieces), **SHAPES[arguments.layers]).eval(),
+        "transformer": Transformer(
+            VOCABULARY, torch.tensor(pieces), **SHAPES[arguments.layers]
+        ).eval(),
     }
     print({name: f"{parameters(model) / 1e6:.2f}M parameters" for name, model in models.items()})
-    lengths = torch.randint(9, 28, (SENTENCES,)).sort(descending=True).values.tolist()  # as Multi30k's: 17.5 on average
+    lengths = (
+        torch.randint(9, 28, (SENTENCES,)).sort(descending=True).values.tolist()
+    )  # as Multi30k's: 17.5 on average
     sentences = [torch.randint(2, VOCABULARY, (n,)).tolist() for n in lengths]
     for batch_size in (1, 32):
         batches = [sentences[i : i + batch_size] for i in range(0, SENTENCES, batch_size)]
@@ -93,7 +108,9 @@ def main() -> None:
         ratios = [a / b for a, b in zip(speeds["lstm"], speeds["transformer"], strict=True)]
         print(
             f"batch {batch_size}, beam {arguments.beam_size}: "
-            + ", ".join(f"{name} {value:.0f} pieces a processor second" for name, value in medians.items())
+            + ", ".join(
+                f"{name} {value:.0f} pieces a processor second" for name, value in medians.items()
+            )
             + f"; ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         )
 

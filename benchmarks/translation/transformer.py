@@ -1,4 +1,5 @@
-"""A Transformer (Vaswani et al. 2017, pre-norm) with cached keys and values, for the same beam search.
+"""A Transformer (Vaswani et al. 2017, pre-norm) with cached keys and values, for the same beam
+search.
 
 Legend: B batch, K beams, S source, t steps done, D width, V target vocabulary.
 """
@@ -21,8 +22,12 @@ class Cache:
     """Keys and values: of the source once a sentence, of what was written once a beam.
 
     Attributes:
-        source: per layer (B, heads, S, D / heads) twice. mask: (B, 1, S). own: per layer (B * K, heads, t, D / heads)
-        twice. num_beams: K. step: t.
+        source: per layer (B, heads, S, D / heads) twice.
+        mask: (B, 1, S).
+        own: per layer (B * K, heads, t, D / heads)
+        twice.
+        num_beams: K.
+        step: t.
     """
 
     source: tuple[tuple[Tensor, Tensor], ...]
@@ -37,7 +42,9 @@ class Cache:
         same = sequences.numel() == self.mask.size(0)
         return replace(
             self,
-            source=self.source if same else tuple((k[sequences], v[sequences]) for k, v in self.source),
+            source=self.source
+            if same
+            else tuple((k[sequences], v[sequences]) for k, v in self.source),
             mask=self.mask if same else self.mask[sequences],
             own=tuple((k.index_select(0, rows), v.index_select(0, rows)) for k, v in self.own),
         )
@@ -93,11 +100,18 @@ class Transformer(nn.Module):
     """Encoder and decoder of ``layers`` layers each; one table of embeddings, tied to the output.
 
     Args:
-        vocab_size: of both languages. target_pieces: (V,) those that the target uses.
+        vocab_size: of both languages.
+        target_pieces: (V,) those that the target uses.
     """
 
     def __init__(
-        self, vocab_size: int, target_pieces: Tensor, dim: int, inner: int, layers: int, heads: int = 4
+        self,
+        vocab_size: int,
+        target_pieces: Tensor,
+        dim: int,
+        inner: int,
+        layers: int,
+        heads: int = 4,
     ) -> None:
         super().__init__()
         self.heads, self.dim, self.target_pieces = heads, dim, target_pieces
@@ -124,7 +138,10 @@ class Transformer(nn.Module):
 
     def step(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         """(B, K) -> log_probs (B, K, V), caches."""
-        x = functional.embedding(tokens, self.weight) * math.sqrt(self.dim) + self.positions[cache.step]
+        x = (
+            functional.embedding(tokens, self.weight) * math.sqrt(self.dim)
+            + self.positions[cache.step]
+        )
         own = []
         for layer, mine, source in zip(self.decoder, cache.own, cache.source, strict=True):
             x, mine = layer(x, mine, source, cache.mask)

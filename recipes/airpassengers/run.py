@@ -1,4 +1,5 @@
-"""AirPassengers: a year ahead from each of the last three Januaries, an LSTM beside baselines and an ensemble.
+"""AirPassengers: a year ahead from each of the last three Januaries, an LSTM beside baselines and
+an ensemble.
 
 python recipes/airpassengers/run.py AirPassengers.csv [--seeds 0 1 2]
 """
@@ -11,18 +12,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asr.estimators.forecaster import Forecaster
 from asr.files import atomic_path
 from asr.plots import to_png
+from asr.series.forecasting.forecaster import Forecaster
 
 BASELINES = ("repeat_last", "seasonal_naive", "linear", "auto_arima", "auto_ets")
 
 
 def main() -> None:
     """Fit on 1949-1957, forecast 1958, 1959 and 1960, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", type=Path, help="CSV with a column value, 144 months from January 1949")
-    parser.add_argument("--output-dir", type=Path, default=Path("runs/airpassengers"), help="gets error-by-step.png")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "table", type=Path, help="CSV with a column value, 144 months from January 1949"
+    )
+    parser.add_argument(
+        "--output-dir", type=Path, default=Path("runs/airpassengers"), help="gets error-by-step.png"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     values = pd.read_csv(arguments.table)["value"].astype(float)
@@ -31,16 +38,26 @@ def main() -> None:
     errors = []
     for seed in arguments.seeds:
         plain = Forecaster(12, 24, log=True, random_state=seed, max_epochs=30)
-        found = plain.cross_validate(frame, windows=3, baselines=BASELINES if seed == arguments.seeds[0] else ())
+        found = plain.cross_validate(
+            frame, windows=3, baselines=BASELINES if seed == arguments.seeds[0] else ()
+        )
         errors.append(found.figures["forecaster"].mae)
         if seed == arguments.seeds[0]:
             with atomic_path(arguments.output_dir / "error-by-step.png") as temporary:
                 temporary.write_bytes(to_png(found.plot()))
         print(f"seed {seed}, the LSTM alone\n{found}\n", flush=True)
-    print(f"MAE of the LSTM alone over the seeds: {np.mean(errors):.2f} ({min(errors):.2f} - {max(errors):.2f})\n")
+    print(
+        f"MAE of the LSTM alone over the seeds: {np.mean(errors):.2f} ({min(errors):.2f} - {max(errors):.2f})\n"
+    )
     seed = arguments.seeds[0]
     mixed = Forecaster(
-        12, 24, log=True, random_state=seed, max_epochs=30, levels=(80,), ensemble=("linear", "auto_ets")
+        12,
+        24,
+        log=True,
+        random_state=seed,
+        max_epochs=30,
+        levels=(80,),
+        ensemble=("linear", "auto_ets"),
     )
     print(
         f"seed {seed}, quantile loss, averaged with linear and AutoETS\n{mixed.cross_validate(frame, 3, baselines=())}"

@@ -1,4 +1,5 @@
-"""CMU AN4 from the corpus to a word error rate: prepare, train, n-gram model of the training transcripts, evaluate.
+"""CMU AN4 from the corpus to a word error rate: prepare, train, n-gram model of the training
+transcripts, evaluate.
 
 python recipes/an4/run.py AN4_FOLDER [--output-dir runs/an4] [--seed 1] [key=value ...]
 """
@@ -8,9 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from asr.evaluation import evaluate
+from asr.catalogue import train
 from asr.lm import build_arpa
-from asr.training.run import train
+from asr.speech.jobs.evaluate import evaluate
 from data_prep.an4 import read_an4
 from data_prep.prepare import prepare
 
@@ -19,7 +20,9 @@ CONFIG = Path(__file__).with_name("config.yaml")
 
 def main() -> None:
     """Run the steps; those that an earlier call finished are left alone."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path, help="folder with wav/ and etc/, as CMU publishes it")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/an4"))
     parser.add_argument("--seed", type=int, default=1)
@@ -28,11 +31,17 @@ def main() -> None:
     data, run = arguments.output_dir / "data", arguments.output_dir / f"seed{arguments.seed}"
     prepare(read_an4(arguments.corpus), data, speeds=(0.9, 1.0, 1.1))
     inputs = [f"data.{name}={data / name}" for name in ("train", "dev")]
-    model = train(CONFIG, [*inputs, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides])
+    model = train(
+        CONFIG, [*inputs, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides]
+    )
     build_arpa(data / "train" / "text.txt", data / "lm.arpa", order=3)
     splits = [data / "dev", data / "test"]
     closed = {"open_vocabulary": False}  # the task's words are known
-    print(evaluate(model, splits, run, data / "lm.arpa", data / "dev", decoding=closed, save_to_model=True))
+    print(
+        evaluate(
+            model, splits, run, data / "lm.arpa", data / "dev", decoding=closed, save_to_model=True
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""A trained speech model made smaller in three ways, with a table of size, speed and word error rate.
+"""A trained speech model made smaller in three ways, with a table of size, speed and word error
+rate.
 
-python recipes/compression/run.py MODEL DATA [--lm LM] [--output-dir runs/compression] [--only NAME ...] [key=value ...]
+python recipes/compression/run.py MODEL DATA [--lm LM] [--output-dir runs/compression] [--only NAME
+...] [key=value ...]
 
-MODEL is a model or run folder, DATA a folder with prepared splits train, dev and test of its features. With an n-gram
-model LM the table has the error rate of the beam search too, each model's weights tuned on dev.
+MODEL is a model or run folder, DATA a folder with prepared splits train, dev and test of its
+features. With an n-gram model LM the table has the error rate of the beam search too, each model's
+weights tuned on dev.
 
-sparse    the smallest half of the weights set to zero, then fine-tuned while they stay zero
-units     half of the hidden units of every recurrent layer taken out, then fine-tuned
-student   half as wide, so a quarter of the weights: trained from the start, half of its loss the teacher's
-alone     the same network without a teacher, for comparison
+sparse    the smallest half of the weights set to zero, then fine-tuned while they stay zero units
+half of the hidden units of every recurrent layer taken out, then fine-tuned student   half as wide,
+so a quarter of the weights: trained from the start, half of its loss the teacher's alone     the
+same network without a teacher, for comparison
 """
 
 from __future__ import annotations
@@ -18,16 +21,17 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from asr.bench import machine, made_audio
-from asr.bundle import open_bundle
+from asr.audio.synthetic import made_audio
+from asr.catalogue import train
 from asr.config import build_config
-from asr.evaluation import emissions, tune_decoding
-from asr.export import export_model
-from asr.export.pruning import prune_units, prune_weights
-from asr.recognizer import load_model
+from asr.model_folder import open_bundle
 from asr.scoring import score_texts
-from asr.tasks.ctc import CtcModelConfig, CtcTaskConfig
-from asr.training.run import train
+from asr.speech.export.exporting import export_model
+from asr.speech.export.pruning import prune_units, prune_weights
+from asr.speech.jobs.bench import machine
+from asr.speech.jobs.evaluate import emissions, tune_decoding
+from asr.speech.network import CtcModelConfig, CtcTaskConfig
+from asr.speech.recognizer import load_model
 
 TUNING, STUDENT = (Path(__file__).with_name(name) for name in ("tuning.yaml", "student.yaml"))
 NAMES = ("sparse", "units", "student", "alone")
@@ -37,18 +41,26 @@ DROPOUT = 0.1  # of a student: it has no units to spare
 
 def main() -> None:
     """Run the steps; trainings that an earlier call finished are left alone."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--lm", type=Path)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/compression"))
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES)
-    parser.add_argument("overrides", nargs="*", help="configuration of all trainings, such as trainer.time_limit_s=300")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="configuration of all trainings, such as trainer.time_limit_s=300",
+    )
     arguments = parser.parse_intermixed_args()
     output = arguments.output_dir
     models = {"as trained": open_bundle(arguments.model, task="ctc").path}
     for name in arguments.only:
-        models[name] = compress(name, models["as trained"], arguments.data, output, arguments.overrides)
+        models[name] = compress(
+            name, models["as trained"], arguments.data, output, arguments.overrides
+        )
     print(f"{machine()}\n{table(models, arguments.data, output, arguments.lm)}")
 
 
@@ -63,14 +75,19 @@ def compress(name: str, model: Path, data: Path, output: Path, overrides: list[s
         options = [f"init_from={start}", "keep_zeros=true"]
     elif name == "units":
         start = prune_units(model, output / "units-start", half).folder
-        shape = build_config(CtcModelConfig, open_bundle(start).config["network"]["model"], where=str(start))
+        shape = build_config(
+            CtcModelConfig, open_bundle(start).config["network"]["model"], where=str(start)
+        )
         options = [f"init_from={start}"]
     else:
         config = STUDENT
         shape = replace(
-            shape, hidden_dim=half, projection_dim=shape.projection_dim // 2, conv_channels=shape.conv_channels // 2,
+            shape,
+            hidden_dim=half,
+            projection_dim=shape.projection_dim // 2,
+            conv_channels=shape.conv_channels // 2,
             dropout=min(shape.dropout, DROPOUT),
-        )  # fmt: skip
+        )
         weight = [] if name == "student" else ["distillation.weight=0"]
         options = [f"distillation.teacher={model}", *weight]
     options += [f"model.{key}={value}" for key, value in asdict(shape).items()]
@@ -80,12 +97,16 @@ def compress(name: str, model: Path, data: Path, output: Path, overrides: list[s
 
 
 def table(models: dict[str, Path], data: Path, output: Path, lm: Path | None = None) -> str:
-    """Return parameters, size and speed of the ONNX network in one thread, and word error rate of each model."""
+    """Return parameters, size and speed of the ONNX network in one thread, and word error rate of
+    each model.
+    """
     exported = {name: export_model(model, output / "onnx" / name) for name, model in models.items()}
     loaded = {name: load_model(report.folder, threads=1) for name, report in exported.items()}
     sound = [made_audio(CLIP_S, loaded["as trained"].sample_rate)]
     seconds: dict[str, list[float]] = {name: [] for name in models}
-    for _ in range(ROUNDS):  # taking turns, so that a machine that slows down slows all of them down
+    for _ in range(
+        ROUNDS
+    ):  # taking turns, so that a machine that slows down slows all of them down
         for name, recognizer in loaded.items():
             started = time.perf_counter()
             recognizer.log_probs(sound)
@@ -104,7 +125,9 @@ def table(models: dict[str, Path], data: Path, output: Path, lm: Path | None = N
 
 
 def wers(model: Path, data: Path, lm: Path | None) -> list[float]:
-    """Return the word error rates of the greedy texts and, with a language model, of the beam search."""
+    """Return the word error rates of the greedy texts and, with a language model, of the beam
+    search.
+    """
     recognizer = load_model(model, backend="torch")
     recognizer.lm = lm
     test = emissions(recognizer, data / "test")
@@ -112,7 +135,9 @@ def wers(model: Path, data: Path, lm: Path | None) -> list[float]:
     if lm is not None:
         beam = replace(recognizer.decoding, method="beam")
         settings.append(tune_decoding(recognizer, emissions(recognizer, data / "dev"), beam))
-    found = ([h[0].text for h in recognizer.make_decoder(how)(list(test.log_probs))] for how in settings)
+    found = (
+        [h[0].text for h in recognizer.make_decoder(how)(list(test.log_probs))] for how in settings
+    )
     return [score_texts(list(test.texts), texts, samples=0).wer for texts in found]
 
 

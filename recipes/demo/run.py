@@ -1,4 +1,5 @@
-"""The main job end to end on speech that it makes itself: synthesise, prepare, train, decode, score, transcribe.
+"""The main job end to end on speech that it makes itself: synthesise, prepare, train, decode,
+score, transcribe.
 
 python recipes/demo/run.py [--output-dir demo] [key=value ...]
 """
@@ -10,30 +11,38 @@ import sys
 import time
 from pathlib import Path
 
-from asr.evaluation import evaluate
+from asr.catalogue import train
 from asr.lm import build_arpa
-from asr.recognizer import load_model
-from asr.training.run import train
+from asr.speech.jobs.evaluate import evaluate
+from asr.speech.recognizer import load_model
 from data_prep.librispeech import read_librispeech
 from data_prep.prepare import prepare
 from data_prep.synthetic import SyntheticConfig, make_synthetic
 
 CONFIG = Path(__file__).with_name("config.yaml")
 SPEECH = SyntheticConfig(
-    train_speakers=60, accents=("en-us", "en-gb", "en-us", "en-gb-x-rp"), speed_wpm=(120, 155), snr_db=(15.0, 35.0)
+    train_speakers=60,
+    accents=("en-us", "en-gb", "en-us", "en-gb-x-rp"),
+    speed_wpm=(120, 155),
+    snr_db=(15.0, 35.0),
 )
 
 
 def main() -> None:
     """Run the steps; those that an earlier call finished are left alone."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output-dir", type=Path, default=Path("demo"))
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
     arguments = parser.parse_intermixed_args()
     corpus, data, run = (arguments.output_dir / name for name in ("corpus", "data", "run"))
     started = time.monotonic()
 
-    say("1/6", f"synthesise speech into {corpus}: voices and sentences of dev and test are not in train")
+    say(
+        "1/6",
+        f"synthesise speech into {corpus}: voices and sentences of dev and test are not in train",
+    )
     make_synthetic(corpus, SPEECH, jobs=0)
     say("2/6", f"prepare features into {data}")
     prepare(read_librispeech(corpus), data, speeds=(0.9, 1.0, 1.1), normalizer="librispeech")
@@ -41,10 +50,17 @@ def main() -> None:
     splits = [f"data.{name}={data / name}" for name in ("train", "dev")]
     model = train(CONFIG, [*splits, f"output_dir={run}", *arguments.overrides])
     say("4/6", "estimate a 3-gram model; no sentence of dev or test is in its text")
-    build_arpa([data / "train" / "text.txt", corpus / "lm.txt"], arguments.output_dir / "lm.arpa", order=3)
+    build_arpa(
+        [data / "train" / "text.txt", corpus / "lm.txt"], arguments.output_dir / "lm.arpa", order=3
+    )
     say("5/6", "decode and score, weights of the n-gram model tuned on dev")
     table = evaluate(
-        model, [data / "dev", data / "test"], run, arguments.output_dir / "lm.arpa", data / "dev", save_to_model=True
+        model,
+        [data / "dev", data / "test"],
+        run,
+        arguments.output_dir / "lm.arpa",
+        data / "dev",
+        save_to_model=True,
     )
     say("6/6", "transcribe one test recording, draw pictures")
     recording = min((corpus / "test").rglob("*.flac"))
@@ -53,7 +69,9 @@ def main() -> None:
 
     print(f"\n{table}\n\n{recording}: {transcript.text}")
     print(f"pictures: {pictures}/  learning curves: tensorboard --logdir {run / 'log'}")
-    print(f"try: asr transcribe {recording} --model {run}   ({(time.monotonic() - started) / 60:.1f} minutes)")
+    print(
+        f"try: asr transcribe {recording} --model {run}   ({(time.monotonic() - started) / 60:.1f} minutes)"
+    )
 
 
 def say(step: str, what: str) -> None:
@@ -63,7 +81,7 @@ def say(step: str, what: str) -> None:
 
 def draw(model: Path, recording: Path, folder: Path) -> Path:
     """Draw the features of a recording with its CTC alignment."""
-    from asr.audio import load_audio
+    from asr.audio.reading import load_audio
     from asr.files import atomic_path
     from asr.plots import ctc_alignment, to_png
 

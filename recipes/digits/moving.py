@@ -1,9 +1,11 @@
-"""ConvLSTM on generated films: two handwritten digits fly through a picture and bounce off its borders.
+"""ConvLSTM on generated films: two handwritten digits fly through a picture and bounce off its
+borders.
 
 python recipes/digits/moving.py [--output-dir runs/moving-digits] [--seed 1] [key=value ...]
 
-The films are made from scikit-learn's digits as Srivastava et al. 2015 (section 4.1) made theirs from MNIST; nothing is
-downloaded. Test films show other images than training ones. Compared with showing the last picture again.
+The films are made from scikit-learn's digits as Srivastava et al. 2015 (section 4.1) made theirs
+from MNIST; nothing is downloaded. Test films show other images than training ones. Compared with
+showing the last picture again.
 """
 
 from __future__ import annotations
@@ -17,18 +19,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from next_frame import FrameBatch, NextFrameConfig, NextFrameTask
 
-from asr.batches.seeds import keyed_seed
-from asr.bundle import open_bundle, save_weights, write_bundle
 from asr.config import as_dict, build_config, parse_overrides, save_config, yaml_text
 from asr.errors import require
 from asr.files import atomic_write_text
+from asr.model_folder import open_bundle, save_weights, write_bundle
 from asr.run_folder import Metric, update_metrics
-from asr.tasks.base import Task
-from asr.tasks.next_frame import FrameBatch, NextFrameConfig, NextFrameTask
+from asr.training.batching.seeds import keyed_seed
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
+from asr.training.task import Task
 
 Floats = npt.NDArray[np.float32]
 DIGIT = 8  # pixels of an image's side
@@ -46,7 +48,9 @@ class MovingConfig:
     batches: int = 40
     batch_size: int = 16
     model: NextFrameConfig = field(default_factory=NextFrameConfig)
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=3e-3, second_momentum=0.99))
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(lr=3e-3, second_momentum=0.99)
+    )
     trainer: TrainerConfig = field(
         default_factory=lambda: TrainerConfig(max_epochs=8, precision="fp32", pictures_every=0)
     )
@@ -56,7 +60,13 @@ class Films:
     """Batches of films, each a pure function of (seed, epoch, position)."""
 
     def __init__(self, images: Floats, config: MovingConfig, batches: int, seed: int) -> None:
-        self.images, self.config, self.batches, self.seed, self.rank = images, config, batches, seed, 0
+        self.images, self.config, self.batches, self.seed, self.rank = (
+            images,
+            config,
+            batches,
+            seed,
+            0,
+        )
 
     def num_batches(self, epoch: int) -> int:
         """Return the number of batches in an epoch."""
@@ -74,7 +84,12 @@ class Films:
         rng, count = np.random.default_rng(seed), self.config.batch_size
         frames = np.stack([self._film(rng) for _ in range(count)])
         lens = torch.full((count,), self.config.steps)
-        return FrameBatch(torch.from_numpy(frames), lens, tuple(f"{epoch}-{position}-{n}" for n in range(count)), seed)
+        return FrameBatch(
+            torch.from_numpy(frames),
+            lens,
+            tuple(f"{epoch}-{position}-{n}" for n in range(count)),
+            seed,
+        )
 
     def _film(self, rng: np.random.Generator) -> Floats:
         film = np.zeros((self.config.steps, self.config.picture, self.config.picture), np.float32)
@@ -90,8 +105,12 @@ class Films:
 
 
 def figures(task: NextFrameTask, films: Films) -> dict[str, float]:
-    """Return cross-entropy a pixel and mean squared errors: of the next picture, and of five in a row."""
-    sums: dict[str, float] = dict.fromkeys(("loss", "mse", "mse_repeat", "mse_5", "mse_5_repeat"), 0.0)
+    """Return cross-entropy a pixel and mean squared errors: of the next picture, and of five in a
+    row.
+    """
+    sums: dict[str, float] = dict.fromkeys(
+        ("loss", "mse", "mse_repeat", "mse_5", "mse_5_repeat"), 0.0
+    )
     for position in range(films.batches):
         batch = films.load(0, position)
         loss = task.loss(batch)
@@ -111,7 +130,10 @@ def saver(config: MovingConfig) -> Callable[[Task, Path], None]:
 
     def save(task: Task, folder: Path) -> None:
         def write(target: Path) -> None:
-            atomic_write_text(target / "config.yaml", yaml_text({"task": "next_frame", "model": as_dict(config.model)}))
+            atomic_write_text(
+                target / "config.yaml",
+                yaml_text({"task": "next_frame", "model": as_dict(config.model)}),
+            )
             save_weights(target, task.state_dict())
 
         write_bundle(folder, write)
@@ -121,7 +143,9 @@ def saver(config: MovingConfig) -> Callable[[Task, Path], None]:
 
 def main() -> None:
     """Train, and print how far the predicted pictures are from the true ones."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output-dir", type=Path, default=Path("runs/moving-digits"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")

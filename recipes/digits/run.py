@@ -1,10 +1,12 @@
-"""The beginner's ladder: scikit-learn's handwritten digits, read row by row, by ever better classifiers.
+"""The beginner's ladder: scikit-learn's handwritten digits, read row by row, by ever better
+classifiers.
 
 python recipes/digits/run.py [--output-dir runs/digits] [--seeds 1 2 3] [--max-epochs 20]
 
-An image of 8 x 8 is a sequence of 8 steps (rows, from the top) of 8 values. The rungs differ in one thing each:
-one layer (one LSTM, its last state), bidirectional (both directions), attention (a weighted mean of all steps instead
-of the last ones). Nothing is downloaded: the images come with scikit-learn.
+An image of 8 x 8 is a sequence of 8 steps (rows, from the top) of 8 values. The rungs differ in one
+thing each: one layer (one LSTM, its last state), bidirectional (both directions), attention (a
+weighted mean of all steps instead of the last ones). Nothing is downloaded: the images come with
+scikit-learn.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ TEST_SHARE = 0.2
 
 
 def load_digits() -> tuple[Any, Any, Any, Any]:
-    """Return images (n, 8, 8) and labels of the training and the test part, the same ones every time."""
+    """Return images (n, 8, 8) and labels of the training and the test part, the same ones every
+    time.
+    """
     digits = require("sklearn.datasets", "train").load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
     cut = int(TEST_SHARE * len(order))
@@ -41,13 +45,17 @@ def load_digits() -> tuple[Any, Any, Any, Any]:
 
 def dev_curve(run_dir: Path) -> list[float]:
     """Return the dev accuracy after each epoch."""
-    rows = map(json.loads, (run_dir / "log" / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    rows = map(
+        json.loads, (run_dir / "log" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     return [row["dev/accuracy"] for row in rows if "dev/accuracy" in row]
 
 
 def main() -> None:
     """Climb the ladder and print the accuracy of each rung."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output-dir", type=Path, default=Path("runs/digits"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--max-epochs", type=int, default=20)
@@ -62,15 +70,28 @@ def main() -> None:
         for seed in arguments.seeds:
             folder = out / f"{rung.replace(' ', '-')}-{seed}"
             model = SequenceClassifier(
-                **settings, hidden_dim=HIDDEN, conv_layers=0, max_epochs=arguments.max_epochs, learning_rate=0.005,
-                random_state=seed, run_dir=folder,
-            ).fit(X, y)  # fmt: skip
+                **settings,
+                hidden_dim=HIDDEN,
+                conv_layers=0,
+                max_epochs=arguments.max_epochs,
+                learning_rate=0.005,
+                random_state=seed,
+                run_dir=folder,
+            ).fit(X, y)
             score = model.evaluate(X_test, y_test)
             accuracies.append(score.accuracy)
             histories.append(dev_curve(folder))
-            update_metrics(folder, {f"test/{k}": Metric(v, "test") for k, v in score.figures().items()})
-        lines[rung] = (list(range(1, arguments.max_epochs + 1)), np.mean(histories, axis=0).tolist())
-        print(f"| {rung} | {', '.join(f'{a:.4f}' for a in accuracies)} | {np.mean(accuracies):.4f} |", flush=True)
+            update_metrics(
+                folder, {f"test/{k}": Metric(v, "test") for k, v in score.figures().items()}
+            )
+        lines[rung] = (
+            list(range(1, arguments.max_epochs + 1)),
+            np.mean(histories, axis=0).tolist(),
+        )
+        print(
+            f"| {rung} | {', '.join(f'{a:.4f}' for a in accuracies)} | {np.mean(accuracies):.4f} |",
+            flush=True,
+        )
     (out / "accuracy.png").write_bytes(to_png(curves(lines, "epoch", "dev accuracy")))
     names = [str(c) for c in model.classes_]
     (out / "confusion.png").write_bytes(to_png(confusion_matrix(names, score.confusion)))

@@ -1,6 +1,8 @@
-"""ETTh1 at the horizons of the literature, one LSTM network each, beside repeat-last and ridge regression.
+"""ETTh1 at the horizons of the literature, one LSTM network each, beside repeat-last and ridge
+regression.
 
-python recipes/etth1/run.py ETTh1.csv [--horizons 96 192 336 720] [--output-dir runs/etth1] [key=value ...]
+python recipes/etth1/run.py ETTh1.csv [--horizons 96 192 336 720] [--output-dir runs/etth1]
+[key=value ...]
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.catalogue import train
 from asr.config import load_config
 from asr.run_folder import read_metrics
 from asr.series import fit_baseline, measure
+from asr.series.forecasting.training import ForecastConfig, read_series
 from asr.series.frames import Series
 from asr.series.panels import cut, fit_layout
-from asr.training.forecast import ForecastConfig, read_series
-from asr.training.run import train
 
 CONFIG = Path(__file__).with_name("config.yaml")
 RIDGE_LOOKBACK = 336
@@ -42,7 +44,9 @@ def baseline_row(name: str, series: Sequence[Series], config: ForecastConfig) ->
 
 def main() -> None:
     """Train the horizons one after the other; those that an earlier call finished are only read."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("table", type=Path, help="ETTh1.csv of the ETDataset")
     parser.add_argument("--horizons", type=int, nargs="+", default=[96, 192, 336, 720])
     parser.add_argument("--output-dir", type=Path, default=Path("runs/etth1"))
@@ -51,10 +55,18 @@ def main() -> None:
     print("| h | | MSE | MAE |\n|---|---|---|---|")
     for h in arguments.horizons:
         run = arguments.output_dir / f"h{h}"
-        settings = [f"data.path={arguments.table}", f"h={h}", f"output_dir={run}", *arguments.overrides]
+        settings = [
+            f"data.path={arguments.table}",
+            f"h={h}",
+            f"output_dir={run}",
+            *arguments.overrides,
+        ]
         train(CONFIG, settings)
         figures = read_metrics(run)
-        print(f"| {h} | LSTM | {figures['test/mse'].value:.3f} | {figures['test/mae'].value:.3f} |", flush=True)
+        print(
+            f"| {h} | LSTM | {figures['test/mse'].value:.3f} | {figures['test/mae'].value:.3f} |",
+            flush=True,
+        )
         config = load_config(ForecastConfig, CONFIG, settings)
         for name in ("repeat_last", "seasonal_naive", "linear"):
             print(baseline_row(name, read_series(config.data), config), flush=True)

@@ -1,9 +1,12 @@
-"""Your recordings and a model folder -> a model folder that knows your voice, in a quarter of an hour.
+"""Your recordings and a model folder -> a model folder that knows your voice, in a quarter of an
+hour.
 
-python recipes/finetune/run.py MODEL RECORDINGS [--output-dir runs/finetune] [--normalizer NAME] [key=value ...]
+python recipes/finetune/run.py MODEL RECORDINGS [--output-dir runs/finetune] [--normalizer NAME]
+[key=value ...]
 
-RECORDINGS is a folder of audio files, each with its transcript in a text file beside it, or with one table of all
-(data_prep/folder.py). A part is held out: its word error rate before and after tells what the training was worth.
+RECORDINGS is a folder of audio files, each with its transcript in a text file beside it, or with
+one table of all (data_prep/folder.py). A part is held out: its word error rate before and after
+tells what the training was worth.
 """
 
 from __future__ import annotations
@@ -12,16 +15,15 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from asr.bundle import WEIGHTS, add_to_bundle, open_bundle
+from asr.catalogue import train
 from asr.config import build_config
 from asr.decoding import compile_lm
 from asr.errors import ModelError
-from asr.evaluation import evaluate
-from asr.pretrained import find_model
-from asr.recognizer import LM_FILES
-from asr.tasks.ctc import CtcTaskConfig
+from asr.model_folder import WEIGHTS, add_to_bundle, find_model, open_bundle
+from asr.speech.jobs.evaluate import evaluate
+from asr.speech.network import CtcTaskConfig
+from asr.speech.recognizer import LM_FILES
 from asr.text.pronunciations import Pronunciations
-from asr.training.run import train
 from data_prep.folder import read_folder
 from data_prep.prepare import prepare
 from data_prep.pronounce import pronounce, words_of, words_of_lm
@@ -31,20 +33,34 @@ CONFIG = Path(__file__).with_name("config.yaml")
 
 def main() -> None:
     """Run the steps; those that an earlier call finished are left alone."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="model or run folder to start from, or name of a model that comes along")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "model", help="model or run folder to start from, or name of a model that comes along"
+    )
     parser.add_argument("recordings", type=Path, help="folder of audio and transcripts")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/finetune"))
-    parser.add_argument("--normalizer", default="librispeech", help="writes the transcripts as the model spells")
-    parser.add_argument("--lm", type=Path, help="ARPA file instead of the model folder's own n-gram model")
+    parser.add_argument(
+        "--normalizer", default="librispeech", help="writes the transcripts as the model spells"
+    )
+    parser.add_argument(
+        "--lm", type=Path, help="ARPA file instead of the model folder's own n-gram model"
+    )
     parser.add_argument("--dev-share", type=float, default=0.1)
     parser.add_argument("--test-share", type=float, default=0.2)
-    parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.time_limit_s=300")
+    parser.add_argument(
+        "overrides", nargs="*", help="configuration, such as trainer.time_limit_s=300"
+    )
     arguments = parser.parse_intermixed_args()
     bundle = open_bundle(find_model(arguments.model), task="ctc")
     if WEIGHTS not in bundle.files:
-        raise ModelError(f"{arguments.model} is an exported model.", "Give the trained one that it was made of.")
-    network = build_config(CtcTaskConfig, bundle.config["network"], where=str(bundle.path / "config.yaml"))
+        raise ModelError(
+            f"{arguments.model} is an exported model.", "Give the trained one that it was made of."
+        )
+    network = build_config(
+        CtcTaskConfig, bundle.config["network"], where=str(bundle.path / "config.yaml")
+    )
     data, run = arguments.output_dir / "data", arguments.output_dir / "run"
     splits = read_folder(arguments.recordings, arguments.dev_share, arguments.test_share)
     prepare(splits, data, network.features, speeds=(0.9, 1.0, 1.1), normalizer=arguments.normalizer)
@@ -53,9 +69,18 @@ def main() -> None:
     if arguments.lm:
         kept = {LM_FILES[0]: arguments.output_dir / LM_FILES[0]}
         compile_lm(arguments.lm, kept[LM_FILES[0]])
-    before = evaluate(bundle.path, [data / "test"], arguments.output_dir / "before", next(iter(kept.values()), None))
+    before = evaluate(
+        bundle.path,
+        [data / "test"],
+        arguments.output_dir / "before",
+        next(iter(kept.values()), None),
+    )
     same = [f"model.{name}={value}" for name, value in asdict(network.model).items()]
-    inputs = [f"init_from={bundle.path}", f"normalization={network.normalization}", f"output_dir={run}"]
+    inputs = [
+        f"init_from={bundle.path}",
+        f"normalization={network.normalization}",
+        f"output_dir={run}",
+    ]
     inputs += [f"data.{name}={data / name}" for name in ("train", "dev")]
     if Pronunciations.FILE in bundle.files:  # a model of phones learns how new words are said
         words = words_of([data / name / "text.txt" for name in splits])

@@ -1,11 +1,12 @@
-"""Heartbeats to AAMI classes (N S V F Q), cross-validated by record: every beat is judged by a model that never saw its
-patient's labels.
+"""Heartbeats to AAMI classes (N S V F Q), cross-validated by record: every beat is judged by a
+model that never saw its patient's labels.
 
-python recipes/heartbeats/run.py beats_ds1_120hz.npz [--output-dir runs/heartbeats] [--folds 5] [key=value ...]
+python recipes/heartbeats/run.py beats_ds1_120hz.npz [--output-dir runs/heartbeats] [--folds 5]
+[key=value ...]
 
-The .npz file holds `x` (n, 120) beats at 120 Hz, 0.4 s before the R peak and 0.6 s after it, `y` (n,) 0-4, `record`
-(n,) and `r_sample_360hz` (n,), from the MIT-BIH arrhythmia database (PhysioNet, ODC-By 1.0), split of de Chazal et al.
-2004.
+The .npz file holds `x` (n, 120) beats at 120 Hz, 0.4 s before the R peak and 0.6 s after it, `y`
+(n,) 0-4, `record` (n,) and `r_sample_360hz` (n,), from the MIT-BIH arrhythmia database (PhysioNet,
+ODC-By 1.0), split of de Chazal et al. 2004.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asr.batches.labelled_data import LabelledData, make_labelled
 from asr.config import load_config, save_config
 from asr.errors import DataError
 from asr.files import atomic_path, atomic_write_text
 from asr.plots import confusion_matrix, to_png
 from asr.run_folder import Metric, update_metrics
 from asr.scoring.classification import ClassificationScore, score_classes
-from asr.training.classify import ClassifyConfig, fit_classifier, predict_scores
+from asr.signals.data import LabelledData, make_labelled
+from asr.signals.training import ClassifyConfig, fit_classifier, predict_scores
 
 CONFIG = Path(__file__).with_name("config.yaml")
 NAMES = ("N", "S", "V", "F", "Q")
@@ -36,10 +37,12 @@ Floats = npt.NDArray[np.float64]
 
 
 def rr_features(peaks: npt.NDArray[np.int64]) -> Floats:
-    """Return (n, 6) intervals around each beat of a record, as in de Chazal et al. 2004, section III-C.
+    """Return (n, 6) intervals around each beat of a record, as in de Chazal et al. 2004, section
+    III-C.
 
-    Before and after the beat in seconds; each, and their ratio, against its surroundings as logarithms: the mean of
-    the ten intervals around and the record's mean. A record's first and last interval are its median.
+    Before and after the beat in seconds; each, and their ratio, against its surroundings as
+    logarithms: the mean of the ten intervals around and the record's mean. A record's first and
+    last interval are its median.
     """
     intervals = np.diff(peaks) / HZ
     usual = float(np.median(intervals))
@@ -51,7 +54,9 @@ def rr_features(peaks: npt.NDArray[np.int64]) -> Floats:
 
 
 def beat_signals(x: Floats) -> Floats:
-    """Return (n, 120, 2): a record's beats in units of their spread, and how each differs from its median beat."""
+    """Return (n, 120, 2): a record's beats in units of their spread, and how each differs from its
+    median beat.
+    """
     x = x - np.median(x, axis=1, keepdims=True)
     x = x / x.std()
     return np.stack([x, x - np.median(x, axis=0)], -1)
@@ -63,7 +68,9 @@ def read_beats(path: Path) -> LabelledData:
         with np.load(path, allow_pickle=False) as file:
             x, y, record, peaks = (file[name] for name in ("x", "y", "record", "r_sample_360hz"))
     except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path} is not a file of beats: {error}.", "See the head of this script.") from error
+        raise DataError(
+            f"{path} is not a file of beats: {error}.", "See the head of this script."
+        ) from error
     signals, static = np.zeros((*x.shape, 2)), np.zeros((len(x), 6))
     for name in np.unique(record):
         items = np.flatnonzero(record == name)
@@ -74,16 +81,24 @@ def read_beats(path: Path) -> LabelledData:
 
 
 def make_folds(data: LabelledData, count: int) -> list[npt.NDArray[np.int64]]:
-    """Return the beats of each fold: whole records, dealt out in the order of their rarest beats (S, then V)."""
+    """Return the beats of each fold: whole records, dealt out in the order of their rarest beats
+    (S, then V).
+    """
     assert data.groups is not None
     records = np.unique(data.groups)
-    rare = [tuple(-int((data.labels[data.groups == r] == c).sum()) for c in (1, 2)) for r in records]
+    rare = [
+        tuple(-int((data.labels[data.groups == r] == c).sum()) for c in (1, 2)) for r in records
+    ]
     order = sorted(range(len(records)), key=lambda n: (rare[n], n))
-    return [np.flatnonzero(np.isin(data.groups, records[order[fold::count]])) for fold in range(count)]
+    return [
+        np.flatnonzero(np.isin(data.groups, records[order[fold::count]])) for fold in range(count)
+    ]
 
 
 def cross_validate(data: LabelledData, config: ClassifyConfig, folds: int, out: Path) -> Floats:
-    """Return the probabilities (n, 5) of every beat from the model that was trained without its record."""
+    """Return the probabilities (n, 5) of every beat from the model that was trained without its
+    record.
+    """
     scores = np.zeros((len(data.labels), len(NAMES)))
     for number, held_out in enumerate(make_folds(data, folds)):
         rest = np.setdiff1d(np.arange(len(data.labels)), held_out)
@@ -109,14 +124,18 @@ def report(data: LabelledData, scores: Floats, out: Path) -> ClassificationScore
             zip(data.groups.tolist(), data.labels.tolist(), scores, strict=True)
         )
     ]
-    atomic_write_text(out / "cv" / "predictions.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    atomic_write_text(
+        out / "cv" / "predictions.jsonl", "".join(json.dumps(row) + "\n" for row in rows)
+    )
     (out / "confusion.png").write_bytes(to_png(confusion_matrix(NAMES, score.confusion)))
     return score
 
 
 def main() -> None:
     """Run the folds; those that an earlier call finished are left alone."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("beats", type=Path)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/heartbeats"))
     parser.add_argument("--folds", type=int, default=5)
@@ -126,7 +145,11 @@ def main() -> None:
     config = replace(config, output_dir=str(arguments.output_dir))
     save_config(config, arguments.output_dir / "config.yaml")
     data = read_beats(arguments.beats)
-    score = report(data, cross_validate(data, config, arguments.folds, arguments.output_dir), arguments.output_dir)
+    score = report(
+        data,
+        cross_validate(data, config, arguments.folds, arguments.output_dir),
+        arguments.output_dir,
+    )
     print(score)
     print(f"macro-F1 over N, S, V: {score.macro_f1_over(MAIN):.4f}")
 

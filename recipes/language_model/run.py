@@ -1,9 +1,11 @@
 """An LSTM language model beside a word 4-gram and a piece 6-gram of the same text.
 
-python recipes/language_model/run.py TEXT [--config FILE] [--max-words 1000000] [--output-dir runs/lm] [--seed 1]
+python recipes/language_model/run.py TEXT [--config FILE] [--max-words 1000000] [--output-dir
+runs/lm] [--seed 1]
                                      [key=value ...]
 
-TEXT holds a sentence a line, book after book. Its last words are held out: half to choose the epoch, half to measure.
+TEXT holds a sentence a line, book after book. Its last words are held out: half to choose the
+epoch, half to measure.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from asr.estimators.language_model import LanguageModel
+from asr.catalogue import train
 from asr.files import atomic_write_text
+from asr.language.modelling.estimator import LanguageModel
+from asr.language.modelling.training import read_lines
+from asr.language.subwords import Subwords
 from asr.lm import build_arpa, perplexity, read_arpa
-from asr.text.subwords import Subwords
-from asr.training.language_model import read_lines
-from asr.training.run import train
 
 CONFIG = Path(__file__).with_name("config.yaml")
 PIECES = 2000  # of the 6-gram beside an LSTM of words
@@ -49,13 +51,23 @@ def split(text: Path, folder: Path, max_words: int, held_out: int) -> None:
         atomic_write_text(folder / f"{name}.txt", "\n".join(part) + "\n")
 
 
-def ngram_perplexity(folder: Path, order: int, pieces: Subwords | None = None, max_words: int | None = None) -> float:
-    """Return the test perplexity per word of an n-gram model of words, or of pieces whose log-probabilities add up.
+def ngram_perplexity(
+    folder: Path, order: int, pieces: Subwords | None = None, max_words: int | None = None
+) -> float:
+    """Return the test perplexity per word of an n-gram model of words, or of pieces whose
+    log-probabilities add up.
 
-    Of words at most ``max_words`` are known (None: all of the training text); every other one is ``<unk>``.
+    Of words at most ``max_words`` are known (None: all of the training text); every other one is
+    ``<unk>``.
     """
-    texts: dict[str, Sequence[str]] = {name: read_lines(folder / f"{name}.txt") for name in ("train", "test")}
-    units = texts if pieces is None else {n: [" ".join(pieces.pieces(t)) for t in texts[n]] for n in texts}
+    texts: dict[str, Sequence[str]] = {
+        name: read_lines(folder / f"{name}.txt") for name in ("train", "test")
+    }
+    units = (
+        texts
+        if pieces is None
+        else {n: [" ".join(pieces.pieces(t)) for t in texts[n]] for n in texts}
+    )
     arpa = folder / f"{'words' if pieces is None else 'pieces'}{max_words or ''}.{order}.arpa"
     if not arpa.is_file():
         build_arpa([units["train"]], arpa, order, max_words=max_words)
@@ -66,8 +78,12 @@ def ngram_perplexity(folder: Path, order: int, pieces: Subwords | None = None, m
 
 
 def main() -> None:
-    """Split, train, and print the perplexities side by side; what an earlier call finished is left alone."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Split, train, and print the perplexities side by side; what an earlier call finished is left
+    alone.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("text", type=Path)
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/lm"))
@@ -80,7 +96,10 @@ def main() -> None:
     if not (data / "test.txt").is_file():
         split(arguments.text, data, arguments.max_words, arguments.held_out_words)
     files = [f"data.{name}={data / name}.txt" for name in ("train", "dev")]
-    folder = train(arguments.config, [*files, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides])
+    folder = train(
+        arguments.config,
+        [*files, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides],
+    )
     model, test = LanguageModel.load(folder), read_lines(data / "test.txt")
     print(*(f"{value:8.2f}  {name}" for name, value in rows(model, test, data).items()), sep="\n")
 
@@ -90,7 +109,9 @@ def rows(model: LanguageModel, test: Sequence[str], data: Path) -> dict[str, flo
     units, same = model.pieces_, {}
     assert units is not None
     if units.whole_words:
-        same = {"word 4-gram of the LSTM's words": ngram_perplexity(data, 4, max_words=len(units) - 2)}
+        same = {
+            "word 4-gram of the LSTM's words": ngram_perplexity(data, 4, max_words=len(units) - 2)
+        }
         units = Subwords.train(read_lines(data / "train.txt"), PIECES)
     read_on = model.perplexity(test)
     print(f"LSTM: {100 * read_on.unknown / read_on.words:.2f} % of the test's words are unknown")

@@ -1,10 +1,11 @@
-"""LibriSpeech from the corpus to word error rates: prepare, train, n-gram model, evaluate; in three sizes.
+"""LibriSpeech from the corpus to word error rates: prepare, train, n-gram model, evaluate; in three
+sizes.
 
 python recipes/librispeech/run.py CORPUS [--size mini|100|960] [--lm-text FILE] [--output-dir runs/librispeech]
 
-CORPUS holds the parts as published (CORPUS/train-clean-5/... or CORPUS/LibriSpeech/...), of any name: --train, --dev
-and --test name others than the size's own, with commas. To load them:
-asr prepare librispeech CORPUS -o DATA --download train-clean-5,dev-clean-2,librispeech-lm-norm.txt.gz
+CORPUS holds the parts as published (CORPUS/train-clean-5/... or CORPUS/LibriSpeech/...), of any
+name: --train, --dev and --test name others than the size's own, with commas. To load them: asr
+prepare librispeech CORPUS -o DATA --download train-clean-5,dev-clean-2,librispeech-lm-norm.txt.gz
 """
 
 from __future__ import annotations
@@ -17,27 +18,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.catalogue import train
 from asr.config import load_config
 from asr.errors import DataError
-from asr.evaluation import evaluate
 from asr.lm import build_arpa
+from asr.speech.jobs.evaluate import evaluate
+from asr.speech.training import SpeechConfig
 from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronunciations
-from asr.training.run import train
-from asr.training.speech import SpeechConfig
 from data_prep.librispeech import LM_TEXT, find_parts, read_librispeech
 from data_prep.prepare import prepare
 from data_prep.pronounce import own_dictionary, pronounce, words_of, words_of_lm
 
-NORMAL = re.compile(r"[a-z' ]*")  # text that the normaliser leaves as it is: nearly all of the published one
+NORMAL = re.compile(
+    r"[a-z' ]*"
+)  # text that the normaliser leaves as it is: nearly all of the published one
 
 
 @dataclass(frozen=True)
 class Size:
-    """Parts as published, and how much is kept of each recording: copies at several speeds, bits of a feature.
+    """Parts as published, and how much is kept of each recording: copies at several speeds, bits of
+    a feature.
 
     Attributes:
-        lm_prune: n-grams of each order seen at most so often are dropped. lm_memory: bound of the estimation.
+        lm_prune: n-grams of each order seen at most so often are dropped.
+        lm_memory: bound of the estimation.
     """
 
     train: tuple[str, ...]
@@ -52,7 +57,9 @@ class Size:
 SIZES = {
     "mini": Size(("train-clean-5",), ("dev-clean-2",), (), lm_memory=None),
     "100": Size(("train-clean-100",)),
-    "960": Size(("train-clean-100", "train-clean-360", "train-other-500"), speeds=(1.0,), dtype="int8"),
+    "960": Size(
+        ("train-clean-100", "train-clean-360", "train-other-500"), speeds=(1.0,), dtype="int8"
+    ),
 }
 
 
@@ -70,30 +77,52 @@ def main() -> None:
     spoken = {"train": [u for name in parts["train"] for u in found[name]]}
     evaluated = [*parts["dev"], *parts["test"]]
     splits = spoken | {name: found[name] for name in evaluated}
-    prepare(splits, data, speeds=size.speeds, dtype=size.dtype, normalizer="librispeech", train_splits=["train"])
+    prepare(
+        splits,
+        data,
+        speeds=size.speeds,
+        dtype=size.dtype,
+        normalizer="librispeech",
+        train_splits=["train"],
+    )
     tuned_on = data / parts["dev"][0]
-    inputs = [f"data.train={data / 'train'}", f"data.dev={tuned_on}", f"output_dir={run}", f"seed={arguments.seed}"]
+    inputs = [
+        f"data.train={data / 'train'}",
+        f"data.dev={tuned_on}",
+        f"output_dir={run}",
+        f"seed={arguments.seed}",
+    ]
     lm = build_lm(texts or [data / "train" / "text.txt"], data, arguments.lm_order, size)
     if dictionary is not None:
         inputs.append(f"tokenizer.lexicon={make_lexicon(lm, data, dictionary)}")
     model = train(config, [*inputs, *arguments.overrides])
-    print(evaluate(model, [data / name for name in evaluated], run, lm, tuned_on, save_to_model=True))
+    print(
+        evaluate(model, [data / name for name in evaluated], run, lm, tuned_on, save_to_model=True)
+    )
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path, help="folder with the parts, or with LibriSpeech/")
     parser.add_argument("--size", choices=list(SIZES), default="mini")
     for kind in ("train", "dev", "test"):
-        parser.add_argument(f"--{kind}", type=names, metavar="PARTS", help="names with commas instead of the size's")
+        parser.add_argument(
+            f"--{kind}", type=names, metavar="PARTS", help="names with commas instead of the size's"
+        )
     parser.add_argument(
-        "--lm-text", type=Path, action="append",
+        "--lm-text",
+        type=Path,
+        action="append",
         help=f"text of the n-gram model, a sentence a line, .gz too; by default CORPUS/{LM_TEXT}; `transcripts` for "
         "those of the training parts",
-    )  # fmt: skip
+    )
     parser.add_argument("--lm-order", type=int, default=4)
-    parser.add_argument("--dictionary", type=Path, help="how words are said; by default as the model en knows them")
+    parser.add_argument(
+        "--dictionary", type=Path, help="how words are said; by default as the model en knows them"
+    )
     parser.add_argument("--output-dir", type=Path, default=Path("runs/librispeech"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
@@ -106,24 +135,37 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def choose_parts(arguments: argparse.Namespace, size: Size) -> dict[str, tuple[str, ...]]:
-    """Return the parts for train, dev and test; a part that is only evaluated, and was not asked for, may be absent."""
+    """Return the parts for train, dev and test; a part that is only evaluated, and was not asked
+    for, may be absent.
+    """
     there = find_parts(arguments.corpus)
     chosen: dict[str, tuple[str, ...]] = {}
     for kind in ("train", "dev", "test"):
         asked, usual = getattr(arguments, kind), getattr(size, kind)
-        optional = () if asked is not None or kind == "train" else usual[1:] if kind == "dev" else usual
+        optional = (
+            () if asked is not None or kind == "train" else usual[1:] if kind == "dev" else usual
+        )
         absent = [name for name in optional if name not in there]
         if absent:
-            print(f"not in {arguments.corpus}, therefore not evaluated: {', '.join(absent)}", file=sys.stderr)
-        chosen[kind] = tuple(name for name in (usual if asked is None else asked) if name not in absent)
+            print(
+                f"not in {arguments.corpus}, therefore not evaluated: {', '.join(absent)}",
+                file=sys.stderr,
+            )
+        chosen[kind] = tuple(
+            name for name in (usual if asked is None else asked) if name not in absent
+        )
     for kind in ("train", "dev"):
         if not chosen[kind]:
-            raise DataError(f"--{kind} names no part.", f"{arguments.corpus} has {', '.join(there)}.")
+            raise DataError(
+                f"--{kind} names no part.", f"{arguments.corpus} has {', '.join(there)}."
+            )
     return chosen
 
 
 def lm_texts(arguments: argparse.Namespace) -> list[Path]:
-    """Return the files of the language model's text, empty for the transcripts; looked for before the long work."""
+    """Return the files of the language model's text, empty for the transcripts; looked for before
+    the long work.
+    """
     if arguments.lm_text == [Path("transcripts")]:
         return []
     places = [folder / LM_TEXT for folder in (arguments.corpus, arguments.corpus / "LibriSpeech")]
@@ -141,7 +183,9 @@ def lm_texts(arguments: argparse.Namespace) -> list[Path]:
 
 
 def find_dictionary(arguments: argparse.Namespace, config: Path) -> Path | None:
-    """Return the pronouncing dictionary if the units are phones; one that is missing or damaged ends it here."""
+    """Return the pronouncing dictionary if the units are phones; one that is missing or damaged
+    ends it here.
+    """
     if load_config(SpeechConfig, config, arguments.overrides).tokenizer.kind != "phones":
         return None
     dictionary: Path = arguments.dictionary or own_dictionary()
@@ -151,12 +195,17 @@ def find_dictionary(arguments: argparse.Namespace, config: Path) -> Path | None:
 
 def build_lm(texts: Sequence[Path], folder: Path, order: int, size: Size) -> Path:
     """Estimate the n-gram model, unless it is there from the same files."""
-    made_of = "".join(f"{path.absolute()}\t{path.stat().st_size}\n" for path in texts) + f"{size.lm_prune[:order]}\n"
+    made_of = (
+        "".join(f"{path.absolute()}\t{path.stat().st_size}\n" for path in texts)
+        + f"{size.lm_prune[:order]}\n"
+    )
     lm, record = folder / f"lm-{order}.arpa", folder / f"lm-{order}.txt"
     if not (lm.is_file() and record.is_file() and record.read_text(encoding="utf-8") == made_of):
         record.unlink(missing_ok=True)
         prune = size.lm_prune[:order]
-        build_arpa([sentences(path) for path in texts], lm, order, prune=prune, memory=size.lm_memory)
+        build_arpa(
+            [sentences(path) for path in texts], lm, order, prune=prune, memory=size.lm_memory
+        )
         record.write_text(made_of, encoding="utf-8")
     return lm
 
@@ -172,7 +221,11 @@ def make_lexicon(lm: Path, data: Path, dictionary: Path) -> Path:
 
 def sentences(path: Path) -> Iterator[str]:
     """Yield the sentences of a text as the transcripts are written."""
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+    with (
+        gzip.open(path, "rt", encoding="utf-8")
+        if path.suffix == ".gz"
+        else path.open(encoding="utf-8") as file
+    ):
         for line in file:
             lower = line.strip().lower()
             yield lower if NORMAL.fullmatch(lower) else normalize(lower, "librispeech")

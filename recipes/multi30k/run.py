@@ -1,8 +1,10 @@
-"""Multi30k, German to English, from the text files to sacreBLEU: train, tune the length exponent on dev, translate.
+"""Multi30k, German to English, from the text files to sacreBLEU: train, tune the length exponent on
+dev, translate.
 
 python recipes/multi30k/run.py FOLDER [--output-dir runs/multi30k] [--seed 1] [key=value ...]
 
-FOLDER holds train, val and test_2016_flickr as .de and .en, with or without .gz. A run that was stopped goes on.
+FOLDER holds train, val and test_2016_flickr as .de and .en, with or without .gz. A run that was
+stopped goes on.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ import json
 from pathlib import Path
 
 from asr import plots
-from asr.estimators.translator import Translator
+from asr.catalogue import train
 from asr.files import atomic_write_text
+from asr.language.translation.training import Pairs, read_pairs
+from asr.language.translation.translator import Translator
 from asr.run_folder import Metric, update_metrics
 from asr.scoring.bleu import score_bleu
-from asr.training.run import train
-from asr.training.translate import Pairs, read_pairs
 
 CONFIG = Path(__file__).with_name("config.yaml")
 TESTS = ("test_2016_flickr", "test_2017_flickr")
@@ -36,7 +38,10 @@ def split_pairs(folder: Path, split: str) -> Pairs:
 
 def tune_alpha(model: Translator, dev: Pairs) -> float:
     """Return the exponent of the length, of a few, with the best BLEU on dev."""
-    scores = {alpha: model.set_params(alpha=alpha).score(dev.sources, dev.targets) for alpha in (0.6, 1.0, 1.4)}
+    scores = {
+        alpha: model.set_params(alpha=alpha).score(dev.sources, dev.targets)
+        for alpha in (0.6, 1.0, 1.4)
+    }
     print("dev BLEU by alpha:", {alpha: round(score, 2) for alpha, score in scores.items()})
     return max(scores, key=scores.__getitem__)
 
@@ -45,7 +50,10 @@ def evaluate(model: Translator, pairs: Pairs, split: str, run: Path) -> None:
     """Translate a split; write predictions and figures, and print them with sacreBLEU's signature."""
     found = model.predict(pairs.sources)
     rows = zip(pairs.sources, pairs.targets, found, strict=True)
-    lines = [json.dumps({"text": s, "reference": t, "prediction": p}, ensure_ascii=False) for s, t, p in rows]
+    lines = [
+        json.dumps({"text": s, "reference": t, "prediction": p}, ensure_ascii=False)
+        for s, t, p in rows
+    ]
     atomic_write_text(run / split / "predictions.jsonl", "\n".join(lines) + "\n")
     for name, lowercase in (("bleu", False), ("bleu lowercase", True)):
         score = score_bleu(pairs.targets, found, lowercase)
@@ -55,7 +63,9 @@ def evaluate(model: Translator, pairs: Pairs, split: str, run: Path) -> None:
 
 def main() -> None:
     """Run the steps."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/multi30k"))
     parser.add_argument("--seed", type=int, default=1)
@@ -67,7 +77,9 @@ def main() -> None:
         for name, split in (("train", "train"), ("dev", "val"))
         for which, language in (("source", "de"), ("target", "en"))
     ]
-    folder = train(CONFIG, [*files, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides])
+    folder = train(
+        CONFIG, [*files, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides]
+    )
     model = Translator.load(folder)
     model.set_params(alpha=tune_alpha(model, split_pairs(corpus, "val")))
     model.save(folder)
@@ -75,7 +87,9 @@ def main() -> None:
         if side(corpus, split, "de").exists():
             evaluate(model, split_pairs(corpus, split), split, run)
     example = split_pairs(corpus, "val").sources[0]
-    atomic_write_text(run / "attention.svg", plots.to_svg(model.alignment(example).plot(), "attention"))
+    atomic_write_text(
+        run / "attention.svg", plots.to_svg(model.alignment(example).plot(), "attention")
+    )
 
 
 if __name__ == "__main__":

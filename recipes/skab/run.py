@@ -1,7 +1,9 @@
-"""SKAB (Skoltech Anomaly Benchmark), outlier detection by its own protocol, with an LSTM autoencoder.
+"""SKAB (Skoltech Anomaly Benchmark), outlier detection by its own protocol, with an LSTM
+autoencoder.
 
-The first 400 rows of each of the 34 files are the normal part; scales, network and thresholds come from them, and no
-label is looked at. The rows after them are judged together: F1, false and missed alarm rate.
+The first 400 rows of each of the 34 files are the normal part; scales, network and thresholds come
+from them, and no label is looked at. The rows after them are judged together: F1, false and missed
+alarm rate.
 
 python recipes/skab/run.py SKAB_DATA_FOLDER [--kind autoencoder] [--seed 1] [--output-dir runs/skab]
 """
@@ -15,33 +17,48 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asr.estimators.anomaly_detector import AnomalyDetector
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
 from asr.series import detection_rates
+from asr.series.anomalies.detector import AnomalyDetector
 
 NORMAL_ROWS = 400
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """Return all files as one frame; rows are numbered, since some seconds are missing in the timestamps."""
+    """Return all files as one frame; rows are numbered, since some seconds are missing in the
+    timestamps.
+    """
     parts = []
     for path in sorted(folder.glob("*/*.csv")):
         if path.parent.name != "anomaly-free":
             rows = pd.read_csv(path, sep=";").drop(columns="datetime")
-            parts.append(rows.assign(unique_id=f"{path.parent.name}/{path.stem}", ds=range(len(rows))))
+            parts.append(
+                rows.assign(unique_id=f"{path.parent.name}/{path.stem}", ds=range(len(rows)))
+            )
     if not parts:
-        raise SystemExit(f"error: {folder} holds no */*.csv. Give the folder data/ of the SKAB repository.")
+        raise SystemExit(
+            f"error: {folder} holds no */*.csv. Give the folder data/ of the SKAB repository."
+        )
     return pd.concat(parts, ignore_index=True)
 
 
-def principal_components(rows: pd.DataFrame, components: int = 4, mean_over: int = 10) -> np.ndarray:
-    """Return alarms (n,) of a linear baseline: what principal components leave over of the means of the last steps."""
+def principal_components(
+    rows: pd.DataFrame, components: int = 4, mean_over: int = 10
+) -> np.ndarray:
+    """Return alarms (n,) of a linear baseline: what principal components leave over of the means of
+    the last steps.
+    """
     alarms = []
     for _, part in rows.groupby("unique_id", sort=False):
         values = part.drop(columns=["unique_id", "ds"])
         normal = values[:NORMAL_ROWS]
-        x = ((values - normal.mean()) / normal.std()).rolling(mean_over, min_periods=1).mean().to_numpy()
+        x = (
+            ((values - normal.mean()) / normal.std())
+            .rolling(mean_over, min_periods=1)
+            .mean()
+            .to_numpy()
+        )
         x = x - x[:NORMAL_ROWS].mean(axis=0)
         axes = np.linalg.svd(x[:NORMAL_ROWS], full_matrices=False)[2][:components]
         scores = np.abs(x - x @ axes.T @ axes).sum(axis=1)
@@ -57,7 +74,9 @@ def row(name: str, part: pd.DataFrame, alarms: np.ndarray) -> str:
 
 def main() -> None:
     """Train on the normal parts, judge the rest, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="data/ of the SKAB repository")
     parser.add_argument("--kind", default="autoencoder", choices=["autoencoder", "forecast"])
     parser.add_argument("--seed", type=int, default=1)
@@ -68,9 +87,13 @@ def main() -> None:
     labels = rows.pop("anomaly").to_numpy()
     rows = rows.drop(columns="changepoint")
     detector = AnomalyDetector(
-        window=10, kind=arguments.kind, per_series=True, batch_size=128, max_epochs=arguments.max_epochs,
+        window=10,
+        kind=arguments.kind,
+        per_series=True,
+        batch_size=128,
+        max_epochs=arguments.max_epochs,
         random_state=arguments.seed,
-    )  # fmt: skip
+    )
     detector.fit(rows[rows.ds < NORMAL_ROWS])
     detector.save(arguments.output_dir / "model")
     found = detector.predict(rows).assign(label=labels, linear=principal_components(rows))
@@ -82,7 +105,10 @@ def main() -> None:
         print(row(name or "all", part, part.anomaly.to_numpy()))
         values = {"f1": rates.f1, "far": rates.false_alarm_rate, "mar": rates.missed_alarm_rate}
         split = name or "test"
-        update_metrics(arguments.output_dir, {f"{split}/{key}": Metric(value, split) for key, value in values.items()})
+        update_metrics(
+            arguments.output_dir,
+            {f"{split}/{key}": Metric(value, split) for key, value in values.items()},
+        )
     print(row("all: principal components", judged, judged.linear.to_numpy()))
     print(row("all: alarm at every step", judged, np.ones(len(judged))))
     write_pictures(found, rows, arguments.output_dir)
@@ -94,9 +120,12 @@ def write_pictures(found: pd.DataFrame, rows: pd.DataFrame, run: Path) -> None:
     for name, part in list(found.groupby("unique_id", sort=False))[:6]:
         values = rows[rows.unique_id == name]["Volume Flow RateRMS"]
         record = {
-            "id": name, "values": values.tolist(), "anomaly_scores": part.score.tolist(),
-            "threshold": float(part.threshold.iloc[0]), "anomalies": part.label.astype(int).tolist(),
-        }  # fmt: skip
+            "id": name,
+            "values": values.tolist(),
+            "anomaly_scores": part.score.tolist(),
+            "threshold": float(part.threshold.iloc[0]),
+            "anomalies": part.label.astype(int).tolist(),
+        }
         lines.append(json.dumps(record) + "\n")
     atomic_write_text(run / "test" / "predictions.jsonl", "".join(lines))
 

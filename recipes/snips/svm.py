@@ -1,4 +1,5 @@
-"""What the intents' classifier is compared with: TF-IDF of words and pairs of words, linear SVM (scikit-learn).
+"""What the intents' classifier is compared with: TF-IDF of words and pairs of words, linear SVM
+(scikit-learn).
 
 python recipes/snips/svm.py runs/snips/data
 """
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 
 from asr.errors import require
-from asr.text.labelled import read_labelled
+from asr.language.data import read_labelled
 
 
 def main() -> None:
@@ -19,12 +20,16 @@ def main() -> None:
     from sklearn.svm import LinearSVC
 
     folder = Path(sys.argv[1])
-    train, dev, test = (read_labelled(folder / f"{name}.jsonl") for name in ("train", "dev", "test"))
+    train, dev, test = (
+        read_labelled(folder / f"{name}.jsonl") for name in ("train", "dev", "test")
+    )
     best = (0.0, 0.0, 0.0)
     for C in (0.1, 0.3, 1.0, 3.0, 10.0):
         vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\S+")
         svm = LinearSVC(C=C).fit(vectorizer.fit_transform(train.texts), train.labels)
-        accuracy = [svm.score(vectorizer.transform(data.texts), data.labels) for data in (dev, test)]
+        accuracy = [
+            svm.score(vectorizer.transform(data.texts), data.labels) for data in (dev, test)
+        ]
         print(f"C {C:g}: dev {100 * accuracy[0]:.2f} %, test {100 * accuracy[1]:.2f} %")
         best = max(best, (accuracy[0], -C, accuracy[1]))
     print(f"best on dev (C {-best[1]:g}): test {100 * best[2]:.2f} %")

@@ -13,18 +13,28 @@ import pytest
 import soundfile
 
 from asr import load_model
+from asr.catalogue import train
 from asr.errors import AsrError, ConfigError
 from asr.serve.config import ServeConfig
 from asr.serve.server import run_server
-from asr.training.run import train
-from asr.transcribing import transcribe_files
+from asr.speech.jobs.transcribe import transcribe_files
 
 
 def test_a_path_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     speech = tmp_path / "a.wav"
     soundfile.write(speech, np.zeros(16000), 16000)
-    run = [sys.executable, "-m", "asr", "transcribe", str(speech), "--model", "en", "-o", str(tmp_path / "file" / "x")]
+    run = [
+        sys.executable,
+        "-m",
+        "asr",
+        "transcribe",
+        str(speech),
+        "--model",
+        "en",
+        "-o",
+        str(tmp_path / "file" / "x"),
+    ]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
@@ -61,7 +71,9 @@ def test_transcripts_of_several_recordings_on_standard_output_name_theirs(
 
 def test_a_training_that_cannot_begin_leaves_no_folder(tmp_path: Path) -> None:
     config, output = tmp_path / "config.yaml", tmp_path / "run"
-    config.write_text(f"task: ctc\ndata: {{train: {tmp_path / 'no'}, dev: {tmp_path / 'no'}}}\noutput_dir: {output}\n")
+    config.write_text(
+        f"task: ctc\ndata: {{train: {tmp_path / 'no'}, dev: {tmp_path / 'no'}}}\noutput_dir: {output}\n"
+    )
     with pytest.raises(AsrError, match="no"):
         train(config)
     assert not output.exists()

@@ -43,10 +43,15 @@ def run(*arguments: str) -> Result:
 
 
 def test_table(folder: Path) -> None:
-    result = run("score", "-r", "ref.tsv", "-y", "a.tsv", "--per-speaker", "--per-length", "--alignment")
+    result = run(
+        "score", "-r", "ref.tsv", "-y", "a.tsv", "--per-speaker", "--per-length", "--alignment"
+    )
     assert result.exit_code == 0
     assert re.search(r"WER\s+25\.00 .* 2\s+8 words", result.stdout)
-    assert "1 substitutions, 1 deletions, 0 insertions, 6 hits; normalizer: none, aligner: jiwer" in result.stdout
+    assert (
+        "1 substitutions, 1 deletions, 0 insertions, 6 hits; normalizer: none, aligner: jiwer"
+        in result.stdout
+    )
     assert "bootstrap over 3 utterances" in result.stdout
     assert re.search(r"^ *12 +2 +4 +25\.00", result.stdout, re.M)
     assert "HYP: on *** <b>mat</b> &" in result.stdout
@@ -55,15 +60,36 @@ def test_table(folder: Path) -> None:
 
 def test_json_alone_on_standard_output(folder: Path) -> None:
     out = json.loads(run("score", "-r", "ref.tsv", "-y", "a.tsv", "--json").stdout)
-    wanted = {"wer": 0.25, "words": 8, "substitutions": 1, "deletions": 1, "insertions": 0, "sentences": 3}
+    wanted = {
+        "wer": 0.25,
+        "words": 8,
+        "substitutions": 1,
+        "deletions": 1,
+        "insertions": 0,
+        "sentences": 3,
+    }
     assert {key: out[key] for key in wanted} == wanted
     assert out["normalizer"] == "none"
     assert "speakers" not in out
     full = json.loads(
-        run("score", "-r", "ref.tsv", "-y", "a.tsv", "--json", "--per-speaker", "--per-length", "--alignment").stdout
+        run(
+            "score",
+            "-r",
+            "ref.tsv",
+            "-y",
+            "a.tsv",
+            "--json",
+            "--per-speaker",
+            "--per-length",
+            "--alignment",
+        ).stdout
     )
     assert [row["name"] for row in full["speakers"]] == ["12", "7"]
-    assert full["utterances"][0]["alignment"][2] == {"edit": "S", "reference": "sat", "hypothesis": "sang"}
+    assert full["utterances"][0]["alignment"][2] == {
+        "edit": "S",
+        "reference": "sat",
+        "hypothesis": "sang",
+    }
     assert [row["name"] for row in full["lengths"]] == ["1-5"]
 
 
@@ -79,7 +105,17 @@ def test_capitals_on_one_side_are_pointed_out(folder: Path) -> None:
 def test_speaker_map(folder: Path) -> None:
     (folder / "utt2spk").write_text("12-1-0001 ann\n12-1-0002 bob\n7-2-0001 bob\n")
     out = json.loads(
-        run("score", "-r", "ref.tsv", "-y", "a.tsv", "--json", "--per-speaker", "--speakers", "utt2spk").stdout
+        run(
+            "score",
+            "-r",
+            "ref.tsv",
+            "-y",
+            "a.tsv",
+            "--json",
+            "--per-speaker",
+            "--speakers",
+            "utt2spk",
+        ).stdout
     )
     assert {row["name"] for row in out["speakers"]} == {"ann", "bob"}
 
@@ -97,7 +133,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
-        self.fetched += [str(v) for k, v in attrs if k in ("src", "href") and not str(v).startswith("data:")]
+        self.fetched += [
+            str(v) for k, v in attrs if k in ("src", "href") and not str(v).startswith("data:")
+        ]
         self.viewport |= named.get("name") == "viewport"
         self.inside = named.get("id") == "data"
 
@@ -122,9 +160,18 @@ def test_page_is_self_contained_and_escapes(folder: Path) -> None:
     third = page.content["utterances"][2]
     assert third["systems"][0] == {
         "errors": 1,
-        "steps": [["=", "on", "on"], ["D", "the", ""], ["=", "<b>mat</b>", "<b>mat</b>"], ["=", "&", "&"]],
+        "steps": [
+            ["=", "on", "on"],
+            ["D", "the", ""],
+            ["=", "<b>mat</b>", "<b>mat</b>"],
+            ["=", "&", "&"],
+        ],
     }
-    assert [table["title"] for table in page.content["tables"]][:3] == ["", "By speaker", "By length of the reference"]
+    assert [table["title"] for table in page.content["tables"]][:3] == [
+        "",
+        "By speaker",
+        "By length of the reference",
+    ]
 
 
 def make_manifest(folder: Path) -> None:
@@ -134,7 +181,13 @@ def make_manifest(folder: Path) -> None:
     for place, line in enumerate(REFERENCE.splitlines()):
         name, text = line.split("\t")
         sources = [{"type": "file", "channels": [0], "source": "rec.wav"}]
-        supervision = {"id": name, "start": 0.0, "duration": 1.0, "text": text, "speaker": f"s{place}"}
+        supervision = {
+            "id": name,
+            "start": 0.0,
+            "duration": 1.0,
+            "text": text,
+            "speaker": f"s{place}",
+        }
         recording = {"id": "rec", "sources": sources, "sampling_rate": rate}
         cut = {
             "id": name,
@@ -151,8 +204,22 @@ def test_audio_is_linked_or_embedded(folder: Path) -> None:
     make_manifest(folder)
     run("score", "-r", "cuts.jsonl.gz", "-y", "a.tsv", "--html", "out/page.html", "--audio", "link")
     links = [u["audio"] for u in Page(folder / "out/page.html").content["utterances"]]
-    assert links == ["../rec.wav#t=0.000,1.000", "../rec.wav#t=1.000,2.000", "../rec.wav#t=2.000,3.000"]
-    command = ["compare", "a.tsv", "b.tsv", "-r", "ref.tsv", "--html", "page.html", "--audio", "embed"]
+    assert links == [
+        "../rec.wav#t=0.000,1.000",
+        "../rec.wav#t=1.000,2.000",
+        "../rec.wav#t=2.000,3.000",
+    ]
+    command = [
+        "compare",
+        "a.tsv",
+        "b.tsv",
+        "-r",
+        "ref.tsv",
+        "--html",
+        "page.html",
+        "--audio",
+        "embed",
+    ]
     run(*command, "--manifest", "cuts.jsonl.gz")
     sounds = [u["audio"] for u in Page(folder / "page.html").content["utterances"]]
     assert all(sound.startswith("data:audio/wav;base64,UklGR") for sound in sounds)
@@ -178,7 +245,9 @@ def test_compare_files(folder: Path) -> None:
     assert out["bootstrap"]["unit"] == "utterance"
 
 
-def make_run(folder: Path, run_name: str, split: str, hypotheses: str, references: str | None = REFERENCE) -> None:
+def make_run(
+    folder: Path, run_name: str, split: str, hypotheses: str, references: str | None = REFERENCE
+) -> None:
     place = folder / run_name / split
     place.mkdir(parents=True)
     (place / "hypotheses.tsv").write_text(hypotheses)
@@ -196,7 +265,9 @@ def test_compare_run_folders(folder: Path) -> None:
     with pytest.raises(ScoringError, match=r"several splits in common.*Choose one with --split"):
         run("compare", "one", "two")
     assert run("compare", "one", "two", "--split", "dev").exit_code == 0
-    with pytest.raises(ScoringError, match="no split 'train' in common: one has dev, test, two has dev, test"):
+    with pytest.raises(
+        ScoringError, match="no split 'train' in common: one has dev, test, two has dev, test"
+    ):
         run("compare", "one", "two", "--split", "train")
 
 

@@ -10,7 +10,9 @@ from asr.cli import app
 
 
 def test_as_a_module() -> None:
-    told = subprocess.run([sys.executable, "-m", "asr", "--version"], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "asr", "--version"], capture_output=True, text=True, check=True
+    )
     assert told.stdout == f"{asr.__version__}\n"
 
 
@@ -30,7 +32,9 @@ def test_a_verb_waits_for_no_other() -> None:
         "import sys\nfrom asr.cli import main\ntry:\n    main(['score', '--help'])\n"
         "except SystemExit:\n    print({name for name in sys.modules if name.startswith('asr.cli.')})"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert told.stdout.splitlines()[-1] == "{'asr.cli.score'}"
 
 

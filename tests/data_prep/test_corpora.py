@@ -63,8 +63,10 @@ def test_librispeech_names_what_has_no_counterpart(tmp_path: Path) -> None:
     text(folder / "1-2.trans.txt", "1-2-0000 YES\n1-2-0001 NO AUDIO\n")
     (train,) = read_librispeech(tmp_path).values()
     assert [(u.id, Path(u.audio).is_file(), u.text) for u in train] == [
-        ("1-2-0000", True, "YES"), ("1-2-0001", False, "NO AUDIO"), ("1-2-0002", True, ""),
-    ]  # fmt: skip
+        ("1-2-0000", True, "YES"),
+        ("1-2-0001", False, "NO AUDIO"),
+        ("1-2-0002", True, ""),
+    ]
 
 
 def test_librispeech_elsewhere(tmp_path: Path) -> None:
@@ -77,7 +79,9 @@ def test_librispeech_elsewhere(tmp_path: Path) -> None:
 def make_an4(root: Path, speakers: int = 6) -> None:
     for part in ("train", "test"):
         names = [
-            f"an4{'test' if part == 'test' else ''}_clstk/s{s}/an{i}-s{s}-b" for s in range(speakers) for i in (1, 2)
+            f"an4{'test' if part == 'test' else ''}_clstk/s{s}/an{i}-s{s}-b"
+            for s in range(speakers)
+            for i in (1, 2)
         ]
         text(root / "etc" / f"an4_{part}.fileids", "\n".join(names) + "\n")
         lines = "".join(f"<s> YES {i} </s> ({n.split('/')[-1]})\n" for i, n in enumerate(names))
@@ -122,18 +126,27 @@ def test_aishell(tmp_path: Path) -> None:
 
 def test_commonvoice(tmp_path: Path) -> None:
     head = "client_id\tpath\tsentence_id\tsentence\tup_votes\n"
-    text(tmp_path / "train.tsv", head + 'abc\tc1.mp3\tx\tHe said "no.\t2\nabd\tc2.mp3\ty\tYes, sir\t2\n')
+    text(
+        tmp_path / "train.tsv",
+        head + 'abc\tc1.mp3\tx\tHe said "no.\t2\nabd\tc2.mp3\ty\tYes, sir\t2\n',
+    )
     text(tmp_path / "test.tsv", head + "abe\tc3.mp3\tz\tGood\t2\n")
     splits = read_commonvoice(tmp_path)
     assert ids(splits) == {"train": ["c1", "c2"], "test": ["c3"]}
     first = splits["train"][0]
-    assert (first.text, first.speaker, first.audio) == ('He said "no.', "abc", str(tmp_path / "clips" / "c1.mp3"))
+    assert (first.text, first.speaker, first.audio) == (
+        'He said "no.',
+        "abc",
+        str(tmp_path / "clips" / "c1.mp3"),
+    )
     with pytest.raises(DataError, match=rf"Give the folder of one language: {tmp_path.name}"):
         read_commonvoice(tmp_path.parent)
 
 
 def test_ljspeech(tmp_path: Path) -> None:
-    text(tmp_path / "metadata.csv", "".join(f'LJ1-{i}|No. {i} "x|number {i} x\n' for i in range(20)))
+    text(
+        tmp_path / "metadata.csv", "".join(f'LJ1-{i}|No. {i} "x|number {i} x\n' for i in range(20))
+    )
     splits = read_ljspeech(tmp_path, 0.1, 0.1)
     assert {name: len(part) for name, part in splits.items()} == {"train": 16, "dev": 2, "test": 2}
     assert all(u.text.startswith("number") for part in splits.values() for u in part)
@@ -145,14 +158,17 @@ def test_ljspeech(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.csv", "Path,Sentence,Speaker ID\na.wav,\"Hello, you\",s1\nsub/b.wav,Two,s2\n"),
+        ("a.csv", 'Path,Sentence,Speaker ID\na.wav,"Hello, you",s1\nsub/b.wav,Two,s2\n'),
         ("a.csv", "path;sentence;speaker\na.wav;Hello, you;s1\nsub/b.wav;Two;s2\n"),
         ("a.tsv", "\ufeffaudio\ttext\tspk\na.wav\tHello, you\ts1\nsub/b.wav\tTwo\ts2\n"),
         ("a.csv", "speaker|transcription|file_name\ns1|Hello, you|a.wav\ns2|Two|sub/b.wav\n"),
-        ("a.jsonl", '{"audio_filepath": "a.wav", "duration": 1.5, "text": "Hello, you", "speaker": "s1"}\n\n'
-                    '{"audio_filepath": "sub/b.wav", "duration": 2, "text": "Two", "speaker": "s2"}\n'),
+        (
+            "a.jsonl",
+            '{"audio_filepath": "a.wav", "duration": 1.5, "text": "Hello, you", "speaker": "s1"}\n\n'
+            '{"audio_filepath": "sub/b.wav", "duration": 2, "text": "Two", "speaker": "s2"}\n',
+        ),
     ],
-)  # fmt: skip
+)
 def test_tables_by_any_usual_name(tmp_path: Path, name: str, content: str) -> None:
     (train,) = read_table(text(tmp_path / name, content), dev_share=0).values()
     assert [(u.id, u.audio, u.text, u.speaker, u.start_s, u.duration_s) for u in train] == [
@@ -162,21 +178,34 @@ def test_tables_by_any_usual_name(tmp_path: Path, name: str, content: str) -> No
 
 
 def test_stretches_of_one_recording(tmp_path: Path) -> None:
-    table = text(tmp_path / "a.csv", "audio,text,start,end,duration\nt.wav,one,0.5,1.5,\nt.wav,two,2,,0.25\n")
+    table = text(
+        tmp_path / "a.csv", "audio,text,start,end,duration\nt.wav,one,0.5,1.5,\nt.wav,two,2,,0.25\n"
+    )
     (train,) = read_table(table, dev_share=0).values()
     assert [(u.id, u.start_s, u.duration_s) for u in train] == [("t", 0.5, 1.0), ("t-2", 2.0, 0.25)]
 
 
 def test_a_column_tells_the_splits(tmp_path: Path) -> None:
-    table = text(tmp_path / "a.csv", "audio,text,split\na.wav,x,train\nb.wav,y,validation\nc.wav,z,\nd.wav,z,golden\n")
+    table = text(
+        tmp_path / "a.csv",
+        "audio,text,split\na.wav,x,train\nb.wav,y,validation\nc.wav,z,\nd.wav,z,golden\n",
+    )
     assert ids(read_table(table)) == {"train": ["a", "c"], "dev": ["b"], "golden": ["d"]}
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", "wavefile,text\na.wav,x\n", r"no column of audio files; its columns are: 'wavefile', 'text'"),
-        ("a.csv", "audio,phones\na.wav,x\n", r"no column of transcripts; its columns are: 'audio', 'phones'"),
+        (
+            "a.csv",
+            "wavefile,text\na.wav,x\n",
+            r"no column of audio files; its columns are: 'wavefile', 'text'",
+        ),
+        (
+            "a.csv",
+            "audio,phones\na.wav,x\n",
+            r"no column of transcripts; its columns are: 'audio', 'phones'",
+        ),
         ("a.csv", "audio,text\n,x\n", r"entry 1 names no audio"),
         ("a.csv", "audio,text,start\na.wav,x,soon\n", r"entry 1: the start 'soon'"),
         ("a.csv", "audio,text,start,end\na.wav,x,3,2\n", r"entry 1: .* no stretch"),
@@ -187,7 +216,9 @@ def test_a_column_tells_the_splits(tmp_path: Path) -> None:
         ("a.jsonl", "[1]\n", "line 1 is not an object"),
     ],
 )
-def test_bad_tables_are_refused_by_line_or_column(tmp_path: Path, name: str, content: str, said: str) -> None:
+def test_bad_tables_are_refused_by_line_or_column(
+    tmp_path: Path, name: str, content: str, said: str
+) -> None:
     with pytest.raises(DataError, match=said):
         read_table(text(tmp_path / name, content), dev_share=0)
 
@@ -221,7 +252,11 @@ def test_folder_of_audio_and_text(tmp_path: Path) -> None:
 def test_folder_with_splits(tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         text(sound(tmp_path / split / "s" / f"{split}.flac").with_suffix(".txt"), "x")
-    assert ids(read_folder(tmp_path)) == {"test": ["test/s/test"], "train": ["train/s/train"], "dev": ["valid/s/valid"]}
+    assert ids(read_folder(tmp_path)) == {
+        "test": ["test/s/test"],
+        "train": ["train/s/train"],
+        "dev": ["valid/s/valid"],
+    }
 
 
 def test_folder_with_a_table(tmp_path: Path) -> None:
@@ -243,7 +278,11 @@ def test_folder_without_audio_or_text(tmp_path: Path) -> None:
 def test_shares_by_speaker_or_utterance() -> None:
     spoken = [Utterance(f"{s}{i}", "", "x", f"s{s}") for s in range(10) for i in range(10)]
     splits = split_by_share(spoken, 0.2, 0.1)
-    assert {name: len(part) for name, part in splits.items()} == {"train": 70, "dev": 20, "test": 10}
+    assert {name: len(part) for name, part in splits.items()} == {
+        "train": 70,
+        "dev": 20,
+        "test": 10,
+    }
     assert len({u.speaker for u in splits["dev"]}) == 2
     anonymous = [Utterance(str(i), "", "x", "") for i in range(100)]
     assert len(split_by_share(anonymous, 0.05)["dev"]) == 5
@@ -260,7 +299,9 @@ def test_shares_by_speaker_or_utterance() -> None:
 
 def test_lhotse_manifests_in_every_form(tmp_path: Path) -> None:
     lhotse = pytest.importorskip("lhotse")
-    utterances = [Utterance(f"u{i}", str(sound(tmp_path / f"{i}.wav")), f"text {i}", "s") for i in range(4)]
+    utterances = [
+        Utterance(f"u{i}", str(sound(tmp_path / f"{i}.wav")), f"text {i}", "s") for i in range(4)
+    ]
     write_manifest(tmp_path / "train", utterances)
     cuts = tmp_path / "train" / "cuts.jsonl.gz"
     assert read_lhotse(tmp_path) == {"train": utterances}
@@ -289,7 +330,15 @@ def test_lhotse_manifests_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_every_reader_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    for read in (read_aishell, read_an4, read_commonvoice, read_folder, read_librispeech, read_lhotse, read_ljspeech):
+    for read in (
+        read_aishell,
+        read_an4,
+        read_commonvoice,
+        read_folder,
+        read_librispeech,
+        read_lhotse,
+        read_ljspeech,
+    ):
         with pytest.raises(AsrError, match="nowhere"):
             read(tmp_path / "nowhere")
 

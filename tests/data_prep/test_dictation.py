@@ -1,4 +1,7 @@
-"""Sentences of numbers and letters. Oracle: the normalisers, which leave them as they are and read them as digits."""
+"""Sentences of numbers and letters.
+
+Oracle: the normalisers, which leave them as they are and read them as digits.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ def test_numbers_dates_letters_and_spelled_words_are_all_there() -> None:
     assert sum(bool(re.fullmatch(r"\d+( (\d+|oh))*", text)) for text in read) > 600
     assert sum(text.startswith("february ") for text in read) > 5
     assert 400 < SENTENCES.count("c a t") + SENTENCES.count("d o g") < 600
-    assert sum(bool(re.fullmatch(r"[a-z]( [a-z])*( .+)?", sentence)) for sentence in SENTENCES) > 700
+    assert (
+        sum(bool(re.fullmatch(r"[a-z]( [a-z])*( .+)?", sentence)) for sentence in SENTENCES) > 700
+    )
 
 
 def test_a_seed_gives_the_same_sentences() -> None:

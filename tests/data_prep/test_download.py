@@ -1,4 +1,6 @@
-"""Downloads from a real HTTP server that breaks off, knows no ranges, fails for a while, or sends the wrong bytes."""
+"""Downloads from a real HTTP server that breaks off, knows no ranges, fails for a while, or sends
+the wrong bytes.
+"""
 
 from __future__ import annotations
 
@@ -55,15 +57,25 @@ def web() -> Iterator[Web]:
                 return self.answer(503, b"", {})
             if body is None:
                 return self.answer(404, b"", {})
-            first = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and state.ranges else 0
+            first = (
+                int(wanted.removeprefix("bytes=").removesuffix("-"))
+                if wanted and state.ranges
+                else 0
+            )
             if first and first >= len(body):
                 return self.answer(416, b"", {"Content-Range": f"bytes */{len(body)}"})
-            headers = {"Content-Range": f"bytes {first}-{len(body) - 1}/{len(body)}"} if first else {}
+            headers = (
+                {"Content-Range": f"bytes {first}-{len(body) - 1}/{len(body)}"} if first else {}
+            )
             return self.answer(206 if first else 200, body[first:], headers)
 
         def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body)), "Connection": "close"}.items():
+            for name, value in {
+                **headers,
+                "Content-Length": str(len(body)),
+                "Connection": "close",
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             sent = state.break_after.pop(0) if state.break_after and status < 300 else len(body)
@@ -92,21 +104,33 @@ def test_a_file_is_loaded_once(web: Web, tmp_path: Path) -> None:
     assert md5_of(path) == MD5
 
 
-def test_a_broken_connection_goes_on_where_it_was(web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_connection_goes_on_where_it_was(
+    web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     web.break_after = [100_000, 50_000]
     assert fetch(f"{web.url}/a.bin", tmp_path / "a.bin", MD5, pause_s=0).read_bytes() == CONTENT
     assert web.asked == [None, "bytes=100000-", "bytes=150000-"]
-    assert "closed 200000 bytes before the end after 100000 bytes; trying again" in capsys.readouterr().err
+    assert (
+        "closed 200000 bytes before the end after 100000 bytes; trying again"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_server_in_trouble_is_asked_again(web: Web, tmp_path: Path) -> None:
     web.failures = 2
-    assert fetch(f"{web.url}/a.bin", tmp_path / "a.bin", MD5, attempts=3, pause_s=0).read_bytes() == CONTENT
+    assert (
+        fetch(f"{web.url}/a.bin", tmp_path / "a.bin", MD5, attempts=3, pause_s=0).read_bytes()
+        == CONTENT
+    )
 
 
-def test_an_interrupted_download_keeps_what_arrived_and_goes_on_later(web: Web, tmp_path: Path) -> None:
+def test_an_interrupted_download_keeps_what_arrived_and_goes_on_later(
+    web: Web, tmp_path: Path
+) -> None:
     web.break_after = [90_000, 10_000]
-    with pytest.raises(DataError, match=r"stopped after 100000 bytes.*2 attempts.*kept in .*a\.bin\.part"):
+    with pytest.raises(
+        DataError, match=r"stopped after 100000 bytes.*2 attempts.*kept in .*a\.bin\.part"
+    ):
         fetch(f"{web.url}/a.bin", tmp_path / "a.bin", MD5, attempts=2, pause_s=0)
     assert not (tmp_path / "a.bin").exists()
     assert (tmp_path / "a.bin.part").read_bytes() == CONTENT[:100_000]
@@ -128,7 +152,9 @@ def test_all_had_arrived_before_the_stop(web: Web, tmp_path: Path) -> None:
 
 def test_wrong_bytes_are_named_and_kept(web: Web, tmp_path: Path) -> None:
     web.files["/a.bin"] = b"x" + CONTENT[1:]
-    with pytest.raises(DataError, match=rf"a\.bin\.part is damaged: its MD5 is .*published is {MD5}"):
+    with pytest.raises(
+        DataError, match=rf"a\.bin\.part is damaged: its MD5 is .*published is {MD5}"
+    ):
         fetch(f"{web.url}/a.bin", tmp_path / "a.bin", MD5)
     assert (tmp_path / "a.bin.part").exists()
     assert not (tmp_path / "a.bin").exists()
@@ -163,7 +189,9 @@ def test_a_damaged_archive_leaves_no_folder(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_bytes(whole)
     with pytest.raises(DataError, match="holds no L/q"):
         unpack(tmp_path / "a.tar.gz", "L/q", tmp_path / "q")
-    assert sorted(p.name for p in unpack(tmp_path / "a.tar.gz", "L/p", tmp_path / "p").iterdir()) == ["0", "1", "2"]
+    assert sorted(
+        p.name for p in unpack(tmp_path / "a.tar.gz", "L/p", tmp_path / "p").iterdir()
+    ) == ["0", "1", "2"]
 
 
 def test_an_archive_writes_nowhere_else(tmp_path: Path) -> None:
@@ -176,7 +204,10 @@ def corpus_archive(part: str) -> bytes:
     sound = io.BytesIO()
     soundfile.write(sound, 0.1 * np.sin(np.arange(8000) * 0.2), 16000, format="FLAC")
     chapter = f"LibriSpeech/{part}/7/3/7-3"
-    files = {f"{chapter}-0000.flac": sound.getvalue(), f"{chapter}.trans.txt": b"7-3-0000 HELLO WORLD\n"}
+    files = {
+        f"{chapter}-0000.flac": sound.getvalue(),
+        f"{chapter}.trans.txt": b"7-3-0000 HELLO WORLD\n",
+    }
     return tar({"LibriSpeech/README.TXT": b"about", **files})
 
 
@@ -201,15 +232,29 @@ def test_parts_are_loaded_unpacked_and_left_alone(openslr: Web, tmp_path: Path) 
     assert (utterance.text, utterance.speaker) == ("HELLO WORLD", "7")
     assert (tmp_path / LM_TEXT).read_bytes() == CONTENT
     (tmp_path / "other" / "LibriSpeech").mkdir(parents=True)
-    assert download_librispeech(tmp_path / "other", ["test-clean"], openslr.url).name == "LibriSpeech"
+    assert (
+        download_librispeech(tmp_path / "other", ["test-clean"], openslr.url).name == "LibriSpeech"
+    )
     assert read_librispeech(tmp_path / "other").keys() == {"test-clean"}
     with pytest.raises(DataError, match="has no dev-clear"):
         download_librispeech(tmp_path, ["dev-clear"], openslr.url)
 
 
-def test_the_command_loads_and_prepares(openslr: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_loads_and_prepares(
+    openslr: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, out = str(tmp_path / "corpus"), tmp_path / "out"
-    arguments = ["prepare", "librispeech", source, "-o", str(out), "--jobs", "1", "--mirror", openslr.url]
+    arguments = [
+        "prepare",
+        "librispeech",
+        source,
+        "-o",
+        str(out),
+        "--jobs",
+        "1",
+        "--mirror",
+        openslr.url,
+    ]
     for changes, status, said in (
         (["--download", f"dev-clean,{LM_TEXT}"], 0, ""),
         ([], 2, "--download"),
@@ -226,14 +271,18 @@ def test_published_sums_are_those_of_all_parts() -> None:
     assert all(len(md5) == 32 for _, md5 in ARCHIVES.values())
 
 
-def test_lines_without_audio_and_audio_without_lines_stop_a_preparation(openslr: Web, tmp_path: Path) -> None:
+def test_lines_without_audio_and_audio_without_lines_stop_a_preparation(
+    openslr: Web, tmp_path: Path
+) -> None:
     download_librispeech(tmp_path, ["dev-clean"], openslr.url)
     chapter = tmp_path / "dev-clean" / "7" / "3"
     (chapter / "7-3-0002.flac").write_bytes((chapter / "7-3-0000.flac").read_bytes())
     with (chapter / "7-3.trans.txt").open("a") as file:
         file.write("7-3-0001 NOBODY SAYS THIS\n")
     splits = read_librispeech(tmp_path)
-    with pytest.raises(DataError, match=r"(?s)7-3-0001: There is no audio file .*7-3-0002: .* has no transcript"):
+    with pytest.raises(
+        DataError, match=r"(?s)7-3-0001: There is no audio file .*7-3-0002: .* has no transcript"
+    ):
         prepare(splits, tmp_path / "out", jobs=1)
     (done,) = prepare(splits, tmp_path / "out", jobs=1, max_skipped=2)
     assert (done.utterances, [s.id for s in done.skipped]) == (1, ["7-3-0001", "7-3-0002"])

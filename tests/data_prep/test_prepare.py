@@ -1,4 +1,6 @@
-"""Preparation from utterances to a split folder: what is in it, what is skipped, and what a stop leaves behind."""
+"""Preparation from utterances to a split folder: what is in it, what is skipped, and what a stop
+leaves behind.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.audio import load_audio
-from asr.batches.store import FeatureStore
+from asr.audio.perturbation import change_speed
+from asr.audio.reading import load_audio
 from asr.cli import main
 from asr.errors import AudioError, ConfigError, DataError
-from asr.features import FeatureConfig, LogMel
-from asr.perturbation import change_speed
+from asr.features.config import FeatureConfig
+from asr.features.extraction import LogMel
+from asr.speech.store import FeatureStore
 from data_prep import store as store_module
 from data_prep.manifests import completed, open_cuts, read_manifest, write_manifest
 from data_prep.prepare import prepare
@@ -44,13 +47,18 @@ def corpus(tmp_path: Path) -> list[Utterance]:
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 def test_a_split_has_all_its_parts(corpus: list[Utterance], tmp_path: Path) -> None:
     splits = {"train": corpus[:4], "dev": corpus[4:]}
     done = prepare(splits, tmp_path / "out", speeds=(0.9, 1.0), normalizer="librispeech", jobs=1)
-    assert [(d.path.name, d.utterances, d.speakers) for d in done] == [("train", 4, 2), ("dev", 2, 2)]
+    assert [(d.path.name, d.utterances, d.speakers) for d in done] == [
+        ("train", 4, 2),
+        ("dev", 2, 2),
+    ]
     assert done[0].hours == pytest.approx((4 * 8000 + 1600 * 6) / RATE / 3600)
     train, dev = (FeatureStore.open(d.path) for d in done)
     assert list(dev.ids) == ["u4", "u5"]
@@ -58,19 +66,27 @@ def test_a_split_has_all_its_parts(corpus: list[Utterance], tmp_path: Path) -> N
     assert train.sources.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert (tmp_path / "out/dev/text.txt").read_text() == "text no four\ntext no five\n"
     assert {p.name for p in done[0].path.iterdir()} == {
-        "cuts.jsonl.gz", "features", "text.txt", "skipped.tsv", ".completed",
-    }  # fmt: skip
+        "cuts.jsonl.gz",
+        "features",
+        "text.txt",
+        "skipped.tsv",
+        ".completed",
+    }
     summary = completed(done[0].path)
     assert summary is not None
     assert (summary["utterances"], summary["skipped"]) == (4, [])
 
 
-def test_stored_features_are_those_of_the_recording(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_stored_features_are_those_of_the_recording(
+    corpus: list[Utterance], tmp_path: Path
+) -> None:
     (done,) = prepare({"train": corpus}, tmp_path / "out", speeds=(1.0, 1.1), jobs=1)
     store, front_end = FeatureStore.open(done.path), LogMel(FeatureConfig())
     for number, name in enumerate(store.ids):
         samples = load_audio(corpus[number // 2].audio).samples
-        expected = front_end.extract(change_speed(samples, 16000, round(float(store.speeds[number]), 3)))
+        expected = front_end.extract(
+            change_speed(samples, 16000, round(float(store.speeds[number]), 3))
+        )
         assert name.startswith(corpus[number // 2].id)
         assert np.abs(store.features(number) - expected).max() <= 2.6e-4
     assert store.num_frames[1] == pytest.approx(store.num_frames[0] / 1.1, abs=2)
@@ -127,17 +143,27 @@ def broken(tmp_path: Path, whole: Path) -> dict[str, Callable[[Path], None]]:
 
 
 REASONS = {
-    "silence": "is silent", "empty": "is an empty file", "truncated": "cannot be read", "text": "cannot be read",
-    "one frame": "shorter than one frame", "nan": "NaN", "missing": "no audio file",
-}  # fmt: skip
+    "silence": "is silent",
+    "empty": "is an empty file",
+    "truncated": "cannot be read",
+    "text": "cannot be read",
+    "one frame": "shorter than one frame",
+    "nan": "NaN",
+    "missing": "no audio file",
+}
 
 
 @pytest.mark.parametrize("kind", list(REASONS))
-def test_bad_audio_is_a_counted_and_named_skip(corpus: list[Utterance], tmp_path: Path, kind: str) -> None:
+def test_bad_audio_is_a_counted_and_named_skip(
+    corpus: list[Utterance], tmp_path: Path, kind: str
+) -> None:
     path = tmp_path / "bad.flac"
     broken(tmp_path, Path(corpus[0].audio))[kind](path)
     splits = {"train": [*corpus, Utterance("bad", str(path), "x", "s")]}
-    with pytest.raises(DataError, match=rf"(?s)1 utterances of train .* 0 .*bad: .*{REASONS[kind]}.*--max-skipped 1"):
+    with pytest.raises(
+        DataError,
+        match=rf"(?s)1 utterances of train .* 0 .*bad: .*{REASONS[kind]}.*--max-skipped 1",
+    ):
         prepare(splits, tmp_path / "out", jobs=1)
     assert completed(tmp_path / "out/train") is None
     with pytest.raises(DataError):
@@ -153,7 +179,9 @@ def test_bad_audio_is_a_counted_and_named_skip(corpus: list[Utterance], tmp_path
 
 def test_bad_transcripts_are_named(corpus: list[Utterance], tmp_path: Path) -> None:
     bad = [Utterance("a", corpus[0].audio, " ", ""), Utterance("b", corpus[0].audio, "?!", "")]
-    with pytest.raises(DataError, match=r"(?s)2 utterances .*a: .*no transcript.*b: .*librispeech leaves nothing"):
+    with pytest.raises(
+        DataError, match=r"(?s)2 utterances .*a: .*no transcript.*b: .*librispeech leaves nothing"
+    ):
         prepare({"train": [*corpus, *bad]}, tmp_path / "out", normalizer="librispeech", jobs=1)
 
 
@@ -185,14 +213,22 @@ def test_corpora_that_make_no_sense(corpus: list[Utterance], tmp_path: Path) -> 
 def test_a_stretch_outside_its_recording(corpus: list[Utterance], tmp_path: Path) -> None:
     for start, duration in ((7.0, None), (0.2, 3.0)):
         with pytest.raises(DataError, match="is not in it"):
-            prepare({"train": [Utterance("a", corpus[0].audio, "x", "", start, duration)]}, tmp_path / "out", jobs=1)
+            prepare(
+                {"train": [Utterance("a", corpus[0].audio, "x", "", start, duration)]},
+                tmp_path / "out",
+                jobs=1,
+            )
 
 
-def test_a_finished_split_is_left_alone_and_other_settings_are_not(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_a_finished_split_is_left_alone_and_other_settings_are_not(
+    corpus: list[Utterance], tmp_path: Path
+) -> None:
     prepare({"train": corpus}, tmp_path, jobs=1)
     dates = {p: p.stat().st_mtime_ns for p in (tmp_path / "train").rglob("*") if p.is_file()}
     prepare({"train": corpus}, tmp_path, jobs=1)
-    assert dates == {p: p.stat().st_mtime_ns for p in (tmp_path / "train").rglob("*") if p.is_file()}
+    assert dates == {
+        p: p.stat().st_mtime_ns for p in (tmp_path / "train").rglob("*") if p.is_file()
+    }
     prepare({"train": corpus}, tmp_path, FeatureConfig(n_mels=40), jobs=1)
     assert FeatureStore.open(tmp_path / "train").features(0).shape[1] == 40
 
@@ -210,11 +246,17 @@ def test_a_full_disk_leaves_nothing_half_written(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as broken_disk:
-        target: Any = {"save": (np, "save"), "savez": (np, "savez"), "text": (Path, "write_text")}.get(victim)
+        target: Any = {
+            "save": (np, "save"),
+            "savez": (np, "savez"),
+            "text": (Path, "write_text"),
+        }.get(victim)
         if target:
             broken_disk.setattr(*target, full)
         else:
-            broken_disk.setattr("data_prep.prepare.write_manifest", lambda split, kept: full(split / "x"))
+            broken_disk.setattr(
+                "data_prep.prepare.write_manifest", lambda split, kept: full(split / "x")
+            )
         with pytest.raises(DataError, match="No space left on device"):
             prepare({"train": corpus}, tmp_path / "out", jobs=1)
     (tmp_path / "out/train/x").unlink(missing_ok=True)
@@ -270,7 +312,9 @@ def test_a_killed_run_goes_on_and_ends_like_an_unbroken_one(
     assert snapshot(out) == snapshot(tmp_path / "unbroken")
 
 
-def test_processes_change_nothing(corpus: list[Utterance], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_change_nothing(
+    corpus: list[Utterance], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store_module, "SHARD_SIZE", 3)
     for jobs in (1, 2):
         prepare({"train": corpus}, tmp_path / f"{jobs}", jobs=jobs)
@@ -284,17 +328,32 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
     return int(stop.value.code or 0), output.out, output.err
 
 
-def test_the_command(corpus: list[Utterance], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    corpus: list[Utterance], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = "".join(f"audio/{u.id}.flac\t{u.text}\t{u.speaker}\n" for u in corpus)
-    (tmp_path / "mine.tsv").write_text("path\tsentence\tclient_id\n" + rows + "audio/none.flac\tx\ts0\n")
-    settings = "--jobs 1 --dev-share 0.2 --speeds 0.9,1.0 --normalizer librispeech --feature n_mels=40"
-    arguments = ["prepare", "table", str(tmp_path / "mine.tsv"), "-o", str(tmp_path / "out"), *settings.split()]
+    (tmp_path / "mine.tsv").write_text(
+        "path\tsentence\tclient_id\n" + rows + "audio/none.flac\tx\ts0\n"
+    )
+    settings = (
+        "--jobs 1 --dev-share 0.2 --speeds 0.9,1.0 --normalizer librispeech --feature n_mels=40"
+    )
+    arguments = [
+        "prepare",
+        "table",
+        str(tmp_path / "mine.tsv"),
+        "-o",
+        str(tmp_path / "out"),
+        *settings.split(),
+    ]
     status, out, err = run(arguments, capsys)
     assert (status, out) == (1, "")
     assert "audio/none.flac" in err
     status, out, err = run([*arguments, "--max-skipped", "1"], capsys)
     assert status == 0
-    assert [line.split("\t")[0] for line in out.splitlines()] == [str(tmp_path / "out" / s) for s in ("train", "dev")]
+    assert [line.split("\t")[0] for line in out.splitlines()] == [
+        str(tmp_path / "out" / s) for s in ("train", "dev")
+    ]
     assert "x real time" in err
     assert "1 skipped" in err
     store = FeatureStore.open(tmp_path / "out/train")
@@ -316,7 +375,9 @@ def test_the_command(corpus: list[Utterance], tmp_path: Path, capsys: pytest.Cap
         (["prepare", "an4", "x"], 2, "--output-dir"),
     ],
 )
-def test_wrong_usage(arguments: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage(
+    arguments: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     got, out, err = run(arguments, capsys)
     assert (got, out) == (status, "")
     assert said in err

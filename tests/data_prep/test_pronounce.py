@@ -12,7 +12,14 @@ from asr.errors import DataError, LanguageModelError
 from asr.lm import build_arpa
 from asr.text.pronunciations import Pronunciations
 from data_prep.espeak import phones_of
-from data_prep.pronounce import ARPABET_PHONES, arpabet, own_dictionary, pronounce, words_of, words_of_lm
+from data_prep.pronounce import (
+    ARPABET_PHONES,
+    arpabet,
+    own_dictionary,
+    pronounce,
+    words_of,
+    words_of_lm,
+)
 
 CMUDICT = """;;; what is said
 CAT  K AE1 T
@@ -42,11 +49,15 @@ def test_rules_say_words_as_cmudict_does(word: str, phones: str) -> None:
     assert " ".join(arpabet(phones_of(word))) == phones
 
 
-def test_the_dictionary_goes_before_the_rules(dictionary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_dictionary_goes_before_the_rules(
+    dictionary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = pronounce(["read", "dog", "犬", "cat"], dictionary)
     assert dict(said) == {
-        "read": (("R", "EH", "D"), ("R", "IY", "D")), "dog": (("D", "AA", "G"),), "cat": (("K", "AE", "T"),)
-    }  # fmt: skip
+        "read": (("R", "EH", "D"), ("R", "IY", "D")),
+        "dog": (("D", "AA", "G"),),
+        "cat": (("K", "AE", "T"),),
+    }
     assert "1 words are left out" in capsys.readouterr().err
 
 
@@ -81,7 +92,9 @@ def test_the_dictionary_that_comes_along(monkeypatch: pytest.MonkeyPatch) -> Non
         own_dictionary()
 
 
-def test_from_the_command_line(tmp_path: Path, dictionary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_the_command_line(
+    tmp_path: Path, dictionary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "text.txt").write_text("read tea\nread the cat\n")
     with pytest.raises(SystemExit) as ended:
         main(

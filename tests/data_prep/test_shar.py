@@ -14,16 +14,16 @@ from lhotse import CutSet
 from lhotse.shar import SharWriter
 from lhotse.utils import fastcopy
 
-from asr.audio import audio_info, load_audio
-from asr.batches.live import LiveConfig, LiveFeatures
-from asr.batches.store import FeatureStore
+from asr.audio.reading import audio_info, load_audio
+from asr.audio.shar import file_of, find_shar, parse_address, read_shar
 from asr.cli import main
 from asr.errors import AudioError, DataError, ScoringError
 from asr.report.audio import player, samples_of
 from asr.scoring import pair, read_transcripts, score_pairs
 from asr.scoring.page import write_score_page
-from asr.shar import file_of, find_shar, parse_address, read_shar
-from asr.transcribing import expand_inputs
+from asr.speech.jobs.transcribe import expand_inputs
+from asr.speech.live import LiveConfig, LiveFeatures
+from asr.speech.store import FeatureStore
 from data_prep import shar as writing
 from data_prep.manifest import read_lhotse
 from data_prep.manifests import open_cuts, read_manifest, write_manifest
@@ -43,12 +43,23 @@ def split(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     utterances = []
     for number in range(6):
-        path, shape = tmp_path / "audio" / f"{number}.wav", (8000 + number, 2) if number == 2 else 8000 + number
+        path, shape = (
+            tmp_path / "audio" / f"{number}.wav",
+            (8000 + number, 2) if number == 2 else 8000 + number,
+        )
         path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, np.clip(rng.normal(scale=0.4, size=shape), -1, 1), 22050 if number == 2 else 16000)
+        soundfile.write(
+            path, np.clip(rng.normal(scale=0.4, size=shape), -1, 1), 22050 if number == 2 else 16000
+        )
         if number < 5:
-            utterances.append(Utterance(f"s{number % 2}/u.{number}", str(path), f"text {number}", f"s{number % 2}"))
-    utterances += [Utterance(f"talk-{k}", str(path), f"part {k}", "t", 0.1 * k, 0.2) for k in (0, 1)]
+            utterances.append(
+                Utterance(
+                    f"s{number % 2}/u.{number}", str(path), f"text {number}", f"s{number % 2}"
+                )
+            )
+    utterances += [
+        Utterance(f"talk-{k}", str(path), f"part {k}", "t", 0.1 * k, 0.2) for k in (0, 1)
+    ]
     write_manifest(tmp_path / "split", utterances)
     return tmp_path / "split"
 
@@ -72,9 +83,18 @@ def test_lhotse_reads_what_we_write(split: Path, tmp_path: Path) -> None:
     assert write_shar(split, tmp_path / "shar" / "train", 3, jobs=1) == 3
     written = list(CutSet.from_shar(in_dir=tmp_path / "shar" / "train"))
     for ours, cut in zip(written, open_cuts(split), strict=True):
-        assert (ours.id, ours.start, ours.duration, ours.channel) == (cut.id, 0.0, cut.duration, cut.channel)
+        assert (ours.id, ours.start, ours.duration, ours.channel) == (
+            cut.id,
+            0.0,
+            cut.duration,
+            cut.channel,
+        )
         (mine,), (theirs,) = ours.supervisions, cut.supervisions
-        assert (mine.text, mine.speaker, mine.duration) == (theirs.text, theirs.speaker, theirs.duration)
+        assert (mine.text, mine.speaker, mine.duration) == (
+            theirs.text,
+            theirs.speaker,
+            theirs.duration,
+        )
         assert ours.sampling_rate == cut.sampling_rate
         np.testing.assert_array_equal(ours.load_audio(), cut.load_audio())
     assert sorted(files(tmp_path / "shar" / "train")) == sorted(
@@ -91,10 +111,17 @@ def test_we_read_what_lhotse_writes(split: Path, tmp_path: Path, field: str) -> 
             writer.write(cut)
     found = read_lhotse(tmp_path / "corpus")["train"]
     for utterance, original in zip(found, read_manifest(split), strict=True):
-        assert (utterance.id, utterance.text, utterance.speaker) == (original.id, original.text, original.speaker)
+        assert (utterance.id, utterance.text, utterance.speaker) == (
+            original.id,
+            original.text,
+            original.speaker,
+        )
         assert (utterance.start_s, utterance.duration_s) == (0.0, None)
     for utterance, cut in zip(found, CutSet.from_shar(in_dir=folder), strict=True):
-        info, audio = audio_info(utterance.audio), load_audio(utterance.audio, cut.sampling_rate, "all")
+        info, audio = (
+            audio_info(utterance.audio),
+            load_audio(utterance.audio, cut.sampling_rate, "all"),
+        )
         assert (info.sample_rate, info.num_samples) == (cut.sampling_rate, cut.num_samples)
         assert info.channels == cut.num_channels
         np.testing.assert_array_equal(audio.samples.T, cut.load_audio())
@@ -102,21 +129,33 @@ def test_we_read_what_lhotse_writes(split: Path, tmp_path: Path, field: str) -> 
 
 
 def test_prepared_from_shards_and_back(lhotse_shar: Path, tmp_path: Path) -> None:
-    (done,) = prepare({"train": read_lhotse(lhotse_shar, dev_share=0)["train"]}, tmp_path / "out", jobs=1)
+    (done,) = prepare(
+        {"train": read_lhotse(lhotse_shar, dev_share=0)["train"]}, tmp_path / "out", jobs=1
+    )
     assert done.utterances == 7
-    assert list(read_manifest(done.path)) == read_lhotse(lhotse_shar, dev_share=0)["train"]  # nothing was copied
+    assert (
+        list(read_manifest(done.path)) == read_lhotse(lhotse_shar, dev_share=0)["train"]
+    )  # nothing was copied
     for cut, theirs in zip(open_cuts(done.path), CutSet.from_shar(in_dir=lhotse_shar), strict=True):
-        np.testing.assert_array_equal(cut.load_audio(), theirs.load_audio())  # Lhotse reads our manifest of shards
+        np.testing.assert_array_equal(
+            cut.load_audio(), theirs.load_audio()
+        )  # Lhotse reads our manifest of shards
     live = LiveFeatures(FeatureStore.open(done.path), LiveConfig(True, (1.0,)))
     stored = live.store.features(1)
-    np.testing.assert_allclose(live.features(1, 0), stored, atol=0.01)  # training finds the sound in the shards too
+    np.testing.assert_allclose(
+        live.features(1, 0), stored, atol=0.01
+    )  # training finds the sound in the shards too
     write_shar(done.path, tmp_path / "again", 7, jobs=1)
-    for cut, theirs in zip(CutSet.from_shar(in_dir=tmp_path / "again"), open_cuts(done.path), strict=True):
+    for cut, theirs in zip(
+        CutSet.from_shar(in_dir=tmp_path / "again"), open_cuts(done.path), strict=True
+    ):
         np.testing.assert_array_equal(cut.load_audio(), theirs.load_audio())
 
 
 def test_pages_play_what_lies_in_shards(lhotse_shar: Path, tmp_path: Path) -> None:
-    (done,) = prepare({"train": read_lhotse(lhotse_shar, dev_share=0)["train"]}, tmp_path / "out", jobs=1)
+    (done,) = prepare(
+        {"train": read_lhotse(lhotse_shar, dev_share=0)["train"]}, tmp_path / "out", jobs=1
+    )
     found = read_transcripts(done.path)
     for cut in open_cuts(done.path):
         samples, rate = samples_of(found.utterances[cut.id])
@@ -133,7 +172,9 @@ def test_pages_play_what_lies_in_shards(lhotse_shar: Path, tmp_path: Path) -> No
     assert (tmp_path / "page.html").read_text().count("data:audio/wav;base64,") == 7
 
 
-def test_a_stopped_run_goes_on(split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_goes_on(
+    split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_shar(split, tmp_path / "whole", 2, jobs=1)
     real, made = writing._cut, list[str]()
 
@@ -148,7 +189,9 @@ def test_a_stopped_run_goes_on(split: Path, tmp_path: Path, monkeypatch: pytest.
         write_shar(split, tmp_path / "out" / "x", 2, jobs=1)
     assert not (tmp_path / "out" / "x").exists()  # nobody reads the half of it
     assert find_shar(tmp_path / "out") == []
-    (tmp_path / "out" / ".x.unfinished" / ".recording.000002.7-abc.tar").touch()  # as a killed worker leaves it
+    (
+        tmp_path / "out" / ".x.unfinished" / ".recording.000002.7-abc.tar"
+    ).touch()  # as a killed worker leaves it
     made.clear()
     write_shar(split, tmp_path / "out" / "x", 2, jobs=1)
     assert made == ["s0/u.4", "talk-0", "talk-1"]  # the first two shards were kept
@@ -193,26 +236,56 @@ def without_last_member(path: Path, count: int) -> None:
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (lambda f: cut_off(f / "recording.000001.tar", 0.5), r"recording.000001.tar cannot be read"),
+        (
+            lambda f: cut_off(f / "recording.000001.tar", 0.5),
+            r"recording.000001.tar cannot be read",
+        ),
         (lambda f: cut_off(f / "recording.000001.tar", 0), r"recording.000001.tar cannot be read"),
-        (lambda f: cut_off(f / "cuts.000000.jsonl.gz", 0.5), r"cuts.000000.jsonl.gz cannot be read past line"),
-        (lambda f: without_last_member(f / "recording.000000.tar", 1), r"needed .*\.json, found the end"),
-        (lambda f: without_last_member(f / "recording.000000.tar", 2), r"cuts.000000.* item 3 that recording"),
+        (
+            lambda f: cut_off(f / "cuts.000000.jsonl.gz", 0.5),
+            r"cuts.000000.jsonl.gz cannot be read past line",
+        ),
+        (
+            lambda f: without_last_member(f / "recording.000000.tar", 1),
+            r"needed .*\.json, found the end",
+        ),
+        (
+            lambda f: without_last_member(f / "recording.000000.tar", 2),
+            r"cuts.000000.* item 3 that recording",
+        ),
         (lambda f: [p.unlink() for p in f.glob("recording*")], r"no recording\.\*\.tar"),
         (lambda f: [p.unlink() for p in f.glob("cuts*")], r"no cuts\.\*\.jsonl\.gz"),
-        (lambda f: (f / "recording.000002.tar").unlink(), r"cuts.000002.jsonl.gz, but no recording.000002.tar"),
-        (lambda f: (f / "cuts.000002.jsonl.gz").unlink(), r"recording.000002.tar, but no cuts.000002.jsonl.gz"),
-        (lambda f: (f / "recording.000001.tar").rename(f / "recording.000001.tar.gz"), "is compressed"),
-        (lambda f: (f / "cuts.000001.jsonl.gz").replace(f / "cuts.000000.jsonl.gz"), "recording.000001.tar, but no"),
         (
-            lambda f: (f / "cuts.000000.jsonl.gz").write_bytes((f / "cuts.000001.jsonl.gz").read_bytes()),
+            lambda f: (f / "recording.000002.tar").unlink(),
+            r"cuts.000002.jsonl.gz, but no recording.000002.tar",
+        ),
+        (
+            lambda f: (f / "cuts.000002.jsonl.gz").unlink(),
+            r"recording.000002.tar, but no cuts.000002.jsonl.gz",
+        ),
+        (
+            lambda f: (f / "recording.000001.tar").rename(f / "recording.000001.tar.gz"),
+            "is compressed",
+        ),
+        (
+            lambda f: (f / "cuts.000001.jsonl.gz").replace(f / "cuts.000000.jsonl.gz"),
+            "recording.000001.tar, but no",
+        ),
+        (
+            lambda f: (f / "cuts.000000.jsonl.gz").write_bytes(
+                (f / "cuts.000001.jsonl.gz").read_bytes()
+            ),
             r"Item 1 of .*cuts.000000.jsonl.gz is s1/u.3, but of recording.000000.tar it is s0/u.0",
         ),
     ],
-)  # fmt: skip
+)
 def test_damage_is_named(lhotse_shar: Path, harm: object, said: str) -> None:
     harm(lhotse_shar)  # type: ignore[operator]
-    for read in (read_lhotse, lambda folder: list(read_shar(folder)), lambda folder: expand_inputs([str(folder)])):
+    for read in (
+        read_lhotse,
+        lambda folder: list(read_shar(folder)),
+        lambda folder: expand_inputs([str(folder)]),
+    ):
         with pytest.raises(DataError, match=said) as caught:
             read(lhotse_shar)
         assert caught.value.remedy
@@ -221,7 +294,9 @@ def test_damage_is_named(lhotse_shar: Path, harm: object, said: str) -> None:
 def test_harm_after_the_index(lhotse_shar: Path) -> None:
     found = read_lhotse(lhotse_shar)["train"]
     cut_off(lhotse_shar / "recording.000000.tar", 0.1)
-    with pytest.raises(AudioError, match=r"recording.000000.tar is cut off: s0/u.2.flac is not wholly in it"):
+    with pytest.raises(
+        AudioError, match=r"recording.000000.tar is cut off: s0/u.2.flac is not wholly in it"
+    ):
         load_audio(found[2].audio)
     (lhotse_shar / "recording.000000.tar").unlink()
     with pytest.raises(AudioError, match="cannot be read"):
@@ -254,7 +329,11 @@ def test_a_cut_without_sound_is_a_skip(split: Path, tmp_path: Path) -> None:
 
 def test_addresses(lhotse_shar: Path) -> None:
     items = expand_inputs([str(lhotse_shar.parent / "theirs")])
-    assert [i.name.with_suffix(".txt").as_posix() for i in items[:3]] == ["s0/u.0.txt", "s1/u.1.txt", "s0/u.2.txt"]
+    assert [i.name.with_suffix(".txt").as_posix() for i in items[:3]] == [
+        "s0/u.0.txt",
+        "s1/u.1.txt",
+        "s0/u.2.txt",
+    ]
     address = parse_address(items[1].path)
     assert address is not None
     assert (str(address), address.member) == (items[1].path, "s1/u.1.flac")
@@ -266,7 +345,15 @@ def test_addresses(lhotse_shar: Path) -> None:
 
 
 def test_the_command(lhotse_shar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["prepare", "manifest", str(lhotse_shar), "-o", str(tmp_path / "data"), "--dev-share", "0.3"]
+    arguments = [
+        "prepare",
+        "manifest",
+        str(lhotse_shar),
+        "-o",
+        str(tmp_path / "data"),
+        "--dev-share",
+        "0.3",
+    ]
     arguments += ["--jobs", "1", "--shar", str(tmp_path / "shar"), "--shar-size", "2"]
     with pytest.raises(SystemExit) as done:
         main(arguments)
@@ -275,10 +362,14 @@ def test_the_command(lhotse_shar: Path, tmp_path: Path, capsys: pytest.CaptureFi
     for name in ("train", "dev"):
         ids = [cut.id for cut in CutSet.from_shar(in_dir=tmp_path / "shar" / name)]
         assert ids == [u.id for u in read_manifest(tmp_path / "data" / name)]
-        assert f"{tmp_path / 'shar' / name}\t{len(ids)} utterances\t{-(-len(ids) // 2)} shards\n" in said
+        assert (
+            f"{tmp_path / 'shar' / name}\t{len(ids)} utterances\t{-(-len(ids) // 2)} shards\n"
+            in said
+        )
     for wrong, message, status in (
-        (["--shar", str(tmp_path / "data")], "is there already", 1), (["--shar-size", "2"], "it goes with --shar", 2),
-    ):  # fmt: skip
+        (["--shar", str(tmp_path / "data")], "is there already", 1),
+        (["--shar-size", "2"], "it goes with --shar", 2),
+    ):
         with pytest.raises(SystemExit) as done:
             main([*arguments[:7], *wrong])
         assert done.value.code == status

@@ -1,4 +1,6 @@
-"""The synthetic corpus: what is promised about sentences, speakers, sound, layout, and a run that was stopped."""
+"""The synthetic corpus: what is promised about sentences, speakers, sound, layout, and a run that
+was stopped.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ from data_prep.synthetic_voices import MEN, WOMEN, add_noise, choose_speakers, m
 
 pytest.importorskip("espeakng_loader")
 SMALL = SyntheticConfig(
-    train=40, dev=4, test=4, train_speakers=4, dev_speakers=2, test_speakers=2, seed=3, lm_sentences=50
+    train=40,
+    dev=4,
+    test=4,
+    train_speakers=4,
+    dev_speakers=2,
+    test_speakers=2,
+    seed=3,
+    lm_sentences=50,
 )
 
 
@@ -32,7 +41,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def transcripts(folder: Path) -> dict[str, str]:
-    lines = [line for path in folder.rglob("*.trans.txt") for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [
+        line
+        for path in folder.rglob("*.trans.txt")
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     return dict(line.split(" ", 1) for line in lines)
 
 
@@ -50,7 +63,9 @@ def test_sentences_of_the_splits_differ_and_test_words_are_trained() -> None:
     assert len(set(everything)) == 2200
     assert all_words([*splits.dev, *splits.test]) <= all_words(splits.train)
     assert len(all_words(splits.train)) >= 320
-    assert all(3 <= len(s.split()) <= 9 and re.fullmatch(r"[a-z']+( [a-z']+)*", s) for s in everything)
+    assert all(
+        3 <= len(s.split()) <= 9 and re.fullmatch(r"[a-z']+( [a-z']+)*", s) for s in everything
+    )
 
 
 def test_language_model_sentences_leave_dev_and_test_out() -> None:
@@ -74,10 +89,14 @@ def test_a_trigram_model_knows_more_than_words_alone() -> None:
     splits = make_sentences(2000, 80, 120)
     text = [*splits.train, *splits.lm_sentences(5000)]
     seen = {tuple(words[i : i + 3]) for words in map(framed, text) for i in range(len(words) - 2)}
-    tested = [tuple(words[i : i + 3]) for words in map(framed, splits.test) for i in range(len(words) - 2)]
+    tested = [
+        tuple(words[i : i + 3]) for words in map(framed, splits.test) for i in range(len(words) - 2)
+    ]
     assert sum(gram in seen for gram in tested) / len(tested) > 0.7
     shuffled = [random.Random(0).sample(s.split(), len(s.split())) for s in splits.test]
-    wrong = [tuple(w[i : i + 3]) for w in ([*"^^", *s, "$"] for s in shuffled) for i in range(len(w) - 2)]
+    wrong = [
+        tuple(w[i : i + 3]) for w in ([*"^^", *s, "$"] for s in shuffled) for i in range(len(w) - 2)
+    ]
     assert sum(gram in seen for gram in wrong) / len(wrong) < 0.3
 
 
@@ -112,7 +131,9 @@ def test_speech_has_words_in_time() -> None:
 
 
 def test_faster_is_shorter_and_higher_is_higher() -> None:
-    slow, fast = (espeak.speak("good morning to you", speed_wpm=speed).duration_s for speed in (120, 220))
+    slow, fast = (
+        espeak.speak("good morning to you", speed_wpm=speed).duration_s for speed in (120, 220)
+    )
     assert fast < 0.75 * slow
     low, high = (espeak.speak("oh", variant="m3", pitch=pitch) for pitch in (20, 80))
     assert fundamental(high) > 1.2 * fundamental(low)
@@ -135,13 +156,17 @@ def test_restart_makes_speech_independent_of_what_came_before() -> None:
 
 def test_all_chosen_variants_exist_and_do_not_clip() -> None:
     assert {*MEN, *WOMEN} <= set(espeak.list_variants())
-    peaks = [np.abs(espeak.speak("where is my book", variant=v).samples).max() for v in (*MEN, *WOMEN)]
+    peaks = [
+        np.abs(espeak.speak("where is my book", variant=v).samples).max() for v in (*MEN, *WOMEN)
+    ]
     assert max(peaks) < 0.99
     assert min(peaks) > 0.05
 
 
 def test_voices_are_listed() -> None:
-    assert {"en-us", "en-gb", "en-gb-scotland"} <= {voice.language for voice in espeak.list_voices("en")}
+    assert {"en-us", "en-gb", "en-gb-scotland"} <= {
+        voice.language for voice in espeak.list_voices("en")
+    }
 
 
 @pytest.mark.parametrize(
@@ -178,7 +203,10 @@ def test_library_that_does_not_load_is_an_error(tmp_path: Path) -> None:
 
 def test_dev_and_test_speak_in_unheard_voices() -> None:
     speakers = choose_speakers({"train": 24, "dev": 4, "test": 6}, seed=0)
-    variants = {split: {s.variant for s in speakers if s.split == split} for split in ("train", "dev", "test")}
+    variants = {
+        split: {s.variant for s in speakers if s.split == split}
+        for split in ("train", "dev", "test")
+    }
     assert [len(v) for v in variants.values()] == [24, 4, 6]
     assert len(set.union(*variants.values())) == 34
     assert len({s.id for s in speakers}) == 34
@@ -241,9 +269,13 @@ def test_sound_is_neither_silent_nor_clipped(corpus: Path) -> None:
 
 def test_speakers_and_language_model_text_are_written(corpus: Path) -> None:
     lines = (corpus / "SPEAKERS.TXT").read_text(encoding="utf-8").splitlines()[1:]
-    assert {line.split("|")[0].strip() for line in lines} == {p.name for p in corpus.glob("*/*") if p.is_dir()}
+    assert {line.split("|")[0].strip() for line in lines} == {
+        p.name for p in corpus.glob("*/*") if p.is_dir()
+    }
     further = set((corpus / "lm.txt").read_text(encoding="utf-8").splitlines())
-    held_out = {t.lower() for split in ("dev", "test") for t in transcripts(corpus / split).values()}
+    held_out = {
+        t.lower() for split in ("dev", "test") for t in transcripts(corpus / split).values()
+    }
     assert len(further) == 50
     assert not further & held_out
 
@@ -280,12 +312,18 @@ def test_own_sentences_in_mandarin(tmp_path: Path) -> None:
     config = SyntheticConfig(dev=1, test=1, accents=("cmn",), train_speakers=2)
     splits = make_synthetic(tmp_path, config, texts)
     assert [split.utterances for split in splits] == [3, 1, 1]
-    assert {text for split in ("train", "dev", "test") for text in transcripts(tmp_path / split).values()} == set(texts)
+    assert {
+        text
+        for split in ("train", "dev", "test")
+        for text in transcripts(tmp_path / split).values()
+    } == set(texts)
     assert not (tmp_path / "lm.txt").exists()
 
 
 def test_own_sentences_for_each_split(tmp_path: Path) -> None:
-    splits = make_synthetic(tmp_path, sentences={"train": ["good  morning"], "test": ["good evening"]})
+    splits = make_synthetic(
+        tmp_path, sentences={"train": ["good  morning"], "test": ["good evening"]}
+    )
     assert [(split.name, split.utterances) for split in splits] == [("train", 1), ("test", 1)]
     assert list(transcripts(tmp_path / "train").values()) == ["GOOD MORNING"]
 
@@ -307,7 +345,13 @@ def test_an_error_in_another_process_arrives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"train": 0}, {"dev": -1}, {"test_speakers": 0}, {"snr_db": (30.0, 10.0)}, {"speed_wpm": (10, 190)}],
+    [
+        {"train": 0},
+        {"dev": -1},
+        {"test_speakers": 0},
+        {"snr_db": (30.0, 10.0)},
+        {"speed_wpm": (10, 190)},
+    ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(DataError, match=next(iter(settings))):

@@ -37,5 +37,8 @@ def test_processes_are_started_once_and_for_more_than_one_item() -> None:
 
 
 def test_a_dead_process_is_told() -> None:
-    with Workers(jobs=2) as workers, pytest.raises(DataError, match=r"died.*fewer --jobs.*__main__"):
+    with (
+        Workers(jobs=2) as workers,
+        pytest.raises(DataError, match=r"died.*fewer --jobs.*__main__"),
+    ):
         list(workers.map(eval, ["1", "__import__('os')._exit(3)", "1"]))

@@ -8,8 +8,8 @@ import pytest
 from asr.decoding.automaton import NgramAutomaton, compile_model
 from asr.lm.arpa import read_arpa
 
-# A small back-off model by hand: back-off weights of zero and not, contexts without continuations, a 3-gram without its
-# shorter suffix, and <unk>.
+# A small back-off model by hand: back-off weights of zero and not, contexts without continuations,
+# a 3-gram without its shorter suffix, and <unk>.
 ARPA = """\\data\\
 ngram 1=8
 ngram 2=9
@@ -61,8 +61,25 @@ def automaton(arpa: Path) -> NgramAutomaton:
 @pytest.fixture(scope="session")
 def token_automaton(tmp_path_factory: pytest.TempPathFactory) -> NgramAutomaton:
     path = tmp_path_factory.mktemp("lm") / "tokens.arpa"
-    words = {"<unk>": -2.0, "<s>": 0.0, "</s>": -1.0, "▁": -0.6, "a": -0.5, "b": -0.9, "▁a": -0.8, "bc": -1.3}
-    bigrams = {"<s> a": -0.3, "a b": -0.2, "b ▁": -0.25, "▁ a": -0.1, "▁a bc": -0.3, "bc </s>": -0.4, "a </s>": -0.9}
+    words = {
+        "<unk>": -2.0,
+        "<s>": 0.0,
+        "</s>": -1.0,
+        "▁": -0.6,
+        "a": -0.5,
+        "b": -0.9,
+        "▁a": -0.8,
+        "bc": -1.3,
+    }
+    bigrams = {
+        "<s> a": -0.3,
+        "a b": -0.2,
+        "b ▁": -0.25,
+        "▁ a": -0.1,
+        "▁a bc": -0.3,
+        "bc </s>": -0.4,
+        "a </s>": -0.9,
+    }
     lines = [f"\\data\\\nngram 1={len(words)}\nngram 2={len(bigrams)}\n\n\\1-grams:"]
     lines += [f"{p}\t{w}\t-0.2" for w, p in words.items()]
     lines += ["\n\\2-grams:", *(f"{p}\t{w}" for w, p in bigrams.items()), "\n\\end\\\n"]
@@ -70,7 +87,9 @@ def token_automaton(tmp_path_factory: pytest.TempPathFactory) -> NgramAutomaton:
     return compile_model(read_arpa(path))
 
 
-def random_log_probs(rng: np.random.Generator, T: int, V: int, sharpness: float = 0.5) -> np.ndarray:
+def random_log_probs(
+    rng: np.random.Generator, T: int, V: int, sharpness: float = 0.5
+) -> np.ndarray:
     probs = rng.dirichlet(np.full(V, sharpness), T) + 1e-12
     return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 

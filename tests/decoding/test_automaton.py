@@ -63,14 +63,18 @@ def test_a_missing_suffix_does_not_change_scores(tmp_path: Path) -> None:
         "-1\tb\t-0.2\n\n\\2-grams:\n-0.5\ta b\t-0.1\n-0.4\tb a\t-0.3\n\n\\3-grams:\n-0.2\ta b a\n\n\\end\\\n"
     )
     (tmp_path / "x.arpa").write_text(arpa)
-    assert_equals_kenlm(load_lm(tmp_path / "x.arpa"), tmp_path / "x.arpa", texts(80, ["a", "b", "c"]))
+    assert_equals_kenlm(
+        load_lm(tmp_path / "x.arpa"), tmp_path / "x.arpa", texts(80, ["a", "b", "c"])
+    )
 
 
 def test_saved_and_mapped_again(automaton: NgramAutomaton, tmp_path: Path) -> None:
     automaton.save(tmp_path / "lm.bin")
     loaded = NgramAutomaton.load(tmp_path / "lm.bin")
     assert loaded.words == automaton.words
-    assert [loaded.score(t) for t in texts(30, WORDS)] == [automaton.score(t) for t in texts(30, WORDS)]
+    assert [loaded.score(t) for t in texts(30, WORDS)] == [
+        automaton.score(t) for t in texts(30, WORDS)
+    ]
 
 
 def test_every_form_gives_the_same_scores(
@@ -80,7 +84,10 @@ def test_every_form_gives_the_same_scores(
     zipped = tmp_path / "lm.arpa.gz"
     zipped.write_bytes(gzip.compress(arpa.read_bytes()))
     compile_lm(arpa, tmp_path / "lm.bin")
-    forms = [load_lm(x) for x in (arpa, str(arpa), zipped, tmp_path / "lm.bin", read_arpa(arpa), automaton)]
+    forms = [
+        load_lm(x)
+        for x in (arpa, str(arpa), zipped, tmp_path / "lm.bin", read_arpa(arpa), automaton)
+    ]
     for text in texts(20, WORDS):
         assert len({form.score(text) for form in forms}) == 1
 
@@ -135,7 +142,10 @@ def test_what_the_cache_was_not_asked_for_in_a_month_goes(
         copy.write_bytes(arpa.read_bytes())
         load_lm(copy)
         kept += set((tmp_path / "cache" / "lm").iterdir()) - set(kept)
-    strangers = [tmp_path / "cache" / "lm" / "mine.bin", tmp_path / "cache" / "lm" / ("0" * 32 + ".arpa")]
+    strangers = [
+        tmp_path / "cache" / "lm" / "mine.bin",
+        tmp_path / "cache" / "lm" / ("0" * 32 + ".arpa"),
+    ]
     for stranger in strangers:
         stranger.touch()
     for path in (*kept, *strangers):
@@ -175,7 +185,14 @@ def test_entries_that_point_nowhere_are_found_behind_a_right_checksum(
     slots = automaton.slots.copy()
     slots[slots[:, 0] != 0xFFFFFFFF, 3] = 10**6
     NgramAutomaton(
-        slots, automaton.unigrams, automaton.after, automaton.backoffs, automaton.shorter, automaton.text, 3, 1
+        slots,
+        automaton.unigrams,
+        automaton.after,
+        automaton.backoffs,
+        automaton.shorter,
+        automaton.text,
+        3,
+        1,
     ).save(tmp_path / "lm.bin")
     with pytest.raises(LanguageModelError, match="point nowhere"):
         NgramAutomaton.load(tmp_path / "lm.bin")
@@ -202,7 +219,9 @@ def test_ten_thousand_mutated_files(
     mutate(automaton, arpa, tmp_path, 10_000)
 
 
-def test_mutated_files(automaton: NgramAutomaton, arpa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mutated_files(
+    automaton: NgramAutomaton, arpa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ASR_CACHE_DIR", "")
     mutate(automaton, arpa, tmp_path, 150)
 
@@ -210,7 +229,11 @@ def test_mutated_files(automaton: NgramAutomaton, arpa: Path, tmp_path: Path, mo
 def mutate(automaton: NgramAutomaton, arpa: Path, folder: Path, n: int) -> None:
     """Damage ARPA and array files in many ways: they load, or an AsrError says why not."""
     automaton.save(folder / "lm.bin")
-    originals = [arpa.read_bytes(), gzip.compress(arpa.read_bytes()), (folder / "lm.bin").read_bytes()]
+    originals = [
+        arpa.read_bytes(),
+        gzip.compress(arpa.read_bytes()),
+        (folder / "lm.bin").read_bytes(),
+    ]
     rng = random.Random(1)
     for _ in range(n):
         data = bytearray(rng.choice(originals))

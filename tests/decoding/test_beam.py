@@ -1,4 +1,7 @@
-"""T frames, V vocabulary. Oracles: all alignments by brute force, the reference search, the greedy collapse."""
+"""T frames, V vocabulary.
+
+Oracles: all alignments by brute force, the reference search, the greedy collapse.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_decoder import ReferenceDecoder
 
 from asr.decoding import BeamDecoder, Hypothesis, NgramAutomaton, greedy
-from asr.decoding.reference import ReferenceDecoder
 from asr.errors import AsrError, DecodingError
 
 CHARACTERS = ["<blank>", "▁", "a", "b", "c"]
 PIECES = ["<blank>", "▁a", "▁ab", "b", "c", "▁", "▁c", "a", "▁b", "bc"]
 EXACT: dict[str, Any] = {
-    "beam_size": 100_000, "beam_threshold": math.inf, "token_min_logp": -math.inf, "blank_skip": 1.0, "n_best": 100_000,
+    "beam_size": 100_000,
+    "beam_threshold": math.inf,
+    "token_min_logp": -math.inf,
+    "blank_skip": 1.0,
+    "n_best": 100_000,
     "unk_token_score": 0.0,
-}  # fmt: skip
+}
 Random = Callable[..., np.ndarray]
 
 
@@ -31,7 +38,9 @@ def log_add(values: list[float]) -> float:
     return high + math.log(sum(math.exp(v - high) for v in values))
 
 
-def brute_force(log_probs: np.ndarray, tokens: list[str], use_max: bool) -> dict[tuple[int, ...], float]:
+def brute_force(
+    log_probs: np.ndarray, tokens: list[str], use_max: bool
+) -> dict[tuple[int, ...], float]:
     """log p of every token sequence, over all V^T alignments."""
     T, V = log_probs.shape
     paths = defaultdict(list)
@@ -42,7 +51,12 @@ def brute_force(log_probs: np.ndarray, tokens: list[str], use_max: bool) -> dict
 
 
 def brute_texts(
-    log_probs: np.ndarray, lm: NgramAutomaton | None, alpha: float, beta: float, unk: float, merge: str
+    log_probs: np.ndarray,
+    lm: NgramAutomaton | None,
+    alpha: float,
+    beta: float,
+    unk: float,
+    merge: str,
 ) -> dict[str, float]:
     merged = defaultdict(list)
     for ids, acoustic in brute_force(log_probs, CHARACTERS, merge == "max").items():
@@ -56,9 +70,13 @@ def brute_texts(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    seed=st.integers(0, 10**6), T=st.integers(1, 5), fused=st.booleans(), merge=st.sampled_from(["sum", "max"]),
-    alpha=st.floats(0, 2), beta=st.floats(-2, 2),
-)  # fmt: skip
+    seed=st.integers(0, 10**6),
+    T=st.integers(1, 5),
+    fused=st.booleans(),
+    merge=st.sampled_from(["sum", "max"]),
+    alpha=st.floats(0, 2),
+    beta=st.floats(-2, 2),
+)
 def test_without_pruning_it_is_brute_force(
     automaton: NgramAutomaton,
     random_log_probs: Random,
@@ -119,42 +137,74 @@ MODES = ["plain", "word", "closed", "lexicon", "lexicon+word", "lexicon+open", "
 
 @settings(max_examples=120, deadline=None)
 @given(
-    seed=st.integers(0, 10**6), mode=st.sampled_from(MODES), pieces=st.booleans(), T=st.integers(1, 6),
-    hot=st.booleans(), merge=st.sampled_from(["sum", "max"]), beam_size=st.sampled_from([1, 2, 5, 20, 3000]),
-    numbers=st.fixed_dictionaries({
-        "lm_alpha": st.sampled_from([0.0, 0.5, 1.3]), "lm_beta": st.sampled_from([-1.0, 0.0, 1.5]),
-        "unk_score": st.sampled_from([0.0, -2.0, -10.0]), "unk_token_score": st.sampled_from([0.0, -1.5]),
-        "beam_threshold": st.sampled_from([2.0, 8.0, math.inf]),
-        "token_min_logp": st.sampled_from([-2.0, -5.0, -math.inf]), "blank_skip": st.sampled_from([0.6, 1.0]),
-    }),
-)  # fmt: skip
+    seed=st.integers(0, 10**6),
+    mode=st.sampled_from(MODES),
+    pieces=st.booleans(),
+    T=st.integers(1, 6),
+    hot=st.booleans(),
+    merge=st.sampled_from(["sum", "max"]),
+    beam_size=st.sampled_from([1, 2, 5, 20, 3000]),
+    numbers=st.fixed_dictionaries(
+        {
+            "lm_alpha": st.sampled_from([0.0, 0.5, 1.3]),
+            "lm_beta": st.sampled_from([-1.0, 0.0, 1.5]),
+            "unk_score": st.sampled_from([0.0, -2.0, -10.0]),
+            "unk_token_score": st.sampled_from([0.0, -1.5]),
+            "beam_threshold": st.sampled_from([2.0, 8.0, math.inf]),
+            "token_min_logp": st.sampled_from([-2.0, -5.0, -math.inf]),
+            "blank_skip": st.sampled_from([0.6, 1.0]),
+        }
+    ),
+)
 def test_the_fast_search_equals_the_reference(
-    automaton: NgramAutomaton, token_automaton: NgramAutomaton, random_log_probs: Random, seed: int, mode: str,
-    pieces: bool, T: int, hot: bool, merge: str, beam_size: int, numbers: dict[str, float],
-) -> None:  # fmt: skip
+    automaton: NgramAutomaton,
+    token_automaton: NgramAutomaton,
+    random_log_probs: Random,
+    seed: int,
+    mode: str,
+    pieces: bool,
+    T: int,
+    hot: bool,
+    merge: str,
+    beam_size: int,
+    numbers: dict[str, float],
+) -> None:
     tokens = PIECES if pieces else CHARACTERS
     lexicon = ["a", "ab", "abc", "c", "ba"]
     known = [word for word in automaton.words if not word.startswith("<")]
     fast, slow = {
         "plain": ({}, {}),
         "word": ({"lm": automaton}, {"lm": automaton, "words": known}),
-        "closed": ({"lm": automaton, "open_vocabulary": False}, {"lm": automaton, "words": known, "closed": True}),
+        "closed": (
+            {"lm": automaton, "open_vocabulary": False},
+            {"lm": automaton, "words": known, "closed": True},
+        ),
         "lexicon": ({"lexicon": lexicon}, {"words": lexicon, "closed": True}),
-        "lexicon+word": ({"lm": automaton, "lexicon": lexicon}, {"lm": automaton, "words": lexicon, "closed": True}),
+        "lexicon+word": (
+            {"lm": automaton, "lexicon": lexicon},
+            {"lm": automaton, "words": lexicon, "closed": True},
+        ),
         "lexicon+open": (
             {"lm": automaton, "lexicon": lexicon, "open_vocabulary": True},
             {"lm": automaton, "words": lexicon + known},
         ),
-        "token": ({"lm": token_automaton, "lm_unit": "token"}, {"lm": token_automaton, "unit": "token"}),
+        "token": (
+            {"lm": token_automaton, "lm_unit": "token"},
+            {"lm": token_automaton, "unit": "token"},
+        ),
     }[mode]
     both: dict[str, Any] = {
-        **numbers, "beam_size": beam_size, "merge": merge,
+        **numbers,
+        "beam_size": beam_size,
+        "merge": merge,
         "hotwords": {"ab": 2.0, "a b": 1.0, "ab ca": 3.0} if hot else {},
-    }  # fmt: skip
+    }
     log_probs = random_log_probs(np.random.default_rng(seed), T, len(tokens))
     found = BeamDecoder(tokens, n_best=10**6, **fast, **both)(log_probs)
     expected = ReferenceDecoder(tokens, **slow, **both)(log_probs)
-    if not expected:  # no word of the lexicon is complete: only the fast search falls back to what was complete before
+    # no word of the lexicon is complete: only the fast search falls back to what was complete
+    # before
+    if not expected:
         assert len(found) == 1
         return
     assert [h.score for h in found] == pytest.approx([h.score for h in expected], abs=1e-4)
@@ -163,7 +213,13 @@ def test_the_fast_search_equals_the_reference(
 
 def test_scores_add_up(automaton: NgramAutomaton, random_log_probs: Random) -> None:
     decoder = BeamDecoder(
-        CHARACTERS, lm=automaton, lm_alpha=0.7, lm_beta=0.3, unk_score=-1.5, unk_token_score=0.0, n_best=20
+        CHARACTERS,
+        lm=automaton,
+        lm_alpha=0.7,
+        lm_beta=0.3,
+        unk_score=-1.5,
+        unk_token_score=0.0,
+        n_best=20,
     )
     for h in decoder(random_log_probs(np.random.default_rng(3), 12, 5)):
         assert h.lm_score == pytest.approx(automaton.score(h.text), abs=1e-4)
@@ -172,7 +228,9 @@ def test_scores_add_up(automaton: NgramAutomaton, random_log_probs: Random) -> N
         assert h.score == pytest.approx(total, abs=1e-4)
 
 
-def test_times_are_monotonic_and_confidences_probabilities(automaton: NgramAutomaton, random_log_probs: Random) -> None:
+def test_times_are_monotonic_and_confidences_probabilities(
+    automaton: NgramAutomaton, random_log_probs: Random
+) -> None:
     decoder = BeamDecoder(CHARACTERS, lm=automaton, n_best=10)
     for seed in range(15):
         T = 30
@@ -213,9 +271,13 @@ def test_a_stream_ends_in_the_offline_result(
 ) -> None:
     log_probs = random_log_probs(np.random.default_rng(seed), 40, 5, 0.2)
     decoder = BeamDecoder(
-        CHARACTERS, lm=None if mode == "plain" else automaton, n_best=5, beam_size=16, blank_skip=0.8,
+        CHARACTERS,
+        lm=None if mode == "plain" else automaton,
+        n_best=5,
+        beam_size=16,
+        blank_skip=0.8,
         hotwords=["ab ca"] if mode == "hot" else None,
-    )  # fmt: skip
+    )
     stream = decoder.stream()
     for chunk in np.split(log_probs, sorted(cuts)):
         partial = stream.push(chunk)
@@ -238,7 +300,9 @@ def test_long_input_reuses_the_arena(random_log_probs: Random) -> None:
     assert decoder._spaces[0].space.arena.shape[0] < 40_000
 
 
-def test_threads_and_order_do_not_change_results(automaton: NgramAutomaton, random_log_probs: Random) -> None:
+def test_threads_and_order_do_not_change_results(
+    automaton: NgramAutomaton, random_log_probs: Random
+) -> None:
     rng = np.random.default_rng(0)
     batch = [random_log_probs(rng, int(T), 5, 0.2) for T in rng.integers(1, 60, 24)]
     one = BeamDecoder(CHARACTERS, lm=automaton, n_best=3)
@@ -248,8 +312,12 @@ def test_threads_and_order_do_not_change_results(automaton: NgramAutomaton, rand
     assert [one(item) for item in batch] == expected
 
 
-def peaked(text: str, tokens: list[str], peak: float = 0.8, rivals: dict[int, str] | None = None) -> np.ndarray:
-    """Frames that spell a text, a blank between them; ``rivals`` gives the second choice at a position."""
+def peaked(
+    text: str, tokens: list[str], peak: float = 0.8, rivals: dict[int, str] | None = None
+) -> np.ndarray:
+    """Frames that spell a text, a blank between them; ``rivals`` gives the second choice at a
+    position.
+    """
     V = len(tokens)
     frames = []
     for position, character in enumerate(text):
@@ -272,7 +340,8 @@ def test_hotwords_bias_inside_the_beam_and_are_refunded() -> None:
     biased = plain.replace(hotwords={"jon smith": 8.0})
     assert plain(log_probs)[0].text == "call jon smyth now"
     assert biased(log_probs)[0].text == "call jon smith now"
-    # Partial matches keep nothing: the scores of the search without hotwords, up to what pruning cuts off.
+    # Partial matches keep nothing: the scores of the search without hotwords, up to what pruning
+    # cuts off.
     for phrase in ("jon smithson", "ll jon", "call jonas", "now or never"):
         partial = plain.replace(hotwords={phrase: 3.0})(log_probs)[0]
         assert partial.text == "call jon smyth now"
@@ -281,15 +350,24 @@ def test_hotwords_bias_inside_the_beam_and_are_refunded() -> None:
     assert whole.score == pytest.approx(plain(log_probs)[0].score + 5.0, abs=0.01)
 
 
-def test_the_open_vocabulary_lets_new_words_through_and_the_lexicon_does_not(automaton: NgramAutomaton) -> None:
+def test_the_open_vocabulary_lets_new_words_through_and_the_lexicon_does_not(
+    automaton: NgramAutomaton,
+) -> None:
     log_probs = peaked("ab▁cab▁ca", CHARACTERS, 0.97)
-    assert BeamDecoder(CHARACTERS, lm=automaton, unk_score=-1.0, unk_token_score=-0.5)(log_probs)[0].text == "ab cab ca"
+    assert (
+        BeamDecoder(CHARACTERS, lm=automaton, unk_score=-1.0, unk_token_score=-0.5)(log_probs)[
+            0
+        ].text
+        == "ab cab ca"
+    )
     closed = BeamDecoder(CHARACTERS, lm=automaton, lexicon=["ab", "ca", "b"])(log_probs)[0]
     assert set(closed.text.split()) <= {"ab", "ca", "b"}
 
 
 def test_a_word_cut_off_by_the_end_is_left_out_under_a_lexicon() -> None:
-    (h,) = BeamDecoder(CHARACTERS, lexicon=["ab", "abc"], beam_size=1)(peaked("ab▁a", CHARACTERS, 0.95))
+    (h,) = BeamDecoder(CHARACTERS, lexicon=["ab", "abc"], beam_size=1)(
+        peaked("ab▁a", CHARACTERS, 0.95)
+    )
     assert h.text == "ab"
     assert [w.word for w in h.words] == ["ab"]
 
@@ -357,7 +435,10 @@ def test_a_word_model_needs_word_boundaries(automaton: NgramAutomaton) -> None:
 def fuzz_inputs(lm: NgramAutomaton, n: int) -> None:
     """Random arrays, good and bad: hypotheses or an AsrError."""
     rng = np.random.default_rng(5)
-    decoders = [BeamDecoder(CHARACTERS, lm=lm, beam_size=8), BeamDecoder(CHARACTERS, lexicon=["ab", "c"], beam_size=3)]
+    decoders = [
+        BeamDecoder(CHARACTERS, lm=lm, beam_size=8),
+        BeamDecoder(CHARACTERS, lexicon=["ab", "c"], beam_size=3),
+    ]
     values = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0, -1e30, 1e-30, -0.5])
     for i in range(n):
         T, V = int(rng.integers(0, 8)), int(rng.choice([5, 5, 5, 4, 6]))
@@ -405,9 +486,13 @@ def test_a_penalty_of_the_blank_is_one_of_the_frames(
 def test_a_penalty_of_the_blank_skips_the_same_frames() -> None:
     log_probs = np.log([[0.9995, 0.0002, 0.0001, 0.0001, 0.0001], [0.2, 0.1, 0.5, 0.1, 0.1]] * 3)
     decoder = BeamDecoder(CHARACTERS, token_min_logp=-math.inf)
-    (plain,), (penalised,) = (decoder.replace(blank_penalty=penalty)(log_probs) for penalty in (0.0, 3.0))
+    (plain,), (penalised,) = (
+        decoder.replace(blank_penalty=penalty)(log_probs) for penalty in (0.0, 3.0)
+    )
     assert (plain.text, penalised.text) == ("aa", "aaa")
     (searched,) = decoder.replace(blank_penalty=3.0, blank_skip=1.0)(log_probs)
-    assert searched.score > penalised.score + 1e-3  # the first frame was skipped, though its blank fell below 0.999
+    assert (
+        searched.score > penalised.score + 1e-3
+    )  # the first frame was skipped, though its blank fell below 0.999
     with pytest.raises(DecodingError, match="blank_penalty"):
         decoder.replace(blank_penalty=-1.0)

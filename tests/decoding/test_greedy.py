@@ -21,7 +21,10 @@ def test_collapses_repeats_then_blanks_with_times() -> None:
     assert hypothesis.text == "aab c"
     assert hypothesis.tokens == (2, 2, 3, 1, 4)
     assert hypothesis.token_frames == (1, 4, 5, 6, 9)
-    assert [(w.word, w.start_frame, w.end_frame) for w in hypothesis.words] == [("aab", 1, 6), ("c", 9, 10)]
+    assert [(w.word, w.start_frame, w.end_frame) for w in hypothesis.words] == [
+        ("aab", 1, 6),
+        ("c", 9, 10),
+    ]
     assert hypothesis.words[0].confidence == pytest.approx(0.9**3, rel=1e-5)
     assert hypothesis.score == pytest.approx(10 * np.log(0.9), rel=1e-5)
 

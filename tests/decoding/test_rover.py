@@ -16,7 +16,10 @@ def test_votes_of_three_by_frequency():
 
 
 def test_one_error_in_each_of_three_is_voted_away():
-    assert text("the cat sat on a mat", "the cat sat in the mat", "a cat sat on the mat") == "the cat sat on the mat"
+    assert (
+        text("the cat sat on a mat", "the cat sat in the mat", "a cat sat on the mat")
+        == "the cat sat on the mat"
+    )
     assert text("one two three", "one three", "one two two three") == "one two three"
 
 

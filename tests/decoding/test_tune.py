@@ -36,7 +36,10 @@ def test_tuning_never_ends_worse_than_it_began(
     tuned = tune(decoder, *dev)
     assert tuned.tried[0][:2] == (0.0, -1.0)
     assert tuned.wer == min(wer for *_, wer in tuned.tried) < tuned.tried[0][-1]
-    errors = [word_errors(r, h[0].text) for r, h in zip(dev[1], with_weights(decoder, tuned)(dev[0]), strict=True)]
+    errors = [
+        word_errors(r, h[0].text)
+        for r, h in zip(dev[1], with_weights(decoder, tuned)(dev[0]), strict=True)
+    ]
     assert sum(e for e, _ in errors) / sum(n for _, n in errors) == pytest.approx(tuned.wer)
 
 

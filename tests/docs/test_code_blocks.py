@@ -29,7 +29,9 @@ def name_of(page: Path) -> str:
 
 def python_blocks(page: Path) -> list[tuple[int, str]]:
     text = page.read_text(encoding="utf-8")
-    return [(text[: m.start(2)].count("\n"), m[2]) for m in FENCE.finditer(text) if m[1] == "python"]
+    return [
+        (text[: m.start(2)].count("\n"), m[2]) for m in FENCE.finditer(text) if m[1] == "python"
+    ]
 
 
 def command_lines(page: Path) -> Iterator[str]:
@@ -67,7 +69,9 @@ def test_python_blocks_run(page: Path, world: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(world)
     space: dict[str, Any] = {"__name__": "__main__"}
     for line, block in python_blocks(page):
-        exec(compile("\n" * line + block, str(page), "exec"), space)  # the line numbers are those of the page
+        exec(
+            compile("\n" * line + block, str(page), "exec"), space
+        )  # the line numbers are those of the page
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(command_lines(p))], ids=name_of)
@@ -90,21 +94,27 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "yaml")], ids=name_of)
 def test_configurations_have_known_keys(page: Path) -> None:
+    from asr.catalogue import config_class
     from asr.config import build_config
-    from asr.training.run import config_class
 
     for block in blocks(page, "yaml"):
         content = yaml.safe_load(block)
         if "task" in content:
-            build_config(config_class(content, page), content, {}, where=str(page))  # names a key that is unknown
+            build_config(
+                config_class(content, page), content, {}, where=str(page)
+            )  # names a key that is unknown
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "py")], ids=name_of)
 def test_blocks_that_are_not_run_compile_and_import(page: Path) -> None:
-    """Blocks marked py wait for a microphone or a server; what they import must be there all the same."""
+    """Blocks marked py wait for a microphone or a server; what they import must be there all the
+    same.
+    """
     for block in blocks(page, "py"):
         tree = ast.parse(block)
-        imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+        imports = [
+            node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
+        ]
         assert imports
         for node in imports:
             names = node.names if isinstance(node, ast.Import) else [ast.alias(str(node.module))]
@@ -140,7 +150,9 @@ def test_what_the_reference_describes_is_where_it_says() -> None:
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     missing = [
-        p.name for p in (ROOT / "docs").rglob("*.md") if p.relative_to(ROOT / "docs").as_posix() not in navigation
+        p.name
+        for p in (ROOT / "docs").rglob("*.md")
+        if p.relative_to(ROOT / "docs").as_posix() not in navigation
     ]
     assert missing == []
 
@@ -149,8 +161,12 @@ def test_relative_links_lead_somewhere() -> None:
     pytest.importorskip("numpy")
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            drawn = target.endswith(".svg")  # made when the site is built; their names are checked against the script
-            assert re.match(r"https?://", target) or drawn or (page.parent / target).exists(), f"{page}: {target}"
+            drawn = target.endswith(
+                ".svg"
+            )  # made when the site is built; their names are checked against the script
+            assert re.match(r"https?://", target) or drawn or (page.parent / target).exists(), (
+                f"{page}: {target}"
+            )
 
 
 def test_figures_that_pages_show_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,12 +177,16 @@ def test_figures_that_pages_show_are_drawn(monkeypatch: pytest.MonkeyPatch) -> N
     spec.loader.exec_module(figures)
     held_out, labels = figures.tones(figures.np.random.default_rng(0), [3, 1, 1, 2])
     untrained = figures.np.log(figures.np.full((len(held_out), 4), 0.25))
-    monkeypatch.setattr(figures, "train_toy", lambda updates: (held_out, labels, dict.fromkeys(updates, untrained)))
+    monkeypatch.setattr(
+        figures, "train_toy", lambda updates: (held_out, labels, dict.fromkeys(updates, untrained))
+    )
     drawn = figures.figures()
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert set(re.findall(r"figures/([a-z0-9-]+)\.svg", pages)) <= set(drawn)
     assert "beam-toy" in figures.plots.to_svg(drawn["beam-toy"](), "beam-toy")
-    shares = figures.occupancy(untrained, labels)  # forward-backward: at every frame the path is somewhere
+    shares = figures.occupancy(
+        untrained, labels
+    )  # forward-backward: at every frame the path is somewhere
     assert shares.sum(axis=1) == pytest.approx(1.0)
     beams = figures.toy_beams()
     assert round(beams[-1][1,], 4) == 0.2455

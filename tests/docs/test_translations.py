@@ -12,8 +12,13 @@ TRANSLATED = sorted([*ROOT.glob("*.zh-CN.md"), *(ROOT / "docs").rglob("*.zh-CN.m
 
 
 def code(page: Path) -> list[list[str]]:
-    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [[line.split("   #")[0].split("     #")[0].rstrip() for line in block.splitlines()] for block in blocks]
+    blocks = re.findall(
+        r"^```[a-z]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    return [
+        [line.split("   #")[0].split("     #")[0].rstrip() for line in block.splitlines()]
+        for block in blocks
+    ]
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)

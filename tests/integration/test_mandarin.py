@@ -7,10 +7,10 @@ from pathlib import Path
 
 import soundfile
 
-from asr.evaluation import evaluate
-from asr.recognizer import load_model
+from asr.catalogue import train
 from asr.run_folder import read_metrics
-from asr.training.run import train
+from asr.speech.jobs.evaluate import evaluate
+from asr.speech.recognizer import load_model
 from data_prep.aishell import read_aishell
 from data_prep.espeak import speak
 from data_prep.prepare import prepare
@@ -34,12 +34,22 @@ def make_aishell(corpus: Path) -> None:
             folder = corpus / "wav" / part / f"S{speaker:04}"
             folder.mkdir(parents=True)
             for number in range(count):
-                name, text = f"BAC009S{speaker:04}W{number:04}", "".join(chance.choices(DIGITS, k=4))
-                speech = speak(text, voice="cmn", speed_wpm=130 + 7 * (speaker % 5), pitch=30 + 9 * (speaker % 7))
+                name, text = (
+                    f"BAC009S{speaker:04}W{number:04}",
+                    "".join(chance.choices(DIGITS, k=4)),
+                )
+                speech = speak(
+                    text,
+                    voice="cmn",
+                    speed_wpm=130 + 7 * (speaker % 5),
+                    pitch=30 + 9 * (speaker % 7),
+                )
                 soundfile.write(folder / f"{name}.wav", speech.samples, speech.sample_rate)
                 lines.append(f"{name} {text[:2]} {text[2:]}\n")
     (corpus / "transcript").mkdir()
-    (corpus / "transcript" / "aishell_transcript_v0.8.txt").write_text("".join(lines), encoding="utf-8")
+    (corpus / "transcript" / "aishell_transcript_v0.8.txt").write_text(
+        "".join(lines), encoding="utf-8"
+    )
 
 
 def test_from_aishell_to_a_character_error_rate(tmp_path: Path) -> None:
@@ -53,5 +63,7 @@ def test_from_aishell_to_a_character_error_rate(tmp_path: Path) -> None:
     table = evaluate(model, [tmp_path / "data" / "dev"], tmp_path / "run")
     error = read_metrics(tmp_path / "run")["dev/cer greedy"].value
     assert error < 0.5, table
-    heard = recognizer.transcribe(tmp_path / "corpus" / "wav" / "dev" / "S0724" / "BAC009S0724W0000.wav").text
+    heard = recognizer.transcribe(
+        tmp_path / "corpus" / "wav" / "dev" / "S0724" / "BAC009S0724W0000.wav"
+    ).text
     assert set(heard) <= set(DIGITS)

@@ -1,4 +1,6 @@
-"""The main job through the command line on a little synthetic speech: every arrow is a file, every verb exits 0."""
+"""The main job through the command line on a little synthetic speech: every arrow is a file, every
+verb exits 0.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,14 @@ def asr(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pipeline")
-    sizes = {"train": 40, "dev": 4, "test": 4, "train_speakers": 3, "dev_speakers": 1, "test_speakers": 1}
+    sizes = {
+        "train": 40,
+        "dev": 4,
+        "test": 4,
+        "train_speakers": 3,
+        "dev_speakers": 1,
+        "test_speakers": 1,
+    }
     make_synthetic(folder / "corpus", SyntheticConfig(**sizes, lm_sentences=200))
     (folder / "config.yaml").write_text(TRAINING)
     return folder
@@ -37,15 +46,51 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_from_audio_to_word_error_rate(work: Path) -> None:
     data, run = work / "data", work / "run"
     steps: list[tuple[str | Path, ...]] = [
-        ("prepare", "librispeech", work / "corpus", "-o", data, "--normalizer", "librispeech", "--jobs", "1"),
-        ("train", work / "config.yaml", f"data.train={data / 'train'}", f"data.dev={data / 'dev'}", "-o", run),
+        (
+            "prepare",
+            "librispeech",
+            work / "corpus",
+            "-o",
+            data,
+            "--normalizer",
+            "librispeech",
+            "--jobs",
+            "1",
+        ),
+        (
+            "train",
+            work / "config.yaml",
+            f"data.train={data / 'train'}",
+            f"data.dev={data / 'dev'}",
+            "-o",
+            run,
+        ),
         ("lm", "build", data / "train" / "text.txt", "--order", "3", "-o", work / "lm.arpa"),
         ("lm", "perplexity", work / "lm.arpa", data / "dev" / "text.txt"),
-        ("evaluate", "--model", run, "--data", data / "test", "-o", run, "--lm", work / "lm.arpa", "--tune-on",
-         data / "dev", "--save-to-model"),
-        ("score", "-r", run / "test" / "references.tsv", "-y", run / "test" / "hypotheses.tsv", "--json"),
+        (
+            "evaluate",
+            "--model",
+            run,
+            "--data",
+            data / "test",
+            "-o",
+            run,
+            "--lm",
+            work / "lm.arpa",
+            "--tune-on",
+            data / "dev",
+            "--save-to-model",
+        ),
+        (
+            "score",
+            "-r",
+            run / "test" / "references.tsv",
+            "-y",
+            run / "test" / "hypotheses.tsv",
+            "--json",
+        ),
         ("transcribe", work / "corpus" / "test", "--model", run, "-f", "json", "-o", work / "out"),
-    ]  # fmt: skip
+    ]
     outputs = {}
     for step in steps:
         done = asr(*step)
@@ -58,7 +103,9 @@ def test_from_audio_to_word_error_rate(work: Path) -> None:
     assert "beam+lm" in outputs["evaluate"]
     transcripts = sorted((work / "out").rglob("*.json"))
     assert len(transcripts) == 4
-    hypotheses = dict(line.split("\t") for line in (run / "test" / "hypotheses.tsv").read_text().splitlines())
+    hypotheses = dict(
+        line.split("\t") for line in (run / "test" / "hypotheses.tsv").read_text().splitlines()
+    )
     for path in transcripts:
         assert json.loads(path.read_text())["text"] == hypotheses[path.stem]
 
@@ -75,7 +122,11 @@ def test_from_audio_to_word_error_rate(work: Path) -> None:
     ],
 )
 def test_failures_have_a_status_and_one_line(
-    arguments: tuple[str, ...], status: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: tuple[str, ...],
+    status: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = asr(*arguments)
@@ -88,5 +139,7 @@ def test_failures_have_a_status_and_one_line(
 def test_help_costs_no_heavy_import() -> None:
     heavy = ("torch", "lhotse", "lightning", "numba", "librosa", "numpy")
     code = f"import sys, asr.cli; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"

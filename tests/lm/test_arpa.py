@@ -61,7 +61,9 @@ def test_scores_follow_the_definition(tmp_path: Path) -> None:
 
 def test_white_space_order_and_case_of_unk_may_vary(tmp_path: Path) -> None:
     plain = read_arpa(write(tmp_path / "a.arpa", ARPA))
-    varied = "written by hand\n\n" + ARPA.replace("\t", "  ").replace("\n", " \r\n").replace("<unk>", "<UNK>")
+    varied = "written by hand\n\n" + ARPA.replace("\t", "  ").replace("\n", " \r\n").replace(
+        "<unk>", "<UNK>"
+    )
     with gzip.open(tmp_path / "b.arpa.gz", "wt") as file:  # no end of line conversion
         file.write(varied)
     other = read_arpa(tmp_path / "b.arpa.gz")
@@ -139,7 +141,9 @@ def test_fewer_decimals(tmp_path: Path) -> None:
         ("-0.0625\t<s> a b\n\n\\end\\\n", "", 19, "the file ends after 0 of 1"),
     ],
 )
-def test_malformed_file_names_the_line(tmp_path: Path, old: str, new: str, line: int, problem: str) -> None:
+def test_malformed_file_names_the_line(
+    tmp_path: Path, old: str, new: str, line: int, problem: str
+) -> None:
     assert old in ARPA
     path = write(tmp_path / "bad.arpa", ARPA.replace(old, new))
     with pytest.raises(LanguageModelError) as caught:

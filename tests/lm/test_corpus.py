@@ -20,9 +20,9 @@ def words_of(tokenizer: Tokenizer, text: object) -> list[str]:
     return [names()[i] for i in ids]
 
 
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=5).filter(
-    lambda word: word not in SPECIAL_WORDS
-)
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=5
+).filter(lambda word: word not in SPECIAL_WORDS)
 
 
 @settings(max_examples=100, deadline=None)
@@ -81,7 +81,12 @@ def test_bad_text_names_the_line(
 
 
 def test_symbols_can_be_skipped() -> None:
-    assert words_of(Tokenizer(skip_symbols=True), ["<s> a <unk> b </s>", "<s>"]) == ["a", "b", "</s>", "</s>"]
+    assert words_of(Tokenizer(skip_symbols=True), ["<s> a <unk> b </s>", "<s>"]) == [
+        "a",
+        "b",
+        "</s>",
+        "</s>",
+    ]
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

@@ -10,12 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import LanguageModelError
-from asr.lm import BOS, EOS, EstimateConfig, NgramModel, Scorer, build_arpa, estimate, perplexity, read_arpa, write_arpa
+from asr.lm import (
+    BOS,
+    EOS,
+    EstimateConfig,
+    NgramModel,
+    Scorer,
+    build_arpa,
+    estimate,
+    perplexity,
+    read_arpa,
+    write_arpa,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
-SENTENCES = st.lists(st.lists(st.sampled_from("abcde"), max_size=7).map(" ".join), min_size=1, max_size=12).filter(
-    lambda sentences: any(sentences)
-)
+SENTENCES = st.lists(
+    st.lists(st.sampled_from("abcde"), max_size=7).map(" ".join), min_size=1, max_size=12
+).filter(lambda sentences: any(sentences))
 
 
 def silent(note: str) -> None:
@@ -34,7 +45,10 @@ def assert_equal_models(ours: NgramModel, theirs: NgramModel, tolerance: float) 
 def zipf_text(lines: int, seed: int = 0) -> list[str]:
     rng = np.random.default_rng(seed)
     words = [f"w{i}" for i in range(300)]
-    return [" ".join(words[min(int(300**u) - 1, 299)] for u in rng.random(rng.integers(0, 15))) for _ in range(lines)]
+    return [
+        " ".join(words[min(int(300**u) - 1, 299)] for u in rng.random(rng.integers(0, 15)))
+        for _ in range(lines)
+    ]
 
 
 def sum_behind(model: NgramModel, context: tuple[int, ...]) -> float:
@@ -60,8 +74,12 @@ def test_golden_numbers_of_lmplz() -> None:
     model = estimate(GOLDEN / "text.txt", 3, notify=silent)
     the, mat = model.ids["the"], model.ids["mat"]
     assert model.counts == (18, 37, 39)
-    assert model.log10_probs[0][[0, BOS, EOS, the]] == pytest.approx([-1.5049199, 0, -0.7559439, -1.0253519], abs=1e-6)
-    assert model.log10_backoffs[0][[0, BOS, EOS, the]] == pytest.approx([0, -0.39794, 0, -0.30103], abs=1e-6)
+    assert model.log10_probs[0][[0, BOS, EOS, the]] == pytest.approx(
+        [-1.5049199, 0, -0.7559439, -1.0253519], abs=1e-6
+    )
+    assert model.log10_backoffs[0][[0, BOS, EOS, the]] == pytest.approx(
+        [0, -0.39794, 0, -0.30103], abs=1e-6
+    )
     row = np.flatnonzero((model.ngrams[2] == [the, mat, EOS]).all(axis=1))
     assert model.log10_probs[2][row] == pytest.approx([-0.33675212], abs=1e-6)
 
@@ -72,10 +90,16 @@ def test_golden_numbers_of_lmplz() -> None:
     order=st.integers(1, 6),
     thresholds=st.lists(st.integers(0, 2), max_size=5),
     context=st.lists(st.integers(0, 5), max_size=6),
-    options=st.fixed_dictionaries({"interpolate_unigrams": st.booleans(), "max_words": st.sampled_from([None, 2])}),
+    options=st.fixed_dictionaries(
+        {"interpolate_unigrams": st.booleans(), "max_words": st.sampled_from([None, 2])}
+    ),
 )
 def test_probabilities_sum_to_one(
-    sentences: list[str], order: int, thresholds: list[int], context: list[int], options: dict[str, object]
+    sentences: list[str],
+    order: int,
+    thresholds: list[int],
+    context: list[int],
+    options: dict[str, object],
 ) -> None:
     prune = (0, *sorted(thresholds))[:order]
     model = estimate([sentences], order, notify=silent, prune=prune, **options)
@@ -86,7 +110,9 @@ def test_probabilities_sum_to_one(
 
 @settings(max_examples=15, deadline=None)
 @given(sentences=SENTENCES, order=st.integers(2, 6))
-def test_scores_equal_kenlm(tmp_path_factory: pytest.TempPathFactory, sentences: list[str], order: int) -> None:
+def test_scores_equal_kenlm(
+    tmp_path_factory: pytest.TempPathFactory, sentences: list[str], order: int
+) -> None:
     kenlm = pytest.importorskip("kenlm")
     path = tmp_path_factory.getbasetemp() / "model.arpa"
     build_arpa([sentences], path, order, notify=silent)
@@ -99,7 +125,8 @@ def test_scores_equal_kenlm(tmp_path_factory: pytest.TempPathFactory, sentences:
 def brute_force_counts(sentences: list[str], order: int) -> list[dict[tuple[str, ...], int]]:
     padded = [["<s>", *sentence.split(), "</s>"] for sentence in sentences]
     seen = [
-        [tuple(words[i : i + n]) for words in padded for i in range(len(words) - n + 1)] for n in range(1, order + 1)
+        [tuple(words[i : i + n]) for words in padded for i in range(len(words) - n + 1)]
+        for n in range(1, order + 1)
     ]
     counts: list[dict[tuple[str, ...], int]] = []
     for n in range(1, order + 1):
@@ -109,7 +136,9 @@ def brute_force_counts(sentences: list[str], order: int) -> list[dict[tuple[str,
             counts.append(raw)
             continue
         before = {gram: {longer[0] for longer in seen[n] if longer[1:] == gram} for gram in grams}
-        counts.append({gram: raw[gram] if gram[0] == "<s>" else len(before[gram]) for gram in grams})
+        counts.append(
+            {gram: raw[gram] if gram[0] == "<s>" else len(before[gram]) for gram in grams}
+        )
     return counts
 
 
@@ -139,9 +168,13 @@ def test_probabilities_equal_the_formula(sentences: list[str], order: int) -> No
         return (own + sum(taken.values()) * lower) / sum(same.values())
 
     for n in range(1, model.order + 1):
-        for row, log10_prob in zip(model.ngrams[n - 1].tolist(), model.log10_probs[n - 1].tolist(), strict=True):
+        for row, log10_prob in zip(
+            model.ngrams[n - 1].tolist(), model.log10_probs[n - 1].tolist(), strict=True
+        ):
             if row != [BOS]:
-                assert 10**log10_prob == pytest.approx(prob(tuple(model.words[i] for i in row)), rel=1e-5)
+                assert 10**log10_prob == pytest.approx(
+                    prob(tuple(model.words[i] for i in row)), rel=1e-5
+                )
 
 
 def formula(counts: dict[tuple[str, ...], int]) -> tuple[float, ...]:
@@ -150,7 +183,9 @@ def formula(counts: dict[tuple[str, ...], int]) -> tuple[float, ...]:
     return (0, *(c - (c + 1) * y * t[c + 1] / t[c] for c in (1, 2, 3)))
 
 
-@pytest.mark.parametrize(("order", "prune"), [(1, (0,)), (2, (0,)), (3, (0,)), (4, (0, 0, 1)), (6, (0,))])
+@pytest.mark.parametrize(
+    ("order", "prune"), [(1, (0,)), (2, (0,)), (3, (0,)), (4, (0, 0, 1)), (6, (0,))]
+)
 @pytest.mark.parametrize("limit", [200_000, 700_000])
 def test_bounded_memory_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: int, prune: tuple[int, ...], limit: int
@@ -161,7 +196,13 @@ def test_bounded_memory_gives_the_same_bytes(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     summary = build_arpa(
-        [text], tmp_path / "bound.arpa", order, prune=prune, notify=silent, memory=limit, temp_folder=scratch
+        [text],
+        tmp_path / "bound.arpa",
+        order,
+        prune=prune,
+        notify=silent,
+        memory=limit,
+        temp_folder=scratch,
     )
     assert summary.spilled
     assert (tmp_path / "bound.arpa").read_bytes() == (tmp_path / "free.arpa").read_bytes()
@@ -182,7 +223,9 @@ def test_too_small_memory_says_how_much(tmp_path: Path) -> None:
         build_arpa([["a"]], tmp_path / "a.arpa", memory="plenty")
 
 
-def test_n_grams_of_one_context_beyond_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_n_grams_of_one_context_beyond_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys.modules["asr.lm.estimation"], "available_memory", lambda memory: memory)
     text = [f"a w{i} a" for i in range(6000)]
     with pytest.raises(LanguageModelError, match="have to stay together"):

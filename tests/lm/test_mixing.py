@@ -26,7 +26,9 @@ TEXT = Path(__file__).parent / "golden" / "text.txt"
 
 def model_of(seed: int, order: int = 3, words: int = 8, lines: int = 60) -> NgramModel:
     rng = np.random.default_rng(seed)
-    text = [" ".join(f"w{i}" for i in rng.integers(0, words, rng.integers(1, 8))) for _ in range(lines)]
+    text = [
+        " ".join(f"w{i}" for i in rng.integers(0, words, rng.integers(1, 8))) for _ in range(lines)
+    ]
     return estimate([text], order, notify=lambda note: None)
 
 
@@ -37,7 +39,11 @@ def prob(scorer: Scorer, words: list[str], word: str) -> float:
 def assert_normalized(model: NgramModel, context: list[str]) -> None:
     scorer = Scorer(model)
     ids = [model.ids.get(word, 0) for word in context]
-    total = sum(10.0 ** scorer.ids(np.array([*ids, w], np.int32))[-1] for w in range(len(model.words)) if w != BOS)
+    total = sum(
+        10.0 ** scorer.ids(np.array([*ids, w], np.int32))[-1]
+        for w in range(len(model.words))
+        if w != BOS
+    )
     assert total == pytest.approx(1, abs=1e-4)
 
 
@@ -51,7 +57,9 @@ def test_pruned_model_is_normalized(context: list[str], threshold: float) -> Non
 
 
 def brute_force_change(model: NgramModel, row: tuple[int, ...]) -> float:
-    """Relative change of perplexity, by the definition: sum over all words of p(h) p(w|h) log p(w|h)/p'(w|h)."""
+    """Relative change of perplexity, by the definition: sum over all words of p(h) p(w|h) log
+    p(w|h)/p'(w|h).
+    """
     n = len(row)
     arrays = [list(arrays) for arrays in (model.ngrams, model.log10_probs, model.log10_backoffs)]
     kept = ~(model.ngrams[n - 1] == row).all(axis=1)
@@ -75,7 +83,9 @@ def brute_force_change(model: NgramModel, row: tuple[int, ...]) -> float:
     explicit = {tuple(r) for r in scorers[1].model.ngrams[n - 1].tolist()}
     words = [word for word in range(len(model.words)) if word != BOS]
     listed = np.array([(*row[:-1], word) in explicit for word in words])
-    scale = (1 - mine[listed].sum()) / theirs[~listed].sum()  # the back-off weight of the smaller model
+    scale = (1 - mine[listed].sum()) / theirs[
+        ~listed
+    ].sum()  # the back-off weight of the smaller model
     theirs = np.where(listed, theirs, theirs * scale)
     return float(np.expm1(context_prob * (mine * np.log(mine / theirs)).sum()))
 
@@ -125,15 +135,23 @@ def test_pruning_to_a_size_keeps_the_trie_and_what_matters(tmp_path: Path) -> No
     assert prune_entropy(model, threshold=0) is not None
 
 
-@pytest.mark.parametrize("options", [{}, {"threshold": 1e-8, "max_ngrams": 9}, {"threshold": -1.0}, {"max_ngrams": 3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"threshold": 1e-8, "max_ngrams": 9}, {"threshold": -1.0}, {"max_ngrams": 3}]
+)
 def test_pruning_settings_out_of_range(options: dict[str, float]) -> None:
     with pytest.raises(LanguageModelError):
         prune_entropy(model_of(0), **options)  # type: ignore[arg-type]
 
 
 @settings(max_examples=20, deadline=None)
-@given(context=CONTEXTS, word=st.sampled_from([f"w{i}" for i in range(10)]), weight=st.floats(0.05, 0.95))
-def test_mixture_is_normalized_and_linear_where_listed(context: list[str], word: str, weight: float) -> None:
+@given(
+    context=CONTEXTS,
+    word=st.sampled_from([f"w{i}" for i in range(10)]),
+    weight=st.floats(0.05, 0.95),
+)
+def test_mixture_is_normalized_and_linear_where_listed(
+    context: list[str], word: str, weight: float
+) -> None:
     models = model_of(1, order=2, words=8), model_of(2, order=3, words=10)
     mixture = interpolate(models, [weight, 1 - weight])
     assert_normalized(mixture, context)
@@ -151,7 +169,10 @@ def test_weights_are_the_best_on_held_out_text() -> None:
     weights = interpolation_weights(models, [heldout])
     assert sum(weights) == pytest.approx(1)
     parts = [list(Scorer(model).texts([heldout])) for model in models]
-    probs = [np.concatenate([np.where(ids != 0, 10.0**scores, 0) for ids, scores in part]) for part in parts]
+    probs = [
+        np.concatenate([np.where(ids != 0, 10.0**scores, 0) for ids, scores in part])
+        for part in parts
+    ]
     grid = np.linspace(0.001, 0.999, 999)
     likelihood = [np.log(w * probs[0] + (1 - w) * probs[1]).sum() for w in grid]
     assert weights[0] == pytest.approx(grid[int(np.argmax(likelihood))], abs=2e-3)
@@ -159,7 +180,12 @@ def test_weights_are_the_best_on_held_out_text() -> None:
 
 def test_mixing_settings_out_of_range() -> None:
     one, two = model_of(0), model_of(1)
-    for models, weights in (([one], [1.0]), ([one, two], [1.0]), ([one, two], [0.5, 0.6]), ([one, two], [-1, 2])):
+    for models, weights in (
+        ([one], [1.0]),
+        ([one, two], [1.0]),
+        ([one, two], [0.5, 0.6]),
+        ([one, two], [-1, 2]),
+    ):
         with pytest.raises(LanguageModelError):
             interpolate(models, weights)
     with pytest.raises(LanguageModelError, match="held-out text is empty"):

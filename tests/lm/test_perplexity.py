@@ -18,7 +18,9 @@ def test_perplexity_equals_kenlm(tmp_path: Path) -> None:
     scored = [triple for line in lines for triple in oracle.full_scores(line)]
     known = [score for score, _, oov in scored if not oov]
     result = perplexity(read_arpa(tmp_path / "m.arpa"), [lines])
-    assert result.with_oov == pytest.approx(10 ** (-sum(s for s, *_ in scored) / len(scored)), rel=1e-5)
+    assert result.with_oov == pytest.approx(
+        10 ** (-sum(s for s, *_ in scored) / len(scored)), rel=1e-5
+    )
     assert result.without_oov == pytest.approx(10 ** (-sum(known) / len(known)), rel=1e-5)
     assert (result.sentences, result.words, result.oov) == (4, 13, 2)
     assert result.log10_prob - result.log10_prob_oov == pytest.approx(sum(known), rel=1e-5)

@@ -7,27 +7,37 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.bundle import open_bundle
+from asr.catalogue import train
 from asr.config import read_yaml
-from asr.features import FeatureConfig
+from asr.features.config import FeatureConfig
 from asr.lm import estimate
 from asr.lm.arpa import write_arpa
-from asr.training.run import train
+from asr.model_folder import open_bundle
 from data_prep.store import write_store
 from recipes import run_recipe
 
-SETTINGS = ["trainer.max_epochs=1", "trainer.precision=fp32", "trainer.threads=1", "trainer.pictures_every=0"]
+SETTINGS = [
+    "trainer.max_epochs=1",
+    "trainer.precision=fp32",
+    "trainer.threads=1",
+    "trainer.pictures_every=0",
+]
 
 
 def write_splits(folder: Path) -> None:
     rng = np.random.default_rng(0)
     texts = ("ab ba", "b a", "aab", "b")
-    items = [(f"s{n}-{n}", text, rng.normal(size=(60, 80)).astype(np.float32)) for n, text in enumerate(texts)]
+    items = [
+        (f"s{n}-{n}", text, rng.normal(size=(60, 80)).astype(np.float32))
+        for n, text in enumerate(texts)
+    ]
     for split in ("train", "dev", "test"):
         write_store(folder / split, FeatureConfig(), items)
 
 
-def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_splits(tmp_path / "data")
     config = tmp_path / "config.yaml"
     config.write_text("task: ctc\nmodel: {hidden_dim: 8, num_layers: 2, conv_channels: 4}\n")
@@ -37,8 +47,22 @@ def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     output = tmp_path / "out"
     lm = tmp_path / "lm.arpa"
     write_arpa(estimate([["ab ba", "b a", "aab", "b"]], order=2), lm)
-    run_recipe("compression", monkeypatch, model, tmp_path / "data", "--lm", lm, "--output-dir", output, *SETTINGS)
-    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    run_recipe(
+        "compression",
+        monkeypatch,
+        model,
+        tmp_path / "data",
+        "--lm",
+        lm,
+        "--output-dir",
+        output,
+        *SETTINGS,
+    )
+    rows = [
+        line.split("|")[1:-1]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("| ")
+    ]
     table = {row[0].strip(): [float(cell) for cell in row[1:]] for row in rows[1:]}
     assert list(table) == ["as trained", "sparse", "units", "student", "alone"]
     total, nonzero = table["sparse"][:2]
@@ -49,6 +73,12 @@ def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert table["as trained"][3] == 1
     assert all(len(row) == 6 for row in table.values())
     trained = read_yaml(output / "student" / "model" / "training.yaml")
-    assert (trained["specaugment"]["freq_warp"], trained["optimizer"]["lr"]) == (4, 0.003)  # as the recipe says
-    weights = [open_bundle(output / name).weights()["network.output.weight"] for name in ("student", "alone")]
+    assert (trained["specaugment"]["freq_warp"], trained["optimizer"]["lr"]) == (
+        4,
+        0.003,
+    )  # as the recipe says
+    weights = [
+        open_bundle(output / name).weights()["network.output.weight"]
+        for name in ("student", "alone")
+    ]
     assert not np.array_equal(*weights)

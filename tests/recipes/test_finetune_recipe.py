@@ -9,18 +9,18 @@ import pytest
 import soundfile
 import torch
 
-from asr.batches.store import FeatureStore
-from asr.bundle import add_to_bundle, open_bundle
 from asr.config import as_dict
 from asr.decoding import compile_lm
 from asr.errors import ModelError
-from asr.features import FeatureConfig
+from asr.features.config import FeatureConfig
 from asr.lm import build_arpa
-from asr.recognizer import load_model
-from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.model_folder import add_to_bundle, open_bundle
+from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.recognizer import load_model
+from asr.speech.store import FeatureStore
+from asr.speech.training import SpeechConfig, save_speech_model
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import CharTokenizer, PhoneTokenizer, load_tokenizer
-from asr.training.speech import SpeechConfig, save_speech_model
 from data_prep.pronounce import ARPABET_PHONES
 from recipes import run_recipe
 
@@ -54,12 +54,21 @@ def recordings(tmp_path: Path) -> Path:
 
 
 def test_the_tuned_model_keeps_everything_but_the_weights(
-    model: Path, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: Path,
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out, quick = tmp_path / "out", ["trainer.max_epochs=2", "trainer.precision=fp32", "trainer.accelerator=cpu"]
+    out, quick = (
+        tmp_path / "out",
+        ["trainer.max_epochs=2", "trainer.precision=fp32", "trainer.accelerator=cpu"],
+    )
     quick += ["trainer.pictures_every=0", "trainer.threads=1"]
     run_recipe("finetune", monkeypatch, model, recordings, "--output-dir", out, *quick)
-    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith("test")]
+    rows = [
+        line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith("test")
+    ]
     assert rows == [["test", "greedy"], ["test", "beam+lm"]] * 2
     train = FeatureStore.open(out / "data" / "train")
     assert train.feature_config == FeatureConfig(n_mels=20)
@@ -74,17 +83,32 @@ def test_the_tuned_model_keeps_everything_but_the_weights(
     assert torch.equal(tuned["normalizer.mean"], torch.full((20,), -8.0))
     moved = {name for name in weights if not torch.equal(weights[name], tuned[name])}
     assert "network.output.weight" in moved
-    assert float((weights["network.output.weight"] - tuned["network.output.weight"]).abs().max()) < 0.05  # not anew
+    assert (
+        float((weights["network.output.weight"] - tuned["network.output.weight"]).abs().max())
+        < 0.05
+    )  # not anew
     assert load_model(out / "run").transcribe(recordings / "00.wav").duration_s == 1.5
 
     build_arpa([["dab"] * 3], tmp_path / "other.arpa", 2)
-    run_recipe("finetune", monkeypatch, model, recordings, "--output-dir", out, "--lm", tmp_path / "other.arpa", *quick)
+    run_recipe(
+        "finetune",
+        monkeypatch,
+        model,
+        recordings,
+        "--output-dir",
+        out,
+        "--lm",
+        tmp_path / "other.arpa",
+        *quick,
+    )
     lm = (out / "run" / "model" / "lm.bin").read_bytes()
     assert lm == (out / "lm.bin").read_bytes()
     assert lm != (model / "lm.bin").read_bytes()
 
 
-def test_what_cannot_be_tuned_is_said_first(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_tuned_is_said_first(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ModelError, match="no model 'nowhere'"):
         run_recipe("finetune", monkeypatch, "nowhere", recordings, "--output-dir", tmp_path / "out")
     with pytest.raises(ModelError, match="an4 is an exported model"):
@@ -100,9 +124,16 @@ def test_a_model_of_phones_learns_how_new_words_are_said(
     task = CtcTask(CtcTaskConfig(FeatureConfig(n_mels=20), "global", model=SHAPE), len(tokenizer))
     task.normalizer.set_statistics(np.full(20, -8.0), np.full(20, 2.0))
     save_speech_model(task, tokenizer, SpeechConfig(model=SHAPE), tmp_path / "phones")
-    quick = ["trainer.max_epochs=1", "trainer.precision=fp32", "trainer.accelerator=cpu", "trainer.pictures_every=0"]
+    quick = [
+        "trainer.max_epochs=1",
+        "trainer.precision=fp32",
+        "trainer.accelerator=cpu",
+        "trainer.pictures_every=0",
+    ]
     out = tmp_path / "out"
-    run_recipe("finetune", monkeypatch, tmp_path / "phones", recordings, "--output-dir", out, *quick)
+    run_recipe(
+        "finetune", monkeypatch, tmp_path / "phones", recordings, "--output-dir", out, *quick
+    )
     tuned = load_tokenizer(out / "run" / "model")
     assert tuned.tokens == tokenizer.tokens
     assert tuned.lexicon is not None

@@ -1,4 +1,6 @@
-"""The LibriSpeech recipe on a corpus of noise: which parts it takes, what its language model reads, what it prints."""
+"""The LibriSpeech recipe on a corpus of noise: which parts it takes, what its language model reads,
+what it prints.
+"""
 
 from __future__ import annotations
 
@@ -11,37 +13,67 @@ import pytest
 from asr.config import load_config
 from asr.errors import DataError, TokenError
 from asr.lm import read_arpa
-from asr.recognizer import load_model
-from asr.training.speech import SpeechConfig
+from asr.speech.recognizer import load_model
+from asr.speech.training import SpeechConfig
 from recipes import RECIPES, TEXTS, TINY, load_recipe, make_librispeech_part, run_recipe
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    for speaker, part in enumerate(("train-clean-5", "train-more", "dev-clean-2", "dev-clean", "train-clean-100")):
+    for speaker, part in enumerate(
+        ("train-clean-5", "train-more", "dev-clean-2", "dev-clean", "train-clean-100")
+    ):
         make_librispeech_part(tmp_path / "corpus", part, speaker + 1)
     return tmp_path / "corpus"
 
 
 def test_parts_texts_and_figures(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "novels.txt").write_text("Hello, world -- hello AGAIN!\nin 2 worlds\n" * 3)
     (tmp_path / "cmudict").write_text("WORLD  W ER1 L D\nHELLO  HH AH0 L OW1\n")
     out = tmp_path / "out"
-    parts = ["--train", "train-clean-5,train-more", "--dev", "dev-clean-2,dev-clean", "--test", "train-clean-100"]
+    parts = [
+        "--train",
+        "train-clean-5,train-more",
+        "--dev",
+        "dev-clean-2,dev-clean",
+        "--test",
+        "train-clean-100",
+    ]
     run_recipe(
-        "librispeech", monkeypatch, corpus, *parts, "--lm-text", tmp_path / "novels.txt", "--output-dir", out,
-        "--dictionary", tmp_path / "cmudict", *TINY,
-    )  # fmt: skip
+        "librispeech",
+        monkeypatch,
+        corpus,
+        *parts,
+        "--lm-text",
+        tmp_path / "novels.txt",
+        "--output-dir",
+        out,
+        "--dictionary",
+        tmp_path / "cmudict",
+        *TINY,
+    )
     table = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
     splits = ["dev-clean-2", "dev-clean", "train-clean-100"]
     assert table == [[split, decoder] for split in splits for decoder in ("greedy", "beam+lm")]
     data = out / "data-mini"
-    assert (data / "train" / "text.txt").read_text().splitlines() == [text.lower() for text in TEXTS] * 2
-    speeds = {name: json.loads((data / name / "features" / "meta.json").read_text())["speeds"] for name in splits}
+    assert (data / "train" / "text.txt").read_text().splitlines() == [
+        text.lower() for text in TEXTS
+    ] * 2
+    speeds = {
+        name: json.loads((data / name / "features" / "meta.json").read_text())["speeds"]
+        for name in splits
+    }
     assert speeds == {name: [1.0] for name in splits}  # only training parts get copies
-    assert json.loads((data / "train" / "features" / "meta.json").read_text())["speeds"] == [0.9, 1.0, 1.1]
+    assert json.loads((data / "train" / "features" / "meta.json").read_text())["speeds"] == [
+        0.9,
+        1.0,
+        1.1,
+    ]
     lm = read_arpa(data / "lm-4.arpa")
     assert set(lm.words[3:]) == {"hello", "world", "again", "in", "two", "worlds"}
     metrics = json.loads((out / "mini-seed1" / "metrics.json").read_text())
@@ -55,15 +87,23 @@ def test_parts_texts_and_figures(
 
     made = (data / "lm-4.arpa").stat().st_mtime_ns
     recipe = load_recipe("librispeech")
-    assert recipe.build_lm([tmp_path / "novels.txt"], data, 4, recipe.SIZES["mini"]) == data / "lm-4.arpa"
-    assert (data / "lm-4.arpa").stat().st_mtime_ns == made  # it is not made twice from the same text
+    assert (
+        recipe.build_lm([tmp_path / "novels.txt"], data, 4, recipe.SIZES["mini"])
+        == data / "lm-4.arpa"
+    )
+    assert (
+        data / "lm-4.arpa"
+    ).stat().st_mtime_ns == made  # it is not made twice from the same text
     (tmp_path / "novels.txt").write_text("a word\n" * 4)
     recipe.build_lm([tmp_path / "novels.txt"], data, 4, recipe.SIZES["mini"])
     assert set(read_arpa(data / "lm-4.arpa").words[3:]) == {"a", "word"}
 
 
 def test_published_names_and_text_by_default(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with gzip.open(corpus / "librispeech-lm-norm.txt.gz", "wt") as file:
         file.write("HELLO WORLD AGAIN\n" * 3)
@@ -74,18 +114,28 @@ def test_published_names_and_text_by_default(
     assert "therefore not evaluated: dev-other" in captured.err
     assert "therefore not evaluated: test-clean, test-other" in captured.err
     assert [line.split()[0] for line in captured.out.splitlines()[1:]] == ["dev-clean"] * 2
-    assert set(read_arpa(tmp_path / "out" / "data-100" / "lm-2.arpa").words[3:]) == {"hello", "world", "again"}
+    assert set(read_arpa(tmp_path / "out" / "data-100" / "lm-2.arpa").words[3:]) == {
+        "hello",
+        "world",
+        "again",
+    }
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--lm-text", "transcripts", "--train", "train-clean-5,train-none"], "no part train-none; it has dev-clean"),
+        (
+            ["--lm-text", "transcripts", "--train", "train-clean-5,train-none"],
+            "no part train-none; it has dev-clean",
+        ),
         (["--lm-text", "transcripts", "--test", "test-clean"], "no part test-clean"),
         (["--lm-text", "transcripts", "--size", "960"], "no part train-clean-360, train-other-500"),
         (["--lm-text", "transcripts", "--dev", ","], "--dev names no part"),
         (["--lm-text", "nowhere.txt"], "no text nowhere.txt"),
-        (["--lm-text", "transcripts", "--dictionary", "nowhere"], "Cannot read the dictionary nowhere"),
+        (
+            ["--lm-text", "transcripts", "--dictionary", "nowhere"],
+            "Cannot read the dictionary nowhere",
+        ),
         ([], r"no text for the language model.*--download librispeech-lm-norm\.txt\.gz"),
     ],
 )

@@ -13,12 +13,16 @@ from asr.report.log import Curve, read_curves
 
 def write_lines(folder: Path, rows: list[object]) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    (folder / "metrics.jsonl").write_text(
+        "".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8"
+    )
     return folder
 
 
 def test_lines_become_curves(tmp_path: Path) -> None:
-    rows = [{"step": s, "epoch": 0, "train/loss": 1 / s} for s in (1, 2)] + [{"step": 2, "epoch": 0, "dev/wer": 0.5}]
+    rows = [{"step": s, "epoch": 0, "train/loss": 1 / s} for s in (1, 2)] + [
+        {"step": 2, "epoch": 0, "dev/wer": 0.5}
+    ]
     curves = read_curves(write_lines(tmp_path, list(rows)))
     assert curves["train/loss"].steps == [1, 2]
     assert curves["train/loss"].values == [1.0, 0.5]
@@ -26,7 +30,9 @@ def test_lines_become_curves(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_replaces_what_it_did_again(tmp_path: Path) -> None:
-    rows = [{"step": s, "loss": s} for s in (1, 2, 3, 4)] + [{"step": s, "loss": 10 * s} for s in (3, 4, 5)]
+    rows = [{"step": s, "loss": s} for s in (1, 2, 3, 4)] + [
+        {"step": s, "loss": 10 * s} for s in (3, 4, 5)
+    ]
     curve = read_curves(write_lines(tmp_path, list(rows)))["loss"]
     assert (curve.steps, curve.values) == ([1, 2, 3, 4, 5], [1, 2, 30, 40, 50])
 

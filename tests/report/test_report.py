@@ -1,4 +1,6 @@
-"""The page of a run folder: what is on it, what is not and why, and that a browser has nothing to complain about."""
+"""The page of a run folder: what is on it, what is not and why, and that a browser has nothing to
+complain about.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from asr.report.audio import player
 from asr.report.sections import SECTIONS
 from asr.scoring import Utterance
 
-# Makes the page report what it holds in its title, so that one call of the browser answers everything.
+# Makes the page report what it holds in its title, so that one call of the browser answers
+# everything.
 PROBE = """<script>document.title = [document.querySelectorAll("svg").length, document.querySelectorAll("audio").length,
 document.documentElement.scrollWidth <= document.documentElement.clientWidth,
 performance.getEntriesByType("resource").length].join(" ");</script>"""
@@ -30,24 +33,48 @@ performance.getEntriesByType("resource").length].join(" ");</script>"""
 
 def opened(page: Path, width: int) -> tuple[str, str]:
     """Title that the probe wrote and console messages, from headless Chromium without network."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    browser = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if browser is None:
         pytest.skip("no Chromium is installed")
-    # A window of headless Chromium is at least 500 pixels wide: the phone is a frame of its width inside it.
+    # A window of headless Chromium is at least 500 pixels wide: the phone is a frame of its width
+    # inside it.
     probed = page.with_name("probed.html")
-    probed.write_text(page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
+    probed.write_text(
+        page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8"
+    )
     holder = page.with_name("holder.html")
     script = "const f=document.querySelector('iframe');f.onload=()=>{document.title=f.contentDocument.title}"
     frame = f'<iframe src="probed.html" style="width:{width}px;height:800px;border:0"></iframe>'
-    holder.write_text(f"<!DOCTYPE html><link rel=icon href=data:,><title></title>{frame}<script>{script}</script>")
-    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
-    options = ["--window-size=1300,900", f"--user-data-dir={page.parent / 'profile'}", "--host-rules=MAP * ~NOTFOUND"]
+    holder.write_text(
+        f"<!DOCTYPE html><link rel=icon href=data:,><title></title>{frame}<script>{script}</script>"
+    )
+    command = [
+        browser,
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--dump-dom",
+    ]
+    options = [
+        "--window-size=1300,900",
+        f"--user-data-dir={page.parent / 'profile'}",
+        "--host-rules=MAP * ~NOTFOUND",
+    ]
     options += ["--allow-file-access-from-files", "--virtual-time-budget=5000"]
     done = subprocess.run(
-        [*command, *options, holder.as_uri()], capture_output=True, text=True, timeout=120, check=True
+        [*command, *options, holder.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     title = re.search(r"<title>(.*?)</title>", done.stdout)
-    return title[1] if title else "", "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+    return title[1] if title else "", "\n".join(
+        line for line in done.stderr.splitlines() if "CONSOLE" in line
+    )
 
 
 class Ids(HTMLParser):
@@ -87,9 +114,14 @@ def series_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("series")
     written = write_report(maker.series_run(folder), folder / "page.html")
     assert not written.failed
-    assert {"Forecasts", "Anomaly scores", "Confusion matrix", "Attention", "LSTM gates", "Figures"} <= set(
-        written.shown
-    )
+    assert {
+        "Forecasts",
+        "Anomaly scores",
+        "Confusion matrix",
+        "Attention",
+        "LSTM gates",
+        "Figures",
+    } <= set(written.shown)
     return folder / "page.html"
 
 
@@ -100,10 +132,15 @@ def test_speech_page_in_a_browser(speech_page: Path, width: int) -> None:
 
 
 def test_series_page_in_a_browser(series_page: Path) -> None:
-    assert opened(series_page, 360) == ("6 0 true 0", "")  # one of each section, and the interval of the figure
+    assert opened(series_page, 360) == (
+        "6 0 true 0",
+        "",
+    )  # one of each section, and the interval of the figure
 
 
-def test_page_is_self_contained_and_its_ids_are_unique(speech_page: Path, series_page: Path) -> None:
+def test_page_is_self_contained_and_its_ids_are_unique(
+    speech_page: Path, series_page: Path
+) -> None:
     for page in (speech_page, series_page):
         found = Ids()
         found.feed(page.read_text(encoding="utf-8"))
@@ -117,7 +154,12 @@ def test_texts_cannot_break_out_of_the_page(speech_page: Path, series_page: Path
     text = speech_page.read_text(encoding="utf-8")
     assert "<i>cab" not in text
     assert "&lt;i&gt;cab" in text
-    assert "<b>" not in series_page.read_text(encoding="utf-8").split('id="attention"')[1].split("</section>")[0]
+    assert (
+        "<b>"
+        not in series_page.read_text(encoding="utf-8")
+        .split('id="attention"')[1]
+        .split("</section>")[0]
+    )
 
 
 def test_figures_are_those_of_scoring(speech: Path, speech_page: Path) -> None:
@@ -144,23 +186,33 @@ def test_linked_audio_is_relative_and_none_is_none(speech: Path) -> None:
 
 def test_missing_recording_is_named_and_the_rest_is_written(speech: Path, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"The recording of u: There is no file .*nothing.wav"):
-        player(Utterance("u", "", audio=str(tmp_path / "nothing.wav")), "embed", tmp_path / "page.html")
+        player(
+            Utterance("u", "", audio=str(tmp_path / "nothing.wav")), "embed", tmp_path / "page.html"
+        )
     run = maker.speech_run(tmp_path, model=False)
     (tmp_path / "data" / "dev" / "s1-1-0002.wav").unlink()
     written = write_report(run, tmp_path / "page.html", ReportOptions(samples=0))
     assert list(written.failed) == ["Worst utterances"]
-    assert "s1-1-0002.wav. Correct the manifest" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "s1-1-0002.wav. Correct the manifest" in (tmp_path / "page.html").read_text(
+        encoding="utf-8"
+    )
     assert written.left_out["LSTM gates"] == "the run folder holds no model"
 
 
-def test_command_says_what_it_wrote_and_fails_where_a_section_failed(speech: Path, tmp_path: Path) -> None:
+def test_command_says_what_it_wrote_and_fails_where_a_section_failed(
+    speech: Path, tmp_path: Path
+) -> None:
     app = typer.Typer()
     app.command()(report)
-    done = CliRunner().invoke(app, [str(speech), "-o", str(tmp_path / "p.html"), "--samples", "0", "--worst", "1"])
+    done = CliRunner().invoke(
+        app, [str(speech), "-o", str(tmp_path / "p.html"), "--samples", "0", "--worst", "1"]
+    )
     assert done.exit_code == 0, done.output
     assert "left out: Forecasts" in done.stderr
     bad = maker.series_run(tmp_path)
-    (bad / "test" / "predictions.jsonl").write_text('{"id": "x", "truth": [1, 2], "forecast": [1]}\n')
+    (bad / "test" / "predictions.jsonl").write_text(
+        '{"id": "x", "truth": [1, 2], "forecast": [1]}\n'
+    )
     done = CliRunner().invoke(app, [str(bad)])
     assert done.exit_code == 1
     assert "failed: Forecasts: test/predictions.jsonl, x" in done.stderr
@@ -172,7 +224,10 @@ def test_command_says_what_it_wrote_and_fails_where_a_section_failed(speech: Pat
     [
         ("[1]", "line 1: needed a JSON object"),
         ('{"label": ["a"], "prediction": ["a", "b"], "id": "q"}', "q: label and prediction differ"),
-        ('{"attention": {"source": ["a"], "target": ["b"], "weights": [[1, 2]]}, "id": "q"}', "weights (1, 2), needed"),
+        (
+            '{"attention": {"source": ["a"], "target": ["b"], "weights": [[1, 2]]}, "id": "q"}',
+            "weights (1, 2), needed",
+        ),
         ('{"gates": {}, "id": "q"}', "gates cannot be read"),
         ('{"values": [1, 2], "anomaly_scores": [1], "id": "q"}', "2 values, 1 scores"),
     ],
@@ -214,12 +269,19 @@ def test_split_without_references_says_how_to_name_them(tmp_path: Path) -> None:
 
 def test_unknown_utterance_is_left_out_with_its_name(tmp_path: Path) -> None:
     run = maker.speech_run(tmp_path, model=False)
-    left_out = write_report(run, tmp_path / "page.html", ReportOptions(samples=0, utterance="nobody")).left_out
+    left_out = write_report(
+        run, tmp_path / "page.html", ReportOptions(samples=0, utterance="nobody")
+    ).left_out
     assert "no evaluated split has an utterance nobody" in left_out["Spectrogram and CTC alignment"]
 
 
 def test_every_section_has_a_title_of_its_own() -> None:
     titles = [importlib.import_module(f"asr.report.sections.{name}").TITLE for name in SECTIONS]
-    files = {p.stem for p in Path(importlib.import_module("asr.report.sections").__file__ or "").parent.glob("*.py")}
+    files = {
+        p.stem
+        for p in Path(importlib.import_module("asr.report.sections").__file__ or "").parent.glob(
+            "*.py"
+        )
+    }
     assert len(set(titles)) == len(titles)
     assert files - {"__init__"} == set(SECTIONS)

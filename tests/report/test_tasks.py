@@ -37,7 +37,10 @@ def test_a_run_of_each_task_has_the_sections_that_belong_to_it(tmp_path: Path, t
     written = write_report(maker.task_run(tmp_path, task), tmp_path / "page.html")
     assert not written.failed
     assert set(written.shown) == ALWAYS | OWN[task]
-    assert written.left_out["Worst utterances"] == f"it belongs to speech models, and this is a model for {task}"
+    assert (
+        written.left_out["Worst utterances"]
+        == f"it belongs to speech models, and this is a model for {task}"
+    )
 
 
 def test_the_task_of_a_run_without_configuration_is_that_of_its_model(tmp_path: Path) -> None:
@@ -58,7 +61,9 @@ def test_figures_stand_in_a_row_with_a_column_for_each_split(tmp_path: Path) -> 
 def test_figures_of_classes_have_a_table_of_their_own(tmp_path: Path) -> None:
     page = figures.content(Run(maker.task_run(tmp_path, "classify")))
     assert "<th>class</th><th>f1</th><th>recall</th>" in page
-    assert "<tr><td>N</td><td>0.7</td><td>1</td></tr><tr><td>S</td><td>0.1</td><td>-</td></tr>" in page
+    assert (
+        "<tr><td>N</td><td>0.7</td><td>1</td></tr><tr><td>S</td><td>0.1</td><td>-</td></tr>" in page
+    )
     assert "<tr><td>macro_f1</td><td>0.4</td></tr>" in page
 
 
@@ -82,7 +87,9 @@ def test_the_surest_mistake_comes_first(tmp_path: Path) -> None:
     page = mistakes.content(Run(run))
     text = text_of(page)
     assert "2 of 3 texts hold a mistake" in text
-    assert text.index("3: Play, taken for Book (95 %)") < text.index("1: Play, taken for Book (75 %)")
+    assert text.index("3: Play, taken for Book (95 %)") < text.index(
+        "1: Play, taken for Book (75 %)"
+    )
     assert "play &lt;b&gt;jazz" in page
     assert "(75 %)" not in mistakes.content(Run(run, ReportOptions(worst=1)))
     with pytest.raises(Absent, match="none were asked for"):
@@ -95,7 +102,9 @@ def test_wrong_tags_are_marked_at_their_words(tmp_path: Path) -> None:
     assert '<span class="w S"><span>york</span><small>O, not I-city</small></span>' in page
     assert "1: 1 of 3 tags are wrong" in page
     assert "rome" not in page
-    (run / "test" / "predictions.jsonl").write_text('{"id": "q", "text": "a", "label": ["O"], "prediction": "O"}\n')
+    (run / "test" / "predictions.jsonl").write_text(
+        '{"id": "q", "text": "a", "label": ["O"], "prediction": "O"}\n'
+    )
     with pytest.raises(DataError, match="q: label and prediction differ"):
         mistakes.content(Run(run))
 
@@ -108,7 +117,9 @@ def test_the_translation_least_like_its_reference_comes_first(tmp_path: Path) ->
 
 def test_nothing_wrong_is_said(tmp_path: Path) -> None:
     run = maker.task_run(tmp_path, "tag")
-    (run / "test" / "predictions.jsonl").write_text('{"id": "q", "text": "a", "label": ["O"], "prediction": ["O"]}\n')
+    (run / "test" / "predictions.jsonl").write_text(
+        '{"id": "q", "text": "a", "label": ["O"], "prediction": ["O"]}\n'
+    )
     assert "Every prediction is right." in mistakes.content(Run(run))
 
 
@@ -119,9 +130,11 @@ def test_attention_is_computed_from_the_model_where_none_is_recorded(
     with pytest.raises(Absent, match="with attention"):
         attention.content(Run(run))
     (run / "model").mkdir()
-    found = SimpleNamespace(source=("▁ein", "</s>"), target=("▁a", "</s>"), weights=np.eye(2, dtype=np.float32))
+    found = SimpleNamespace(
+        source=("▁ein", "</s>"), target=("▁a", "</s>"), weights=np.eye(2, dtype=np.float32)
+    )
     model = SimpleNamespace(alignment=lambda text: found)
-    monkeypatch.setattr("asr.estimators.translator.Translator.load", lambda folder: model)
+    monkeypatch.setattr("asr.language.translation.translator.Translator.load", lambda folder: model)
     page = attention.content(Run(run))
     assert page.count("<figure") == 2
     assert "eine Katze: rows are what was written" in page
@@ -129,5 +142,7 @@ def test_attention_is_computed_from_the_model_where_none_is_recorded(
     with pytest.raises(Absent, match="no text is known to look at"):
         attention.content(Run(run))
     (tmp_path / "dev.de").write_text("drei Hunde\n")
-    (run / "config.yaml").write_text(f"task: translate\ndata: {{dev_source: {tmp_path / 'dev.de'}}}\n")
+    (run / "config.yaml").write_text(
+        f"task: translate\ndata: {{dev_source: {tmp_path / 'dev.de'}}}\n"
+    )
     assert "drei Hunde: rows" in attention.content(Run(run))

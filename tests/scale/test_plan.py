@@ -11,7 +11,9 @@ PLAN = Path(__file__).resolve().parents[2] / "benchmarks" / "scale" / "plan.py"
 
 
 def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(PLAN), *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, str(PLAN), *arguments], capture_output=True, text=True, check=False
+    )
 
 
 def test_amounts_and_unknowns(tmp_path: Path) -> None:

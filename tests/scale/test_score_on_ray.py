@@ -29,8 +29,12 @@ def pairs() -> list[Pair]:
     found = []
     for number in range(240):
         said = draw.choices(WORDS, k=draw.randrange(0, 9))
-        heard = [draw.choice(WORDS) if draw.random() < 0.2 else w for w in said if draw.random() > 0.1]
-        found.append(Pair(Utterance(f"u{number}", " ".join(said), f"s{number % 25}"), " ".join(heard)))
+        heard = [
+            draw.choice(WORDS) if draw.random() < 0.2 else w for w in said if draw.random() > 0.1
+        ]
+        found.append(
+            Pair(Utterance(f"u{number}", " ".join(said), f"s{number % 25}"), " ".join(heard))
+        )
     return found
 
 
@@ -39,7 +43,9 @@ def pairs() -> list[Pair]:
 def test_pieces_give_the_same(pairs: list[Pair], aligner: str, size: int) -> None:
     whole = score_pairs(pairs, normalizer="basic", aligner=aligner)
     numbered = list(enumerate(pairs))
-    pieces = [score_piece("basic", aligner, numbered[i : i + size]) for i in range(0, len(pairs), size)]
+    pieces = [
+        score_piece("basic", aligner, numbered[i : i + size]) for i in range(0, len(pairs), size)
+    ]
     scored = {number: score for piece in reversed(pieces) for number, score in piece.items()}
     assert tuple(scored[n] for n in range(len(pairs))) == whole.utterances
 
@@ -55,20 +61,40 @@ def test_items_are_shared_out() -> None:
 def test_scored_on_ray(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_worker_niceness", "0")
-    assert score_on_ray(pairs, "local", "basic", "jiwer", workers=1) == score_pairs(pairs, normalizer="basic")
+    assert score_on_ray(pairs, "local", "basic", "jiwer", workers=1) == score_pairs(
+        pairs, normalizer="basic"
+    )
 
-    (tmp_path / "ref.tsv").write_text("".join(f"{p.reference.id}\t{p.reference.text}\n" for p in pairs))
-    (tmp_path / "hyp.tsv").write_text("".join(f"{p.reference.id}\t{p.hypothesis}\n" for p in reversed(pairs)))
-    (tmp_path / "speakers.tsv").write_text("".join(f"{p.reference.id}\t{p.reference.speaker}\n" for p in pairs))
+    (tmp_path / "ref.tsv").write_text(
+        "".join(f"{p.reference.id}\t{p.reference.text}\n" for p in pairs)
+    )
+    (tmp_path / "hyp.tsv").write_text(
+        "".join(f"{p.reference.id}\t{p.hypothesis}\n" for p in reversed(pairs))
+    )
+    (tmp_path / "speakers.tsv").write_text(
+        "".join(f"{p.reference.id}\t{p.reference.speaker}\n" for p in pairs)
+    )
     command = ["score", "-r", str(tmp_path / "ref.tsv"), "-y", str(tmp_path / "hyp.tsv")]
-    command += ["--speakers", str(tmp_path / "speakers.tsv"), "--per-speaker", "--per-length", "--alignment", "--json"]
-    plain, bulk = (CliRunner().invoke(app, [*command, *more]) for more in ([], ["--ray", "local", "--workers", "1"]))
+    command += [
+        "--speakers",
+        str(tmp_path / "speakers.tsv"),
+        "--per-speaker",
+        "--per-length",
+        "--alignment",
+        "--json",
+    ]
+    plain, bulk = (
+        CliRunner().invoke(app, [*command, *more])
+        for more in ([], ["--ray", "local", "--workers", "1"])
+    )
     assert bulk.exit_code == plain.exit_code == 0
     assert bulk.stdout == plain.stdout
     assert json.loads(bulk.stdout)["wer_interval"]["unit"] == "speaker"
 
 
-def test_a_lost_worker_is_made_up_for_or_named(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_worker_is_made_up_for_or_named(
+    pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def halved(work: Any, pieces: Any) -> Iterator[tuple[Any, Any]]:
         for piece in reversed(pieces):
             middle = len(piece) // 2

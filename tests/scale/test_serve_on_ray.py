@@ -1,4 +1,6 @@
-"""The service in several processes behind Ray Serve: the answers of one process, though a replica is killed."""
+"""The service in several processes behind Ray Serve: the answers of one process, though a replica
+is killed.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,15 @@ import pytest
 import soundfile
 import torch
 
-from asr.bench import made_audio
+from asr.audio.synthetic import made_audio
 from asr.errors import ConfigError, ModelError
-from asr.export import export_model
-from asr.recognizer import load_model
 from asr.scale.serve import serve_on_ray
 from asr.serve.config import ServeConfig
-from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.export.exporting import export_model
+from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.recognizer import load_model
+from asr.speech.training import SpeechConfig, save_speech_model
 from asr.text.tokenizers import CharTokenizer
-from asr.training.speech import SpeechConfig, save_speech_model
 
 pytest.importorskip("ray.serve")
 RATE = 16000
@@ -35,7 +37,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     torch.manual_seed(0)
     tokenizer = CharTokenizer("abcde")
-    task = CtcTask(CtcTaskConfig(model=CtcModelConfig(hidden_dim=16, num_layers=2, conv_channels=4)), len(tokenizer))
+    task = CtcTask(
+        CtcTaskConfig(model=CtcModelConfig(hidden_dim=16, num_layers=2, conv_channels=4)),
+        len(tokenizer),
+    )
     task.network.output.weight.data *= 30
     save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder / "trained")
     return export_model(folder / "trained", folder / "model").folder
@@ -77,7 +82,9 @@ class Crowd:
 
     def __init__(self, url: str, clips: list[bytes]) -> None:
         self.found: dict[int, tuple[int, str]] = {}
-        self.threads = [threading.Thread(target=self._ask, args=(url, n, c)) for n, c in enumerate(clips)]
+        self.threads = [
+            threading.Thread(target=self._ask, args=(url, n, c)) for n, c in enumerate(clips)
+        ]
         for thread in self.threads:
             thread.start()
 
@@ -100,10 +107,22 @@ def test_two_replicas_one_of_which_is_killed(model: Path, tmp_path: Path) -> Non
         port = free.getsockname()[1]
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     arguments = ["serve", str(model), "--port", str(port), "--ray", "local", "--replicas", "2"]
-    arguments += ["--max-wait-ms", "4000", "--max-batch-size", "64"]  # requests stay inside for a while
-    environ = {**os.environ, "SERVE_TEST": str(os.getpid()), "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
+    arguments += [
+        "--max-wait-ms",
+        "4000",
+        "--max-batch-size",
+        "64",
+    ]  # requests stay inside for a while
+    environ = {
+        **os.environ,
+        "SERVE_TEST": str(os.getpid()),
+        "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",
+    }
     with log.open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-m", "asr", *arguments], stderr=file, env=environ)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "asr", *arguments], stderr=file, env=environ
+        )
     try:
         wait_for(f"{url}/ready", process, log)
         clips = [clip(tmp_path, n) for n in range(12)]
@@ -121,7 +140,9 @@ def test_two_replicas_one_of_which_is_killed(model: Path, tmp_path: Path) -> Non
         assert 0 < len(lost) < len(clips), found
         assert all(found[n][0] >= 500 for n in lost)  # a clean answer, no broken connection
         assert all(found[n] == right[n] for n in set(found) - lost)
-        assert set(Crowd(url, clips).answers().values()) <= set(right.values())  # the other one goes on at once
+        assert set(Crowd(url, clips).answers().values()) <= set(
+            right.values()
+        )  # the other one goes on at once
         deadline = time.monotonic() + 120
         while len(now := set(replicas_of(os.getpid()))) < 2:
             assert time.monotonic() < deadline, log.read_text()

@@ -17,13 +17,14 @@ import soundfile
 import torch
 
 from asr.errors import ConfigError, ModelError
-from asr.features import FeatureConfig, SpecAugmentConfig
+from asr.features.config import FeatureConfig
+from asr.features.extraction import SpecAugmentConfig
 from asr.scale.transcribe import RECORDS, transcribe_on_ray
-from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.tasks.ctc_loss import CtcLossConfig
+from asr.speech.jobs.transcribe import transcribe_files
+from asr.speech.loss import CtcLossConfig
+from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.training import SpeechConfig, save_speech_model
 from asr.text.tokenizers import train_tokenizer
-from asr.training.speech import SpeechConfig, save_speech_model
-from asr.transcribing import transcribe_files
 from data_prep.manifests import write_manifest
 from data_prep.shar import write_shar
 from data_prep.store import Utterance
@@ -39,7 +40,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = train_tokenizer("characters", ["abc de"], 0)
     model = CtcModelConfig(hidden_dim=32, num_layers=2, conv_channels=4)
     task = CtcTask(
-        CtcTaskConfig(FeatureConfig(), "global", SpecAugmentConfig(), model, CtcLossConfig()), len(tokenizer)
+        CtcTaskConfig(FeatureConfig(), "global", SpecAugmentConfig(), model, CtcLossConfig()),
+        len(tokenizer),
     )
     save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder / "model")
     rng = np.random.default_rng(0)
@@ -71,11 +73,21 @@ def workers_of(parent: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the workers in /proc")
 def test_a_killed_worker_changes_nothing(world: Path, tmp_path: Path) -> None:
-    assert transcribe_files([str(world / "audio")], str(world / "model"), tmp_path / "plain", ["json"], threads=1) == 0
+    assert (
+        transcribe_files(
+            [str(world / "audio")], str(world / "model"), tmp_path / "plain", ["json"], threads=1
+        )
+        == 0
+    )
     arguments = ["transcribe", str(world / "audio"), "--model", str(world / "model"), "-f", "json"]
     command = [sys.executable, "-c", "from asr.cli import main; main()", *arguments]
     command += ["-o", str(tmp_path / "bulk"), "--ray", "local", "--workers", "1"]
-    environ = {**os.environ, "OMP_NUM_THREADS": "1", "BULK_TEST": str(os.getpid()), "RAY_worker_niceness": "0"}
+    environ = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "BULK_TEST": str(os.getpid()),
+        "RAY_worker_niceness": "0",
+    }
     run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ)
     killed: Sequence[int] = []
     end = time.monotonic() + 120
@@ -91,12 +103,17 @@ def test_a_killed_worker_changes_nothing(world: Path, tmp_path: Path) -> None:
     assert "24 of 24 transcribed (0 before)" in said
     assert texts(tmp_path / "bulk") == texts(tmp_path / "plain")
 
-    # the same line again has nothing to do, and needs no cluster for that; what is missing or new is done
+    # the same line again has nothing to do, and needs no cluster for that; what is missing or new
+    # is done
     again = [*command[:-4], "--ray", "nowhere:1"]
     done = subprocess.run(again, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "24 of 24 transcribed (24 before)" in done.stderr
-    items = [e for p in (tmp_path / "bulk" / RECORDS).glob("*.json") for e in json.loads(p.read_text())["items"]]
+    items = [
+        e
+        for p in (tmp_path / "bulk" / RECORDS).glob("*.json")
+        for e in json.loads(p.read_text())["items"]
+    ]
     assert len(items) == len({name for _, name, _ in items}) == 24  # each once
 
 
@@ -105,13 +122,19 @@ def test_a_shar_folder(world: Path, tmp_path: Path) -> None:
     write_manifest(tmp_path / "split", [Utterance(f"a.{p.stem}", str(p), "abc", "") for p in wavs])
     write_shar(tmp_path / "split", tmp_path / "shar", 2, jobs=1)
     model, shar = str(world / "model"), [str(tmp_path / "shar")]
-    assert transcribe_files([str(p) for p in wavs], model, tmp_path / "wav", ["json"], threads=1) == 0
+    assert (
+        transcribe_files([str(p) for p in wavs], model, tmp_path / "wav", ["json"], threads=1) == 0
+    )
     assert transcribe_files(shar, model, tmp_path / "plain", ["json"], threads=1) == 0
     plain = texts(tmp_path / "plain")
-    assert plain == {f"a.{name}": text for name, text in texts(tmp_path / "wav").items()}  # FLAC lost nothing
+    assert plain == {
+        f"a.{name}": text for name, text in texts(tmp_path / "wav").items()
+    }  # FLAC lost nothing
     assert transcribe_on_ray(shar, model, tmp_path / "bulk", ["json"], "local", workers=1) == 0
     assert texts(tmp_path / "bulk") == plain
-    assert transcribe_on_ray(shar, model, tmp_path / "bulk", ["json"], "nowhere:1") == 0  # nothing left to do
+    assert (
+        transcribe_on_ray(shar, model, tmp_path / "bulk", ["json"], "nowhere:1") == 0
+    )  # nothing left to do
 
 
 @pytest.mark.parametrize(
@@ -128,8 +151,11 @@ def test_refused(
     world: Path, tmp_path: Path, arguments: dict[str, object], error: type[Exception], message: str
 ) -> None:
     given = {
-        "inputs": [str(world / "audio")], "model": str(world / "model"), "output_dir": tmp_path / "out",
-        "formats": ["txt"], "address": "127.0.0.1:1",
-    }  # fmt: skip
+        "inputs": [str(world / "audio")],
+        "model": str(world / "model"),
+        "output_dir": tmp_path / "out",
+        "formats": ["txt"],
+        "address": "127.0.0.1:1",
+    }
     with pytest.raises(error, match=message):
         transcribe_on_ray(**{**given, **arguments})  # type: ignore[arg-type]

@@ -7,15 +7,23 @@ from asr.scoring import score_texts
 from asr.scoring.intervals import groups_of, resample, seeded_weights
 
 
-def simulate(rng: np.random.Generator, speakers: int, rate: float, spread: float) -> tuple[np.ndarray, np.ndarray]:
-    """Errors and words of speakers whose rates differ: beta with mean ``rate``, narrower with larger ``spread``."""
+def simulate(
+    rng: np.random.Generator, speakers: int, rate: float, spread: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Errors and words of speakers whose rates differ: beta with mean ``rate``, narrower with
+    larger ``spread``.
+    """
     words = np.array([rng.integers(3, 35, rng.integers(5, 40)).sum() for _ in range(speakers)])
     rates = rng.beta(rate * spread, (1 - rate) * spread, speakers)
     return rng.binomial(words, rates).astype(float), words.astype(float)
 
 
-@pytest.mark.parametrize(("speakers", "rate", "spread"), [(20, 0.1, 10), (40, 0.2, 10), (100, 0.05, 20)])
-def test_interval_covers_the_truth_as_often_as_it_says(speakers: int, rate: float, spread: float) -> None:
+@pytest.mark.parametrize(
+    ("speakers", "rate", "spread"), [(20, 0.1, 10), (40, 0.2, 10), (100, 0.05, 20)]
+)
+def test_interval_covers_the_truth_as_often_as_it_says(
+    speakers: int, rate: float, spread: float
+) -> None:
     rng, covered, trials = np.random.default_rng(7), 0, 1000
     for trial in range(trials):
         found = resample(*simulate(rng, speakers, rate, spread), samples=400, seed=trial)
@@ -25,7 +33,9 @@ def test_interval_covers_the_truth_as_often_as_it_says(speakers: int, rate: floa
 
 
 def test_null_p_values_are_uniform() -> None:
-    """Two systems that are equally good: the test must cry wolf in 5 % of the cases, no more and not much less."""
+    """Two systems that are equally good: the test must cry wolf in 5 % of the cases, no more and
+    not much less.
+    """
     rng, alarms, trials = np.random.default_rng(3), 0, 600
     for trial in range(trials):
         words = rng.integers(50, 400, 25).astype(float)
@@ -52,7 +62,9 @@ def test_symmetric_interval_and_p_value_say_the_same() -> None:
     rng = np.random.default_rng(5)
     for trial in range(40):
         words = rng.integers(50, 400, 25).astype(float)
-        found = resample(rng.normal(0.4, 1, 25) * np.sqrt(words), words, samples=999, seed=trial, symmetric=True)
+        found = resample(
+            rng.normal(0.4, 1, 25) * np.sqrt(words), words, samples=999, seed=trial, symmetric=True
+        )
         assert found is not None
         if abs(found.p_value - 0.05) > 0.002:
             assert (found.low > 0 or found.high < 0) == (found.p_value < 0.05)
@@ -83,7 +95,9 @@ def test_score_names_the_unit_and_contains_the_rate() -> None:
     texts = {f"{n % 25}-1-{n}": "a b c d e f" for n in range(100)}
     heard = {key: "a b c d e" if n % 3 else "a b c d e f" for n, key in enumerate(texts)}
     by_utterance = score_texts(texts, heard).wer_interval
-    by_speaker = score_texts(texts, heard, speakers={key: key.split("-")[0] for key in texts}).wer_interval
+    by_speaker = score_texts(
+        texts, heard, speakers={key: key.split("-")[0] for key in texts}
+    ).wer_interval
     assert by_utterance is not None
     assert by_speaker is not None
     assert (by_utterance.unit, by_utterance.units, by_speaker.unit, by_speaker.units) == (

@@ -12,26 +12,44 @@ from asr.scoring.page import write_comparison_page, write_score_page
 
 REFERENCES = {f"u{n}": f"word{n} <i>is</i> said & </script> done" for n in range(60)}
 HEARD = {key: text.replace("said", "sad") for key, text in REFERENCES.items()}
-# Makes the page report what it holds in its title, so that one call of the browser answers everything.
+# Makes the page report what it holds in its title, so that one call of the browser answers
+# everything.
 PROBE = """<script>document.title = [document.querySelectorAll("article").length,
 document.documentElement.scrollWidth <= document.documentElement.clientWidth].join(" ");</script>"""
 
 
 def opened(page: Path, width: int) -> tuple[str, str]:
     """Title that the probe wrote and console messages, from headless Chromium without network."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    browser = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if browser is None:
         pytest.skip("no Chromium is installed")
-    page.write_text(page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
-    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    page.write_text(
+        page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8"
+    )
+    command = [
+        browser,
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--dump-dom",
+    ]
     options = [
         f"--window-size={width},800",
         f"--user-data-dir={page.parent / 'profile'}",
         "--host-rules=MAP * ~NOTFOUND",
     ]
-    done = subprocess.run([*command, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [*command, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
     title = re.search(r"<title>(.*?)</title>", done.stdout)
-    return title[1] if title else "", "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+    return title[1] if title else "", "\n".join(
+        line for line in done.stderr.splitlines() if "CONSOLE" in line
+    )
 
 
 @pytest.mark.parametrize("width", [500, 1200])
@@ -48,14 +66,18 @@ def test_comparison_page_in_a_browser(tmp_path: Path) -> None:
 
 
 def test_text_cannot_break_out_of_the_page(tmp_path: Path) -> None:
-    write_score_page(score_texts(REFERENCES, HEARD), tmp_path / "page.html", title="</title><script>")
+    write_score_page(
+        score_texts(REFERENCES, HEARD), tmp_path / "page.html", title="</title><script>"
+    )
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.count("</script>") == 2
     assert "</title><script>" not in text
 
 
 def test_percent_signs_in_texts_stay(tmp_path: Path) -> None:
-    write_score_page(score_texts(["%DATA% %TITLE%"], ["x"]), tmp_path / "page.html", title="50 %DATA%")
+    write_score_page(
+        score_texts(["%DATA% %TITLE%"], ["x"]), tmp_path / "page.html", title="50 %DATA%"
+    )
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<title>50 %DATA%</title>" in text
     assert '"%DATA%"' in text

@@ -61,7 +61,9 @@ SHORT = st.lists(st.sampled_from("abc"), max_size=5)
 @given(SHORT, SHORT)
 def test_weighted_alignment_costs_least(reference: list[str], hypothesis: list[str]) -> None:
     edits = align_words([reference], [hypothesis], "sclite")[0]
-    assert 4 * edits.count("S") + 3 * (edits.count("D") + edits.count("I")) == cheapest(reference, hypothesis)
+    assert 4 * edits.count("S") + 3 * (edits.count("D") + edits.count("I")) == cheapest(
+        reference, hypothesis
+    )
 
 
 # Counts printed by sclite 2.10 (SCTK 1.3): sclite -r ref trn -h hyp trn -i spu_id -o rsum
@@ -91,10 +93,15 @@ def random_corpus(seed: int) -> tuple[dict[str, str], dict[str, str]]:
     references, hypotheses = {}, {}
     for n in range(60):
         words = [rng.choice(vocabulary) for _ in range(rng.randint(0, 12))]
-        heard = [rng.choice(vocabulary) if rng.random() < 0.2 else w for w in words if rng.random() > 0.1]
+        heard = [
+            rng.choice(vocabulary) if rng.random() < 0.2 else w for w in words if rng.random() > 0.1
+        ]
         for _ in range(rng.randint(0, 2)):
             heard.insert(rng.randint(0, len(heard)), rng.choice(vocabulary))
-        references[f"s{n % 4}_u{n:03d}"], hypotheses[f"s{n % 4}_u{n:03d}"] = " ".join(words), " ".join(heard)
+        references[f"s{n % 4}_u{n:03d}"], hypotheses[f"s{n % 4}_u{n:03d}"] = (
+            " ".join(words),
+            " ".join(heard),
+        )
     return references, hypotheses
 
 
@@ -116,12 +123,21 @@ def test_counts_equal_sclites(tmp_path: Path, seed: int) -> None:
     line = next(line for line in (tmp_path / "hyp.raw").read_text().splitlines() if "Sum" in line)
     theirs = [int(cell) for cell in line.replace("|", " ").split()[1:9]]
     ours = score_texts(references, hypotheses, aligner="sclite", samples=0)
-    counts = [ours.sentences, ours.words, ours.hits, ours.substitutions, ours.deletions, ours.insertions]
+    counts = [
+        ours.sentences,
+        ours.words,
+        ours.hits,
+        ours.substitutions,
+        ours.deletions,
+        ours.insertions,
+    ]
     assert [*counts, ours.errors, ours.sentence_errors] == theirs
 
 
 def test_corpus_level_not_the_mean_of_utterances() -> None:
-    assert score_texts(["a", "b c d e f g h i j"], ["x", "b c d e f g h i j"]).wer == pytest.approx(0.1)
+    assert score_texts(["a", "b c d e f g h i j"], ["x", "b c d e f g h i j"]).wer == pytest.approx(
+        0.1
+    )
 
 
 def test_empty_references_survive() -> None:
@@ -145,7 +161,16 @@ def test_normalizer_is_applied_to_both_sides_and_named() -> None:
 
 def test_json_round_trip() -> None:
     out = json.loads(json.dumps(score_texts(["a b", "c d"], ["a x", "c"]).to_json()))
-    assert {"wer", "cer", "words", "substitutions", "deletions", "insertions", "sentences", "normalizer"} <= set(out)
+    assert {
+        "wer",
+        "cer",
+        "words",
+        "substitutions",
+        "deletions",
+        "insertions",
+        "sentences",
+        "normalizer",
+    } <= set(out)
     assert (out["wer"], out["words"], out["substitutions"], out["deletions"]) == (0.5, 4, 1, 1)
 
 
@@ -165,9 +190,13 @@ def test_mismatched_input_is_refused() -> None:
 def test_tables() -> None:
     references = {"1": "a b c", "2": "a b", "3": "", "4": "a " * 45}
     hypotheses = {"1": "a x c", "2": "a", "3": "uh", "4": "a " * 45}
-    result = score_texts(references, hypotheses, speakers={"1": "ann", "2": "ann", "3": "bob", "4": "bob"})
+    result = score_texts(
+        references, hypotheses, speakers={"1": "ann", "2": "ann", "3": "bob", "4": "bob"}
+    )
     rows = by_speaker(result)
-    assert [(r.name, r.sentences, r.words, r.substitutions, r.deletions, r.insertions) for r in rows] == [
+    assert [
+        (r.name, r.sentences, r.words, r.substitutions, r.deletions, r.insertions) for r in rows
+    ] == [
         ("ann", 2, 5, 1, 1, 0),
         ("bob", 2, 45, 0, 0, 1),
     ]

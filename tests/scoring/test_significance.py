@@ -25,7 +25,13 @@ def corrupted(
         heard: list[str] = []
         for word in words:
             draw = rng.random()
-            heard += [rng.choice(vocabulary)] if draw < rate * 0.5 else [] if draw < rate * 0.75 else [word]
+            heard += (
+                [rng.choice(vocabulary)]
+                if draw < rate * 0.5
+                else []
+                if draw < rate * 0.75
+                else [word]
+            )
             heard += [rng.choice(vocabulary)] if rng.random() < rate * 0.25 else []
         out[key] = heard
     return out
@@ -34,12 +40,17 @@ def corrupted(
 def corpus(seed: int) -> tuple[dict[str, list[str]], dict[str, list[str]], dict[str, list[str]]]:
     rng = random.Random(seed)
     vocabulary = [f"w{n}" for n in range(rng.choice([3, 8, 30]))]
-    texts = {f"s{n % 4}_u{n:03d}": [rng.choice(vocabulary) for _ in range(rng.randint(0, 12))] for n in range(60)}
+    texts = {
+        f"s{n % 4}_u{n:03d}": [rng.choice(vocabulary) for _ in range(rng.randint(0, 12))]
+        for n in range(60)
+    }
     return texts, corrupted(texts, vocabulary, rng, 0.3), corrupted(texts, vocabulary, rng, 0.25)
 
 
 def pairs(texts: dict[str, list[str]], heard: dict[str, list[str]]) -> list[Pair]:
-    return [Pair(Utterance(key, " ".join(words)), " ".join(heard[key])) for key, words in texts.items()]
+    return [
+        Pair(Utterance(key, " ".join(words)), " ".join(heard[key])) for key, words in texts.items()
+    ]
 
 
 def compared(seed: int) -> Comparison:
@@ -47,7 +58,8 @@ def compared(seed: int) -> Comparison:
     return compare_pairs(pairs(texts, a), pairs(texts, b), samples=300)
 
 
-# segments, mean, standard deviation, z as printed by sc_stats 1.3 (SCTK): sclite -o sgml | sc_stats -p -t mapsswe -v
+# segments, mean, standard deviation, z as printed by sc_stats 1.3 (SCTK): sclite -o sgml | sc_stats
+# -p -t mapsswe -v
 GOLDEN = {
     0: (88, "0.386", "1.290", "2.809"),
     1: (74, "0.014", "1.188", "0.098"),
@@ -68,20 +80,46 @@ def test_matched_pairs_equal_sc_stats(tmp_path: Path, seed: int) -> None:
         pytest.skip("sc_stats (the package sctk) is not installed")
     texts, a, b = corpus(seed)
     for name, side in (("r", texts), ("a", a), ("b", b)):
-        (tmp_path / name).write_text("".join(f"{' '.join(words)} ({key})\n" for key, words in side.items()))
-    align = [str(Path(found).with_name("sclite")), "-r", "r", "trn", "-h", "a", "trn", "A", "-h", "b", "trn", "B"]
-    subprocess.run([*align, "-i", "spu_id", "-o", "sgml"], cwd=tmp_path, check=True, capture_output=True)
+        (tmp_path / name).write_text(
+            "".join(f"{' '.join(words)} ({key})\n" for key, words in side.items())
+        )
+    align = [
+        str(Path(found).with_name("sclite")),
+        "-r",
+        "r",
+        "trn",
+        "-h",
+        "a",
+        "trn",
+        "A",
+        "-h",
+        "b",
+        "trn",
+        "B",
+    ]
+    subprocess.run(
+        [*align, "-i", "spu_id", "-o", "sgml"], cwd=tmp_path, check=True, capture_output=True
+    )
     systems = (tmp_path / "a.sgml").read_bytes() + (tmp_path / "b.sgml").read_bytes()
     for flag in ("-v", "-u"):
         command = [found, "-p", "-t", "mapsswe", flag, "-n", f"out{flag}"]
         subprocess.run(command, cwd=tmp_path, input=systems, check=True, capture_output=True)
     report = (tmp_path / "out-v.stats.mapsswe").read_text(encoding="latin-1")
-    pattern = r"\(# segs: (\d+)\).*\(mean: *([-\d.]+)\) \(std dev: *([\d.]+)\) \(Z Stat: *([-\d.]+)\)"
+    pattern = (
+        r"\(# segs: (\d+)\).*\(mean: *([-\d.]+)\) \(std dev: *([\d.]+)\) \(Z Stat: *([-\d.]+)\)"
+    )
     theirs = re.search(pattern, report)
     test = compare_pairs(pairs(texts, a), pairs(texts, b), samples=100).mapsswe
     assert theirs is not None
-    assert theirs.groups() == (str(test.segments), f"{test.mean:.3f}", f"{test.std:.3f}", f"{test.z:.3f}")
-    unified = re.search(r"MP +\|\| +A +\|[^|]*\| +\S+ +(<?)([\d.]+)", (tmp_path / "out-u.stats.unified").read_text())
+    assert theirs.groups() == (
+        str(test.segments),
+        f"{test.mean:.3f}",
+        f"{test.std:.3f}",
+        f"{test.z:.3f}",
+    )
+    unified = re.search(
+        r"MP +\|\| +A +\|[^|]*\| +\S+ +(<?)([\d.]+)", (tmp_path / "out-u.stats.unified").read_text()
+    )
     assert unified is not None
     table_p = math.erfc(
         math.floor(abs(test.z) * 100) / 100 / math.sqrt(2)
@@ -137,7 +175,10 @@ def test_segments_that_all_differ_alike() -> None:
         assert (found.segments, found.mean, found.p_value) == (n, -1.0, p_value)
     assert matched_pairs(["===S"] * 6, ["===="] * 6).z == math.inf
     assert matched_pairs(["===S"] * 6, ["===S"] * 6).p_value == 1.0
-    good, bad = ([Pair(Utterance(f"u{i}", "a b c d"), said) for i in range(6)] for said in ("a b c d", "a b c x"))
+    good, bad = (
+        [Pair(Utterance(f"u{i}", "a b c d"), said) for i in range(6)]
+        for said in ("a b c d", "a b c x")
+    )
     found = json.loads(json.dumps(compare_pairs(good, bad).to_json(), allow_nan=False))
     assert found["mapsswe"]["z"] is None
 

@@ -34,7 +34,9 @@ FILES = {
     "objects.json": json.dumps({k: {"text": v} for k, v in TEXTS.items()}),
     "list.json": json.dumps([{"id": k, "text": v} for k, v in TEXTS.items()]),
     "a.jsonl": "\n".join(json.dumps({"utt_id": k, "text": v}) for k, v in TEXTS.items()),
-    "paths.jsonl": "\n".join(json.dumps({"audio_filepath": f"/x/{k}.wav", "text": v}) for k, v in TEXTS.items()),
+    "paths.jsonl": "\n".join(
+        json.dumps({"audio_filepath": f"/x/{k}.wav", "text": v}) for k, v in TEXTS.items()
+    ),
 }
 
 
@@ -56,14 +58,22 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
 
 
 def test_roles_choose_the_text(tmp_path: Path) -> None:
-    path = write(tmp_path, "both.jsonl", json.dumps({"id": "u1", "text": "right", "pred_text": "wrong"}))
+    path = write(
+        tmp_path, "both.jsonl", json.dumps({"id": "u1", "text": "right", "pred_text": "wrong"})
+    )
     assert texts(path) == {"u1": "right"}
     assert texts(path, role="hypothesis") == {"u1": "wrong"}
 
 
 def cut(name: str, *supervisions: dict[str, object]) -> dict[str, object]:
     recording = {"id": "rec", "sources": [{"type": "file", "channels": [0], "source": "rec.wav"}]}
-    return {"id": name, "start": 1.5, "duration": 2.0, "recording": recording, "supervisions": list(supervisions)}
+    return {
+        "id": name,
+        "start": 1.5,
+        "duration": 2.0,
+        "recording": recording,
+        "supervisions": list(supervisions),
+    }
 
 
 def test_manifest_gives_text_speaker_times_and_audio(tmp_path: Path) -> None:
@@ -82,7 +92,11 @@ def test_manifest_gives_text_speaker_times_and_audio(tmp_path: Path) -> None:
 
 
 def test_folders(tmp_path: Path) -> None:
-    write(tmp_path, "json/a/u1.json", json.dumps({"text": "the cat", "segments": [], "duration_s": 1.0}))
+    write(
+        tmp_path,
+        "json/a/u1.json",
+        json.dumps({"text": "the cat", "segments": [], "duration_s": 1.0}),
+    )
     write(tmp_path, "json/u3.json", json.dumps({"text": "a"}))
     write(tmp_path, "txt/u1.txt", "the\ncat\n")
     write(tmp_path, "run/hypotheses.tsv", "u1\tx\n")
@@ -92,7 +106,9 @@ def test_folders(tmp_path: Path) -> None:
 
 
 def test_ctm_alone_goes_by_recording(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.ctm", ";; words\nu1 1 0.50 0.30 cat 0.9\nu1 1 0.00 0.40 the\nu3 1 0.0 0.1 a\n")
+    path = write(
+        tmp_path, "a.ctm", ";; words\nu1 1 0.50 0.30 cat 0.9\nu1 1 0.00 0.40 the\nu3 1 0.0 0.1 a\n"
+    )
     assert texts(path) == {"u1": "the cat", "u3": "a"}
 
 
@@ -119,8 +135,13 @@ f1 A 13.00 0.2 late
 
 
 def test_ctm_meets_stm_by_time_as_in_sclite(tmp_path: Path) -> None:
-    """The golden split is sclite 2.10's: 'f' has its middle after its segment's end and falls to the ignored one."""
-    stm, ctm = read_transcripts(write(tmp_path, "r.stm", STM)), read_transcripts(write(tmp_path, "h.ctm", CTM))
+    """The golden split is sclite 2.10's: 'f' has its middle after its segment's end and falls to
+    the ignored one.
+    """
+    stm, ctm = (
+        read_transcripts(write(tmp_path, "r.stm", STM)),
+        read_transcripts(write(tmp_path, "h.ctm", CTM)),
+    )
     pairs = pair(stm, ctm)
     assert [p.hypothesis for p in pairs] == ["early a b c", "between d e", "g h late", ""]
     assert [p.reference.text for p in pairs] == ["a b c", "d e f", "g h", ""]
@@ -165,14 +186,18 @@ def test_other_order_of_ids_is_fine(tmp_path: Path) -> None:
         ("a.xml", "<x/>", "cannot be told by its name"),
     ],
 )
-def test_malformed_files_name_file_and_line(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+def test_malformed_files_name_file_and_line(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+) -> None:
     with pytest.raises(DataError, match=message) as error:
         read_transcripts(write(tmp_path, name, content))
     assert str(tmp_path / name) in str(error.value)
 
 
 def test_rounded_ctm_times_are_no_overlap(tmp_path: Path) -> None:
-    assert texts(write(tmp_path, "a.ctm", "f A 0.00 0.51 one\nf A 0.50 0.20 two\n")) == {"f": "one two"}
+    assert texts(write(tmp_path, "a.ctm", "f A 0.00 0.51 one\nf A 0.50 0.20 two\n")) == {
+        "f": "one two"
+    }
 
 
 def test_missing_file_and_unknown_format(tmp_path: Path) -> None:
@@ -207,7 +232,9 @@ def test_missing_and_extra_ids_are_counted_and_named(tmp_path: Path) -> None:
 
 
 def test_lines_against_ids_are_refused(tmp_path: Path) -> None:
-    assert "lines without ids (1)" in pairs_error(tmp_path, ("ref.tsv", "u1\ta\n"), ("hyp.txt", "a\n"))
+    assert "lines without ids (1)" in pairs_error(
+        tmp_path, ("ref.tsv", "u1\ta\n"), ("hyp.txt", "a\n")
+    )
 
 
 def test_empty_reference_file_is_refused(tmp_path: Path) -> None:
@@ -223,9 +250,17 @@ def test_speakers(tmp_path: Path) -> None:
     table = "".join(f"{name}\ta\n" for name in names)
     both = read_transcripts(write(tmp_path, "r.tsv", table))
     assert [p.reference.speaker for p in with_speakers(pair(both, both))] == ["12", "12", "56"]
-    chosen = read_speakers(write(tmp_path, "utt2spk", "".join(f"{name} s{n}\n" for n, name in enumerate(names))))
-    assert [p.reference.speaker for p in with_speakers(pair(both, both), chosen)] == ["s0", "s1", "s2"]
-    with pytest.raises(ScoringError, match=r"lacks 2 of the 3 utterances \(12-34-0002, 56-7-0000\)"):
+    chosen = read_speakers(
+        write(tmp_path, "utt2spk", "".join(f"{name} s{n}\n" for n, name in enumerate(names)))
+    )
+    assert [p.reference.speaker for p in with_speakers(pair(both, both), chosen)] == [
+        "s0",
+        "s1",
+        "s2",
+    ]
+    with pytest.raises(
+        ScoringError, match=r"lacks 2 of the 3 utterances \(12-34-0002, 56-7-0000\)"
+    ):
         with_speakers(pair(both, both), {"12-34-0001": "x"})
     with pytest.raises(DataError, match="line 2: 'u' has two speakers"):
         read_speakers(write(tmp_path, "bad", "u a\nu b\n"))

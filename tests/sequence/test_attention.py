@@ -41,7 +41,9 @@ def test_one_head_equals_its_formula(score: str) -> None:
     memory, queries = torch.randn(3, 7, 6), torch.randn(3, 2, 6)
     context, weights = attention(queries, attention.remember(memory, LENS))
     for b, i in itertools.product(range(3), range(2)):
-        scores = torch.stack([score_by_hand(attention, queries[b, i], m) for m in memory[b, : LENS[b]]])
+        scores = torch.stack(
+            [score_by_hand(attention, queries[b, i], m) for m in memory[b, : LENS[b]]]
+        )
         expected = scores.softmax(0)
         torch.testing.assert_close(weights[b, i, : LENS[b]], expected)
         torch.testing.assert_close(context[b, i], expected @ memory[b, : LENS[b]])
@@ -54,20 +56,28 @@ def test_padding_of_one_head_changes_nothing(score: str) -> None:
     memory, queries = torch.randn(3, 7, 6), torch.randn(3, 2, 6)
     context, _ = attention(queries, attention.remember(memory, LENS))
     for b, n in enumerate(LENS.tolist()):
-        alone, _ = attention(queries[b : b + 1], attention.remember(memory[b : b + 1, :n], LENS[b : b + 1]))
+        alone, _ = attention(
+            queries[b : b + 1], attention.remember(memory[b : b + 1, :n], LENS[b : b + 1])
+        )
         torch.testing.assert_close(context[b : b + 1], alone)
 
 
 def test_an_empty_memory_gives_zeros_and_no_nan() -> None:
     attention = Attention(4, 4)
     memory = torch.randn(1, 3, 4, requires_grad=True)
-    context, weights = attention(torch.randn(1, 1, 4), attention.remember(memory, torch.tensor([0])))
+    context, weights = attention(
+        torch.randn(1, 1, 4), attention.remember(memory, torch.tensor([0]))
+    )
     context.sum().backward()
     assert not context.any()
     assert not weights.any()
     assert torch.isfinite(memory.grad).all()
     heads = MultiHeadAttention(4, 2)
-    y = heads.attend(torch.randn(1, 2, 4), *heads.project(memory.detach()), torch.zeros(1, 1, 3, dtype=torch.bool))
+    y = heads.attend(
+        torch.randn(1, 2, 4),
+        *heads.project(memory.detach()),
+        torch.zeros(1, 1, 3, dtype=torch.bool),
+    )
     torch.testing.assert_close(y, heads.output_map.bias.expand(1, 2, 4))
 
 
@@ -100,7 +110,9 @@ def test_multi_head_equals_torch(causal: bool, window: int) -> None:
     ahead = torch.arange(7) - torch.arange(7).unsqueeze(1)
     unseen = (ahead > 0) if causal else (ahead.abs() > (window or 7))
     padding = torch.arange(7) >= LENS.unsqueeze(1)
-    y, weights = theirs(x, x, x, key_padding_mask=padding, attn_mask=unseen, average_attn_weights=False)
+    y, weights = theirs(
+        x, x, x, key_padding_mask=padding, attn_mask=unseen, average_attn_weights=False
+    )
     mine, my_weights = ours(x, memory_lens=LENS)
     valid = ~padding
     torch.testing.assert_close(mine[valid], y[valid])
@@ -111,7 +123,9 @@ def test_cached_memory_gives_what_the_weights_give() -> None:
     heads = MultiHeadAttention(8, 2, memory_dim=5)
     query, memory = torch.randn(3, 4, 8), torch.randn(3, 7, 5)
     mask = (torch.arange(7) < LENS.unsqueeze(1)).unsqueeze(1)
-    torch.testing.assert_close(heads.attend(query, *heads.project(memory), mask), heads(query, memory, LENS)[0])
+    torch.testing.assert_close(
+        heads.attend(query, *heads.project(memory), mask), heads(query, memory, LENS)[0]
+    )
 
 
 @pytest.mark.parametrize("window", [1, 3, 7, 20])
@@ -137,7 +151,9 @@ def test_hybrid_block_ignores_padding(kwargs: dict[str, int]) -> None:
 
 
 def test_a_causal_hybrid_of_one_direction_sees_no_future() -> None:
-    block = RecurrentAttentionBlock(RecurrentStack(5, 8, 1, bidirectional=False), 2, causal=True).eval()
+    block = RecurrentAttentionBlock(
+        RecurrentStack(5, 8, 1, bidirectional=False), 2, causal=True
+    ).eval()
     x = torch.randn(1, 7, 5)
     changed = x.clone()
     changed[:, 5:] += 1
@@ -147,13 +163,20 @@ def test_a_causal_hybrid_of_one_direction_sees_no_future() -> None:
 
 def test_gradients() -> None:
     attention = Attention(3, 4, "additive", 5).double()
-    memory, query = torch.randn(2, 3, 4).double().requires_grad_(), torch.randn(2, 2, 3).double().requires_grad_()
+    memory, query = (
+        torch.randn(2, 3, 4).double().requires_grad_(),
+        torch.randn(2, 2, 3).double().requires_grad_(),
+    )
     lens = torch.tensor([3, 2])
-    assert torch.autograd.gradcheck(lambda q, m: attention(q, attention.remember(m, lens))[0], (query, memory))
+    assert torch.autograd.gradcheck(
+        lambda q, m: attention(q, attention.remember(m, lens))[0], (query, memory)
+    )
 
 
 def test_softmax_of_nothing_is_zero() -> None:
-    weights = masked_softmax(torch.randn(2, 3), torch.tensor([[True, False, True], [False, False, False]]))
+    weights = masked_softmax(
+        torch.randn(2, 3), torch.tensor([[True, False, True], [False, False, False]])
+    )
     assert weights[0].sum() == pytest.approx(1)
     assert not weights[1].any()
 

@@ -52,5 +52,6 @@ def test_one_channel_always_stays() -> None:
     assert stays.min() == 1
     assert torch.equal(masked[:, :1].expand_as(masked), masked)
     assert torch.equal(
-        augment(torch.ones(4, 5, 1), torch.full((4,), 5), seeded(), channel_mask=1.0), torch.ones(4, 5, 1)
+        augment(torch.ones(4, 5, 1), torch.full((4,), 5), seeded(), channel_mask=1.0),
+        torch.ones(4, 5, 1),
     )

@@ -31,7 +31,9 @@ def test_padding_and_batch_never_change_a_result(subsampling: int, norm: str) ->
 @pytest.mark.parametrize("subsampling", [1, 2, 4, 8])
 @pytest.mark.parametrize("causal", [False, True])
 def test_declared_right_context_is_the_true_one(subsampling: int, causal: bool) -> None:
-    conv = ConvSubsampling(10, channels=3, subsampling=subsampling, norm="none", causal=causal).eval()
+    conv = ConvSubsampling(
+        10, channels=3, subsampling=subsampling, norm="none", causal=causal
+    ).eval()
     x = torch.randn(1, 64, 10, requires_grad=True)
     y, _ = conv(x, torch.tensor([64]))
     y[0, 3].sum().backward()

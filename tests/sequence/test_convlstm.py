@@ -1,4 +1,6 @@
-"""ConvLSTM against torch's LSTM (one pixel, kernel of one) and against the equations written out pixel by pixel."""
+"""ConvLSTM against torch's LSTM (one pixel, kernel of one) and against the equations written out
+pixel by pixel.
+"""
 
 from __future__ import annotations
 

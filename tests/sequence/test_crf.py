@@ -26,7 +26,9 @@ def every_path(crf, scores, rules=None):
     for path in itertools.product(range(tags), repeat=steps):
         if rules is not None and first_illegal_step(path, rules) is not None:
             continue
-        total = crf.start[path[0]] + crf.end[path[-1]] + sum(scores[t, k] for t, k in enumerate(path))
+        total = (
+            crf.start[path[0]] + crf.end[path[-1]] + sum(scores[t, k] for t, k in enumerate(path))
+        )
         yield path, total + sum(crf.transitions[a, b] for a, b in itertools.pairwise(path))
 
 
@@ -38,7 +40,9 @@ def test_partition_paths_and_gradients_equal_brute_force(constrained, lengths):
     scores = torch.randn(3, 4, 5, generator=generator, dtype=torch.float64, requires_grad=True)
     lens = torch.tensor(lengths)
     listed = [list(every_path(crf, scores[b, :n], rules)) for b, n in enumerate(lengths)]
-    expected = torch.stack([torch.logsumexp(torch.stack([s for _, s in paths]), 0) for paths in listed])
+    expected = torch.stack(
+        [torch.logsumexp(torch.stack([s for _, s in paths]), 0) for paths in listed]
+    )
     found = crf.log_partition(scores, lens)
     torch.testing.assert_close(found, expected)
     leaves = [scores, *crf.parameters()]
@@ -67,8 +71,12 @@ def test_padding_never_changes_a_score(length, tags, seed):
     padded[:, :length] = alone
     long_path = torch.nn.functional.pad(path, (0, 3), value=tags - 1)
     lens = torch.tensor([length])
-    torch.testing.assert_close(crf.log_partition(alone, lens), crf.log_partition(padded, lens), rtol=0, atol=1e-12)
-    torch.testing.assert_close(crf.loss(alone, path, lens), crf.loss(padded, long_path, lens), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        crf.log_partition(alone, lens), crf.log_partition(padded, lens), rtol=0, atol=1e-12
+    )
+    torch.testing.assert_close(
+        crf.loss(alone, path, lens), crf.loss(padded, long_path, lens), rtol=0, atol=1e-12
+    )
     assert crf.best_paths(alone, lens)[0] == crf.best_paths(padded, lens)[0]
     torch.testing.assert_close(crf.marginals(padded, lens)[:, :length], crf.marginals(alone, lens))
     assert not crf.marginals(padded, lens)[:, length:].any()
@@ -79,7 +87,9 @@ def test_marginals_are_probabilities():
     scores = torch.randn(2, 6, 5, generator=generator, dtype=torch.float64)
     marginals = crf.marginals(scores, torch.tensor([6, 3]))
     torch.testing.assert_close(marginals[0].sum(-1), torch.ones(6, dtype=torch.float64))
-    torch.testing.assert_close(marginals[1].sum(-1), torch.tensor([1.0, 1, 1, 0, 0, 0], dtype=torch.float64))
+    torch.testing.assert_close(
+        marginals[1].sum(-1), torch.tensor([1.0, 1, 1, 0, 0, 0], dtype=torch.float64)
+    )
     assert float(marginals[:, 0, [2, 4]].detach().abs().max()) == 0  # no I- at the beginning
 
 
@@ -117,7 +127,9 @@ def test_bfloat16_scores_are_summed_in_float32():
     crf = LinearChainCrf(4)
     scores = torch.randn(2, 50, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
     lens = torch.tensor([50, 20])
-    torch.testing.assert_close(crf.log_partition(scores, lens), crf.log_partition(scores.float(), lens))
+    torch.testing.assert_close(
+        crf.log_partition(scores, lens), crf.log_partition(scores.float(), lens)
+    )
 
 
 @pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])

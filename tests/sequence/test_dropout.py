@@ -45,7 +45,11 @@ def test_dropout_of_nothing_or_all_is_torchs(p: float) -> None:
 
 
 def test_dropout_is_drawn_from_torchs_generator() -> None:
-    first, again, other = (nn.Sequential(Dropout(0.3)), nn.Sequential(Dropout(0.3)), nn.Sequential(Dropout(0.3)))
+    first, again, other = (
+        nn.Sequential(Dropout(0.3)),
+        nn.Sequential(Dropout(0.3)),
+        nn.Sequential(Dropout(0.3)),
+    )
     masks = []
     for seed, module in ((3, first), (3, again), (4, other)):
         torch.manual_seed(seed)

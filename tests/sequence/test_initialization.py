@@ -11,7 +11,7 @@ from torch import nn
 from asr.errors import ConfigError
 from asr.sequence import RecurrentStack
 from asr.sequence.initialization import initialize
-from asr.tasks.ctc import CtcModelConfig, CtcNetwork
+from asr.speech.network import CtcModelConfig, CtcNetwork
 
 
 def gates(module: nn.Module, kind: str) -> list[torch.Tensor]:
@@ -24,7 +24,9 @@ def gates(module: nn.Module, kind: str) -> list[torch.Tensor]:
 
 def made(name: str) -> CtcNetwork:
     torch.manual_seed(0)
-    return CtcNetwork(CtcModelConfig(hidden_dim=24, num_layers=2, conv_channels=4, initialization=name), 80, 5)
+    return CtcNetwork(
+        CtcModelConfig(hidden_dim=24, num_layers=2, conv_channels=4, initialization=name), 80, 5
+    )
 
 
 def test_xavier_fills_the_range_of_inputs_and_outputs() -> None:
@@ -44,7 +46,9 @@ def test_kaiming_fills_the_range_of_inputs() -> None:
 
 def test_orthogonal_keeps_lengths() -> None:
     network = made("orthogonal")
-    for gate in gates(network.encoder, "hh") + gates(network.encoder, "ih"):  # (24, 24) and (24, 48)
+    for gate in gates(network.encoder, "hh") + gates(
+        network.encoder, "ih"
+    ):  # (24, 24) and (24, 48)
         torch.testing.assert_close(gate @ gate.t(), torch.eye(24), atol=1e-5, rtol=0)
 
 

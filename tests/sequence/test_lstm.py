@@ -21,17 +21,25 @@ def threads(request: pytest.FixtureRequest) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def gradients(layer: nn.LSTM, B: int, bf16: bool, ours: bool, first: bool = True) -> dict[str, Tensor]:
+def gradients(
+    layer: nn.LSTM, B: int, bf16: bool, ours: bool, first: bool = True
+) -> dict[str, Tensor]:
     """Every output and last state counts in the loss; the steps' shares differ."""
     random = torch.Generator().manual_seed(1)
     x = torch.randn(T, B, layer.input_size, generator=random).requires_grad_()
-    state = tuple(torch.randn(1, B, layer.hidden_size, generator=random).requires_grad_() for _ in "hc")
+    state = tuple(
+        torch.randn(1, B, layer.hidden_size, generator=random).requires_grad_() for _ in "hc"
+    )
     towards = torch.randn(T, B, layer.hidden_size, generator=random)
     layer.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         run = layer if ours else super(LSTM, layer)
         y, (h, c) = run.forward(x, state if first else None)
-    loss = (y.float() * towards).sum() + 3 * (h.float() * towards[0]).sum() + (c.float() * towards[1]).sum()
+    loss = (
+        (y.float() * towards).sum()
+        + 3 * (h.float() * towards[0]).sum()
+        + (c.float() * towards[1]).sum()
+    )
     loss.backward()
     found = {"x": x.grad, **{name: parameter.grad for name, parameter in layer.named_parameters()}}
     if first:
@@ -45,8 +53,12 @@ def error(found: Tensor, expected: Tensor) -> float:
 
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("first", [True, False], ids=["state given", "no state"])
-@pytest.mark.parametrize(("B", "D", "H"), [(1, 8, 16), (5, 40, 33), (FEW - 1, 24, 130), (3, 16, 512)])
-def test_gradients_equal_torch_in_float32_as_well_as_its_own_bfloat16_does(B: int, D: int, H: int, first: bool) -> None:
+@pytest.mark.parametrize(
+    ("B", "D", "H"), [(1, 8, 16), (5, 40, 33), (FEW - 1, 24, 130), (3, 16, 512)]
+)
+def test_gradients_equal_torch_in_float32_as_well_as_its_own_bfloat16_does(
+    B: int, D: int, H: int, first: bool
+) -> None:
     torch.manual_seed(0)
     layer = LSTM(D, H)
     exact = gradients(layer, B, bf16=False, ours=False, first=first)
@@ -81,15 +93,27 @@ def test_float32_is_torch_to_the_last_bit() -> None:
 @pytest.mark.usefixtures("threads")
 def test_side_by_side_is_one_after_the_other() -> None:
     torch.manual_seed(0)
-    layers, inputs = [LSTM(6, 20), LSTM(6, 20)], [torch.randn(T, 5, 6, requires_grad=True) for _ in range(2)]
+    layers, inputs = (
+        [LSTM(6, 20), LSTM(6, 20)],
+        [torch.randn(T, 5, 6, requires_grad=True) for _ in range(2)],
+    )
 
     def found(together: bool) -> list[Tensor]:
         for leaf in (*inputs, *(p for layer in layers for p in layer.parameters())):
             leaf.grad = None
         with torch.autocast("cpu", torch.bfloat16):
-            done = side_by_side(layers, inputs) if together else [run(x) for run, x in zip(layers, inputs, strict=True)]
-        sum((n + 1) * y.float().square().sum() + c.float().sum() for n, (y, (_, c)) in enumerate(done)).backward()
-        return [leaf.grad for leaf in (*inputs, *(p for layer in layers for p in layer.parameters()))]
+            done = (
+                side_by_side(layers, inputs)
+                if together
+                else [run(x) for run, x in zip(layers, inputs, strict=True)]
+            )
+        sum(
+            (n + 1) * y.float().square().sum() + c.float().sum()
+            for n, (y, (_, c)) in enumerate(done)
+        ).backward()
+        return [
+            leaf.grad for leaf in (*inputs, *(p for layer in layers for p in layer.parameters()))
+        ]
 
     assert all(torch.equal(a, b) for a, b in zip(found(True), found(False), strict=True))
 

@@ -1,4 +1,6 @@
-"""The peephole LSTM against torch's LSTM where peepholes are zero, and against its equations where they are not."""
+"""The peephole LSTM against torch's LSTM where peepholes are zero, and against its equations where
+they are not.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,15 @@ def test_zero_peepholes_give_torchs_values_and_gradients() -> None:
         inputs = x.clone().requires_grad_()
         y, (h, c) = layer(inputs, state)
         ((y * weight).sum() + h.sum() + c.square().sum()).backward()
-        grads.append([y, h, c, inputs.grad, *(layer.get_parameter(name).grad for name, _ in oracle.named_parameters())])
+        grads.append(
+            [
+                y,
+                h,
+                c,
+                inputs.grad,
+                *(layer.get_parameter(name).grad for name, _ in oracle.named_parameters()),
+            ]
+        )
     for mine, theirs in zip(*grads, strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-12, rtol=1e-10)
 
@@ -56,7 +66,9 @@ def test_gradients_of_peepholes_are_the_numerical_ones() -> None:
     parameters = dict(ours.named_parameters())
 
     def run(peephole: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = torch.func.functional_call(ours, parameters | {"peephole_l0": peephole}, (x,))[0]
+        out: torch.Tensor = torch.func.functional_call(
+            ours, parameters | {"peephole_l0": peephole}, (x,)
+        )[0]
         return out
 
     torch.autograd.gradcheck(run, ours.peephole_l0)

@@ -67,7 +67,9 @@ def test_a_wide_beam_is_exhaustive_search(
     found = beam_search(decoder.step, state, 3, width, torch.full((3,), max_len), END, END, alpha)
     for b in range(3):
         one = decoder.start(memory[b : b + 1], LENS[b : b + 1], weight)
-        scores = {t: log_prob(decoder, one, t) / (len(t) + 1) ** alpha for t in every_output(max_len)}
+        scores = {
+            t: log_prob(decoder, one, t) / (len(t) + 1) ** alpha for t in every_output(max_len)
+        }
         best = max(scores, key=scores.__getitem__)
         assert tuple(found[b][0].tokens) == best
         for hypothesis in found[b]:
@@ -89,17 +91,25 @@ def greedy_by_hand(decoder: AttentionDecoder, state: DecoderState, max_len: int)
 
 
 @torch.no_grad()
-def test_one_beam_is_greedy_search(decoder: AttentionDecoder, memory: Tensor, weight: Tensor) -> None:
-    found = greedy_search(decoder.step, decoder.start(memory, LENS, weight), 3, torch.tensor([8, 5, 3]), END, END)
+def test_one_beam_is_greedy_search(
+    decoder: AttentionDecoder, memory: Tensor, weight: Tensor
+) -> None:
+    found = greedy_search(
+        decoder.step, decoder.start(memory, LENS, weight), 3, torch.tensor([8, 5, 3]), END, END
+    )
     for b, limit in enumerate([8, 5, 3]):
         one = decoder.start(memory[b : b + 1], LENS[b : b + 1], weight)
         assert found[b].tokens == greedy_by_hand(decoder, one, limit)
 
 
 @torch.no_grad()
-def test_neither_batch_nor_padding_changes_an_output(decoder: AttentionDecoder, memory: Tensor, weight: Tensor) -> None:
+def test_neither_batch_nor_padding_changes_an_output(
+    decoder: AttentionDecoder, memory: Tensor, weight: Tensor
+) -> None:
     limits = torch.tensor([9, 6, 2])
-    found = beam_search(decoder.step, decoder.start(memory, LENS, weight, 3), 3, 3, limits, END, END)
+    found = beam_search(
+        decoder.step, decoder.start(memory, LENS, weight, 3), 3, 3, limits, END, END
+    )
     for b, n in enumerate(LENS.tolist()):
         one = decoder.start(memory[b : b + 1, :n], LENS[b : b + 1], weight, 3)
         (alone,) = beam_search(decoder.step, one, 1, 3, limits[b : b + 1], END, END)
@@ -109,15 +119,25 @@ def test_neither_batch_nor_padding_changes_an_output(decoder: AttentionDecoder, 
 
 
 @torch.no_grad()
-def test_a_length_of_zero_leaves_only_the_end(decoder: AttentionDecoder, memory: Tensor, weight: Tensor) -> None:
+def test_a_length_of_zero_leaves_only_the_end(
+    decoder: AttentionDecoder, memory: Tensor, weight: Tensor
+) -> None:
     found = beam_search(
-        decoder.step, decoder.start(memory, LENS, weight, 2), 3, 2, torch.zeros(3, dtype=torch.long), END, END
+        decoder.step,
+        decoder.start(memory, LENS, weight, 2),
+        3,
+        2,
+        torch.zeros(3, dtype=torch.long),
+        END,
+        END,
     )
     assert [[(h.tokens, h.finished) for h in one] for one in found] == [[([], False)]] * 3
 
 
 @torch.no_grad()
-def test_steps_equal_teacher_forcing(decoder: AttentionDecoder, memory: Tensor, weight: Tensor) -> None:
+def test_steps_equal_teacher_forcing(
+    decoder: AttentionDecoder, memory: Tensor, weight: Tensor
+) -> None:
     targets = torch.tensor([[1, 2, 3, 0], [3, 3, 0, 0], [2, 1, 1, 0]])
     state = decoder.start(memory, LENS, weight)
     outputs, weights = decoder(teacher_inputs(targets, END), state)
@@ -129,7 +149,9 @@ def test_steps_equal_teacher_forcing(decoder: AttentionDecoder, memory: Tensor, 
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 4))
 
 
-def test_sampling_everything_reads_its_own_guesses(decoder: AttentionDecoder, memory: Tensor, weight: Tensor) -> None:
+def test_sampling_everything_reads_its_own_guesses(
+    decoder: AttentionDecoder, memory: Tensor, weight: Tensor
+) -> None:
     with torch.no_grad():
         state = decoder.start(memory, LENS, weight)
         one, _ = decoder(torch.tensor([[0, 1, 2, 3]] * 3), state, 1.0)
@@ -139,9 +161,13 @@ def test_sampling_everything_reads_its_own_guesses(decoder: AttentionDecoder, me
     assert not torch.allclose(other, forced)
 
 
-def test_sampling_keeps_gradients(decoder: AttentionDecoder, memory: Tensor, weight: Tensor) -> None:
+def test_sampling_keeps_gradients(
+    decoder: AttentionDecoder, memory: Tensor, weight: Tensor
+) -> None:
     state = decoder.start(memory.requires_grad_(), LENS, weight.requires_grad_())
-    decoder(torch.tensor([[0, 1, 2]] * 3), state, 0.5, torch.Generator().manual_seed(1))[0].sum().backward()
+    decoder(torch.tensor([[0, 1, 2]] * 3), state, 0.5, torch.Generator().manual_seed(1))[
+        0
+    ].sum().backward()
     assert memory.grad is not None
     assert weight.grad is not None
     assert not memory.grad[1, 3:].any()
@@ -151,11 +177,17 @@ def test_smoothing_equals_the_mixture() -> None:
     logits, targets = torch.randn(5, V), torch.tensor([0, 1, 2, 3, 1])
     log_probs = logits.log_softmax(-1)
     truth = functional.one_hot(targets, V) * 0.9 + 0.1 / V
-    torch.testing.assert_close(smoothed_cross_entropy(logits, targets, 0.1), -(truth * log_probs).sum())
+    torch.testing.assert_close(
+        smoothed_cross_entropy(logits, targets, 0.1), -(truth * log_probs).sum()
+    )
 
 
 def test_valid_steps_are_in_order() -> None:
-    assert valid_steps(torch.tensor([[1, 2, 0], [3, 0, 0]]), torch.tensor([2, 1])).tolist() == [1, 2, 3]
+    assert valid_steps(torch.tensor([[1, 2, 0], [3, 0, 0]]), torch.tensor([2, 1])).tolist() == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_a_search_over_a_table_ends_early_and_drops_sequences() -> None:

@@ -32,7 +32,9 @@ def test_shorter_sequences_end_within_their_chunk() -> None:
     stack = RecurrentStack(3, 5, 1, bidirectional=False)
     x, lens = sequence(), torch.tensor([11, 5])
     whole, _, _ = stack(x, lens)
-    parts, lengths = zip(*((y, n.tolist()) for _, y, n in truncated(stack, x, lens, 4)), strict=True)
+    parts, lengths = zip(
+        *((y, n.tolist()) for _, y, n in truncated(stack, x, lens, 4)), strict=True
+    )
     assert lengths == ([4, 4], [4, 1], [3, 0])
     torch.testing.assert_close(torch.cat(parts, 1)[1, :5], whole[1, :5], atol=1e-6, rtol=0)
 
@@ -70,7 +72,9 @@ def test_bidirectional_stack_and_empty_chunk_are_refused() -> None:
 
 def test_a_variational_stack_drops_the_same_features_at_every_step() -> None:
     torch.manual_seed(0)
-    stack = RecurrentStack(3, 40, 1, bidirectional=False, norm="none", residual=False, dropout=0.5, variational=True)
+    stack = RecurrentStack(
+        3, 40, 1, bidirectional=False, norm="none", residual=False, dropout=0.5, variational=True
+    )
     y, _, _ = stack(sequence(), LENS)
     zero = y == 0
     assert torch.equal(zero, zero[:, :1].expand_as(zero))

@@ -39,7 +39,10 @@ def test_a_frame_without_names_is_one_series_and_text_becomes_timestamps() -> No
         (lambda f: f.drop(columns="y"), r"no column 'y'"),
         (lambda f: f.rename(columns={"y": "Y"}), r"no column 'y'"),
         (lambda f: f.iloc[:0], "no rows"),
-        (lambda f: f.assign(y=[1.0, np.nan, 3, 4, 5, 6]), "1 missing .* in y, the first at 2024-01-01 01"),
+        (
+            lambda f: f.assign(y=[1.0, np.nan, 3, 4, 5, 6]),
+            "1 missing .* in y, the first at 2024-01-01 01",
+        ),
         (lambda f: f.assign(y=[1.0, np.inf, 3, 4, 5, 6]), "1 missing or infinite"),
         (lambda f: f.assign(y=["1", "x", "3", "4", "5", "6"]), "no number"),
         (lambda f: f.drop(index=[2, 3]), "gaps: 2 step.* the first at 2024-01-01 02"),
@@ -49,10 +52,13 @@ def test_a_frame_without_names_is_one_series_and_text_becomes_timestamps() -> No
         (lambda f: f.assign(ds=np.linspace(0, 1, 6)), "fractions"),
         (lambda f: f.assign(ds=[pd.NaT, *f.ds[1:]]), r"1 row\(s\) have no ds"),
         (lambda f: f.iloc[:1], r"1 row\(s\); its time step"),
-        (lambda f: f.assign(ds=pd.to_datetime([0, 1.3, 2.9, 7.77, 8, 100], unit="D")), "no regular step"),
+        (
+            lambda f: f.assign(ds=pd.to_datetime([0, 1.3, 2.9, 7.77, 8, 100], unit="D")),
+            "no regular step",
+        ),
         (lambda f: f.to_numpy(), "came as ndarray"),
     ],
-)  # fmt: skip
+)
 def test_bad_frames_are_refused_and_named(spoil, said) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match=said) as error:
         split_series(spoil(frame()))
@@ -100,9 +106,9 @@ def test_holidays_are_gaps_of_business_days() -> None:
 
 
 def test_wide_tables(tmp_path: Path) -> None:
-    pd.DataFrame({"date": ["2024-01-01", "2024-01-02"], "p": [1, 2], "q": [3, 4], "t": [5, 6]}).to_csv(
-        tmp_path / "w.csv"
-    )
+    pd.DataFrame(
+        {"date": ["2024-01-01", "2024-01-02"], "p": [1, 2], "q": [3, 4], "t": [5, 6]}
+    ).to_csv(tmp_path / "w.csv")
     long = read_frame(tmp_path / "w.csv", "date", ["p", "q"], ["t"])
     assert long.unique_id.tolist() == ["p", "p", "q", "q"]
     assert (long.y.tolist(), long.t.tolist()) == ([1, 2, 3, 4], [5, 6, 5, 6])

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.export import export_model
 from asr.serve.config import ServeConfig
-from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.export.exporting import export_model
+from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.training import SpeechConfig, save_speech_model
 from asr.text.tokenizers import CharTokenizer
-from asr.training.speech import SpeechConfig, save_speech_model
 
 
 @pytest.mark.filterwarnings("ignore")  # schemathesis and its dependencies warn of one another
@@ -28,9 +28,14 @@ def test_openapi(tmp_path: Path) -> None:
 
     torch.manual_seed(1)
     tokenizer = CharTokenizer("abc")
-    task = CtcTask(CtcTaskConfig(model=CtcModelConfig(hidden_dim=8, num_layers=1, conv_channels=4)), len(tokenizer))
+    task = CtcTask(
+        CtcTaskConfig(model=CtcModelConfig(hidden_dim=8, num_layers=1, conv_channels=4)),
+        len(tokenizer),
+    )
     save_speech_model(task.eval(), tokenizer, SpeechConfig(), tmp_path / "m")
-    app = create_app([export_model(tmp_path / "m", tmp_path / "onnx").folder], ServeConfig(max_bytes=10_000))
+    app = create_app(
+        [export_model(tmp_path / "m", tmp_path / "onnx").folder], ServeConfig(max_bytes=10_000)
+    )
     with TestClient(app):  # starts and stops the queues
         schema = schemathesis.openapi.from_asgi("/openapi.json", app)
         operations = [result.ok() for result in schema.get_all_operations()]
@@ -46,7 +51,8 @@ def test_openapi(tmp_path: Path) -> None:
             @given(case=operation.as_strategy())
             @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
             def check(case: schemathesis.Case) -> None:
-                # no schema can say which bytes are a recording that can be read, and which model takes which key
+                # no schema can say which bytes are a recording that can be read, and which model
+                # takes which key
                 case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
             check()

@@ -19,7 +19,13 @@ RATE = 16000
 
 
 def batcher(network: Any = None, sizes: list[int] | None = None, **changes: Any) -> Batcher:
-    settings = {"max_batch_size": 4, "max_wait_ms": 20, "queue_size": 100, "max_batch_samples": 10**9, **changes}
+    settings = {
+        "max_batch_size": 4,
+        "max_wait_ms": 20,
+        "queue_size": 100,
+        "max_batch_samples": 10**9,
+        **changes,
+    }
     return Batcher(
         network or (lambda recordings: [(float(r[0]), len(r)) for r in recordings]),
         lambda output: output,
@@ -133,6 +139,11 @@ def test_drift_alarms_and_recovers() -> None:
 
 
 def test_settings_are_checked() -> None:
-    for wrong in ({"max_batch_size": 0}, {"port": 70000}, {"split": (0.5, 0.6)}, {"request_timeout_s": 0}):
+    for wrong in (
+        {"max_batch_size": 0},
+        {"port": 70000},
+        {"split": (0.5, 0.6)},
+        {"request_timeout_s": 0},
+    ):
         with pytest.raises(ConfigError):
             ServeConfig(**wrong)

@@ -24,30 +24,38 @@ import soundfile
 import torch
 
 from asr import load_model
-from asr.bench import made_audio
+from asr.audio.synthetic import made_audio
 from asr.errors import ConfigError
-from asr.export import export_model
-from asr.features import FeatureConfig
+from asr.features.config import FeatureConfig
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
-from asr.tasks.ctc import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.export.exporting import export_model
+from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.training import SpeechConfig, save_speech_model
+from asr.speech.transcript import Transcript
 from asr.text.tokenizers import CharTokenizer
-from asr.training.speech import SpeechConfig, save_speech_model
-from asr.transcript import Transcript
 
 RATE = 16000
 CONFIG = {
-    "max_bytes": 200_000, "max_duration_s": 5.0, "max_files": 3, "upload_timeout_s": 1.0, "stream_idle_s": 1.5,
-    "max_streams": 2, "api_keys": ["secret"], "split": [0.5, 0.5],
-}  # fmt: skip
+    "max_bytes": 200_000,
+    "max_duration_s": 5.0,
+    "max_files": 3,
+    "upload_timeout_s": 1.0,
+    "stream_idle_s": 1.5,
+    "max_streams": 2,
+    "api_keys": ["secret"],
+    "split": [0.5, 0.5],
+}
 KEY = {"Authorization": "Bearer secret"}
 
 
 def save_tiny(folder: Path, seed: int, trim: bool = False) -> Path:
     torch.manual_seed(seed)
     tokenizer = CharTokenizer("abcde")
-    config = CtcModelConfig(hidden_dim=16, num_layers=2, conv_channels=4, causal=True, bidirectional=False)
+    config = CtcModelConfig(
+        hidden_dim=16, num_layers=2, conv_channels=4, causal=True, bidirectional=False
+    )
     task = CtcTask(CtcTaskConfig(features=FeatureConfig(trim=trim), model=config), len(tokenizer))
     task.network.output.weight.data *= 30
     save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder)
@@ -57,7 +65,10 @@ def save_tiny(folder: Path, seed: int, trim: bool = False) -> Path:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("models")
-    return [export_model(save_tiny(folder / f"t{n}", n), folder / name).folder for n, name in enumerate("ab")]
+    return [
+        export_model(save_tiny(folder / f"t{n}", n), folder / name).folder
+        for n, name in enumerate("ab")
+    ]
 
 
 class Server:
@@ -75,7 +86,9 @@ class Server:
         self.log = log
         arguments = [json.dumps({"port": self.port, **config}), *map(str, models)]
         with log.open("w") as file:
-            self.process = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=file)
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", program, *arguments], stderr=file
+            )
         self.url = f"http://127.0.0.1:{self.port}"
         deadline = time.monotonic() + 280  # a busy machine
         while True:
@@ -107,13 +120,18 @@ def wav(seconds: float = 1.0, seed: int = 1, rate: int = RATE) -> bytes:
     return buffer.getvalue()
 
 
-def post(server: Server, *files: tuple[str, bytes], model: str = "a", **options: Any) -> httpx.Response:
+def post(
+    server: Server, *files: tuple[str, bytes], model: str = "a", **options: Any
+) -> httpx.Response:
     given = [("files", file) for file in files]
     query = f"?model={model}" if model else ""
     return httpx.post(
-        f"{server.url}/v1/transcribe{query}", files=given, headers={**KEY, **options.pop("headers", {})}, timeout=60,
+        f"{server.url}/v1/transcribe{query}",
+        files=given,
+        headers={**KEY, **options.pop("headers", {})},
+        timeout=60,
         **options,
-    )  # fmt: skip
+    )
 
 
 def test_good_recordings_are_answered_right(server: Server, models: list[Path]) -> None:
@@ -127,7 +145,9 @@ def test_good_recordings_are_answered_right(server: Server, models: list[Path]) 
         assert result["duration_s"] == transcript.duration_s
         assert result["model"] == "a"
         assert result["error"] is None
-        assert [w["word"] for s in result["segments"] for w in s["words"]] == [w.word for w in transcript.words]
+        assert [w["word"] for s in result["segments"] for w in s["words"]] == [
+            w.word for w in transcript.words
+        ]
 
 
 def test_a_model_that_cuts_at_pauses_answers_as_it_transcribes(tmp_path: Path) -> None:
@@ -138,7 +158,9 @@ def test_a_model_that_cuts_at_pauses_answers_as_it_transcribes(tmp_path: Path) -
 
     async def go() -> list[Transcript]:
         hosted.batcher.start()
-        found = await asyncio.gather(hosted.transcribe(samples), hosted.transcribe(np.zeros(RATE, np.float32)))
+        found = await asyncio.gather(
+            hosted.transcribe(samples), hosted.transcribe(np.zeros(RATE, np.float32))
+        )
         await hosted.batcher.stop()
         return found
 
@@ -156,14 +178,20 @@ def test_many_at_once_are_batched_and_right(server: Server, models: list[Path]) 
     async def go() -> list[httpx.Response]:
         async with httpx.AsyncClient(timeout=60, headers=KEY) as client:
             url = f"{server.url}/v1/transcribe?model=b"
-            return await asyncio.gather(*(client.post(url, files={"files": ("x.wav", clip)}) for clip in clips))
+            return await asyncio.gather(
+                *(client.post(url, files={"files": ("x.wav", clip)}) for clip in clips)
+            )
 
     answers = asyncio.run(go())
     assert [a.status_code for a in answers] == [200] * len(clips)
     texts = [a.json()["results"][0]["text"] for a in answers]
     assert texts == [expected.transcribe(clip).text for clip in clips]
     metrics = httpx.get(f"{server.url}/metrics", headers=KEY).text
-    counts = {line.split(" ")[0]: float(line.split(" ")[1]) for line in metrics.splitlines() if line[0] != "#"}
+    counts = {
+        line.split(" ")[0]: float(line.split(" ")[1])
+        for line in metrics.splitlines()
+        if line[0] != "#"
+    }
     assert counts['asr_batch_size_count{model="b"}'] < counts['asr_batch_size_sum{model="b"}']
 
 
@@ -179,9 +207,14 @@ def of_unknown_length(seconds: float) -> bytes:
 
 def test_bad_recordings_are_refused(server: Server) -> None:
     for data, status in (
-        (b"this is no audio", 400), (b"", 400), (wav()[:60], 400), (wav(0.01), 400), (wav(6.0), 413),
-        (wav(1.0)[:40] + b"\0" * 250_000, 413), (of_unknown_length(6.0), 413),
-    ):  # fmt: skip
+        (b"this is no audio", 400),
+        (b"", 400),
+        (wav()[:60], 400),
+        (wav(0.01), 400),
+        (wav(6.0), 413),
+        (wav(1.0)[:40] + b"\0" * 250_000, 413),
+        (of_unknown_length(6.0), 413),
+    ):
         answer = post(server, ("x.wav", data))
         assert answer.status_code == status, answer.text
         assert "x.wav" in answer.json()["detail"]
@@ -203,7 +236,10 @@ def test_keys(server: Server) -> None:
     for path in ("/health", "/ready", "/"):
         assert httpx.get(server.url + path).status_code == 200
     assert httpx.get(f"{server.url}/v1/models").status_code == 401
-    assert [m["name"] for m in httpx.get(f"{server.url}/v1/models", headers=KEY).json()] == ["a", "b"]
+    assert [m["name"] for m in httpx.get(f"{server.url}/v1/models", headers=KEY).json()] == [
+        "a",
+        "b",
+    ]
 
 
 def raw(server: Server, content: bytes, wait: float = 10.0) -> bytes:
@@ -216,21 +252,33 @@ def raw(server: Server, content: bytes, wait: float = 10.0) -> bytes:
 
 
 def head(length: int) -> bytes:
-    lines = ["POST /v1/transcribe HTTP/1.1", "Host: x", "Authorization: Bearer secret", f"Content-Length: {length}"]
+    lines = [
+        "POST /v1/transcribe HTTP/1.1",
+        "Host: x",
+        "Authorization: Bearer secret",
+        f"Content-Length: {length}",
+    ]
     return "\r\n".join([*lines, "Content-Type: multipart/form-data; boundary=b", "", ""]).encode()
 
 
 def test_rude_clients_do_no_harm(server: Server) -> None:
-    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.wav"\r\n\r\n' + wav()[:1000]
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.wav"\r\n\r\n'
+        + wav()[:1000]
+    )
     assert b" 408 " in raw(server, head(100_000) + part).splitlines()[0]  # slow
     assert b" 413 " in raw(server, head(10**9)).splitlines()[0]  # huge
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:  # who goes on is hung up on
+    with socket.create_connection(
+        ("127.0.0.1", server.port), timeout=10
+    ) as connection:  # who goes on is hung up on
         connection.sendall(head(10**9))
         while connection.recv(1000):
             pass
     for _ in range(10):  # whoever is still sending gets to read why not
         kind = {"Content-Type": "multipart/form-data; boundary=b", **KEY}
-        huge = httpx.post(f"{server.url}/v1/transcribe", content=b"x" * 5_000_000, headers=kind, timeout=60)
+        huge = httpx.post(
+            f"{server.url}/v1/transcribe", content=b"x" * 5_000_000, headers=kind, timeout=60
+        )
         assert (huge.status_code, huge.headers["connection"]) == (413, "close")
     for _ in range(5):  # cut off
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
@@ -247,13 +295,17 @@ def test_the_split_and_sticky_clients(server: Server) -> None:
 
     first = {client: chosen(client) for client in map(str, range(12))}
     assert set(first.values()) == {"a", "b"}
-    assert {client: chosen(client) for client in ("0", "1", "2")} == {c: first[c] for c in ("0", "1", "2")}
+    assert {client: chosen(client) for client in ("0", "1", "2")} == {
+        c: first[c] for c in ("0", "1", "2")
+    }
     metrics = httpx.get(f"{server.url}/metrics", headers=KEY).text
     assert 'asr_recordings_total{model="a",outcome="ok"}' in metrics
     assert 'asr_recordings_total{model="b",outcome="ok"}' in metrics
 
 
-def stream(server: Server, messages: list[bytes | str], query: str = "model=a&key=secret") -> list[dict[str, Any]]:
+def stream(
+    server: Server, messages: list[bytes | str], query: str = "model=a&key=secret"
+) -> list[dict[str, Any]]:
     from websockets.exceptions import ConnectionClosedError
     from websockets.sync.client import connect
 
@@ -262,7 +314,9 @@ def stream(server: Server, messages: list[bytes | str], query: str = "model=a&ke
             for message in messages:
                 connection.send(message)
         received: list[dict[str, Any]] = []
-        with contextlib.suppress(ConnectionClosedError):  # after an error it closes with another code than 1000
+        with contextlib.suppress(
+            ConnectionClosedError
+        ):  # after an error it closes with another code than 1000
             received.extend(json.loads(message) for message in connection)
         return received
 
@@ -273,7 +327,10 @@ def test_streams(server: Server, models: list[Path]) -> None:
     results = stream(server, [*chunks, '{"type": "end"}'])
     assert results[-1] == {"type": "done", "seconds": 2.0}
     finals = [r["text"] for r in results if r["type"] == "final"]
-    assert " ".join(finals) == load_model(models[0]).transcribe(pcm.astype(np.float32) / 32768, RATE).text
+    assert (
+        " ".join(finals)
+        == load_model(models[0]).transcribe(pcm.astype(np.float32) / 32768, RATE).text
+    )
     assert any(r["type"] == "partial" for r in results)
 
 
@@ -327,11 +384,19 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     import asr
 
     folder, rng = tmp_path_factory.mktemp("others"), np.random.default_rng(0)
-    sine = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024-01-01", periods=40), "y": np.sin(np.arange(40))})
+    sine = pd.DataFrame(
+        {
+            "unique_id": "a",
+            "ds": pd.date_range("2024-01-01", periods=40),
+            "y": np.sin(np.arange(40)),
+        }
+    )
     settings = {"model": {"hidden_dim": 4}, "trainer": {"threads": 1}, "windows_per_epoch": 32}
     asr.Forecaster(3, 8, settings=settings, **SMALL).fit(sine).save(folder / "forecast")
     waves = [rng.normal(size=(20, 2)).astype(np.float32) for _ in range(16)]
-    asr.SequenceClassifier(hidden_dim=4, **SMALL).fit(waves, ["up", "down"] * 8).save(folder / "signals")
+    asr.SequenceClassifier(hidden_dim=4, **SMALL).fit(waves, ["up", "down"] * 8).save(
+        folder / "signals"
+    )
     words = [["fly", "to", "rome"], ["fly", "to", "oslo"]] * 6
     asr.Tagger(max_epochs=1).fit(words, [["O", "O", "B-city"]] * 12).save(folder / "tags")
     return {name: folder / name for name in ("forecast", "signals", "tags")}
@@ -350,35 +415,61 @@ def test_models_of_other_tasks(models: list[Path], others: dict[str, Path], tmp_
     server = Server([models[0], *others.values()], tmp_path / "log")
 
     def ask(model: str | None, **body: Any) -> httpx.Response:
-        return httpx.post(f"{server.url}/v1/predict", params={"model": model} if model else {}, json=body, timeout=60)
+        return httpx.post(
+            f"{server.url}/v1/predict",
+            params={"model": model} if model else {},
+            json=body,
+            timeout=60,
+        )
 
     listed = httpx.get(f"{server.url}/v1/models").json()
     assert [m["task"] for m in listed] == ["ctc", "forecast", "classify", "tag"]
 
-    sine = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024-05-01", periods=12), "y": np.cos(np.arange(12))})
+    sine = pd.DataFrame(
+        {
+            "unique_id": "a",
+            "ds": pd.date_range("2024-05-01", periods=12),
+            "y": np.cos(np.arange(12)),
+        }
+    )
     rows = [{**row, "ds": row["ds"].strftime("%Y-%m-%d")} for row in sine.to_dict("records")]
     answer = ask("forecast", series=rows)
     assert answer.status_code == 200, answer.text
     expected = asr.Forecaster.load(others["forecast"]).predict(sine)
-    assert [p["yhat"] for p in answer.json()["predictions"]] == pytest.approx(expected.yhat.tolist(), rel=1e-4)
-    assert [p["ds"][:10] for p in answer.json()["predictions"]] == ["2024-05-13", "2024-05-14", "2024-05-15"]
+    assert [p["yhat"] for p in answer.json()["predictions"]] == pytest.approx(
+        expected.yhat.tolist(), rel=1e-4
+    )
+    assert [p["ds"][:10] for p in answer.json()["predictions"]] == [
+        "2024-05-13",
+        "2024-05-14",
+        "2024-05-15",
+    ]
 
     waves = np.random.default_rng(1).normal(size=(3, 9, 2)).astype(np.float32)
     answer = ask("signals", sequences=waves.tolist())
     proba = asr.SequenceClassifier.load(others["signals"]).predict_proba(list(waves))
-    assert [p["probability"] for p in answer.json()["predictions"]] == pytest.approx(proba.max(1).tolist(), rel=1e-4)
+    assert [p["probability"] for p in answer.json()["predictions"]] == pytest.approx(
+        proba.max(1).tolist(), rel=1e-4
+    )
 
     answer = ask("tags", texts=["fly to new york", ""])
     found = asr.Tagger.load(others["tags"]).predict([["fly", "to", "new", "york"], []])
     assert [p["tags"] for p in answer.json()["predictions"]] == found
 
     for status, model, body in (
-        (404, "nobody", {"texts": ["x"]}), (404, None, {"texts": ["x"]}), (404, "a", {"texts": ["x"]}),
-        (400, "forecast", {"texts": ["x"]}), (400, "tags", {}), (400, "forecast", {"series": []}),
-        (400, "forecast", {"series": rows[:3]}), (400, "forecast", {"series": [{"ds": "never", "y": 1.0}]}),
-        (400, "signals", {"sequences": [[[1.0, 2.0], [1.0]]]}), (400, "signals", {"sequences": [[[1.0]]]}),
-        (422, "tags", {"texts": 3}), (422, "tags", {"text": ["x"]}),
-    ):  # fmt: skip
+        (404, "nobody", {"texts": ["x"]}),
+        (404, None, {"texts": ["x"]}),
+        (404, "a", {"texts": ["x"]}),
+        (400, "forecast", {"texts": ["x"]}),
+        (400, "tags", {}),
+        (400, "forecast", {"series": []}),
+        (400, "forecast", {"series": rows[:3]}),
+        (400, "forecast", {"series": [{"ds": "never", "y": 1.0}]}),
+        (400, "signals", {"sequences": [[[1.0, 2.0], [1.0]]]}),
+        (400, "signals", {"sequences": [[[1.0]]]}),
+        (422, "tags", {"texts": 3}),
+        (422, "tags", {"text": ["x"]}),
+    ):
         answer = ask(model, **body)
         assert answer.status_code == status, (model, body, answer.text)
         assert answer.json()["detail"]
@@ -392,13 +483,20 @@ def test_sigterm_loses_nothing(models: list[Path], tmp_path: Path) -> None:
     clips, found = [wav(1.0, n) for n in range(12)], []
 
     def ask(clip: bytes) -> None:
-        found.append(httpx.post(f"{server.url}/v1/transcribe", files={"files": clip}, timeout=100).status_code)
+        found.append(
+            httpx.post(
+                f"{server.url}/v1/transcribe", files={"files": clip}, timeout=100
+            ).status_code
+        )
 
     threads = [threading.Thread(target=ask, args=(clip,)) for clip in clips]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + 60
-    while f'asr_queue_depth{{model="a"}} {len(clips)}.0' not in httpx.get(f"{server.url}/metrics", timeout=60).text:
+    while (
+        f'asr_queue_depth{{model="a"}} {len(clips)}.0'
+        not in httpx.get(f"{server.url}/metrics", timeout=60).text
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert server.stop() == 0, server.log.read_text()

@@ -1,4 +1,6 @@
-"""Recipes as tests use them: loaded from their files, which are in no package, and run with arguments."""
+"""Recipes as tests use them: loaded from their files, which are in no package, and run with
+arguments.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,17 @@ import soundfile
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 SMALL = {"hidden_dim": 8, "num_layers": 2, "conv_channels": 4, "intermediate_layer": 0}
-QUICK = {"max_epochs": 1, "precision": "fp32", "threads": 1, "accelerator": "cpu", "pictures_every": 0}
-TINY = [*(f"model.{k}={v}" for k, v in SMALL.items()), *(f"trainer.{k}={v}" for k, v in QUICK.items())]
+QUICK = {
+    "max_epochs": 1,
+    "precision": "fp32",
+    "threads": 1,
+    "accelerator": "cpu",
+    "pictures_every": 0,
+}
+TINY = [
+    *(f"model.{k}={v}" for k, v in SMALL.items()),
+    *(f"trainer.{k}={v}" for k, v in QUICK.items()),
+]
 TEXTS = ("HELLO WORLD", "A WORD'S WORTH", "HELLO AGAIN")
 
 
@@ -37,12 +48,16 @@ def run_recipe(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -
 
 
 def make_librispeech_part(corpus: Path, part: str, speaker: int) -> None:
-    """Write a part of a corpus in LibriSpeech's layout: noise of one speaker, transcribed as ``TEXTS``."""
+    """Write a part of a corpus in LibriSpeech's layout: noise of one speaker, transcribed as
+    ``TEXTS``.
+    """
     rng = np.random.default_rng(speaker)
     folder = corpus / part / str(speaker) / "1"
     folder.mkdir(parents=True)
     lines = []
     for number, text in enumerate(TEXTS):
-        soundfile.write(folder / f"{speaker}-1-{number:04}.flac", rng.uniform(-0.3, 0.3, 20000), 16000)
+        soundfile.write(
+            folder / f"{speaker}-1-{number:04}.flac", rng.uniform(-0.3, 0.3, 20000), 16000
+        )
         lines.append(f"{speaker}-1-{number:04} {text}\n")
     (folder / f"{speaker}-1.trans.txt").write_text("".join(lines))

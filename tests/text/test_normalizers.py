@@ -13,10 +13,18 @@ from asr.text.english import spell_numbers
     ("name", "text", "expected"),
     [
         ("none", "  Don't   PANIC, \t now\n", "Don't PANIC, now"),
-        ("librispeech", "HE'D GO TO THE BOYS' ROOM 'TWAS LATE", "he'd go to the boys' room 'twas late"),
+        (
+            "librispeech",
+            "HE'D GO TO THE BOYS' ROOM 'TWAS LATE",
+            "he'd go to the boys' room 'twas late",
+        ),
         ("librispeech", "“Don’t panic,” he said - twice.", "don't panic he said twice"),
         ("librispeech", "Café Æsop, naïve & 5%", "cafe aesop naive and five percent"),
-        ("librispeech", "the 21st of 1,050 in 007", "the twenty first of one thousand fifty in zero zero seven"),
+        (
+            "librispeech",
+            "the 21st of 1,050 in 007",
+            "the twenty first of one thousand fifty in zero zero seven",
+        ),
         ("basic", "Don’t STOP -- L'Homme, 'ｆｕｌｌ' ﬁn.", "don't stop l'homme full fin"),
         ("basic", "हिन्दी, Straße!", "हिन्दी straße"),
         ("chinese", "今天，天气很好！ＡＢＣ iPhone１５。", "今 天 天 气 很 好 abc iphone15"),
@@ -47,7 +55,10 @@ def test_forms(name: str, text: str, expected: str) -> None:
         ("they've can't y'all gonna", "they have cannot you all going to"),
         ("Mr. and Mrs. Smith met Dr. Jones", "mister and missus smith met doctor jones"),
         ("the colour of the neighbours' theatre", "the color of the neighbors theater"),
-        ("organised, travelling, analysed; dishonourable defence", "organized traveling analyzed dishonorable defense"),
+        (
+            "organised, travelling, analysed; dishonourable defence",
+            "organized traveling analyzed dishonorable defense",
+        ),
         ("uh, well, hmm [laughs] (sighs) yes", "well yes"),
         ("O.K. naïve", "okay naive"),
     ],
@@ -84,7 +95,12 @@ def test_numbers_survive_the_way_to_words_and_back(value: int) -> None:
 @given(st.integers(0, 10**15 - 1))
 def test_any_number_survives(value: int) -> None:
     words = spell_numbers(str(value)).split()
-    if len(words) < 2 or words[0] not in ("seventeen", "eighteen", "nineteen", "twenty"):  # not to be read as a year
+    if len(words) < 2 or words[0] not in (
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+    ):  # not to be read as a year
         assert normalize(" ".join(words), "english") == str(value)
 
 
@@ -98,7 +114,10 @@ def test_twice_is_once_and_spaces_are_single(name: str, text: str) -> None:
 
 
 @settings(deadline=None)
-@given(text=st.text(max_size=60) | st.text(alphabet="one two hundred and point million 0123456789.,'$%", max_size=60))
+@given(
+    text=st.text(max_size=60)
+    | st.text(alphabet="one two hundred and point million 0123456789.,'$%", max_size=60)
+)
 def test_english_never_fails(text: str) -> None:
     once = normalize(text, "english")
     assert once == " ".join(once.split())

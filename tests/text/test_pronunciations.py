@@ -11,7 +11,11 @@ from asr.errors import TokenError
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import BLANK, PhoneTokenizer, load_tokenizer, train_tokenizer
 
-ENTRIES = {"the": [("DH", "AH"), ("DH", "IY")], "there": [("DH", "EH", "R")], "their": [("DH", "EH", "R")]}
+ENTRIES = {
+    "the": [("DH", "AH"), ("DH", "IY")],
+    "there": [("DH", "EH", "R")],
+    "their": [("DH", "EH", "R")],
+}
 
 
 def test_file_round_trip(tmp_path: Path) -> None:
@@ -20,21 +24,39 @@ def test_file_round_trip(tmp_path: Path) -> None:
         loaded = Pronunciations.load(tmp_path / name)
         assert dict(loaded) == {word: tuple(ways) for word, ways in ENTRIES.items()}
         assert loaded.phones == ("AH", "DH", "EH", "IY", "R")
-    assert gzip.decompress((tmp_path / "lexicon.txt.gz").read_bytes()) == (tmp_path / "lexicon.txt").read_bytes()
+    assert (
+        gzip.decompress((tmp_path / "lexicon.txt.gz").read_bytes())
+        == (tmp_path / "lexicon.txt").read_bytes()
+    )
 
 
 def test_stress_and_variants(tmp_path: Path) -> None:
-    (tmp_path / "dict").write_text(";;; head\nREAD  R EH1 D\nREAD(2)  R IY1 D # present\n:)  S M AY1 L\n")
+    (tmp_path / "dict").write_text(
+        ";;; head\nREAD  R EH1 D\nREAD(2)  R IY1 D # present\n:)  S M AY1 L\n"
+    )
     assert dict(Pronunciations.load(tmp_path / "dict")) == {
-        "read": (("R", "EH", "D"), ("R", "IY", "D")), ":)": (("S", "M", "AY", "L"),)
-    }  # fmt: skip
+        "read": (("R", "EH", "D"), ("R", "IY", "D")),
+        ":)": (("S", "M", "AY", "L"),),
+    }
     assert Pronunciations.load(tmp_path / "dict", stress=True)["read"][0] == ("R", "EH1", "D")
 
 
 def test_tokenizer_round_trip(tmp_path: Path) -> None:
     Pronunciations(ENTRIES).save(tmp_path / "dict.txt")
     tokenizer = train_tokenizer("phones", ["the"], 0, tmp_path / "dict.txt")
-    assert tokenizer.tokens == [BLANK, "▁AH", "▁DH", "▁EH", "▁IY", "▁R", "AH", "DH", "EH", "IY", "R"]
+    assert tokenizer.tokens == [
+        BLANK,
+        "▁AH",
+        "▁DH",
+        "▁EH",
+        "▁IY",
+        "▁R",
+        "AH",
+        "DH",
+        "EH",
+        "IY",
+        "R",
+    ]
     ids = tokenizer.encode("the  their")
     assert [tokenizer.tokens[i] for i in ids] == ["▁DH", "AH", "▁DH", "EH", "R"]
     assert tokenizer.decode([0, *ids, 0]) == "the there"  # the first of those that sound alike
@@ -43,7 +65,10 @@ def test_tokenizer_round_trip(tmp_path: Path) -> None:
     tokenizer.save(tmp_path / "model")
     loaded = load_tokenizer(tmp_path / "model")
     assert isinstance(loaded, PhoneTokenizer)
-    assert (loaded.tokens, dict(loaded.lexicon)) == (tokenizer.tokens, dict(tokenizer.lexicon or {}))
+    assert (loaded.tokens, dict(loaded.lexicon)) == (
+        tokenizer.tokens,
+        dict(tokenizer.lexicon or {}),
+    )
 
 
 def test_bad_input(tmp_path: Path) -> None:
@@ -56,8 +81,10 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(TokenError, match="cannot be a phone"):
         Pronunciations({"a": [("▁A",)]})
     for content, message in (
-        (b"the DH AH\ncat\n", "line 2: 'cat' has no phones"), (b"\n", "names no word"), (b"\xff\xfe", "no UTF-8 text")
-    ):  # fmt: skip
+        (b"the DH AH\ncat\n", "line 2: 'cat' has no phones"),
+        (b"\n", "names no word"),
+        (b"\xff\xfe", "no UTF-8 text"),
+    ):
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(TokenError, match=message):
             Pronunciations.load(tmp_path / "bad")

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from asr.errors import TokenError
-from asr.text.tokenizers import BLANK, SPACE, CharTokenizer, Tokenizer, load_tokenizer, train_tokenizer
+from asr.text.tokenizers import (
+    BLANK,
+    SPACE,
+    CharTokenizer,
+    Tokenizer,
+    load_tokenizer,
+    train_tokenizer,
+)
 
 TEXTS = ["the cat sat on the mat", "a dog's day", "hello there"] * 20
 

@@ -1,4 +1,6 @@
-"""The loop on a small recurrent regression: resume to the bit, non-finite batches, exact accumulation, early stop."""
+"""The loop on a small recurrent regression: resume to the bit, non-finite batches, exact
+accumulation, early stop.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,10 @@ from torch import Tensor, nn
 
 from asr.errors import ModelError, TrainingError
 from asr.sequence import RecurrentStack
-from asr.tasks.base import LossSum, Task
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
+from asr.training.task import LossSum, Task
 
 TRAINER = TrainerConfig(max_epochs=4, precision="fp32", threads=1, accelerator="cpu")
 OPTIMIZER = OptimizerConfig(lr=0.01)
@@ -56,7 +58,9 @@ class ToyTask(Task):
 
 
 class ToyLoader:
-    def __init__(self, bad: tuple[tuple[int, int], ...] = (), sizes: tuple[int, ...] = (2, 3, 4, 1, 2)) -> None:
+    def __init__(
+        self, bad: tuple[tuple[int, int], ...] = (), sizes: tuple[int, ...] = (2, 3, 4, 1, 2)
+    ) -> None:
         self.bad, self.sizes = bad, sizes
 
     def for_rank(self, rank: int, world_size: int) -> ToyLoader:
@@ -73,11 +77,20 @@ class ToyLoader:
         y = x.sum(-1).cumsum(1).tanh()
         if (epoch, position) in self.bad:
             y = y * math.nan
-        return ToyBatch(x, lens, y, tuple(f"utt-{epoch}-{position}-{i}" for i in range(size)), 7 * epoch + position)
+        return ToyBatch(
+            x,
+            lens,
+            y,
+            tuple(f"utt-{epoch}-{position}-{i}" for i in range(size)),
+            7 * epoch + position,
+        )
 
 
 def experiment(
-    loader: ToyLoader | None = None, dropout: float = 0.3, width: int = 4, dev: list[float] | None = None
+    loader: ToyLoader | None = None,
+    dropout: float = 0.3,
+    width: int = 4,
+    dev: list[float] | None = None,
 ) -> Experiment:
     torch.manual_seed(0)
     loader = loader or ToyLoader()
@@ -93,7 +106,15 @@ def experiment(
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(task.state_dict(), folder / "weights.pt")
 
-    return Experiment(ToyTask(dropout, width), loader, evaluate, "loss", save, lambda b: float(len(b.ids)), "items/s")
+    return Experiment(
+        ToyTask(dropout, width),
+        loader,
+        evaluate,
+        "loss",
+        save,
+        lambda b: float(len(b.ids)),
+        "items/s",
+    )
 
 
 def weights(e: Experiment) -> list[Tensor]:
@@ -110,9 +131,13 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop_after", "average"), [(1, {}), (3, {"average_decay": 0.9}), (2, {"average_last": 2})], ids=str
+    ("stop_after", "average"),
+    [(1, {}), (3, {"average_decay": 0.9}), (2, {"average_last": 2})],
+    ids=str,
 )
-def test_resume_between_epochs_equals_an_unbroken_run(tmp_path: Path, stop_after: int, average: dict[str, Any]) -> None:
+def test_resume_between_epochs_equals_an_unbroken_run(
+    tmp_path: Path, stop_after: int, average: dict[str, Any]
+) -> None:
     optimizer = replace(OPTIMIZER, **average)
     unbroken = experiment()
     end = fit(unbroken, TRAINER, optimizer, tmp_path / "a")
@@ -155,7 +180,9 @@ def test_killed_in_mid_epoch_and_resumed_equals_an_unbroken_run(tmp_path: Path) 
     unbroken = experiment()
     fit(unbroken, TRAINER, OPTIMIZER, tmp_path / "a")
     script = textwrap.dedent(KILLED).format(file=__file__, out=str(tmp_path / "b"))
-    done = subprocess.run([sys.executable, "-c", script], check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == -signal.SIGKILL
     resumed = experiment()
     fit(resumed, TRAINER, OPTIMIZER, tmp_path / "b")
@@ -163,7 +190,9 @@ def test_killed_in_mid_epoch_and_resumed_equals_an_unbroken_run(tmp_path: Path) 
         assert torch.equal(a, b)
 
 
-def test_one_bad_batch_is_skipped_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_bad_batch_is_skipped_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     e = experiment(ToyLoader(bad=((1, 2),)))
     fit(e, TRAINER, OPTIMIZER, tmp_path)
     assert "utt-1-2-0" in capsys.readouterr().err
@@ -176,7 +205,9 @@ def test_repeated_bad_batches_stop_the_run(tmp_path: Path) -> None:
 
 
 def test_accumulation_equals_the_large_batch(tmp_path: Path) -> None:
-    """The loss is divided by all labels of a step: two batches accumulated are the two put together."""
+    """The loss is divided by all labels of a step: two batches accumulated are the two put
+    together.
+    """
 
     class Plain(ToyLoader):
         def load(self, epoch: int, position: int) -> ToyBatch:
@@ -191,7 +222,9 @@ def test_accumulation_equals_the_large_batch(tmp_path: Path) -> None:
             width = max(a.x.size(1), b.x.size(1))
             pad = [nn.functional.pad(t.x, (0, 0, 0, width - t.x.size(1))) for t in (a, b)]
             y = [nn.functional.pad(t.y, (0, width - t.y.size(1))) for t in (a, b)]
-            return ToyBatch(torch.cat(pad), torch.cat([a.lens, b.lens]), torch.cat(y), a.ids + b.ids, 0)
+            return ToyBatch(
+                torch.cat(pad), torch.cat([a.lens, b.lens]), torch.cat(y), a.ids + b.ids, 0
+            )
 
     class Silent(ToyTask):
         def loss(self, batch: ToyBatch, generator: torch.Generator | None = None) -> LossSum:
@@ -225,14 +258,21 @@ def test_the_mean_of_the_last_epochs_is_evaluated_and_kept(tmp_path: Path) -> No
         kept.append(weights(averaged))
         return {"loss": -float(len(kept))}
 
-    fit(replace(averaged, evaluate=remember_kept), TRAINER, replace(OPTIMIZER, average_last=2), tmp_path / "averaged")
+    fit(
+        replace(averaged, evaluate=remember_kept),
+        TRAINER,
+        replace(OPTIMIZER, average_last=2),
+        tmp_path / "averaged",
+    )
     for epoch in range(1, 4):
         for mean, a, b in zip(kept[epoch], ends[epoch - 1], ends[epoch], strict=True):
             torch.testing.assert_close(mean, (a + b) / 2)
     saved = torch.load(tmp_path / "averaged" / "model" / "weights.pt", weights_only=True)
     for mean, tensor in zip(kept[-1], saved.values(), strict=True):
         assert torch.equal(mean, tensor)
-    for a, b in zip(weights(averaged), ends[-1], strict=True):  # training itself goes on from its own weights
+    for a, b in zip(
+        weights(averaged), ends[-1], strict=True
+    ):  # training itself goes on from its own weights
         assert torch.equal(a, b)
 
 
@@ -251,7 +291,9 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None
         fit(experiment(), TRAINER, OPTIMIZER, tmp_path)
 
 
-def test_the_gradient_is_clipped_to_the_norm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gradient_is_clipped_to_the_norm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     norms: list[float] = []
     original = torch.optim.AdamW.step
 
@@ -270,7 +312,9 @@ def test_values_are_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     original = torch.optim.AdamW.step
 
     def spy(self: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
-        largest.append(max(float(p.grad.abs().max()) for g in self.param_groups for p in g["params"]))
+        largest.append(
+            max(float(p.grad.abs().max()) for g in self.param_groups for p in g["params"])
+        )
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spy)
@@ -279,7 +323,9 @@ def test_values_are_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert largest == pytest.approx([1e-3] * len(largest))
 
 
-def test_the_learning_rate_falls_on_a_plateau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_learning_rate_falls_on_a_plateau(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rates: list[float] = []
     original = torch.optim.AdamW.step
 
@@ -288,7 +334,9 @@ def test_the_learning_rate_falls_on_a_plateau(tmp_path: Path, monkeypatch: pytes
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spy)
-    optimizer = replace(OPTIMIZER, schedule="plateau", warmup=0.0, plateau_patience=1, plateau_factor=0.1)
+    optimizer = replace(
+        OPTIMIZER, schedule="plateau", warmup=0.0, plateau_patience=1, plateau_factor=0.1
+    )
     dev = [3.0, 2.0, 2.5, 2.5, 2.5, 2.5, 1.0]
     fit(experiment(dev=dev), replace(TRAINER, max_epochs=7), optimizer, tmp_path)
     assert rates[::5] == pytest.approx([0.01, 0.01, 0.01, 0.01, 0.001, 0.001, 0.0001])
@@ -309,13 +357,20 @@ def test_gradient_checkpointing_changes_memory_alone(
     plain, other = experiment(), experiment()
     fit(plain, replace(TRAINER, max_epochs=1), OPTIMIZER, tmp_path / "plain")
     assert not calls
-    fit(other, replace(TRAINER, max_epochs=1, gradient_checkpointing=wanted), OPTIMIZER, tmp_path / "other")
+    fit(
+        other,
+        replace(TRAINER, max_epochs=1, gradient_checkpointing=wanted),
+        OPTIMIZER,
+        tmp_path / "other",
+    )
     assert len(calls) == (2 * 5 if wanted else 0)  # two layers, five steps
     for a, b in zip(weights(plain), weights(other), strict=True):
         assert torch.equal(a, b)
 
 
-def test_a_time_limit_ends_the_run_and_the_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_limit_ends_the_run_and_the_schedule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [0.0]
     monkeypatch.setattr("asr.training.loop.time.monotonic", lambda: now[0])
     rates: list[float] = []
@@ -330,10 +385,16 @@ def test_a_time_limit_ends_the_run_and_the_schedule(tmp_path: Path, monkeypatch:
     e = experiment()
     optimizer = replace(OPTIMIZER, schedule="linear", warmup=0.0, final_lr=0.0)
     position = fit(e, replace(TRAINER, max_epochs=100, time_limit_s=8.0), optimizer, tmp_path)
-    assert (position.epoch, position.step, position.seconds) == (2, 8, 8.0)  # the second epoch of five ends early
+    assert (position.epoch, position.step, position.seconds) == (
+        2,
+        8,
+        8.0,
+    )  # the second epoch of five ends early
     assert rates == pytest.approx([0.01 * (1 - step / 8) for step in range(8)])
     assert position.best_epoch >= 0
-    resumed = fit(experiment(), replace(TRAINER, max_epochs=100, time_limit_s=8.0), optimizer, tmp_path)
+    resumed = fit(
+        experiment(), replace(TRAINER, max_epochs=100, time_limit_s=8.0), optimizer, tmp_path
+    )
     assert resumed.step == 8  # the time of the first run counts
 
 
@@ -343,7 +404,10 @@ def test_short_trainings_wait_for_no_pictures(
 ) -> None:
     now, drawn = [0.0], []
     monkeypatch.setattr("asr.training.loop.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("asr.training.loop.add_figure", lambda writer, name, figure, step: drawn.append((name, step)))
+    monkeypatch.setattr(
+        "asr.training.loop.add_figure",
+        lambda writer, name, figure, step: drawn.append((name, step)),
+    )
     monkeypatch.setattr("asr.training.monitoring.EVERY", 2)
     original = torch.optim.AdamW.step
 

@@ -26,9 +26,14 @@ def test_optimizer_takes_the_steps_of_torch(name: str) -> None:
     torch.manual_seed(0)
     ours, oracle = nn.Linear(3, 2), nn.Linear(3, 2)
     oracle.load_state_dict(ours.state_dict())
-    config = OptimizerConfig(name=name, lr=0.1, momentum=0.8, second_momentum=0.95, weight_decay=0.3)
+    config = OptimizerConfig(
+        name=name, lr=0.1, momentum=0.8, second_momentum=0.95, weight_decay=0.3
+    )
     optimizer = build_optimizer(ours, config)
-    groups = [{"params": [oracle.weight], "weight_decay": 0.3}, {"params": [oracle.bias], "weight_decay": 0.0}]
+    groups = [
+        {"params": [oracle.weight], "weight_decay": 0.3},
+        {"params": [oracle.bias], "weight_decay": 0.0},
+    ]
     reference = ORACLES[name](groups)
     for step in range(4):
         x = torch.randn(5, 3, generator=torch.Generator().manual_seed(step))
@@ -68,8 +73,12 @@ def test_schedules_at_known_points() -> None:
     assert lr_factor("constant", 0.7, 0.1, 0.01) == 1.0
     assert lr_factor("cosine", 0.05, 0.1, 0.01) == pytest.approx(0.505)
     for name in SCHEDULES:
-        assert lr_factor(name, 1.0, 0.1, 0.01) == pytest.approx(1.0 if name in ("constant", "plateau") else 0.01)
-        assert lr_factor(name, 0.0, 0.1, 0.01) == pytest.approx(0.04 if name == "one_cycle" else 0.01)
+        assert lr_factor(name, 1.0, 0.1, 0.01) == pytest.approx(
+            1.0 if name in ("constant", "plateau") else 0.01
+        )
+        assert lr_factor(name, 0.0, 0.1, 0.01) == pytest.approx(
+            0.04 if name == "one_cycle" else 0.01
+        )
 
 
 def test_unknown_names_are_refused() -> None:

@@ -18,7 +18,11 @@ INF = float("inf")
 class Toy(torch.nn.Module):
     def __init__(self, refuses: bool) -> None:
         super().__init__()
-        self.layer, self.norm, self.refuses = torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4), refuses
+        self.layer, self.norm, self.refuses = (
+            torch.nn.Linear(4, 4),
+            torch.nn.BatchNorm1d(4),
+            refuses,
+        )
 
     def loss(self, batch: torch.Tensor) -> Any:
         if self.refuses and torch.is_autocast_enabled("cpu"):
@@ -28,7 +32,9 @@ class Toy(torch.nn.Module):
 
 def experiment(refuses: bool = False) -> Any:
     torch.manual_seed(0)
-    return SimpleNamespace(task=Toy(refuses), train=SimpleNamespace(load=lambda *_: torch.randn(8, 4)))
+    return SimpleNamespace(
+        task=Toy(refuses), train=SimpleNamespace(load=lambda *_: torch.randn(8, 4))
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from asr.errors import ConfigError, TrainingError
-from asr.features import FeatureConfig
+from asr.features.config import FeatureConfig
 from asr.training.config import TrainerConfig
 from asr.training.ranks import Ranks, check_same_start, check_world_size, is_first_rank, plan_ranks
 from data_prep.store import write_store
@@ -37,7 +37,9 @@ SLURM = {"SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "5", "SLURM_J
         (SLURM | {"SLURM_NTASKS": "1"}, TrainerConfig(), Ranks(1, 1, "auto"), True),
     ],
 )
-def test_launchers(environ: dict[str, str], trainer: TrainerConfig, ranks: Ranks, first: bool) -> None:
+def test_launchers(
+    environ: dict[str, str], trainer: TrainerConfig, ranks: Ranks, first: bool
+) -> None:
     assert plan_ranks(trainer, environ) == ranks
     assert is_first_rank(environ) == first
 
@@ -51,7 +53,9 @@ def test_launchers(environ: dict[str, str], trainer: TrainerConfig, ranks: Ranks
         (TORCHRUN | {"WORLD_SIZE": "3"}, TrainerConfig(), "3 processes, 2 of them"),
     ],
 )
-def test_contradictions_are_refused(environ: dict[str, str], trainer: TrainerConfig, message: str) -> None:
+def test_contradictions_are_refused(
+    environ: dict[str, str], trainer: TrainerConfig, message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         plan_ranks(trainer, environ)
 
@@ -79,20 +83,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str, ranks: int = 1) -> subprocess.CompletedProcess[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+    launcher = (
+        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+        if ranks > 1
+        else []
+    )
     return subprocess.run(
         [sys.executable, *launcher, str(WORKER), str(folder), *arguments],
-        capture_output=True, text=True, check=False, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
 def curve(run_dir: Path, figure: str) -> list[float]:
-    rows = [json.loads(line) for line in (run_dir / "log" / "metrics.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (run_dir / "log" / "metrics.jsonl").read_text().splitlines()
+    ]
     return [row[figure] for row in rows if figure in row]
 
 
 def test_two_processes_are_one_with_the_double_batch(folder: Path) -> None:
-    for kind, ranks, more in (("joined", 1, ()), ("ranked", 2, ()), ("devices", 1, ("trainer.devices=2",))):
+    for kind, ranks, more in (
+        ("joined", 1, ()),
+        ("ranked", 2, ()),
+        ("devices", 1, ("trainer.devices=2",)),
+    ):
         done = run(folder, kind, *more, ranks=ranks)
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("epoch 3/3") == 1  # the first process alone speaks
@@ -101,7 +119,9 @@ def test_two_processes_are_one_with_the_double_batch(folder: Path) -> None:
         len(joined) == len(ranked) == 3 * 4
     )  # 14 utterances, two at a time and process: the last step repeats a batch
     np.testing.assert_allclose(ranked, joined, rtol=0, atol=1e-5)
-    assert curve(folder / "devices", "train/loss") == pytest.approx(ranked)  # started by ourselves, not by torchrun
+    assert curve(folder / "devices", "train/loss") == pytest.approx(
+        ranked
+    )  # started by ourselves, not by torchrun
     assert curve(folder / "ranked", "dev/wer") == pytest.approx(curve(folder / "joined", "dev/wer"))
 
     resumed = run(folder, "ranked", "trainer.max_epochs=4", ranks=2)

@@ -1,6 +1,7 @@
 """A tiny speech training as torchrun runs it: ``python two_ranks.py FOLDER joined|ranked [key=value ...]``.
 
-``joined`` is one process with the double batch: at each step it takes what the two ranks would take.
+``joined`` is one process with the double batch: at each step it takes what the two ranks would
+take.
 """
 
 from __future__ import annotations
@@ -12,16 +13,28 @@ from typing import Any
 
 import numpy as np
 
-from asr.batches.speech import SpeechBatch, SpeechLoader, collate_speech
 from asr.config import build_config, parse_overrides
 from asr.errors import AsrError
+from asr.speech.batches import SpeechBatch, SpeechLoader, collate_speech
+from asr.speech.training import SpeechConfig, build_experiment
 from asr.training.loop import fit
-from asr.training.speech import SpeechConfig, build_experiment
 
 PLAIN: dict[str, Any] = {
     "optimizer": {"lr": 0.003},
-    "trainer": {"max_epochs": 3, "precision": "fp32", "threads": 1, "accelerator": "cpu", "pictures_every": 0},
-    "model": {"hidden_dim": 8, "num_layers": 2, "conv_channels": 4, "conv_norm": "layer", "dropout": 0.0},
+    "trainer": {
+        "max_epochs": 3,
+        "precision": "fp32",
+        "threads": 1,
+        "accelerator": "cpu",
+        "pictures_every": 0,
+    },
+    "model": {
+        "hidden_dim": 8,
+        "num_layers": 2,
+        "conv_channels": 4,
+        "conv_norm": "layer",
+        "dropout": 0.0,
+    },
     "specaugment": {"freq_masks": 0, "time_masks": 0},
 }
 
@@ -43,12 +56,16 @@ class Joined:
         items = np.concatenate([rank._items(epoch)[position] for rank in self.ranks])
         store, labels = self.ranks[0].store, self.ranks[0].labels
         return collate_speech(
-            [store.features(i) for i in items], [labels[i] for i in items], [store.ids[i] for i in items]
+            [store.features(i) for i in items],
+            [labels[i] for i in items],
+            [store.ids[i] for i in items],
         )
 
 
 def main(folder: Path, kind: str, *overrides: str) -> None:
-    data = {"data": {"train": str(folder / "train"), "dev": str(folder / "dev"), "max_batch_size": 2}}
+    data = {
+        "data": {"train": str(folder / "train"), "dev": str(folder / "dev"), "max_batch_size": 2}
+    }
     config = build_config(SpeechConfig, PLAIN, data, parse_overrides(overrides))
     experiment = build_experiment(config, folder / kind)
     if kind == "joined":

@@ -34,7 +34,9 @@ def test_command_line() -> None:
 
 def test_yaml(tmp_path: Path) -> None:
     path = tmp_path / "space.yaml"
-    path.write_text("optimizer.lr: log:1e-4:1e-2\nmodel: {cell: [lstm, gru], projection_dim: [0, null, true]}\n")
+    path.write_text(
+        "optimizer.lr: log:1e-4:1e-2\nmodel: {cell: [lstm, gru], projection_dim: [0, null, true]}\n"
+    )
     assert read_space(path) == {
         "optimizer.lr": Range(1e-4, 1e-2, log=True),
         "model.cell": Choices(("lstm", "gru")),
@@ -63,7 +65,11 @@ def test_malformed(argument: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: 3", "3, which is no range"), ("a: [[1], 2]", "no single value"), ("a: around:1:2", "around is unknown")],
+    [
+        ("a: 3", "3, which is no range"),
+        ("a: [[1], 2]", "no single value"),
+        ("a: around:1:2", "around is unknown"),
+    ],
 )
 def test_malformed_yaml(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "s.yaml").write_text(text)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from asr.catalogue import TASKS
 from asr.config import check_range
 from asr.errors import ConfigError, TrainingError
 from asr.run_folder import Metric, update_metrics
-from asr.training.run import TASKS
 from asr.training.watching import epoch_ended
 
 pytest.importorskip("optuna")
@@ -40,7 +40,9 @@ class HillConfig:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[HillConfig]:
-    """A task whose dev figure is the distance of its settings from (3, steep), less with every epoch."""
+    """A task whose dev figure is the distance of its settings from (3, steep), less with every
+    epoch.
+    """
     seen: list[HillConfig] = []
 
     def train_hill(config: HillConfig, resume: bool = True) -> Path:
@@ -133,7 +135,9 @@ def test_a_killed_trial_is_asked_for_again_in_its_folder(
 
 def test_another_figure_upwards(calls: list[HillConfig], config: Path, tmp_path: Path) -> None:
     for number in range(6):  # the figure is read from the run folder, where the task put it
-        update_metrics(tmp_path / "out" / f"trial-{number:04d}", {"dev/slope": Metric(-float(number), "dev")})
+        update_metrics(
+            tmp_path / "out" / f"trial-{number:04d}", {"dev/slope": Metric(-float(number), "dev")}
+        )
     settings = TuneConfig(trials=6, metric="slope", maximize=True, pruner="none")
     found = tune(config, SPACE, tmp_path / "out", FIXED, settings)
     assert found.value == 0
@@ -145,7 +149,13 @@ def test_failures(calls: list[HillConfig], config: Path, tmp_path: Path) -> None
     with pytest.raises(TrainingError, match=r"5 trials failed in a row.*the hill is too high"):
         tune(config, high, tmp_path / "a", FIXED, TuneConfig(trials=20))
     some, _ = parse_space(["hill.height=float:0:10"])
-    found = tune(config, some, tmp_path / "b", FIXED, TuneConfig(trials=12, sampler="random", pruner="none", seed=3))
+    found = tune(
+        config,
+        some,
+        tmp_path / "b",
+        FIXED,
+        TuneConfig(trials=12, sampler="random", pruner="none", seed=3),
+    )
     assert found.finished == 12
     assert found.failed == len(calls) - 5 - 12
 
@@ -161,7 +171,9 @@ def test_failures(calls: list[HillConfig], config: Path, tmp_path: Path) -> None
         (["seed=int:1:3", "output_dir=x"], "output_dir is given"),
     ],
 )
-def test_bad_spaces(calls: list[HillConfig], config: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_bad_spaces(
+    calls: list[HillConfig], config: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     space, fixed = parse_space(arguments)
     with pytest.raises(ConfigError, match=message):
         tune(config, space, tmp_path / "out", fixed)

@@ -1,1 +1,3 @@
-"""Compiled inner loops (numba, nogil): plain arrays in, plain arrays out; no checks of user input in here."""
+"""Compiled inner loops (numba, nogil): plain arrays in, plain arrays out; no checks of user input
+in here.
+"""

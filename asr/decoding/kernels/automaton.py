@@ -1,8 +1,8 @@
 """Building, checking and querying the n-gram automaton.
 
-S states (contexts), W words, C slots of the hash table. A slot is four 32-bit numbers: state, word, log-probability
-(float32 bits) and next state; an empty slot has state ``EMPTY``. One slot holds all that a query needs, so a query that
-finds its n-gram costs one cache line.
+S states (contexts), W words, C slots of the hash table. A slot is four 32-bit numbers: state, word,
+log-probability (float32 bits) and next state; an empty slot has state ``EMPTY``. One slot holds all
+that a query needs, so a query that finds its n-gram costs one cache line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ NONE = -1
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def slot_of(state: int, word: int, mask: int) -> int:
     """First slot to probe for (state, word)."""
-    h = np.uint64(state) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(word) * np.uint64(0xC2B2AE3D27D4EB4F)
+    h = np.uint64(state) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(word) * np.uint64(
+        0xC2B2AE3D27D4EB4F
+    )
     h ^= h >> np.uint64(29)
     h *= np.uint64(0xBF58476D1CE4E5B9)
     return np.int64((h >> np.uint64(32)) & np.uint64(mask))
@@ -32,7 +34,14 @@ def slot_of(state: int, word: int, mask: int) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def query(
-    state: int, word: int, slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32
+    state: int,
+    word: int,
+    slots: U32,
+    probs: F32,
+    unigrams: F32,
+    after: I32,
+    backoffs: F32,
+    shorter: I32,
 ) -> tuple[float, int]:
     """Natural-log p(word | state) and the next state; ``probs`` is ``slots`` seen as float32."""
     mask = slots.shape[0] - 1
@@ -80,8 +89,12 @@ def insert(slots: U32, probs: F32, state: int, word: int, prob: float, following
 
 
 @kernel
-def suffixes(last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArray[np.int32]) -> None:
-    """For every node of an n-gram trie the node of its longest listed proper suffix, NONE for unigrams."""
+def suffixes(
+    last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArray[np.int32]
+) -> None:
+    """For every node of an n-gram trie the node of its longest listed proper suffix, NONE for
+    unigrams.
+    """
     for node in range(n_unigrams):
         out[node] = NONE
     for parent in range(len(first_child) - 1):
@@ -107,7 +120,9 @@ def suffixes(last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArra
 
 @kernel
 def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_of: I32) -> int:
-    """State of every node: its own if it can matter as a context, else that of its longest suffix; returns S."""
+    """State of every node: its own if it can matter as a context, else that of its longest suffix;
+    returns S.
+    """
     n_states = 1  # state 0 is the empty context
     for node in range(len(suffix)):
         useful = node == bos
@@ -144,11 +159,15 @@ def fill(
             backoffs[state] = log10_backoffs[node] * ln10
             shorter[state] = 0 if suffix[node] == NONE else state_of[suffix[node]]
         for child in range(first_child[node], first_child[node + 1]):
-            insert(slots, probs, state, last_words[child], log10_probs[child] * ln10, state_of[child])
+            insert(
+                slots, probs, state, last_words[child], log10_probs[child] * ln10, state_of[child]
+            )
 
 
 @kernel
-def is_sound(slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32) -> bool:
+def is_sound(
+    slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32
+) -> bool:
     """True if no query can leave the arrays or run for ever, and every number is finite."""
     S, W = np.uint32(len(backoffs)), np.uint32(len(unigrams))
     empty, bad = 0, 0
@@ -156,7 +175,12 @@ def is_sound(slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, s
         if slots[i, 0] == EMPTY:
             empty += 1
         else:
-            bad += (slots[i, 0] >= S) | (slots[i, 1] >= W) | (slots[i, 3] >= S) | (not abs(probs[i, 2]) < 1e30)
+            bad += (
+                (slots[i, 0] >= S)
+                | (slots[i, 1] >= W)
+                | (slots[i, 3] >= S)
+                | (not abs(probs[i, 2]) < 1e30)
+            )
     for w in range(len(unigrams)):
         bad += (not abs(unigrams[w]) < 1e30) | (after[w] < 0) | (after[w] >= len(backoffs))
     bad += shorter[0] != 0
@@ -167,7 +191,8 @@ def is_sound(slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, s
 
 @kernel
 def checksum(data: npt.NDArray[np.uint64]) -> int:
-    """64-bit checksum of 8-byte words: every step is a bijection, so a change within one word never goes unseen.
+    """64-bit checksum of 8-byte words: every step is a bijection, so a change within one word never
+    goes unseen.
 
     Four lanes, so that the multiplications overlap.
     """

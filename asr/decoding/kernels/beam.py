@@ -1,15 +1,18 @@
 """The prefix beam search, one frame after the other.
 
-T frames, V vocabulary, B beam size, N lexicon nodes, C slots of the n-gram table, A nodes of the prefix arena.
+T frames, V vocabulary, B beam size, N lexicon nodes, C slots of the n-gram table, A nodes of the
+prefix arena.
 
-Masses are linear, not logarithmic: the mass of a prefix is its probability times ``exp`` of all its weights (language
-model, words, hotwords, look-ahead), scaled so that the best of the last frame is one; ``scale`` keeps the logarithm. So
-adding alignments is an addition, extending a prefix is a multiplication, and no logarithm is taken while searching.
+Masses are linear, not logarithmic: the mass of a prefix is its probability times ``exp`` of all its
+weights (language model, words, hotwords, look-ahead), scaled so that the best of the last frame is
+one; ``scale`` keeps the logarithm. So adding alignments is an addition, extending a prefix is a
+multiplication, and no logarithm is taken while searching.
 
-A frame is searched in four steps: the prefixes that stay (with what their parents in the beam pass on to them), the new
-prefixes, the selection of the B best, and the rows of the next beam. A histogram of the masses (eight classes an
-octave) yields a running threshold below which the B best cannot lie; candidates below it are never stored, and because
-tokens are tried in falling order most are never even looked at. Nothing else limits the number of candidates.
+A frame is searched in four steps: the prefixes that stay (with what their parents in the beam pass
+on to them), the new prefixes, the selection of the B best, and the rows of the next beam. A
+histogram of the masses (eight classes an octave) yields a running threshold below which the B best
+cannot lie; candidates below it are never stored, and because tokens are tried in falling order most
+are never even looked at. Nothing else limits the number of candidates.
 """
 
 from __future__ import annotations
@@ -32,13 +35,15 @@ U64 = npt.NDArray[np.uint64]
 
 # Columns of the float rows of a beam.
 BLANK, OTHER, LM, EXTRA, GAIN, END_LM, N_FLOATS = 0, 1, 2, 3, 4, 5, 6
-# BLANK, OTHER: mass of the alignments that end in a blank, or in the last token. LM: model score. EXTRA: hotwords and
-# unknown words. GAIN: factor of the weights that the last token brought. END_LM: model score of closing the open word.
+# BLANK, OTHER: mass of the alignments that end in a blank, or in the last token. LM: model score.
+# EXTRA: hotwords and unknown words. GAIN: factor of the weights that the last token brought.
+# END_LM: model score of closing the open word.
 
 # Columns of the integer rows of a beam.
 HASH, PARENT, NODE, TOKEN, LEX, STATE, WORDS, HOT, END_STATE, N_INTS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-# HASH, PARENT: identity of the token sequence and of the one without its last token. NODE: in the arena. LEX: node of
-# the open word, 0 between words, -1 in an unknown word. STATE: of the model. END_STATE: after closing, -1: unknown yet.
+# HASH, PARENT: identity of the token sequence and of the one without its last token. NODE: in the
+# arena. LEX: node of the open word, 0 between words, -1 in an unknown word. STATE: of the model.
+# END_STATE: after closing, -1: unknown yet.
 
 # Slots of the counters.
 COUNT, CURRENT, FRAME, ARENA, MISSES, N_COUNTERS = 0, 1, 2, 3, 4, 5
@@ -89,8 +94,10 @@ class Language(NamedTuple):
     gains: F32  # edges seen as float32
     masks: U64
     factors: F64  # (N,)
-    node_words: I32  # (N,) the model's word that ends at a node; NO_WORD: none; HOMOPHONES - i: those of group i
-    homophones: I32  # groups of words that sound alike; group i is homophones[i + 1 : i + 1 + homophones[i]]
+    # (N,) the model's word that ends at a node; NO_WORD: none; HOMOPHONES - i: those of group i
+    node_words: I32
+    # groups of words that sound alike; group i is homophones[i + 1 : i + 1 + homophones[i]]
+    homophones: I32
     slots: npt.NDArray[np.uint32]
     probs: F32
     unigrams: F32
@@ -140,7 +147,9 @@ class Search(NamedTuple):
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _mix(parent: int, token: int) -> int:
-    h = (np.uint64(parent) ^ (np.uint64(token + 1) * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
+    h = (np.uint64(parent) ^ (np.uint64(token + 1) * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(
+        0xD6E8FEB86659FD93
+    )
     h ^= h >> np.uint64(32)
     h *= np.uint64(0xD6E8FEB86659FD93)
     return np.int64(h ^ (h >> np.uint64(29)))
@@ -153,7 +162,9 @@ def _add(a: float, b: float, use_max: bool) -> float:
 
 @kernel(error_model="numpy", _nrt=False)
 def hot_step(hot: Hotwords, state: int, token: int, boundary: bool) -> tuple[int, float]:
-    """State after a token (a word boundary before it if asked) and the weight of the phrases completed on the way."""
+    """State after a token (a word boundary before it if asked) and the weight of the phrases
+    completed on the way.
+    """
     earned = 0.0
     if boundary:
         state = np.int64(hot.follow[state, 1])
@@ -183,8 +194,12 @@ def start(search: Search, bos_state: int, hot_state: int) -> None:
 
 
 @kernel(error_model="numpy", _nrt=False)
-def _active_tokens(frame: F32, starts: npt.NDArray[np.bool_], minimum: float, s: Search) -> tuple[int, int]:
-    """Tokens worth appending, most probable first, split into those that continue a word and those that start one."""
+def _active_tokens(
+    frame: F32, starts: npt.NDArray[np.bool_], minimum: float, s: Search
+) -> tuple[int, int]:
+    """Tokens worth appending, most probable first, split into those that continue a word and those
+    that start one.
+    """
     V = len(frame)
     n_inner, n_starting = 0, 0
     best, highest = 0, np.float32(-np.inf)
@@ -211,7 +226,9 @@ def _active_tokens(frame: F32, starts: npt.NDArray[np.bool_], minimum: float, s:
 
 @kernel(error_model="numpy", _nrt=False)
 def _sort_by(frame: F32, tokens: I32, p: F64, n: int) -> None:
-    """Sort tokens by falling log-probability (Shell 1959), equal ones by number, and fill in their probabilities."""
+    """Sort tokens by falling log-probability (Shell 1959), equal ones by number, and fill in their
+    probabilities.
+    """
     gap = 1
     while gap * 9 < n:
         gap = gap * 3 + 1
@@ -293,7 +310,9 @@ def _compact(s: Search) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def _index_prefixes(s: Search) -> None:
-    """Hash table of the beam's prefixes, and for each the beam's prefixes that are one token longer."""
+    """Hash table of the beam's prefixes, and for each the beam's prefixes that are one token
+    longer.
+    """
     n, current, mask = s.counters[COUNT], s.counters[CURRENT], len(s.table) - 1
     s.table[:] = -1
     for i in range(n):
@@ -318,7 +337,9 @@ def _find_prefix(s: Search, identity: int, current: int) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def _stay(s: Search, frame: F32, use_max: bool) -> None:
-    """Masses of the prefixes that stay: by a blank, by a repeated token, or reached again from the parent."""
+    """Masses of the prefixes that stay: by a blank, by a repeated token, or reached again from the
+    parent.
+    """
     current = s.counters[CURRENT]
     floats, ints = s.floats[current], s.ints[current]
     p_blank = math.exp(np.float64(frame[0]))
@@ -383,7 +404,9 @@ def _ask_alike(g: Language, s: Search, state: int, word: int) -> tuple[float, in
 
 @kernel(error_model="numpy", _nrt=False)
 def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> bool:
-    """Make sure that a row knows its score after closing its open word; False if the lexicon forbids to close it."""
+    """Make sure that a row knows its score after closing its open word; False if the lexicon
+    forbids to close it.
+    """
     lex = s.ints[buffer, row, LEX]
     word = g.node_words[lex] if lex > 0 else np.int32(NO_WORD)
     if word == NO_WORD and o.closed:
@@ -429,7 +452,10 @@ def _make_room(o: Options, s: Search, n: int, threshold: float) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_starting: int) -> int:
-    """Fill the candidates: the prefixes that stay, then the new ones. Returns their number, or -1 without room."""
+    """Fill the candidates: the prefixes that stay, then the new ones.
+
+    Returns their number, or -1 without room.
+    """
     current, count = s.counters[CURRENT], s.counters[COUNT]
     floats, ints = s.floats[current], s.ints[current]
     s.histogram[:] = 0
@@ -452,8 +478,8 @@ def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_sta
             total = _add(floats[row, BLANK], floats[row, OTHER], o.use_max)
             lex, last = ints[row, LEX], ints[row, TOKEN]
             factor = _factor(o, g, lex)
-            # The largest factor that an inner token can bring: look-ahead only falls within a word, except into the
-            # first node of a word and into an unknown word.
+            # The largest factor that an inner token can bring: look-ahead only falls within a word,
+            # except into the first node of a word and into an unknown word.
             limit = o.hot_limit
             if lex == 0:
                 limit *= o.root_limit
@@ -461,7 +487,9 @@ def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_sta
                 limit *= max(1.0, o.unknown_factor / factor)
             for part in range(2):
                 tokens, p, n_tokens = (
-                    (s.inner, s.inner_p, n_inner) if part == 0 else (s.starting, s.starting_p, n_starting)
+                    (s.inner, s.inner_p, n_inner)
+                    if part == 0
+                    else (s.starting, s.starting_p, n_starting)
                 )
                 if n_tokens <= round_:
                     continue
@@ -472,9 +500,13 @@ def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_sta
                     if closes:
                         extra = closing_extra(o, g, lex)
                         bound = math.exp(o.lm_beta + extra) / factor
-                        if total * bound * limit * p[round_] < threshold or not close_word(o, g, s, current, row):
+                        if total * bound * limit * p[round_] < threshold or not close_word(
+                            o, g, s, current, row
+                        ):
                             continue
-                        end_gain = math.exp(o.lm_alpha * floats[row, END_LM] + o.lm_beta + extra) / factor
+                        end_gain = (
+                            math.exp(o.lm_alpha * floats[row, END_LM] + o.lm_beta + extra) / factor
+                        )
                         base = total * end_gain
                 for i in range(round_, n_tokens if round_ else 1):
                     if base * p[i] * limit < threshold:
@@ -485,13 +517,20 @@ def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_sta
                         origin = 0 if part == 1 else lex
                         edge = -1
                         if origin >= 0:
-                            edge = find_edge(g.edge_first, g.edges, g.masks, origin, token, o.exact_masks)
+                            edge = find_edge(
+                                g.edge_first, g.edges, g.masks, origin, token, o.exact_masks
+                            )
                         if edge >= 0:
                             target, gain = np.int64(g.edges[edge, 1]), np.float64(g.gains[edge, 2])
                         elif o.closed:
                             continue
                         else:
-                            target, gain = -1, o.unk_token_factor * o.unknown_factor / (factor if part == 0 else 1.0)
+                            target, gain = (
+                                -1,
+                                o.unk_token_factor
+                                * o.unknown_factor
+                                / (factor if part == 0 else 1.0),
+                            )
                     gain *= end_gain
                     if o.token_lm:
                         if total * p[i] * gain * o.hot_limit < threshold:
@@ -531,7 +570,9 @@ def _extend(o: Options, g: Language, h: Hotwords, s: Search, n_inner: int, n_sta
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
-    """Order among equal masses: the blank, then tokens by number; a token after a blank before a repeated one."""
+    """Order among equal masses: the blank, then tokens by number; a token after a blank before a
+    repeated one.
+    """
     if candidate >= count:
         return np.int64(s.cand_ints[candidate, 1]) * 2
     return 0 if s.stay[candidate, 0] >= s.stay[candidate, 1] else ints[candidate, TOKEN] * 2 + 1
@@ -539,7 +580,9 @@ def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def _select(o: Options, s: Search, n: int) -> int:
-    """The beam_size best candidates within the beam threshold, by number, into ``chosen``; returns how many."""
+    """The beam_size best candidates within the beam threshold, by number, into ``chosen``; returns
+    how many.
+    """
     best, threshold = s.scale[1], s.scale[2]
     if not best > 0.0:
         return 0
@@ -571,7 +614,9 @@ def _select(o: Options, s: Search, n: int) -> int:
     for i in range(wanted):
         first = i
         for j in range(i + 1, ties):
-            if _rank_of_tie(s, s.tied[j], count, ints) < _rank_of_tie(s, s.tied[first], count, ints):
+            if _rank_of_tie(s, s.tied[j], count, ints) < _rank_of_tie(
+                s, s.tied[first], count, ints
+            ):
                 first = j
         s.tied[i], s.tied[first] = s.tied[first], s.tied[i]
         s.chosen[kept] = s.tied[i]
@@ -622,7 +667,11 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
             state, earned = hot_step(h, ints[row, HOT], token, closes)
             new_floats[i, EXTRA] += earned
             new_ints[i, HOT] = state
-        s.arena[node, 0], s.arena[node, 1], s.arena[node, 2] = ints[row, NODE], token, s.counters[FRAME]
+        s.arena[node, 0], s.arena[node, 1], s.arena[node, 2] = (
+            ints[row, NODE],
+            token,
+            s.counters[FRAME],
+        )
         new_ints[i, NODE] = node
         node += 1
     s.counters[ARENA] = node
@@ -633,7 +682,9 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def _skip_blank(s: Search, logp: float, use_max: bool) -> None:
-    """A frame that is nearly surely blank: every run of a repeated token ends, nothing else happens."""
+    """A frame that is nearly surely blank: every run of a repeated token ends, nothing else
+    happens.
+    """
     floats = s.floats[s.counters[CURRENT]]
     for i in range(s.counters[COUNT]):
         floats[i, BLANK] = _add(floats[i, BLANK], floats[i, OTHER], use_max)

@@ -32,7 +32,7 @@ from asr.decoding.kernels.beam import (
     _ask,
     close_word,
     closing_extra,
-)  # fmt: skip
+)
 from asr.kernels import kernel
 
 F32 = npt.NDArray[np.float32]
@@ -58,16 +58,27 @@ def _weights(o: Options, g: Language, h: Hotwords, s: Search, current: int, row:
 
 @kernel(error_model="numpy", _nrt=False)
 def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
-    """Scores (B, 3) of every row with its open word closed and the sentence ended; -inf where the lexicon forbids it.
+    """Scores (B, 3) of every row with its open word closed and the sentence ended; -inf where the
+    lexicon forbids it.
 
-    Returns the number of queries that a lazily filled model lacks; then the scores mean nothing yet.
+    Returns the number of queries that a lazily filled model lacks; then the scores mean nothing
+    yet.
     """
     current = s.counters[CURRENT]
     floats, ints = s.floats[current], s.ints[current]
     for row in range(s.counters[COUNT]):
-        mass = max(floats[row, BLANK], floats[row, OTHER]) if o.use_max else floats[row, BLANK] + floats[row, OTHER]
+        mass = (
+            max(floats[row, BLANK], floats[row, OTHER])
+            if o.use_max
+            else floats[row, BLANK] + floats[row, OTHER]
+        )
         acoustic = s.scale[0] + math.log(mass) - _weights(o, g, h, s, current, row)
-        lm, extra, words, state = floats[row, LM], floats[row, EXTRA], ints[row, WORDS], ints[row, STATE]
+        lm, extra, words, state = (
+            floats[row, LM],
+            floats[row, EXTRA],
+            ints[row, WORDS],
+            ints[row, STATE],
+        )
         lex = ints[row, LEX]
         scores[row, ACOUSTIC] = acoustic
         if lex != 0:
@@ -105,7 +116,9 @@ def trace(s: Search, row: int, tokens: I32, frames: I32) -> int:
 
 
 @kernel(error_model="numpy", _nrt=False)
-def word_hashes(tokens: I32, starts: npt.NDArray[np.bool_], codes: I32, first: I64, out: U64) -> int:
+def word_hashes(
+    tokens: I32, starts: npt.NDArray[np.bool_], codes: I32, first: I64, out: U64
+) -> int:
     """One hash per word of a token sequence, from its characters; returns the number of words."""
     n, fresh = 0, True
     for token in tokens:
@@ -121,7 +134,9 @@ def word_hashes(tokens: I32, starts: npt.NDArray[np.bool_], codes: I32, first: I
 
 
 @kernel
-def texts(s: Search, starts: npt.NDArray[np.bool_], codes: I32, first: I64, hashes: U64, bounds: I64) -> None:
+def texts(
+    s: Search, starts: npt.NDArray[np.bool_], codes: I32, first: I64, hashes: U64, bounds: I64
+) -> None:
     """Word hashes of all rows, one after the other; row r has ``hashes[bounds[r]:bounds[r + 1]]``."""
     total = 0
     tokens, frames = np.empty(64, np.int32), np.empty(64, np.int32)
@@ -149,7 +164,10 @@ def _rank(scores: F64, n: int, order: I64, filled: bool) -> None:
 
 @kernel
 def merge(scores: F64, hashes: U64, bounds: I64, use_max: bool, order: I64) -> int:
-    """Rows of different texts, best first, into ``order``; equal texts add up in the best of them. Returns how many."""
+    """Rows of different texts, best first, into ``order``; equal texts add up in the best of them.
+
+    Returns how many.
+    """
     B = len(bounds) - 1
     ranked = np.empty(B, np.int64)
     _rank(scores, B, ranked, False)
@@ -181,12 +199,21 @@ def merge(scores: F64, hashes: U64, bounds: I64, use_max: bool, order: I64) -> i
 
 @kernel(error_model="numpy", _nrt=False)
 def align(
-    log_probs: F32, tokens: I32, met: I32, score: F32, back: npt.NDArray[np.uint8], starts: I32, ends: I32, peaks: F64
+    log_probs: F32,
+    tokens: I32,
+    met: I32,
+    score: F32,
+    back: npt.NDArray[np.uint8],
+    starts: I32,
+    ends: I32,
+    peaks: F64,
 ) -> bool:
-    """Best alignment of tokens (L,) to ``log_probs`` (T, V): first frame, frame after the last, best log p of each.
+    """Best alignment of tokens (L,) to ``log_probs`` (T, V): first frame, frame after the last,
+    best log p of each.
 
-    Viterbi over blanks and tokens in turn (Graves et al. 2006, section 4.1), from the frames ``met`` (L,) at which the
-    search first met each token on. ``score`` (2 L + 1,) and ``back`` (T, 2 L + 1) are workspace. False if none exists.
+    Viterbi over blanks and tokens in turn (Graves et al. 2006, section 4.1), from the frames
+    ``met`` (L,) at which the search first met each token on. ``score`` (2 L + 1,) and ``back`` (T,
+    2 L + 1) are workspace. False if none exists.
     """
     T, L = len(log_probs), len(tokens)
     S = 2 * L + 1
@@ -204,7 +231,12 @@ def align(
             elif i > 0:
                 if score[i - 1] > best:
                     best, step = score[i - 1], 1
-                if i & 1 and i > 2 and score[i - 2] > best and tokens[(i >> 1) - 1] != tokens[i >> 1]:
+                if (
+                    i & 1
+                    and i > 2
+                    and score[i - 2] > best
+                    and tokens[(i >> 1) - 1] != tokens[i >> 1]
+                ):
                     best, step = score[i - 2], 2
             score[i] = best + (log_probs[t, tokens[i >> 1]] if i & 1 else p_blank)
             back[t, i] = step
@@ -228,7 +260,8 @@ def align(
 
 @kernel
 def agreement(hashes: U64, bounds: I64, weights: F64, rows: I64, best: int, out: F64) -> None:
-    """For every word of row ``best`` the weight of the rows that have it at the aligned place, into ``out``.
+    """For every word of row ``best`` the weight of the rows that have it at the aligned place, into
+    ``out``.
 
     Rows are aligned by edit distance; what they have in common at the ends is matched at once.
     """

@@ -1,8 +1,9 @@
 """Tries over words and their edges by token.
 
-N nodes of the trie of words (node 0 is the root, the empty beginning), E edges. An edge leads from a node by a token to
-the node that the token's characters reach, so a word can be spelled by every sequence of tokens that yields it. The
-edges of a node stand side by side, sorted by token: columns token, target, gain (float32 bits), unused.
+N nodes of the trie of words (node 0 is the root, the empty beginning), E edges. An edge leads from
+a node by a token to the node that the token's characters reach, so a word can be spelled by every
+sequence of tokens that yields it. The edges of a node stand side by side, sorted by token: columns
+token, target, gain (float32 bits), unused.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ def popcount(typing_context: Any, x: Any) -> Any:
 
 @kernel
 def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) -> int:
-    """Trie of sorted distinct words (``codes[offsets[w]:offsets[w + 1]]``) in depth-first order; returns N.
+    """Trie of sorted distinct words (``codes[offsets[w]:offsets[w + 1]]``) in depth-first order;
+    returns N.
 
-    Fills per node its parent, the last character of its beginning, and the word that ends there (-1: none).
+    Fills per node its parent, the last character of its beginning, and the word that ends there
+    (-1: none).
     """
     longest = 0
     for w in range(len(offsets) - 1):
@@ -88,9 +91,9 @@ def link_tokens(
 ) -> int:
     """Edges of every node; with an empty ``edges`` they are only counted. Returns E.
 
-    ``inner`` and ``starting`` hold, per node of the trie of pieces, the token that ends there and continues or starts a
-    word (-1: none). Only the root has edges by starting tokens.
-    """  # fmt: skip
+    ``inner`` and ``starting`` hold, per node of the trie of pieces, the token that ends there and
+    continues or starts a word (-1: none). Only the root has edges by starting tokens.
+    """
     n_edges = 0
     capacity = len(word_chars) + 1
     stack = np.empty((capacity, 2), np.int32)
@@ -148,7 +151,9 @@ def look_ahead(
     gains: npt.NDArray[np.float32],
     out: npt.NDArray[np.float64],
 ) -> None:
-    """Factor of every node: exp of the best score of a word below it (1 at the root), and of every edge: the ratio."""
+    """Factor of every node: exp of the best score of a word below it (1 at the root), and of every
+    edge: the ratio.
+    """
     out[:] = -np.inf
     for node in range(len(parents) - 1, 0, -1):
         if ends[node] >= 0:
@@ -164,7 +169,9 @@ def look_ahead(
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
-def find_edge(edge_first: I32, edges: I32, masks: npt.NDArray[np.uint64], node: int, token: int, exact: bool) -> int:
+def find_edge(
+    edge_first: I32, edges: I32, masks: npt.NDArray[np.uint64], node: int, token: int, exact: bool
+) -> int:
     """The edge of ``node`` by ``token``, or -1; ``exact``: no two tokens share a bit of the mask."""
     bit = np.uint64(1) << np.uint64(token & 63)
     mask = masks[node]

@@ -18,7 +18,9 @@ def content(run: Run) -> str:
 
 
 def chosen_utterances(run: Run) -> list[tuple[str, UtteranceScore]]:
-    """Return the utterance that --utterance names; else the worst one and the median one of the first scored split."""
+    """Return the utterance that --utterance names; else the worst one and the median one of the
+    first scored split.
+    """
     splits = run.scored_splits()
     wanted = run.options.utterance
     if wanted is not None:
@@ -29,7 +31,9 @@ def chosen_utterances(run: Run) -> list[tuple[str, UtteranceScore]]:
     utterances = run.score(splits[0]).utterances
     short = [u for u in utterances if 0 < len(u.reference) <= _MAX_WORDS] or list(utterances)
     by_errors = sorted(short, key=lambda u: (-u.errors, u.id))
-    by_rate = sorted(short, key=lambda u: (u.errors / max(1, len(u.reference)), -len(u.reference), u.id))
+    by_rate = sorted(
+        short, key=lambda u: (u.errors / max(1, len(u.reference)), -len(u.reference), u.id)
+    )
     picked = {u.id: (splits[0], u) for u in (by_errors[0], by_rate[len(by_rate) // 2])}
     return list(picked.values())
 
@@ -38,13 +42,19 @@ def _shown(run: Run, split: str, utterance: UtteranceScore) -> str:
     recognizer = load_recognizer(run)
     heard = listen(recognizer, utterance.source, run.source(split))
     shift = recognizer.feature_config.frame_shift_ms / 1000
-    drawing = ctc_alignment(heard.features, heard.log_probs, recognizer.tokens, shift, recognizer.seconds_per_frame)
+    drawing = ctc_alignment(
+        heard.features, heard.log_probs, recognizer.tokens, shift, recognizer.seconds_per_frame
+    )
     caption = (
         f"{utterance.id} ({split}): log-Mel features above; below, the probability of each token, the blank in grey, "
         "and the best path's tokens where they are first emitted (␣ is the space between words)"
     )
     title = f"<h3>{escape(utterance.id)}</h3>"
-    return title + alignment(utterance) + picture(f"ctc-{_plain(utterance.id)}", drawing, caption, wide=True)
+    return (
+        title
+        + alignment(utterance)
+        + picture(f"ctc-{_plain(utterance.id)}", drawing, caption, wide=True)
+    )
 
 
 def _plain(name: str) -> str:

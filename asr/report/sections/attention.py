@@ -29,7 +29,7 @@ def content(run: Run) -> str:
 
 def _computed(run: Run) -> str:
     """What the run's model looks at while it translates texts that it was evaluated on."""
-    from asr.estimators.translator import Translator
+    from asr.language.translation.translator import Translator
 
     texts = _texts(run)
     model = Translator.load(run.model)
@@ -38,7 +38,9 @@ def _computed(run: Run) -> str:
         found = model.alignment(text)
         drawing = attention(found.weights, found.source, found.target)
         caption = f"{text}: rows are what was written, columns what was read"
-        pictures.append(picture(f"attention-{number}", drawing, caption, wide=len(found.source) > 12))
+        pictures.append(
+            picture(f"attention-{number}", drawing, caption, wide=len(found.source) > 12)
+        )
     return "".join(pictures)
 
 
@@ -55,7 +57,7 @@ def _texts(run: Run) -> list[str]:
 
 
 def _dev_texts(run: Run) -> list[str]:
-    from asr.training.translate import read_pairs
+    from asr.language.translation.training import read_pairs
 
     data = run.config.get("data") or {}
     source = Path(str(data.get("dev_source") or "")) if isinstance(data, dict) else Path()
@@ -74,8 +76,15 @@ def _recorded(run: Run) -> str:
             raise DataError(
                 f"{split}/predictions.jsonl, {record.get('id')}: attention cannot be read ({problem})."
             ) from None
-        caption = f"{record.get('id', '')} ({split}): rows are what was written, columns what was read"
+        caption = (
+            f"{record.get('id', '')} ({split}): rows are what was written, columns what was read"
+        )
         pictures.append(
-            picture(f"attention-{number}", attention(weights, source, target), caption, wide=len(source) > 12)
+            picture(
+                f"attention-{number}",
+                attention(weights, source, target),
+                caption,
+                wide=len(source) > 12,
+            )
         )
     return "".join(pictures)

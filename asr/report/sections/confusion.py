@@ -25,15 +25,23 @@ def content(run: Run) -> str:
         found = list(labelled(split, record))
         pairs.setdefault(split, Counter()).update(found)
         errors.setdefault(split, []).append((sum(true != said for true, said in found), len(found)))
-    return "".join(_split(split, counts, _interval(errors[split])) for split, counts in pairs.items())
+    return "".join(
+        _split(split, counts, _interval(errors[split])) for split, counts in pairs.items()
+    )
 
 
 def _interval(errors: list[tuple[int, int]]) -> str:
-    """95 % interval of the share that is right: Wilson's (1927) of single labels, by whole sentences of tags."""
+    """95 % interval of the share that is right: Wilson's (1927) of single labels, by whole
+    sentences of tags.
+    """
     wrong, total = np.array(errors, dtype=np.float64).T
     if total.max() > 1:
         span = resample(wrong, total)
-        return "" if span is None else f"; 95 % {percent(1 - span.high)} - {percent(1 - span.low)}, by sentence"
+        return (
+            ""
+            if span is None
+            else f"; 95 % {percent(1 - span.high)} - {percent(1 - span.low)}, by sentence"
+        )
     n, p, z = len(total), 1 - wrong.mean(), 1.96
     middle, half = p + z * z / (2 * n), z * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
     low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
@@ -60,8 +68,12 @@ def labelled(split: str, record: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _split(split: str, counts: Counter[tuple[str, str]], interval: str) -> str:
     frequency = Counter(true for true, _ in counts.elements())
-    labels = sorted({name for pair in counts for name in pair}, key=lambda name: (-frequency[name], name))
-    matrix = np.array([[counts[true, found] for found in labels] for true in labels], dtype=np.int64)
+    labels = sorted(
+        {name for pair in counts for name in pair}, key=lambda name: (-frequency[name], name)
+    )
+    matrix = np.array(
+        [[counts[true, found] for found in labels] for true in labels], dtype=np.int64
+    )
     right, total = int(matrix.trace()), int(matrix.sum())
     caption = f"{split}: {right} of {total} right ({percent(right / max(1, total))} %{interval})"
     if len(labels) > _SHOWN:
@@ -74,7 +86,11 @@ def _split(split: str, counts: Counter[tuple[str, str]], interval: str) -> str:
 def _by_class(labels: list[str], matrix: Any) -> str:
     rows = []
     for number, label in enumerate(labels):
-        hit, said, true = int(matrix[number, number]), int(matrix[:, number].sum()), int(matrix[number].sum())
+        hit, said, true = (
+            int(matrix[number, number]),
+            int(matrix[:, number].sum()),
+            int(matrix[number].sum()),
+        )
         precision, recall = (hit / said if said else None), (hit / true if true else None)
         f1 = 2 * hit / (said + true) if said + true else None
         rows.append((label, true, percent(precision), percent(recall), percent(f1)))

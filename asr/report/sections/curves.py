@@ -31,11 +31,17 @@ def _picture(group: str, lines: dict[str, Curve]) -> str:
     data = {name: (curve.steps, curve.values) for name, curve in lines.items()}
     positive = all(value > 0 for curve in lines.values() for value in curve.values)
     drawing = curves(
-        data, "optimizer step", group, percent=group == "error rates", smooth=group in ("loss", "gradient norm"),
+        data,
+        "optimizer step",
+        group,
+        percent=group == "error rates",
+        smooth=group in ("loss", "gradient norm"),
         log=group in ("loss", "gradient norm") and positive,
-    )  # fmt: skip
+    )
     last = ", ".join(f"{name} {_shown(group, curve.values[-1])}" for name, curve in lines.items())
-    return picture(f"curve-{group.replace(' ', '-')}", drawing, f"{group.capitalize()}; at the end: {last}")
+    return picture(
+        f"curve-{group.replace(' ', '-')}", drawing, f"{group.capitalize()}; at the end: {last}"
+    )
 
 
 def _shown(group: str, value: float) -> str:

@@ -12,7 +12,9 @@ TITLE = "Errors"
 
 
 def content(run: Run) -> str:
-    return "".join(f"<h3>{escape(split)}</h3>{_tables(run.score(split))}" for split in run.scored_splits())
+    return "".join(
+        f"<h3>{escape(split)}</h3>{_tables(run.score(split))}" for split in run.scored_splits()
+    )
 
 
 def _tables(score: Score) -> str:
@@ -21,7 +23,9 @@ def _tables(score: Score) -> str:
         rows = [(c.reference or "-", c.hypothesis or "-", c.count) for c in entries]
         if rows:
             columns = ["said", "heard", "count"]
-            parts.append(fold(f"Most frequent {kind}", table(columns, rows), is_open=kind == "substitutions"))
+            parts.append(
+                fold(f"Most frequent {kind}", table(columns, rows), is_open=kind == "substitutions")
+            )
     if speakers := by_speaker(score):
         parts.append(fold("By speaker", _groups("speaker", speakers)))
     parts.append(fold("By length of the reference", _groups("words", by_length(score))))
@@ -31,7 +35,16 @@ def _tables(score: Score) -> str:
 def _groups(name: str, groups: Sequence[GroupScore]) -> str:
     columns = [name, "sentences", "words", "WER %", "CER %", "sub", "del", "ins"]
     rows = [
-        (g.name, g.sentences, g.words, percent(g.wer), percent(g.cer), g.substitutions, g.deletions, g.insertions)
+        (
+            g.name,
+            g.sentences,
+            g.words,
+            percent(g.wer),
+            percent(g.cer),
+            g.substitutions,
+            g.deletions,
+            g.insertions,
+        )
         for g in groups
     ]
     return table(columns, rows)

@@ -42,12 +42,16 @@ def _speech(scores: list[tuple[str, Score]]) -> str:
         span = s.wer_interval
         between = "-" if span is None else f"{percent(span.low)} - {percent(span.high)}"
         rates = [percent(s.wer), between, percent(s.cer), percent(s.sentence_error_rate)]
-        rows.append([name, *rates, s.words, s.substitutions, s.deletions, s.insertions, s.sentences])
+        rows.append(
+            [name, *rates, s.words, s.substitutions, s.deletions, s.insertions, s.sentences]
+        )
         ends = (None, None) if span is None else (100 * span.low, 100 * span.high)
         marks.append((name, 100 * s.wer, *ends))
     columns = ["", "WER %", "95 %", "CER %", "SER %", "words", "sub", "del", "ins", "sentences"]
     span = scores[0][1].wer_interval
-    how = f"; 95 % intervals: {span.method} bootstrap over {span.units} {span.unit}s" if span else ""
+    how = (
+        f"; 95 % intervals: {span.method} bootstrap over {span.units} {span.unit}s" if span else ""
+    )
     caption = f"Word error rate; normalizer {scores[0][1].normalizer}{how}"
     return table(columns, rows) + picture("wer", intervals(marks, "WER %"), caption)
 
@@ -58,7 +62,9 @@ def _recorded(run: Run, scored: bool) -> str:
     by_split: dict[str, dict[str, Metric]] = {}
     for name, metric in run.metrics.items():
         by_split.setdefault(metric.split, {})[name.removeprefix(f"{metric.split}/")] = metric
-    written = _overall(by_split) + "".join(_by_class(split, metrics) for split, metrics in by_split.items())
+    written = _overall(by_split) + "".join(
+        _by_class(split, metrics) for split, metrics in by_split.items()
+    )
     if scored:
         return fold("As the run recorded them (fractions)", written)
     marks = [(name, m.value, m.low, m.high) for name, m in run.metrics.items() if m.low is not None]
@@ -68,7 +74,9 @@ def _recorded(run: Run, scored: bool) -> str:
 
 def _overall(by_split: dict[str, dict[str, Metric]]) -> str:
     """One row a figure, one column a split."""
-    names = dict.fromkeys(name for metrics in by_split.values() for name in metrics if not _CLASS_FIGURE.match(name))
+    names = dict.fromkeys(
+        name for metrics in by_split.values() for name in metrics if not _CLASS_FIGURE.match(name)
+    )
     rows = [[name, *(_shown(metrics.get(name)) for metrics in by_split.values())] for name in names]
     return table(["", *map(_heading, by_split.items())], rows) if rows else ""
 
@@ -82,7 +90,11 @@ def _heading(entry: tuple[str, dict[str, Metric]]) -> str:
 def _shown(metric: Metric | None) -> str:
     if metric is None:
         return "-"
-    between = "" if metric.low is None or metric.high is None else f" ({metric.low:.4g} - {metric.high:.4g})"
+    between = (
+        ""
+        if metric.low is None or metric.high is None
+        else f" ({metric.low:.4g} - {metric.high:.4g})"
+    )
     return f"{metric.value:.4g}{between}"
 
 

@@ -21,7 +21,9 @@ def content(run: Run) -> str:
     for number, (split, r) in enumerate(itertools.islice(records, _SHOWN)):
         try:
             if len(r["truth"]) != len(r["forecast"]):
-                raise ValueError(f"{len(r['truth'])} steps of truth, {len(r['forecast'])} of forecast")
+                raise ValueError(
+                    f"{len(r['truth'])} steps of truth, {len(r['forecast'])} of forecast"
+                )
             history = list(r.get("history", []))[-4 * max(1, len(r["truth"])) :]
             drawing = forecast(history, r["truth"], r["forecast"], r.get("low"), r.get("high"))
             error = float(np.mean(np.abs(np.subtract(r["truth"], r["forecast"], dtype=float))))
@@ -32,4 +34,6 @@ def content(run: Run) -> str:
         caption = f"{r.get('id', '')} ({split}): mean absolute error {error:.4g} over {len(r['truth'])} steps"
         pictures.append(picture(f"forecast-{number}", drawing, caption))
     more = sum(1 for _ in records)
-    return gallery(pictures) + (paragraph(f"The first {_SHOWN}; {more} more are in predictions.jsonl.") if more else "")
+    return gallery(pictures) + (
+        paragraph(f"The first {_SHOWN}; {more} more are in predictions.jsonl.") if more else ""
+    )

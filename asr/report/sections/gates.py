@@ -28,13 +28,17 @@ def _recorded(run: Run) -> str:
     pictures = []
     for number, (split, record) in enumerate(itertools.islice(run.records("gates"), _SHOWN)):
         try:
-            activations = {str(name): np.asarray(values, float) for name, values in record["gates"].items()}
+            activations = {
+                str(name): np.asarray(values, float) for name, values in record["gates"].items()
+            }
             drawing = gates(activations)
         except (TypeError, ValueError, AttributeError, IndexError, StopIteration) as problem:
             raise DataError(
                 f"{split}/predictions.jsonl, {record.get('id')}: gates cannot be read ({problem})."
             ) from None
-        pictures.append(picture(f"gates-{number}", drawing, f"{record.get('id', '')} ({split})", wide=True))
+        pictures.append(
+            picture(f"gates-{number}", drawing, f"{record.get('id', '')} ({split})", wide=True)
+        )
     return "".join(pictures)
 
 
@@ -48,9 +52,9 @@ def _computed(run: Run) -> str:
     for layer, activations in found.items():
         shown = {name: values for name, values in activations.items() if name != "hidden"}
         units = next(iter(shown.values())).shape[1]
-        caption = (
-            f"{utterance.id}, {layer}, forward direction: {min(64, units)} of {units} units, ordered by input gate"
-        )
+        caption = f"{utterance.id}, {layer}, forward direction: {min(64, units)} of {units} units, ordered by input gate"
         name = f"gates-{layer.replace(' ', '-')}"
-        pictures.append(picture(name, gates(shown, recognizer.seconds_per_frame), caption, wide=True))
+        pictures.append(
+            picture(name, gates(shown, recognizer.seconds_per_frame), caption, wide=True)
+        )
     return "".join(pictures)

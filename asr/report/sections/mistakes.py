@@ -19,7 +19,9 @@ def content(run: Run) -> str:
     by_split: dict[str, list[dict[str, Any]]] = {}
     for split, record in _records(run):
         by_split.setdefault(split, []).append(record)
-    return "".join(f"<h3>{escape(split)}</h3>{_split(run, split, rows)}" for split, rows in by_split.items())
+    return "".join(
+        f"<h3>{escape(split)}</h3>{_split(run, split, rows)}" for split, rows in by_split.items()
+    )
 
 
 def _records(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -39,14 +41,20 @@ def _split(run: Run, split: str, records: list[dict[str, Any]]) -> str:
     wrong = [(record, pairs) for record, pairs in rows if any(true != said for true, said in pairs)]
     if not wrong:
         return paragraph("Every prediction is right.")
-    count = paragraph(f"{len(wrong)} of {len(rows)} texts hold a mistake; shown are up to {run.options.worst}.")
+    count = paragraph(
+        f"{len(wrong)} of {len(rows)} texts hold a mistake; shown are up to {run.options.worst}."
+    )
     is_tagged = isinstance(wrong[0][0]["label"], list)
-    return count + (_tagged(run, wrong) if is_tagged else _classified(run, [record for record, _ in wrong]))
+    return count + (
+        _tagged(run, wrong) if is_tagged else _classified(run, [record for record, _ in wrong])
+    )
 
 
 def _classified(run: Run, wrong: list[dict[str, Any]]) -> str:
     """The surest mistakes first: they tell of wrong labels and of what the model has misunderstood."""
-    chosen = sorted(wrong, key=lambda r: (-_number(r.get("probability")), str(r.get("id"))))[: run.options.worst]
+    chosen = sorted(wrong, key=lambda r: (-_number(r.get("probability")), str(r.get("id"))))[
+        : run.options.worst
+    ]
     articles = []
     for r in chosen:
         sure = f" ({100 * _number(r.get('probability')):.0f} %)" if "probability" in r else ""
@@ -59,9 +67,14 @@ def _tagged(run: Run, wrong: list[tuple[dict[str, Any], list[tuple[str, str]]]])
     def errors(entry: tuple[dict[str, Any], list[tuple[str, str]]]) -> int:
         return sum(true != said for true, said in entry[1])
 
-    chosen = sorted(wrong, key=lambda entry: (-errors(entry), str(entry[0].get("id"))))[: run.options.worst]
+    chosen = sorted(wrong, key=lambda entry: (-errors(entry), str(entry[0].get("id"))))[
+        : run.options.worst
+    ]
     return "".join(
-        _article(f"{r.get('id', '')}: {errors((r, pairs))} of {len(pairs)} tags are wrong", _words(r, pairs))
+        _article(
+            f"{r.get('id', '')}: {errors((r, pairs))} of {len(pairs)} tags are wrong",
+            _words(r, pairs),
+        )
         for r, pairs in chosen
     )
 
@@ -89,7 +102,9 @@ def _texts(run: Run, records: list[dict[str, Any]]) -> str:
         return SequenceMatcher(None, said, wanted, autojunk=False).ratio()
 
     ranked = sorted((likeness(r), n) for n, r in enumerate(records))[: run.options.worst]
-    parts = [paragraph("Least like their reference, word by word; a good paraphrase may be among them.")]
+    parts = [
+        paragraph("Least like their reference, word by word; a good paraphrase may be among them.")
+    ]
     for share, n in ranked:
         r = records[n]
         box = facts([("read", r["text"]), ("wanted", r["reference"]), ("written", r["prediction"])])

@@ -9,9 +9,24 @@ from asr.run_folder import Metric
 
 TITLE = "Overview"
 _HEADLINES = (
-    "accuracy", "macro_f1", "macro_auc", "f1", "sentence_accuracy", "label_accuracy", "bleu", "bleu lowercase", "chrf",
-    "perplexity", "mae", "mse", "r2", "mase", "smape", "far", "mar",
-)  # fmt: skip
+    "accuracy",
+    "macro_f1",
+    "macro_auc",
+    "f1",
+    "sentence_accuracy",
+    "label_accuracy",
+    "bleu",
+    "bleu lowercase",
+    "chrf",
+    "perplexity",
+    "mae",
+    "mse",
+    "r2",
+    "mase",
+    "smape",
+    "far",
+    "mar",
+)
 
 
 def content(run: Run) -> str:
@@ -29,7 +44,8 @@ def _cards(run: Run) -> str:
     except Absent:
         cards = [(f"{metric.value:.4g}", name) for name, metric in _headline(run)]
     cells = "".join(
-        f'<div class="card"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in cards
+        f'<div class="card"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
+        for value, what in cards
     )
     return f'<div class="cards">{cells}</div>' if cells else ""
 
@@ -37,9 +53,13 @@ def _cards(run: Run) -> str:
 def _headline(run: Run) -> list[tuple[str, Metric]]:
     """The figures that people ask for first, up to six: those of test splits where there are any."""
     known = [(name, m) for name, m in run.metrics.items() if name.split("/")[-1] in _HEADLINES]
-    chosen = [(name, m) for name, m in known if m.split != "dev"] or known or list(run.metrics.items())
+    chosen = (
+        [(name, m) for name, m in known if m.split != "dev"] or known or list(run.metrics.items())
+    )
     order = {name: place for place, name in enumerate(_HEADLINES)}
-    return sorted(chosen, key=lambda item: (item[1].split != "test", order.get(item[0].split("/")[-1], 99)))[:6]
+    return sorted(
+        chosen, key=lambda item: (item[1].split != "test", order.get(item[0].split("/")[-1], 99))
+    )[:6]
 
 
 def _facts(run: Run) -> list[tuple[str, object]]:
@@ -47,7 +67,9 @@ def _facts(run: Run) -> list[tuple[str, object]]:
     if (run.model / "model.safetensors").is_file():
         rows.append(("Parameters", f"{sum(count_parameters(run.model).values()):,}"))
         rows.append(("Model folder", megabytes(sum(size for _, size in folder_size(run.model)))))
-    lengths = {name: len(curve.steps) for name, curve in run.curves.items() if name.startswith("dev/")}
+    lengths = {
+        name: len(curve.steps) for name, curve in run.curves.items() if name.startswith("dev/")
+    }
     if lengths:
         rows.append(("Epochs", max(lengths.values())))
     steps = [curve.steps[-1] for curve in run.curves.values() if curve.steps]

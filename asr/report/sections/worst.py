@@ -18,7 +18,10 @@ def content(run: Run) -> str:
     for split in run.scored_splits():
         wrong = [u for u in run.score(split).utterances if u.errors]
         chosen = sorted(wrong, key=lambda u: (-u.errors, u.id))[: run.options.worst]
-        parts.append(f"<h3>{escape(split)}</h3>" + ("" if chosen else paragraph("No utterance has an error.")))
+        parts.append(
+            f"<h3>{escape(split)}</h3>"
+            + ("" if chosen else paragraph("No utterance has an error."))
+        )
         if chosen and run.options.audio != "none" and not any(u.source.audio for u in chosen):
             note = "No players: no manifest (cuts.jsonl.gz) of this split is known; name its folder with --data."
             parts.append(paragraph(note))

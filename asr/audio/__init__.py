@@ -1,0 +1,3 @@
+"""Recordings: reading, containers, tar shards, speech segments, trimming, perturbation, synthetic
+sound.
+"""

@@ -1,0 +1,136 @@
+"""Changed copies of training utterances: speed, noise, reverberation; the same key gives the same
+copy everywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.audio.reading import AUDIO_SUFFIXES, load_audio, resample
+from asr.config import check_range
+from asr.errors import DataError
+
+__all__ = ["NoiseConfig", "add_noise", "add_reverberation", "change_speed", "noisy_copy"]
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """Further copies with background noise or reverberation.
+
+    Attributes:
+        folder: of noise recordings, at any depth; empty for reverberation only.
+        copies: of each utterance.
+        snr_db_low: signal-to-noise ratio, uniform between.
+        snr_db_high: signal-to-noise ratio, uniform between.
+        reverb_share: of the copies that have reverberation (and then noise as well, if there is a
+            folder).
+        t60_low_s: reverberation time.
+        t60_high_s: reverberation time.
+    """
+
+    folder: str = ""
+    copies: int = 1
+    snr_db_low: float = 5.0
+    snr_db_high: float = 20.0
+    reverb_share: float = 0.5
+    t60_low_s: float = 0.2
+    t60_high_s: float = 0.8
+
+    def __post_init__(self) -> None:
+        check_range("noise.copies", self.copies, 1, 20)
+        check_range("noise.snr_db_high", self.snr_db_high, self.snr_db_low)
+        check_range("noise.reverb_share", self.reverb_share, 0 if self.folder else 1, 1)
+        check_range("noise.t60_low_s", self.t60_low_s, 0.05)
+        check_range("noise.t60_high_s", self.t60_high_s, self.t60_low_s, 5)
+
+
+def noisy_copy(
+    samples: Samples, sample_rate: int, config: NoiseConfig, utterance_id: str, copy: int
+) -> Samples:
+    """Return samples (n,) with noise or reverberation that depend on ``utterance_id`` and ``copy``
+    alone.
+
+    Raises:
+        DataError: the folder holds no noise. AudioError: a noise recording cannot be read.
+    """
+    rng = np.random.default_rng(list(hashlib.sha256(f"{utterance_id}\n{copy}".encode()).digest()))
+    if rng.random() < config.reverb_share:
+        samples = add_reverberation(
+            samples, sample_rate, rng.uniform(config.t60_low_s, config.t60_high_s), rng
+        )
+    if config.folder:
+        files = noise_files(config.folder)
+        noise = _noise(files[rng.integers(len(files))], sample_rate)
+        snr_db = rng.uniform(config.snr_db_low, config.snr_db_high)
+        samples = add_noise(samples, np.roll(noise, -int(rng.integers(len(noise)))), snr_db)
+    return samples
+
+
+def change_speed(samples: Samples, sample_rate: int, speed: float) -> Samples:
+    """Return samples (n,) played ``speed`` times as fast, about n / speed of them; the pitch
+    changes with it.
+    """
+    return samples if speed == 1.0 else resample(samples, sample_rate * speed, sample_rate)
+
+
+def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
+    """Return samples (n,) plus ``noise``, repeated to their length and scaled to that ratio of mean
+    powers.
+    """
+    noise = np.resize(noise, len(samples))
+    power, noise_power = np.mean(np.square(samples)), np.mean(np.square(noise))
+    gain = np.sqrt(power / max(float(noise_power), 1e-12) / 10 ** (snr_db / 10))
+    mixed: Samples = (samples + gain * noise).astype(np.float32)
+    return mixed
+
+
+def add_reverberation(
+    samples: Samples, sample_rate: int, t60_s: float, rng: np.random.Generator
+) -> Samples:
+    """Return samples (n,) in a room with that reverberation time, at the same level.
+
+    The room's response is a direct path and Gaussian noise that decays by 60 dB in ``t60_s``
+    (Polack 1988), 0 to 10 dB below the direct path.
+    """
+    length = round(t60_s * sample_rate)
+    tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
+    tail[: round(0.002 * sample_rate)] = 0  # sound takes its time to a wall and back
+    tail *= np.sqrt(10 ** (-rng.uniform(0, 10) / 10) / np.sum(np.square(tail)))
+    tail[0] = 1.0
+    size = 1 << (len(samples) + length - 1).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(tail, size), size)[: len(samples)]
+    level = np.sqrt(np.mean(np.square(samples)) / max(float(np.mean(np.square(wet))), 1e-12))
+    reverberant: Samples = (wet * level).astype(np.float32)
+    return reverberant
+
+
+@functools.lru_cache(maxsize=4)
+def noise_files(folder: str) -> tuple[str, ...]:
+    """Return the recordings in a folder, at any depth.
+
+    Raises:
+        DataError: there are none.
+    """
+    found = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    if not found:
+        raise DataError(
+            f"There are no noise recordings in {folder}.",
+            f"Known: {' '.join(sorted(AUDIO_SUFFIXES))}",
+        )
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=64)
+def _noise(path: str, sample_rate: int) -> Samples:
+    audio = load_audio(path, sample_rate)
+    if audio.is_silent:
+        raise DataError(f"The noise {path} is silent.", "Take it out of the folder.")
+    return audio.samples

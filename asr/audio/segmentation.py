@@ -1,0 +1,306 @@
+"""Speech in long recordings: where it is, and windows of it that a network can take, in bounded
+memory.
+
+A frame (10 ms) is speech if its energy lies clearly above the noise around it, which is the quiet
+end of the energies within some seconds to both sides. Windows end in pauses: any long one, and the
+longer a window grows, the shorter a pause does. Where nobody pauses, windows overlap, and what the
+network says of the overlap is stitched in :func:`asr.speech.recognizer.Recognizer.transcribe`.
+Legend: n samples, T frames of 10 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.config import check_range
+
+__all__ = ["SegmentationConfig", "SpeechDetector", "Window", "frame_energies", "speech_windows"]
+
+FRAME_S = 0.01
+SECOND = 100  # frames
+FLOOR_DB = -100.0
+STEADY_DB = 6.0  # speech of some seconds always varies by more
+BACKGROUND_DB = 12.0
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """How a long recording is cut; all times in seconds.
+
+    Attributes:
+        max_window_s: longest stretch that the network takes at once, context excluded.
+        min_pause_s: pause that ends a window in any case.
+        shortest_pause_s: pause that ends one of ``max_window_s``.
+        pad_s: kept before and after speech.
+        context_s: heard on both sides of a cut that no pause offered.
+        noise_window_s: to each side of a frame, where its noise is looked for.
+        threshold_db: by which speech rises above the noise at least; more where speech is much
+            louder than noise.
+        silence_db: level under full scale below which nothing is speech.
+    """
+
+    max_window_s: float = 28.0
+    min_pause_s: float = 0.6
+    shortest_pause_s: float = 0.15
+    pad_s: float = 0.3
+    context_s: float = 2.56
+    noise_window_s: float = 8.0
+    threshold_db: float = 4.0
+    silence_db: float = -75.0
+
+    def __post_init__(self) -> None:
+        check_range("segmentation.max_window_s", self.max_window_s, 1, 600)
+        check_range(
+            "segmentation.shortest_pause_s", self.shortest_pause_s, 2 * FRAME_S, self.min_pause_s
+        )
+        check_range("segmentation.pad_s", self.pad_s, 0, 10)
+        check_range("segmentation.context_s", self.context_s, 0, self.max_window_s / 2)
+        check_range("segmentation.noise_window_s", self.noise_window_s, 1, 60)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a recording for the network.
+
+    Attributes:
+        start: number of the first sample that is this window's own.
+        samples: (n,), context included.
+        before: samples of context at both ends, which neighbours own.
+        after: samples of context at both ends, which neighbours own.
+        goes_on: the next window begins where this one ends, without a pause.
+    """
+
+    start: int
+    samples: Samples
+    before: int = 0
+    after: int = 0
+    goes_on: bool = False
+
+    @property
+    def stop(self) -> int:
+        """Number of the sample after the last one that is this window's own."""
+        return self.start + len(self.samples) - self.before - self.after
+
+
+def frame_energies(samples: Samples, hop: int, previous: float = 0.0) -> npt.NDArray[np.float32]:
+    """Return the level (T,) of each ``hop`` samples in dB of full scale, slow hum taken out by
+    differencing.
+
+    Args:
+        samples: (n,); what does not fill a frame at the end is left out.
+        previous: the sample before the first one.
+    """
+    count = len(samples) // hop
+    steps = np.diff(samples[: count * hop], prepend=np.float32(previous)).reshape(count, hop)
+    power = np.einsum("th,th->t", steps, steps) / hop
+    levels: npt.NDArray[np.float32] = np.maximum(10 * np.log10(power + 1e-10), FLOOR_DB).astype(
+        np.float32
+    )
+    return levels
+
+
+class SpeechDetector:
+    """Says which frames are speech, second by second, from their energies and those around them."""
+
+    def __init__(self, config: SegmentationConfig) -> None:
+        self.config = config
+        self.reach = round(config.noise_window_s / FRAME_S)
+        self.loudest = FLOOR_DB
+
+    def flags(
+        self, energies: npt.NDArray[np.float32], first: int, last: int
+    ) -> npt.NDArray[np.bool_]:
+        """Return for each frame from ``first`` to ``last`` of ``energies`` (T,), in dB, whether it
+        is speech.
+
+        Calls follow each other in time, since the detector remembers how loud speech has been.
+        """
+        smooth = (
+            np.convolve(np.pad(energies, 2, mode="edge"), np.full(5, 0.2), "valid")
+            if len(energies)
+            else energies
+        )
+        speech = np.zeros(last - first, np.bool_)
+        for begin in range(first, last, SECOND):
+            around = smooth[max(0, begin - self.reach) : begin + SECOND + self.reach]
+            levels = smooth[begin : min(begin + SECOND, last)]
+            found = levels > self._threshold(around)
+            if found.any():
+                self.loudest = max(self.loudest, float(np.percentile(levels[found], 90)))
+            speech[begin - first : begin - first + len(levels)] = found
+        return speech
+
+    def _threshold(self, around: npt.NDArray[np.float32]) -> float:
+        config = self.config
+        noise, peak = np.percentile(around, (10, 97))
+        if peak - noise >= STEADY_DB:
+            return max(
+                config.silence_db, float(noise + max(config.threshold_db, 0.3 * (peak - noise)))
+            )
+        # One level all the time: background if speech has been much louder, else not for us to
+        # drop.
+        return float("inf") if peak < self.loudest - BACKGROUND_DB else config.silence_db
+
+
+class _Cutter:
+    """Speech flags in, borders of windows out; frames are counted from the beginning of the
+    recording.
+    """
+
+    def __init__(self, config: SegmentationConfig, grid: int) -> None:
+        self.config, self.grid = config, grid
+        self.frame, self.start, self.last_speech, self.end = 0, -1, -1, 0
+        self.pad = round(config.pad_s / FRAME_S)
+        self.limit = max(1, round(config.max_window_s / FRAME_S) // grid) * grid
+
+    def push(self, flags: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
+        for flag in flags.tolist():
+            if flag:
+                if self.start < 0:
+                    self.start = max(self.end, self.frame - self.pad)
+                self.last_speech = self.frame
+            elif self.start >= 0 and self.frame - self.last_speech >= self._needed():
+                yield self._close()
+            self.frame += 1
+            if self.start >= 0 and self.frame - self.start >= self.limit:
+                begin, self.start = self.start, self.start + self.limit
+                self.end = self.start
+                yield begin, self.start, True
+
+    def finish(self) -> Iterator[tuple[int, int, bool]]:
+        if self.start >= 0:
+            yield self._close()
+
+    def _close(self) -> tuple[int, int, bool]:
+        pause = self.frame - self.last_speech - 1
+        begin, self.start = self.start, -1
+        self.end = max(
+            begin + 1, self.last_speech + 1 + min(self.pad, pause // 2 if pause >= 0 else 0)
+        )
+        return begin, self.end, False
+
+    def _needed(self) -> int:
+        """Frames of pause that end a window of the present length: fewer from half of the longest
+        length on.
+        """
+        c = self.config
+        share = min(1.0, max(0.0, 2 * (self.frame - self.start) / self.limit - 1))
+        return round((c.min_pause_s + share * (c.shortest_pause_s - c.min_pause_s)) / FRAME_S)
+
+
+class _Recording:
+    """The latest samples and energies of a recording, addressed by frames from its beginning."""
+
+    def __init__(self, hop: int) -> None:
+        self.hop, self.offset, self.previous = hop, 0, 0.0
+        self.samples = np.zeros(0, np.float32)
+        self.energies = np.zeros(0, np.float32)
+
+    @property
+    def frames(self) -> int:
+        return self.offset + len(self.energies)
+
+    @property
+    def stop(self) -> int:
+        return self.offset * self.hop + len(self.samples)
+
+    def push(self, block: Samples) -> None:
+        done = len(self.energies) * self.hop
+        self.samples = np.concatenate([self.samples, block])
+        previous = float(self.samples[done - 1]) if done else self.previous
+        self.energies = np.concatenate(
+            [self.energies, frame_energies(self.samples[done:], self.hop, previous)]
+        )
+
+    def forget(self, frame: int) -> None:
+        """Drop what lies before ``frame``."""
+        count = max(0, min(frame - self.offset, len(self.energies)))
+        if count:
+            self.previous = float(self.samples[count * self.hop - 1])
+            self.samples, self.energies = (
+                self.samples[count * self.hop :].copy(),
+                self.energies[count:].copy(),
+            )
+            self.offset += count
+
+    def cut(self, begin: int, end: int) -> Samples:
+        """Return samples ``begin`` to ``end``, counted from the beginning of the recording."""
+        first = self.offset * self.hop
+        return np.array(self.samples[begin - first : end - first])
+
+
+class _Windows:
+    """Turns blocks into windows; see :func:`speech_windows`."""
+
+    def __init__(self, sample_rate: int, config: SegmentationConfig, grid: int) -> None:
+        self.hop = round(sample_rate * FRAME_S)
+        self.recording, self.cutter = _Recording(self.hop), _Cutter(config, grid)
+        self.detector = SpeechDetector(config)
+        self.ahead = self.detector.reach + SECOND
+        self.context = round(config.context_s / FRAME_S / grid) * grid
+        self.before = 0
+        self.waiting: list[tuple[int, int, bool]] = []
+
+    def push(self, block: Samples) -> Iterator[Window]:
+        self.recording.push(block)
+        self._flag((self.recording.frames - self.ahead) // SECOND * SECOND)
+        while self.waiting and self.recording.frames >= self.waiting[0][1] + self.context:
+            yield self._window(*self.waiting.pop(0), last=False)
+        pending = self.waiting[0][0] if self.waiting else self.cutter.start
+        oldest = min(pending, self.cutter.frame) if pending >= 0 else self.cutter.frame
+        self.recording.forget(oldest - max(self.context, self.ahead))
+
+    def finish(self) -> Iterator[Window]:
+        self._flag(self.recording.frames)
+        self.waiting += self.cutter.finish()
+        while self.waiting:
+            yield self._window(*self.waiting.pop(0), last=not self.waiting)
+
+    def _flag(self, until: int) -> None:
+        first, offset = self.cutter.frame, self.recording.offset
+        if until > first:
+            self.waiting += self.cutter.push(
+                self.detector.flags(self.recording.energies, first - offset, until - offset)
+            )
+
+    def _window(self, begin: int, end: int, goes_on: bool, last: bool) -> Window:
+        recording, before = self.recording, self.before
+        stop = recording.stop if last and end >= recording.frames else end * self.hop
+        after = min(self.context * self.hop, recording.stop - stop) if goes_on else 0
+        self.before = self.context * self.hop if goes_on else 0
+        return Window(
+            begin * self.hop,
+            recording.cut(begin * self.hop - before, stop + after),
+            before,
+            after,
+            goes_on,
+        )
+
+
+def speech_windows(
+    blocks: Iterable[Samples],
+    sample_rate: int,
+    config: SegmentationConfig | None = None,
+    grid: int = 4,
+) -> Iterator[Window]:
+    """Yield windows of the speech in a recording that comes in ``blocks`` (n,), in order of time.
+
+    Between windows lies silence; windows that meet without a pause (``goes_on``) overlap by their
+    context. The windows do not depend on the lengths of the blocks; memory is that of a window, a
+    block, and the noise window.
+
+    Args:
+        sample_rate: in Hz.
+        grid: windows that go on are cut at multiples of so many frames of 10 ms from their
+            beginning, which is the step of the network's output.
+    """
+    windows = _Windows(sample_rate, config or SegmentationConfig(), grid)
+    for block in blocks:
+        yield from windows.push(block)
+    yield from windows.finish()

@@ -1,1 +1,0 @@
-"""What a task eats: length-bucketed speech, sliding windows, padded token sequences."""

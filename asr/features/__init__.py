@@ -1,0 +1,1 @@
+"""Log-Mel and MFCC features, normalisation, SpecAugment; the configuration needs no torch."""

@@ -1,0 +1,73 @@
+"""The shape of features: how samples become frames. No torch in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asr.config import check_choice, check_range
+
+__all__ = ["FeatureConfig"]
+
+KINDS = ("logmel", "mfcc")
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """How samples become features.
+
+    Attributes:
+        kind: ``logmel`` or ``mfcc``.
+        sample_rate: in Hz.
+        n_mels: bands of the HTK mel scale, between f_min and f_max in Hz.
+        frame_length_ms: Hann window and its step.
+        frame_shift_ms: Hann window and its step.
+        n_fft: transform length in samples.
+        floor: mel power below which the logarithm is cut off (power of samples in [-1, 1]).
+        n_mfcc: coefficients of ``mfcc``.
+        trim: recordings are cut down to their speech first, and a model cuts what it hears
+            likewise; see :mod:`asr.audio.trimming`.
+    """
+
+    kind: str = "logmel"
+    sample_rate: int = 16000
+    n_mels: int = 80
+    frame_length_ms: float = 25.0
+    frame_shift_ms: float = 10.0
+    n_fft: int = 512
+    f_min: float = 20.0
+    f_max: float = 7600.0
+    floor: float = 1e-7
+    n_mfcc: int = 40
+    trim: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("features.kind", self.kind, KINDS)
+        check_range("features.sample_rate", self.sample_rate, 4000, 192000)
+        check_range("features.n_mels", self.n_mels, 4, self.n_fft // 2)
+        check_range("features.frame_length_ms", self.frame_length_ms, 2, 1000)
+        check_range("features.frame_shift_ms", self.frame_shift_ms, 1, self.frame_length_ms)
+        check_range("features.n_fft", self.n_fft, self.frame_length)
+        check_range("features.f_min", self.f_min, 0)
+        check_range("features.f_max", self.f_max, self.f_min + 1, self.sample_rate / 2)
+        check_range("features.floor", self.floor, 1e-30, 1)
+        if self.kind == "mfcc":
+            check_range("features.n_mfcc", self.n_mfcc, 1, self.n_mels)
+
+    @property
+    def frame_length(self) -> int:
+        """Window in samples."""
+        return round(self.sample_rate * self.frame_length_ms / 1000)
+
+    @property
+    def frame_shift(self) -> int:
+        """Step in samples."""
+        return round(self.sample_rate * self.frame_shift_ms / 1000)
+
+    @property
+    def num_features(self) -> int:
+        """F."""
+        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+
+    def num_frames(self, num_samples: int) -> int:
+        """Return T for N samples: only whole windows count."""
+        return max(0, 1 + (num_samples - self.frame_length) // self.frame_shift)

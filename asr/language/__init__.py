@@ -1,0 +1,1 @@
+"""Tasks on text: labelled data, embeddings, vocabularies; one folder a task."""

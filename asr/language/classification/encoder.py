@@ -1,0 +1,98 @@
+"""Texts to units (words or subword pieces) to ids, for classification."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asr.config import check_choice
+from asr.language.batches import Ids
+from asr.language.subwords import Subwords
+from asr.language.vocabulary import Vocabulary
+
+__all__ = ["UNITS", "TextEncoder", "split_words"]
+
+UNITS = ("words", "bpe")
+WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of a text and its punctuation marks, one by one.
+
+    Example:
+        >>> split_words("Don't stop, now!")
+        ["Don't", 'stop', ',', 'now', '!']
+    """
+    return WORD.findall(text)
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """Vocabulary of units and how a text is cut into them.
+
+    Attributes:
+        units: known units.
+        pieces: None for words.
+        lower: fold the case of words (pieces fold it by themselves).
+    """
+
+    units: Vocabulary
+    pieces: Subwords | None = None
+    lower: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[str],
+        kind: str = "words",
+        vocab_size: int = 2000,
+        lower: bool = True,
+        min_count: int = 1,
+        extra: Iterable[str] = (),
+    ) -> TextEncoder:
+        """Return the encoder of everything in the training texts, and of ``extra`` words with known
+        vectors.
+
+        Args:
+            kind: ``words`` or ``bpe``.
+            vocab_size: pieces of bpe.
+            min_count: words that are rarer are unknown.
+        """
+        check_choice("data.units", kind, UNITS)
+        pieces = Subwords.train(texts, vocab_size, lower) if kind == "bpe" else None
+        encoder = cls(Vocabulary([]), pieces, lower)
+        known = Vocabulary.of(
+            (encoder.split(text) for text in texts), min_count if pieces is None else 1
+        )
+        more = [word for word in dict.fromkeys(extra) if word not in known]
+        return cls(Vocabulary([*known.items, *more]), pieces, lower)
+
+    def split(self, text: str) -> list[str]:
+        """Return the units of a text."""
+        if self.pieces is not None:
+            return self.pieces.pieces(text)
+        return split_words(text.lower() if self.lower else text)
+
+    def encode(self, texts: Iterable[str]) -> list[Ids]:
+        """Return the ids of each text; a text without units gets none."""
+        return [np.array(self.units.encode(self.split(text)), np.int64) for text in texts]
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary into a model folder."""
+        self.units.save(folder / "units.json")
+        if self.pieces is not None:
+            self.pieces.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, lower: bool) -> TextEncoder:
+        """Return what :meth:`save` wrote.
+
+        Raises:
+            TokenError: a file is missing or damaged.
+        """
+        pieces = Subwords.load(folder) if (folder / Subwords.FILE).is_file() else None
+        return cls(Vocabulary.load(folder / "units.json"), pieces, lower)

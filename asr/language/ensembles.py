@@ -1,0 +1,112 @@
+"""Several text models as one: their probabilities are averaged.
+
+Transcripts: :func:`asr.decoding.rover.rover`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from asr.language.classification.classifier import TextClassifier
+    from asr.language.tagging.tagger import Tagger
+
+__all__ = ["TaggerEnsemble", "TextClassifierEnsemble"]
+
+
+class TextClassifierEnsemble:
+    """Text classifiers of the same labels, however each of them reads its texts.
+
+    Args:
+        models: fitted ones, or model folders. The first one's threshold holds.
+
+    Raises:
+        ModelError: there are none, or their labels differ.
+    """
+
+    def __init__(self, models: Sequence[TextClassifier | str | Path]) -> None:
+        from asr.language.classification.classifier import TextClassifier
+
+        self.models = [TextClassifier.load(m) if isinstance(m, (str, Path)) else m for m in models]
+        _check_alike([set(model.classes_) for model in self.models])
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """The labels, in the order of :meth:`predict_proba`'s columns."""
+        return self.models[0].classes_
+
+    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the mean of the models' p(label | text): (texts, labels)."""
+        import numpy as np
+
+        tables = []
+        for model in self.models:
+            columns = [model.classes_.index(name) for name in self.classes_]
+            tables.append(model.predict_proba(texts)[:, columns])
+        mean: npt.NDArray[np.float64] = np.mean(tables, axis=0)
+        return mean
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """Return a label for each text."""
+        return self.models[0].labels_of(self.predict_proba(texts), texts)
+
+
+class TaggerEnsemble:
+    """Taggers of the same tags, however each of them reads its words.
+
+    The models' p(tag | sentence) of each word are averaged, and the path of the largest product of these means that
+    keeps the tags' rules is taken (posterior decoding).
+
+    Args:
+        models: fitted ones, or model folders.
+
+    Raises:
+        ModelError: there are none, or their tags differ.
+    """
+
+    def __init__(self, models: Sequence[Tagger | str | Path]) -> None:
+        from asr.language.tagging.tagger import Tagger
+
+        self.models = [Tagger.load(m) if isinstance(m, (str, Path)) else m for m in models]
+        _check_alike([set(model.classes_) for model in self.models])
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """The tags, in the order of :meth:`predict_proba`'s last axis."""
+        return self.models[0].classes_
+
+    def predict_proba(self, sentences: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float32]]:
+        """Return for each sentence the mean of the models' p(tag | sentence) of each word: arrays
+        (words, tags).
+        """
+        import numpy as np
+
+        tables = []
+        for model in self.models:
+            columns = [model.classes_.index(name) for name in self.classes_]
+            tables.append([table[:, columns] for table in model.predict_proba(sentences)])
+        return [np.mean(rows, axis=0) for rows in zip(*tables, strict=True)]
+
+    def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return a tag for each word."""
+        from asr.language.tagging.training import paths_of
+
+        return paths_of(self.predict_proba(sentences), self.classes_, self.models[0].scheme)
+
+
+def _check_alike(names: list[set[str]]) -> None:
+    if not names:
+        raise ModelError("An ensemble of no models was asked for.", "Give at least one.")
+    for number, other in enumerate(names[1:], 2):
+        if odd := names[0] ^ other:
+            raise ModelError(
+                f"Model {number} and the first one differ in {', '.join(sorted(odd))}.",
+                "Train alike.",
+            )

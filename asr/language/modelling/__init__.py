@@ -1,0 +1,1 @@
+"""LSTM language models: perplexity, second passes over N-best lists."""

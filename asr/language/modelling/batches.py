@@ -1,0 +1,102 @@
+"""One long text cut into rows that are read side by side.
+
+Legend: N tokens, B rows, T steps of a chunk.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from asr.training.batching.seeds import keyed_seed
+
+__all__ = ["StreamBatch", "StreamLoader"]
+
+
+@dataclass(frozen=True)
+class StreamBatch:
+    """A chunk of every row.
+
+    Attributes:
+        tokens: (B, T + 1)
+        int64: step t + 1 is the target of step t.
+        is_first: nothing came before in this epoch.
+        ids: where the chunk is, for messages.
+        seed: key of what is drawn for this chunk.
+    """
+
+    tokens: Tensor
+    is_first: bool
+    ids: tuple[str, ...]
+    seed: int = 0
+
+    def to(self, device: torch.device | str, **kwargs: Any) -> StreamBatch:
+        """Return the batch with its tensor on ``device``."""
+        return replace(self, tokens=self.tokens.to(device, **kwargs))
+
+    def pin_memory(self) -> StreamBatch:
+        """Return the batch in page-locked memory."""
+        return replace(self, tokens=self.tokens.pin_memory())
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+class StreamLoader:
+    """Chunks of a token stream in order, so that a state can be carried from one to the next.
+
+    Every epoch begins at another offset below T, so that chunks are cut elsewhere.
+
+    Args:
+        tokens: (N,) ids, any integer type.
+        batch_size: B.
+        chunk: T.
+        seed: of the offsets.
+
+    Raises:
+        ValueError: there are fewer tokens than a chunk of every row needs.
+    """
+
+    def __init__(
+        self, tokens: npt.NDArray[Any], batch_size: int = 32, chunk: int = 32, seed: int = 0
+    ) -> None:
+        if len(tokens) < batch_size * 2 + chunk:
+            raise ValueError(f"{len(tokens)} tokens are too few for {batch_size} rows")
+        self.tokens, self.batch_size, self.chunk, self.seed = tokens, batch_size, chunk, seed
+        self.rank, self.world_size = 0, 1
+
+    def for_rank(self, rank: int, world_size: int) -> StreamLoader:
+        """Return the loader of one of ``world_size`` ranks; each reads a part of the text of its
+        own.
+        """
+        loader = copy.copy(self)
+        loader.rank, loader.world_size = rank, world_size
+        return loader
+
+    def num_batches(self, epoch: int) -> int:
+        """Return the number of chunks of a row."""
+        return max(1, -(-(self._row_length(epoch) - 1) // self.chunk))
+
+    def _offset(self, epoch: int) -> int:
+        return int(np.random.default_rng((self.seed, epoch)).integers(self.chunk)) if epoch else 0
+
+    def _row_length(self, epoch: int) -> int:
+        return (len(self.tokens) - self._offset(epoch)) // (self.batch_size * self.world_size)
+
+    def load(self, epoch: int, position: int) -> StreamBatch:
+        """Return the chunk at ``position`` of every row; the last one may be shorter."""
+        length, offset = self._row_length(epoch), self._offset(epoch)
+        first = position * self.chunk
+        last = min(first + self.chunk + 1, length)
+        starts = offset + length * (np.arange(self.batch_size) + self.batch_size * self.rank)
+        rows = np.stack([self.tokens[s + first : s + last] for s in starts]).astype(np.int64)
+        seed = keyed_seed(self.seed, epoch, position, self.rank)
+        return StreamBatch(
+            torch.from_numpy(rows), position == 0, (f"tokens {first}-{last} of each row",), seed
+        )

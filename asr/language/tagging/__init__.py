@@ -1,0 +1,1 @@
+"""Sequence tagging: named entities, slots, parts of speech."""

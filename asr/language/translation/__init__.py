@@ -1,0 +1,1 @@
+"""Translation: encoder-decoder LSTMs with attention."""

@@ -1,0 +1,93 @@
+"""Words (or characters, or labels) <-> ids; id 0 is padding, id 1 stands for everything unknown."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from asr.errors import TokenError
+from asr.files import atomic_write_text
+
+__all__ = ["PAD", "UNK", "Vocabulary"]
+
+PAD, UNK = 0, 1
+SPECIAL = ("<pad>", "<unk>")
+
+
+class Vocabulary:
+    """Known items in a fixed order.
+
+    Args:
+        items: without the two special ones, which come first.
+
+    Attributes:
+        items: item of every id.
+
+    Example:
+        >>> words = Vocabulary.of([["a", "b", "a"]])
+        >>> words.items, words.encode(["a", "c"])
+        (['<pad>', '<unk>', 'a', 'b'], [2, 1])
+    """
+
+    def __init__(self, items: Iterable[str]) -> None:
+        self.items = [*SPECIAL, *(item for item in items if item not in SPECIAL)]
+        self.ids = {item: number for number, item in enumerate(self.items)}
+        if len(self.ids) != len(self.items):
+            raise TokenError("A vocabulary lists an item twice.", "List each once.")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __contains__(self, item: str) -> bool:
+        return self.ids.get(item, PAD) > UNK
+
+    @classmethod
+    def of(
+        cls, sequences: Iterable[Iterable[str]], min_count: int = 1, max_items: int | None = None
+    ) -> Vocabulary:
+        """Return the vocabulary of what occurs at least ``min_count`` times, the most frequent
+        first.
+        """
+        counts = Counter(item for sequence in sequences for item in sequence)
+        ranked = sorted(
+            (item for item, count in counts.items() if count >= min_count),
+            key=lambda i: (-counts[i], i),
+        )
+        return cls(ranked[:max_items])
+
+    def encode(self, items: Iterable[str]) -> list[int]:
+        """Return the ids of ``items``; unknown ones get :data:`UNK`."""
+        return [self.ids.get(item, UNK) for item in items]
+
+    def unknown_share(self, sequences: Iterable[Sequence[str]]) -> float:
+        """Return the share, 0 to 1, of running items that are not known; 0 of nothing."""
+        counts = Counter(item in self for sequence in sequences for item in sequence)
+        return counts[False] / max(1, counts.total())
+
+    def save(self, path: str | Path) -> None:
+        """Write the items as JSON."""
+        atomic_write_text(
+            path, json.dumps(self.items[len(SPECIAL) :], ensure_ascii=False, indent=0) + "\n"
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Vocabulary:
+        """Return the vocabulary that :meth:`save` wrote.
+
+        Raises:
+            TokenError: the file is missing or damaged.
+        """
+        try:
+            items = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TokenError(
+                f"{path} is no vocabulary: {error}.", "Copy the whole model folder again."
+            ) from error
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise TokenError(
+                f"{path} is no vocabulary: needed a list of texts.",
+                "Copy the whole model folder again.",
+            )
+        return cls(items)

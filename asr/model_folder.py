@@ -1,0 +1,336 @@
+"""The model folder: everything needed to use a model, in plain files that are checked when they are
+read.
+
+config.yaml         task and its configuration, decoding settings, what it was trained on
+model.safetensors   weights, in fp32 or fp16; no code runs on loading
+model.onnx          instead or beside: the exported network, which needs no torch
+tokenizer.*         for speech
+lm.arpa[.gz], lm.bin  optional n-gram model
+CARD.md             optional: data, licences, figures, limits
+bundle.json         format version and a SHA-256 of each of the above
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.config import read_yaml, yaml_text
+from asr.errors import ConfigError, ModelError
+from asr.files import atomic_write_text
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Bundle",
+    "add_to_bundle",
+    "check_apart",
+    "compact_bundle",
+    "find_model",
+    "open_bundle",
+    "pretrained_folders",
+    "save_weights",
+    "write_bundle",
+]
+
+FORMAT_VERSION = 1
+INDEX = "bundle.json"
+CONFIG = "config.yaml"
+WEIGHTS = "model.safetensors"
+CARD = "CARD.md"
+DEFAULT_MODEL = "en"  # used by `asr transcribe` when no model is given
+INSTALLED = "_pretrained"  # the folder `pretrained` of the repository, as the wheel brings it
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened model folder whose files have the sums that were written with them.
+
+    Attributes:
+        path: the folder.
+        config: content of ``config.yaml``.
+        files: names in the folder.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    files: tuple[str, ...]
+
+    @property
+    def task(self) -> str:
+        """Name of the task, such as ``ctc``."""
+        return str(self.config["task"])
+
+    def weights(self) -> dict[str, Any]:
+        """Return the weights as torch tensors by name, as they are stored: fp32, or fp16 in a small
+        copy.
+
+        Raises:
+            ModelError: the folder holds none.
+        """
+        from safetensors.torch import load_file
+
+        if WEIGHTS not in self.files:
+            raise ModelError(
+                f"The model {self.path} holds no {WEIGHTS}, only an exported network.",
+                "Give the trained model.",
+            )
+        return dict(load_file(self.path / WEIGHTS))
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file in the folder.
+
+        Raises:
+            ModelError: the folder does not hold it.
+        """
+        if name not in self.files:
+            raise ModelError(
+                f"The model {self.path} holds no {name}; it holds: {', '.join(self.files)}."
+            )
+        return self.path / name
+
+
+def save_weights(folder: Path, weights: Mapping[str, Any]) -> None:
+    """Put torch tensors by name, such as a ``state_dict``, into a model folder that is being made."""
+    from safetensors.torch import save_file
+
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
+        folder / WEIGHTS,
+    )
+
+
+def write_bundle(folder: str | Path, write: Callable[[Path], None]) -> Path:
+    """Make a model folder from what ``write`` puts into the empty folder that it is given; return
+    its path.
+
+    The folder appears whole, replacing an older one of the same name; after an error the older one
+    is untouched.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        temporary.chmod(0o755)
+        write(temporary)
+        _write_index(temporary)
+        _replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    if not folder.exists():
+        new.rename(folder)
+        return
+    if not (folder / INDEX).is_file() and any(folder.iterdir()):
+        raise ModelError(
+            f"{folder} exists and is no model folder.",
+            "Give another output folder; nothing was overwritten.",
+        )
+    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old)
+
+
+def check_apart(bundle: Bundle, output: str | Path) -> None:
+    """Refuse to write what is made of a model folder over that folder.
+
+    Raises:
+        ConfigError: ``output`` is the folder of ``bundle``.
+    """
+    if Path(output).resolve() == bundle.path.resolve():
+        raise ConfigError(
+            f"{output} is the model itself, which would be lost.", "Give another output folder."
+        )
+
+
+def add_to_bundle(
+    folder: str | Path,
+    files: Mapping[str, Path],
+    config: Mapping[str, Any] | None = None,
+    drop: Collection[str] = (),
+) -> None:
+    """Copy files such as a language model into a model folder, under the names given as keys.
+
+    Args:
+        folder: model folder.
+        files: name in the folder -> path of the source.
+        config: sections of ``config.yaml`` to add or replace.
+        drop: names of files to leave out from now on.
+    """
+    bundle = open_bundle(folder)
+
+    def write(target: Path) -> None:
+        for name in set(bundle.files) - set(drop) - set(files):
+            shutil.copyfile(bundle.path / name, target / name)
+        for name, source in files.items():
+            shutil.copyfile(source, target / name)
+        atomic_write_text(target / CONFIG, yaml_text({**bundle.config, **(config or {})}))
+
+    write_bundle(bundle.path, write)
+
+
+def compact_bundle(
+    folder: str | Path,
+    output: str | Path,
+    files: Mapping[str, Path] | None = None,
+    decoding: str | Path | None = None,
+) -> Path:
+    """Write a small copy of a model folder: weights in half precision, other files beside them;
+    return its path.
+
+    Args:
+        folder: model folder.
+        output: the copy.
+        files: name in the copy -> path of a file to add, such as a language model (those of the
+            folder are left out then) or a card.
+        decoding: YAML file of settings to keep.
+    """
+    bundle = open_bundle(folder)
+    check_apart(bundle, output)
+    extra = dict(files or {})
+    config = dict(bundle.config)
+    if decoding is not None:
+        config["decoding"] = read_yaml(decoding)
+    own_lms = {name for name in bundle.files if name.startswith("lm.")}
+    left_out = own_lms if any(name.startswith("lm.") for name in extra) else set()
+
+    def write(target: Path) -> None:
+        for name in set(bundle.files) - {WEIGHTS, CONFIG} - left_out - set(extra):
+            shutil.copyfile(bundle.path / name, target / name)
+        for name, source in extra.items():
+            shutil.copyfile(source, target / name)
+        weights = bundle.weights()
+        save_weights(
+            target, {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
+        )
+        atomic_write_text(target / CONFIG, yaml_text(config))
+
+    return write_bundle(output, write)
+
+
+def _write_index(folder: Path) -> None:
+    sums = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name != INDEX}
+    atomic_write_text(
+        folder / INDEX, json.dumps({"format": FORMAT_VERSION, "sha256": sums}, indent=1) + "\n"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _digest(file)
+        )
+
+
+def _digest(file: Any) -> str:  # Python 3.10
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
+    """Return the model folder ``folder`` after checking that all of it is there and unharmed.
+
+    Args:
+        folder: path of a model folder, or of a run folder that holds one as ``model``.
+        task: refuse a model of another task.
+
+    Raises:
+        ModelError: no model there, another format version, a missing or changed file, or another
+        task.
+    """
+    folder = Path(folder)
+    if not (folder / INDEX).is_file() and (folder / "model" / INDEX).is_file():
+        folder = folder / "model"
+    index = _read_index(folder)
+    for name, expected in index["sha256"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ModelError(
+                f"The model folder {folder} lacks {name}.", "Copy the whole folder again."
+            )
+        if name != CARD and _sha256(path) != expected:  # the card is prose: its owner may write on
+            raise ModelError(
+                f"{path} is not what was written with the model.", "Copy the whole folder again."
+            )
+    config = read_yaml(folder / CONFIG)
+    if task is not None and config.get("task") != task:
+        raise ModelError(
+            f"{folder} is a model for the task {config.get('task')!r}, needed is one for {task!r}.",
+            "Give the folder of another model.",
+        )
+    return Bundle(folder, config, tuple(index["sha256"]))
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        version, sums = index["format"], index["sha256"]
+    except (FileNotFoundError, NotADirectoryError):
+        what = "is not a model folder (no bundle.json)" if folder.exists() else "does not exist"
+        raise ModelError(f"{folder} {what}.", "Give a folder that `asr train` wrote.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / INDEX} is damaged.", "Copy the whole folder again.") from error
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} has format {version}; this version reads {FORMAT_VERSION}.", "Update asr."
+        )
+    if not isinstance(sums, dict) or CONFIG not in sums:
+        raise ModelError(f"{folder / INDEX} is damaged.", "Copy the whole folder again.")
+    return {"sha256": sums}
+
+
+def pretrained_folders() -> dict[str, Path]:
+    """Return the models that come with the project, by name: of the installed package, or of the
+    repository.
+    """
+    package = Path(__file__).resolve().parent
+    found: dict[str, Path] = {}
+    for parent in (package.parent / "pretrained", package / INSTALLED):
+        if parent.is_dir():
+            found |= {
+                path.parent.name: path.parent for path in sorted(parent.glob("*/bundle.json"))
+            }
+    return found
+
+
+def find_model(model: str | Path) -> Path:
+    """Return the folder of a model given by path, or by the name of one that comes with the
+    project.
+
+    A folder of that path goes first, so that nobody's own model is hidden by a name.
+
+    Raises:
+        ModelError: neither; the names that there are are listed.
+    """
+    path = Path(model)
+    if path.exists():
+        return path
+    known = pretrained_folders()
+    if str(model) in known:
+        return known[str(model)]
+    names = (
+        f"Models that come with asr: {', '.join(sorted(known))}."
+        if known
+        else "No models come with this asr."
+    )
+    raise ModelError(
+        f"There is no model {str(model)!r}.", f"Give a folder that `asr train` wrote. {names}"
+    )

@@ -1,0 +1,173 @@
+"""Classifier of whole sequences, signals and texts alike.
+
+Legend: B batch, T steps, D input width, S static features, C classes. (embedding ->) (convolution
+over time ->) recurrent layers (-> self-attention) -> pooling -> with static features -> C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from asr.config import check_choice, check_range
+from asr.sequence import Dropout, Pooling, RecurrentStack, TemporalConv
+from asr.sequence.attention import RecurrentAttentionBlock
+from asr.sequence.normalization import NORMS
+from asr.sequence.pooling import POOLINGS
+from asr.sequence.recurrent import CELLS
+
+__all__ = ["ClassifierConfig", "ClassifierNetwork"]
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """Shape of a classifier.
+
+    Attributes:
+        conv_layers: convolutions over time, each halving the steps (0: none).
+        conv_channels: theirs.
+        conv_kernel: theirs.
+        conv_norm: theirs.
+        hidden_dim: per direction.
+        num_layers: see :class:`asr.sequence.RecurrentStack`.
+        cell: see :class:`asr.sequence.RecurrentStack`.
+        bidirectional: see :class:`asr.sequence.RecurrentStack`.
+        norm: see :class:`asr.sequence.RecurrentStack`.
+        residual: see :class:`asr.sequence.RecurrentStack`.
+        projection_dim: see :class:`asr.sequence.RecurrentStack`.
+        variational: dropout with one mask over time.
+        attention_heads: of self-attention over the recurrent layers' output (0: none).
+        attention_window: steps to each side that it sees (0: all).
+        pooling: ``last``, ``mean``, ``max`` or ``attention``.
+        head_dim: hidden layer between the pooled vector and the classes (0: none).
+        dropout: before and between recurrent layers, on the pooled vector, and in the head.
+    """
+
+    conv_layers: int = 0
+    conv_channels: int = 32
+    conv_kernel: int = 5
+    conv_norm: str = "batch"
+    hidden_dim: int = 64
+    num_layers: int = 1
+    cell: str = "lstm"
+    bidirectional: bool = True
+    norm: str = "layer"
+    residual: bool = True
+    projection_dim: int = 0
+    variational: bool = False
+    attention_heads: int = 0
+    attention_window: int = 0
+    pooling: str = "attention"
+    head_dim: int = 0
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_choice("model.conv_norm", self.conv_norm, NORMS)
+        check_choice("model.norm", self.norm, NORMS)
+        check_choice("model.cell", self.cell, CELLS)
+        check_choice("model.pooling", self.pooling, POOLINGS)
+        check_range("model.dropout", self.dropout, 0, 0.95)
+        for name in ("conv_channels", "conv_kernel", "num_layers", "hidden_dim"):
+            check_range(f"model.{name}", getattr(self, name), 1)
+        for name in (
+            "conv_layers",
+            "attention_heads",
+            "attention_window",
+            "head_dim",
+            "projection_dim",
+        ):
+            check_range(f"model.{name}", getattr(self, name), 0)
+
+
+class ClassifierNetwork(nn.Module):
+    """Sequence to class scores.
+
+    Args:
+        config: shape.
+        input_dim: D (of the embedding, where there is one).
+        num_classes: C.
+        static_dim: S.
+        embedding: module that maps the input, such as (B, T) tokens, to (B, T, D); None: the input
+            is that already.
+
+    Example:
+        >>> network = ClassifierNetwork(ClassifierConfig(), input_dim=2, num_classes=3, static_dim=4)
+        >>> network(torch.zeros(5, 9, 2), torch.full((5,), 9), torch.zeros(5, 4)).shape
+        torch.Size([5, 3])
+    """
+
+    def __init__(
+        self,
+        config: ClassifierConfig,
+        input_dim: int,
+        num_classes: int,
+        static_dim: int = 0,
+        embedding: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.conv = TemporalConv(
+            input_dim,
+            config.conv_channels,
+            (2,) * config.conv_layers,
+            config.conv_kernel,
+            config.conv_norm,
+        )
+        self.encoder_dropout = Dropout(
+            config.dropout if embedding is not None or config.conv_layers else 0.0
+        )
+        encoder = RecurrentStack(
+            self.conv.output_dim,
+            config.hidden_dim,
+            config.num_layers,
+            config.cell,
+            config.bidirectional,
+            config.norm,
+            config.residual,
+            config.dropout,
+            config.projection_dim,
+            config.variational,
+            input_norm=False,
+        )
+        self.encoder: nn.Module = encoder
+        if config.attention_heads:
+            self.encoder = RecurrentAttentionBlock(
+                encoder, config.attention_heads, config.dropout, config.attention_window
+            )
+        width = encoder.output_dim
+        self.pooling = Pooling(
+            config.pooling, width, config.bidirectional and not config.projection_dim
+        )
+        self.head = _head(width + static_dim, config.head_dim, num_classes, config.dropout)
+
+    def encode(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) or what the embedding takes, (B,) -> (B, T', width), (B,): what is pooled."""
+        if self.embedding is not None:
+            x = self.embedding(x)
+        x, x_lens = self.conv(x, x_lens)
+        encoded = self.encoder(self.encoder_dropout(x), x_lens)
+        return encoded[0], encoded[1]
+
+    def forward(self, x: Tensor, x_lens: Tensor, static: Tensor | None = None) -> Tensor:
+        """(B, T, D) or what the embedding takes, (B,), (B, S) -> unnormalised scores (B, C),
+        float32.
+        """
+        pooled = self.pooling(*self.encode(x, x_lens))
+        if static is not None:
+            pooled = torch.cat([pooled, static.to(pooled.dtype)], -1)
+        scores: Tensor = self.head(pooled)
+        return scores.float()
+
+
+def _head(width: int, hidden: int, num_classes: int, dropout: float) -> nn.Module:
+    if not hidden:
+        return nn.Sequential(Dropout(dropout), nn.Linear(width, num_classes))
+    return nn.Sequential(
+        Dropout(dropout),
+        nn.Linear(width, hidden),
+        nn.ReLU(),
+        Dropout(dropout),
+        nn.Linear(hidden, num_classes),
+    )

@@ -1,0 +1,1 @@
+"""Anomaly detection: network, training, detector, alarms."""

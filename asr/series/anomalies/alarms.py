@@ -1,0 +1,159 @@
+"""From errors to alarms: smoothing, a score, and a threshold that normal data alone decides.
+
+n steps, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.config import check_choice, check_range
+
+__all__ = ["SCORES", "AlarmConfig", "Alarms", "DetectionRates", "detection_rates", "fit_alarms"]
+
+Floats = npt.NDArray[np.floating[Any]]
+SCORES = ("sum", "scaled", "mahalanobis")
+
+
+@dataclass(frozen=True)
+class AlarmConfig:
+    """How errors become alarms.
+
+    Attributes:
+        smooth: steps over which errors are averaged with exponentially falling weights (1: not at
+            all).
+        score: ``sum`` of the absolute errors; ``scaled`` by each channel's deviation first; or
+            ``mahalanobis`` distance (Malhotra et al. 2015, section 2), which knows how the
+            channels' errors go together.
+        quantile: of the scores of normal steps.
+        margin: the threshold is that quantile times this.
+    """
+
+    smooth: float = 1.0
+    score: str = "sum"
+    quantile: float = 0.99
+    margin: float = 4 / 3
+
+    def __post_init__(self) -> None:
+        check_choice("alarms.score", self.score, SCORES)
+        check_range("alarms.smooth", self.smooth, 1)
+        check_range("alarms.quantile", self.quantile, 0.5, 1)
+        check_range("alarms.margin", self.margin, 0.1)
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """What turns errors (n, C) into scores, fitted on normal steps.
+
+    Attributes:
+        mean: (C,) of the smoothed errors.
+        weight: (C, C); the score is the norm of ``weight @ (error - mean)``: the sum of absolute
+            values, or the root of the sum of squares for ``mahalanobis``.
+        threshold: of the score.
+        rate: share of the normal steps above it.
+    """
+
+    config: AlarmConfig
+    mean: list[float]
+    weight: list[list[float]]
+    threshold: float
+    rate: float
+
+    def smoothed(self, errors: Floats, carried: Floats | None = None) -> Floats:
+        """Return running means (n, C) of errors (n, C), going on from ``carried`` (C,), the last
+        one before them.
+        """
+        return _smoothed(errors, self.config.smooth, carried)
+
+    def scores(self, smoothed: Floats) -> npt.NDArray[np.float64]:
+        """Return the score of each step (n,)."""
+        return _scores(smoothed, np.array(self.mean), np.array(self.weight), self.config.score)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what :meth:`from_dict` takes."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Alarms:
+        """Return the alarms that :meth:`as_dict` wrote."""
+        return cls(**{**content, "config": AlarmConfig(**content["config"])})
+
+
+def _smoothed(errors: Floats, steps: float, carried: Floats | None) -> Floats:
+    if steps <= 1:
+        return errors
+    share, out = 1 / steps, np.empty_like(errors, dtype=np.float64)
+    past = np.asarray(errors[0] if carried is None else carried, np.float64)
+    for at, error in enumerate(errors):
+        past = past + share * (error - past)
+        out[at] = past
+    return out
+
+
+def _scores(smoothed: Floats, mean: Floats, weight: Floats, kind: str) -> npt.NDArray[np.float64]:
+    x = (np.asarray(smoothed, np.float64) - mean) @ weight.T
+    return np.asarray(np.sqrt(np.square(x).sum(1)) if kind == "mahalanobis" else np.abs(x).sum(1))
+
+
+def fit_alarms(errors: Sequence[Floats], config: AlarmConfig, skip: int = 0) -> Alarms:
+    """Return alarms from the errors (n, C) on normal series; no label and no other data takes part.
+
+    Args:
+        skip: first steps of each series to leave out.
+    """
+    parts = [_smoothed(part, config.smooth, None)[skip:] for part in errors]
+    normal = np.concatenate(parts).astype(np.float64)
+    mean, channels = normal.mean(axis=0), normal.shape[1]
+    weight = np.eye(channels)
+    if config.score == "scaled":
+        weight = np.diag(1 / (normal.std(axis=0) + 1e-9))
+    if config.score == "mahalanobis":
+        covariance = np.cov(normal.T).reshape(channels, channels)
+        covariance = covariance + 1e-3 * np.trace(covariance) / channels * np.eye(channels)
+        weight = np.linalg.cholesky(np.linalg.inv(covariance)).T
+    scores = _scores(normal, mean, weight, config.score)
+    threshold = float(np.quantile(scores, config.quantile) * config.margin)
+    return Alarms(
+        config, mean.tolist(), weight.tolist(), threshold, float((scores > threshold).mean())
+    )
+
+
+@dataclass(frozen=True)
+class DetectionRates:
+    """How alarms agree with labels, step by step.
+
+    Attributes:
+        f1: of the anomalous steps.
+        false_alarm_rate: share of normal steps with an alarm.
+        missed_alarm_rate: share of anomalous steps without one.
+        steps: counts.
+        anomalous: counts.
+    """
+
+    f1: float
+    false_alarm_rate: float
+    missed_alarm_rate: float
+    steps: int
+    anomalous: int
+
+
+def detection_rates(labels: npt.NDArray[Any], alarms: npt.NDArray[Any]) -> DetectionRates:
+    """Return the rates of ``alarms`` (n,) against ``labels`` (n,), both 0 or 1; NaN where a class
+    is absent.
+    """
+    true, found = np.asarray(labels) > 0, np.asarray(alarms) > 0
+    hits, false = int((true & found).sum()), int((~true & found).sum())
+    missed, normal = int((true & ~found).sum()), int((~true).sum())
+    nan = float("nan")
+    return DetectionRates(
+        2 * hits / (2 * hits + false + missed) if hits + false + missed else nan,
+        false / normal if normal else nan,
+        missed / (hits + missed) if hits + missed else nan,
+        len(true),
+        hits + missed,
+    )

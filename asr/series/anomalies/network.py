@@ -1,0 +1,138 @@
+"""Anomaly detection: networks that learn what is normal, and fail visibly at what is not.
+
+Legend: B windows, T steps, C channels, H hidden, Z code.
+
+``forecast`` predicts each step from those before it (Malhotra et al. 2015, "Long Short Term Memory
+Networks for Anomaly Detection in Time Series"); it carries its state from step to step.
+``autoencoder`` squeezes a window into a code and spells it out again (Malhotra et al. 2016,
+arXiv:1607.00148); it sees the last T steps at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from asr.config import check_choice, check_range
+from asr.sequence import RecurrentStack, RecurrentState
+from asr.series.windows import WindowBatch
+from asr.training.task import LossSum, Task
+
+__all__ = ["KINDS", "AnomalyModelConfig", "AnomalyTask", "AnomalyTaskConfig"]
+
+KINDS = ("autoencoder", "forecast")
+CELLS = ("lstm", "gru")
+
+
+@dataclass(frozen=True)
+class AnomalyModelConfig:
+    """Shape of the detector.
+
+    Attributes:
+        kind: ``autoencoder`` or ``forecast``.
+        cell: of the recurrent stacks.
+        hidden_dim: of the recurrent stacks.
+        num_layers: of the recurrent stacks.
+        dropout: between.
+        code_dim: Z of the autoencoder.
+        noise: deviation of the noise on its input in training, in scaled units (Vincent et al.
+            2008).
+    """
+
+    kind: str = "autoencoder"
+    cell: str = "lstm"
+    hidden_dim: int = 32
+    num_layers: int = 1
+    dropout: float = 0.0
+    code_dim: int = 4
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("model.kind", self.kind, KINDS)
+        check_choice("model.cell", self.cell, CELLS)
+        for name in ("hidden_dim", "num_layers", "code_dim"):
+            check_range(f"model.{name}", getattr(self, name), 1)
+        check_range("model.dropout", self.dropout, 0, 0.95)
+        check_range("model.noise", self.noise, 0)
+
+
+@dataclass(frozen=True)
+class AnomalyTaskConfig:
+    """Everything that decides what comes out of the network: channels C, window T, and its shape."""
+
+    num_channels: int
+    window: int
+    model: AnomalyModelConfig
+
+
+class AnomalyTask(Task):
+    """Recurrent network and squared error.
+
+    Args:
+        config: see :class:`AnomalyTaskConfig`.
+    """
+
+    def __init__(self, config: AnomalyTaskConfig) -> None:
+        super().__init__()
+        self.config = config
+        model, C, H = config.model, config.num_channels, config.model.hidden_dim
+        self.encoder = self._stack(C)
+        self.output = nn.Linear(H, C)
+        if model.kind == "autoencoder":
+            self.code = nn.Linear(H, model.code_dim)
+            self.decoder = self._stack(model.code_dim)
+
+    def _stack(self, input_dim: int) -> RecurrentStack:
+        model = self.config.model
+        return RecurrentStack(
+            input_dim,
+            model.hidden_dim,
+            model.num_layers,
+            model.cell,
+            bidirectional=False,
+            norm="none",
+            residual=False,
+            dropout=model.dropout,
+        )
+
+    def forward(
+        self, x: Tensor, state: RecurrentState | None = None
+    ) -> tuple[Tensor, RecurrentState]:
+        """(B, T, C), carried state -> (B, T, C), state after the last step.
+
+        ``forecast``: row t is the forecast of step t + 1. ``autoencoder``: row t is step t spelled
+        out again; its state means nothing.
+        """
+        lens = torch.full((x.size(0),), x.size(1), dtype=torch.int64, device=x.device)
+        y, lens, new_state = self.encoder(x, lens, state)
+        if self.config.model.kind == "autoencoder":
+            code = self.code(y[:, -1:]).expand(-1, x.size(1), -1)
+            y, _, _ = self.decoder(code, lens)
+        values: Tensor = self.output(y)
+        return values, new_state
+
+    def errors(self, x: Tensor) -> Tensor:
+        """Return what a detector judges by.
+
+        ``forecast``: (B, T, C) -> (B, T, C), each step less its forecast; 0 is expected of the
+        first one. ``autoencoder``: (B, T, C) -> (B, 2 C), the mean error of each window, which
+        shows shifts, and its mean absolute error, which shows changes of shape.
+        """
+        y, _ = self(x)
+        if self.config.model.kind == "autoencoder":
+            error = x - y
+            return torch.cat([error.mean(1), error.abs().mean(1)], dim=-1)
+        expected = torch.cat([torch.zeros_like(y[:, :1]), y[:, :-1]], dim=1)
+        return x - expected
+
+    def loss(self, batch: WindowBatch, generator: torch.Generator | None = None) -> LossSum:
+        """Summed squared error and the number of values; see :class:`asr.training.task.Task`."""
+        x = clean = batch.target
+        model = self.config.model
+        if generator is not None and model.noise and model.kind == "autoencoder":
+            x = x + model.noise * torch.randn(x.shape, generator=generator).to(x)
+        y, _ = self(x)
+        error = clean - y if model.kind == "autoencoder" else clean[:, 1:] - y[:, :-1]
+        return LossSum(error.square().sum(), error.new_tensor(error.numel()))

@@ -1,0 +1,1 @@
+"""Forecasting: network, training, forecaster, evaluation, baselines, metrics."""

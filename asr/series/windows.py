@@ -1,0 +1,179 @@
+"""Sliding windows over series, as tensors.
+
+Legend: B windows, T lookback, h horizon, C targets, J and K covariates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from asr.training.batching.seeds import keyed_seed
+
+__all__ = ["Panel", "WindowBatch", "WindowLoader", "window_at"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Scaled values of one series, or of several that are read together, on one regular time axis
+    of n steps.
+
+    Attributes:
+        name: for messages.
+        series: number of the series, which chooses its embedding.
+        target: (n, C).
+        past: covariates known up to the present (n, J).
+        future: covariates known ahead too (n or more, K).
+    """
+
+    name: str
+    series: int
+    target: Floats
+    past: Floats
+    future: Floats
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Windows side by side.
+
+    Attributes:
+        target: (B, T, C) what was.
+        truth: (B, h, C) what came, or (B, 0, C) where that is not known.
+        past: (B, T, J + K) covariates of the lookback.
+        future: (B, h, K) covariates of the horizon.
+        series: (B,) int64.
+        ids: ``series@step`` of the first step predicted.
+        seed: of this batch's augmentation.
+    """
+
+    target: Tensor
+    truth: Tensor
+    past: Tensor
+    future: Tensor
+    series: Tensor
+    ids: tuple[str, ...]
+    seed: int = 0
+
+    def to(self, device: torch.device | str) -> WindowBatch:
+        """Return the batch on another device."""
+        names = ("target", "truth", "past", "future", "series")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+
+def window_at(
+    panel: Panel, origin: int, lookback: int, h: int
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return target (T, C), truth (h or fewer, C), past (T, J + K), future (h, K) around step
+    ``origin``.
+    """
+    before = slice(origin - lookback, origin)
+    past = np.concatenate([panel.past[before], panel.future[before]], axis=1)
+    return (
+        panel.target[before],
+        panel.target[origin : origin + h],
+        past,
+        panel.future[origin : origin + h],
+    )
+
+
+class WindowLoader:
+    """Windows of panels, in an order that depends on (seed, epoch) alone.
+
+    Args:
+        panels: series.
+        lookback: T.
+        h: steps predicted.
+        batch_size: B.
+        ranges: of each panel the (first, past-the-last) step that may be predicted; the lookback
+            may lie before it.
+        stride: steps between the origins of neighbouring windows.
+        seed: of the order; None keeps the order of time.
+        windows_per_epoch: so many are drawn anew for each epoch, some twice where there are too few
+            (0: each once); only where there is a seed.
+    """
+
+    def __init__(
+        self,
+        panels: Sequence[Panel],
+        lookback: int,
+        h: int,
+        batch_size: int,
+        ranges: Sequence[tuple[int, int]],
+        stride: int = 1,
+        seed: int | None = None,
+        windows_per_epoch: int = 0,
+    ) -> None:
+        self.panels, self.lookback, self.h = panels, lookback, h
+        self.batch_size, self.seed, self.windows_per_epoch = batch_size, seed, windows_per_epoch
+        self.rank, self.world_size = 0, 1
+        rows = [
+            np.stack([np.full(len(origins), number), origins], axis=1)
+            for number, (first, stop) in enumerate(ranges)
+            if len(origins := np.arange(max(first, lookback), stop - h + 1, stride))
+        ]
+        self.windows = np.concatenate(rows) if rows else np.zeros((0, 2), np.int64)
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def for_rank(self, rank: int, world_size: int) -> WindowLoader:
+        """Return the loader of one of several ranks that share every epoch."""
+        other = object.__new__(WindowLoader)
+        other.__dict__.update(self.__dict__, rank=rank, world_size=world_size)
+        return other
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        if self.seed is None:
+            return np.arange(len(self.windows))
+        draws = np.random.default_rng(keyed_seed(self.seed, epoch))
+        rounds = -(-self._count() // len(self.windows))
+        return np.concatenate([draws.permutation(len(self.windows)) for _ in range(rounds)])[
+            : self._count()
+        ]
+
+    def _count(self) -> int:
+        return (
+            self.windows_per_epoch
+            if self.windows_per_epoch and self.seed is not None
+            else len(self.windows)
+        )
+
+    def num_batches(self, epoch: int) -> int:
+        """Return the number of batches of this rank in an epoch; it is the same for all ranks and
+        epochs.
+        """
+        return -(-self._count() // (self.batch_size * self.world_size))
+
+    def load(self, epoch: int, position: int) -> WindowBatch:
+        """Return one batch."""
+        order = self._order(epoch)
+        step = self.batch_size * self.world_size
+        chosen = order[position * step : (position + 1) * step][self.rank :: self.world_size]
+        if not len(
+            chosen
+        ):  # a rank without work repeats a window, since all ranks have to step together
+            chosen = order[:1]
+        seed = keyed_seed(self.seed or 0, epoch, position, self.rank)
+        return replace(self._batch(self.windows[chosen]), seed=seed)
+
+    def _batch(self, windows: npt.NDArray[np.int64]) -> WindowBatch:
+        parts = [
+            window_at(self.panels[number], int(at), self.lookback, self.h) for number, at in windows
+        ]
+        target, truth, past, future = (
+            torch.from_numpy(np.stack(part)) for part in zip(*parts, strict=True)
+        )
+        series = torch.tensor([self.panels[number].series for number, _ in windows])
+        ids = tuple(f"{self.panels[number].name}@{at}" for number, at in windows)
+        return WindowBatch(target, truth, past, future, series, ids)

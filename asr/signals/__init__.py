@@ -1,0 +1,1 @@
+"""Classification of whole signals: data, batches, network, training, classifier."""

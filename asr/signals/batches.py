@@ -1,0 +1,147 @@
+"""Whole sequences with one label each.
+
+Legend: N sequences, B batch, T steps, D channels, S static features.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from asr.training.batching.buckets import BucketSampler
+from asr.training.batching.padding import pad_sequences
+from asr.training.batching.seeds import keyed_seed
+
+__all__ = ["LabelledBatch", "LabelledLoader", "draws_per_epoch"]
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """Padded sequences side by side.
+
+    Attributes:
+        x: (B, T, D) float32, or (B, T) int64 of tokens.
+        x_lens: (B,).
+        static: (B, S) float32.
+        labels: (B,) int64.
+        ids: of the sequences.
+        seed: key of this batch's augmentation.
+    """
+
+    x: Tensor
+    x_lens: Tensor
+    static: Tensor
+    labels: Tensor
+    ids: tuple[str, ...]
+    seed: int = 0
+
+    def to(self, device: torch.device | str) -> LabelledBatch:
+        """Return the batch on another device."""
+        names = ("x", "x_lens", "static", "labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def draws_per_epoch(
+    labels: npt.NDArray[np.int64], balance: float = 0.0, epoch_size: int = 0
+) -> npt.NDArray[np.float64]:
+    """Return (N,) how often each sequence is drawn in an epoch, on average.
+
+    Args:
+        labels: (N,).
+        balance: 0 draws classes as often as they are, 1 all equally often, between: their size to
+            the power of 1 - balance.
+        epoch_size: sequences in an epoch (0: N).
+    """
+    counts = np.bincount(labels).astype(np.float64)
+    share = np.where(counts > 0, np.maximum(counts, 1) ** (1 - balance), 0.0)
+    share /= share.sum()
+    return (epoch_size or len(labels)) * (share / np.maximum(counts, 1))[labels]
+
+
+class LabelledLoader:
+    """Batches of labelled sequences, each a pure function of (seed, epoch, position).
+
+    Args:
+        sequences: N arrays (T, D) of float32 or (T,) of int64.
+        labels: (N,) int64.
+        static: (N, S) float32, features of a sequence as a whole; None: none.
+        max_batch_size: B.
+        seed: see :class:`asr.training.batching.buckets.BucketSampler`.
+        shuffle: see :class:`asr.training.batching.buckets.BucketSampler`.
+        draws: (N,) how often a sequence comes in an epoch, on average; None: once each. See
+            :func:`draws_per_epoch`.
+        max_batch_length: longest length times size of a batch stays within this (0: only the size
+            counts).
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[npt.NDArray[Any]],
+        labels: npt.NDArray[np.int64],
+        static: npt.NDArray[np.float32] | None = None,
+        max_batch_size: int = 64,
+        seed: int = 0,
+        shuffle: bool = True,
+        draws: npt.NDArray[np.float64] | None = None,
+        max_batch_length: int = 0,
+    ) -> None:
+        self.sequences, self.labels, self.seed, self.draws = sequences, labels, seed, draws
+        self.static = np.zeros((len(sequences), 0), np.float32) if static is None else static
+        lengths = np.array([len(s) for s in sequences], np.int64)
+        longest = int(lengths.max(initial=1))
+        self.sampler = BucketSampler(
+            lengths,
+            max_batch_length or longest * max_batch_size,
+            max_batch_size,
+            seed,
+            shuffle,
+            num_buckets=max(1, min(30, len(sequences) // (4 * max_batch_size))),
+        )
+        self._epoch = -1
+        self._batches: list[npt.NDArray[np.int64]] = []
+
+    def for_rank(self, rank: int, world_size: int) -> LabelledLoader:
+        """Return the loader of one of ``world_size`` ranks that share every epoch."""
+        loader = copy.copy(self)
+        loader.sampler = replace(self.sampler, rank=rank, world_size=world_size)
+        loader._epoch = -1
+        return loader
+
+    def num_batches(self, epoch: int) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self.items(epoch))
+
+    def items(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        """Return the numbers of the sequences in each batch of an epoch."""
+        if epoch != self._epoch:
+            self._batches, self._epoch = self.sampler.batches(epoch, self._drawn(epoch)), epoch
+        return self._batches
+
+    def _drawn(self, epoch: int) -> npt.NDArray[np.int64] | None:
+        if self.draws is None:
+            return None
+        u = np.random.default_rng((self.seed, epoch, 1)).random(len(self.draws))
+        return np.repeat(np.arange(len(self.draws)), np.floor(self.draws + u).astype(np.int64))
+
+    def load(self, epoch: int, position: int) -> LabelledBatch:
+        """Return one batch of an epoch."""
+        items = self.items(epoch)[position]
+        x, x_lens = pad_sequences([self.sequences[i] for i in items])
+        return LabelledBatch(
+            x,
+            x_lens,
+            torch.from_numpy(self.static[items]),
+            torch.from_numpy(self.labels[items]),
+            tuple(str(i) for i in items),
+            keyed_seed(self.seed, epoch, position, self.sampler.rank),
+        )

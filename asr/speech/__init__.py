@@ -1,0 +1,1 @@
+"""Speech recognition: data, network, losses, training, recognition, streaming, alignment, export."""

@@ -1,0 +1,187 @@
+"""Speech for training: stored features and token ids in padded, length-bucketed batches.
+
+Legend: B batch, T feature frames, F features, L labels.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from asr.speech.live import LiveFeatures
+from asr.speech.store import FeatureStore, LabelTable
+from asr.training.batching.buckets import BucketSampler
+from asr.training.batching.padding import pad_sequences
+from asr.training.batching.seeds import keyed_seed
+
+__all__ = ["SpeechBatch", "SpeechLoader", "collate_speech"]
+
+
+@dataclass(frozen=True)
+class SpeechBatch:
+    """Padded features and labels of several utterances.
+
+    Attributes:
+        features: (B, T, F) float32.
+        feature_lens: (B,) frames.
+        labels: (B, L) int64, padded with 0.
+        label_lens: (B,).
+        ids: name of each utterance.
+        seed: key of this batch's augmentation.
+        duration_s: of speech, without padding.
+    """
+
+    features: Tensor
+    feature_lens: Tensor
+    labels: Tensor
+    label_lens: Tensor
+    ids: tuple[str, ...]
+    seed: int = 0
+    duration_s: float = 0.0
+
+    def to(self, device: torch.device | str, **kwargs: Any) -> SpeechBatch:
+        """Return the batch with its tensors on ``device``."""
+        return self._map(lambda t: t.to(device, **kwargs))
+
+    def pin_memory(self) -> SpeechBatch:
+        """Return the batch in page-locked memory."""
+        return self._map(lambda t: t.pin_memory())
+
+    def _map(self, move: Callable[[Tensor], Tensor]) -> SpeechBatch:
+        return replace(
+            self,
+            features=move(self.features),
+            feature_lens=move(self.feature_lens),
+            labels=move(self.labels),
+            label_lens=move(self.label_lens),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def collate_speech(
+    features: Sequence[npt.NDArray[np.float32]],
+    labels: Sequence[npt.NDArray[np.int64]],
+    ids: Sequence[str],
+    seed: int = 0,
+    frame_shift_s: float = 0.01,
+) -> SpeechBatch:
+    """Return features (T, F) and labels (L,) of several utterances as a padded batch."""
+    x, x_lens = pad_sequences(features)
+    return SpeechBatch(
+        x, x_lens, *pad_sequences(labels), tuple(ids), seed, sum(map(len, features)) * frame_shift_s
+    )
+
+
+class SpeechLoader:
+    """Batches of a feature store, each a pure function of (seed, epoch, position).
+
+    Of the stored copies of an utterance (speed-perturbed ones) an epoch takes one, drawn anew each
+    time.
+
+    Args:
+        store: prepared features.
+        labels: token ids of every stored item.
+        keep: (n,) numbers of the items to use.
+        max_batch_s: padded seconds in a batch.
+        max_batch_size: utterances in a batch.
+        seed: see :class:`asr.training.batching.buckets.BucketSampler`.
+        shuffle: see :class:`asr.training.batching.buckets.BucketSampler`.
+        augmented: use the perturbed copies too.
+        live: features computed anew in place of the stored ones and their copies.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        labels: Sequence[npt.NDArray[np.int64]],
+        keep: npt.NDArray[np.int64],
+        max_batch_s: float,
+        max_batch_size: int = 64,
+        seed: int = 0,
+        shuffle: bool = True,
+        augmented: bool = True,
+        live: LiveFeatures | None = None,
+    ) -> None:
+        self.store, self.labels, self.seed, self.shuffle, self.live = (
+            store,
+            labels,
+            seed,
+            shuffle,
+            live,
+        )
+        max_frames = int(max_batch_s / store.frame_shift_s)
+        self.sampler = BucketSampler(store.num_frames, max_frames, max_batch_size, seed, shuffle)
+        self._copies, self._first, self._count = _group_copies(
+            store.sources[keep], keep, store.speeds[keep], augmented and live is None
+        )
+        self._epoch = -1
+        self._batches: list[npt.NDArray[np.int64]] = []
+
+    @classmethod
+    def plain(cls, store: FeatureStore, max_batch_s: float) -> SpeechLoader:
+        """Return the unperturbed utterances of a store without labels, longest first, for
+        evaluation.
+        """
+        nothing = LabelTable(itertools.repeat((), len(store.num_frames)), 1)
+        keep = np.arange(len(store.num_frames))
+        return cls(store, nothing, keep, max_batch_s, shuffle=False, augmented=False)
+
+    def for_rank(self, rank: int, world_size: int) -> SpeechLoader:
+        """Return the loader of one of ``world_size`` ranks that share every epoch."""
+        loader = copy.copy(self)
+        loader.sampler = replace(self.sampler, rank=rank, world_size=world_size)
+        loader._epoch = -1
+        return loader
+
+    def num_batches(self, epoch: int) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self._items(epoch))
+
+    def load(self, epoch: int, position: int) -> SpeechBatch:
+        """Return one batch of an epoch."""
+        items = self._items(epoch)[position]
+        return collate_speech(
+            [
+                self.live.features(int(i), epoch) if self.live else self.store.features(i)
+                for i in items
+            ],
+            [self.labels[i] for i in items],
+            [self.store.ids[i] for i in items],
+            keyed_seed(self.seed, epoch, position, self.sampler.rank),
+            self.store.frame_shift_s,
+        )
+
+    def _items(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        if epoch != self._epoch:
+            rng = np.random.default_rng((self.seed, epoch, 1))
+            draw = rng.random(len(self._count)) if self.shuffle else np.zeros(len(self._count))
+            drawn = self._copies[self._first + (draw * self._count).astype(np.int64)]
+            self._batches, self._epoch = self.sampler.batches(epoch, drawn), epoch
+        return self._batches
+
+
+def _group_copies(
+    sources: npt.NDArray[np.int64],
+    items: npt.NDArray[np.int64],
+    speeds: npt.NDArray[np.float32],
+    augmented: bool,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return item numbers sorted by utterance, and for each utterance the place of its first copy
+    and their number.
+    """
+    if not augmented:
+        plain = speeds == 1.0
+        sources, items = sources[plain], items[plain]
+    order = np.argsort(sources, kind="stable")
+    _, first, count = np.unique(sources[order], return_index=True, return_counts=True)
+    return items[order], first, count

@@ -1,0 +1,133 @@
+"""CTC and what is added to it.
+
+Legend: B batch, T' output frames, V vocabulary, L labels. CTC: Graves et al. 2006.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from asr.config import check_choice, check_range
+from asr.sequence.lengths import length_mask
+from asr.sequence.threads import over_batch
+
+__all__ = ["CtcLossConfig", "consistency", "ctc_loss", "smoothing"]
+
+SMOOTHINGS = ("uniform", "entropy")
+
+
+@dataclass(frozen=True)
+class CtcLossConfig:
+    """What training adds to the CTC loss; a model is the same without.
+
+    Attributes:
+        consistency: weight of the agreement of two differently masked views of every utterance (0:
+            one view). A step then costs twice; its authors use 0.2 with 2.5 times the usual time
+            masks (Yao et al. 2024, "CR-CTC").
+        smoothing_weight: share of a term that keeps the frames' distributions from certainty (0:
+            none).
+        smoothing: that term, summed over frames: ``uniform`` is KL(uniform, output), what label
+            smoothing adds to cross-entropy; ``entropy`` is KL(output, uniform), a penalty on low
+            entropy (Pereyra et al. 2017; for CTC Kim et al. 2018, "Improved Training for Online
+            End-to-End Speech Recognition Systems").
+    """
+
+    consistency: float = 0.0
+    smoothing_weight: float = 0.0
+    smoothing: str = "uniform"
+
+    def __post_init__(self) -> None:
+        check_range("loss.consistency", self.consistency, 0)
+        check_range("loss.smoothing_weight", self.smoothing_weight, 0, 0.99)
+        check_choice("loss.smoothing", self.smoothing, SMOOTHINGS)
+
+
+def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
+    """Return the summed CTC loss of log_probs (B, T', V); infinite where frames are too few for the
+    labels.
+    """
+    with torch.autocast(log_probs.device.type, enabled=False):  # CTC knows no half precision
+        log_probs = log_probs.float()
+        if log_probs.device.type != "cpu":
+            return functional.ctc_loss(
+                log_probs.transpose(0, 1), labels, lens, label_lens, reduction="sum"
+            )
+        if labels.dim() > 1:
+            labels = labels[length_mask(label_lens, labels.size(1))]
+        losses: Tensor = _Ctc.apply(log_probs, lens, labels, label_lens)  # type: ignore[no-untyped-call]
+        known = losses.isfinite()
+        if known.all():
+            return losses.sum()
+        left, theirs = ~known, labels[(~known).repeat_interleave(label_lens)]
+        exact = log_probs[left].double().transpose(0, 1)
+        others = functional.ctc_loss(exact, theirs, lens[left], label_lens[left], reduction="sum")
+        return losses[known].sum() + others.float()
+
+
+class _Ctc(torch.autograd.Function):
+    """torch's CTC losses (B,) and gradient on processors, several times as fast
+    (asr/speech/loss_kernels.py).
+
+    A loss is infinite where that code has no answer: no path, one beyond its range of numbers, or
+    what is not a number.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor
+    ) -> Tensor:
+        from asr.speech.loss_kernels import posteriors  # numba takes a second to import
+
+        B, T, V = log_probs.shape
+        if int(lens.max()) > T or (len(labels) and int(labels.max()) >= V):
+            raise ValueError(
+                f"lengths up to {lens.max()} of {T} frames, labels up to {labels.max()} of {V}"
+            )
+        probs = log_probs.detach().exp().contiguous()
+        gamma, losses = torch.zeros_like(probs), torch.full((B,), math.inf, dtype=torch.float64)
+        offsets = label_lens.cumsum(0) - label_lens
+        whole = (array.long().contiguous().numpy() for array in (lens, labels, offsets, label_lens))
+        over_batch(posteriors, B, [(probs.numpy(), *whole, gamma.numpy(), losses.numpy())])
+        gradient = probs.sub_(gamma).masked_fill_(
+            ~length_mask(lens, probs.size(1)).unsqueeze(-1), 0.0
+        )
+        ctx.save_for_backward(gradient)
+        return losses.float()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream.view(-1, 1, 1), None, None, None
+
+
+def consistency(log_probs: Tensor, lens: Tensor) -> Tensor:
+    """Return the agreement of two views, the halves of log_probs (2B, T', V): summed over
+    utterances and frames.
+
+    Half the sum of KL(b, a) and KL(a, b), each view learning from the other, which is held fixed as
+    its target (Yao et al. 2024, equation 4).
+    """
+    a, b = log_probs.chunk(2)
+    towards_b = functional.kl_div(a, b.detach(), reduction="none", log_target=True)
+    towards_a = functional.kl_div(b, a.detach(), reduction="none", log_target=True)
+    valid = length_mask(lens[: len(a)], a.size(1)).unsqueeze(-1)
+    return 0.5 * (towards_a + towards_b).masked_fill(~valid, 0.0).sum()
+
+
+def smoothing(kind: str, log_probs: Tensor, lens: Tensor) -> Tensor:
+    """Return the term that :class:`CtcLossConfig` calls ``kind`` of log_probs (B, T', V), summed
+    over valid frames.
+    """
+    log_size = math.log(log_probs.size(-1))
+    if kind == "uniform":
+        divergence = -log_probs.mean(-1) - log_size
+    else:
+        divergence = (log_probs.exp() * log_probs).sum(-1) + log_size
+    return divergence.masked_fill(~length_mask(lens, log_probs.size(1)), 0.0).sum()

@@ -1,0 +1,105 @@
+"""CTC forward and backward on one processor. Legend: B batch, T frames, V vocabulary, L labels, S =
+2L + 1 states.
+
+Graves et al. 2006, sections 4.1 and 4.2: probabilities, normalised in every frame, instead of
+logarithms, so that a state costs two additions and a product. States from which the end is out of
+reach are left out: whatever they would hold, the others would be measured against it. Many labels
+that a network all holds for improbable (a long utterance early in training) take the share of what
+leads to a state and on to the end below the range of numbers: no answer then.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.kernels import FAST, kernel
+
+__all__ = ["posteriors"]
+
+F64 = npt.NDArray[np.float64]
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+LEAST = 1e-280  # products down to 1e-16 of it still have all their digits
+
+
+@kernel(fastmath=FAST, error_model="numpy")
+def posteriors(
+    start: int,
+    stop: int,
+    probs: F32,
+    lens: I64,
+    labels: I64,
+    offsets: I64,
+    label_lens: I64,
+    gamma: F32,
+    losses: F64,
+) -> None:
+    """Fill in -log P(labels) and, for each frame, how probable it is that it stands for each
+    symbol.
+
+    probs, gamma (B, T, V), gamma all zero; lens, offsets (of an utterance's first label),
+    label_lens, losses (B,); labels one after another; symbol 0 is the blank. A loss is left as it
+    is where there is no answer. Only the utterances from ``start`` to ``stop``.
+    """
+    for b in range(start, stop):
+        T, L = lens[b], label_lens[b]
+        S = 2 * L + 1
+        symbol = np.zeros(S, np.int64)
+        symbol[1::2] = labels[offsets[b] : offsets[b] + L]
+        skip = np.zeros(S)  # 1 where a path may come from two states before
+        for s in range(3, S, 2):
+            skip[s] = 1.0 if symbol[s] != symbol[s - 2] else 0.0
+        alpha, emitted, beta, ahead = np.zeros((T, S)), np.zeros((T, S)), np.zeros(S), np.zeros(S)
+        total, reached = 0.0, T > 0
+        for t in range(T):
+            low, high = max(0, S - 2 * (T - t)), min(S, 2 * t + 2)
+            row, out = alpha[t], emitted[t]
+            for s in range(low, high):
+                out[s] = probs[b, t, symbol[s]]
+            if t == 0:
+                for s in range(low, high):
+                    row[s] = out[s]
+            else:
+                before = alpha[t - 1]
+                for s in range(low, min(high, 2)):
+                    row[s] = (before[s] + (before[s - 1] if s else 0.0)) * out[s]
+                for s in range(max(low, 2), high):
+                    row[s] = (before[s] + before[s - 1] + skip[s] * before[s - 2]) * out[s]
+            scale = row[low:high].sum() if low < high else 0.0
+            if not scale > 0.0:
+                reached = False
+                break
+            row[low:high] /= scale
+            total += np.log(scale)
+        if not reached:
+            continue
+        end = alpha[T - 1, S - 1] + (alpha[T - 1, S - 2] if S > 1 else 0.0)
+        if not end > 0.0:
+            continue
+        beta[max(0, S - 2) :] = 1.0
+        for t in range(T - 1, -1, -1):
+            row, share = alpha[t], 0.0
+            for s in range(S):
+                share += row[s] * beta[s]
+            if not share > LEAST:
+                reached = False
+                break
+            for s in range(S):
+                gamma[b, t, symbol[s]] += row[s] * beta[s] / share
+            if t:
+                out, largest = emitted[t], 0.0
+                for s in range(S):
+                    ahead[s] = beta[s] * out[s]
+                    largest = max(largest, ahead[s])
+                for s in range(S):
+                    beta[s] = ahead[s] / largest
+                for s in range(S):
+                    ahead[s] = beta[s]
+                for s in range(S - 2):
+                    beta[s] = ahead[s] + ahead[s + 1] + skip[s + 2] * ahead[s + 2]
+                if S > 1:
+                    beta[S - 2] = ahead[S - 2] + ahead[S - 1]
+        if reached:
+            losses[b] = -(total + np.log(end))

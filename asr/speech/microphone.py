@@ -1,0 +1,268 @@
+"""Text while somebody speaks: microphone blocks in, results out, with a streaming model or any
+other.
+
+A model that needs the whole recording hears what was said since the last pause again and again, as
+it grows; the result becomes final at a pause, or between two words when nobody pauses. n samples,
+T' output frames, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.errors import AudioError, ModelError, require
+from asr.speech.recognizer import Recognizer, load_model
+from asr.speech.stitching import between_words
+from asr.speech.streaming import EndpointConfig, StreamingRecognizer, StreamResult
+
+__all__ = ["GrowingWindow", "Microphone", "listen", "listen_to_microphone", "microphones"]
+
+BLOCK_S = 0.1
+EVERY_S = 0.4  # new sound after which a growing window is heard again
+KEPT_SILENCE_S = 0.5  # before the first word
+CLEAR_LINE = "\r\x1b[K"
+
+Samples = npt.NDArray[np.float32]
+Stretches = list[tuple[int, Samples]]
+"""First sample, which may lie before the window where room is put there, and log-probabilities (T', V) of each."""
+
+
+def _sounddevice() -> Any:
+    try:
+        return require("sounddevice", "mic")
+    except OSError as error:  # the package is there, the library that it wraps is not
+        raise AudioError(
+            f"The sound system cannot be reached ({error}).", "Install PortAudio."
+        ) from error
+
+
+def microphones() -> str:
+    """Return the sound devices of this computer, one a line; the default ones are marked."""
+    return str(_sounddevice().query_devices())
+
+
+class Microphone:
+    """Blocks (n,) float32 from a sound device, until it is closed.
+
+    Args:
+        sample_rate: in Hz; the sound system resamples.
+        device: its number or a part of its name; None for the default.
+
+    Raises:
+        AudioError: there is no such device, or it cannot be opened. MissingDependencyError: no
+        extra ``mic``.
+    """
+
+    def __init__(self, sample_rate: int, device: int | str | None = None) -> None:
+        sounddevice = _sounddevice()
+        self.blocks: queue.Queue[Samples] = queue.Queue()
+        self.lost = 0
+        try:
+            self.stream = sounddevice.InputStream(
+                samplerate=sample_rate,
+                device=device,
+                channels=1,
+                dtype="float32",
+                blocksize=round(BLOCK_S * sample_rate),
+                callback=self._take,
+            )
+            self.stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise AudioError(
+                f"The microphone cannot be opened ({error}).",
+                "See which there are: asr listen --list-devices",
+            ) from error
+
+    def _take(self, block: npt.NDArray[np.float32], frames: int, when: object, status: Any) -> None:
+        self.lost += bool(status)
+        self.blocks.put(block[:, 0].copy())
+
+    def __enter__(self) -> Microphone:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stream.stop()
+        self.stream.close()
+
+    def __iter__(self) -> Iterator[Samples]:
+        while self.stream.active or not self.blocks.empty():
+            try:
+                block = [self.blocks.get(timeout=2 * BLOCK_S)]
+            except queue.Empty:
+                continue
+            while not self.blocks.empty():  # what came while the last block was decoded
+                block.append(self.blocks.get())
+            yield np.concatenate(block)
+
+
+class GrowingWindow:
+    """A stream for models that need to see ahead, with the calls of
+    :class:`asr.speech.streaming.SpeechStream`.
+
+    Args:
+        recognizer: any model.
+        endpoint: when a result becomes final.
+    """
+
+    def __init__(self, recognizer: Recognizer, endpoint: EndpointConfig | None = None) -> None:
+        self.recognizer, self.endpoint = (
+            recognizer,
+            endpoint or EndpointConfig(max_utterance_s=15.0),
+        )
+        self.samples = np.zeros(0, np.float32)
+        self.offset, self.heard, self.utterance, self.shown = 0, 0, 0, ""
+        self.rate, self.stride = recognizer.sample_rate, recognizer.stride
+
+    def push(self, samples: Samples) -> list[StreamResult]:
+        """Take the next samples (n,) at the model's rate; return what changed, see
+        :meth:`SpeechStream.push`.
+        """
+        self.samples = np.concatenate([self.samples, np.asarray(samples, np.float32)])
+        if len(self.samples) - self.heard < EVERY_S * self.rate:
+            return []
+        return self._hear()
+
+    def finish(self) -> list[StreamResult]:
+        """End the stream; return the final result that is still due."""
+        return self._close(self._stretches(), len(self.samples))
+
+    def _stretches(self) -> Stretches:
+        self.heard = len(self.samples)
+        if self.heard < self.recognizer.frame_length:
+            return []
+        parts = self.recognizer.parts(self.samples)
+        found = self.recognizer.log_probs([part.samples for part in parts]) if parts else []
+        return [(part.start, log_probs) for part, log_probs in zip(parts, found, strict=True)]
+
+    def _hear(self) -> list[StreamResult]:
+        stretches = self._stretches()
+        result = self._result(stretches, final=False)
+        if not result.words:
+            self._forget(max(0, self.heard - round(KEPT_SILENCE_S * self.rate)))
+            return []
+        silence = (self.offset + self.heard) / self.rate - result.end
+        if self.endpoint.silence_s and silence >= self.endpoint.silence_s:
+            return self._close(stretches, self.heard)
+        if self.heard >= self.endpoint.max_utterance_s * self.rate:
+            return self._close(*self._before_last(stretches))
+        if result.text == self.shown:
+            return []
+        self.shown = result.text
+        return [result]
+
+    def _before_last(self, stretches: Stretches) -> tuple[Stretches, int]:
+        """What is closed of an utterance that has grown too long, and the sample where the rest
+        begins.
+        """
+        start, log_probs = stretches[-1]
+        if len(stretches) > 1:
+            return stretches[:-1], start
+        frames = between_words(log_probs, self.recognizer.decoder.vocabulary.starts_word)
+        return [(start, log_probs[:frames])], start + frames * self.stride
+
+    def _close(self, stretches: Stretches, count: int) -> list[StreamResult]:
+        result = self._result(stretches, final=True)
+        self._forget(count)
+        self.shown = ""
+        if not result.words:
+            return []
+        self.utterance += 1
+        return [result]
+
+    def _forget(self, count: int) -> None:
+        count = max(0, min(count, len(self.samples)))
+        self.samples, self.offset = self.samples[count:], self.offset + count
+        self.heard = len(self.samples)
+
+    def _result(self, stretches: Stretches, final: bool) -> StreamResult:
+        heard = [(start, log_probs) for start, log_probs in stretches if len(log_probs)]
+        best = self.recognizer.decoder([log_probs for _, log_probs in heard])
+        stop = self.offset + len(self.samples)
+        found = (
+            self.recognizer.segment(h, self.offset + s, stop)
+            for h, (s, _) in zip(best, heard, strict=True)
+        )
+        segments = [segment for segment in found if segment is not None]
+        if not segments:
+            return StreamResult(final, "", 0.0, 0.0, (), self.utterance)
+        text = " ".join(segment.text for segment in segments)
+        words = tuple(word for segment in segments for word in segment.words)
+        return StreamResult(final, text, segments[0].start, segments[-1].end, words, self.utterance)
+
+
+def listen(
+    blocks: Iterable[Samples], recognizer: Recognizer, endpoint: EndpointConfig | None = None
+) -> Iterator[StreamResult]:
+    """Yield results while ``blocks`` (n,), at the model's rate, arrive: partial ones as they
+    change, and final ones.
+
+    A model that can stream does; others hear a growing window, see :class:`GrowingWindow`. Closing
+    the generator or a KeyboardInterrupt from ``blocks`` ends it; the words that are still open then
+    come as a final result.
+    """
+    try:
+        stream: Any = StreamingRecognizer(recognizer, endpoint).stream()
+    except ModelError:
+        stream = GrowingWindow(recognizer, endpoint)
+    try:
+        for block in blocks:
+            yield from stream.push(block)
+    except KeyboardInterrupt:
+        pass  # how people end listening; what they said last still counts
+    yield from stream.finish()
+
+
+def listen_to_microphone(
+    model: str,
+    device: int | str | None = None,
+    silence_s: float = 0.8,
+    seconds: float | None = None,
+    threads: int = 0,
+    backend: str = "auto",
+) -> None:
+    """Print what is said, one line an utterance; on a terminal also what is being said.
+
+    Args:
+        model: folder or name.
+        device: see :class:`Microphone`.
+        silence_s: pause that ends an utterance.
+        seconds: stop after so much sound.
+        threads: of the processor, 0 for all.
+        backend: see :func:`asr.speech.recognizer.choose_backend`.
+    """
+    recognizer = load_model(model, backend=backend, threads=threads)
+    watched = sys.stderr.isatty()
+    with Microphone(recognizer.sample_rate, device) as microphone:
+        print("listening; Ctrl-C ends", file=sys.stderr)
+        blocks = _limited(
+            microphone, None if seconds is None else round(seconds * recognizer.sample_rate)
+        )
+        for result in listen(
+            blocks, recognizer, EndpointConfig(silence_s=silence_s, max_utterance_s=15.0)
+        ):
+            if watched:
+                print(
+                    CLEAR_LINE + ("" if result.final else result.text[-100:]),
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            if result.final:
+                print(result.text, flush=True)
+    if microphone.lost:
+        print(f"{microphone.lost} blocks of sound came late or were lost", file=sys.stderr)
+
+
+def _limited(blocks: Iterable[Samples], limit: int | None) -> Iterator[Samples]:
+    count = 0
+    for block in blocks:
+        yield block if limit is None else block[: limit - count]
+        count += len(block)
+        if limit is not None and count >= limit:
+            return

@@ -1,1 +1,0 @@
-"""One file a task: network + loss over :mod:`asr.sequence`."""

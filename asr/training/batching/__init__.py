@@ -1,0 +1,1 @@
+"""Batches: length buckets, keyed random seeds, padding."""

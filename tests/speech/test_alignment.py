@@ -1,0 +1,284 @@
+"""Forced alignment: against every path of tiny lattices, formats, bad texts, the command, and
+speech of known times.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import asr
+from asr.decoding.vocabulary import Vocabulary
+from asr.errors import ConfigError, DataError, TokenError
+from asr.speech.alignment import ONSET_S, aligned_words, earlier_starts, forced_align
+from asr.speech.jobs.align import read_items
+from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.training import SpeechConfig, save_speech_model
+from asr.text.tokenizers import CharTokenizer
+
+RATE = 16000
+Floats = npt.NDArray[np.float32]
+
+
+def random_log_probs(frames: int, size: int, seed: int) -> Floats:
+    logits = np.random.default_rng(seed).normal(0, 2, (frames, size))
+    return np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)), np.float32)
+
+
+def collapsed(path: tuple[int, ...]) -> list[int]:
+    return [t for t, _ in itertools.groupby(path) if t]
+
+
+def best_score(log_probs: Floats, ids: list[int]) -> float:
+    """Of all paths that spell ``ids``, the score of the best."""
+    T, V = log_probs.shape
+    paths = (p for p in itertools.product(range(V), repeat=T) if collapsed(p) == ids)
+    return max(sum(float(log_probs[t, p[t]]) for t in range(T)) for p in paths)
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 6), st.lists(st.integers(1, 2), min_size=1, max_size=4), st.integers(0, 10**6)
+)
+def test_the_path_is_the_best_of_all(frames: int, ids: list[int], seed: int) -> None:
+    log_probs = random_log_probs(frames, 3, seed)
+    needed = len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
+    if needed > frames:
+        with pytest.raises(DataError, match=f"needs at least {needed} output frames"):
+            forced_align(log_probs, ids)
+        return
+    spans = forced_align(log_probs, ids)
+    path = np.zeros(frames, int)
+    for token, span in zip(ids, spans, strict=True):
+        path[span.start : span.end] = token
+        assert span.log_prob == pytest.approx(
+            log_probs[span.start : span.end, token].mean(), abs=1e-5
+        )
+    assert collapsed(tuple(path.tolist())) == ids
+    assert log_probs[np.arange(frames), path].sum() == pytest.approx(
+        best_score(log_probs, ids), abs=1e-4
+    )
+
+
+def test_impossible_tokens() -> None:
+    log_probs = random_log_probs(6, 3, 0)
+    log_probs[:, 2] = -np.inf
+    spans = forced_align(log_probs, [1, 2])
+    assert spans[0].end <= spans[1].start
+    with pytest.raises(DataError, match="no words"):
+        forced_align(log_probs, [])
+    with pytest.raises(DataError, match="at once"):
+        forced_align(np.broadcast_to(log_probs[:1], (60000, 3)), [1, 2] * 10000)
+
+
+def test_words_and_characters() -> None:
+    vocabulary = Vocabulary(["<blank>", "▁", "a", "b"])
+    ids = [2, 3, 1, 3]
+    log_probs = np.log(np.full((20, 4), 0.02, np.float32))
+    for frame, token in enumerate([0, 0, 0, 2, 2, 0, 3, 0, 0, 1, 0, 0, 0, 3, 3, 3, 0, 0, 0, 0]):
+        log_probs[frame, token] = np.log(0.94)
+    words = aligned_words(forced_align(log_probs, ids), ids, vocabulary, 0.04, 0.8)
+    assert [(w.word, w.start, w.end) for w in words] == [
+        ("ab", round(0.12 - ONSET_S, 3), 0.28),
+        ("b", round(0.52 - ONSET_S, 3), 0.64),
+    ]
+    assert [(t.token, t.start, t.end) for t in words[0].tokens] == [
+        ("a", round(0.12 - ONSET_S, 3), 0.2),
+        ("b", 0.24, 0.28),
+    ]
+    assert words[0].confidence == pytest.approx(0.94, abs=1e-3)
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.3), st.floats(0.01, 0.5)), max_size=10))
+def test_moved_starts_stay_in_order(parts: list[tuple[float, float]]) -> None:
+    spans, place = [], 0.0
+    for gap, length in parts:
+        spans.append((place + gap, place + gap + length))
+        place = spans[-1][1]
+    moved = earlier_starts(spans)
+    times = [t for span in moved for t in span]
+    assert times == sorted(times)
+    for (start, end), (begin, stop) in zip(spans, moved, strict=True):
+        assert max(0.0, start - ONSET_S) <= begin <= start
+        assert stop <= end
+        assert stop > begin or end == start
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(3)
+    tokenizer = CharTokenizer("abcde")
+    task = CtcTask(
+        CtcTaskConfig(model=CtcModelConfig(hidden_dim=16, num_layers=2, conv_channels=4)),
+        len(tokenizer),
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder)
+    return folder
+
+
+def noise(seconds: float, seed: int = 0) -> Floats:
+    return np.random.default_rng(seed).normal(0, 0.1, int(seconds * RATE)).astype(np.float32)
+
+
+def test_align_keeps_the_spelling(model: Path) -> None:
+    recognizer = asr.load_model(model)
+    alignment = recognizer.align(noise(2.0), "A cab, dad!", RATE)
+    assert [w.word for w in alignment.words] == ["A", "cab,", "dad!"]
+    assert ["".join(t.token for t in w.tokens) for w in alignment.words] == ["a", "cab", "dad"]
+    times = [t for w in alignment.words for t in (w.start, w.end)]
+    assert times == sorted(times)
+    assert times[-1] <= alignment.duration_s == 2.0
+    assert recognizer.align(noise(2.0), "a - cab", RATE).text == "a cab"
+
+
+def test_texts_that_do_not_fit(model: Path) -> None:
+    recognizer = asr.load_model(model)
+    with pytest.raises(TokenError, match="'x'"):
+        recognizer.align(noise(1.0), "a xab", RATE)
+    with pytest.raises(DataError, match="longer than what can have been said"):
+        recognizer.align(noise(0.2), "abcdeabcde", RATE)
+    with pytest.raises(DataError, match="no words"):
+        recognizer.align(noise(1.0), " ?! ", RATE)
+    with pytest.raises(ConfigError, match="normaliser"):
+        recognizer.align(noise(1.0), "a", RATE, normalizer="nonsense")
+
+
+def test_long_recordings_are_stitched(model: Path) -> None:
+    recognizer = asr.load_model(model)
+    for seconds in (30.5, 61.0, 58.6):
+        stitched = recognizer._whole_log_probs(noise(seconds))
+        whole = recognizer.log_probs([noise(seconds)])[0]
+        assert stitched.shape == whole.shape
+        assert np.abs(stitched - whole).max() < 0.02
+
+
+def grid(text: str) -> dict[str, list[tuple[float, float, str]]]:
+    """Tiers of a TextGrid, read by rules of Praat's manual."""
+    tiers: dict[str, list[tuple[float, float, str]]] = {}
+    for part in text.split("item [")[2:]:
+        name = re.search(r'name = "(.*)"', part)
+        assert name is not None
+        rows = re.findall(r'xmin = (\S+)\s+xmax = (\S+)\s+text = "((?:[^"]|"")*)"', part)
+        tiers[name[1]] = [(float(a), float(b), t.replace('""', '"')) for a, b, t in rows]
+        assert f"size = {len(rows)}" in part
+    return tiers
+
+
+def test_formats(model: Path) -> None:
+    alignment = asr.load_model(model).align(noise(2.0), 'a "cab"', RATE)
+    content = json.loads(alignment.render("json"))
+    assert set(content) == {"text", "duration_s", "words", "score", "model"}
+    assert set(content["words"][0]) == {"word", "start", "end", "confidence", "tokens"}
+    assert set(content["words"][0]["tokens"][0]) == {"token", "start", "end", "confidence"}
+    assert len(alignment.render("ctm", "my talk").splitlines()) == 2
+    assert alignment.render("ctm", "my talk").startswith("my_talk 1 ")
+    tiers = grid(alignment.render("textgrid"))
+    assert [t for _, _, t in tiers["words"] if t] == ["a", '"cab"']
+    assert [t for _, _, t in tiers["characters"] if t] == list("acab")
+    for intervals in tiers.values():
+        assert intervals[0][0] == 0
+        assert intervals[-1][1] == 2.0
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(intervals))
+
+
+def run(*arguments: Any) -> Any:
+    from asr.cli import app
+
+    return CliRunner().invoke(app, ["align", *map(str, arguments)])
+
+
+def test_command_line(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    for name in ("a.wav", "x/b.flac"):
+        soundfile.write(tmp_path / name, noise(1.5), RATE)
+    one = run(tmp_path / "a.wav", "a cab", "--model", model)
+    assert one.exit_code == 0, one.output
+    assert one.stdout.splitlines()[0].split()[:2] == ["a", "1"]
+    (tmp_path / "a.txt").write_text("a cab\n")
+    assert run(tmp_path / "a.wav", tmp_path / "a.txt", "--model", model).stdout == one.stdout
+    with (tmp_path / "all.tsv").open("w", newline="") as file:
+        csv.writer(file, delimiter="\t").writerows(
+            [("path", "text"), ("a.wav", "a cab"), ("x/b.flac", "dad")]
+        )
+    out = tmp_path / "out"
+    done = run(tmp_path / "all.tsv", "--model", model, "-o", out, "-f", "textgrid,ctm,json")
+    assert done.exit_code == 0, done.output
+    names = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*"))
+    assert names == ["a.TextGrid", "a.ctm", "a.json", "x/b.TextGrid", "x/b.ctm", "x/b.json"]
+    assert json.loads((out / "x/b.json").read_text())["text"] == "dad"
+
+
+def test_failures_are_named(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(0.2), RATE)
+    (tmp_path / "all.tsv").write_text("a.wav\tab\nnone.wav\ta\na.wav\tabcdeabcdeabcde\n")
+    with pytest.raises(ConfigError, match="both write"):
+        CliRunner().invoke(
+            app_of(),
+            ["align", str(tmp_path / "all.tsv"), "--model", str(model)],
+            catch_exceptions=False,
+        )
+    (tmp_path / "all.tsv").write_text("a.wav\tabcdeabcdeabcde\nnone.wav\ta\n")
+    failed = run(tmp_path / "all.tsv", "--model", model)
+    assert failed.exit_code == 1
+    assert "a.wav: The text needs at least" in failed.stderr
+    assert "none.wav: There is no file" in failed.stderr
+    assert "0 of 2 aligned" in failed.stderr
+    assert run(tmp_path / "all.tsv", "--model", model, "--max-skipped", 2).exit_code == 0
+
+
+def app_of() -> Any:
+    from asr.cli import app
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("a.wav\n", "line 1"),
+        ("", "no rows"),
+        ("path\ttext\n", "no rows"),
+        ("a.wav\ta\nb\t\n", "line 2"),
+    ],
+)
+def test_bad_tables(model: Path, tmp_path: Path, table: str, said: str) -> None:
+    (tmp_path / "all.tsv").write_text(table)
+    with pytest.raises(DataError, match=said):
+        CliRunner().invoke(
+            app_of(),
+            ["align", str(tmp_path / "all.tsv"), "--model", str(model)],
+            catch_exceptions=False,
+        )
+
+
+def test_a_text_file_that_is_not_there_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no file .*helo\.txt"):
+        list(read_items("a.wav", str(tmp_path / "helo.txt")))
+
+
+def test_what_is_missing(model: Path, tmp_path: Path) -> None:
+    for arguments, said in (
+        ((tmp_path / "a.wav",), "text"),
+        ((tmp_path / "none.tsv",), "no file"),
+        ((tmp_path / "a.wav", "a", "-f", "praat"), "praat"),
+    ):
+        with pytest.raises((ConfigError, DataError), match=said):
+            CliRunner().invoke(
+                app_of(),
+                ["align", *map(str, arguments), "--model", str(model)],
+                catch_exceptions=False,
+            )

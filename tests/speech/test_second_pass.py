@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from asr.cli import app
+from asr.decoding import BeamDecoder
+from asr.decoding.rescoring import N_BEST
+from asr.errors import ConfigError, ModelError
+from asr.language.modelling.folder import load_scorer, save_language_model
+from asr.language.modelling.network import LanguageModelConfig, LanguageModelTask
+from asr.language.modelling.training import LmConfig
+from asr.language.subwords import Subwords
+from asr.speech.jobs.evaluate import Emissions, tune_second_pass
+from asr.speech.recognizer import DecodingConfig, Recognizer, load_model
+from data_prep.espeak import speak
+
+TOKENS = ["<blank>", "▁a", "▁b"]
+
+
+class Searcher(SimpleNamespace):
+    """What of a recogniser a second pass needs."""
+
+    make_decoder, load_scorer, device, lm = (
+        Recognizer.make_decoder,
+        Recognizer.load_scorer,
+        "cpu",
+        None,
+    )
+
+    def make_beam_decoder(self, decoding):
+        return BeamDecoder(TOKENS, beam_size=decoding.beam_size, n_best=decoding.n_best)
+
+
+RECOGNIZER = Searcher()
+LOG_PROBS = np.log(np.array([[0.1, 0.6, 0.3], [0.9, 0.05, 0.05]]))
+
+
+@pytest.fixture
+def language_model(tmp_path):
+    """An untrained model that was told to expect b."""
+    pieces = Subwords.train(["a b", "b a"] * 9, 8)
+    task = LanguageModelTask(LanguageModelConfig(dim=4, hidden_dim=4), len(pieces))
+    with torch.no_grad():
+        task.output_bias[pieces.encode("b")] = 8.0
+    save_language_model(task, pieces, LmConfig(model=task.config), tmp_path / "lm")
+    return tmp_path / "lm"
+
+
+def test_the_weight_is_tuned_on_dev_or_given(language_model, capsys):
+    dev = Emissions(("1", "2"), ("b", "b"), ("s", "s"), (LOG_PROBS, LOG_PROBS))
+    config = DecodingConfig(beam_size=8)
+    tuned = tune_second_pass(RECOGNIZER, dev, config, language_model, None)
+    assert tuned.rescore_weight > 0
+    assert RECOGNIZER.make_decoder(tuned)([LOG_PROBS])[0][0].text == "b"
+    assert "instead of 100.00 %" in capsys.readouterr().err
+    assert tune_second_pass(RECOGNIZER, None, config, language_model, 0.25).rescore_weight == 0.25
+    with pytest.raises(ConfigError, match="weight of the second pass"):
+        tune_second_pass(RECOGNIZER, None, config, language_model, None)
+
+
+def test_a_search_is_re_ranked_whole_or_as_a_stream(language_model):
+    for weight, text in ((0.0, "a"), (0.5, "b")):
+        config = DecodingConfig(
+            beam_size=8, n_best=2, rescorer=str(language_model), rescore_weight=weight
+        )
+        decoder = RECOGNIZER.make_decoder(config)
+        whole = decoder([LOG_PROBS])[0]
+        assert [whole[0].text, len(whole)] == [text, 2]
+        stream = decoder.stream()
+        assert stream.push(LOG_PROBS[:1]).text == "a"  # what is shown meanwhile is the search's
+        assert stream.push(LOG_PROBS[1:]).text == "a"
+        assert stream.finish() == whole
+
+
+def test_a_folder_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(ModelError):
+        RECOGNIZER.make_decoder(DecodingConfig(rescorer=str(tmp_path)))
+
+
+def test_transcribing_with_a_second_pass(language_model, tmp_path):
+    """Oracle: the first pass's own readings, their scores added up by hand."""
+    speech = speak("the old man went to the river", speed_wpm=200)
+    audio = tmp_path / "river.wav"
+    soundfile.write(audio, speech.samples, speech.sample_rate)
+    first = load_model("en", {"n_best": N_BEST}).transcribe(audio).segments[0].alternatives
+    scores = load_scorer(language_model)([reading.text for reading in first])
+    best = max(zip(first, scores, strict=True), key=lambda pair: pair[0].score + 3 * pair[1])[0]
+    assert best.text != first[0].text  # the second pass has an opinion
+    run = [
+        "transcribe",
+        str(audio),
+        "--rescore",
+        str(language_model),
+        "--rescore-weight",
+        "3",
+        "--threads",
+        "1",
+    ]
+    result = CliRunner().invoke(app, run)
+    assert (result.exit_code, result.stdout.strip()) == (0, best.text)
+    refused = CliRunner().invoke(app, [*run, "--decoding-method", "greedy"])
+    assert refused.exit_code == 1
+    assert "second pass" in str(refused.exception)

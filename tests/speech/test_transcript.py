@@ -1,0 +1,98 @@
+"""Transcripts in every format."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from asr.speech.transcript import FORMATS, Alternative, Segment, Transcript, Word, merge_channels
+
+WORDS = (Word("hello", 0.5, 0.9, 0.99), Word("world", 3661.0004, 3661.5, 0.5))
+TRANSCRIPT = Transcript(
+    "hello world", 3700.0, (Segment(0.5, 3661.5, "hello world", 0.745, WORDS),), "en"
+)
+
+EXPECTED = {
+    "txt": "hello world\n",
+    "srt": "1\n00:00:00,500 --> 00:00:00,900\nhello\n\n2\n01:01:01,000 --> 01:01:01,500\nworld\n",
+    "vtt": "WEBVTT\n\n00:00:00.500 --> 00:00:00.900\nhello\n\n01:01:01.000 --> 01:01:01.500\nworld\n",
+    "tsv": "start\tend\tconfidence\ttext\n0.50\t3661.50\t0.745\thello world\n",
+    "ctm": "talk 1 0.50 0.40 hello 0.990\ntalk 1 3661.00 0.50 world 0.500\n",
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_formats(name: str) -> None:
+    assert TRANSCRIPT.render(name, "talk") == EXPECTED[name]
+    assert set(EXPECTED) | {"json"} == set(FORMATS)
+
+
+def test_json_has_the_promised_keys() -> None:
+    content = json.loads(TRANSCRIPT.render("json"))
+    assert set(content) == {"text", "duration_s", "segments", "model"}
+    assert set(content["segments"][0]) == {"start", "end", "text", "confidence", "words"}
+    assert content["segments"][0]["words"][0] == {
+        "word": "hello",
+        "start": 0.5,
+        "end": 0.9,
+        "confidence": 0.99,
+    }
+
+
+def test_nothing_said() -> None:
+    silent = Transcript("", 1.0, (), "en")
+    assert silent.render("txt") == "\n"
+    assert silent.render("vtt") == "WEBVTT\n"
+    assert silent.words == ()
+
+
+def spoken(text: str, start: float = 0.0, step: float = 0.4) -> Segment:
+    words = tuple(
+        Word(w, start + step * i, start + step * i + 0.3, 0.9) for i, w in enumerate(text.split())
+    )
+    return Segment(words[0].start, words[-1].end, text, 0.9, words)
+
+
+def test_long_segments_become_cues_that_can_be_read() -> None:
+    segment = spoken("the quick brown fox jumps over the lazy dog " * 20)
+    cues = Transcript(segment.text, 80.0, (segment,), "en").to_srt().split("\n\n")
+    texts = [cue.splitlines()[2] for cue in cues]
+    assert " ".join(texts).split() == segment.text.split()
+    assert max(map(len, texts)) <= 84
+    assert min(map(len, texts)) >= 20
+    times = [line for cue in cues for line in cue.splitlines()[1].split(" --> ")]
+    assert times == sorted(times)
+    assert len(times) == 2 * len(cues)
+
+
+def test_one_endless_word_is_one_cue() -> None:
+    word = Word("a" * 200, 0.0, 60.0, 1.0)
+    assert (
+        Transcript(word.word, 60.0, (Segment(0.0, 60.0, word.word, 1.0, (word,)),), "en")
+        .to_srt()
+        .count("-->")
+        == 1
+    )
+
+
+def test_channels_apart() -> None:
+    left = Transcript("a b", 9.0, (spoken("a", 0.0), spoken("b", 5.0)), "en")
+    right = Transcript("c", 9.0, (spoken("c", 2.0),), "en")
+    both = merge_channels([left, right])
+    assert both.text == "a c b"
+    assert both.to_txt() == "0: a\n1: c\n0: b\n"
+    assert both.to_ctm("two words").splitlines()[1] == "two_words 2 2.00 0.30 c 0.900"
+    assert [s["channel"] for s in json.loads(both.to_json())["segments"]] == [0, 1, 0]
+    assert both.to_tsv().splitlines()[:2] == [
+        "start\tend\tconfidence\tchannel\ttext",
+        "0.00\t0.30\t0.900\t0\ta",
+    ]
+    assert "<v Channel 1>c" in both.to_vtt()
+
+
+def test_alternatives_are_written_where_they_were_asked_for() -> None:
+    other = Alternative("jello", 0.2, -3.0, (Word("jello", 0.5, 0.9, 0.2),))
+    segment = Segment(0.5, 0.9, "hello", 0.9, (Word("hello", 0.5, 0.9, 0.9),), (other,))
+    content = json.loads(Transcript("hello", 1.0, (segment,), "en").to_json())
+    assert content["segments"][0]["alternatives"][0]["words"][0]["confidence"] == 0.2

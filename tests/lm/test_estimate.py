@@ -192,7 +192,9 @@ def test_bounded_memory_gives_the_same_bytes(
 ) -> None:
     text = zipf_text(2000)
     build_arpa([text], tmp_path / "free.arpa", order, prune=prune, notify=silent, threads=2)
-    monkeypatch.setattr(sys.modules["asr.lm.estimation"], "available_memory", lambda memory: memory)
+    monkeypatch.setattr(
+        sys.modules["asr.lm.estimation"], "available_memory", lambda memory, load_kernels: memory
+    )
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     summary = build_arpa(
@@ -226,7 +228,9 @@ def test_too_small_memory_says_how_much(tmp_path: Path) -> None:
 def test_n_grams_of_one_context_beyond_the_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["asr.lm.estimation"], "available_memory", lambda memory: memory)
+    monkeypatch.setattr(
+        sys.modules["asr.lm.estimation"], "available_memory", lambda memory, load_kernels: memory
+    )
     text = [f"a w{i} a" for i in range(6000)]
     with pytest.raises(LanguageModelError, match="have to stay together"):
         build_arpa([text], tmp_path / "a.arpa", 3, memory=20_000, notify=silent)

@@ -24,21 +24,19 @@ class AsrError(Exception):
         return f"{self.message} {self.remedy}" if self.remedy else self.message
 
     def __reduce__(self) -> tuple[type[AsrError], tuple[str, str | None]]:
-        return type(self), (
-            self.message,
-            self.remedy,
-        )  # survives the way back from a worker process
+        # pickled by its arguments, so that it comes back whole from a worker process
+        return type(self), (self.message, self.remedy)
 
 
-class ConfigError(AsrError):
-    """A configuration file or a ``key=value`` override is wrong."""
+class ConfigError(AsrError, ValueError):
+    """A configuration file, a ``key=value`` override or an argument is wrong."""
 
 
 class AudioError(AsrError):
     """Audio is missing, empty, damaged or of a kind that cannot be read."""
 
 
-class DataError(AsrError):
+class DataError(AsrError, ValueError):
     """A corpus, manifest, transcript or table is missing or inconsistent."""
 
 
@@ -60,6 +58,17 @@ class ScoringError(AsrError):
 
 class ModelError(AsrError):
     """A model folder or checkpoint is missing, damaged or of another kind."""
+
+
+class NotFittedError(ModelError, ValueError, AttributeError):
+    """An estimator is used before ``fit`` or ``load``.
+
+    Its bases are those of ``sklearn.exceptions.NotFittedError``; see
+    :func:`asr.training.estimator.not_fitted`.
+    """
+
+    def __reduce__(self) -> tuple[type[AsrError], tuple[str, str | None]]:
+        return NotFittedError, (self.message, self.remedy)  # its subclasses are made at run time
 
 
 class TrainingError(AsrError):

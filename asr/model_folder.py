@@ -34,6 +34,7 @@ __all__ = [
     "compact_bundle",
     "find_model",
     "open_bundle",
+    "open_model",
     "pretrained_folders",
     "save_weights",
     "write_bundle",
@@ -61,6 +62,11 @@ class Bundle:
     path: Path
     config: dict[str, Any]
     files: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the folder; that of the run folder where the model lies in a run."""
+        return self.path.name if self.path.name != "model" else self.path.parent.name
 
     @property
     def task(self) -> str:
@@ -270,13 +276,19 @@ def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
             raise ModelError(
                 f"{path} is not what was written with the model.", "Copy the whole folder again."
             )
-    config = read_yaml(folder / CONFIG)
-    if task is not None and config.get("task") != task:
+    bundle = Bundle(folder, read_yaml(folder / CONFIG), tuple(index["sha256"]))
+    if task is not None:
+        _check_task(bundle, task)
+    return bundle
+
+
+def _check_task(bundle: Bundle, task: str) -> None:
+    if bundle.config.get("task") != task:
         raise ModelError(
-            f"{folder} is a model for the task {config.get('task')!r}, needed is one for {task!r}.",
+            f"{bundle.path} is a model for the task {bundle.config.get('task')!r}, "
+            f"needed is one for {task!r}.",
             "Give the folder of another model.",
         )
-    return Bundle(folder, config, tuple(index["sha256"]))
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -334,3 +346,21 @@ def find_model(model: str | Path) -> Path:
     raise ModelError(
         f"There is no model {str(model)!r}.", f"Give a folder that `asr train` wrote. {names}"
     )
+
+
+def open_model(model: str | Path | Bundle, task: str | None = None) -> Bundle:
+    """Return an opened model; all its files are hashed, so open it once and pass the result on.
+
+    Args:
+        model: path of a model or run folder, name of a model that comes with the project, or a
+            model that is open already, which is only checked for its task.
+        task: refuse a model of another task.
+
+    Raises:
+        ModelError: see :func:`find_model` and :func:`open_bundle`.
+    """
+    if not isinstance(model, Bundle):
+        return open_bundle(find_model(model), task)
+    if task is not None:
+        _check_task(model, task)
+    return model

@@ -158,6 +158,8 @@ def read_manifest(split: str | Path) -> Iterator[Utterance]:
     try:
         for cut in cuts:
             yield from cut_to_utterance(cut)
+    except DataError:
+        raise
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{Path(split) / MANIFEST} is damaged: {error}.", "Prepare the split again."

@@ -248,6 +248,8 @@ def _members(path: Path) -> Iterator[tuple[Address | Path, str, dict[str, Any] |
                 content = tar.extractfile(meta)
                 recording = json.loads(content.read()) if content else None
                 yield Address(path, data.offset_data, data.size, data.name), name, recording
+    except DataError:
+        raise
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise DataError(
             f"{path} cannot be read: {error}.", f"It is cut off or damaged. {AGAIN}"

@@ -1,24 +1,23 @@
-"""Sound in m4a, mp4, webm and other containers, through PyAV (the extra ``media``). n samples."""
+"""Sound in m4a, mp4, webm and other containers, read by PyAV (the extra ``media``). n samples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from asr.audio.recording import Recording, Samples
 from asr.errors import AudioError, require
 
-__all__ = ["MEDIA_SUFFIXES", "is_media", "iter_media", "media_info", "read_media"]
+__all__ = ["MEDIA_SUFFIXES", "ContainerRecording", "is_container"]
 
 MEDIA_SUFFIXES = {".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov"}
 HEADER_BYTES = 12
 
 
-def is_media(header: bytes) -> bool:
-    """Return whether the first :data:`HEADER_BYTES` of a file are those of MP4, Matroska (webm) or
+def is_container(header: bytes) -> bool:
+    """Return whether a file that starts with these :data:`HEADER_BYTES` is MP4, Matroska (webm) or
     raw AAC.
     """
     return (
@@ -28,60 +27,57 @@ def is_media(header: bytes) -> bool:
     )
 
 
-@contextmanager
-def _opened(source: Any, name: str) -> Iterator[tuple[Any, Any, Any]]:
-    av = require("av", "media")
-    try:
-        with av.open(source) as container:
-            yield av, container, container.streams.audio[0]
-    except (av.FFmpegError, IndexError) as error:
-        raise AudioError(
-            f"{name} holds no readable sound ({error}).", "Convert it to WAV or FLAC."
-        ) from error
+class ContainerRecording(Recording):
+    """The first audio stream of a container.
 
-
-def media_info(source: Any, name: str) -> tuple[int, int, int]:
-    """Return sample rate, channels, and samples of a channel as the container says (0: it does
-    not).
+    Args:
+        source: path, or open binary file.
+        name: in messages.
 
     Raises:
         AudioError: no readable sound. MissingDependencyError: without the extra ``media``.
     """
-    with _opened(source, name) as (_, container, stream):
-        rate = int(stream.rate)
-        seconds = (
-            float(stream.duration * stream.time_base)
-            if stream.duration
-            else (container.duration or 0) / 1e6
-        )
-        return rate, int(stream.channels), round(seconds * rate)
 
+    def __init__(self, source: Any, name: str) -> None:
+        self._av = require("av", "media")
+        try:
+            self._container = self._av.open(source)
+        except self._av.FFmpegError as error:
+            raise _unreadable(name, error) from error
+        if not self._container.streams.audio:
+            self._container.close()
+            raise _unreadable(name, "it has no audio stream")
+        self._stream = self._container.streams.audio[0]
+        rate, channels = int(self._stream.rate), int(self._stream.channels)
+        count = round(self._seconds() * rate) or None
+        super().__init__(name, sample_rate=rate, channels=channels, num_samples=count)
 
-def iter_media(source: Any, name: str, block_s: float = 30.0) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield blocks (n, channels) of about ``block_s`` seconds at the sound's own rate, see
-    :func:`media_info`.
+    def _seconds(self) -> float:
+        if self._stream.duration:
+            return float(self._stream.duration * self._stream.time_base)
+        return float((self._container.duration or 0) / self._av.time_base)
 
-    Raises:
-        AudioError: no readable sound. MissingDependencyError: without the extra ``media``.
-    """
-    with _opened(source, name) as (av, container, stream):
-        resampler = av.AudioResampler(format="fltp", rate=stream.rate)
-        size, frames, count = max(1, int(block_s * stream.rate)), list[Any](), 0
-        for decoded in container.decode(stream):
-            for frame in resampler.resample(decoded):
-                frames.append(frame.to_ndarray())
-                count += frame.samples
-            if count >= size:
-                yield np.concatenate(frames, axis=1).T
-                frames, count = [], 0
+    def close(self) -> None:
+        self._container.close()
+        super().close()
+
+    def decode(self, block_s: float) -> Iterator[Samples]:
+        # Frames of a few hundred samples, in whatever format, become planes of float32.
+        resampler = self._av.AudioResampler(format="fltp", rate=self.sample_rate)
+        size, frames, count = max(1, int(block_s * self.sample_rate)), list[Any](), 0
+        try:
+            for decoded in self._container.decode(self._stream):
+                for frame in resampler.resample(decoded):
+                    frames.append(frame.to_ndarray())
+                    count += frame.samples
+                if count >= size:
+                    yield np.concatenate(frames, axis=1).T
+                    frames, count = [], 0
+        except self._av.FFmpegError as error:
+            raise _unreadable(self.name, error) from error
         if frames:
             yield np.concatenate(frames, axis=1).T
 
 
-def read_media(source: Any, name: str) -> tuple[npt.NDArray[np.float32], int]:
-    """Return samples (n, channels) and their rate; see :func:`iter_media`."""
-    rate = media_info(source, name)[0]
-    if hasattr(source, "seek"):
-        source.seek(0)
-    blocks = list(iter_media(source, name))
-    return np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32), rate
+def _unreadable(name: str, error: object) -> AudioError:
+    return AudioError(f"{name} holds no readable sound ({error}).", "Convert it to WAV or FLAC.")

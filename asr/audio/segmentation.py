@@ -74,6 +74,7 @@ class Window:
         before: samples of context at both ends, which neighbours own.
         after: samples of context at both ends, which neighbours own.
         goes_on: the next window begins where this one ends, without a pause.
+        channel: of the recording, from 0.
     """
 
     start: int
@@ -81,6 +82,7 @@ class Window:
     before: int = 0
     after: int = 0
     goes_on: bool = False
+    channel: int = 0
 
     @property
     def stop(self) -> int:
@@ -238,8 +240,10 @@ class _Recording:
 class _Windows:
     """Turns blocks into windows; see :func:`speech_windows`."""
 
-    def __init__(self, sample_rate: int, config: SegmentationConfig, grid: int) -> None:
-        self.hop = round(sample_rate * FRAME_S)
+    def __init__(
+        self, sample_rate: int, config: SegmentationConfig, grid: int, channel: int
+    ) -> None:
+        self.hop, self.channel = round(sample_rate * FRAME_S), channel
         self.recording, self.cutter = _Recording(self.hop), _Cutter(config, grid)
         self.detector = SpeechDetector(config)
         self.ahead = self.detector.reach + SECOND
@@ -274,13 +278,8 @@ class _Windows:
         stop = recording.stop if last and end >= recording.frames else end * self.hop
         after = min(self.context * self.hop, recording.stop - stop) if goes_on else 0
         self.before = self.context * self.hop if goes_on else 0
-        return Window(
-            begin * self.hop,
-            recording.cut(begin * self.hop - before, stop + after),
-            before,
-            after,
-            goes_on,
-        )
+        samples = recording.cut(begin * self.hop - before, stop + after)
+        return Window(begin * self.hop, samples, before, after, goes_on, channel=self.channel)
 
 
 def speech_windows(
@@ -289,18 +288,26 @@ def speech_windows(
     config: SegmentationConfig | None = None,
     grid: int = 4,
 ) -> Iterator[Window]:
-    """Yield windows of the speech in a recording that comes in ``blocks`` (n,), in order of time.
+    """Yield windows of the speech in a recording that comes in blocks, in order of time.
 
     Between windows lies silence; windows that meet without a pause (``goes_on``) overlap by their
     context. The windows do not depend on the lengths of the blocks; memory is that of a window, a
     block, and the noise window.
 
     Args:
+        blocks: (n,), or (n, channels): then each channel has windows of its own, in order of time
+            within the channel.
         sample_rate: in Hz.
+        config: how the recording is cut.
         grid: windows that go on are cut at multiples of so many frames of 10 ms from their
             beginning, which is the step of the network's output.
     """
-    windows = _Windows(sample_rate, config or SegmentationConfig(), grid)
+    config, channels = config or SegmentationConfig(), list[_Windows]()
     for block in blocks:
-        yield from windows.push(block)
-    yield from windows.finish()
+        columns = np.atleast_2d(block.T)
+        new = range(len(channels), len(columns))  # the first block says how many there are
+        channels += [_Windows(sample_rate, config, grid, channel) for channel in new]
+        for windows, samples in zip(channels, columns, strict=True):
+            yield from windows.push(samples)
+    for windows in channels:
+        yield from windows.finish()

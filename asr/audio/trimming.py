@@ -73,7 +73,7 @@ def trimmed_windows(windows: Iterable[Window], sample_rate: int) -> Iterator[Win
             continue
         for begin, end in speech_parts(window.samples, sample_rate):
             heard = _in_room(window.samples, sample_rate, begin, end)
-            yield Window(window.start + begin - len(room), heard)
+            yield Window(window.start + begin - len(room), heard, channel=window.channel)
 
 
 def _room(sample_rate: int) -> Samples:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import random
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.reading import UNKNOWN_LENGTH, iter_audio_blocks
+from asr.audio.reading import open_recording
 from asr.decoding import Hypothesis
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.model_folder import find_model, open_bundle
@@ -71,14 +70,15 @@ class HostedModel:
             ``max_duration_s``.
         """
         limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
-        _check_header(data, limit)
+        too_long = TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
         blocks: list[npt.NDArray[np.float32]] = []
-        for block in iter_audio_blocks(
-            io.BytesIO(data), LONG_S, rate
-        ):  # what unpacks to hours is left at the limit
-            blocks.append(block)
-            if sum(map(len, blocks)) > limit * rate:
-                raise TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
+        with open_recording(data) as recording:
+            if (recording.duration_s or 0) > limit:  # what says so itself is not decoded at all
+                raise too_long
+            for block in recording.resampled(rate):
+                blocks.append(block)
+                if sum(map(len, blocks)) > limit * rate:  # nor what unpacks to hours, past here
+                    raise too_long
         samples = np.concatenate(blocks)
         check_lengths([samples], self.recognizer.frame_length, rate)
         return samples
@@ -127,18 +127,6 @@ class HostedModel:
 
     def _finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
         return self.recognizer.decoder([log_probs])[0]
-
-
-def _check_header(data: bytes, limit_s: float) -> None:
-    """Refuse what says of itself that it is too long before it is unpacked."""
-    import soundfile
-
-    try:
-        info = soundfile.info(io.BytesIO(data))
-    except (soundfile.LibsndfileError, TypeError):
-        return  # perhaps a container that load_audio knows; if not, it says so
-    if info.samplerate and info.frames < UNKNOWN_LENGTH and info.frames / info.samplerate > limit_s:
-        raise TooLong(f"The recording is longer than {limit_s:g} s.", "Cut it.")
 
 
 def _streaming(recognizer: Recognizer, threads: int) -> StreamingRecognizer | None:

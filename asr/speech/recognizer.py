@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 import os
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.reading import Source, iter_audio_blocks, load_audio, num_channels
+from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import SegmentationConfig, Window, speech_windows
 from asr.audio.trimming import trimmed_windows
 from asr.config import build_config, check_range
@@ -328,17 +327,19 @@ class Recognizer:
         """
         pool: list[Samples | AsrError] = []
         for source in sources:
+            long: Transcript | None = None
             try:
-                if channel == "all":
-                    long: Transcript | None = self._channels_apart(source, sample_rate, progress)
-                else:
-                    blocks, is_long = self._open(source, sample_rate, channel)
-                    long = self._transcribe_long(blocks, progress) if is_long else None
-                    if long is None:
-                        pool.append(np.concatenate(list(blocks)))
+                with open_recording(source, sample_rate) as recording:
+                    blocks = recording.resampled(self.sample_rate, channel, LONG_S)
+                    head = self._head(blocks)
+                    if sum(map(len, head)) > LONG_S * self.sample_rate:
+                        channels = recording.channels if channel == "all" else None
+                        every = itertools.chain(head, blocks)
+                        long = self._transcribe_long(every, channels, progress)
+                    else:
+                        pool.append(np.concatenate(head))
             except AsrError as error:
                 pool.append(error)
-                long = None
             if long is not None or len(pool) >= POOL_SIZE or self._seconds(pool) > POOL_S:
                 yield from self._transcribe_pool(pool)
                 pool = []
@@ -348,63 +349,38 @@ class Recognizer:
 
     def _seconds(self, pool: Iterable[Samples | AsrError]) -> float:
         return (
-            sum(0 if isinstance(item, AsrError) else len(item) for item in pool) / self.sample_rate
+            sum(0 if isinstance(item, AsrError) else item.size for item in pool) / self.sample_rate
         )
 
-    def _channels_apart(
-        self, source: Source, sample_rate: int | None, progress: Progress | None
-    ) -> Transcript:
-        if isinstance(source, (bytes, bytearray)):
-            source = io.BytesIO(source)
-        transcripts: list[Transcript] = []
-        count = num_channels(source)
-
-        def share(seconds: float) -> None:
-            if progress is not None:
-                progress((sum(t.duration_s for t in transcripts) + seconds) / count)
-
-        for channel in range(count):
-            if hasattr(source, "seek"):
-                source.seek(0)
-            transcripts.append(self.transcribe(source, sample_rate, channel, share))
-        return merge_channels(transcripts)
-
-    def _open(
-        self, source: Source, sample_rate: int | None, channel: str | int
-    ) -> tuple[Iterator[Samples], bool]:
-        """Return a recording in blocks, and whether it is a long one."""
-        if hasattr(source, "__array__"):
-            blocks = iter([load_audio(source, self.sample_rate, channel, sample_rate).samples])
-        else:
-            if (
-                isinstance(source, (bytes, bytearray))
-                or not getattr(source, "seekable", lambda: True)()
-            ):
-                source = io.BytesIO(
-                    source if isinstance(source, (bytes, bytearray)) else source.read()
-                )
-            blocks = iter_audio_blocks(source, LONG_S, self.sample_rate, channel)
+    def _head(self, blocks: Iterator[Samples]) -> list[Samples]:
+        """Return the blocks at the beginning of a recording: all of a short one, and of a long one
+        as many as show that it is long.
+        """
         head: list[Samples] = []
         for block in blocks:
             head.append(block)
             if sum(map(len, head)) > LONG_S * self.sample_rate:
-                return itertools.chain(head, blocks), True
-        return iter(head), False
+                break
+        return head
 
     def _transcribe_pool(
         self, pool: Sequence[Samples | AsrError]
     ) -> Iterator[Transcript | AsrError]:
         recordings = [item for item in pool if not isinstance(item, AsrError)]
         try:
-            parts = [self.parts(recording) for recording in recordings]
+            parts = [self._channel_parts(recording) for recording in recordings]
             arrays = in_batches(
                 [p.samples for own in parts for p in own], self.log_probs, self._max_batch
             )
             best = iter(self.decoder(arrays))
-            found: list[Transcript | AsrError] = [
-                self.transcript(own, list(itertools.islice(best, len(own))), len(r))
-                for own, r in zip(parts, recordings, strict=True)
-            ]
+            found: list[Transcript | AsrError] = []
+            for own, recording in zip(parts, recordings, strict=True):
+                count, channels = len(recording), recording.shape[1:]
+                segments = [
+                    (part.channel, self.segment(hypotheses, part.start, count))
+                    for part, hypotheses in zip(own, itertools.islice(best, len(own)), strict=True)
+                ]
+                found.append(self._merged(segments, channels[0] if channels else None, count))
         except AsrError as error:
             if len(recordings) > 1:  # one of them is at fault, and the others are not to suffer
                 found = [next(self._transcribe_pool([r])) for r in recordings]
@@ -413,7 +389,28 @@ class Recognizer:
         results = iter(found)
         yield from (item if isinstance(item, AsrError) else next(results) for item in pool)
 
-    def _transcribe_long(self, blocks: Iterator[Samples], progress: Progress | None) -> Transcript:
+    def _channel_parts(self, recording: Samples) -> list[Window]:
+        """Return the :meth:`parts` of each channel of (n,) or (n, channels)."""
+        return [
+            replace(part, channel=channel)
+            for channel, samples in enumerate(np.atleast_2d(recording.T))
+            for part in self.parts(np.ascontiguousarray(samples))
+        ]
+
+    def _merged(
+        self, segments: Sequence[tuple[int, Segment | None]], channels: int | None, count: int
+    ) -> Transcript:
+        """Return the transcript of segments beside their channels; ``channels`` is None where the
+        recording was heard as one.
+        """
+        if channels is None:
+            return self._joined([segment for _, segment in segments], count)
+        apart = [[s for c, s in segments if c == channel] for channel in range(channels)]
+        return merge_channels([self._joined(own, count) for own in apart])
+
+    def _transcribe_long(
+        self, blocks: Iterator[Samples], channels: int | None, progress: Progress | None
+    ) -> Transcript:
         count = 0
 
         def counted() -> Iterator[Samples]:
@@ -422,14 +419,14 @@ class Recognizer:
                 count += len(block)
                 yield block
 
-        segments: list[Segment | None] = []
+        segments: list[tuple[int, Segment | None]] = []
         sections = self._sections(counted())
         while some := list(itertools.islice(sections, 2 * self.threads)):
             for section, best in zip(some, self.decoder([s.log_probs for s in some]), strict=True):
-                segments.append(self.segment(best, section.start, count))
+                segments.append((section.channel, self.segment(best, section.start, count)))
             if progress is not None:
                 progress(some[-1].start / self.sample_rate)
-        return self._joined(segments, count)
+        return self._merged(segments, channels, count)
 
     def _sections(self, blocks: Iterable[Samples]) -> Iterator[Section]:
         stride, hop = self.stride, round(self.sample_rate / 100)

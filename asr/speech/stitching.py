@@ -26,10 +26,17 @@ POOL = 32  # windows looked at together, so that those of similar lengths share 
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of speech: number of its first sample, log-probabilities (T, V)."""
+    """A stretch of speech.
+
+    Attributes:
+        start: number of its first sample.
+        log_probs: (T, V).
+        channel: of the recording, from 0.
+    """
 
     start: int
     log_probs: Array
+    channel: int = 0
 
 
 def stitched_sections(
@@ -39,7 +46,7 @@ def stitched_sections(
     starts_word: npt.NDArray[np.bool_],
     max_batch: int,
 ) -> Iterator[Section]:
-    """Yield the stretches of speech of a recording in order of time.
+    """Yield the stretches of speech of a recording, those of each channel in order of time.
 
     Args:
         windows: as :func:`asr.audio.segmentation.speech_windows` yields them, cut at multiples of
@@ -49,17 +56,17 @@ def stitched_sections(
         starts_word: (V,) tokens that begin a word.
         max_batch: padded samples given to ``log_probs`` at once.
     """
-    carried: Section | None = None
+    carried: dict[int, Section] = {}  # of each channel: what follows the last cut
     for window, frames in _computed(windows, log_probs, max_batch):
-        own = _own(window, frames, stride)
-        section = Section(window.start, own)
-        if carried is not None:
-            section = Section(carried.start, np.concatenate([carried.log_probs, own]))
-            carried = None
+        channel, own = window.channel, _own(window, frames, stride)
+        section = Section(window.start, own, channel)
+        if (before := carried.pop(channel, None)) is not None:
+            section = Section(before.start, np.concatenate([before.log_probs, own]), channel)
         if window.goes_on:
             cut = between_words(section.log_probs, starts_word)
-            carried = Section(section.start + cut * stride, section.log_probs[cut:])
-            section = Section(section.start, section.log_probs[:cut])
+            start = section.start + cut * stride
+            carried[channel] = Section(start, section.log_probs[cut:], channel)
+            section = Section(section.start, section.log_probs[:cut], channel)
         if len(section.log_probs):
             yield section
 

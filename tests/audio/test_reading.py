@@ -12,11 +12,16 @@ import pytest
 import soundfile
 import torch
 
-from asr.audio.reading import audio_info, iter_audio_blocks, load_audio, read_stretch
+from asr.audio.reading import audio_info, load_audio, open_recording, read_stretch
 from asr.errors import AudioError
 
 RATE = 16000
 TONE = (0.5 * np.sin(np.arange(RATE) * 0.1)).astype(np.float32)
+
+
+def resampled(source: Any, block_s: float = 30.0, channel: str | int = "mix") -> list[Any]:
+    with open_recording(source) as recording:
+        return list(recording.resampled(RATE, channel, block_s))
 
 
 def write(path: Path, samples: npt.NDArray[Any] = TONE, rate: int = RATE, **how: Any) -> Path:
@@ -62,17 +67,12 @@ def test_path_bytes_file_and_array_agree(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_read(tmp_path: Path) -> None:
-    class Pipe(io.RawIOBase):
-        def __init__(self, data: bytes) -> None:
-            self.data = data
-
-        def read(self, size: int = -1) -> bytes:
-            return self.data
-
-        def seekable(self) -> bool:
-            return False
-
-    assert len(load_audio(Pipe(write(tmp_path / "a.wav").read_bytes())).samples) == RATE  # type: ignore[arg-type]
+    import os
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe:
+        with os.fdopen(writing, "wb") as end:
+            end.write(write(tmp_path / "a.wav").read_bytes())
+        assert len(load_audio(pipe).samples) == RATE
 
 
 def test_eight_kilohertz_stereo_of_24_bits(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_missing_folder_empty_and_text(tmp_path: Path) -> None:
             load_audio(tmp_path / name)
     cases = {"none.wav": "no file", "": "folder", "empty.wav": "empty file"}
     for path, said in ((tmp_path / name, said) for name, said in cases.items()):
-        for read in (load_audio, audio_info, lambda p: list(iter_audio_blocks(p))):
+        for read in (load_audio, audio_info, resampled):
             with pytest.raises(AudioError, match=said):
                 read(path)
 
@@ -163,7 +163,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, share: float) ->
     with pytest.raises(AudioError, match=r"cut off|cannot be read|no samples"):
         load_audio(path)
     with pytest.raises(AudioError, match=r"cut off|cannot be read|no samples"):
-        list(iter_audio_blocks(path))
+        resampled(path)
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
@@ -179,7 +179,7 @@ def test_ogg_that_ends_within_a_page_is_refused(tmp_path: Path, subtype: str) ->
         with pytest.raises(AudioError, match=r"cut off: its last page.*Copy"):
             load_audio(cut)
         with pytest.raises(AudioError, match="cut off"):
-            list(iter_audio_blocks(io.BytesIO(cut)))
+            resampled(io.BytesIO(cut))
     pages = data.rindex(
         b"OggS"
     )  # between two pages: a recorder that was stopped; what there is is whole
@@ -228,7 +228,7 @@ def test_blocks_add_up_to_the_whole(tmp_path: Path, rate: int) -> None:
     path = write(tmp_path / "a.flac", rng.uniform(-0.5, 0.5, (rate * 3 + 7, 2)), rate)
     whole = load_audio(path).samples
     for block_s in (0.4, 1.0, 10.0):
-        blocks = np.concatenate(list(iter_audio_blocks(path, block_s)))
+        blocks = np.concatenate(resampled(path, block_s))
         assert blocks.shape == whole.shape
         assert np.abs(blocks - whole).max() < 1e-4
 
@@ -255,8 +255,8 @@ def test_a_flac_written_to_a_pipe_is_whole(tmp_path: Path, as_bytes: bool) -> No
     data[22:26] = bytes(4)
     path.write_bytes(data)
     np.testing.assert_array_equal(load_audio(bytes(data) if as_bytes else path).samples, expected)
-    blocks = iter_audio_blocks(io.BytesIO(data) if as_bytes else path, 0.1)
-    np.testing.assert_array_equal(np.concatenate(list(blocks)), expected)
+    blocks = resampled(io.BytesIO(data) if as_bytes else path, 0.1)
+    np.testing.assert_array_equal(np.concatenate(blocks), expected)
     assert audio_info(path).num_samples == len(expected)
     np.testing.assert_array_equal(
         read_stretch(path, 0.1, 0.3)[0][:, 0], expected[RATE // 10 : 3 * RATE // 10]

@@ -341,7 +341,7 @@ def test_names_of_models(model: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.mp4"])
 def test_media_containers(model: Path, tmp_path: Path, name: str) -> None:
     av = pytest.importorskip("av")
-    from asr.audio.reading import audio_info, iter_audio_blocks
+    from asr.audio.reading import audio_info, open_recording
 
     path, rate = tmp_path / name, 48000
     with av.open(str(path), "w") as container:
@@ -358,7 +358,8 @@ def test_media_containers(model: Path, tmp_path: Path, name: str) -> None:
     assert (info.sample_rate, info.channels) == (rate, 2)
     whole = load_audio(path)
     assert whole.duration_s == pytest.approx(3.0, abs=0.1)
-    blocks = np.concatenate(list(iter_audio_blocks(path, 0.5)))
+    with open_recording(path) as recording:
+        blocks = np.concatenate(list(recording.resampled(16000, block_s=0.5)))
     assert np.abs(blocks - whole.samples).max() < 1e-3
     recognizer = asr.load_model(model)
     expected = recognizer.transcribe(path)

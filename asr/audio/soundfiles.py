@@ -1,0 +1,198 @@
+"""WAV, FLAC, Ogg, MP3, AIFF and more, read by libsndfile; what is cut off is refused.
+
+libsndfile reads what is left of a cut-off file and says nothing. So the length in the header, and
+in Ogg the last page, are compared with what is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from asr.audio.recording import Recording, Samples
+from asr.errors import AudioError
+
+__all__ = ["SOUND_SUFFIXES", "SoundFileRecording"]
+
+SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"}
+
+UNKNOWN_LENGTH = 2**62  # samples, in libsndfile's words: FLAC that was written to a pipe
+UNKNOWN_BLOCK = 1 << 20  # samples of such a file read at once
+CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+PLACEHOLDER_SIZE = 0x7FFFFF00  # from here on: what writers to a pipe leave in the header
+SLACK_BYTES = 64  # some writers count their header as sound
+MP3_SHARE = 0.98  # of the length in the header, which may only be estimated
+OGG, OGG_HEADER_BYTES, OGG_PAGE_BYTES = b"OggS", 27, 65307
+
+ERRORS = (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError)
+
+
+class SoundFileRecording(Recording):
+    """A sound file.
+
+    Args:
+        source: path, or open binary file that can seek.
+        name: in messages.
+
+    Raises:
+        AudioError: libsndfile cannot read it.
+    """
+
+    def __init__(self, source: Any, name: str) -> None:
+        self._ends_within_page = _ends_within_page(source)
+        try:
+            self._file = _open_file(source)
+        except ERRORS as error:
+            problem = _page_error(name) if self._ends_within_page else _unreadable(name, error)
+            raise problem from error
+        count = int(self._file.frames)
+        super().__init__(
+            name,
+            sample_rate=int(self._file.samplerate),
+            channels=int(self._file.channels),
+            num_samples=None if count >= UNKNOWN_LENGTH else count,
+        )
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def decode(self, block_s: float) -> Iterator[Samples]:
+        self._check_last_page()
+        total = 0
+        for block in self._decoded(max(1, int(block_s * self.sample_rate))):
+            total += len(block)
+            yield block
+        self._check_length(total)
+
+    def decode_stretch(self, start_s: float, end_s: float | None) -> Samples:
+        if self.num_samples is None:  # libsndfile cannot seek in it
+            return super().decode_stretch(start_s, end_s)
+        if start_s == 0 and end_s is None:
+            return self._decode_whole(self.num_samples)
+        stop = self.num_samples if end_s is None else round(end_s * self.sample_rate)
+        start = min(round(start_s * self.sample_rate), self.num_samples)
+        try:
+            self._file.seek(start)
+            return self._read(max(0, min(stop, self.num_samples) - start))
+        except ERRORS as error:
+            raise _unreadable(self.name, error) from error
+
+    def _decode_whole(self, count: int) -> Samples:
+        self._check_last_page()
+        try:
+            samples = self._read(count)
+        except ERRORS as error:
+            raise _unreadable(self.name, error) from error
+        self._check_length(len(samples))
+        return samples
+
+    def _decoded(self, size: int) -> Iterator[Samples]:
+        while True:
+            try:
+                block = self._read(size)
+            except ERRORS as error:
+                raise _unreadable(self.name, error) from error
+            if not len(block):
+                return
+            yield block
+
+    def _read(self, size: int) -> Samples:
+        samples: Samples = self._file.read(size, dtype="float32", always_2d=True)
+        return samples
+
+    def _check_last_page(self) -> None:
+        if self._ends_within_page:
+            raise _page_error(self.name)
+
+    def _check_length(self, count: int) -> None:
+        expected = self._declared_length()
+        share = MP3_SHARE if self._file.format == "MP3" else 1
+        if expected is not None and count < expected * share:
+            raise AudioError(
+                f"{self.name} is cut off: its header says {expected} samples, {count} are there.",
+                "Copy the file again.",
+            )
+
+    def _declared_length(self) -> int | None:
+        """Return the samples that the header promises, None where it does not say.
+
+        libsndfile itself shortens the length of a cut-off WAV to what is there, and tells so in its
+        log alone.
+        """
+        cut = CUT_OFF.search(self._file.extra_info)
+        if self.num_samples is None or cut is None:
+            return self.num_samples
+        declared, present = int(cut[1]), int(cut[2])
+        if declared - present <= SLACK_BYTES or declared >= PLACEHOLDER_SIZE:
+            return self.num_samples
+        return round(self.num_samples * declared / max(present, 1))
+
+
+class _Unseekable(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound of unknown length, in which libsndfile cannot seek; soundfile would try to."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _open_file(source: Any) -> Any:
+    place = source.tell() if hasattr(source, "tell") else 0
+    file = soundfile.SoundFile(source)
+    if file.frames < UNKNOWN_LENGTH:
+        return file
+    file.close()
+    if hasattr(source, "seek"):
+        source.seek(place)
+    return _Unseekable(source)
+
+
+def _unreadable(name: str, error: Exception) -> AudioError:
+    # libsndfile's own words, without its name of the source
+    reason = str(getattr(error, "error_string", "") or error)
+    return AudioError(
+        f"{name} cannot be read as audio ({reason.rstrip('.')}).",
+        "It is damaged or of another kind. Known: WAV, FLAC, OGG, OPUS, MP3, AIFF; m4a, mp4 and "
+        "webm with pip install 'asr[media]'.",
+    )
+
+
+def _page_error(name: str) -> AudioError:
+    return AudioError(
+        f"{name} is cut off: its last page is not wholly there.", "Copy the file again."
+    )
+
+
+def _ends_within_page(source: Any) -> bool:
+    """Return whether a file is Ogg that ends within a page, of which libsndfile would read what is
+    there (RFC 3533, section 6).
+    """
+    with _binary(source) as file:
+        place = file.tell()
+        cut = file.read(len(OGG)) == OGG and _is_cut(_last_page(file, place))
+        file.seek(place)
+    return cut
+
+
+def _binary(source: Any) -> contextlib.AbstractContextManager[Any]:
+    return Path(source).open("rb") if isinstance(source, str) else contextlib.nullcontext(source)
+
+
+def _last_page(file: Any, start: int) -> bytes:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(start, size - 2 * OGG_PAGE_BYTES))
+    tail: bytes = file.read()
+    return tail[max(tail.rfind(OGG), 0) :]
+
+
+def _is_cut(page: bytes) -> bool:
+    # Byte 26 of a page is the number of its segments; their sizes follow, a byte each.
+    segments = page[OGG_HEADER_BYTES - 1] if len(page) >= OGG_HEADER_BYTES else 0
+    header = OGG_HEADER_BYTES + segments
+    return page.startswith(OGG) and len(page) < header + sum(page[OGG_HEADER_BYTES:header])

@@ -9,6 +9,7 @@ from asr.decoding.automaton import NgramAutomaton
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.greedy import GreedyDecoder, greedy
 from asr.decoding.language_models import compile_lm, load_lm
+from asr.decoding.settings import Settings
 from asr.decoding.types import Hypothesis, WordSpan
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "GreedyDecoder",
     "Hypothesis",
     "NgramAutomaton",
+    "Settings",
     "WordSpan",
     "compile_lm",
     "greedy",

@@ -6,10 +6,10 @@ the tests compare with; the inner loop stands in kernels/beam.py.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -22,7 +22,8 @@ from asr.decoding.kernels import beam as kernels
 from asr.decoding.known_words import know_sounds, know_words
 from asr.decoding.language_models import AnyModel, load_lm
 from asr.decoding.lexicon import Lexicon, build_lexicon, check_words, plain_lexicon
-from asr.decoding.search import Compiled, Finish, SearchSpace
+from asr.decoding.search import Compiled, SearchSpace
+from asr.decoding.settings import Settings, with_numbers
 from asr.decoding.sounds import Sounds, Speller
 from asr.decoding.types import Hypothesis
 from asr.decoding.vocabulary import BLANK_ID, Vocabulary
@@ -32,94 +33,7 @@ from asr.lm.model import SPECIAL_WORDS, UNK
 if TYPE_CHECKING:
     from asr.decoding.stream import Stream
 
-__all__ = ["BeamDecoder", "Settings"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Numbers of a beam search; all scores are natural logarithms.
-
-    Attributes:
-        beam_size: prefixes kept after each frame.
-        lm_alpha: weight of the language model.
-        lm_beta: bonus a word.
-        unk_score: added to every word outside the model, on top of ``lm_alpha * log p(<unk>)``.
-        unk_token_score: added to it for every token from the first one on that leads beyond all
-            beginnings of known words; without it one long unknown word would be a cheap way around
-            many known ones.
-        beam_threshold: prefixes worse than the best one by more than this are dropped (``inf``:
-            none).
-        token_min_logp: tokens less probable than this are not appended, the frame's best one
-            excepted (``-inf``: all are).
-        blank_skip: a frame whose blank is more probable than this is not searched (1: every frame
-            is).
-        blank_penalty: taken from the blank's log-probability in every frame, so that fewer words
-            are left out: what a network that learned little is unsure of, it passes over in
-            silence.
-        merge: ``"sum"`` adds up the alignments of a prefix; ``"max"`` keeps the best one.
-        lookahead: count the best unigram score in reach for an open word.
-    """
-
-    beam_size: int = 100
-    lm_alpha: float = 0.5
-    lm_beta: float = 1.0
-    unk_score: float = -10.0
-    unk_token_score: float = -2.0
-    beam_threshold: float = 12.0
-    token_min_logp: float = -9.0
-    blank_skip: float = 0.999
-    blank_penalty: float = 0.0
-    merge: str = "sum"
-    lookahead: bool = True
-
-    def __post_init__(self) -> None:
-        problems = [
-            (
-                isinstance(self.beam_size, (int, np.integer)) and self.beam_size >= 1,
-                "beam_size",
-                "a whole number >= 1",
-            ),
-            (_is_finite(self.lm_alpha) and self.lm_alpha >= 0, "lm_alpha", "a finite number >= 0"),
-            (_is_finite(self.lm_beta), "lm_beta", "a finite number"),
-            (_is_finite(self.unk_score), "unk_score", "a finite number"),
-            (
-                _is_finite(self.unk_token_score) and self.unk_token_score <= 0,
-                "unk_token_score",
-                "a finite number <= 0",
-            ),
-            (
-                _is_number(self.beam_threshold) and self.beam_threshold > 0,
-                "beam_threshold",
-                "a number > 0, or inf",
-            ),
-            (
-                _is_number(self.token_min_logp) and self.token_min_logp <= 0,
-                "token_min_logp",
-                "a number <= 0, or -inf",
-            ),
-            (
-                _is_number(self.blank_skip) and 0 < self.blank_skip <= 1,
-                "blank_skip",
-                "a probability in (0, 1]",
-            ),
-            (
-                _is_finite(self.blank_penalty) and self.blank_penalty >= 0,
-                "blank_penalty",
-                "a finite number >= 0",
-            ),
-            (self.merge in ("sum", "max"), "merge", '"sum" or "max"'),
-        ]
-        for fine, name, needed in problems:
-            if not fine:
-                raise DecodingError(f"{name} is {getattr(self, name)!r}.", f"Give {needed}.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.floating, np.integer)) and not math.isnan(value)
-
-
-def _is_finite(value: Any) -> bool:
-    return _is_number(value) and math.isfinite(value)
+__all__ = ["BeamDecoder"]
 
 
 class BeamDecoder:
@@ -135,17 +49,15 @@ class BeamDecoder:
             every word is possible. Where tokens are phones: word -> its pronunciations, each a
             sequence of phones, such as :class:`asr.text.pronunciations.Pronunciations`; of words
             that sound alike the language model chooses.
-        lm_unit: what ``lm``
-        predicts: ``"word"`` or ``"token"`` (a model over the tokens themselves).
+        lm_unit: what ``lm`` predicts: ``"word"``, or ``"token"`` (a model over the tokens
+            themselves).
         open_vocabulary: admit words outside lexicon and model; by default only without a lexicon.
             ``False`` without a lexicon admits the model's words alone.
         hotwords: phrases, or phrase -> weight; each raises the score of a hypothesis by its weight.
         hotword_weight: weight of phrases that are given without one.
-        n_best: hypotheses returned, of different texts.
-        confidence_power: see :class:`asr.decoding.search.Finish`.
         threads: utterances of a list that are decoded at the same time.
-        settings: the numbers, see :class:`Settings`; each may also be given by name, as
-            ``beam_size=50``.
+        settings: the numbers of the search, see :class:`asr.decoding.settings.Settings`.
+        numbers: those of them that differ, by name, as ``beam_size=50``.
 
     Raises:
         DecodingError: tokens, words or numbers that cannot be used.
@@ -165,30 +77,23 @@ class BeamDecoder:
         tokens: Sequence[str],
         lm: Any = None,
         lexicon: Iterable[str] | Mapping[str, Sequence[Sequence[str]]] | None = None,
-        beam_size: int = 100,
-        lm_alpha: float = 0.5,
-        lm_beta: float = 1.0,
+        settings: Settings | None = None,
         *,
         lm_unit: str = "word",
         open_vocabulary: bool | None = None,
         hotwords: Mapping[str, float] | Iterable[str] | None = None,
         hotword_weight: float = 10.0,
-        n_best: int = 1,
-        confidence_power: float = 1.0,
         threads: int = 1,
         **numbers: Any,
     ) -> None:
         self.vocabulary = Vocabulary(tokens)
-        self.settings = _settings(
-            dict(numbers, beam_size=beam_size, lm_alpha=lm_alpha, lm_beta=lm_beta)
-        )
+        self.settings = with_numbers(settings or Settings(), numbers)
         self.lm: AnyModel | None = None if lm is None else load_lm(lm)
         if lm_unit not in ("word", "token"):
             raise DecodingError(f"lm_unit is {lm_unit!r}.", 'Choose "word" or "token".')
         self.lm_unit = lm_unit
         self.closed = lexicon is not None if open_vocabulary is None else not open_vocabulary
-        self._check_counts(n_best, threads, confidence_power)
-        self.finish, self.threads = Finish(int(n_best), float(confidence_power)), int(threads)
+        self.threads = _checked_threads(threads)
         self.hotwords = check_hotwords(hotwords, hotword_weight)
         word_lm = self.lm if self.lm_unit == "word" else None
         self._sounds: Sounds | None = None
@@ -201,16 +106,6 @@ class BeamDecoder:
 
     # -- setting up
     # ----------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _check_counts(n_best: Any, threads: Any, confidence_power: Any) -> None:
-        for name, value in (("n_best", n_best), ("threads", threads)):
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise DecodingError(f"{name} is {value!r}.", "Give a whole number >= 1.")
-        if not _is_finite(confidence_power) or confidence_power <= 0:
-            raise DecodingError(
-                f"confidence_power is {confidence_power!r}.", "Give a finite number > 0."
-            )
 
     def _spelled(self, lexicon: Iterable[str] | None) -> Lexicon:
         uses_words = lexicon is not None or (self.lm is not None and self.lm_unit == "word")
@@ -310,8 +205,7 @@ class BeamDecoder:
             bos_state=lm.bos_state if lm is not None else 0,
             hot_state=int(hot.follow[0, 1]) if self.hotwords else 0,
             resolve=growing.resolve if growing is not None else _nothing_to_resolve,
-            finish=self.finish,
-            blank_penalty=float(s.blank_penalty),
+            settings=s,
         )
         self._spaces: list[SearchSpace] = []
 
@@ -348,22 +242,18 @@ class BeamDecoder:
         return found
 
     def replace(self, **changes: Any) -> BeamDecoder:
-        """A decoder with other numbers (fields of :class:`Settings`), ``n_best``, ``threads``,
-        ``confidence_power`` or hotwords, which shares tokens, words and model with this one.
+        """Return a decoder with other settings that shares tokens, words and model with this one.
+
+        Args:
+            changes: fields of :class:`asr.decoding.settings.Settings`, ``threads``, ``hotwords`` or
+                ``hotword_weight``.
         """
-        other = object.__new__(BeamDecoder)
-        other.__dict__.update(self.__dict__)
-        n_best = changes.pop("n_best", self.finish.n_best)
-        power = changes.pop("confidence_power", self.finish.confidence_power)
-        other.threads = changes.pop("threads", self.threads)
-        self._check_counts(n_best, other.threads, power)
-        other.finish = Finish(n_best, power)
+        other = copy.copy(self)
+        other.threads = _checked_threads(changes.pop("threads", self.threads))
         weight = changes.pop("hotword_weight", 10.0)
         if "hotwords" in changes:
             other.hotwords = check_hotwords(changes.pop("hotwords"), weight)
-        other.settings = _settings(
-            {f.name: getattr(self.settings, f.name) for f in fields(Settings)} | changes
-        )
+        other.settings = with_numbers(self.settings, changes)
         other._compile()
         return other
 
@@ -418,14 +308,10 @@ def _penalised_skip(settings: Settings) -> float:
     )
 
 
-def _settings(numbers: dict[str, Any]) -> Settings:
-    known = {field.name for field in fields(Settings)}
-    for name in numbers:
-        if name not in known:
-            raise DecodingError(
-                f"There is no decoder setting {name!r}.", f"Known are {', '.join(sorted(known))}."
-            )
-    return replace(Settings(), **numbers)
+def _checked_threads(threads: Any) -> int:
+    if not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise DecodingError(f"threads is {threads!r}.", "Give a whole number >= 1.")
+    return int(threads)
 
 
 def _characters(vocabulary: Vocabulary) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:

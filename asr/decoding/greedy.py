@@ -8,6 +8,7 @@ blanks removed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from asr.decoding.inputs import check_log_probs
 from asr.decoding.sounds import Sounds, Speller, written
+from asr.decoding.stream import GreedyStream
 from asr.decoding.types import Hypothesis
 from asr.decoding.vocabulary import BLANK_ID, Vocabulary, word_spans
 
@@ -64,8 +66,12 @@ class GreedyDecoder:
             return [[self._one(item)] for item in log_probs]
         return [self._one(log_probs)]
 
-    def _one(self, log_probs: Any) -> Hypothesis:
-        frames = check_log_probs(log_probs, len(self.vocabulary))
+    def stream(self) -> GreedyStream:
+        """A new utterance that is decoded while it arrives."""
+        return GreedyStream(partial(self._one, allow_empty=True), len(self.vocabulary))
+
+    def _one(self, log_probs: Any, allow_empty: bool = False) -> Hypothesis:
+        frames = check_log_probs(log_probs, len(self.vocabulary), allow_empty=allow_empty)
         return _best_path(frames, lambda ids: written(self._vocabulary.groups(ids), self._speller))
 
 

@@ -191,7 +191,7 @@ class RescoringDecoder:
         word_bonus: float = 0.0,
         n_best: int = N_BEST,
     ) -> None:
-        self.kept = decoder.finish.n_best
+        self.kept = decoder.settings.n_best
         self.decoder, self.vocabulary = (
             decoder.replace(n_best=max(n_best, self.kept)),
             decoder.vocabulary,

@@ -17,29 +17,16 @@ import numpy.typing as npt
 from asr.decoding.inputs import check_log_probs, penalise_blank
 from asr.decoding.kernels import beam as kernels
 from asr.decoding.kernels import finish as ending
+from asr.decoding.settings import Settings
 from asr.decoding.sounds import Speller, written
 from asr.decoding.types import Hypothesis, WordSpan
 from asr.decoding.vocabulary import Vocabulary, word_spans
 from asr.errors import DecodingError
 
-__all__ = ["Compiled", "Finish", "SearchSpace"]
+__all__ = ["Compiled", "SearchSpace"]
 
 _MISSES = 1 << 14
 _FLOOR = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class Finish:
-    """How hypotheses are made from the last beam: how many, and how confidence follows from
-    probabilities.
-
-    The confidence of a word is the share of the beam that agrees on it (weights ``exp(score)``)
-    times the geometric mean of its tokens' probabilities, raised to ``confidence_power`` (above 1
-    for overconfident models; see :func:`asr.decoding.tune.fit_confidence`).
-    """
-
-    n_best: int = 1
-    confidence_power: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +45,7 @@ class Compiled:
     hot_state: int
     resolve: Callable[[npt.NDArray[np.int32]], None]
     """Fills in what a lazily filled model lacks."""
-    finish: Finish
-    blank_penalty: float = 0.0
+    settings: Settings
 
     def frames(self, log_probs: Any, *, allow_empty: bool = False) -> npt.NDArray[np.float32]:
         """Checked log-probabilities (T, V) as the search takes them.
@@ -68,7 +54,8 @@ class Compiled:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
         """
         frames = check_log_probs(log_probs, len(self.vocabulary), allow_empty=allow_empty)
-        return penalise_blank(frames, self.blank_penalty) if self.blank_penalty else frames
+        penalty = self.settings.blank_penalty
+        return penalise_blank(frames, float(penalty)) if penalty else frames
 
     def words(self, ids: Sequence[int], ended: bool = True) -> list[tuple[str, list[int]]]:
         """Words of a token sequence as they are written, each with the positions in ``ids`` that
@@ -223,7 +210,7 @@ class SearchSpace:
             spans, starts = self._spans(words, tokens, met, agreed, log_probs)
             score, acoustic, lm = scores[row].tolist()
             found.append(Hypothesis(text, score, acoustic, lm, tuple(tokens), tuple(starts), spans))
-            if len(found) == c.finish.n_best:
+            if len(found) == c.settings.n_best:
                 break
         return found
 
@@ -250,7 +237,7 @@ class SearchSpace:
         alignment.
         """
         starts, ends, peaks = _align(log_probs, tokens, met)
-        power = self.compiled.finish.confidence_power
+        power = self.compiled.settings.confidence_power
         spans = []
         for word, (text, positions) in enumerate(words):
             mean = sum(min(peaks[p], 0.0) for p in positions) / len(positions)

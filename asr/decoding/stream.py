@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from asr.decoding.search import Compiled, SearchSpace
 from asr.decoding.types import Hypothesis
 from asr.errors import DecodingError
 
-__all__ = ["Stream"]
+__all__ = ["GreedyStream", "Stream"]
 
 
 class Stream:
@@ -65,3 +66,36 @@ class Stream:
         if self._space is None:
             raise DecodingError("The stream is finished.", "Open a new one with decoder.stream().")
         return self._space
+
+
+class GreedyStream:
+    """One utterance in chunks for best-path decoding; from
+    :meth:`asr.decoding.GreedyDecoder.stream`.
+
+    Args:
+        decode: (T, V) -> the hypothesis.
+        vocab_size: V.
+    """
+
+    def __init__(
+        self, decode: Callable[[npt.NDArray[np.float32]], Hypothesis], vocab_size: int
+    ) -> None:
+        self._decode = decode
+        self._frames = np.zeros((0, vocab_size), np.float32)
+
+    def push(self, log_probs: Any) -> Hypothesis:
+        """Take the next frames (T, V), zero or more; return the hypothesis so far.
+
+        Raises:
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
+        """
+        self._frames = np.concatenate([self._frames, log_probs])
+        return self._decode(self._frames)
+
+    def finish(self) -> list[Hypothesis]:
+        """End the utterance: its one hypothesis.
+
+        Raises:
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
+        """
+        return [self._decode(self._frames)]

@@ -1,0 +1,115 @@
+"""The numbers of a beam search, declared once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from asr.errors import DecodingError
+
+__all__ = ["Settings", "is_finite", "with_numbers"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Numbers of a beam search; all scores are natural logarithms.
+
+    Attributes:
+        beam_size: prefixes kept after each frame.
+        lm_alpha: weight of the language model.
+        lm_beta: bonus a word.
+        unk_score: added to every word outside the model, on top of ``lm_alpha * log p(<unk>)``.
+        unk_token_score: added to it for every token from the first one on that leads beyond all
+            beginnings of known words; without it one long unknown word would be a cheap way around
+            many known ones.
+        beam_threshold: prefixes worse than the best one by more than this are dropped (``inf``:
+            none).
+        token_min_logp: tokens less probable than this are not appended, the frame's best one
+            excepted (``-inf``: all are).
+        blank_skip: a frame whose blank is more probable than this is not searched (1: every frame
+            is).
+        blank_penalty: taken from the blank's log-probability in every frame, so that fewer words
+            are left out: an uncertain network prefers the blank to an uncertain word.
+        merge: ``"sum"`` adds up the alignments of a prefix; ``"max"`` keeps the best one.
+        lookahead: count the best unigram score in reach for an open word.
+        n_best: hypotheses returned, of different texts.
+        confidence_power: exponent that calibrates word confidences, above 1 for overconfident
+            models; see :func:`asr.decoding.tune.fit_confidence`. Before it, the confidence of a
+            word is the share of the beam that agrees on it (weights ``exp(score)``) times the
+            geometric mean of its tokens' probabilities.
+
+    Raises:
+        DecodingError: a number outside its range.
+    """
+
+    beam_size: int = 100
+    lm_alpha: float = 0.5
+    lm_beta: float = 1.0
+    unk_score: float = -10.0
+    unk_token_score: float = -2.0
+    beam_threshold: float = 12.0
+    token_min_logp: float = -9.0
+    blank_skip: float = 0.999
+    blank_penalty: float = 0.0
+    merge: str = "sum"
+    lookahead: bool = True
+    n_best: int = 1
+    confidence_power: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, (is_fine, needed) in _RANGES.items():
+            value = getattr(self, name)
+            if not is_fine(value):
+                raise DecodingError(f"{name} is {value!r}.", f"Give {needed}.")
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def with_numbers(settings: S, numbers: dict[str, Any]) -> S:
+    """Return settings with some numbers changed, given by name.
+
+    Raises:
+        DecodingError: an unknown name, or a number outside its range.
+    """
+    known = {field.name for field in fields(Settings)}
+    for name in numbers:
+        if name not in known:
+            raise DecodingError(
+                f"There is no decoder setting {name!r}.", f"Known are {', '.join(sorted(known))}."
+            )
+    return replace(settings, **numbers)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.floating, np.integer)) and not math.isnan(value)
+
+
+def is_finite(value: Any) -> bool:
+    """Return whether a value is a number, and neither infinite nor NaN."""
+    return _is_number(value) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and value >= 1
+
+
+# name -> what its value must fulfil, and how to say that
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "beam_size": (_is_count, "a whole number >= 1"),
+    "lm_alpha": (lambda x: is_finite(x) and x >= 0, "a finite number >= 0"),
+    "lm_beta": (is_finite, "a finite number"),
+    "unk_score": (is_finite, "a finite number"),
+    "unk_token_score": (lambda x: is_finite(x) and x <= 0, "a finite number <= 0"),
+    "beam_threshold": (lambda x: _is_number(x) and x > 0, "a number > 0, or inf"),
+    "token_min_logp": (lambda x: _is_number(x) and x <= 0, "a number <= 0, or -inf"),
+    "blank_skip": (lambda x: _is_number(x) and 0 < x <= 1, "a probability in (0, 1]"),
+    "blank_penalty": (lambda x: is_finite(x) and x >= 0, "a finite number >= 0"),
+    "merge": (lambda x: x in ("sum", "max"), '"sum" or "max"'),
+    "n_best": (_is_count, "a whole number >= 1"),
+    "confidence_power": (lambda x: is_finite(x) and x > 0, "a finite number > 0"),
+}

@@ -6,43 +6,26 @@ import sys
 import time
 from types import TracebackType
 
+from asr.progress import ProgressBar
+
 __all__ = ["PreparationBar"]
 
 
 class PreparationBar:
-    """Shows what is done on a terminal, and one line at the end anywhere.
+    """Bar on a terminal, and one line at the end anywhere.
 
     Args:
         name: of the split.
         total: utterances.
-        what: comes of them.
+        what: is made of them.
     """
 
     def __init__(self, name: str, total: int, what: str = "features") -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
         self.name, self.what, self.seconds, self.started = name, what, 0.0, time.monotonic()
-        console = Console(file=sys.stderr)
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self.task = self.bar.add_task(name, total=total, rate="")
+        self.bar = ProgressBar(name, total)
 
     def __enter__(self) -> PreparationBar:
-        self.bar.start()
+        self.bar.__enter__()
         return self
 
     def __exit__(
@@ -51,17 +34,15 @@ class PreparationBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.bar.stop()
+        self.bar.__exit__()
         if kind is None:
-            print(
-                f"{self.name}: {self.seconds / 3600:.2f} h of {self.what}, {self._rate()}",
-                file=sys.stderr,
-            )
+            hours = self.seconds / 3600
+            print(f"{self.name}: {hours:.2f} h of {self.what}, {self._speed()}", file=sys.stderr)
 
     def advance(self, utterances: int, seconds: float) -> None:
         """Count utterances and seconds of audio as done."""
         self.seconds += seconds
-        self.bar.update(self.task, advance=utterances, rate=self._rate())
+        self.bar.advance(utterances, status=self._speed())
 
-    def _rate(self) -> str:
+    def _speed(self) -> str:
         return f"{self.seconds / max(1e-9, time.monotonic() - self.started):.0f}x real time"

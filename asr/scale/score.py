@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from asr.errors import ScoringError
+from asr.progress import ProgressBar
 from asr.scale.cluster import LostError, connected, run_pieces, share_out
-from asr.scale.progress import Bar
 from asr.scoring.pairing import Pair
 from asr.scoring.result import Score, UtteranceScore, score_utterances, sum_up
 
@@ -44,7 +44,7 @@ def score_on_ray(
     )  # wrong names are refused here, not by every worker
     scored: dict[int, UtteranceScore] = {}
     if pairs:
-        with connected(address, workers) as processors, Bar("scoring", len(pairs)) as bar:
+        with connected(address, workers) as processors, ProgressBar("scoring", len(pairs)) as bar:
             pieces = share_out(list(enumerate(pairs)), processors, MOST_UTTERANCES)
             for piece, result in run_pieces(partial(score_piece, normalizer, aligner), pieces):
                 if isinstance(result, LostError):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from asr.audio.shar import file_of
 from asr.errors import AsrError, ConfigError
 from asr.files import atomic_write_text
+from asr.progress import ProgressBar
 from asr.scale.cluster import LostError, connected, run_pieces, share_out
-from asr.scale.progress import Bar
 from asr.speech.jobs.transcribe import STDIN, Input, expand_inputs
 from asr.speech.transcript import FORMATS
 
@@ -149,7 +149,7 @@ class _Bulk:
         if left:
             with (
                 connected(address, workers) as processors,
-                Bar("transcribing", len(self.items), before) as bar,
+                ProgressBar("transcribing", len(self.items), before) as bar,
             ):
                 work = partial(transcribe_shard, self.config)
                 gpus = 1.0 if self.config.device.startswith("cuda") else 0.0

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from asr.training.batching.loader import BatchLoader
 from asr.training.batching.seeds import keyed_seed
 
 __all__ = ["Panel", "WindowBatch", "WindowLoader", "window_at"]
@@ -87,7 +88,7 @@ def window_at(
     )
 
 
-class WindowLoader:
+class WindowLoader(BatchLoader):
     """Windows of panels, in an order that depends on (seed, epoch) alone.
 
     Args:
@@ -126,12 +127,6 @@ class WindowLoader:
 
     def __len__(self) -> int:
         return len(self.windows)
-
-    def for_rank(self, rank: int, world_size: int) -> WindowLoader:
-        """Return the loader of one of several ranks that share every epoch."""
-        other = object.__new__(WindowLoader)
-        other.__dict__.update(self.__dict__, rank=rank, world_size=world_size)
-        return other
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         if self.seed is None:

@@ -5,7 +5,6 @@ Legend: N sequences, B batch, T steps, D channels, S static features.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +15,8 @@ import torch
 from torch import Tensor
 
 from asr.training.batching.buckets import BucketSampler
+from asr.training.batching.loader import BucketLoader
 from asr.training.batching.padding import pad_sequences
-from asr.training.batching.seeds import keyed_seed
 
 __all__ = ["LabelledBatch", "LabelledLoader", "draws_per_epoch"]
 
@@ -68,7 +67,7 @@ def draws_per_epoch(
     return (epoch_size or len(labels)) * (share / np.maximum(counts, 1))[labels]
 
 
-class LabelledLoader:
+class LabelledLoader(BucketLoader):
     """Batches of labelled sequences, each a pure function of (seed, epoch, position).
 
     Args:
@@ -90,58 +89,41 @@ class LabelledLoader:
         labels: npt.NDArray[np.int64],
         static: npt.NDArray[np.float32] | None = None,
         max_batch_size: int = 64,
+        *,
         seed: int = 0,
         shuffle: bool = True,
         draws: npt.NDArray[np.float64] | None = None,
         max_batch_length: int = 0,
     ) -> None:
-        self.sequences, self.labels, self.seed, self.draws = sequences, labels, seed, draws
-        self.static = np.zeros((len(sequences), 0), np.float32) if static is None else static
         lengths = np.array([len(s) for s in sequences], np.int64)
-        longest = int(lengths.max(initial=1))
-        self.sampler = BucketSampler(
+        sampler = BucketSampler(
             lengths,
-            max_batch_length or longest * max_batch_size,
+            max_batch_length or int(lengths.max(initial=1)) * max_batch_size,
             max_batch_size,
-            seed,
-            shuffle,
+            seed=seed,
+            shuffle=shuffle,
             num_buckets=max(1, min(30, len(sequences) // (4 * max_batch_size))),
         )
-        self._epoch = -1
-        self._batches: list[npt.NDArray[np.int64]] = []
-
-    def for_rank(self, rank: int, world_size: int) -> LabelledLoader:
-        """Return the loader of one of ``world_size`` ranks that share every epoch."""
-        loader = copy.copy(self)
-        loader.sampler = replace(self.sampler, rank=rank, world_size=world_size)
-        loader._epoch = -1
-        return loader
-
-    def num_batches(self, epoch: int) -> int:
-        """Return the number of batches in an epoch."""
-        return len(self.items(epoch))
-
-    def items(self, epoch: int) -> list[npt.NDArray[np.int64]]:
-        """Return the numbers of the sequences in each batch of an epoch."""
-        if epoch != self._epoch:
-            self._batches, self._epoch = self.sampler.batches(epoch, self._drawn(epoch)), epoch
-        return self._batches
+        super().__init__(sampler)
+        self.sequences, self.labels, self.draws = sequences, labels, draws
+        self.static = np.zeros((len(sequences), 0), np.float32) if static is None else static
 
     def _drawn(self, epoch: int) -> npt.NDArray[np.int64] | None:
         if self.draws is None:
             return None
+        # 2.3 draws: twice always, a third time with probability 0.3
         u = np.random.default_rng((self.seed, epoch, 1)).random(len(self.draws))
         return np.repeat(np.arange(len(self.draws)), np.floor(self.draws + u).astype(np.int64))
 
     def load(self, epoch: int, position: int) -> LabelledBatch:
         """Return one batch of an epoch."""
-        items = self.items(epoch)[position]
+        items = self.item_numbers(epoch)[position]
         x, x_lens = pad_sequences([self.sequences[i] for i in items])
         return LabelledBatch(
-            x,
-            x_lens,
-            torch.from_numpy(self.static[items]),
-            torch.from_numpy(self.labels[items]),
-            tuple(str(i) for i in items),
-            keyed_seed(self.seed, epoch, position, self.sampler.rank),
+            x=x,
+            x_lens=x_lens,
+            static=torch.from_numpy(self.static[items]),
+            labels=torch.from_numpy(self.labels[items]),
+            ids=tuple(str(i) for i in items),
+            seed=self.batch_seed(epoch, position),
         )

@@ -138,7 +138,14 @@ def fit_classifier(
 ) -> ClassifierTask:
     """Train on sequences in memory and return the network with the weights that were best."""
     experiment = build_experiment(config, train, dev)
-    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
+    fit(
+        experiment,
+        config.trainer,
+        config.optimizer,
+        run_dir,
+        seed=config.seed,
+        resume=resume,
+    )
     return load_classifier(run_dir / "model")[0]
 
 
@@ -157,7 +164,7 @@ def build_experiment(
         draws = draws_per_epoch(train.labels, config.data.balance, config.data.epoch_size)
     size = config.data.max_batch_size
     loader = LabelledLoader(
-        train.sequences, train.labels, train.static, size, config.seed, draws=draws
+        train.sequences, train.labels, train.static, size, seed=config.seed, draws=draws
     )
     judged = _sample(train, config.seed) if dev is None else dev
     monitor = "objective" if dev is not None and config.monitor != "loss" else "loss"
@@ -235,7 +242,7 @@ def predict_scores(
         sequences, np.zeros(len(sequences), np.int64), static, 256, shuffle=False
     )
     scores = np.zeros((len(sequences), len(task.class_weights)))
-    for position, items in enumerate(loader.items(0)):
+    for position, items in enumerate(loader.item_numbers(0)):
         batch = loader.load(0, position).to(device)
         scores[items] = task(batch.x, batch.x_lens, batch.static).double().softmax(-1).cpu().numpy()
     return scores

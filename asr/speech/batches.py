@@ -5,7 +5,6 @@ Legend: B batch, T feature frames, F features, L labels.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +18,8 @@ from torch import Tensor
 from asr.speech.live import LiveFeatures
 from asr.speech.store import FeatureStore, LabelTable
 from asr.training.batching.buckets import BucketSampler
+from asr.training.batching.loader import BucketLoader
 from asr.training.batching.padding import pad_sequences
-from asr.training.batching.seeds import keyed_seed
 
 __all__ = ["SpeechBatch", "SpeechLoader", "collate_speech"]
 
@@ -82,7 +81,7 @@ def collate_speech(
     )
 
 
-class SpeechLoader:
+class SpeechLoader(BucketLoader):
     """Batches of a feature store, each a pure function of (seed, epoch, position).
 
     Of the stored copies of an utterance (speed-perturbed ones) an epoch takes one, drawn anew each
@@ -107,25 +106,20 @@ class SpeechLoader:
         keep: npt.NDArray[np.int64],
         max_batch_s: float,
         max_batch_size: int = 64,
+        *,
         seed: int = 0,
         shuffle: bool = True,
         augmented: bool = True,
         live: LiveFeatures | None = None,
     ) -> None:
-        self.store, self.labels, self.seed, self.shuffle, self.live = (
-            store,
-            labels,
-            seed,
-            shuffle,
-            live,
-        )
         max_frames = int(max_batch_s / store.frame_shift_s)
-        self.sampler = BucketSampler(store.num_frames, max_frames, max_batch_size, seed, shuffle)
+        super().__init__(
+            BucketSampler(store.num_frames, max_frames, max_batch_size, seed=seed, shuffle=shuffle)
+        )
+        self.store, self.labels, self.live = store, labels, live
         self._copies, self._first, self._count = _group_copies(
             store.sources[keep], keep, store.speeds[keep], augmented and live is None
         )
-        self._epoch = -1
-        self._batches: list[npt.NDArray[np.int64]] = []
 
     @classmethod
     def plain(cls, store: FeatureStore, max_batch_s: float) -> SpeechLoader:
@@ -136,20 +130,9 @@ class SpeechLoader:
         keep = np.arange(len(store.num_frames))
         return cls(store, nothing, keep, max_batch_s, shuffle=False, augmented=False)
 
-    def for_rank(self, rank: int, world_size: int) -> SpeechLoader:
-        """Return the loader of one of ``world_size`` ranks that share every epoch."""
-        loader = copy.copy(self)
-        loader.sampler = replace(self.sampler, rank=rank, world_size=world_size)
-        loader._epoch = -1
-        return loader
-
-    def num_batches(self, epoch: int) -> int:
-        """Return the number of batches in an epoch."""
-        return len(self._items(epoch))
-
     def load(self, epoch: int, position: int) -> SpeechBatch:
         """Return one batch of an epoch."""
-        items = self._items(epoch)[position]
+        items = self.item_numbers(epoch)[position]
         return collate_speech(
             [
                 self.live.features(int(i), epoch) if self.live else self.store.features(i)
@@ -157,17 +140,16 @@ class SpeechLoader:
             ],
             [self.labels[i] for i in items],
             [self.store.ids[i] for i in items],
-            keyed_seed(self.seed, epoch, position, self.sampler.rank),
+            self.batch_seed(epoch, position),
             self.store.frame_shift_s,
         )
 
-    def _items(self, epoch: int) -> list[npt.NDArray[np.int64]]:
-        if epoch != self._epoch:
-            rng = np.random.default_rng((self.seed, epoch, 1))
-            draw = rng.random(len(self._count)) if self.shuffle else np.zeros(len(self._count))
-            drawn = self._copies[self._first + (draw * self._count).astype(np.int64)]
-            self._batches, self._epoch = self.sampler.batches(epoch, drawn), epoch
-        return self._batches
+    def _drawn(self, epoch: int) -> npt.NDArray[np.int64]:
+        """Return one of the stored copies of each utterance, drawn anew for each epoch."""
+        draw = np.zeros(len(self._count))  # 0 to 1: which of an utterance's copies
+        if self.sampler.shuffle:
+            draw = np.random.default_rng((self.seed, epoch, 1)).random(len(self._count))
+        return self._copies[self._first + (draw * self._count).astype(np.int64)]
 
 
 def _group_copies(

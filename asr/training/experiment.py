@@ -5,29 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from asr.training.batching.loader import BatchLoader
 from asr.training.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BatchLoader", "Experiment"]
-
-
-class BatchLoader(Protocol):
-    """Batches that are pure functions of (epoch, position), so that a stopped run goes on where it
-    was.
-    """
-
-    def num_batches(self, epoch: int) -> int:
-        """Return the number of batches in an epoch."""
-
-    def load(self, epoch: int, position: int) -> Any:
-        """Return one batch; it has ``ids``, ``seed`` and ``to(device)``."""
-
-    def for_rank(self, rank: int, world_size: int) -> BatchLoader:
-        """Return the loader of one of several ranks that share every epoch."""
+__all__ = ["Experiment"]
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,31 @@
-"""What TensorBoard shows beside the curves: norms of the gradient by layer, and pictures."""
+"""The log of a run: curves, gradient norms by layer, and pictures, for TensorBoard and as text."""
 
 from __future__ import annotations
 
 import io
+import json
 import re
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from lightning.fabric import Fabric
     from matplotlib.figure import Figure
 
-__all__ = ["LOWEST_HEALTHY", "GradientMonitor", "add_figure", "layer_name"]
+    from asr.training.experiment import Experiment
+    from asr.training.position import Position
+
+__all__ = ["LOWEST_HEALTHY", "GradientMonitor", "RunLog", "add_figure", "layer_name"]
 
 EVERY = 25  # steps from one record to the next: a norm of each matrix costs little, but not nothing
 MOST = 400  # records kept; then every other one is dropped
 LOWEST_HEALTHY = 1e-3  # below this a layer hardly learns: a thousandth of a loss of about 1 a label
 HIGHEST_HEALTHY = 10.0  # where no clipping says what is too much
+BETWEEN_PICTURES_S = 60.0  # a short training shall not wait for pictures of its gradients alone
 
 
 def layer_name(parameter: str) -> str:
@@ -83,6 +91,56 @@ class GradientMonitor:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6)
         figure.set_size_inches(8, 3.4)
         return figure
+
+
+class RunLog:
+    """Writes ``log/`` in the run folder: TensorBoard's events, and the curves as JSON lines.
+
+    Args:
+        fabric: its logger gets the curves; the first rank alone writes.
+        logger: TensorBoard's, which gets the pictures.
+        run_dir: the run folder.
+        pictures_every: epochs between pictures (0: none, and no gradient norms either).
+    """
+
+    def __init__(self, fabric: Fabric, logger: Any, run_dir: Path, pictures_every: int) -> None:
+        self.fabric, self.logger, self.run_dir = fabric, logger, run_dir
+        self.pictures_every = pictures_every if fabric.is_global_zero else 0
+        self.drawn_at = time.monotonic()
+
+    def watch(self, module: nn.Module, clip_norm: float) -> None:
+        """Take the network whose gradients are recorded; see :class:`GradientMonitor`."""
+        self.gradients = GradientMonitor(module, clip_norm)
+
+    def write(self, figures: dict[str, float], position: Position) -> None:
+        """Add a point to each curve."""
+        self.fabric.log_dict(figures, step=position.step)
+        if self.fabric.is_global_zero:  # the same as text, for people and for reports
+            row = {"step": position.step, "epoch": position.epoch, **figures}
+            with (self.run_dir / "log" / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def record_gradients(self, position: Position) -> None:
+        """Record the norms of the present gradients by layer, now and then."""
+        if self.pictures_every and self.gradients.is_due(position.step):
+            norms = self.gradients.record(position.step)
+            curves = {f"gradients/{name}": norm for name, norm in norms.items()}
+            self.fabric.log_dict(curves, step=position.step)
+
+    def draw(self, experiment: Experiment, position: Position) -> None:
+        """Show the experiment's pictures and the gradient norms after some of the epochs."""
+        every, epoch = self.pictures_every, position.epoch + 1
+        if not every or not (epoch == 1 or epoch % every == 0):
+            return
+        with torch.inference_mode():
+            figures = experiment.pictures(experiment.task) if experiment.pictures else {}
+        if not figures and time.monotonic() - self.drawn_at < BETWEEN_PICTURES_S:
+            return
+        self.drawn_at = time.monotonic()
+        if len(self.gradients.steps) > 1:
+            figures["gradient norms"] = self.gradients.draw()
+        for name, figure in figures.items():
+            add_figure(self.logger.experiment, name, figure, position.step)
 
 
 def _norm(parameters: list[nn.Parameter]) -> Tensor:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from asr.errors import TrainingError
-from asr.training.experiment import BatchLoader
+from asr.training.batching.loader import BatchLoader
 
 __all__ = ["BatchMaker"]
 

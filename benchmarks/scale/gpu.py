@@ -104,7 +104,7 @@ def measure(config: SpeechConfig, folder: Path, name: str, steps: int) -> Measur
             waited.seconds, speech_s, start = 0.0, 0.0, time.perf_counter()
         if step == WARM_UP + steps:
             break
-        loss, _ = loop._step([batch])
+        loss, _ = loop.step([batch])
         loop.position.step += 1
         speech_s += batch.duration_s
     torch.cuda.synchronize()

@@ -89,8 +89,8 @@ class Ours:
         self.loop = Loop(experiment, trainer, OptimizerConfig(), folder / "run", seed=1)
         self.parameters = sum(p.numel() for p in experiment.task.parameters())
         self.spent: dict[str, float] = {}
-        step = self.loop._step
-        self.loop._step = lambda group: self.timed("steps", step, group)  # type: ignore[method-assign]
+        step = self.loop.step
+        self.loop.step = lambda group: self.timed("steps", step, group)  # type: ignore[method-assign]
         forward = self.loop.experiment.task.loss
         self.loop.experiment.task.loss = lambda *a: self.timed("forward", forward, *a)
 

@@ -26,7 +26,7 @@ from asr.errors import require
 from asr.files import atomic_write_text
 from asr.model_folder import open_bundle, save_weights, write_bundle
 from asr.run_folder import Metric, update_metrics
-from asr.training.batching.seeds import keyed_seed
+from asr.training.batching.loader import BatchLoader
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -56,31 +56,20 @@ class MovingConfig:
     )
 
 
-class Films:
+class Films(BatchLoader):
     """Batches of films, each a pure function of (seed, epoch, position)."""
 
     def __init__(self, images: Floats, config: MovingConfig, batches: int, seed: int) -> None:
-        self.images, self.config, self.batches, self.seed, self.rank = (
-            images,
-            config,
-            batches,
-            seed,
-            0,
-        )
+        super().__init__(seed)
+        self.images, self.config, self.batches = images, config, batches
 
     def num_batches(self, epoch: int) -> int:
         """Return the number of batches in an epoch."""
         return self.batches
 
-    def for_rank(self, rank: int, world_size: int) -> Films:
-        """Return films of another rank's own."""
-        films = Films(self.images, self.config, self.batches, self.seed)
-        films.rank = rank
-        return films
-
     def load(self, epoch: int, position: int) -> FrameBatch:
         """Return one batch."""
-        seed = keyed_seed(self.seed, epoch, position, self.rank)
+        seed = self.batch_seed(epoch, position)
         rng, count = np.random.default_rng(seed), self.config.batch_size
         frames = np.stack([self._film(rng) for _ in range(count)])
         lens = torch.full((count,), self.config.steps)
@@ -167,7 +156,7 @@ def main() -> None:
 
     films = Films(rest, config, config.batches, config.seed)
     experiment = Experiment(task, films, evaluate, "loss", saver(config), len, "films/s")
-    fit(experiment, config.trainer, config.optimizer, out, config.seed)
+    fit(experiment, config.trainer, config.optimizer, out, seed=config.seed)
     task.load_state_dict(open_bundle(out, task="next_frame").weights())
     with torch.inference_mode():
         result = figures(task.eval(), Films(test, config, 20, 20_000))

@@ -23,10 +23,10 @@ def loader(**settings: object) -> LabelledLoader:
 def test_an_epoch_holds_everything_once_and_is_a_function_of_its_number() -> None:
     first, second = loader(seed=3), loader(seed=3)
     for epoch in (0, 4):
-        items = np.concatenate(first.items(epoch))
+        items = np.concatenate(first.item_numbers(epoch))
         assert sorted(items) == list(range(100))
-        assert np.array_equal(items, np.concatenate(second.items(epoch)))
-    assert not np.array_equal(np.concatenate(first.items(0)), items)
+        assert np.array_equal(items, np.concatenate(second.item_numbers(epoch)))
+    assert not np.array_equal(np.concatenate(first.item_numbers(0)), items)
     assert first.load(4, 2).seed == second.load(4, 2).seed != first.load(4, 3).seed
 
 
@@ -48,7 +48,7 @@ def test_classes_are_drawn_as_often_as_asked(balance: float, expected: list[floa
     assert [draws[c == LABELS].sum() for c in range(3)] == pytest.approx(expected)
     batches = loader(draws=draws)
     counts = (
-        sum(np.bincount(LABELS[np.concatenate(batches.items(e))], minlength=3) for e in range(200))
+        sum(np.bincount(LABELS[np.concatenate(batches.item_numbers(e))], minlength=3) for e in range(200))
         / 200
     )
     assert counts == pytest.approx(np.array(expected), rel=0.05)
@@ -61,5 +61,7 @@ def test_an_epoch_can_be_smaller_than_the_data() -> None:
 def test_ranks_share_an_epoch() -> None:
     whole = loader(seed=1)
     ranks = [whole.for_rank(rank, 2) for rank in range(2)]
-    assert {len(r.items(0)) for r in ranks} == {(whole.num_batches(0) + 1) // 2}
-    assert set(np.concatenate([np.concatenate(r.items(0)) for r in ranks])) == set(range(100))
+    assert {len(r.item_numbers(0)) for r in ranks} == {(whole.num_batches(0) + 1) // 2}
+    assert set(np.concatenate([np.concatenate(r.item_numbers(0)) for r in ranks])) == set(
+        range(100)
+    )

@@ -372,7 +372,7 @@ def test_a_time_limit_ends_the_run_and_the_schedule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("asr.training.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     rates: list[float] = []
     original = torch.optim.AdamW.step
 
@@ -403,9 +403,9 @@ def test_short_trainings_wait_for_no_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds_a_step: float, drawings: int
 ) -> None:
     now, drawn = [0.0], []
-    monkeypatch.setattr("asr.training.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     monkeypatch.setattr(
-        "asr.training.loop.add_figure",
+        "asr.training.monitoring.add_figure",
         lambda writer, name, figure, step: drawn.append((name, step)),
     )
     monkeypatch.setattr("asr.training.monitoring.EVERY", 2)

@@ -53,7 +53,7 @@ class Joined:
         return self.ranks[0].num_batches(epoch)
 
     def load(self, epoch: int, position: int) -> SpeechBatch:
-        items = np.concatenate([rank._items(epoch)[position] for rank in self.ranks])
+        items = np.concatenate([rank.item_numbers(epoch)[position] for rank in self.ranks])
         store, labels = self.ranks[0].store, self.ranks[0].labels
         return collate_speech(
             [store.features(i) for i in items],
@@ -72,7 +72,7 @@ def main(folder: Path, kind: str, *overrides: str) -> None:
         assert isinstance(experiment.train, SpeechLoader)
         experiment = replace(experiment, train=Joined(experiment.train))
     try:
-        fit(experiment, config.trainer, config.optimizer, folder / kind, config.seed)
+        fit(experiment, config.trainer, config.optimizer, folder / kind, seed=config.seed)
     except AsrError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

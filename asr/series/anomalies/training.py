@@ -175,7 +175,14 @@ def fit_detector(
     task = AnomalyTask(AnomalyTaskConfig(len(columns), config.window, config.model))
     fitted = FittedDetector(task, config, list(columns), scalers, {})
     experiment = _experiment(fitted, known)
-    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
+    fit(
+        experiment,
+        config.trainer,
+        config.optimizer,
+        run_dir,
+        seed=config.seed,
+        resume=resume,
+    )
     trained = load_detector(run_dir / "model")
     alarms = _fit_alarms(trained, known)
     trained = FittedDetector(trained.task, config, trained.columns, scalers, alarms)

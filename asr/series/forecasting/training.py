@@ -220,7 +220,14 @@ def fit_forecast(
     layout = _layout(config, training)
     panels = layout.panels(known)
     experiment = _experiment(config, layout, panels, val_sizes, known)
-    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
+    fit(
+        experiment,
+        config.trainer,
+        config.optimizer,
+        run_dir,
+        seed=config.seed,
+        resume=resume,
+    )
     return load_forecast(run_dir / "model")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.options import Backend, Device, Lexicon, Model, Threads
 from asr.model_folder import DEFAULT_MODEL
 
 
@@ -17,9 +18,7 @@ def align(
     text: Annotated[
         str | None, typer.Argument(help="What is said in the sound file, or a .txt file.")
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", help="Model folder, run folder, or name.")
-    ] = DEFAULT_MODEL,
+    model: Model = DEFAULT_MODEL,
     output_dir: Annotated[
         Path | None,
         typer.Option(
@@ -32,36 +31,28 @@ def align(
     ] = "ctm",
     normalizer: Annotated[
         str,
-        typer.Option(
-            "--normalizer",
-            help="Makes the text fit the model's characters: basic, librispeech, none...",
-        ),
+        typer.Option(help="Makes the text fit the model's characters: basic, librispeech, none..."),
     ] = "basic",
-    lexicon: Annotated[
-        Path | None,
-        typer.Option("--lexicon", help="Pronunciations of further words, for a model of phones."),
-    ] = None,
+    lexicon: Lexicon = None,
     max_skipped: Annotated[
-        int,
-        typer.Option("--max-skipped", min=0, help="Recordings that may fail without a bad status."),
+        int, typer.Option(min=0, help="Exit with status 0 if at most so many recordings fail.")
     ] = 0,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
-    backend: Annotated[
-        str,
-        typer.Option(
-            "--backend", help="torch, onnxruntime, or auto: ONNX on the processor if it is there."
-        ),
-    ] = "auto",
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")
-    ] = 0,
+    device: Device = "cpu",
+    backend: Backend = "auto",
+    threads: Threads = 0,
 ) -> None:
     """Find when each word and character of a known text is said."""
     from asr.speech.jobs.align import align_files
+    from asr.speech.options import ModelOptions
 
-    formats = output_format.split(",")
     failed = align_files(
-        source, text, model, output_dir, formats, normalizer, device, threads, backend, lexicon
+        source,
+        text,
+        ModelOptions(model, device=device, backend=backend, threads=threads),
+        output_dir=output_dir,
+        formats=output_format.split(","),
+        normalizer=normalizer,
+        lexicon=lexicon,
     )
     if failed > max_skipped:
         raise typer.Exit(1)

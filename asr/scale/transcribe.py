@@ -8,7 +8,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -19,7 +19,9 @@ from asr.errors import AsrError, ConfigError
 from asr.files import atomic_write_text
 from asr.progress import ProgressBar
 from asr.scale.cluster import LostError, connected, run_pieces, share_out
+from asr.speech.jobs.outputs import check_formats
 from asr.speech.jobs.transcribe import STDIN, Input, expand_inputs
+from asr.speech.options import ModelOptions
 from asr.speech.transcript import FORMATS
 
 if TYPE_CHECKING:
@@ -61,17 +63,13 @@ class _Item:
 
 def transcribe_on_ray(
     inputs: Sequence[str],
-    model: str,
+    options: ModelOptions,
+    *,
     output_dir: Path | None,
-    formats: Sequence[str],
-    address: str,
-    decoding: Mapping[str, Any] | None = None,
-    lm: Path | None = None,
-    device: str = "cpu",
-    threads: int = 0,
+    formats: Sequence[str] = ("txt",),
     channel: str | int = "mix",
+    address: str,
     workers: int = 0,
-    backend: str = "auto",
 ) -> int:
     """Transcribe files, folders and globs on a cluster; return how many failed, each named on
     standard error.
@@ -80,34 +78,34 @@ def transcribe_on_ray(
     finished with the same model and settings, it has not changed since, and its files are there.
 
     Args:
+        inputs: see :func:`asr.speech.jobs.transcribe.expand_inputs`.
+        options: the model and how it runs; 0 ``threads`` are one a worker.
+        output_dir: gets one file an input and format.
+        formats: of :data:`asr.speech.transcript.FORMATS`.
+        channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
         address: see :func:`asr.scale.cluster.connected`.
         workers: of a local cluster (0: one a core).
-        threads: that each worker uses (0: one). Others: see
-            :func:`asr.speech.jobs.transcribe.transcribe_files`.
 
     Raises:
         ConfigError: no output folder, standard input among the inputs, an unknown format, or no
-        cluster there.
+            cluster there.
     """
     if output_dir is None:
         raise ConfigError("--ray needs an output folder.", "Give -o FOLDER.")
-    if unknown := [name for name in formats if name not in FORMATS]:
-        raise ConfigError(
-            f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}."
-        )
+    check_formats(formats, FORMATS)
     found = expand_inputs(inputs)
     if any(item.path == STDIN for item in found):
         raise ConfigError("Standard input cannot be shared out with --ray.", "Give files.")
     config = BulkConfig(
-        _model(model),
-        str(output_dir.resolve()),
-        tuple(formats),
-        json.dumps(dict(decoding or {}), sort_keys=True),
-        str(lm.resolve()) if lm else None,
-        device,
-        threads or 1,
-        channel,
-        backend,
+        model=_model(str(options.model)),
+        output_dir=str(output_dir.resolve()),
+        formats=tuple(formats),
+        decoding=json.dumps(options.decoding_fields, sort_keys=True),
+        lm=str(Path(options.lm).resolve()) if options.lm else None,
+        device=options.device,
+        threads=options.threads or 1,
+        channel=channel,
+        backend=options.backend,
     )
     return _Bulk(config, [_item(i) for i in found]).run(address, workers)
 
@@ -247,9 +245,14 @@ def transcribe_shard(config: BulkConfig, items: Sequence[_Item]) -> dict[str, An
 @lru_cache(maxsize=1)
 def _recognizer(config: BulkConfig) -> Recognizer:
     """Return the model of a job; a worker that does several shards of it loads it once."""
-    from asr.speech.recognizer import load_model
+    from asr.speech.recognizer import open_recognizer
 
-    decoding = json.loads(config.decoding)
-    return load_model(
-        config.model, decoding, config.device, config.backend, config.threads, config.lm
+    options = ModelOptions(
+        config.model,
+        json.loads(config.decoding),
+        lm=config.lm,
+        device=config.device,
+        backend=config.backend,
+        threads=config.threads,
     )
+    return open_recognizer(options)

@@ -16,17 +16,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.errors import AudioError, ModelError, require
-from asr.speech.recognizer import Recognizer, load_model
+from asr.errors import AudioError, require
+from asr.speech.options import ModelOptions
+from asr.speech.recognizer import Recognizer, open_recognizer
 from asr.speech.stitching import between_words
-from asr.speech.streaming import EndpointConfig, StreamingRecognizer, StreamResult
+from asr.speech.streaming import EndpointConfig, SpeechStream, StreamingRecognizer, StreamResult
 
 __all__ = ["GrowingWindow", "Microphone", "listen", "listen_to_microphone", "microphones"]
 
 BLOCK_S = 0.1
 EVERY_S = 0.4  # new sound after which a growing window is heard again
 KEPT_SILENCE_S = 0.5  # before the first word
+MAX_UTTERANCE_S = 15.0  # after which a result becomes final though nobody pauses
 CLEAR_LINE = "\r\x1b[K"
+LINE_LENGTH = 100  # of a partial result on a terminal
 
 Samples = npt.NDArray[np.float32]
 Stretches = list[tuple[int, Samples]]
@@ -111,13 +114,11 @@ class GrowingWindow:
     """
 
     def __init__(self, recognizer: Recognizer, endpoint: EndpointConfig | None = None) -> None:
-        self.recognizer, self.endpoint = (
-            recognizer,
-            endpoint or EndpointConfig(max_utterance_s=15.0),
-        )
+        self.recognizer = recognizer
+        self.endpoint = endpoint or EndpointConfig(max_utterance_s=MAX_UTTERANCE_S)
         self.samples = np.zeros(0, np.float32)
         self.offset, self.heard, self.utterance, self.shown = 0, 0, 0, ""
-        self.rate, self.stride = recognizer.sample_rate, recognizer.stride
+        self.rate, self.stride = recognizer.sample_rate, recognizer.frames.stride
 
     def push(self, samples: Samples) -> list[StreamResult]:
         """Take the next samples (n,) at the model's rate; return what changed, see
@@ -134,7 +135,7 @@ class GrowingWindow:
 
     def _stretches(self) -> Stretches:
         self.heard = len(self.samples)
-        if self.heard < self.recognizer.frame_length:
+        if self.heard < self.recognizer.frames.frame_length:
             return []
         parts = self.recognizer.parts(self.samples)
         found = self.recognizer.log_probs([part.samples for part in parts]) if parts else []
@@ -185,7 +186,7 @@ class GrowingWindow:
         best = self.recognizer.decoder([log_probs for _, log_probs in heard])
         stop = self.offset + len(self.samples)
         found = (
-            self.recognizer.segment(h, self.offset + s, stop)
+            self.recognizer.builder.segment(h, self.offset + s, stop)
             for h, (s, _) in zip(best, heard, strict=True)
         )
         segments = [segment for segment in found if segment is not None]
@@ -206,9 +207,10 @@ def listen(
     the generator or a KeyboardInterrupt from ``blocks`` ends it; the words that are still open then
     come as a final result.
     """
-    try:
-        stream: Any = StreamingRecognizer(recognizer, endpoint).stream()
-    except ModelError:
+    stream: SpeechStream | GrowingWindow
+    if recognizer.acoustics.streams:
+        stream = StreamingRecognizer(recognizer, endpoint).stream()
+    else:
         stream = GrowingWindow(recognizer, endpoint)
     try:
         for block in blocks:
@@ -219,44 +221,37 @@ def listen(
 
 
 def listen_to_microphone(
-    model: str,
+    options: ModelOptions,
+    *,
     device: int | str | None = None,
     silence_s: float = 0.8,
     seconds: float | None = None,
-    threads: int = 0,
-    backend: str = "auto",
 ) -> None:
     """Print what is said, one line an utterance; on a terminal also what is being said.
 
     Args:
-        model: folder or name.
+        options: the model and how it runs.
         device: see :class:`Microphone`.
         silence_s: pause that ends an utterance.
         seconds: stop after so much sound.
-        threads: of the processor, 0 for all.
-        backend: see :func:`asr.speech.recognizer.choose_backend`.
     """
-    recognizer = load_model(model, backend=backend, threads=threads)
-    watched = sys.stderr.isatty()
+    recognizer = open_recognizer(options)
+    endpoint = EndpointConfig(silence_s=silence_s, max_utterance_s=MAX_UTTERANCE_S)
+    limit = None if seconds is None else round(seconds * recognizer.sample_rate)
     with Microphone(recognizer.sample_rate, device) as microphone:
         print("listening; Ctrl-C ends", file=sys.stderr)
-        blocks = _limited(
-            microphone, None if seconds is None else round(seconds * recognizer.sample_rate)
-        )
-        for result in listen(
-            blocks, recognizer, EndpointConfig(silence_s=silence_s, max_utterance_s=15.0)
-        ):
-            if watched:
-                print(
-                    CLEAR_LINE + ("" if result.final else result.text[-100:]),
-                    end="",
-                    file=sys.stderr,
-                    flush=True,
-                )
-            if result.final:
-                print(result.text, flush=True)
+        for result in listen(_limited(microphone, limit), recognizer, endpoint):
+            _show(result)
     if microphone.lost:
         print(f"{microphone.lost} blocks of sound came late or were lost", file=sys.stderr)
+
+
+def _show(result: StreamResult) -> None:
+    if sys.stderr.isatty():  # the line of the present utterance is written over
+        partial = "" if result.final else result.text[-LINE_LENGTH:]
+        print(CLEAR_LINE + partial, end="", file=sys.stderr, flush=True)
+    if result.final:
+        print(result.text, flush=True)
 
 
 def _limited(blocks: Iterable[Samples], limit: int | None) -> Iterator[Samples]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from asr.catalogue import train
 from asr.lm import build_arpa
 from asr.speech.jobs.evaluate import evaluate
+from asr.speech.options import ModelOptions
 from data_prep.an4 import read_an4
 from data_prep.prepare import prepare
 
@@ -37,11 +38,8 @@ def main() -> None:
     build_arpa(data / "train" / "text.txt", data / "lm.arpa", order=3)
     splits = [data / "dev", data / "test"]
     closed = {"open_vocabulary": False}  # the task's words are known
-    print(
-        evaluate(
-            model, splits, run, data / "lm.arpa", data / "dev", decoding=closed, save_to_model=True
-        )
-    )
+    options = ModelOptions(model, closed, lm=data / "lm.arpa")
+    print(evaluate(options, splits, run, tune_on=data / "dev", save_to_model=True))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from asr.catalogue import train
 from asr.lm import build_arpa
 from asr.speech.jobs.evaluate import evaluate
+from asr.speech.options import ModelOptions
 from asr.speech.recognizer import load_model
 from data_prep.librispeech import read_librispeech
 from data_prep.prepare import prepare
@@ -54,14 +55,9 @@ def main() -> None:
         [data / "train" / "text.txt", corpus / "lm.txt"], arguments.output_dir / "lm.arpa", order=3
     )
     say("5/6", "decode and score, weights of the n-gram model tuned on dev")
-    table = evaluate(
-        model,
-        [data / "dev", data / "test"],
-        run,
-        arguments.output_dir / "lm.arpa",
-        data / "dev",
-        save_to_model=True,
-    )
+    options = ModelOptions(model, lm=arguments.output_dir / "lm.arpa")
+    splits = [data / "dev", data / "test"]
+    table = evaluate(options, splits, run, tune_on=data / "dev", save_to_model=True)
     say("6/6", "transcribe one test recording, draw pictures")
     recording = min((corpus / "test").rglob("*.flac"))
     transcript = load_model(model).transcribe(recording)

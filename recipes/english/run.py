@@ -23,6 +23,7 @@ from asr.files import atomic_path
 from asr.lm import estimate, prune_entropy, write_arpa
 from asr.model_folder import compact_bundle
 from asr.speech.jobs.evaluate import evaluate
+from asr.speech.options import ModelOptions
 from asr.text.normalizers import normalize
 from data_prep.an4 import read_an4
 from data_prep.commonvoice import read_commonvoice
@@ -73,7 +74,7 @@ def main() -> None:
     ]
     model = train(CONFIG, [*inputs, *arguments.overrides])
     scored = [path for name, path in data.items() if name != "train"]
-    print(evaluate(model, scored, run, lm, dev))
+    print(evaluate(ModelOptions(model, lm=lm), scored, run, tune_on=dev))
     compact_bundle(model, out / "model", {"lm.arpa.gz": lm}, run / "decoding.yaml")
 
 

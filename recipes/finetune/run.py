@@ -19,9 +19,10 @@ from asr.catalogue import train
 from asr.config import build_config
 from asr.decoding import compile_lm
 from asr.errors import ModelError
-from asr.model_folder import WEIGHTS, add_to_bundle, find_model, open_bundle
+from asr.model_folder import WEIGHTS, add_to_bundle, open_model
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.network import CtcTaskConfig
+from asr.speech.options import ModelOptions
 from asr.speech.recognizer import LM_FILES
 from asr.text.pronunciations import Pronunciations
 from data_prep.folder import read_folder
@@ -53,7 +54,7 @@ def main() -> None:
         "overrides", nargs="*", help="configuration, such as trainer.time_limit_s=300"
     )
     arguments = parser.parse_intermixed_args()
-    bundle = open_bundle(find_model(arguments.model), task="ctc")
+    bundle = open_model(arguments.model, task="ctc")
     if WEIGHTS not in bundle.files:
         raise ModelError(
             f"{arguments.model} is an exported model.", "Give the trained one that it was made of."
@@ -69,12 +70,8 @@ def main() -> None:
     if arguments.lm:
         kept = {LM_FILES[0]: arguments.output_dir / LM_FILES[0]}
         compile_lm(arguments.lm, kept[LM_FILES[0]])
-    before = evaluate(
-        bundle.path,
-        [data / "test"],
-        arguments.output_dir / "before",
-        next(iter(kept.values()), None),
-    )
+    with_lm = ModelOptions(bundle, lm=next(iter(kept.values()), None))
+    before = evaluate(with_lm, [data / "test"], arguments.output_dir / "before")
     same = [f"model.{name}={value}" for name, value in asdict(network.model).items()]
     inputs = [
         f"init_from={bundle.path}",
@@ -91,7 +88,7 @@ def main() -> None:
         inputs.append(f"tokenizer.lexicon={lexicon}")
     model = train(CONFIG, [*same, *inputs, *arguments.overrides])
     add_to_bundle(model, kept, {"decoding": bundle.config.get("decoding") or {}})
-    after = evaluate(model, [data / "test"], run)
+    after = evaluate(ModelOptions(model), [data / "test"], run)
     print(f"before\n{before}\n\nafter\n{after}\n\ntry: asr transcribe RECORDING --model {run}")
 
 

@@ -23,6 +23,7 @@ from asr.config import load_config
 from asr.errors import DataError
 from asr.lm import build_arpa
 from asr.speech.jobs.evaluate import evaluate
+from asr.speech.options import ModelOptions
 from asr.speech.training import SpeechConfig
 from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronunciations
@@ -96,9 +97,8 @@ def main() -> None:
     if dictionary is not None:
         inputs.append(f"tokenizer.lexicon={make_lexicon(lm, data, dictionary)}")
     model = train(config, [*inputs, *arguments.overrides])
-    print(
-        evaluate(model, [data / name for name in evaluated], run, lm, tuned_on, save_to_model=True)
-    )
+    options, scored = ModelOptions(model, lm=lm), [data / name for name in evaluated]
+    print(evaluate(options, scored, run, tune_on=tuned_on, save_to_model=True))
 
 
 def parse() -> argparse.Namespace:

@@ -18,6 +18,7 @@ from asr.errors import AsrError, ConfigError
 from asr.serve.config import ServeConfig
 from asr.serve.server import run_server
 from asr.speech.jobs.transcribe import transcribe_files
+from asr.speech.options import ModelOptions
 
 
 def test_a_path_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
@@ -61,11 +62,11 @@ def test_transcripts_of_several_recordings_on_standard_output_name_theirs(
         soundfile.write(tmp_path / f"{name}.wav", np.zeros(16000), 16000)
     for unnamed in ("srt", "vtt", "tsv"):
         with pytest.raises(ConfigError, match=rf"2 recordings .* as {unnamed}.*--output-dir"):
-            transcribe_files([str(tmp_path)], "en", None, ["json", unnamed])
-    assert transcribe_files([str(tmp_path)], "en", None, ["json"]) == 0
+            transcribe_files([str(tmp_path)], ModelOptions(), formats=["json", unnamed])
+    assert transcribe_files([str(tmp_path)], ModelOptions(), formats=["json"]) == 0
     first, second = (json.loads(part + "}") for part in capsys.readouterr().out.split("\n}\n")[:2])
     assert (first["recording"], second["recording"]) == ("a.wav", "b.wav")
-    assert transcribe_files([str(tmp_path / "a.wav")], "en", None, ["json"]) == 0
+    assert transcribe_files([str(tmp_path / "a.wav")], ModelOptions(), formats=["json"]) == 0
     assert "recording" not in json.loads(capsys.readouterr().out)
 
 

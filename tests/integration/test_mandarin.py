@@ -10,6 +10,7 @@ import soundfile
 from asr.catalogue import train
 from asr.run_folder import read_metrics
 from asr.speech.jobs.evaluate import evaluate
+from asr.speech.options import ModelOptions
 from asr.speech.recognizer import load_model
 from data_prep.aishell import read_aishell
 from data_prep.espeak import speak
@@ -60,7 +61,7 @@ def test_from_aishell_to_a_character_error_rate(tmp_path: Path) -> None:
     model = train(tmp_path / "config.yaml", [*data, f"output_dir={tmp_path / 'run'}"])
     recognizer = load_model(model)
     assert set(recognizer.tokens) - {"<blank>", "▁"} == set(DIGITS)
-    table = evaluate(model, [tmp_path / "data" / "dev"], tmp_path / "run")
+    table = evaluate(ModelOptions(model), [tmp_path / "data" / "dev"], tmp_path / "run")
     error = read_metrics(tmp_path / "run")["dev/cer greedy"].value
     assert error < 0.5, table
     heard = recognizer.transcribe(

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from asr.scale.transcribe import RECORDS, transcribe_on_ray
 from asr.speech.jobs.transcribe import transcribe_files
 from asr.speech.loss import CtcLossConfig
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.options import ModelOptions
 from asr.speech.training import SpeechConfig, save_speech_model
 from asr.text.tokenizers import train_tokenizer
 from data_prep.manifests import write_manifest
@@ -73,12 +75,9 @@ def workers_of(parent: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the workers in /proc")
 def test_a_killed_worker_changes_nothing(world: Path, tmp_path: Path) -> None:
-    assert (
-        transcribe_files(
-            [str(world / "audio")], str(world / "model"), tmp_path / "plain", ["json"], threads=1
-        )
-        == 0
-    )
+    options = ModelOptions(world / "model", threads=1)
+    plain: dict[str, Any] = {"output_dir": tmp_path / "plain", "formats": ["json"]}
+    assert transcribe_files([str(world / "audio")], options, **plain) == 0
     arguments = ["transcribe", str(world / "audio"), "--model", str(world / "model"), "-f", "json"]
     command = [sys.executable, "-c", "from asr.cli import main; main()", *arguments]
     command += ["-o", str(tmp_path / "bulk"), "--ray", "local", "--workers", "1"]
@@ -121,20 +120,19 @@ def test_a_shar_folder(world: Path, tmp_path: Path) -> None:
     wavs = sorted((world / "audio" / "part0").iterdir())[:3]
     write_manifest(tmp_path / "split", [Utterance(f"a.{p.stem}", str(p), "abc", "") for p in wavs])
     write_shar(tmp_path / "split", tmp_path / "shar", 2, jobs=1)
-    model, shar = str(world / "model"), [str(tmp_path / "shar")]
-    assert (
-        transcribe_files([str(p) for p in wavs], model, tmp_path / "wav", ["json"], threads=1) == 0
-    )
-    assert transcribe_files(shar, model, tmp_path / "plain", ["json"], threads=1) == 0
+    options, shar = ModelOptions(world / "model", threads=1), [str(tmp_path / "shar")]
+    files = [str(p) for p in wavs]
+    assert transcribe_files(files, options, output_dir=tmp_path / "wav", formats=["json"]) == 0
+    assert transcribe_files(shar, options, output_dir=tmp_path / "plain", formats=["json"]) == 0
     plain = texts(tmp_path / "plain")
     assert plain == {
         f"a.{name}": text for name, text in texts(tmp_path / "wav").items()
     }  # FLAC lost nothing
-    assert transcribe_on_ray(shar, model, tmp_path / "bulk", ["json"], "local", workers=1) == 0
+    bulk: dict[str, Any] = {"output_dir": tmp_path / "bulk", "formats": ["json"]}
+    assert transcribe_on_ray(shar, options, address="local", workers=1, **bulk) == 0
     assert texts(tmp_path / "bulk") == plain
-    assert (
-        transcribe_on_ray(shar, model, tmp_path / "bulk", ["json"], "nowhere:1") == 0
-    )  # nothing left to do
+    # Nothing is left to do, so that no cluster is needed.
+    assert transcribe_on_ray(shar, options, address="nowhere:1", **bulk) == 0
 
 
 @pytest.mark.parametrize(
@@ -143,7 +141,7 @@ def test_a_shar_folder(world: Path, tmp_path: Path) -> None:
         ({"output_dir": None}, ConfigError, "needs an output folder"),
         ({"formats": ["pdf"]}, ConfigError, "Unknown output format 'pdf'"),
         ({"inputs": ["-"]}, ConfigError, "Standard input"),
-        ({"model": "nowhere"}, ModelError, "nowhere"),
+        ({"options": ModelOptions("nowhere")}, ModelError, "nowhere"),
         ({"workers": 2}, ConfigError, "processes is for --ray local"),
     ],
 )
@@ -152,7 +150,7 @@ def test_refused(
 ) -> None:
     given = {
         "inputs": [str(world / "audio")],
-        "model": str(world / "model"),
+        "options": ModelOptions(world / "model"),
         "output_dir": tmp_path / "out",
         "formats": ["txt"],
         "address": "127.0.0.1:1",

@@ -4,27 +4,22 @@ speech of known times.
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import asr
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DataError, TokenError
 from asr.speech.alignment import ONSET_S, aligned_words, earlier_starts, forced_align
-from asr.speech.jobs.align import read_items
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.training import SpeechConfig, save_speech_model
 from asr.text.tokenizers import CharTokenizer
@@ -193,92 +188,3 @@ def test_formats(model: Path) -> None:
         assert intervals[0][0] == 0
         assert intervals[-1][1] == 2.0
         assert all(a[1] == b[0] for a, b in itertools.pairwise(intervals))
-
-
-def run(*arguments: Any) -> Any:
-    from asr.cli import app
-
-    return CliRunner().invoke(app, ["align", *map(str, arguments)])
-
-
-def test_command_line(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "x").mkdir()
-    for name in ("a.wav", "x/b.flac"):
-        soundfile.write(tmp_path / name, noise(1.5), RATE)
-    one = run(tmp_path / "a.wav", "a cab", "--model", model)
-    assert one.exit_code == 0, one.output
-    assert one.stdout.splitlines()[0].split()[:2] == ["a", "1"]
-    (tmp_path / "a.txt").write_text("a cab\n")
-    assert run(tmp_path / "a.wav", tmp_path / "a.txt", "--model", model).stdout == one.stdout
-    with (tmp_path / "all.tsv").open("w", newline="") as file:
-        csv.writer(file, delimiter="\t").writerows(
-            [("path", "text"), ("a.wav", "a cab"), ("x/b.flac", "dad")]
-        )
-    out = tmp_path / "out"
-    done = run(tmp_path / "all.tsv", "--model", model, "-o", out, "-f", "textgrid,ctm,json")
-    assert done.exit_code == 0, done.output
-    names = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*"))
-    assert names == ["a.TextGrid", "a.ctm", "a.json", "x/b.TextGrid", "x/b.ctm", "x/b.json"]
-    assert json.loads((out / "x/b.json").read_text())["text"] == "dad"
-
-
-def test_failures_are_named(model: Path, tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", noise(0.2), RATE)
-    (tmp_path / "all.tsv").write_text("a.wav\tab\nnone.wav\ta\na.wav\tabcdeabcdeabcde\n")
-    with pytest.raises(ConfigError, match="both write"):
-        CliRunner().invoke(
-            app_of(),
-            ["align", str(tmp_path / "all.tsv"), "--model", str(model)],
-            catch_exceptions=False,
-        )
-    (tmp_path / "all.tsv").write_text("a.wav\tabcdeabcdeabcde\nnone.wav\ta\n")
-    failed = run(tmp_path / "all.tsv", "--model", model)
-    assert failed.exit_code == 1
-    assert "a.wav: The text needs at least" in failed.stderr
-    assert "none.wav: There is no file" in failed.stderr
-    assert "0 of 2 aligned" in failed.stderr
-    assert run(tmp_path / "all.tsv", "--model", model, "--max-skipped", 2).exit_code == 0
-
-
-def app_of() -> Any:
-    from asr.cli import app
-
-    return app
-
-
-@pytest.mark.parametrize(
-    ("table", "said"),
-    [
-        ("a.wav\n", "line 1"),
-        ("", "no rows"),
-        ("path\ttext\n", "no rows"),
-        ("a.wav\ta\nb\t\n", "line 2"),
-    ],
-)
-def test_bad_tables(model: Path, tmp_path: Path, table: str, said: str) -> None:
-    (tmp_path / "all.tsv").write_text(table)
-    with pytest.raises(DataError, match=said):
-        CliRunner().invoke(
-            app_of(),
-            ["align", str(tmp_path / "all.tsv"), "--model", str(model)],
-            catch_exceptions=False,
-        )
-
-
-def test_a_text_file_that_is_not_there_is_no_text(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no file .*helo\.txt"):
-        list(read_items("a.wav", str(tmp_path / "helo.txt")))
-
-
-def test_what_is_missing(model: Path, tmp_path: Path) -> None:
-    for arguments, said in (
-        ((tmp_path / "a.wav",), "text"),
-        ((tmp_path / "none.tsv",), "no file"),
-        ((tmp_path / "a.wav", "a", "-f", "praat"), "praat"),
-    ):
-        with pytest.raises((ConfigError, DataError), match=said):
-            CliRunner().invoke(
-                app_of(),
-                ["align", *map(str, arguments), "--model", str(model)],
-                catch_exceptions=False,
-            )

@@ -9,35 +9,21 @@ import torch
 from typer.testing import CliRunner
 
 from asr.cli import app
-from asr.decoding import BeamDecoder
 from asr.decoding.rescoring import N_BEST
 from asr.errors import ConfigError, ModelError
-from asr.language.modelling.folder import load_scorer, save_language_model
+from asr.language.modelling.model import FittedLanguageModel, load_scorer
 from asr.language.modelling.network import LanguageModelConfig, LanguageModelTask
-from asr.language.modelling.training import LmConfig
 from asr.language.subwords import Subwords
+from asr.speech.decoders import DecoderFactory, DecodingConfig
 from asr.speech.jobs.evaluate import Emissions, tune_second_pass
-from asr.speech.recognizer import DecodingConfig, Recognizer, load_model
+from asr.speech.recognizer import load_model
 from data_prep.espeak import speak
 
 TOKENS = ["<blank>", "▁a", "▁b"]
 
 
-class Searcher(SimpleNamespace):
-    """What of a recogniser a second pass needs."""
-
-    make_decoder, load_scorer, device, lm = (
-        Recognizer.make_decoder,
-        Recognizer.load_scorer,
-        "cpu",
-        None,
-    )
-
-    def make_beam_decoder(self, decoding):
-        return BeamDecoder(TOKENS, beam_size=decoding.beam_size, n_best=decoding.n_best)
-
-
-RECOGNIZER = Searcher()
+DECODERS = DecoderFactory(SimpleNamespace(tokens=TOKENS, lexicon=None))  # type: ignore[arg-type]
+RECOGNIZER = SimpleNamespace(decoders=DECODERS)
 LOG_PROBS = np.log(np.array([[0.1, 0.6, 0.3], [0.9, 0.05, 0.05]]))
 
 
@@ -48,20 +34,20 @@ def language_model(tmp_path):
     task = LanguageModelTask(LanguageModelConfig(dim=4, hidden_dim=4), len(pieces))
     with torch.no_grad():
         task.output_bias[pieces.encode("b")] = 8.0
-    save_language_model(task, pieces, LmConfig(model=task.config), tmp_path / "lm")
-    return tmp_path / "lm"
+    return FittedLanguageModel(task, pieces).save(tmp_path / "lm")
 
 
 def test_the_weight_is_tuned_on_dev_or_given(language_model, capsys):
     dev = Emissions(("1", "2"), ("b", "b"), ("s", "s"), (LOG_PROBS, LOG_PROBS))
     config = DecodingConfig(beam_size=8)
-    tuned = tune_second_pass(RECOGNIZER, dev, config, language_model, None)
+    tuned = tune_second_pass(RECOGNIZER, dev, config, rescorer=language_model, weight=None)
     assert tuned.rescore_weight > 0
-    assert RECOGNIZER.make_decoder(tuned)([LOG_PROBS])[0][0].text == "b"
+    assert DECODERS.make(tuned)([LOG_PROBS])[0][0].text == "b"
     assert "instead of 100.00 %" in capsys.readouterr().err
-    assert tune_second_pass(RECOGNIZER, None, config, language_model, 0.25).rescore_weight == 0.25
+    given = tune_second_pass(RECOGNIZER, None, config, rescorer=language_model, weight=0.25)
+    assert given.rescore_weight == 0.25
     with pytest.raises(ConfigError, match="weight of the second pass"):
-        tune_second_pass(RECOGNIZER, None, config, language_model, None)
+        tune_second_pass(RECOGNIZER, None, config, rescorer=language_model, weight=None)
 
 
 def test_a_search_is_re_ranked_whole_or_as_a_stream(language_model):
@@ -69,7 +55,7 @@ def test_a_search_is_re_ranked_whole_or_as_a_stream(language_model):
         config = DecodingConfig(
             beam_size=8, n_best=2, rescorer=str(language_model), rescore_weight=weight
         )
-        decoder = RECOGNIZER.make_decoder(config)
+        decoder = DECODERS.make(config)
         whole = decoder([LOG_PROBS])[0]
         assert [whole[0].text, len(whole)] == [text, 2]
         stream = decoder.stream()
@@ -80,7 +66,7 @@ def test_a_search_is_re_ranked_whole_or_as_a_stream(language_model):
 
 def test_a_folder_of_another_kind_is_refused(tmp_path):
     with pytest.raises(ModelError):
-        RECOGNIZER.make_decoder(DecodingConfig(rescorer=str(tmp_path)))
+        DECODERS.make(DecodingConfig(rescorer=str(tmp_path)))
 
 
 def test_transcribing_with_a_second_pass(language_model, tmp_path):

@@ -20,6 +20,7 @@ from asr.lm.arpa import write_arpa
 from asr.model_folder import open_bundle
 from asr.run_folder import read_metrics
 from asr.speech.jobs.evaluate import evaluate
+from asr.speech.options import ModelOptions
 from asr.speech.recognizer import load_model
 from asr.speech.training import SpeechConfig, build_experiment
 from asr.text.pronunciations import Pronunciations
@@ -172,11 +173,10 @@ def test_phones_from_training_to_text(
     assert {"tokenizer.json", "lexicon.txt.gz"} <= set(open_bundle(model).files)
     write_arpa(estimate([["ab ba", "b a", "be ab"]], order=2), tmp_path / "lm.arpa")
     table = evaluate(
-        model,
+        ModelOptions(model, lm=tmp_path / "lm.arpa"),
         [tmp_path / "dev"],
         tmp_path / "scores",
-        tmp_path / "lm.arpa",
-        tmp_path / "dev",
+        tune_on=tmp_path / "dev",
         save_to_model=True,
     )
     assert "beam+lm" in table

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asr.errors import AsrError, ConfigError, DataError, require
+from asr.audio.reading import Source
+from asr.errors import AsrError, DataError, require
 from asr.files import MANIFEST, atomic_write_text
-from asr.speech.alignment import FORMATS, Alignment
-from asr.speech.recognizer import load_model
+from asr.speech.alignment import FORMATS, ForcedAlignment
+from asr.speech.jobs.outputs import check_formats, check_targets, print_summary
+from asr.speech.options import ModelOptions
+from asr.speech.recognizer import open_recognizer
 
 __all__ = ["Item", "align_files", "read_items"]
 
@@ -22,15 +25,20 @@ class Item:
     """A recording and what is said in it.
 
     Attributes:
-        source: path, or samples (n,) at ``sample_rate``.
+        load: returns the recording, and its sample rate in Hz where it is an array.
         text: what is said.
-        name: relative, decides where output goes.
+        name: relative path, decides where output goes.
+        label: of the recording, in messages.
     """
 
-    source: Any
+    load: Callable[[], tuple[Source, int | None]]
     text: str
     name: Path
-    sample_rate: int | None = None
+    label: str
+
+
+def _file_item(path: str, text: str, name: Path) -> Item:
+    return Item(lambda: (path, None), text, name, label=path)
 
 
 def read_items(source: str, text: str | None) -> Iterator[Item]:
@@ -57,7 +65,7 @@ def read_items(source: str, text: str | None) -> Iterator[Item]:
             "Give it after the recording, or a table path<TAB>text.",
         )
     else:
-        yield Item(source, _text(text), Path(path.name))
+        yield _file_item(source, _text(text), Path(path.name))
 
 
 def _text(given: str) -> str:
@@ -90,7 +98,7 @@ def _table(path: Path) -> Iterator[Item]:
             raise DataError(f"{path}, line {number}: no path or no text.", "Write: path<TAB>text.")
         recording = Path(name.strip())
         relative = Path(*recording.parts[1:]) if recording.is_absolute() else recording
-        yield Item(str(path.parent / recording), text, relative)
+        yield _file_item(str(path.parent / recording), text, relative)
 
 
 def _cuts(path: Path) -> Iterator[Item]:
@@ -99,19 +107,32 @@ def _cuts(path: Path) -> Iterator[Item]:
     lhotse = require("lhotse", "train")
     for cut in lhotse.CutSet.from_file(path):
         text = " ".join(s.text for s in cut.supervisions if s.text)
-        yield Item(cut, text, Path(f"{cut.id}.cut"))
+        name = f"{cut.id}.cut"
+        yield Item(partial(_load_cut, cut), text, Path(name), label=name)
+
+
+def _load_cut(cut: Any) -> tuple[Source, int]:
+    """Return the samples (n, channels) of a Lhotse cut, and their rate in Hz."""
+    try:
+        return cut.load_audio().T, int(cut.sampling_rate)
+    except Exception as error:  # lhotse raises what its many readers raise
+        raise DataError(
+            f"The recording cannot be read ({error}).", "Check the paths in the manifest."
+        ) from error
+
+
+# One path through the network: nothing of a search is needed.
+GREEDY = {"method": "greedy", "n_best": 1, "hotwords": {}, "rescorer": ""}
 
 
 def align_files(
     source: str,
     text: str | None,
-    model: str,
-    output_dir: Path | None,
-    formats: Sequence[str],
+    options: ModelOptions,
+    *,
+    output_dir: Path | None = None,
+    formats: Sequence[str] = ("ctm",),
     normalizer: str = "basic",
-    device: str = "cpu",
-    threads: int = 0,
-    backend: str = "auto",
     lexicon: str | Path | None = None,
 ) -> int:
     """Align recordings with their texts; return how many failed, each named on standard error.
@@ -119,81 +140,44 @@ def align_files(
     Args:
         source: see :func:`read_items`.
         text: see :func:`read_items`.
-        model: folder or name.
+        options: the model and how it runs; its ``decoding`` is not used.
         output_dir: gets one file a recording and format; None prints.
         formats: of :data:`asr.speech.alignment.FORMATS`.
         normalizer: see :meth:`asr.speech.recognizer.Recognizer.align`.
-        device: see :func:`asr.speech.recognizer.load_model`.
-        threads: see :func:`asr.speech.recognizer.load_model`.
-        backend: see :func:`asr.speech.recognizer.load_model`.
         lexicon: pronunciations of further words, for a model of phones.
+
+    Raises:
+        ConfigError: an unknown format, or two recordings that would write one file.
+        DataError: see :func:`read_items`.
+        ModelError: the model cannot be loaded.
     """
-    if unknown := [name for name in formats if name not in FORMATS]:
-        raise ConfigError(
-            f"Unknown output format {unknown[0]!r}.", f"Choose of: {', '.join(FORMATS)}."
-        )
+    check_formats(formats, FORMATS)
     items = list(read_items(source, text))
-    _check_names(items)
-    decoding = {
-        "method": "greedy",
-        "n_best": 1,
-        "hotwords": {},
-        "rescorer": "",
-        "lexicon": str(lexicon or ""),
-    }
-    recognizer = load_model(model, decoding, device, backend, threads)
+    outputs = ((str(item.name), item.name) for item in items)
+    check_targets(outputs, "Align them in two calls.")
+    options = replace(options, lm=None, decoding={**GREEDY, "lexicon": str(lexicon or "")})
+    recognizer = open_recognizer(options)
     failures, seconds, started = [], 0.0, time.monotonic()
     for item in items:
         try:
-            samples, rate = _loaded(item)
-            alignment = recognizer.align(samples, item.text, rate, normalizer)
+            recording, rate = item.load()
+            alignment = recognizer.align(recording, item.text, rate, normalizer)
         except AsrError as error:
-            failures.append(f"{item.name if _holds_samples(item) else item.source}: {error}")
+            failures.append(f"{item.label}: {error}")
             continue
         seconds += alignment.duration_s
-        _write(alignment, item, output_dir, formats)
-    for failure in failures:
-        print(f"failed: {failure}", file=sys.stderr)
-    took = time.monotonic() - started
-    speed = f"{seconds:.1f} s of audio in {took:.1f} s ({seconds / max(took, 1e-9):.0f}x real time)"
-    print(f"{len(items) - len(failures)} of {len(items)} aligned, {speed}", file=sys.stderr)
+        _write(alignment, item.name, output_dir, formats)
+    count = f"{len(items) - len(failures)} of {len(items)} aligned"
+    print_summary(count, failures, seconds, time.monotonic() - started)
     return len(failures)
 
 
-def _holds_samples(item: Item) -> bool:
-    """Whether the source is no path but something that holds samples."""
-    return not isinstance(item.source, str)
-
-
-def _loaded(item: Item) -> tuple[Any, int | None]:
-    if isinstance(item.source, str):
-        return item.source, None
-    try:
-        return item.source.load_audio().T, int(item.source.sampling_rate)  # a cut: (channels, n)
-    except Exception as error:  # lhotse raises what its many readers raise
-        raise DataError(
-            f"The recording cannot be read ({error}).", "Check the paths in the manifest."
-        ) from error
-
-
-def _check_names(items: Sequence[Item]) -> None:
-    seen: dict[Path, Item] = {}
-    for item in items:
-        target = item.name.with_suffix("")
-        if target in seen:
-            raise ConfigError(
-                f"{seen[target].name} and {item.name} would both write {target}.*.",
-                "Align them in two calls.",
-            )
-        seen[target] = item
-
-
 def _write(
-    alignment: Alignment, item: Item, output_dir: Path | None, formats: Sequence[str]
+    alignment: ForcedAlignment, name: Path, output_dir: Path | None, formats: Sequence[str]
 ) -> None:
-    for name in formats:
-        content = alignment.render(name, item.name.stem)
+    for output_format in formats:
+        content = alignment.render(output_format, name.stem)
         if output_dir is None:
             print(content, end="", flush=True)
         else:
-            atomic_write_text(output_dir / item.name.with_suffix(FORMATS[name]), content)
+            atomic_write_text(output_dir / name.with_suffix(FORMATS[output_format]), content)

@@ -24,14 +24,16 @@ from asr.lm import estimate
 from asr.lm.arpa import write_arpa
 from asr.model_folder import Bundle, compact_bundle, open_bundle
 from asr.scale import transcribe as bulk
+from asr.speech.acoustics import ONNX_FILE, choose_backend
 from asr.speech.export.exporting import export_model
 from asr.speech.export.pruning import prune_weights
 from asr.speech.jobs.bench import backend_folders, made_audio
 from asr.speech.jobs.evaluate import emissions, evaluate
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.onnx import ONNX_FILE
-from asr.speech.recognizer import choose_backend
-from asr.speech.streaming import EndpointConfig, StreamingRecognizer, _OnnxNetwork, _TorchNetwork
+from asr.speech.onnx import OnnxStreamingNetwork
+from asr.speech.options import ModelOptions
+from asr.speech.pytorch import TorchStreamingNetwork
+from asr.speech.streaming import EndpointConfig, StreamingRecognizer
 from asr.speech.training import SpeechConfig, SpeechDataConfig, build_experiment, save_speech_model
 from asr.text.tokenizers import CharTokenizer
 from data_prep.store import write_store
@@ -113,7 +115,7 @@ def test_both_networks_hear_the_same_and_half_precision_weights_are_used_as_fp32
     assert {w.dtype for w in open_bundle(both).weights().values() if w.is_floating_point()} == {
         torch.float16
     }
-    assert {p.dtype for p in weights.task.parameters()} == {torch.float32}
+    assert {p.dtype for p in weights.acoustics.task.parameters()} == {torch.float32}
     sound = made_audio(1.5, RATE, 1)
     a, b = (model.log_probs([sound])[0] for model in (onnx, weights))
     assert (a.argmax(1) == b.argmax(1)).mean() > 0.9
@@ -151,16 +153,16 @@ def test_a_back_end_that_cannot_be_had_is_refused(trained: Path) -> None:
 
 
 def test_workers_get_the_back_end(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[object] = []
+    given: list[ModelOptions] = []
 
-    def transcribe(*arguments: object) -> int:
-        given.extend(arguments)
+    def transcribe(inputs: list[str], options: ModelOptions, **others: object) -> int:
+        given.append(options)
         return 0
 
     monkeypatch.setattr(bulk, "transcribe_on_ray", transcribe)
     options = ["--model", "x", "--backend", "torch", "--ray", "local", "-o", "texts"]
     assert CliRunner().invoke(app, ["transcribe", "a.wav", *options]).exit_code == 0
-    assert given[-1] == "torch"
+    assert given[-1].backend == "torch"
     keys = {
         bulk._settings_key(bulk.BulkConfig(str(both), "o", ("txt",), backend=name))
         for name in ("auto", "torch")
@@ -173,14 +175,17 @@ def test_evaluation_takes_the_weights(
 ) -> None:
     (split / "cuts.jsonl.gz").touch()
     table = evaluate(
-        both, [split / "cuts.jsonl.gz"], tmp_path / "out", tune_on=split / "cuts.jsonl.gz"
+        ModelOptions(both),
+        [split / "cuts.jsonl.gz"],
+        tmp_path / "out",
+        tune_on=split / "cuts.jsonl.gz",
     )
     assert (tmp_path / "out" / "split" / "hypotheses.tsv").is_file()
     assert "greedy" in table
     assert "beam+lm" in table
     with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
-        evaluate(exported, [split], tmp_path / "out")
-    with pytest.raises(ModelError, match="takes sound, not stored features"):
+        evaluate(ModelOptions(exported), [split], tmp_path / "out")
+    with pytest.raises(ModelError, match="takes samples, not stored features"):
         emissions(load_model(both), split)
 
 
@@ -242,6 +247,6 @@ def test_streams_take_what_the_folder_has_for_them(tmp_path: Path, conditioned: 
         recognizer = StreamingRecognizer(load_model(folder), EndpointConfig(silence_s=0))
         kinds.append(type(recognizer.network))
         texts.append([result.text for result in recognizer.transcribe(made_audio(1.0, RATE, 1))])
-    assert kinds == [_TorchNetwork, _OnnxNetwork]
+    assert kinds == [TorchStreamingNetwork, OnnxStreamingNetwork]
     assert texts[0]
     assert texts[0][0][:3] == texts[1][0][:3]

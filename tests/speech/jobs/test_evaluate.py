@@ -14,8 +14,9 @@ from asr.features.config import FeatureConfig
 from asr.lm import estimate
 from asr.lm.arpa import write_arpa
 from asr.model_folder import Bundle, open_bundle, write_bundle
+from asr.speech.decoders import DecodingConfig
 from asr.speech.jobs.evaluate import _save_to_model, emissions, evaluate
-from asr.speech.recognizer import DecodingConfig
+from asr.speech.options import ModelOptions
 from data_prep.store import write_store
 
 
@@ -34,7 +35,7 @@ def folder_with(name: str, source: Path, tmp_path: Path) -> Bundle:
 
 
 def keep(bundle: Bundle, lm: Path | None) -> Bundle:
-    _save_to_model(SimpleNamespace(bundle=bundle, lm=lm), DecodingConfig(lm_alpha=0.7))  # type: ignore[arg-type]
+    _save_to_model(bundle, lm, DecodingConfig(lm_alpha=0.7))
     kept = open_bundle(bundle.path)
     assert kept.config["decoding"]["lm_alpha"] == 0.7
     return kept
@@ -69,17 +70,16 @@ def test_no_language_model(arpa: Path, tmp_path: Path) -> None:
 
 def test_a_kenlm_binary_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
     (tmp_path / "lm.kenlm").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
+    options = ModelOptions("nowhere", lm=tmp_path / "lm.kenlm")
     with pytest.raises(
         LanguageModelError, match=r"KenLM binary, which a model folder does not keep.*Give the ARPA"
     ):
-        evaluate("nowhere", [], tmp_path, lm=tmp_path / "lm.kenlm", save_to_model=True)
+        evaluate(options, [], tmp_path, save_to_model=True)
 
 
 def test_a_split_with_other_features_is_told_how_to_be_prepared(tmp_path: Path) -> None:
     write_store(tmp_path / "dev", FeatureConfig(), [("a", "word", np.zeros((20, 80), np.float32))])
-    model = SimpleNamespace(
-        onnx=None, name="m", feature_config=FeatureConfig(trim=True, f_min=50.0)
-    )
+    model = SimpleNamespace(name="m", feature_config=FeatureConfig(trim=True, f_min=50.0))
     with pytest.raises(
         DataError, match=r"other features.*--feature f_min=50\.0 --feature trim=true"
     ):
@@ -87,5 +87,6 @@ def test_a_split_with_other_features_is_told_how_to_be_prepared(tmp_path: Path) 
 
 
 def test_two_splits_of_one_name_are_refused(tmp_path: Path) -> None:
+    splits = [tmp_path / "a" / "test", tmp_path / "b" / "test"]
     with pytest.raises(ConfigError, match="2 splits are called 'test'"):
-        evaluate("nowhere", [tmp_path / "a" / "test", tmp_path / "b" / "test"], tmp_path)
+        evaluate(ModelOptions("nowhere"), splits, tmp_path)

@@ -1,0 +1,61 @@
+"""Options that several verbs have, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "Backend",
+    "BeamSize",
+    "BlankPenalty",
+    "Device",
+    "Lexicon",
+    "LmAlpha",
+    "LmBeta",
+    "LmFile",
+    "Model",
+    "RescoreModel",
+    "Threads",
+    "Workers",
+    "given",
+]
+
+Model = Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")]
+Device = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+Backend = Annotated[
+    str,
+    typer.Option(
+        "--backend", help="torch, onnxruntime, or auto: ONNX on the processor if it is there."
+    ),
+]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")]
+Workers = Annotated[
+    int, typer.Option("--workers", min=0, help="Processes with --ray local; 0: one a core.")
+]
+Lexicon = Annotated[
+    Path | None,
+    typer.Option("--lexicon", help="Pronunciations of further words, for a model of phones."),
+]
+LmFile = Annotated[
+    Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")
+]
+LmAlpha = Annotated[float | None, typer.Option(help="Weight of the language model.")]
+LmBeta = Annotated[float | None, typer.Option(help="Bonus a word.")]
+BeamSize = Annotated[int | None, typer.Option(min=1, help="Hypotheses kept by the beam search.")]
+BlankPenalty = Annotated[
+    float | None, typer.Option(min=0, help="Higher: fewer words are left out.")
+]
+RescoreModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--rescore", help="Model folder of an LSTM language model that re-ranks the hypotheses."
+    ),
+]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}

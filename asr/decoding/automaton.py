@@ -87,9 +87,16 @@ class NgramAutomaton:
         return {word: i for i, word in enumerate(self.words)}
 
     @property
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        """What the query kernel takes behind state and word."""
-        return self.slots, self.probs, self.unigrams, self.after, self.backoffs, self.shorter
+    def arrays(self) -> kernels.Ngrams:
+        """The model as the kernels take it."""
+        return kernels.Ngrams(
+            slots=self.slots,
+            probs=self.probs,
+            unigrams=self.unigrams,
+            after=self.after,
+            backoffs=self.backoffs,
+            shorter=self.shorter,
+        )
 
     def __contains__(self, word: str) -> bool:
         return self.ids.get(word, UNK) != UNK
@@ -102,7 +109,7 @@ class NgramAutomaton:
         """Natural-log p(word | state) and the state after it; a word outside the model scores as
         ``<unk>``.
         """
-        score, after = kernels.query(state, self.ids.get(word, UNK), *self.arrays)
+        score, after = kernels.query(state, self.ids.get(word, UNK), self.arrays)
         return float(score), int(after)
 
     def unigram(self, word: str) -> float:
@@ -116,7 +123,7 @@ class NgramAutomaton:
         words = text.split() if isinstance(text, str) else list(text)
         ids = np.array([self.ids.get(word, UNK) for word in words] + [EOS] * eos, dtype=np.int32)
         scores = np.empty(len(ids))
-        kernels.score_words(ids, self.bos_state if bos else 0, *self.arrays, scores)
+        kernels.score_words(ids, self.bos_state if bos else 0, self.arrays, scores)
         return math.fsum(scores)
 
     def save(self, path: str | Path) -> None:
@@ -170,35 +177,26 @@ def compile_model(model: NgramModel) -> NgramAutomaton:
     kernels.suffixes(trie.last_words, trie.first_child, int(trie.offsets[1]), suffix)
     state_of = np.empty(len(suffix), np.int32)
     S = kernels.number_states(trie.first_child, trie.log10_backoffs, suffix, BOS, state_of)
-    slots = np.full(
-        (_capacity(int(trie.offsets[-1] - trie.offsets[1])), 4), kernels.EMPTY, np.uint32
-    )
-    backoffs, shorter = np.zeros(S, np.float32), np.zeros(S, np.int32)
-    kernels.fill(
-        trie.last_words,
-        trie.first_child,
-        trie.log10_probs,
-        trie.log10_backoffs,
-        suffix,
-        state_of,
-        slots,
-        slots.view(np.float32),
-        backoffs,
-        shorter,
-    )
+    capacity = _capacity(int(trie.offsets[-1] - trie.offsets[1]))
     W = len(model.words)
-    unigrams = (trie.log10_probs[:W].astype(np.float64) * math.log(10)).astype(np.float32)
-    text = np.frombuffer("\n".join(model.words).encode(), np.uint8)
-    return NgramAutomaton(
-        slots,
-        unigrams,
-        state_of[:W].copy(),
-        backoffs,
-        shorter,
-        text,
-        model.order,
-        int(state_of[BOS]),
+    automaton = NgramAutomaton(
+        slots=np.full((capacity, 4), kernels.EMPTY, np.uint32),
+        unigrams=(trie.log10_probs[:W].astype(np.float64) * math.log(10)).astype(np.float32),
+        after=state_of[:W].copy(),
+        backoffs=np.zeros(S, np.float32),
+        shorter=np.zeros(S, np.int32),
+        text=np.frombuffer("\n".join(model.words).encode(), np.uint8),
+        order=model.order,
+        bos_state=int(state_of[BOS]),
     )
+    arrays = kernels.Trie(
+        last_words=trie.last_words,
+        first_child=trie.first_child,
+        log10_probs=trie.log10_probs,
+        log10_backoffs=trie.log10_backoffs,
+    )
+    kernels.fill(arrays, suffix, state_of, automaton.arrays)
+    return automaton
 
 
 def _fetch(data: npt.NDArray[np.uint8]) -> None:
@@ -284,4 +282,4 @@ def _is_sound(automaton: NgramAutomaton) -> bool:
     sizes = C & (C - 1) == 0 and automaton.slots.shape[1] == 4 and len(automaton.shorter) == S
     sizes = sizes and len(automaton.after) == W >= 3 and 0 <= automaton.bos_state < S
     sizes = sizes and np.count_nonzero(automaton.text == ord("\n")) == W - 1
-    return bool(sizes and kernels.is_sound(*automaton.arrays))
+    return bool(sizes and kernels.is_sound(automaton.arrays))

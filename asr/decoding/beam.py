@@ -18,7 +18,10 @@ import numpy.typing as npt
 from asr.decoding.hotwords import build_hotwords, check_hotwords
 from asr.decoding.inputs import penalise_blank
 from asr.decoding.kenlm_binary import KenlmModel
-from asr.decoding.kernels import beam as kernels
+from asr.decoding.kernels import layout as kernels
+from asr.decoding.kernels.automaton import Ngrams
+from asr.decoding.kernels.finish import Spelling
+from asr.decoding.kernels.lexicon import Edges
 from asr.decoding.known_words import know_sounds, know_words
 from asr.decoding.language_models import AnyModel, load_lm
 from asr.decoding.lexicon import Lexicon, build_lexicon, check_words, plain_lexicon
@@ -49,8 +52,8 @@ class BeamDecoder:
             every word is possible. Where tokens are phones: word -> its pronunciations, each a
             sequence of phones, such as :class:`asr.text.pronunciations.Pronunciations`; of words
             that sound alike the language model chooses.
-        lm_unit: what ``lm`` predicts: ``"word"``, or ``"token"`` (a model over the tokens
-            themselves).
+        lm_unit: what ``lm``
+        predicts: ``"word"``, or ``"token"`` (a model over the tokens themselves).
         open_vocabulary: admit words outside lexicon and model; by default only without a lexicon.
             ``False`` without a lexicon admits the model's words alone.
         hotwords: phrases, or phrase -> weight; each raises the score of a hypothesis by its weight.
@@ -173,24 +176,20 @@ class BeamDecoder:
             hot_limit=math.exp(max((2 * w for w in self.hotwords.values()), default=0.0)),
             root_limit=max(1.0, math.exp(unknown), float(root.max(initial=0.0))),
         )
-        codes, first = _characters(vocabulary)
         node_words = np.where(
             lexicon.ends >= 0, ids[lexicon.ends] if len(ids) else -1, kernels.NO_WORD
         ).astype(np.int32)
-        fixed = (
-            vocabulary.starts_word,
-            np.array([not p for p in vocabulary.pieces]),
-            self._token_ids(),
-            lexicon.edge_first,
-            lexicon.edges,
-            lexicon.edges.view(np.float32),
-            lexicon.masks,
-            lexicon.factors,
-            node_words,
-            self._known.homophones,
+        language = kernels.Language(
+            starts=vocabulary.starts_word,
+            lone=np.array([not p for p in vocabulary.pieces]),
+            token_ids=self._token_ids(),
+            edges=Edges(lexicon.edge_first, lexicon.edges, lexicon.masks),
+            gains=lexicon.edges.view(np.float32),
+            factors=lexicon.factors,
+            node_words=node_words,
+            homophones=self._known.homophones,
+            ngrams=lm.arrays if lm is not None else _no_model(),
         )
-        arrays = lm.arrays if lm is not None else _no_model()
-        language = kernels.Language(*fixed, *arrays)
         growing = lm if isinstance(lm, KenlmModel) else None
         self._compiled = Compiled(
             vocabulary=vocabulary,
@@ -198,10 +197,9 @@ class BeamDecoder:
             options=options,
             language=(lambda: language)
             if growing is None
-            else (lambda: kernels.Language(*fixed, *growing.arrays)),
+            else (lambda: language._replace(ngrams=growing.arrays)),
             hotwords=hot,
-            codes=codes,
-            first=first,
+            spelling=Spelling(vocabulary.starts_word, *_characters(vocabulary)),
             bos_state=lm.bos_state if lm is not None else 0,
             hot_state=int(hot.follow[0, 1]) if self.hotwords else 0,
             resolve=growing.resolve if growing is not None else _nothing_to_resolve,
@@ -320,10 +318,17 @@ def _characters(vocabulary: Vocabulary) -> tuple[npt.NDArray[np.int32], npt.NDAr
     return codes, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _no_model() -> tuple[npt.NDArray[Any], ...]:
+def _no_model() -> Ngrams:
     slots = np.full((4, 4), 0xFFFFFFFF, np.uint32)
     zero, none = np.zeros(3, np.float32), np.zeros(3, np.int32)
-    return slots, slots.view(np.float32), zero, none, zero, none
+    return Ngrams(
+        slots=slots,
+        probs=slots.view(np.float32),
+        unigrams=zero,
+        after=none,
+        backoffs=zero,
+        shorter=none,
+    )
 
 
 def _nothing_to_resolve(misses: npt.NDArray[np.int32]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from asr.decoding.kernels.beam import Hotwords
+from asr.decoding.kernels.layout import Hotwords
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DecodingError
 

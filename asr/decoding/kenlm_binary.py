@@ -72,15 +72,15 @@ class KenlmModel:
         return {word: i for i, word in enumerate(self.words)}
 
     @property
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        """What the query kernel takes behind state and word."""
-        return (
-            self.slots,
-            self.slots.view(np.float32),
-            self.unigrams,
-            self.after,
-            self.backoffs,
-            self.shorter,
+    def arrays(self) -> kernels.Ngrams:
+        """What is known of the model so far, as the kernels take it."""
+        return kernels.Ngrams(
+            slots=self.slots,
+            probs=self.slots.view(np.float32),
+            unigrams=self.unigrams,
+            after=self.after,
+            backoffs=self.backoffs,
+            shorter=self.shorter,
         )
 
     def __contains__(self, word: str) -> bool:
@@ -111,14 +111,8 @@ class KenlmModel:
                     score, after = self._ask(state, word)
                     if 2 * len(self._known) > len(self.slots):
                         self._grow_slots()
-                    kernels.insert(
-                        self.slots,
-                        self.slots.view(np.float32),
-                        state,
-                        word,
-                        score,
-                        self._number(after),
-                    )
+                    probs, number = self.slots.view(np.float32), self._number(after)
+                    kernels.insert(self.slots, probs, (state, word), score, number)
 
     def _ask(self, state: int, word: int) -> tuple[float, Any]:
         after = self._new_state()
@@ -144,7 +138,8 @@ class KenlmModel:
         slots = np.full((2 * len(self.slots), 4), kernels.EMPTY, np.uint32)
         for state, word, bits, after in full:
             score = float(np.array(bits, np.uint32).view(np.float32))
-            kernels.insert(slots, slots.view(np.float32), int(state), int(word), score, int(after))
+            ngram = (int(state), int(word))
+            kernels.insert(slots, slots.view(np.float32), ngram, score, int(after))
         self.slots = slots
 
 

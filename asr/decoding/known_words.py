@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from asr.cache import Arrays, cache_path, cached_arrays
 from asr.decoding.automaton import NgramAutomaton
-from asr.decoding.kernels.beam import HOMOPHONES
+from asr.decoding.kernels.layout import HOMOPHONES
 from asr.decoding.language_models import AnyModel
 from asr.decoding.lexicon import Lexicon, build_lexicon
 from asr.decoding.sounds import Sounds
@@ -37,7 +37,7 @@ class KnownWords:
         lexicon: their trie.
         ids: int32 (W,), the model's id of each word (UNK for those it lacks); where several words
             sound alike, ``HOMOPHONES`` less the place of their group, see
-            :class:`asr.decoding.kernels.beam.Language`.
+            :class:`asr.decoding.kernels.layout.Language`.
         unigrams: float64 (W,), the model's score of each without context, of those that sound alike
             the best.
         homophones: int32 (G,), groups of ids, each after its length. Words that the model lacks

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,12 +43,11 @@ class Lexicon:
         """A copy whose look-ahead follows ``word_scores`` (one per word, as the search will add
         them).
         """
-        edges, factors = self.edges.copy(), np.empty(len(self.parents))
-        gains = edges.view(np.float32)
-        kernels.look_ahead(
-            self.parents, word_scores, self.ends, self.edge_first, edges, gains, factors
-        )
-        return replace(self, edges=edges, factors=factors)
+        rows = self.edges.copy()
+        edges = kernels.Edges(self.edge_first, rows, self.masks)
+        gains = rows.view(np.float32)
+        factors = kernels.look_ahead(self.parents, self.ends, word_scores, edges, gains)
+        return replace(self, edges=rows, factors=factors)
 
 
 def check_words(words: Iterable[str]) -> list[str]:
@@ -107,16 +105,19 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
     starting = np.where(piece_ends >= 0, by_name[piece_ends, 1], -1).astype(np.int32)
     edge_first = np.zeros(len(parents) + 1, np.int32)
     edges = np.zeros((0, 4), np.int32)
-    link: Any = (
-        *kernels.children_of(parents),
-        chars,
-        *kernels.children_of(piece_parents),
-        piece_chars,
-    )
+    word_trie = kernels.Children(*kernels.children_of(parents), chars)
+    piece_trie = kernels.Children(*kernels.children_of(piece_parents), piece_chars)
     for _ in range(2):  # first count, then fill
-        n_edges = kernels.link_tokens(*link, inner, starting, edge_first, edges)
+        n_edges = kernels.link_tokens(word_trie, piece_trie, (inner, starting), edge_first, edges)
         edges = np.zeros((max(n_edges, 1), 4), np.int32) if len(edges) == 0 else edges
-    return Lexicon(spelled, parents, ends, edge_first, edges, kernels.masks_of(edge_first, edges))
+    return Lexicon(
+        words=spelled,
+        parents=parents,
+        ends=ends,
+        edge_first=edge_first,
+        edges=edges,
+        masks=kernels.masks_of(edge_first, edges),
+    )
 
 
 def _trie(
@@ -134,5 +135,10 @@ def plain_lexicon() -> Lexicon:
     """The lexicon without words: every open word is unknown."""
     none = np.full(1, -1, np.int32)
     return Lexicon(
-        [], none, none, np.zeros(2, np.int32), np.zeros((1, 4), np.int32), np.zeros(1, np.uint64)
+        words=[],
+        parents=none,
+        ends=none,
+        edge_first=np.zeros(2, np.int32),
+        edges=np.zeros((1, 4), np.int32),
+        masks=np.zeros(1, np.uint64),
     )

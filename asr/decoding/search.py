@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.decoding.inputs import check_log_probs, penalise_blank
-from asr.decoding.kernels import beam as kernels
-from asr.decoding.kernels import finish as ending
+from asr.decoding.kernels import beam, finish
+from asr.decoding.kernels import layout as kernels
 from asr.decoding.settings import Settings
 from asr.decoding.sounds import Speller, written
 from asr.decoding.types import Hypothesis, WordSpan
@@ -39,8 +39,7 @@ class Compiled:
     options: kernels.Options
     language: Callable[[], kernels.Language]
     hotwords: kernels.Hotwords
-    codes: npt.NDArray[np.int32]
-    first: npt.NDArray[np.int64]
+    spelling: finish.Spelling
     bos_state: int
     hot_state: int
     resolve: Callable[[npt.NDArray[np.int32]], None]
@@ -76,13 +75,13 @@ def _new_space(B: int, V: int, K: int, A: int) -> kernels.Search:
         floats=np.zeros((2, B, kernels.N_FLOATS)),
         ints=np.zeros((2, B, kernels.N_INTS), np.int64),
         counters=np.zeros(kernels.N_COUNTERS, np.int64),
-        scale=np.zeros(3),
+        scale=np.zeros(kernels.N_SCALES),
         arena=np.zeros((A, 3), np.int32),
         arena_map=np.zeros(A, np.int32),
         misses=np.zeros((_MISSES, 2), np.int32),
         cand_mass=mass,
         cand_bits=mass.view(np.int64),
-        cand_ints=np.zeros((K, 4), np.int32),
+        cand_ints=np.zeros((K, kernels.N_CANDIDATE), np.int32),
         cand_gain=np.zeros(K),
         stay=np.zeros((B, 2)),
         child_first=np.zeros(B, np.int32),
@@ -113,7 +112,7 @@ class SearchSpace:
 
     def reset(self) -> None:
         """Begin a new utterance."""
-        kernels.start(self.space, self.compiled.bos_state, self.compiled.hot_state)
+        beam.start(self.space, self.compiled.bos_state, self.compiled.hot_state)
 
     def push(self, log_probs: npt.NDArray[np.float32]) -> None:
         """Search the frames of ``log_probs`` (T, V), checked already.
@@ -125,7 +124,7 @@ class SearchSpace:
         c = self.compiled
         done = 0
         while True:
-            status, frames = kernels.advance(
+            status, frames = beam.advance(
                 c.options, c.language(), c.hotwords, self.space, log_probs[done:]
             )
             done += int(frames)
@@ -170,49 +169,71 @@ class SearchSpace:
         row = int(np.argmax(rows[:, kernels.BLANK] + rows[:, kernels.OTHER]))
         tokens, frames = self._trace(row)
         mass = float(rows[row, kernels.BLANK] + rows[row, kernels.OTHER])
-        score = float(s.scale[0] + np.log(mass))
-        weight = float(ending._weights(*self._arrays(), s, current, row))
+        score = float(s.scale[kernels.LOG_SCALE] + np.log(mass))
+        weight = float(finish.weight_of(*self._arrays(), s, row))
         words = self.compiled.words(tokens, ended=False)
         spans = word_spans(words, frames, [f + 1 for f in frames], [1.0] * len(tokens))
         text, lm_score = " ".join(word for word, _ in words), float(rows[row, kernels.LM])
         return Hypothesis(
-            text, score, score - weight, lm_score, tuple(tokens), tuple(frames), spans
+            text=text,
+            score=score,
+            acoustic_score=score - weight,
+            lm_score=lm_score,
+            tokens=tuple(tokens),
+            token_frames=tuple(frames),
+            words=spans,
         )
 
     def finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
-        """Hypotheses, best first; ``log_probs`` (T, V) are all frames that were pushed."""
+        """Return hypotheses, best first.
+
+        Args:
+            log_probs: (T, V), all frames that were pushed.
+        """
         s, c = self.space, self.compiled
         B = int(s.counters[kernels.COUNT])
         scores = np.full((B, 3), -np.inf)
-        while ending.close(*self._arrays(), s, scores) > 0:
+        while finish.close(*self._arrays(), s, scores) > 0:
             self._resolve()
-        if not np.isfinite(scores[:, ending.SCORE]).any():
+        if not np.isfinite(scores[:, finish.SCORE]).any():
             return self._cut_off()
-        longest = B * (int(s.counters[kernels.FRAME]) + 1)
-        hashes, bounds = np.empty(longest, np.uint64), np.empty(B + 1, np.int64)
-        ending.texts(s, c.vocabulary.starts_word, c.codes, c.first, hashes, bounds)
+        texts = self._texts()
         order = np.empty(B, np.int64)
-        n = int(ending.merge(scores, hashes, bounds, c.options.use_max, order))
-        order = order[:n]
-        weights = np.exp(scores[order, ending.SCORE] - scores[order[0], ending.SCORE])
+        order = order[: int(finish.merge(scores, texts, c.options.use_max, order))]
+        weights = np.exp(scores[order, finish.SCORE] - scores[order[0], finish.SCORE])
         weights /= weights.sum()
-        found = []
-        seen = set[str]()  # two sequences of sounds may be written alike
+        best: dict[str, Hypothesis] = {}  # two sequences of sounds may be written alike
         for row in order.tolist():
             tokens, met = self._trace(row)
             words = c.words(tokens)
             text = " ".join([word for word, _ in words])
-            if text in seen:
+            if text in best:
                 continue
-            seen.add(text)
-            agreed = np.empty(int(bounds[row + 1] - bounds[row]) + 1)
-            ending.agreement(hashes, bounds, weights, order, row, agreed)
-            spans, starts = self._spans(words, tokens, met, agreed, log_probs)
+            agreed = np.empty(int(texts.bounds[row + 1] - texts.bounds[row]) + 1)
+            finish.agreement(texts, weights, order, row, agreed)
+            aligned = _align(log_probs, tokens, met)
             score, acoustic, lm = scores[row].tolist()
-            found.append(Hypothesis(text, score, acoustic, lm, tuple(tokens), tuple(starts), spans))
-            if len(found) == c.settings.n_best:
+            best[text] = Hypothesis(
+                text=text,
+                score=score,
+                acoustic_score=acoustic,
+                lm_score=lm,
+                tokens=tuple(tokens),
+                token_frames=tuple(aligned.starts.tolist()),
+                words=self._spans(words, aligned, agreed),
+            )
+            if len(best) == c.settings.n_best:
                 break
-        return found
+        return list(best.values())
+
+    def _texts(self) -> finish.Texts:
+        """Texts of all rows of the beam."""
+        counters = self.space.counters
+        B, frames = int(counters[kernels.COUNT]), int(counters[kernels.FRAME])
+        longest = B * (frames + 1)  # a word takes a frame at least
+        texts = finish.Texts(np.empty(longest, np.uint64), np.empty(B + 1, np.int64))
+        finish.texts(self.space, self.compiled.spelling, texts)
+        return texts
 
     def _arrays(self) -> tuple[Any, ...]:
         c = self.compiled
@@ -220,32 +241,27 @@ class SearchSpace:
 
     def _trace(self, row: int) -> tuple[list[int], list[int]]:
         tokens, frames = np.empty(0, np.int32), np.empty(0, np.int32)
-        length = ending.trace(self.space, row, tokens, frames)
+        length = finish.trace(self.space, row, tokens, frames)
         tokens, frames = np.empty(length, np.int32), np.empty(length, np.int32)
-        ending.trace(self.space, row, tokens, frames)
+        finish.trace(self.space, row, tokens, frames)
         return tokens.tolist(), frames.tolist()
 
     def _spans(
         self,
         words: list[tuple[str, list[int]]],
-        tokens: list[int],
-        met: list[int],
+        aligned: finish.Alignment,
         agreed: npt.NDArray[np.float64],
-        log_probs: npt.NDArray[np.float32],
-    ) -> tuple[tuple[WordSpan, ...], list[int]]:
-        """Words with times and confidences, and the first frame of each token, on the best
-        alignment.
-        """
-        starts, ends, peaks = _align(log_probs, tokens, met)
+    ) -> tuple[WordSpan, ...]:
+        """Words with times and confidences: how sure the tokens are, and how many hypotheses agree."""
         power = self.compiled.settings.confidence_power
+        peaks = np.minimum(aligned.peaks, 0.0).tolist()
         spans = []
         for word, (text, positions) in enumerate(words):
-            mean = sum(min(peaks[p], 0.0) for p in positions) / len(positions)
+            mean = sum(peaks[p] for p in positions) / len(positions)
             log = math.log(min(max(float(agreed[word]), _FLOOR), 1.0)) + mean
-            spans.append(
-                WordSpan(text, starts[positions[0]], ends[positions[-1]], math.exp(power * log))
-            )
-        return tuple(spans), starts
+            start, end = int(aligned.starts[positions[0]]), int(aligned.ends[positions[-1]])
+            spans.append(WordSpan(text, start, end, math.exp(power * log)))
+        return tuple(spans)
 
     def _cut_off(self) -> list[Hypothesis]:
         """No open word of the beam is in the lexicon: the best row without the word that the
@@ -261,21 +277,23 @@ class SearchSpace:
             self.compiled.words(tokens), frames, [f + 1 for f in frames], [0.0] * length
         )
         text = " ".join(span.word for span in spans)
-        return [
-            Hypothesis(text, best.score, best.acoustic_score, best.lm_score, tokens, frames, spans)
-        ]
+        return [replace(best, text=text, tokens=tokens, token_frames=frames, words=spans)]
 
 
 def _align(
     log_probs: npt.NDArray[np.float32], tokens: list[int], met: list[int]
-) -> tuple[list[int], list[int], list[float]]:
-    """Frames and best log-probabilities of tokens on their best alignment to ``log_probs`` (T, V)."""
+) -> finish.Alignment:
+    """Return the best alignment of tokens to ``log_probs`` (T, V)."""
     T, L = len(log_probs), len(tokens)
-    if L == 0:
-        return [], [], []
-    starts, ends, peaks = np.empty(L, np.int32), np.empty(L, np.int32), np.empty(L)
-    score, back = np.empty(2 * L + 1, np.float32), np.empty((T, 2 * L + 1), np.uint8)
-    ids, first_met = np.array(tokens, np.int32), np.array(met, np.int32)
-    fits = ending.align(log_probs, ids, first_met, score, back, starts, ends, peaks)
-    assert fits, "a hypothesis of the beam has an alignment"
-    return starts.tolist(), ends.tolist(), peaks.tolist()
+    aligned = finish.Alignment(
+        score=np.empty(2 * L + 1, np.float32),
+        back=np.empty((T, 2 * L + 1), np.uint8),
+        starts=np.empty(L, np.int32),
+        ends=np.empty(L, np.int32),
+        peaks=np.empty(L),
+    )
+    if L:
+        ids, first_met = np.array(tokens, np.int32), np.array(met, np.int32)
+        fits = finish.align(log_probs, ids, first_met, aligned)
+        assert fits, "a hypothesis of the beam has an alignment"
+    return aligned

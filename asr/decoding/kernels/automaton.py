@@ -7,6 +7,8 @@ that a query needs, so a query that finds its n-gram costs one cache line.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +23,17 @@ EMPTY = 0xFFFFFFFF
 NONE = -1
 
 
+class Ngrams(NamedTuple):
+    """An n-gram model as the search asks it; log-probabilities are natural."""
+
+    slots: U32  # (C, 4): state, word, log-probability, next state
+    probs: F32  # slots seen as float32
+    unigrams: F32  # (W,)
+    after: I32  # (W,) state after a word that no context knows
+    backoffs: F32  # (S,)
+    shorter: I32  # (S,) state without the first word of its context
+
+
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def slot_of(state: int, word: int, mask: int) -> int:
     """First slot to probe for (state, word)."""
@@ -33,51 +46,37 @@ def slot_of(state: int, word: int, mask: int) -> int:
 
 
 @kernel(error_model="numpy", _nrt=False)
-def query(
-    state: int,
-    word: int,
-    slots: U32,
-    probs: F32,
-    unigrams: F32,
-    after: I32,
-    backoffs: F32,
-    shorter: I32,
-) -> tuple[float, int]:
-    """Natural-log p(word | state) and the next state; ``probs`` is ``slots`` seen as float32."""
-    mask = slots.shape[0] - 1
+def query(state: int, word: int, m: Ngrams) -> tuple[float, int]:
+    """Return log p(word | state) and the next state.
+
+    State 0 is the empty context. A context that has not seen the word backs off: its back-off
+    weight is added, and the context without its first word is asked.
+    """
+    mask = m.slots.shape[0] - 1
     total = 0.0
     while state > 0:
         slot = slot_of(state, word, mask)
-        while slots[slot, 0] != EMPTY:
-            if slots[slot, 0] == state and slots[slot, 1] == word:
-                return total + probs[slot, 2], np.int64(slots[slot, 3])
+        while m.slots[slot, 0] != EMPTY:  # open addressing: the next slot after a collision
+            if m.slots[slot, 0] == state and m.slots[slot, 1] == word:
+                return total + m.probs[slot, 2], np.int64(m.slots[slot, 3])
             slot = (slot + 1) & mask
-        total += backoffs[state]
-        state = shorter[state]
-    return total + unigrams[word], np.int64(after[word])
+        total += m.backoffs[state]
+        state = m.shorter[state]
+    return total + m.unigrams[word], np.int64(m.after[word])
 
 
 @kernel
-def score_words(
-    words: I32,
-    state: int,
-    slots: U32,
-    probs: F32,
-    unigrams: F32,
-    after: I32,
-    backoffs: F32,
-    shorter: I32,
-    out: npt.NDArray[np.float64],
-) -> int:
-    """Score word ids one after the other into ``out``; returns the state after them."""
+def score_words(words: I32, state: int, m: Ngrams, out: npt.NDArray[np.float64]) -> int:
+    """Score word ids one after the other into ``out``; return the state after them."""
     for i in range(len(words)):
-        out[i], state = query(state, words[i], slots, probs, unigrams, after, backoffs, shorter)
+        out[i], state = query(state, words[i], m)
     return state
 
 
 @kernel
-def insert(slots: U32, probs: F32, state: int, word: int, prob: float, following: int) -> None:
-    """Put an entry into the first free slot of its probe sequence."""
+def insert(slots: U32, probs: F32, ngram: tuple[int, int], prob: float, following: int) -> None:
+    """Put an n-gram (state, word) into the first free slot of its probe sequence."""
+    state, word = ngram
     mask = slots.shape[0] - 1
     slot = slot_of(state, word, mask)
     while slots[slot, 0] != EMPTY:
@@ -136,39 +135,35 @@ def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_
     return n_states
 
 
+class Trie(NamedTuple):
+    """Arrays of :class:`asr.lm.trie.Trie`; a node is an n-gram, its children are one word longer."""
+
+    last_words: I32
+    first_child: I64
+    log10_probs: F32
+    log10_backoffs: F32
+
+
 @kernel
-def fill(
-    last_words: I32,
-    first_child: I64,
-    log10_probs: F32,
-    log10_backoffs: F32,
-    suffix: I32,
-    state_of: I32,
-    slots: U32,
-    probs: F32,
-    backoffs: F32,
-    shorter: I32,
-) -> None:
-    """Fill table and back-offs (natural logs) from the trie."""
+def fill(trie: Trie, suffix: I32, state_of: I32, m: Ngrams) -> None:
+    """Fill table and back-offs of an automaton (natural logs) from the trie."""
     ln10 = np.log(10.0)
     previous = 0
-    for node in range(len(first_child) - 1):
+    for node in range(len(trie.first_child) - 1):
         state = state_of[node]
         if state == previous + 1:  # states were numbered in the order of their nodes
             previous = state
-            backoffs[state] = log10_backoffs[node] * ln10
-            shorter[state] = 0 if suffix[node] == NONE else state_of[suffix[node]]
-        for child in range(first_child[node], first_child[node + 1]):
-            insert(
-                slots, probs, state, last_words[child], log10_probs[child] * ln10, state_of[child]
-            )
+            m.backoffs[state] = trie.log10_backoffs[node] * ln10
+            m.shorter[state] = 0 if suffix[node] == NONE else state_of[suffix[node]]
+        for child in range(trie.first_child[node], trie.first_child[node + 1]):
+            ngram = (state, trie.last_words[child])
+            insert(m.slots, m.probs, ngram, trie.log10_probs[child] * ln10, state_of[child])
 
 
 @kernel
-def is_sound(
-    slots: U32, probs: F32, unigrams: F32, after: I32, backoffs: F32, shorter: I32
-) -> bool:
-    """True if no query can leave the arrays or run for ever, and every number is finite."""
+def is_sound(m: Ngrams) -> bool:
+    """Whether no query can leave the arrays or run for ever, and every number is finite."""
+    slots, probs, unigrams, after, backoffs, shorter = m
     S, W = np.uint32(len(backoffs)), np.uint32(len(unigrams))
     empty, bad = 0, 0
     for i in range(slots.shape[0]):

@@ -6,11 +6,12 @@ B beam rows, T frames, V vocabulary, L tokens.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.decoding.kernels.beam import (
+from asr.decoding.kernels.layout import (
     BLANK,
     COUNT,
     CURRENT,
@@ -20,6 +21,7 @@ from asr.decoding.kernels.beam import (
     HOT,
     LEX,
     LM,
+    LOG_SCALE,
     MISSES,
     NODE,
     OTHER,
@@ -29,9 +31,11 @@ from asr.decoding.kernels.beam import (
     Language,
     Options,
     Search,
-    _ask,
+    add,
+    ask,
     close_word,
     closing_extra,
+    look_ahead_factor,
 )
 from asr.kernels import kernel
 
@@ -45,15 +49,41 @@ SCORE, ACOUSTIC, LM_SCORE = 0, 1, 2
 EOS = 2
 
 
+class Spelling(NamedTuple):
+    """How tokens make words: does a token start a word, and which characters does it add."""
+
+    starts: npt.NDArray[np.bool_]  # (V,)
+    codes: I32  # characters of all tokens
+    first: I64  # (V + 1,)
+
+
+class Texts(NamedTuple):
+    """Texts of all rows as word hashes; row r has ``hashes[bounds[r]:bounds[r + 1]]``."""
+
+    hashes: U64
+    bounds: I64  # (B + 1,)
+
+
+class Alignment(NamedTuple):
+    """Workspace and result of an alignment of L tokens to T frames."""
+
+    score: F32  # (2 L + 1,)
+    back: npt.NDArray[np.uint8]  # (T, 2 L + 1)
+    starts: I32  # (L,) first frame of each token
+    ends: I32  # (L,) frame after the last
+    peaks: F64  # (L,) best log-probability
+
+
 @kernel(error_model="numpy", _nrt=False)
-def _weights(o: Options, g: Language, h: Hotwords, s: Search, current: int, row: int) -> float:
-    """Logarithm of the weights in a row's mass."""
+def weight_of(o: Options, g: Language, h: Hotwords, s: Search, row: int) -> float:
+    """Return the logarithm of the weights in a row's mass."""
+    current = s.counters[CURRENT]
     lex = s.ints[current, row, LEX]
     weight = o.lm_alpha * s.floats[current, row, LM] + o.lm_beta * s.ints[current, row, WORDS]
     weight += s.floats[current, row, EXTRA]
     if o.hot:
         weight += h.pending[s.ints[current, row, HOT]]
-    return weight + math.log(g.factors[lex] if lex >= 0 else o.unknown_factor)
+    return weight + math.log(look_ahead_factor(o, g, lex))
 
 
 @kernel(error_model="numpy", _nrt=False)
@@ -67,18 +97,10 @@ def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
     current = s.counters[CURRENT]
     floats, ints = s.floats[current], s.ints[current]
     for row in range(s.counters[COUNT]):
-        mass = (
-            max(floats[row, BLANK], floats[row, OTHER])
-            if o.use_max
-            else floats[row, BLANK] + floats[row, OTHER]
-        )
-        acoustic = s.scale[0] + math.log(mass) - _weights(o, g, h, s, current, row)
-        lm, extra, words, state = (
-            floats[row, LM],
-            floats[row, EXTRA],
-            ints[row, WORDS],
-            ints[row, STATE],
-        )
+        mass = add(floats[row, BLANK], floats[row, OTHER], o.use_max)
+        acoustic = s.scale[LOG_SCALE] + math.log(mass) - weight_of(o, g, h, s, row)
+        lm, extra = floats[row, LM], floats[row, EXTRA]
+        words, state = ints[row, WORDS], ints[row, STATE]
         lex = ints[row, LEX]
         scores[row, ACOUSTIC] = acoustic
         if lex != 0:
@@ -92,7 +114,7 @@ def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
             if o.hot:
                 extra += h.earned[h.follow[ints[row, HOT], 1]]
         if o.word_lm or o.token_lm:
-            lm += _ask(g, s, state, EOS)[0]
+            lm += ask(g, s, state, EOS)[0]
         scores[row, LM_SCORE] = lm
         scores[row, SCORE] = acoustic + o.lm_alpha * lm + o.lm_beta * words + extra
     return s.counters[MISSES]
@@ -116,28 +138,25 @@ def trace(s: Search, row: int, tokens: I32, frames: I32) -> int:
 
 
 @kernel(error_model="numpy", _nrt=False)
-def word_hashes(
-    tokens: I32, starts: npt.NDArray[np.bool_], codes: I32, first: I64, out: U64
-) -> int:
-    """One hash per word of a token sequence, from its characters; returns the number of words."""
+def word_hashes(tokens: I32, spelling: Spelling, out: U64) -> int:
+    """Hash each word of a token sequence by its characters; return the number of words."""
     n, fresh = 0, True
     for token in tokens:
-        fresh = fresh or starts[token]
-        for i in range(first[token], first[token + 1]):
+        fresh = fresh or spelling.starts[token]
+        for i in range(spelling.first[token], spelling.first[token + 1]):
             if fresh:
                 out[n] = np.uint64(0x9E3779B97F4A7C15)
                 n += 1
                 fresh = False
-            x = (out[n - 1] ^ np.uint64(codes[i])) * np.uint64(0xD6E8FEB86659FD93)
+            x = (out[n - 1] ^ np.uint64(spelling.codes[i])) * np.uint64(0xD6E8FEB86659FD93)
             out[n - 1] = x ^ (x >> np.uint64(32))
     return n
 
 
 @kernel
-def texts(
-    s: Search, starts: npt.NDArray[np.bool_], codes: I32, first: I64, hashes: U64, bounds: I64
-) -> None:
-    """Word hashes of all rows, one after the other; row r has ``hashes[bounds[r]:bounds[r + 1]]``."""
+def texts(s: Search, spelling: Spelling, texts: Texts) -> None:
+    """Fill in the word hashes of all rows, one row after the other."""
+    hashes, bounds = texts
     total = 0
     tokens, frames = np.empty(64, np.int32), np.empty(64, np.int32)
     for row in range(s.counters[COUNT]):
@@ -146,7 +165,7 @@ def texts(
             tokens, frames = np.empty(2 * length, np.int32), np.empty(2 * length, np.int32)
             trace(s, row, tokens, frames)
         bounds[row] = total
-        total += word_hashes(tokens[:length], starts, codes, first, hashes[total:])
+        total += word_hashes(tokens[:length], spelling, hashes[total:])
     bounds[s.counters[COUNT]] = total
 
 
@@ -163,11 +182,12 @@ def _rank(scores: F64, n: int, order: I64, filled: bool) -> None:
 
 
 @kernel
-def merge(scores: F64, hashes: U64, bounds: I64, use_max: bool, order: I64) -> int:
+def merge(scores: F64, texts: Texts, use_max: bool, order: I64) -> int:
     """Rows of different texts, best first, into ``order``; equal texts add up in the best of them.
 
     Returns how many.
     """
+    hashes, bounds = texts
     B = len(bounds) - 1
     ranked = np.empty(B, np.int64)
     _rank(scores, B, ranked, False)
@@ -197,74 +217,74 @@ def merge(scores: F64, hashes: U64, bounds: I64, use_max: bool, order: I64) -> i
     return n
 
 
-@kernel(error_model="numpy", _nrt=False)
-def align(
-    log_probs: F32,
-    tokens: I32,
-    met: I32,
-    score: F32,
-    back: npt.NDArray[np.uint8],
-    starts: I32,
-    ends: I32,
-    peaks: F64,
-) -> bool:
-    """Best alignment of tokens (L,) to ``log_probs`` (T, V): first frame, frame after the last,
-    best log p of each.
-
-    Viterbi over blanks and tokens in turn (Graves et al. 2006, section 4.1), from the frames
-    ``met`` (L,) at which the search first met each token on. ``score`` (2 L + 1,) and ``back`` (T,
-    2 L + 1) are workspace. False if none exists.
+@kernel(error_model="numpy", _nrt=False, inline="always")
+def _best_step(score: F32, tokens: I32, state: int) -> tuple[float, int]:
+    """Best score of reaching a state from itself (0), the one before (1) or, past a blank between
+    different tokens, the one before that (2).
     """
+    best, step = score[state], 0
+    if state > 0 and score[state - 1] > best:
+        best, step = score[state - 1], 1
+    skips = state & 1 and state > 2 and tokens[(state >> 1) - 1] != tokens[state >> 1]
+    if skips and score[state - 2] > best:
+        best, step = score[state - 2], 2
+    return best, step
+
+
+@kernel(error_model="numpy", _nrt=False)
+def _forward(log_probs: F32, tokens: I32, met: I32, a: Alignment) -> None:
+    """Viterbi scores of all states; state 2 i + 1 is token i, even states are blanks."""
     T, L = len(log_probs), len(tokens)
     S = 2 * L + 1
-    score[:S] = -np.inf
+    a.score[:S] = -np.inf
     reached = 0  # tokens met up to now
     for t in range(T):
         while reached < L and met[reached] <= t:
             reached += 1
         low = max(0, S - 2 * (T - t))  # states from which the end is still in reach
-        p_blank = log_probs[t, 0]
-        for i in range(2 * reached, low - 1, -1):
-            best, step = score[i], 0
+        for i in range(2 * reached, low - 1, -1):  # downwards, so that one row of scores is enough
+            best, step = _best_step(a.score, tokens, i)
             if t == 0:
-                best = np.float32(0.0 if i < 2 else -np.inf)
-            elif i > 0:
-                if score[i - 1] > best:
-                    best, step = score[i - 1], 1
-                if (
-                    i & 1
-                    and i > 2
-                    and score[i - 2] > best
-                    and tokens[(i >> 1) - 1] != tokens[i >> 1]
-                ):
-                    best, step = score[i - 2], 2
-            score[i] = best + (log_probs[t, tokens[i >> 1]] if i & 1 else p_blank)
-            back[t, i] = step
+                best, step = np.float32(0.0 if i < 2 else -np.inf), 0
+            a.score[i] = best + log_probs[t, tokens[i >> 1] if i & 1 else 0]
+            a.back[t, i] = step
         if low > 1:
-            score[max(0, low - 4) : low] = -np.inf
-    state = S - 1 if L == 0 or score[S - 1] >= score[S - 2] else S - 2
-    if score[state] == -np.inf:
+            a.score[max(0, low - 4) : low] = -np.inf
+
+
+@kernel(error_model="numpy", _nrt=False)
+def align(log_probs: F32, tokens: I32, met: I32, a: Alignment) -> bool:
+    """Find the best alignment of tokens (L,) to ``log_probs`` (T, V); False if there is none.
+
+    Viterbi over blanks and tokens in turn (Graves et al. 2006, section 4.1), from the frames
+    ``met`` (L,) at which the search first met each token on.
+    """
+    S = 2 * len(tokens) + 1
+    _forward(log_probs, tokens, met, a)
+    state = S - 1 if S == 1 or a.score[S - 1] >= a.score[S - 2] else S - 2
+    if a.score[state] == -np.inf:
         return False
-    peaks[:] = -np.inf
-    ends[:] = -1
-    for t in range(T - 1, -1, -1):
+    a.peaks[:] = -np.inf
+    a.ends[:] = -1
+    for t in range(len(log_probs) - 1, -1, -1):
         if state & 1:
             i = state >> 1
-            starts[i] = t
-            if ends[i] < 0:
-                ends[i] = t + 1
-            peaks[i] = max(peaks[i], np.float64(log_probs[t, tokens[i]]))
-        state -= back[t, state]
+            a.starts[i] = t
+            if a.ends[i] < 0:
+                a.ends[i] = t + 1
+            a.peaks[i] = max(a.peaks[i], np.float64(log_probs[t, tokens[i]]))
+        state -= a.back[t, state]
     return True
 
 
 @kernel
-def agreement(hashes: U64, bounds: I64, weights: F64, rows: I64, best: int, out: F64) -> None:
+def agreement(texts: Texts, weights: F64, rows: I64, best: int, out: F64) -> None:
     """For every word of row ``best`` the weight of the rows that have it at the aligned place, into
     ``out``.
 
     Rows are aligned by edit distance; what they have in common at the ends is matched at once.
     """
+    hashes, bounds = texts
     a = hashes[bounds[best] : bounds[best + 1]]
     out[: len(a)] = 0.0
     for r in range(len(rows)):

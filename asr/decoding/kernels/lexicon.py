@@ -8,7 +8,7 @@ token, target, gain (float32 bits), unused.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,16 @@ from asr.kernels import kernel
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+
+
+class Edges(NamedTuple):
+    """Edges of all nodes by token."""
+
+    first: I32  # (N + 1,) first row of each node
+    rows: I32  # (E, 4): token, target, gain (float32 bits), unused; sorted by token within a node
+    masks: npt.NDArray[np.uint64]  # (N,) set of a node's tokens modulo 64
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
@@ -76,28 +86,61 @@ def children_of(parents: I32) -> tuple[I32, I32]:
     return first, children
 
 
+class Children(NamedTuple):
+    """A trie of characters: each node's children, and the character that leads to a node."""
+
+    first: I32  # (N + 1,)
+    nodes: I32  # (N - 1,) sorted by character within a node
+    chars: I32  # (N,)
+
+
+@kernel
+def _insert_edge(edges: I32, first: int, end: int, edge: tuple[int, int]) -> None:
+    """Insert an edge (token, target) behind ``edges[first:end]``, which are sorted by token."""
+    place = end
+    while place > first and edges[place - 1, 0] > edge[0]:
+        edges[place, 0], edges[place, 1] = edges[place - 1, 0], edges[place - 1, 1]
+        place -= 1
+    edges[place, 0], edges[place, 1] = edge
+
+
+@kernel
+def _push_common_children(words: Children, pieces: Children, stack: I32, size: int) -> int:
+    """Replace the pair of nodes above the stack's top by their children of equal characters.
+
+    Returns the new size of the stack.
+    """
+    here, piece = stack[size, 0], stack[size, 1]
+    a, b = words.first[here], pieces.first[piece]
+    while a < words.first[here + 1] and b < pieces.first[piece + 1]:
+        x, y = words.nodes[a], pieces.nodes[b]
+        if words.chars[x] == pieces.chars[y]:
+            stack[size, 0], stack[size, 1] = x, y
+            size += 1
+            a += 1
+            b += 1
+        elif words.chars[x] < pieces.chars[y]:
+            a += 1
+        else:
+            b += 1
+    return size
+
+
 @kernel
 def link_tokens(
-    word_first: I32,
-    word_children: I32,
-    word_chars: I32,
-    piece_first: I32,
-    piece_children: I32,
-    piece_chars: I32,
-    inner: I32,
-    starting: I32,
-    edge_first: I32,
-    edges: I32,
+    words: Children, pieces: Children, tokens: tuple[I32, I32], edge_first: I32, edges: I32
 ) -> int:
-    """Edges of every node; with an empty ``edges`` they are only counted. Returns E.
+    """Fill the edges of every node and return E; with an empty ``edges`` they are only counted.
 
-    ``inner`` and ``starting`` hold, per node of the trie of pieces, the token that ends there and
-    continues or starts a word (-1: none). Only the root has edges by starting tokens.
+    ``tokens`` hold, per node of the trie of pieces, the token that ends there and continues a word,
+    and the one that starts a word (-1: none). Only the root has edges by starting tokens.
+
+    From each node of the trie of words, both tries are walked down together.
     """
+    inner, starting = tokens
     n_edges = 0
-    capacity = len(word_chars) + 1
-    stack = np.empty((capacity, 2), np.int32)
-    for node in range(len(word_first) - 1):
+    stack = np.empty((len(words.chars) + 1, 2), np.int32)
+    for node in range(len(words.first) - 1):
         edge_first[node] = n_edges
         stack[0, 0], stack[0, 1] = node, 0
         size = 1
@@ -109,25 +152,10 @@ def link_tokens(
                 if token < 0 or piece == 0 or (which == 1 and node != 0):
                     continue
                 if len(edges) > 0:
-                    place = n_edges
-                    while place > edge_first[node] and edges[place - 1, 0] > token:
-                        edges[place, 0], edges[place, 1] = edges[place - 1, 0], edges[place - 1, 1]
-                        place -= 1
-                    edges[place, 0], edges[place, 1] = token, here
+                    _insert_edge(edges, edge_first[node], n_edges, (token, here))
                 n_edges += 1
-            a, b = word_first[here], piece_first[piece]
-            while a < word_first[here + 1] and b < piece_first[piece + 1]:
-                x, y = word_children[a], piece_children[b]
-                if word_chars[x] == piece_chars[y]:
-                    stack[size, 0], stack[size, 1] = x, y
-                    size += 1
-                    a += 1
-                    b += 1
-                elif word_chars[x] < piece_chars[y]:
-                    a += 1
-                else:
-                    b += 1
-    edge_first[len(word_first) - 1] = n_edges
+            size = _push_common_children(words, pieces, stack, size)
+    edge_first[len(words.first) - 1] = n_edges
     return n_edges
 
 
@@ -143,49 +171,41 @@ def masks_of(edge_first: I32, edges: I32) -> npt.NDArray[np.uint64]:
 
 @kernel
 def look_ahead(
-    parents: I32,
-    word_scores: npt.NDArray[np.float64],
-    ends: I32,
-    edge_first: I32,
-    edges: I32,
-    gains: npt.NDArray[np.float32],
-    out: npt.NDArray[np.float64],
-) -> None:
-    """Factor of every node: exp of the best score of a word below it (1 at the root), and of every
-    edge: the ratio.
+    parents: I32, ends: I32, word_scores: F64, edges: Edges, gains: F32
+) -> npt.NDArray[np.float64]:
+    """Return the factor of every node: exp of the best score of a word below it, 1 at the root.
+
+    ``gains``, the rows of the edges seen as float32, get each edge's ratio of factors.
     """
-    out[:] = -np.inf
-    for node in range(len(parents) - 1, 0, -1):
+    best = np.full(len(parents), -np.inf)
+    for node in range(len(parents) - 1, 0, -1):  # children have larger numbers than their parents
         if ends[node] >= 0:
-            out[node] = max(out[node], word_scores[ends[node]])
+            best[node] = max(best[node], word_scores[ends[node]])
         if parents[node] > 0:
-            out[parents[node]] = max(out[parents[node]], out[node])
-    out[0] = 0.0
+            best[parents[node]] = max(best[parents[node]], best[node])
+    best[0] = 0.0
     for node in range(len(parents)):
-        for e in range(edge_first[node], edge_first[node + 1]):
-            gains[e, 2] = np.exp(out[edges[e, 1]] - out[node])
-    for node in range(len(parents)):
-        out[node] = np.exp(out[node])
+        for e in range(edges.first[node], edges.first[node + 1]):
+            gains[e, 2] = np.exp(best[edges.rows[e, 1]] - best[node])
+    return np.exp(best)
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
-def find_edge(
-    edge_first: I32, edges: I32, masks: npt.NDArray[np.uint64], node: int, token: int, exact: bool
-) -> int:
-    """The edge of ``node`` by ``token``, or -1; ``exact``: no two tokens share a bit of the mask."""
+def find_edge(edges: Edges, node: int, token: int, exact: bool) -> int:
+    """Return the edge of ``node`` by ``token``, or -1; ``exact``: no two tokens share a bit."""
     bit = np.uint64(1) << np.uint64(token & 63)
-    mask = masks[node]
+    mask = edges.masks[node]
     if not mask & bit:
         return -1
-    low = np.int64(edge_first[node])
-    if exact:
+    low = np.int64(edges.first[node])
+    if exact:  # the edge's place is the number of smaller tokens
         return low + np.int64(popcount(mask & (bit - np.uint64(1))))
-    high = np.int64(edge_first[node + 1])
+    high = np.int64(edges.first[node + 1])
     end = high
     while low < high:
         middle = (low + high) >> 1
-        if edges[middle, 0] < token:
+        if edges.rows[middle, 0] < token:
             low = middle + 1
         else:
             high = middle
-    return low if low < end and edges[low, 0] == token else -1
+    return low if low < end and edges.rows[low, 0] == token else -1

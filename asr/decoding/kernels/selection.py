@@ -1,0 +1,202 @@
+"""Which candidates make the next beam: a running threshold, then the B best.
+
+A histogram of the masses (eight classes an octave) yields a threshold below which the B best cannot
+lie: as soon as B candidates lie above a class, nothing in it or below can survive. The threshold
+rises while candidates are made, so those below it are never stored, and because tokens are tried in
+falling order most are never even looked at. Nothing else limits the number of candidates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asr.decoding.kernels.layout import (
+    ABOVE,
+    APPENDED,
+    BEST,
+    BUCKETS,
+    CANDIDATES,
+    CLOSES,
+    COUNT,
+    CURRENT,
+    F64,
+    I64,
+    LOWEST,
+    N_CANDIDATE,
+    ROW,
+    TARGET,
+    THRESHOLD,
+    TOKEN,
+    Options,
+    Search,
+    add,
+)
+from asr.kernels import kernel
+
+_SHIFT = 49  # of the bits of a float64: its exponent and three bits below, eight classes an octave
+_LOWEST = (1023 - 48) << 3  # masses below 2**-48 of the last frame's best share the lowest class
+
+
+@kernel(error_model="numpy", _nrt=False, inline="always")
+def _bucket(bits: int) -> int:
+    """Class of a mass, given as the bits of its float64."""
+    return min(max((bits >> _SHIFT) - _LOWEST, 0), BUCKETS - 1)
+
+
+@kernel(error_model="numpy", _nrt=False)
+def _bucket_floor(bucket: int) -> float:
+    """Return the smallest mass of a class."""
+    exponent = (bucket >> 3) - 48
+    return (1.0 + (bucket & 7) / 8.0) * 2.0**exponent if bucket > 0 else 0.0
+
+
+@kernel(error_model="numpy", _nrt=False, inline="always")
+def _raise_threshold(o: Options, s: Search) -> None:
+    """Raise the threshold as far as the histogram allows."""
+    above, lowest = s.counters[ABOVE], s.counters[LOWEST]
+    while above - s.histogram[lowest] >= o.beam_size:  # B candidates lie in higher classes
+        above -= s.histogram[lowest]
+        lowest += 1
+    s.counters[ABOVE], s.counters[LOWEST] = above, lowest
+    s.scale[THRESHOLD] = max(_bucket_floor(lowest), s.scale[BEST] * o.beam_factor)
+
+
+@kernel(error_model="numpy", _nrt=False)
+def count_stayers(o: Options, s: Search) -> None:
+    """Begin the candidates of a frame: candidate i is row i of the beam, which stays as it is."""
+    count = s.counters[COUNT]
+    s.histogram[:] = 0
+    s.counters[ABOVE], s.counters[LOWEST] = 0, 0
+    s.scale[BEST] = 0.0
+    for i in range(count):
+        mass = add(s.stay[i, 0], s.stay[i, 1], o.use_max)
+        s.cand_mass[i] = mass
+        if mass > 0.0:
+            s.scale[BEST] = max(s.scale[BEST], mass)
+            s.histogram[_bucket(s.cand_bits[i])] += 1
+            s.counters[ABOVE] += 1
+    s.counters[CANDIDATES] = count
+    _raise_threshold(o, s)
+
+
+@kernel(error_model="numpy", _nrt=False)
+def _make_room(s: Search) -> bool:
+    """Drop new candidates that have fallen below the threshold; False where too few have."""
+    kept, threshold = s.counters[COUNT], s.scale[THRESHOLD]
+    for i in range(s.counters[COUNT], s.counters[CANDIDATES]):
+        if s.cand_mass[i] >= threshold:
+            s.cand_mass[kept], s.cand_gain[kept] = s.cand_mass[i], s.cand_gain[i]
+            for j in range(N_CANDIDATE):
+                s.cand_ints[kept, j] = s.cand_ints[i, j]
+            kept += 1
+    s.counters[CANDIDATES] = kept
+    return kept * 4 <= len(s.cand_mass) * 3
+
+
+@kernel(error_model="numpy", _nrt=False, inline="always")
+def store(
+    o: Options,
+    s: Search,
+    candidate: tuple[int, int, int, bool],
+    mass: float,
+    gain: float,
+) -> bool:
+    """Store a new candidate (row, token, lexicon node, whether it closes a word); False: no room."""
+    n = s.counters[CANDIDATES]
+    if n == len(s.cand_mass):
+        if not _make_room(s):
+            return False
+        n = s.counters[CANDIDATES]
+    s.cand_mass[n], s.cand_gain[n] = mass, gain
+    s.cand_ints[n, ROW], s.cand_ints[n, APPENDED] = candidate[0], candidate[1]
+    s.cand_ints[n, TARGET], s.cand_ints[n, CLOSES] = candidate[2], candidate[3]
+    s.counters[CANDIDATES] = n + 1
+    bucket = _bucket(s.cand_bits[n])
+    if bucket >= s.counters[LOWEST]:
+        s.histogram[bucket] += 1
+        s.counters[ABOVE] += 1
+        s.scale[BEST] = max(s.scale[BEST], mass)
+        _raise_threshold(o, s)
+    return True
+
+
+@kernel(error_model="numpy", _nrt=False)
+def _kth_largest(values: F64, n: int, k: int) -> float:
+    """Return the k-th largest of the first n values (Hoare 1961); their order changes."""
+    low, high, target = 0, n - 1, k - 1
+    while low < high:
+        pivot = values[(low + high) >> 1]
+        i, j = low, high
+        while i <= j:
+            while values[i] > pivot:
+                i += 1
+            while values[j] < pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if target <= j:
+            high = j
+        elif target >= i:
+            low = i
+        else:
+            break
+    return values[target]
+
+
+@kernel(error_model="numpy", _nrt=False, inline="always")
+def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
+    """Order among equal masses: a blank first, then tokens by number, new before repeated."""
+    if candidate >= count:
+        return np.int64(s.cand_ints[candidate, APPENDED]) * 2
+    return 0 if s.stay[candidate, 0] >= s.stay[candidate, 1] else ints[candidate, TOKEN] * 2 + 1
+
+
+@kernel(error_model="numpy", _nrt=False)
+def _within_threshold(s: Search) -> int:
+    """Put the candidates at or above the threshold into ``chosen``; return how many."""
+    m = 0
+    for i in range(s.counters[CANDIDATES]):
+        if s.cand_mass[i] >= s.scale[THRESHOLD] and s.cand_mass[i] > 0.0:
+            s.chosen[m] = i
+            m += 1
+    return m
+
+
+@kernel(error_model="numpy", _nrt=False)
+def _break_ties(s: Search, kept: int, ties: int, wanted: int) -> None:
+    """Fill ``chosen`` from ``kept`` on with the first ``wanted`` of the tied candidates."""
+    count, ints = s.counters[COUNT], s.ints[s.counters[CURRENT]]
+    for i in range(wanted):
+        first = i
+        for j in range(i + 1, ties):
+            rank = _rank_of_tie(s, s.tied[j], count, ints)
+            if rank < _rank_of_tie(s, s.tied[first], count, ints):
+                first = j
+        s.tied[i], s.tied[first] = s.tied[first], s.tied[i]
+        s.chosen[kept + i] = s.tied[i]
+
+
+@kernel(error_model="numpy", _nrt=False)
+def select(o: Options, s: Search) -> int:
+    """Put the B best candidates, by number, into ``chosen``; return how many there are."""
+    if not s.scale[BEST] > 0.0:
+        return 0
+    m = _within_threshold(s)
+    if m <= o.beam_size:
+        return m
+    for i in range(m):
+        s.masses[i] = s.cand_mass[s.chosen[i]]
+    kth = _kth_largest(s.masses, m, o.beam_size)
+    kept, ties = 0, 0
+    for i in range(m):
+        candidate = s.chosen[i]
+        if s.cand_mass[candidate] > kth:
+            s.chosen[kept] = candidate  # kept <= i: what is overwritten has been read
+            kept += 1
+        elif s.cand_mass[candidate] == kth:
+            s.tied[ties] = candidate
+            ties += 1
+    _break_ties(s, kept, ties, o.beam_size - kept)
+    return o.beam_size

@@ -1,29 +1,124 @@
-"""A configuration file names its task; this finds the training that belongs to it."""
+"""The table of task kinds, and the training and prediction that go by it.
+
+Each part of a task is named as ``module:name`` and imported when it is first used; this file itself
+imports no task. A new task is a folder of its own and one entry of :data:`TASKS` (CONTRIBUTING.md,
+"A new task").
+"""
 
 from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from asr.config import build_config, parse_overrides, read_yaml, save_config
-from asr.errors import AsrError, ConfigError
+from asr.errors import AsrError, ConfigError, DataError, ModelError
 
-__all__ = ["config_class", "train"]
+__all__ = [
+    "TASKS",
+    "Inputs",
+    "Predictor",
+    "TaskKind",
+    "config_class",
+    "has_predictions",
+    "load_estimator",
+    "load_predictor",
+    "train",
+]
 
-# task -> module, its configuration, and the function (configuration, resume) -> model folder
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class TaskKind:
+    """Where the parts of a task kind are, each as ``module:name``.
+
+    Attributes:
+        config: dataclass that the YAML file of a training fills.
+        train: (configuration, resume) -> path of the model folder.
+        load: model folder -> model; the estimators' ``load``.
+        inputs: class of :class:`Inputs`; empty where ``asr predict`` and the service do not take
+            the task.
+        predict: (model, rows of the inputs) -> predictions, rounded as users get them.
+    """
+
+    config: str
+    train: str
+    load: str
+    inputs: str = ""
+    predict: str = ""
+
+
 TASKS = {
-    "anomaly": ("asr.series.anomalies.training", "AnomalyConfig", "train_detector"),
-    "classify": ("asr.signals.training", "ClassifyConfig", "train_classifier"),
-    "classify_text": ("asr.language.classification.training", "TextConfig", "train_texts"),
-    "ctc": ("asr.speech.training", "SpeechConfig", "train_speech"),
-    "forecast": ("asr.series.forecasting.training", "ForecastConfig", "train_forecast"),
-    "language_model": ("asr.language.modelling.training", "LmConfig", "train_language_model"),
-    "tag": ("asr.language.tagging.training", "TagConfig", "train_tagger"),
-    "translate": ("asr.language.translation.training", "TranslateConfig", "train_translate"),
+    "anomaly": TaskKind(
+        config="asr.series.anomalies.config:AnomalyConfig",
+        train="asr.series.anomalies.training:train_detector",
+        load="asr.series.anomalies.detector:AnomalyDetector.load",
+        inputs="asr.series.anomalies.files:AnomalyInputs",
+        predict="asr.series.anomalies.files:predict_rows",
+    ),
+    "classify": TaskKind(
+        config="asr.signals.config:ClassifyConfig",
+        train="asr.signals.training:train_classifier",
+        load="asr.signals.classifier:SequenceClassifier.load",
+        inputs="asr.signals.files:SignalInputs",
+        predict="asr.signals.files:predict_rows",
+    ),
+    "classify_text": TaskKind(
+        config="asr.language.classification.config:TextConfig",
+        train="asr.language.classification.training:train_texts",
+        load="asr.language.classification.classifier:TextClassifier.load",
+        inputs="asr.language.files:TextInputs",
+        predict="asr.language.classification.predict:predict_rows",
+    ),
+    "ctc": TaskKind(
+        config="asr.speech.training:SpeechConfig",
+        train="asr.speech.training:train_speech",
+        load="asr.speech.recognizer:load_model",
+    ),
+    "forecast": TaskKind(
+        config="asr.series.forecasting.config:ForecastConfig",
+        train="asr.series.forecasting.training:train_forecast",
+        load="asr.series.forecasting.forecaster:Forecaster.load",
+        inputs="asr.series.forecasting.files:ForecastInputs",
+        predict="asr.series.forecasting.files:predict_rows",
+    ),
+    "language_model": TaskKind(
+        config="asr.language.modelling.config:LmConfig",
+        train="asr.language.modelling.training:train_language_model",
+        load="asr.language.modelling.estimator:LanguageModel.load",
+        inputs="asr.language.files:TextInputs",
+        predict="asr.language.modelling.predict:predict_rows",
+    ),
+    "tag": TaskKind(
+        config="asr.language.tagging.config:TagConfig",
+        train="asr.language.tagging.training:train_tagger",
+        load="asr.language.tagging.tagger:Tagger.load",
+        inputs="asr.language.files:TextInputs",
+        predict="asr.language.tagging.predict:predict_rows",
+    ),
+    "translate": TaskKind(
+        config="asr.language.translation.config:TranslateConfig",
+        train="asr.language.translation.training:train_translate",
+        load="asr.language.translation.translator:Translator.load",
+        inputs="asr.language.files:TextInputs",
+        predict="asr.language.translation.predict:predict_rows",
+    ),
 }
+
+
+def _part(name: str) -> Any:
+    """Import ``module:name``, where the name may be that of a class and its method."""
+    module, _, path = name.partition(":")
+    return reduce(getattr, path.split("."), importlib.import_module(module))
+
+
+# --------------------------------------------------------------------------------------------------
+# training
 
 
 def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True) -> Path:
@@ -32,43 +127,164 @@ def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True
     Args:
         config: path of the file; its key ``task`` decides which other keys there are.
         overrides: ``key=value``.
-        resume: go on from the checkpoint in the output folder, if there is one.
+        resume: continue from the checkpoint in the output folder, if there is one.
 
     Raises:
         ConfigError: the file or an override is wrong. Others: see the task's own training.
     """
     content, changes = read_yaml(config), parse_overrides(overrides)
-    merged = {**content, **changes}
-    settings = build_config(config_class(merged, config), content, changes, where=str(config))
+    kind = _kind({**content, **changes}, config)
+    settings = build_config(_part(kind.config), content, changes, where=str(config))
     if not settings.output_dir:
         raise ConfigError(f"{config} names no output_dir.", "Give -o FOLDER.")
     folder = Path(settings.output_dir)
-    new = not folder.exists()
+    is_new = not folder.exists()
     save_config(settings, folder / "config.yaml")
-    module_name, _, function_name = TASKS[_task(merged, config)]
     try:
-        return Path(getattr(importlib.import_module(module_name), function_name)(settings, resume))
+        return Path(_part(kind.train)(settings, resume))
     except AsrError:
-        if new and [path.name for path in folder.iterdir()] == [
-            "config.yaml"
-        ]:  # it did not come to a training
+        # Refused before the training began: leave no empty run folder behind.
+        if is_new and [path.name for path in folder.iterdir()] == ["config.yaml"]:
             shutil.rmtree(folder)
         raise
 
 
 def config_class(content: Mapping[str, Any], where: str | Path) -> type[Any]:
-    """Return the dataclass that a configuration's ``task`` asks for.
+    """Return the dataclass of a configuration's ``task``.
+
+    Args:
+        content: the configuration; without ``task`` it is one of speech.
+        where: its name in errors.
 
     Raises:
         ConfigError: there is no such task.
     """
-    module_name, config_name, _ = TASKS[_task(content, where)]
-    schema: type[Any] = getattr(importlib.import_module(module_name), config_name)
+    schema: type[Any] = _part(_kind(content, where).config)
     return schema
 
 
-def _task(content: Mapping[str, Any], where: str | Path) -> str:
+def _kind(content: Mapping[str, Any], where: str | Path) -> TaskKind:
     task = str(content.get("task", "ctc"))
     if task not in TASKS:
         raise ConfigError(f"{where}: unknown task {task!r}.", f"Known tasks: {', '.join(TASKS)}.")
-    return task
+    return TASKS[task]
+
+
+# --------------------------------------------------------------------------------------------------
+# prediction
+
+
+class OpenedModel(Protocol):
+    """A model folder that was opened and checked, such as :class:`asr.model_folder.Bundle`."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+
+    @property
+    def task(self) -> str:
+        """Its task kind."""
+
+
+class Inputs(Protocol):
+    """Reads what a model predicts from and writes its predictions, as files and as JSON.
+
+    Attributes:
+        keys: of a JSON request: the first is required, the others are optional.
+    """
+
+    keys: tuple[str, ...]
+
+    def read_file(self, model: Any, file: Path, future: Path | None) -> Any:
+        """Return the rows of a file; ``future`` is None unless ``keys`` has it."""
+
+    def read_json(self, model: Any, request: Mapping[str, Any]) -> Any:
+        """Return the rows of a request that has the right keys."""
+
+    def write_file(self, rows: Any, predictions: Any, output_dir: Path | None) -> str:
+        """Return the predictions as text, or write them to a folder and return the paths."""
+
+    def write_json(self, predictions: Any) -> Rows:
+        """Return the predictions as JSON objects."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A loaded model behind ``asr predict`` and ``POST /v1/predict``.
+
+    Attributes:
+        task: its kind.
+        model: the estimator.
+        inputs: reads rows and writes predictions.
+        predict: (model, rows) -> predictions.
+    """
+
+    task: str
+    model: Any
+    inputs: Inputs
+    predict: Callable[[Any, Any], Any]
+
+    def predict_file(
+        self, file: Path, output_dir: Path | None = None, future: Path | None = None
+    ) -> str:
+        """Return the predictions for a file as text, or write them and return the paths.
+
+        Args:
+            file: what the task predicts from.
+            output_dir: folder to write to.
+            future: for forecasts, a file with the columns known ahead.
+
+        Raises:
+            DataError: a file is missing or cannot be used, or the task takes no ``future``.
+        """
+        if future is not None and "future" not in self.inputs.keys:
+            raise DataError(f"The task {self.task} takes no future values.", "Leave out --future.")
+        rows = self.inputs.read_file(self.model, file, future)
+        return self.inputs.write_file(rows, self.predict(self.model, rows), output_dir)
+
+    def predict_json(self, request: Mapping[str, Any]) -> Rows:
+        """Return the predictions for a request.
+
+        Raises:
+            DataError: the request lacks what the task takes, has other keys, or cannot be used.
+        """
+        needed, *optional = self.inputs.keys
+        if set(request) - set(optional) != {needed}:
+            also = f" and perhaps {', '.join(map(repr, optional))}" if optional else ""
+            raise DataError(f"The task {self.task} takes {needed!r}{also}, and nothing else.")
+        rows = self.inputs.read_json(self.model, request)
+        return self.inputs.write_json(self.predict(self.model, rows))
+
+
+def has_predictions(task: str) -> bool:
+    """Return whether ``asr predict`` and ``POST /v1/predict`` take models of this task."""
+    return task in TASKS and bool(TASKS[task].predict)
+
+
+def load_predictor(folder: OpenedModel) -> Predictor:
+    """Load the model of an opened folder for predictions.
+
+    Raises:
+        ModelError: the folder is damaged, or its task has no predictions.
+    """
+    task = folder.task
+    if not has_predictions(task):
+        known = ", ".join(filter(has_predictions, TASKS))
+        remedy = "Use asr transcribe." if task == "ctc" else f"Tasks with predictions: {known}."
+        raise ModelError(f"{folder.path} is a model for the task {task}.", remedy)
+    kind = TASKS[task]
+    return Predictor(task, load_estimator(folder), _part(kind.inputs)(), _part(kind.predict))
+
+
+def load_estimator(folder: OpenedModel) -> Any:
+    """Load the model of an opened folder, whatever its task: an estimator, or a recognizer.
+
+    Raises:
+        ModelError: the folder is damaged, or its task is unknown.
+    """
+    if folder.task not in TASKS:
+        raise ModelError(
+            f"{folder.path} is a model for the unknown task {folder.task!r}.",
+            f"Known tasks: {', '.join(TASKS)}.",
+        )
+    return _part(TASKS[folder.task].load)(folder)

@@ -21,13 +21,13 @@ def train(
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Start anew even where the run folder holds a checkpoint."),
+        typer.Option("--fresh", help="Start over even if the run folder holds a checkpoint."),
     ] = False,
 ) -> None:
-    """Train a model; a run that was stopped goes on where it was.
+    """Train a model; the same command again resumes a run that was stopped.
 
-    config.yaml in the run folder holds every key with the value that it had; docs/how-to/train.md
-    says what they do.
+    config.yaml in the run folder lists every key with its value; docs/how-to/train.md
+    explains the keys.
     """
     from asr.catalogue import train as run
     from asr.training.ranks import is_first_rank

@@ -5,7 +5,6 @@ Legend: B batch, T tokens, U distinct words of a batch, C characters of a word.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -16,8 +15,8 @@ import torch
 from torch import Tensor
 
 from asr.training.batching.buckets import BucketSampler
+from asr.training.batching.loader import BucketLoader
 from asr.training.batching.padding import pad_sequences
-from asr.training.batching.seeds import keyed_seed
 
 __all__ = ["Ids", "TokenBatch", "TokenItems", "TokenLoader", "collate_tokens"]
 
@@ -33,8 +32,8 @@ class TokenItems:
         names: of each text.
         tags: an id a token.
         labels: an id a text.
-        words: for each text the number of each token's spelling in ``spellings``;
-        spellings: character ids of a word.
+        words: for each token of each text, the number of its spelling in ``spellings``.
+        spellings: character ids of each distinct word.
     """
 
     tokens: Sequence[Ids]
@@ -47,6 +46,11 @@ class TokenItems:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @classmethod
+    def numbered(cls, tokens: Sequence[Ids], labels: Ids | None = None) -> TokenItems:
+        """Return texts without tags and spellings, named by their number from 1."""
+        return cls(tokens, [str(number) for number in range(1, len(tokens) + 1)], labels=labels)
+
 
 @dataclass(frozen=True)
 class TokenBatch:
@@ -54,15 +58,15 @@ class TokenBatch:
 
     Attributes:
         tokens: (B, T) int64.
-        lens: (B,).
+        lens: (B,) tokens of each text.
         ids: name of each text.
-        items: (B,) its number.
-        seed: key of this batch.
+        items: (B,) number of each text among the loader's.
+        seed: of what is drawn for this batch, such as word dropout.
         tags: (B, T) or None.
         labels: (B,) or None.
         chars: (U, C) characters of the batch's distinct words, or None.
-        char_lens: (U,).
-        words: (B, T) rows of chars.
+        char_lens: (U,) characters of each word.
+        words: (B, T) the row of ``chars`` that spells each token.
     """
 
     tokens: Tensor
@@ -96,47 +100,43 @@ class TokenBatch:
 
 
 def collate_tokens(items: TokenItems, numbers: Ids, seed: int = 0) -> TokenBatch:
-    """Return the texts of ``numbers`` as a padded batch; an empty text has length 0 and one step of
-    padding.
+    """Return the texts of ``numbers`` as a padded batch.
+
+    An empty text has length 0 and one step of padding.
     """
-    tokens, lens = _pad([items.tokens[i] for i in numbers])
-    batch = TokenBatch(tokens, lens, tuple(items.names[i] for i in numbers), numbers, seed)
+    tokens, lens = pad_sequences([items.tokens[i] for i in numbers], np.int64, min_length=1)
+    names = tuple(items.names[i] for i in numbers)
+    batch = TokenBatch(tokens, lens, names, items=numbers, seed=seed)
     if items.tags is not None:
-        batch = replace(batch, tags=_pad([items.tags[i] for i in numbers])[0])
+        tags, _ = pad_sequences([items.tags[i] for i in numbers], np.int64, min_length=1)
+        batch = replace(batch, tags=tags)
     if items.labels is not None:
         batch = replace(batch, labels=torch.from_numpy(items.labels[numbers]))
-    return (
-        batch
-        if items.words is None
-        else _with_spellings(batch, items, [items.words[i] for i in numbers])
-    )
-
-
-def _pad(arrays: Sequence[Ids]) -> tuple[Tensor, Tensor]:
-    padded, lens = pad_sequences(arrays)
-    return (padded if padded.size(1) else torch.zeros(len(arrays), 1, dtype=torch.int64)), lens
+    if items.words is not None:
+        batch = _with_spellings(batch, items, [items.words[i] for i in numbers])
+    return batch
 
 
 def _with_spellings(batch: TokenBatch, items: TokenItems, words: Sequence[Ids]) -> TokenBatch:
+    """Add each distinct word's characters once, and for each token the row of its word."""
     distinct, rows = np.unique(np.concatenate(words), return_inverse=True)
     if not len(distinct):  # nothing but empty texts
         distinct = np.zeros(1, np.int64)
-    chars, char_lens = _pad([items.spellings[w] for w in distinct])
+    chars, char_lens = pad_sequences([items.spellings[w] for w in distinct], np.int64, min_length=1)
     split = np.split(rows.astype(np.int64), np.cumsum([len(w) for w in words])[:-1])
-    return replace(batch, chars=chars, char_lens=char_lens.clamp(min=1), words=_pad(split)[0])
+    padded, _ = pad_sequences(split, np.int64, min_length=1)
+    return replace(batch, chars=chars, char_lens=char_lens.clamp(min=1), words=padded)
 
 
-class TokenLoader:
-    """Batches of texts of like lengths, each a pure function of (seed, epoch, position).
+class TokenLoader(BucketLoader):
+    """Batches of texts of similar lengths, each a pure function of (seed, epoch, position).
 
     Args:
         items: encoded texts.
         max_batch_size: texts in a batch.
         max_batch_tokens: padded tokens in a batch.
-        seed: see :class:`asr.training.batching.buckets.BucketSampler`; without shuffling the
-            longest come first.
-        shuffle: see :class:`asr.training.batching.buckets.BucketSampler`; without shuffling the
-            longest come first.
+        seed: of the order.
+        shuffle: False: the longest texts first, in every epoch.
     """
 
     def __init__(
@@ -144,34 +144,17 @@ class TokenLoader:
         items: TokenItems,
         max_batch_size: int = 32,
         max_batch_tokens: int = 4000,
+        *,
         seed: int = 0,
         shuffle: bool = True,
     ) -> None:
         lengths = np.array([len(tokens) for tokens in items.tokens], np.int64)
-        self.items, self.seed = items, seed
-        self.sampler = BucketSampler(lengths, max_batch_tokens, max_batch_size, seed, shuffle)
-        self._epoch = -1
-        self._batches: list[Ids] = []
-
-    def for_rank(self, rank: int, world_size: int) -> TokenLoader:
-        """Return the loader of one of ``world_size`` ranks that share every epoch."""
-        loader = copy.copy(self)
-        loader.sampler = replace(self.sampler, rank=rank, world_size=world_size)
-        loader._epoch = -1
-        return loader
-
-    def num_batches(self, epoch: int) -> int:
-        """Return the number of batches in an epoch."""
-        return len(self._numbers(epoch))
+        super().__init__(
+            BucketSampler(lengths, max_batch_tokens, max_batch_size, seed=seed, shuffle=shuffle)
+        )
+        self.items = items
 
     def load(self, epoch: int, position: int) -> TokenBatch:
         """Return one batch of an epoch."""
-        numbers = self._numbers(epoch)[position]
-        return collate_tokens(
-            self.items, numbers, keyed_seed(self.seed, epoch, position, self.sampler.rank)
-        )
-
-    def _numbers(self, epoch: int) -> list[Ids]:
-        if epoch != self._epoch:
-            self._batches, self._epoch = self.sampler.batches(epoch), epoch
-        return self._batches
+        numbers = self.item_numbers(epoch)[position]
+        return collate_tokens(self.items, numbers, self.batch_seed(epoch, position))

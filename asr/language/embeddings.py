@@ -1,19 +1,19 @@
-"""Pretrained word vectors from text files: word2vec's (a first line ``count width``) and GloVe's
-(none).
+"""Pretrained word vectors from text files, in the format of word2vec or of GloVe.
+
+Both have a word and its numbers a line; word2vec begins with a line ``count width``.
 """
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.errors import DataError
+from asr.text.lines import iter_lines
 
 __all__ = ["WordVectors", "read_word_vectors"]
 
@@ -24,16 +24,20 @@ class WordVectors:
 
     Attributes:
         matrix: (V, D) float32; rows of words without a vector are zeros.
-        found: (V,) bool.
-        coverage: share of the words that have a vector, 0 to 1.
+        has_vector: (V,) bool.
     """
 
     matrix: npt.NDArray[np.float32]
-    found: npt.NDArray[np.bool_]
+    has_vector: npt.NDArray[np.bool_]
 
     @property
     def coverage(self) -> float:
-        return float(self.found.mean()) if len(self.found) else 0.0
+        """Share of the words that have a vector, 0 to 1."""
+        return float(self.has_vector.mean()) if len(self.has_vector) else 0.0
+
+    def covered(self, words: Sequence[str]) -> list[str]:
+        """Return those of the words asked for that have a vector."""
+        return [word for word, has in zip(words, self.has_vector.tolist(), strict=True) if has]
 
 
 def read_word_vectors(
@@ -52,29 +56,30 @@ def read_word_vectors(
     """
     wanted = {*words, *(word.lower() for word in words)}
     vectors, dimension = _scan(Path(path), wanted, width)
-    matrix, found = np.zeros((len(words), dimension), np.float32), np.zeros(len(words), np.bool_)
+    matrix = np.zeros((len(words), dimension), np.float32)
+    has_vector = np.zeros(len(words), np.bool_)
     for row, word in enumerate(words):
         vector = vectors.get(word, vectors.get(word.lower()))
         if vector is not None:
-            matrix[row], found[row] = vector, True
-    return WordVectors(matrix, found)
+            matrix[row], has_vector[row] = vector, True
+    return WordVectors(matrix, has_vector)
 
 
 def _scan(
     path: Path, wanted: set[str], width: int | None
 ) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
+    """Read the wanted vectors and their width from a file."""
     vectors: dict[str, npt.NDArray[np.float32]] = {}
     dimension = 0
-    for number, line in _lines(path):
+    for number, line in enumerate(iter_lines(path, "a text file of word vectors"), 1):
         columns = line.rstrip().split(" ")
         if number == 1 and len(columns) == 2 and all(c.isdigit() for c in columns):
             continue  # word2vec's header
         dimension = dimension or _dimension(path, columns, width)
         word = " ".join(columns[:-dimension])  # GloVe has words with spaces in them
         if len(columns) <= dimension:
-            raise DataError(
-                f"{path}, line {number}: needed a word and {dimension} numbers, found {line[:60]!r}."
-            )
+            needed = f"needed a word and {dimension} numbers"
+            raise DataError(f"{path}, line {number}: {needed}, found {line[:60]!r}.")
         if word in wanted and word not in vectors:
             vectors[word] = _numbers(path, number, columns[-dimension:])
     if not dimension:
@@ -101,26 +106,8 @@ def _numbers(path: Path, line: int, columns: list[str]) -> npt.NDArray[np.float3
         vector = np.array(columns, np.float32)
     except ValueError:
         raise DataError(
-            f"{path}, line {line}: not all columns after the word are numbers.", "Mend it."
+            f"{path}, line {line}: not all columns after the word are numbers.", "Mend the line."
         ) from None
     if not np.isfinite(vector).all():
         raise DataError(f"{path}, line {line}: a number is not finite.", "Mend the line.")
     return vector
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    if not path.is_file():
-        raise DataError(f"There is no file {path}.", "Give a text file of word vectors.")
-    try:
-        with _open(path) as file:
-            yield from enumerate(file, 1)
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise DataError(
-            f"{path} is not UTF-8 text: {error}.", "Binary word2vec files must be converted."
-        ) from None
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
-    return path.open(encoding="utf-8", newline="\n")

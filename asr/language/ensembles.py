@@ -1,6 +1,6 @@
-"""Several text models as one: their probabilities are averaged.
+"""Ensembles of text models: the mean of their probabilities.
 
-Transcripts: :func:`asr.decoding.rover.rover`.
+For transcripts see :func:`asr.decoding.rover.rover`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["TaggerEnsemble", "TextClassifierEnsemble"]
 
 
 class TextClassifierEnsemble:
-    """Text classifiers of the same labels, however each of them reads its texts.
+    """Text classifiers with the same labels; their vocabularies and shapes may differ.
 
     Args:
-        models: fitted ones, or model folders. The first one's threshold holds.
+        models: fitted classifiers, or model folders. The first one's threshold applies.
 
     Raises:
         ModelError: there are none, or their labels differ.
@@ -59,13 +59,13 @@ class TextClassifierEnsemble:
 
 
 class TaggerEnsemble:
-    """Taggers of the same tags, however each of them reads its words.
+    """Taggers with the same tags; their vocabularies and shapes may differ.
 
-    The models' p(tag | sentence) of each word are averaged, and the path of the largest product of these means that
-    keeps the tags' rules is taken (posterior decoding).
+    The p(tag | sentence) of each word is averaged over the models. The result are the tags with the
+    largest product of these means that keep the scheme's rules (posterior decoding).
 
     Args:
-        models: fitted ones, or model folders.
+        models: fitted taggers, or model folders.
 
     Raises:
         ModelError: there are none, or their tags differ.
@@ -83,9 +83,7 @@ class TaggerEnsemble:
         return self.models[0].classes_
 
     def predict_proba(self, sentences: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float32]]:
-        """Return for each sentence the mean of the models' p(tag | sentence) of each word: arrays
-        (words, tags).
-        """
+        """Return the mean p(tag | sentence) of each word: an array (words, tags) a sentence."""
         import numpy as np
 
         tables = []
@@ -96,17 +94,19 @@ class TaggerEnsemble:
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return a tag for each word."""
-        from asr.language.tagging.training import paths_of
+        from asr.language.tagging.model import likeliest_paths
 
-        return paths_of(self.predict_proba(sentences), self.classes_, self.models[0].scheme)
+        scheme = self.models[0].model_.scheme
+        return likeliest_paths(self.predict_proba(sentences), self.classes_, scheme)
 
 
 def _check_alike(names: list[set[str]]) -> None:
+    """Refuse an ensemble of no models, or of models with different labels."""
     if not names:
         raise ModelError("An ensemble of no models was asked for.", "Give at least one.")
     for number, other in enumerate(names[1:], 2):
         if odd := names[0] ^ other:
             raise ModelError(
                 f"Model {number} and the first one differ in {', '.join(sorted(odd))}.",
-                "Train alike.",
+                "Train them with the same labels.",
             )

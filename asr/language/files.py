@@ -1,163 +1,82 @@
-"""What ``asr predict`` does with texts: a file of texts or JSON lines -> JSON lines."""
+"""Texts that ``asr predict`` and ``POST /v1/predict`` read, and the JSON lines that they write."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
 from asr.files import atomic_write_text
-from asr.language.data import read_json_lines
-from asr.model_folder import open_bundle
+from asr.language.data import is_words
+from asr.text.lines import iter_lines, read_json_lines
 
-__all__ = ["entities", "predict_file"]
+__all__ = ["Rows", "TextInputs", "text_of", "tokens_of"]
 
 Rows = list[dict[str, Any]]
+NEEDED = "a text file or a .jsonl file, or - for stdin"
 
 
-def predict_file(
-    model: Path, file: Path, output_dir: Path | None = None, future: Path | None = None
-) -> str:
-    """Return a JSON line of predictions for each text, or write them to ``output_dir`` and return
-    the path.
+class TextInputs:
+    """Rows of texts: see :class:`asr.catalogue.Inputs`.
 
-    Args:
-        model: model folder of a text task.
-        file: a text a line, ``-`` for standard input; or .jsonl with ``text``, or ``tokens`` for
-            taggers; other keys are kept.
-        output_dir: gets ``predictions.jsonl``.
-
-    Raises:
-        DataError: the file is missing or malformed (the line is named), or a file of future values
-        was given. ModelError: the model folder is missing or damaged.
+    Each row holds ``text``, or a list of words under ``tokens``; other keys are kept.
     """
-    if future is not None:
-        raise DataError("Texts have no future values.", "Leave out --future.")
-    rows = _read(file)
-    found = PREDICTORS[open_bundle(model).task](model, rows)
-    text = "".join(
-        json.dumps({**row, **new}, ensure_ascii=False) + "\n"
-        for row, new in zip(rows, found, strict=True)
-    )
-    if output_dir is None:
-        return text
-    atomic_write_text(output_dir / "predictions.jsonl", text)
-    return f"{output_dir / 'predictions.jsonl'}\n"
+
+    keys = ("texts",)
+
+    def read_file(self, model: object, file: Path, future: Path | None = None) -> Rows:
+        """Return the rows of a file: a text a line, or .jsonl; ``-`` is standard input.
+
+        Raises:
+            DataError: the file is missing or malformed; the line is named.
+        """
+        if str(file) == "-":
+            return [{"text": line.rstrip("\r\n")} for line in sys.stdin]
+        if file.suffix in (".jsonl", ".json"):
+            numbered = read_json_lines(file, NEEDED)
+            return [_checked(row, f"{file}, line {number}") for number, row in numbered]
+        return [{"text": line} for line in iter_lines(file, NEEDED)]
+
+    def read_json(self, model: object, request: Mapping[str, Any]) -> Rows:
+        """Return the rows of the request's ``texts``."""
+        return [{"text": text} for text in request["texts"]]
+
+    def write_file(self, rows: Rows, predictions: Rows, output_dir: Path | None) -> str:
+        """Return a JSON line a row with its prediction, or write them to ``predictions.jsonl``."""
+        lines = [
+            json.dumps({**row, **prediction}, ensure_ascii=False) + "\n"
+            for row, prediction in zip(rows, predictions, strict=True)
+        ]
+        if output_dir is None:
+            return "".join(lines)
+        path = output_dir / "predictions.jsonl"
+        atomic_write_text(path, "".join(lines))
+        return f"{path}\n"
+
+    def write_json(self, predictions: Rows) -> Rows:
+        """Return the predictions, which are JSON objects already."""
+        return predictions
 
 
-def _read(file: Path) -> Rows:
-    if str(file) == "-":
-        return [{"text": line.rstrip("\r\n")} for line in sys.stdin]
-    if file.suffix in (".jsonl", ".json"):
-        return [_checked(file, number, row) for number, row in read_json_lines(file)]
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        raise DataError(
-            f"There is no file {file}.", "Give a text file or a .jsonl file, or - for stdin."
-        ) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{file} is not UTF-8.", "Convert the file to UTF-8.") from None
-    return [{"text": line} for line in text.removesuffix("\n").split("\n")] if text else []
-
-
-def _checked(file: Path, number: int, row: Any) -> dict[str, Any]:
+def _checked(row: Any, where: str) -> dict[str, Any]:
     if isinstance(row, str):
         return {"text": row}
     fields: dict[str, Any] = row if isinstance(row, dict) else {}
-    tokens = fields.get("tokens")
-    if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
-        return fields
-    if not isinstance(fields.get("text"), str):
-        raise DataError(
-            f"{file}, line {number}: no text under 'text', and no list of texts under 'tokens'."
-        )
+    if not is_words(fields.get("tokens")) and not isinstance(fields.get("text"), str):
+        raise DataError(f"{where}: no text under 'text', and no list of texts under 'tokens'.")
     return fields
 
 
-def _text(row: dict[str, Any]) -> str:
-    return str(row["text"]) if "text" in row else " ".join(row["tokens"])
+def text_of(row: Mapping[str, Any]) -> str:
+    """Return the text of a row, if need be that of its tokens."""
+    text = row.get("text")
+    return text if isinstance(text, str) else " ".join(row["tokens"])
 
 
-def entities(tokens: Sequence[str], tags: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the entities of BIO tags: type, text, first token and the one after the last.
-
-    Example:
-        >>> entities(["to", "new", "york"], ["O", "B-city", "I-city"])
-        [{'type': 'city', 'text': 'new york', 'start': 1, 'end': 3}]
-    """
-    found: list[dict[str, Any]] = []
-    for place, (token, tag) in enumerate(zip(tokens, tags, strict=True)):
-        if (
-            tag.startswith("I-")
-            and found
-            and found[-1]["end"] == place
-            and found[-1]["type"] == tag[2:]
-        ):
-            found[-1] |= {"text": f"{found[-1]['text']} {token}", "end": place + 1}
-        elif tag.startswith(("B-", "I-")):
-            found.append({"type": tag[2:], "text": token, "start": place, "end": place + 1})
-    return found
-
-
-def _tag(model: Path, rows: Rows) -> Rows:
-    from asr.language.tagging.tagger import Tagger
-
-    tagger = Tagger.load(model)
-    tokens = [row["tokens"] if "tokens" in row else _text(row).split() for row in rows]
-    tags, labels = tagger.predict_both(tokens)
-    found: Rows = [
-        {"tokens": words, "tags": given, "entities": entities(words, given)}
-        for words, given in zip(tokens, tags, strict=True)
-    ]
-    if labels is not None:
-        found = [{**row, "label": label} for row, label in zip(found, labels, strict=True)]
-    return found
-
-
-def _classify(model: Path, rows: Rows) -> Rows:
-    from asr.language.classification.classifier import TextClassifier
-
-    classifier, texts = TextClassifier.load(model), [_text(row) for row in rows]
-    probabilities = classifier.predict_proba(texts)
-    labels = classifier.labels_of(probabilities, texts)
-    best = probabilities.max(1).tolist() if texts else []
-    return [
-        {"label": label, "probability": round(p, 6)} for label, p in zip(labels, best, strict=True)
-    ]
-
-
-def _language_model(model: Path, rows: Rows) -> Rows:
-    import math
-
-    from asr.language.modelling.estimator import LanguageModel
-
-    texts = [_text(row) for row in rows]
-    scores = LanguageModel.load(model).score(texts)
-    return [
-        {
-            "log_prob": round(s, 4),
-            "perplexity": round(math.exp(min(700.0, -s / (len(t.split()) + 1))), 4),
-        }
-        for s, t in zip(scores, texts, strict=True)
-    ]
-
-
-def _translate(model: Path, rows: Rows) -> Rows:
-    from asr.language.translation.translator import Translator
-
-    return [
-        {"translation": text}
-        for text in Translator.load(model).predict([_text(row) for row in rows])
-    ]
-
-
-PREDICTORS: dict[str, Callable[[Path, Rows], Rows]] = {
-    "classify_text": _classify,
-    "language_model": _language_model,
-    "tag": _tag,
-    "translate": _translate,
-}
+def tokens_of(row: Mapping[str, Any]) -> list[str]:
+    """Return the tokens of a row, if need be its text split at white space."""
+    tokens = row.get("tokens")
+    return tokens if is_words(tokens) else text_of(row).split()

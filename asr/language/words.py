@@ -1,10 +1,12 @@
-"""Words as vectors: embeddings of the words and features read off their characters.
+"""Word vectors: an embedding of each word beside features of its spelling.
 
 Legend: B batch, T words, U distinct words, C characters, D width.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +15,7 @@ from torch.nn import functional
 
 from asr.config import check_choice, check_range
 from asr.language.batches import TokenBatch
+from asr.language.embeddings import read_word_vectors
 from asr.language.vocabulary import PAD, UNK
 from asr.sequence import RecurrentStack, mask_padding
 from asr.sequence.pooling import Pooling
@@ -28,14 +31,14 @@ class WordConfig:
 
     Attributes:
         dim: of the word embedding.
-        spelling: what reads the characters: ``lstm`` (both directions), ``cnn`` (width 3, largest
-            value over the word) or ``none``.
-        char_dim: of a character.
-        spelling_dim: of what is read.
-        unknown_weight: in training a word seen n times is taken for unknown with probability weight
-            / (weight + n) (Kiperwasser & Goldberg 2016, section 4), so that unknown words are met
-            before they come.
-        freeze: leave pretrained embeddings as they are.
+        spelling: network over the characters: ``lstm`` (both directions), ``cnn`` (width 3,
+            maximum over the word) or ``none``.
+        char_dim: of a character's embedding.
+        spelling_dim: of the spelling features.
+        unknown_weight: word dropout: in training a word seen n times becomes unknown with
+            probability weight / (weight + n) (Kiperwasser & Goldberg 2016, section 4), so that the
+            network learns what to do with unknown words.
+        freeze: do not train pretrained embeddings.
     """
 
     dim: int = 100
@@ -53,10 +56,16 @@ class WordConfig:
 
 
 class SpellingEncoder(nn.Module):
-    """Characters (U, C) -> (U, D): last states of an LSTM in both directions, or the maximum over a
-    convolution.
+    """Spelling features: characters (U, C) -> (U, D).
 
-    Lample et al. 2016 (section 4.1) and Ma & Hovy 2016 (section 2.1).
+    The last states of an LSTM in both directions (Lample et al. 2016, section 4.1), or the maximum
+    over a convolution (Ma & Hovy 2016, section 2.1).
+
+    Args:
+        num_chars: size of the alphabet.
+        char_dim: of a character's embedding.
+        output_dim: D.
+        kind: ``lstm`` or ``cnn``.
     """
 
     def __init__(self, num_chars: int, char_dim: int, output_dim: int, kind: str = "lstm") -> None:
@@ -91,8 +100,8 @@ class WordEncoder(nn.Module):
 
     Args:
         config: see :class:`WordConfig`.
-        num_words: sizes of the vocabularies.
-        num_chars: sizes of the vocabularies.
+        num_words: size of the vocabulary.
+        num_chars: size of the alphabet.
     """
 
     drop_chance: Tensor
@@ -112,20 +121,26 @@ class WordEncoder(nn.Module):
         self.register_buffer("drop_chance", torch.zeros(num_words), persistent=False)
 
     def set_counts(self, counts: Tensor) -> None:
-        """Take the number of times that each word (V,) occurs in training."""
+        """Set the word dropout by how often each word (V,) occurs in training."""
         weight = self.config.unknown_weight
         self.drop_chance.copy_(weight / (weight + counts) if weight else torch.zeros_like(counts))
         self.drop_chance[: UNK + 1] = 0
 
-    def set_vectors(self, matrix: Tensor, found: Tensor) -> None:
-        """Take pretrained vectors (V, D) of the words that are ``found`` (V,); the others keep
-        their random ones.
+    def load_vectors(self, path: str, words: Sequence[str]) -> None:
+        """Take pretrained vectors from a file; words without one keep their random vector.
+
+        Args:
+            path: see :func:`asr.language.embeddings.read_word_vectors`.
+            words: V, in the order of their ids.
         """
-        self.embedding.weight.data[found] = matrix[found]
+        vectors = read_word_vectors(path, words, self.config.dim)
+        has_vector = torch.from_numpy(vectors.has_vector)
+        self.embedding.weight.data[has_vector] = torch.from_numpy(vectors.matrix)[has_vector]
         self.embedding.weight.requires_grad_(not self.config.freeze)
+        print(f"{path} covers {100 * vectors.coverage:.1f} % of the words", file=sys.stderr)
 
     def forward(self, batch: TokenBatch, generator: torch.Generator | None = None) -> Tensor:
-        """A batch -> (B, T, D); with a generator, rare words are taken for unknown now and then."""
+        """A batch -> (B, T, D); a generator switches the word dropout on."""
         tokens = batch.tokens
         if generator is not None and self.config.unknown_weight:
             chance = torch.rand(tokens.shape, generator=generator).to(tokens.device)

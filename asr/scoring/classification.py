@@ -60,6 +60,16 @@ class ClassificationScore:
         by_name = {score.name: score.f1 for score in self.per_class}
         return float(np.mean([by_name[name] for name in names]))
 
+    def most_confused(self, count: int = 10) -> list[tuple[str, str, int]]:
+        """Return (truth, prediction, how often) of the commonest mistakes, the commonest first."""
+        names = [row.name for row in self.per_class]
+        mistakes = [
+            (names[i], names[j], int(n))
+            for (i, j), n in np.ndenumerate(self.confusion)
+            if i != j and n
+        ]
+        return sorted(mistakes, key=lambda row: (-row[2], row[:2]))[:count]
+
     def figures(self) -> dict[str, float]:
         """Return every figure by name, as ``metrics.json`` keeps them."""
         figures = {"accuracy": self.accuracy, "macro_f1": self.macro_f1}

@@ -8,9 +8,10 @@ neuralforecast packages.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,13 @@ __all__ = [
     "TARGET",
     "TIME",
     "Series",
+    "as_frame",
     "fill_gaps",
     "long_frame",
     "number_columns",
     "read_frame",
     "read_table",
+    "rows_table",
     "split_series",
 ]
 
@@ -78,11 +81,33 @@ def read_frame(
     Raises:
         DataError: no such file, no table in it, or a column is missing.
     """
-    table = read_table(path)
+    return as_frame(read_table(path), time, targets, keep, where=str(path))
+
+
+def as_frame(
+    table: pd.DataFrame,
+    time: str = "",
+    targets: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    *,
+    where: str,
+) -> pd.DataFrame:
+    """Return a table as a frame with one row a series and step; see :func:`read_frame`.
+
+    Args:
+        table: as :func:`read_table` or :func:`rows_table` give it.
+        time: of a wide table, the column of the steps.
+        targets: its columns that become series, one each.
+        keep: its columns that become covariates of every series.
+        where: name of the table in errors.
+
+    Raises:
+        DataError: a column is missing.
+    """
     if targets or time:
-        return long_frame(table, time, targets, keep, where=str(path))
-    _require_columns(table, [TIME, TARGET], str(path))
-    return _with_times(table, str(path))
+        return long_frame(table, time, targets, keep, where=where)
+    _require_columns(table, [TIME, TARGET], where)
+    return _with_times(table, where)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -100,6 +125,29 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise DataError(
             f"{path} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8."
         ) from error
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], where: str) -> pd.DataFrame:
+    """Return JSON objects as a table, one row each.
+
+    Values have the types that they would have in a CSV file: texts of numbers are numbers, and null
+    is a missing value.
+
+    Args:
+        rows: one object a row; a key that a row lacks is missing there.
+        where: name of the rows in errors.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    if not rows:
+        raise DataError(f"{where} holds no rows.", "Give at least one.")
+    pd = require("pandas", "train")
+    table = pd.DataFrame(list(rows))
+    for column in table.columns.drop(ID, errors="ignore"):
+        with contextlib.suppress(ValueError, TypeError):  # a column of texts stays as it is
+            table[column] = pd.to_numeric(table[column])
+    return table
 
 
 def number_columns(frame: pd.DataFrame, columns: Sequence[str] = ()) -> list[str]:

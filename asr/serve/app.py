@@ -1,7 +1,8 @@
 """The application: routes of the service.
 
-POST /v1/transcribe   one or many files -> transcripts     WebSocket /v1/stream   16-bit samples ->
-partials, finals POST /v1/predict      texts, signals or series -> what a model of another task says
+POST /v1/transcribe    one or many recordings -> transcripts
+WebSocket /v1/stream   16-bit samples -> partial and final results
+POST /v1/predict       texts, signals or series -> predictions of a model of another task
 GET  /v1/models  /health  /ready  /metrics  /
 """
 
@@ -14,19 +15,27 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import FastAPI, File, Header, Query, Request, UploadFile
+from fastapi import FastAPI, File, Header, Query, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
-from asr.errors import AsrError, ModelError
-from asr.serve.batching import Overloaded
+from asr.errors import AsrError
 from asr.serve.config import ServeConfig
+from asr.serve.errors import (
+    PROBLEMS,
+    Problem,
+    Refusal,
+    TooLarge,
+    add_error_handlers,
+    refusal_of,
+    within,
+)
 from asr.serve.guard import Guard
 from asr.serve.metrics import ServiceMetrics
-from asr.serve.models import Fleet, HostedModel, TooLong
+from asr.serve.models import Fleet, HostedModel
 from asr.serve.predicting import predict_route
 from asr.serve.streams import stream_routes
 from asr.speech.transcript import Transcript
@@ -70,12 +79,6 @@ class TranscribeAnswer(BaseModel):
     """One result a file, in the order of the request."""
 
     results: list[FileAnswer]
-
-
-class Problem(BaseModel):
-    """Why a request was refused."""
-
-    detail: str
 
 
 class ModelAnswer(BaseModel):
@@ -125,13 +128,9 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
     _add_status_routes(app, fleet, metrics, ready)
     _add_transcribe(app, fleet, config, readers)
     stream_routes(app, fleet, config, metrics)
-    predict_route(app, fleet.predictors, config, PROBLEMS)
-    app.add_exception_handler(Exception, _unexpected)
+    predict_route(app, fleet.predictors, config)
+    add_error_handlers(app)
     return Guard(app, config, metrics)
-
-
-async def _unexpected(_: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": f"internal error: {type(error).__name__}"}, 500)
 
 
 def _add_status_routes(
@@ -164,11 +163,6 @@ def _add_status_routes(
         return [ModelAnswer(**entry) for entry in fleet.describe()]
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (400, 401, 404, 408, 413, 503, 504)
-}
-
-
 def _add_transcribe(
     app: FastAPI, fleet: Fleet, config: ServeConfig, readers: ThreadPoolExecutor
 ) -> None:
@@ -190,64 +184,42 @@ def _add_transcribe(
 
         A file that fails has `error`; if all fail, the status says why.
         """
-        try:
-            hosted = fleet.choose(model or None, x_client_id)
-        except ModelError as error:
-            return JSONResponse({"detail": str(error)}, 404)
+        hosted = fleet.choose(model or None, x_client_id)
         if len(files) > config.max_files:
-            return JSONResponse(
-                {"detail": f"More than {config.max_files} files in one request."}, 413
-            )
-        outcomes = await asyncio.gather(*(_one(file, hosted, config, readers) for file in files))
-        worst = max(status for status, _, _ in outcomes)
-        if all(status != 200 for status, _, _ in outcomes):
-            retry = max(seconds for _, _, seconds in outcomes)
-            headers = {"Retry-After": f"{retry:.0f}"} if worst == 503 else {}
-            return JSONResponse(
-                {"detail": "; ".join(str(a.error) for _, a, _ in outcomes)}, worst, headers
-            )
-        return JSONResponse({"results": [answer.model_dump() for _, answer, _ in outcomes]})
+            raise TooLarge(f"More than {config.max_files} files in one request.")
+        outcomes = await asyncio.gather(*(_answer(file, hosted, readers) for file in files))
+        refusals = [refusal for _, refusal in outcomes if refusal is not None]
+        if len(refusals) < len(files):
+            return JSONResponse({"results": [answer.model_dump() for answer, _ in outcomes]})
+        detail = "; ".join(str(answer.error) for answer, _ in outcomes)
+        worst = max(refusals, key=lambda refusal: (refusal.status, refusal.retry_after_s))
+        return JSONResponse({"detail": detail}, worst.status, worst.headers)
+
+
+async def _answer(
+    file: UploadFile, hosted: HostedModel, readers: ThreadPoolExecutor
+) -> tuple[FileAnswer, Refusal | None]:
+    """Return the answer for a file and, where that is an error, how it is refused."""
+    name, started = file.filename or "recording", time.monotonic()
+    try:
+        work = _transcript(file, hosted, readers)
+        transcript = await within(hosted.config.request_timeout_s, work)
+    except AsrError as error:
+        refusal = refusal_of(error)
+        hosted.metrics.failed(refusal.outcome)
+        text = f"{name}: {refusal.detail}"
+        return FileAnswer(name=name, model=hosted.name, error=text), refusal
+    confidences = [word.confidence for word in transcript.words]
+    mean = sum(confidences) / len(confidences) if confidences else None
+    hosted.metrics.done(time.monotonic() - started, transcript.duration_s, mean)
+    return FileAnswer(name=name, **dataclasses.asdict(transcript)), None
 
 
 async def _transcript(
     file: UploadFile, hosted: HostedModel, readers: ThreadPoolExecutor
 ) -> Transcript:
-    samples = await asyncio.get_running_loop().run_in_executor(
-        readers, hosted.read, await file.read()
-    )
+    if (file.size or 0) > hosted.config.max_bytes:
+        raise TooLarge(f"larger than {hosted.config.max_bytes} bytes")
+    data = await file.read()
+    samples = await asyncio.get_running_loop().run_in_executor(readers, hosted.read, data)
     return await hosted.transcribe(samples)
-
-
-async def _one(
-    file: UploadFile, hosted: HostedModel, config: ServeConfig, readers: ThreadPoolExecutor
-) -> tuple[int, FileAnswer, float]:
-    """Status, answer, and after how many seconds to try again."""
-    name, started = file.filename or "recording", time.monotonic()
-
-    def failed(
-        status: int, outcome: str, error: str, retry: float = 0.0
-    ) -> tuple[int, FileAnswer, float]:
-        hosted.metrics.failed(outcome)
-        return status, FileAnswer(name=name, model=hosted.name, error=f"{name}: {error}"), retry
-
-    if (file.size or 0) > config.max_bytes:
-        return failed(413, "too_large", f"larger than {config.max_bytes} bytes")
-    try:
-        transcript = await asyncio.wait_for(
-            _transcript(file, hosted, readers), config.request_timeout_s
-        )
-    except TooLong as error:
-        return failed(413, "too_long", str(error))
-    except Overloaded as error:
-        return failed(503, "refused", str(error), error.retry_after_s)
-    except asyncio.TimeoutError:
-        return failed(504, "timeout", f"not done after {config.request_timeout_s:g} s")
-    except AsrError as error:
-        return failed(400, "unreadable", str(error))
-    confidence = (
-        sum(w.confidence for w in transcript.words) / len(transcript.words)
-        if transcript.words
-        else None
-    )
-    hosted.metrics.done(time.monotonic() - started, transcript.duration_s, confidence)
-    return 200, FileAnswer(name=name, **dataclasses.asdict(transcript)), 0.0

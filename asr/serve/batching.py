@@ -1,9 +1,9 @@
-"""Requests that arrive one by one, computed together.
+"""Dynamic batching: recordings of different requests go through the network together.
 
-A batch is the oldest recording that waits when the network becomes free, and those of about its
-length; while the network is busy the next batch gathers. Only an idle network waits, at most
-``max_wait_ms``. The search for the text runs in threads of its own (it releases the interpreter
-lock), so that the network goes on with the next batch.
+A batch is the oldest recording that waits when the network becomes free, and others of similar
+length. While the network is busy, the next batch gathers; an idle network waits for company at most
+``max_wait_ms``. The beam search runs in threads of its own (it releases the interpreter lock), so
+that the network can begin the next batch.
 """
 
 from __future__ import annotations
@@ -19,21 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.errors import AsrError
+from asr.serve.errors import Overloaded
 
-__all__ = ["Batcher", "Overloaded"]
+__all__ = ["Batcher"]
 
 Samples = npt.NDArray[np.float32]
-# longest to shortest recording of a batch: beyond it padding costs more than batching saves
+# Longest to shortest recording of a batch: beyond this, padding costs more than batching saves.
 MAX_SPREAD = 2.0
-
-
-class Overloaded(AsrError):  # noqa: N818 - what it says
-    """The queue is full."""
-
-    def __init__(self, retry_after_s: float) -> None:
-        super().__init__("The service is busy.", f"Try again in {retry_after_s:.0f} s.")
-        self.retry_after_s = retry_after_s
 
 
 @dataclass
@@ -44,22 +36,23 @@ class _Job:
 
 
 class Batcher:
-    """One model's queue.
+    """The queue of one model.
 
     Args:
         network: recordings -> log-probabilities, one array each.
         finish: log-probabilities -> result.
-        max_batch_size: see :class:`asr.serve.config.ServeConfig`.
-        max_wait_ms: see :class:`asr.serve.config.ServeConfig`.
-        queue_size: see :class:`asr.serve.config.ServeConfig`.
-        max_batch_samples: padded.
-        observe: told (batch size, seconds of the network) of each batch.
+        max_batch_size: recordings in a batch.
+        max_wait_ms: longest time that the first recording of a batch waits for others.
+        queue_size: recordings that may wait.
+        max_batch_samples: padded samples in a batch.
+        observe: callback of each batch: (its size, seconds of the network).
     """
 
     def __init__(
         self,
         network: Callable[[Sequence[Samples]], list[Any]],
         finish: Callable[[Any], Any],
+        *,
         max_batch_size: int,
         max_wait_ms: float,
         queue_size: int,
@@ -84,7 +77,7 @@ class Batcher:
         return len(self._waiting)
 
     def start(self) -> None:
-        """Begin to work, in the running event loop."""
+        """Start working, in the running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def submit(self, samples: Samples) -> Any:
@@ -110,6 +103,7 @@ class Batcher:
         self._finish_threads.shutdown()
 
     async def _work(self) -> None:
+        """Gather a batch, compute it, hand its results on; forever."""
         loop = asyncio.get_running_loop()
         while True:
             await self._gather()
@@ -125,6 +119,7 @@ class Batcher:
             self._computing = False
 
     async def _gather(self) -> None:
+        """Wait for a recording, then for company: until the batch is full or the time is over."""
         while not self._waiting:
             self._arrival.clear()
             await self._arrival.wait()
@@ -139,9 +134,10 @@ class Batcher:
                 break
 
     def _take(self) -> list[_Job]:
-        """The oldest job and those of about its length, in order of arrival."""
-        while self._waiting and self._waiting[0].result.done():  # its client has gone
-            self._waiting.popleft()
+        """Take the oldest job and others of similar length out of the queue, in order of arrival.
+
+        Jobs whose result is done already were cancelled by their client, and are dropped.
+        """
         batch: list[_Job] = []
         left: deque[_Job] = deque()
         shortest = longest = 0
@@ -161,7 +157,10 @@ class Batcher:
         return batch
 
     async def _compute(self, batch: list[_Job]) -> list[Any]:
-        """The network's output of each recording, or the error."""
+        """Return the network's output of each recording, or its error.
+
+        A batch that fails is computed again one by one, so that only the culprit fails.
+        """
         loop, started = asyncio.get_running_loop(), time.monotonic()
         recordings = [job.samples for job in batch]
         try:
@@ -171,27 +170,27 @@ class Batcher:
         except Exception as error:
             if len(batch) == 1:
                 return [error]
-            return [
-                output for job in batch for output in await self._compute([job])
-            ]  # only the culprit shall fail
+            return [output for job in batch for output in await self._compute([job])]
         seconds = time.monotonic() - started
+        # A running mean, by which a refused client is told when to come back.
         self._seconds_per_job += 0.1 * (seconds / len(batch) - self._seconds_per_job)
         self.observe(len(batch), seconds)
         return outputs
 
     async def _finish(self, job: _Job, output: Any) -> None:
+        """Search for the text of one output, and wake the request that waits for it."""
         if job.result.done():  # its client has gone
             return
-        found = output
+        result = output
         if not isinstance(output, Exception):
             loop = asyncio.get_running_loop()
             try:
-                found = await loop.run_in_executor(self._finish_threads, self.finish, output)
+                result = await loop.run_in_executor(self._finish_threads, self.finish, output)
             except Exception as error:
-                found = error
-        if job.result.done():
+                result = error
+        if job.result.done():  # it went in the meantime
             return
-        if isinstance(found, Exception):
-            job.result.set_exception(found)
+        if isinstance(result, Exception):
+            job.result.set_exception(result)
         else:
-            job.result.set_result(found)
+            job.result.set_result(result)

@@ -33,7 +33,7 @@ class ServeConfig:
         stream_idle_s: without audio, after which a stream is closed.
         shutdown_s: given to open requests on SIGTERM.
         threads: of the processor for each model's network.
-        backend: of the speech models, see :func:`asr.speech.recognizer.choose_backend`.
+        backend: of the speech models, see :func:`asr.speech.backends.choose_backend`.
         drift_window: requests of which drift is judged.
         drift_sigma: standard errors of the mean that raise an alarm.
     """

@@ -1,4 +1,4 @@
-"""What stands before every route: keys, size and time of uploads, shutting down, request log."""
+"""ASGI middleware: API keys, upload limits, request identifiers and the request log."""
 
 from __future__ import annotations
 
@@ -26,19 +26,29 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 OPEN_ROUTES = ("/", "/health", "/ready", "/openapi.json", "/docs")
 ROUTES = {*OPEN_ROUTES, "/metrics", "/v1/models", "/v1/predict", "/v1/transcribe", "/v1/stream"}
-LINGER_S = 2.0  # for a client that still sends to read its refusal, before it is hung up on
+LINGER_S = 2.0  # for a client that still sends to read its refusal, before the connection closes
 logger = logging.getLogger("asr.serve")
 
 
 @dataclass
 class _Upload:
-    """A request's body; ``refused`` before all of it was read."""
+    """The body of a request.
+
+    Attributes:
+        refused: it was refused before all of it was read.
+    """
 
     refused: bool = False
 
 
 class Guard:
-    """ASGI middleware."""
+    """The middleware before every route.
+
+    Args:
+        app: the application behind it.
+        config: settings.
+        metrics: where requests are counted.
+    """
 
     def __init__(self, app: Any, config: ServeConfig, metrics: ServiceMetrics) -> None:
         self.app, self.config, self.metrics = app, config, metrics
@@ -66,6 +76,7 @@ class Guard:
         await self._http(scope, headers, receive, send)
 
     def _allowed(self, scope: Scope, headers: dict[str, str]) -> bool:
+        """Return whether a request has a valid key, or needs none."""
         if not self.config.api_keys or scope["path"] in OPEN_ROUTES:
             return True
         given = headers.get("authorization", "").removeprefix("Bearer ")
@@ -85,6 +96,7 @@ class Guard:
         send: Send,
         refuse: tuple[int, str] | None = None,
     ) -> None:
+        """Pass a request on, or refuse it with (status, detail); count and log it either way."""
         started, status, upload = time.monotonic(), 500, _Upload()
         request_id = headers.get("x-request-id", "")[:64] or uuid.uuid4().hex[:16]
         limit = self.config.max_bytes * self.config.max_files
@@ -103,6 +115,7 @@ class Guard:
                 if upload.refused:
                     message["headers"].append((b"connection", b"close"))
             elif upload.refused and not message.get("more_body", False):
+                # Hold the last, empty piece of the answer back until the client had time to read.
                 await send({**message, "more_body": True})
                 await _linger(receive)
                 message = {"type": "http.response.body", "body": b""}
@@ -117,23 +130,13 @@ class Guard:
         finally:
             route = scope["path"] if scope["path"] in ROUTES else "other"
             self.metrics.requests.labels(route, str(status)).inc()
-            seconds = round(time.monotonic() - started, 4)
-            level = logging.DEBUG if route in ("/health", "/ready", "/metrics") else logging.INFO
-            logger.log(
-                level,
-                "request",
-                extra={
-                    "request_id": request_id,
-                    "method": scope["method"],
-                    "path": scope["path"],
-                    "status": status,
-                    "seconds": seconds,
-                    "client": (scope.get("client") or ["?"])[0],
-                },
-            )
+            _log_request(scope, request_id, status, time.monotonic() - started)
 
     def _limited(self, receive: Receive, limit: int, upload: _Upload) -> Receive:
-        """Stop a body that is too large, or that comes too slowly, whatever its headers say."""
+        """Return a ``receive`` that refuses a body that is too large or comes too slowly.
+
+        What counts is the body itself: headers may say anything.
+        """
         deadline, size, complete = time.monotonic() + self.config.upload_timeout_s, 0, False
 
         async def receiving() -> MutableMapping[str, Any]:
@@ -155,9 +158,23 @@ class Guard:
         return receiving
 
 
+def _log_request(scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    entry = {
+        "request_id": request_id,
+        "method": scope["method"],
+        "path": scope["path"],
+        "status": status,
+        "seconds": round(seconds, 4),
+        "client": (scope.get("client") or ["?"])[0],
+    }
+    quiet = scope["path"] in ("/health", "/ready", "/metrics")  # probes ask every few seconds
+    logger.log(logging.DEBUG if quiet else logging.INFO, "request", extra=entry)
+
+
 async def _linger(receive: Receive) -> None:
-    """Take what a client still sends, for a moment: a connection closed in its face would lose it
-    the answer.
+    """Read what a client still sends, for a moment.
+
+    A connection that is closed while the client sends would be reset, and the answer lost.
     """
 
     async def rest() -> None:

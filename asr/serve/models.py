@@ -14,33 +14,37 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio.reading import open_recording
+from asr.catalogue import has_predictions
 from asr.decoding import Hypothesis
-from asr.errors import AudioError, ConfigError, ModelError
-from asr.model_folder import find_model, open_bundle
-from asr.serve.batching import Batcher, Overloaded
+from asr.errors import ConfigError
+from asr.model_folder import open_model
+from asr.serve.batching import Batcher
 from asr.serve.config import ServeConfig
+from asr.serve.errors import NoSuchModel, Overloaded, TooLong
 from asr.serve.metrics import ModelMetrics, ServiceMetrics
-from asr.serve.predicting import HostedPredictor, is_predictor
-from asr.speech.onnx import check_lengths
-from asr.speech.recognizer import LONG_S, Recognizer, load_model
+from asr.serve.predicting import HostedPredictor
+from asr.speech.long import LONG_S
+from asr.speech.options import ModelOptions
+from asr.speech.recognizer import Recognizer, open_recognizer
 from asr.speech.streaming import StreamingRecognizer
 from asr.speech.transcript import Transcript
 
-__all__ = ["Fleet", "HostedModel", "TooLong"]
-
+__all__ = ["Fleet", "HostedModel"]
 
 MAX_LONG = 4  # long recordings that may wait for one another
 
 
-class TooLong(AudioError):  # noqa: N818 - what it says
-    """A recording is longer than the service takes."""
-
-
 class HostedModel:
-    """A loaded model with its queue and metrics.
+    """A speech model with its queue and metrics.
+
+    Args:
+        name: in routes, metrics and answers.
+        recognizer: the loaded model.
+        config: settings.
+        metrics: where it counts.
 
     Attributes:
-        name: in routes, metrics and answers.
+        batcher: the queue of short recordings; long ones have a thread of their own.
         streaming: None where the model cannot stream.
     """
 
@@ -49,15 +53,19 @@ class HostedModel:
     ) -> None:
         self.name, self.recognizer, self.config = name, recognizer, config
         self.metrics = ModelMetrics(metrics, name, config.drift_window, config.drift_sigma)
-        self.streaming = _streaming(recognizer, config.threads)
+        self.streaming = (
+            StreamingRecognizer(recognizer, threads=config.threads)
+            if recognizer.acoustics.streams
+            else None
+        )
         self.batcher = Batcher(
             recognizer.log_probs,
             self._finish,
-            config.max_batch_size,
-            config.max_wait_ms,
-            config.queue_size,
-            round(config.max_batch_s * recognizer.sample_rate),
-            self.metrics.batch,
+            max_batch_size=config.max_batch_size,
+            max_wait_ms=config.max_wait_ms,
+            queue_size=config.queue_size,
+            max_batch_samples=round(config.max_batch_s * recognizer.sample_rate),
+            observe=self.metrics.batch,
         )
         self._long_thread, self._long_waiting = ThreadPoolExecutor(1, "long"), 0
         self.metrics.watch_queue(lambda: self.batcher.depth)
@@ -66,36 +74,34 @@ class HostedModel:
         """Return the samples of an encoded recording.
 
         Raises:
-            AudioError: it cannot be read, or is too short for the model. TooLong: see
-            ``max_duration_s``.
+            AudioError: it cannot be read, or is too short for the model. TooLong: it is longer than
+                ``max_duration_s``.
         """
         limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
         too_long = TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
         blocks: list[npt.NDArray[np.float32]] = []
         with open_recording(data) as recording:
-            if (recording.duration_s or 0) > limit:  # what says so itself is not decoded at all
+            # A header that announces too much is refused before anything is decoded; so is a small
+            # file that decodes to hours, as soon as it passes the limit.
+            if (recording.duration_s or 0) > limit:
                 raise too_long
             for block in recording.resampled(rate):
                 blocks.append(block)
-                if sum(map(len, blocks)) > limit * rate:  # nor what unpacks to hours, past here
+                if sum(map(len, blocks)) > limit * rate:
                     raise too_long
         samples = np.concatenate(blocks)
-        check_lengths([samples], self.recognizer.frame_length, rate)
+        self.recognizer.frames.check_lengths([samples])
         return samples
 
     def warm_up(self) -> None:
-        """Compute and decode a second of faint noise, so that the first request does not pay for
-        compiling.
+        """Transcribe a second of faint noise, so that the first request does not wait for compiled
+        kernels.
         """
-        noise = (
-            np.random.default_rng(0).normal(0, 1e-3, self.recognizer.sample_rate).astype(np.float32)
-        )
-        self.recognizer.decoder(self.recognizer.log_probs([noise]))
+        noise = np.random.default_rng(0).normal(0, 1e-3, self.recognizer.sample_rate)
+        self.recognizer.decoder(self.recognizer.log_probs([noise.astype(np.float32)]))
 
     def is_long(self, samples: npt.NDArray[np.float32]) -> bool:
-        """Return whether a recording is cut at pauses instead of being computed whole, beside
-        others.
-        """
+        """Return whether a recording is cut at pauses instead of going whole into a batch."""
         return len(samples) > LONG_S * self.recognizer.sample_rate
 
     async def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
@@ -104,16 +110,19 @@ class HostedModel:
         Raises:
             Overloaded: too many wait. AsrError: what the model says of the recording.
         """
-        if not self.is_long(samples):
-            parts = await asyncio.to_thread(self.recognizer.parts, samples)
-            waiting = [asyncio.ensure_future(self.batcher.submit(part.samples)) for part in parts]
-            try:
-                return self.recognizer.transcript(
-                    parts, await asyncio.gather(*waiting), len(samples)
-                )
-            finally:
-                for part in waiting:  # of a request that is refused or given up
-                    part.cancel()
+        if self.is_long(samples):
+            return await self._transcribe_long(samples)
+        parts = await asyncio.to_thread(self.recognizer.parts, samples)
+        jobs = [asyncio.ensure_future(self.batcher.submit(part.samples)) for part in parts]
+        try:
+            hypotheses = await asyncio.gather(*jobs)
+            return self.recognizer.transcript(parts, hypotheses, len(samples))
+        finally:
+            for job in jobs:  # where one is refused, or the client is gone, the others are in vain
+                job.cancel()
+
+    async def _transcribe_long(self, samples: npt.NDArray[np.float32]) -> Transcript:
+        """Transcribe beside the batches, one long recording after the other."""
         if self._long_waiting >= MAX_LONG:
             raise Overloaded(10.0 * self._long_waiting)
         self._long_waiting += 1
@@ -129,13 +138,6 @@ class HostedModel:
         return self.recognizer.decoder([log_probs])[0]
 
 
-def _streaming(recognizer: Recognizer, threads: int) -> StreamingRecognizer | None:
-    try:
-        return StreamingRecognizer(recognizer, threads=threads)
-    except ModelError:
-        return None
-
-
 class Fleet:
     """All models of the service.
 
@@ -146,7 +148,7 @@ class Fleet:
 
     Raises:
         ModelError: a folder holds no model. ConfigError: the split names another number of speech
-        models.
+            models, or a back end does not fit a model.
 
     Attributes:
         models: for speech, by name.
@@ -158,8 +160,9 @@ class Fleet:
     ) -> None:
         if not models:
             raise ConfigError("There is no model to serve.", "Give one: asr serve MODEL")
-        opened = [open_bundle(find_model(folder)) for folder in models]
-        speech = [bundle.path for bundle in opened if not is_predictor(bundle)]
+        opened = [open_model(folder) for folder in models]
+        speech = [bundle for bundle in opened if not has_predictions(bundle.task)]
+        others = [bundle for bundle in opened if has_predictions(bundle.task)]
         self.split = config.split or (1.0, *[0.0] * (len(speech) - 1))[: len(speech)]
         if len(self.split) != len(speech):
             raise ConfigError(
@@ -168,42 +171,46 @@ class Fleet:
             )
         self.models: dict[str, HostedModel] = {}
         self.predictors: dict[str, HostedPredictor] = {}
-        for bundle in filter(is_predictor, opened):
+        for bundle in others:
             if config.backend == "onnxruntime":
                 raise ConfigError(
-                    f"{bundle.path} is no speech model, and only those run with the back end onnxruntime.",
+                    f"{bundle.path} is no speech model, and only those run in ONNX Runtime.",
                     "Leave --backend at auto.",
                 )
-            own = bundle.path.name if bundle.path.name != "model" else bundle.path.parent.name
-            name = _free_name(own, self.predictors)
+            name = _free_name(bundle.name, self.predictors)
             self.predictors[name] = HostedPredictor(name, bundle, config)
-        for folder in speech:
-            recognizer = load_model(folder, backend=config.backend, threads=config.threads)
-            name = _free_name(recognizer.name, self.models)
-            recognizer.name = name
-            self.models[name] = HostedModel(name, recognizer, config, metrics)
+        for bundle in speech:
+            name = _free_name(bundle.name, self.models)
+            options = ModelOptions(
+                bundle, backend=config.backend, threads=config.threads, name=name
+            )
+            self.models[name] = HostedModel(name, open_recognizer(options), config, metrics)
 
     def choose(self, name: str | None, client: str | None = None) -> HostedModel:
-        """Return the model called ``name``, or one by the traffic split; the same ``client`` always
-        gets the same.
+        """Return the model called ``name``, or one by the traffic split.
+
+        Args:
+            name: of a model; None or empty: by the split.
+            client: the same client always gets the same model.
 
         Raises:
-            ModelError: there is no model of that name.
+            NoSuchModel: there is none.
         """
         if name:
             if name not in self.models:
-                raise ModelError(
+                raise NoSuchModel(
                     f"There is no model {name!r}.",
                     f"Served are: {', '.join(self.models) or 'none'}.",
                 )
             return self.models[name]
         if not self.models:
-            raise ModelError("There is no speech model here.", "Ask /v1/predict.")
+            raise NoSuchModel("There is no speech model here.", "Ask /v1/predict.")
         draw = random.random() if client is None else _unit(client)
         for model, share in zip(self.models.values(), self.split, strict=True):
             if draw < share:
                 return model
             draw -= share
+        # Shares such as 3 * 0.1 add up to a little less than 1: the rest is the first model's.
         return next(m for m, share in zip(self.models.values(), self.split, strict=True) if share)
 
     def describe(self) -> list[dict[str, Any]]:
@@ -225,11 +232,13 @@ class Fleet:
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
-    number, found = 2, name
-    while found in taken:
-        found, number = f"{name}-{number}", number + 1
-    return found
+    """Return the name, with a number where it is taken."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free
 
 
 def _unit(client: str) -> float:
+    """Return a number from 0 to 1 that is always the same for a client."""
     return int.from_bytes(hashlib.sha256(client.encode()).digest()[:8], "big") / 2**64

@@ -5,6 +5,7 @@ Legend: N sequences, T steps, D channels, S static features.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ __all__ = [
     "Labels",
     "as_sequences",
     "as_static",
+    "cut_padding",
     "encode_labels",
+    "load_npz",
     "read_labelled_npz",
     "split_off",
 ]
@@ -190,7 +193,22 @@ def read_labelled_npz(path: str | Path, classes: Labels | None = None) -> Labell
         DataError: the file is missing, unreadable, lacks x or y, or its content does not fit
         together.
     """
-    path = Path(path)
+    content = load_npz(path, needed=("x", "y"))
+    return make_labelled(
+        cut_padding(content["x"], content.get("lengths"), path),
+        content["y"],
+        content.get("static"),
+        content.get("groups"),
+        classes,
+    )
+
+
+def load_npz(path: str | Path, needed: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an .npz file by name.
+
+    Raises:
+        DataError: the file is missing or unreadable, or lacks one of the ``needed`` arrays.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
@@ -200,19 +218,18 @@ def read_labelled_npz(path: str | Path, classes: Labels | None = None) -> Labell
         raise DataError(
             f"{path} is not a readable .npz file: {error}.", "Write it with numpy.savez."
         ) from error
-    for name in ("x", "y"):
+    for name in needed:
         if name not in content:
             raise DataError(f"{path} holds no {name}; it holds: {', '.join(content) or 'nothing'}.")
-    return make_labelled(
-        _cut(content["x"], content.get("lengths"), path),
-        content["y"],
-        content.get("static"),
-        content.get("groups"),
-        classes,
-    )
+    return content
 
 
-def _cut(x: npt.NDArray[Any], lengths: npt.NDArray[Any] | None, path: Path) -> Any:
+def cut_padding(x: npt.NDArray[Any], lengths: npt.NDArray[Any] | None, path: str | Path) -> Any:
+    """Return padded sequences (N, T) or (N, T, D) cut to their lengths (N,); None: not padded.
+
+    Raises:
+        DataError: the lengths do not fit; ``path`` is named.
+    """
     if lengths is None:
         return x
     if lengths.shape != (len(x),) or (

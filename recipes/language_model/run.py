@@ -17,8 +17,8 @@ from pathlib import Path
 
 from asr.catalogue import train
 from asr.files import atomic_write_text
+from asr.language.modelling.data import read_sentences
 from asr.language.modelling.estimator import LanguageModel
-from asr.language.modelling.training import read_lines
 from asr.language.subwords import Subwords
 from asr.lm import build_arpa, perplexity, read_arpa
 
@@ -40,7 +40,7 @@ def head(lines: Iterable[str], words: int) -> list[str]:
 
 def split(text: Path, folder: Path, max_words: int, held_out: int) -> None:
     """Write train.txt, dev.txt and test.txt: the first words, and the last ones in two parts."""
-    lines = read_lines(text)
+    lines = read_sentences(text)
     tail = head(reversed(lines), held_out)[::-1]
     parts = {
         "train": head(lines[: -len(tail)], max_words),
@@ -61,7 +61,7 @@ def ngram_perplexity(
     ``<unk>``.
     """
     texts: dict[str, Sequence[str]] = {
-        name: read_lines(folder / f"{name}.txt") for name in ("train", "test")
+        name: read_sentences(folder / f"{name}.txt") for name in ("train", "test")
     }
     units = (
         texts
@@ -100,26 +100,25 @@ def main() -> None:
         arguments.config,
         [*files, f"output_dir={run}", f"seed={arguments.seed}", *arguments.overrides],
     )
-    model, test = LanguageModel.load(folder), read_lines(data / "test.txt")
+    model, test = LanguageModel.load(folder), read_sentences(data / "test.txt")
     print(*(f"{value:8.2f}  {name}" for name, value in rows(model, test, data).items()), sep="\n")
 
 
 def rows(model: LanguageModel, test: Sequence[str], data: Path) -> dict[str, float]:
     """Return the perplexities per word by the name of what predicts."""
-    units, same = model.pieces_, {}
-    assert units is not None
+    units, same = model.model_.pieces, {}
     if units.whole_words:
         same = {
             "word 4-gram of the LSTM's words": ngram_perplexity(data, 4, max_words=len(units) - 2)
         }
-        units = Subwords.train(read_lines(data / "train.txt"), PIECES)
-    read_on = model.perplexity(test)
+        units = Subwords.train(read_sentences(data / "train.txt"), PIECES)
+    read_on = model.evaluate(test)
     print(f"LSTM: {100 * read_on.unknown / read_on.words:.2f} % of the test's words are unknown")
     return {
         **same,
         "word 4-gram of all words": ngram_perplexity(data, 4),
         "piece 6-gram": ngram_perplexity(data, 6, units),
-        "LSTM, every sentence on its own": model.perplexity(test, carry=False).per_word,
+        "LSTM, every sentence on its own": model.evaluate(test, carry=False).per_word,
         "LSTM, reading on from sentence to sentence": read_on.per_word,
     }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from asr import plots
 from asr.catalogue import train
 from asr.files import atomic_write_text
-from asr.language.translation.training import Pairs, read_pairs
+from asr.language.translation.data import Pairs, read_pairs
 from asr.language.translation.translator import Translator
 from asr.run_folder import Metric, update_metrics
 from asr.scoring.bleu import score_bleu
@@ -39,7 +39,7 @@ def split_pairs(folder: Path, split: str) -> Pairs:
 def tune_alpha(model: Translator, dev: Pairs) -> float:
     """Return the exponent of the length, of a few, with the best BLEU on dev."""
     scores = {
-        alpha: model.set_params(alpha=alpha).score(dev.sources, dev.targets)
+        alpha: model.set_params(alpha=alpha).evaluate(dev.sources, dev.targets).bleu
         for alpha in (0.6, 1.0, 1.4)
     }
     print("dev BLEU by alpha:", {alpha: round(score, 2) for alpha, score in scores.items()})
@@ -47,7 +47,7 @@ def tune_alpha(model: Translator, dev: Pairs) -> float:
 
 
 def evaluate(model: Translator, pairs: Pairs, split: str, run: Path) -> None:
-    """Translate a split; write predictions and figures, and print them with sacreBLEU's signature."""
+    """Translate a split; write predictions and figures, and print sacreBLEU's signature."""
     found = model.predict(pairs.sources)
     rows = zip(pairs.sources, pairs.targets, found, strict=True)
     lines = [
@@ -88,7 +88,7 @@ def main() -> None:
             evaluate(model, split_pairs(corpus, split), split, run)
     example = split_pairs(corpus, "val").sources[0]
     atomic_write_text(
-        run / "attention.svg", plots.to_svg(model.alignment(example).plot(), "attention")
+        run / "attention.svg", plots.to_svg(model.attention_map(example).plot(), "attention")
     )
 
 

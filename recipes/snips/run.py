@@ -23,7 +23,7 @@ WHAT = {
 
 
 def read_split(folder: Path) -> list[dict[str, object]]:
-    """Return the sentences of a folder with the files seq.in, seq.out and label, a sentence a line."""
+    """Return the sentences of a folder with the files seq.in, seq.out and label, one a line."""
     columns = [
         (folder / name).read_text(encoding="utf-8").splitlines()
         for name in ("seq.in", "seq.out", "label")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from asr.errors import require
-from asr.language.data import read_labelled
+from asr.language.classification.data import read_labelled
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ def test_glove_and_word2vec_give_the_same(tmp_path):
     for name in ("glove.txt", "w2v.txt.gz"):
         vectors = read_word_vectors(tmp_path / name, ["<pad>", "The", "café", "none"], width=3)
         np.testing.assert_array_equal(vectors.matrix, [[0, 0, 0], [1, 2, 3], [7, 8, 9], [0, 0, 0]])
-        assert vectors.found.tolist() == [False, True, True, False]
+        assert vectors.has_vector.tolist() == [False, True, True, False]
         assert vectors.coverage == 0.5
 
 

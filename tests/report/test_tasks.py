@@ -133,7 +133,7 @@ def test_attention_is_computed_from_the_model_where_none_is_recorded(
     found = SimpleNamespace(
         source=("▁ein", "</s>"), target=("▁a", "</s>"), weights=np.eye(2, dtype=np.float32)
     )
-    model = SimpleNamespace(alignment=lambda text: found)
+    model = SimpleNamespace(attention_map=lambda text: found)
     monkeypatch.setattr("asr.language.translation.translator.Translator.load", lambda folder: model)
     page = attention.content(Run(run))
     assert page.count("<figure") == 2

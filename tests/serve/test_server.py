@@ -1,4 +1,4 @@
-"""A real server: uvicorn in a process of its own, asked over sockets by good, bad and rude clients."""
+"""A real server: uvicorn in a process of its own, with good, bad and rude clients."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ class Server:
             "import json, sys\n"
             "from asr.serve.config import ServeConfig\n"
             "from asr.serve.server import run_server\n"
-            "given = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(sys.argv[1]).items()}\n"
+            "given = json.loads(sys.argv[1])\n"
+            "given |= {k: tuple(v) for k, v in given.items() if isinstance(v, list)}\n"
             "run_server(sys.argv[2:], ServeConfig(**given))\n"
         )
         self.log = log
@@ -391,8 +392,8 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "y": np.sin(np.arange(40)),
         }
     )
-    settings = {"model": {"hidden_dim": 4}, "trainer": {"threads": 1}, "windows_per_epoch": 32}
-    asr.Forecaster(3, 8, settings=settings, **SMALL).fit(sine).save(folder / "forecast")
+    config = {"model": {"hidden_dim": 4}, "trainer": {"threads": 1}, "windows_per_epoch": 32}
+    asr.Forecaster(3, 8, config=config, **SMALL).fit(sine).save(folder / "forecast")
     waves = [rng.normal(size=(20, 2)).astype(np.float32) for _ in range(16)]
     asr.SequenceClassifier(hidden_dim=4, **SMALL).fit(waves, ["up", "down"] * 8).save(
         folder / "signals"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.catalogue import TASKS
+from asr.catalogue import TASKS, TaskKind
 from asr.config import check_range
 from asr.errors import ConfigError, TrainingError
 from asr.run_folder import Metric, update_metrics
@@ -58,7 +58,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[HillConfig]:
     module = types.ModuleType("hill_task")
     module.HillConfig, module.train_hill = HillConfig, train_hill  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "hill_task", module)
-    monkeypatch.setitem(TASKS, "hill", ("hill_task", "HillConfig", "train_hill"))
+    kind = TaskKind("hill_task:HillConfig", "hill_task:train_hill", load="")
+    monkeypatch.setitem(TASKS, "hill", kind)
     return seen
 
 

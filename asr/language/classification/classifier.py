@@ -1,40 +1,43 @@
-"""Texts -> labels (intents, topics, moods) with ``fit`` and ``predict``."""
+"""The estimator: texts -> labels (intents, topics, moods)."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.errors import DataError, ModelError, require
-from asr.training.estimator import Estimator, with_training
+from asr.errors import DataError, require
+from asr.training.estimator import Estimator, config_from
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from asr.language.classification.training import TextConfig, TextModel
+    from asr.language.classification.config import TextConfig
+    from asr.model_folder import Bundle
     from asr.scoring.classification import ClassificationScore
 
 __all__ = ["TextClassifier"]
 
 
-class TextClassifier(Estimator):
+class TextClassifier(Estimator["FittedTextClassifier"]):
     """A BiLSTM with attention pooling over words or subword pieces.
 
     Args:
-        config: everything that can be set; see
-            :class:`asr.language.classification.training.TextConfig`. The arguments below go over
-            it.
-        random_state: seed.
-        time_limit_s: seconds that training may take.
-        max_epochs: the learning rate falls over so many.
-        embeddings: text file of word vectors, word2vec's or GloVe's.
-        threshold: a text whose likeliest label has a lower probability than this gets
-            ``out_of_scope`` instead.
-        validation_fraction: of the texts of each label, held out where ``fit`` gets no dev texts.
+        config: everything that can be set, as
+            :class:`asr.language.classification.config.TextConfig` or as a mapping of its keys; the
+            arguments below go over it.
+        embeddings: text file of word vectors, in the format of word2vec or GloVe.
+        threshold: a text whose best label has a lower probability gets ``out_of_scope`` instead.
+        out_of_scope: the label of such texts, and of empty ones.
+        learning_rate: peak learning rate; None: the configuration's.
+        validation_share: share of the texts of each label, set aside to choose the best epoch where
+            ``fit`` gets no dev texts.
+        max_epochs: passes over the texts; None: the configuration's.
+        random_state: seed; None draws one.
+        time_limit_s: seconds that training may take; None: no limit.
+        run_dir: folder for curves, checkpoints and model; None: a temporary one.
 
     Example:
         >>> texts, labels = ["great film", "bad film"] * 50, ["good", "bad"] * 50
@@ -43,74 +46,75 @@ class TextClassifier(Estimator):
         ['good']
     """
 
+    _estimator_type = "classifier"
+
     def __init__(
         self,
-        config: TextConfig | None = None,
+        config: TextConfig | Mapping[str, Any] | None = None,
         *,
-        random_state: int | None = None,
-        time_limit_s: float | None = None,
-        max_epochs: int | None = None,
         embeddings: str | None = None,
         threshold: float = 0.0,
         out_of_scope: str = "out_of_scope",
-        validation_fraction: float = 0.1,
+        learning_rate: float | None = None,
+        validation_share: float = 0.1,
+        max_epochs: int | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        time_limit_s: float | None = None,
+        run_dir: str | Path | None = None,
     ) -> None:
-        self.config, self.random_state, self.time_limit_s = config, random_state, time_limit_s
-        self.max_epochs, self.embeddings, self.validation_fraction = (
-            max_epochs,
-            embeddings,
-            validation_fraction,
-        )
-        self.threshold, self.out_of_scope = threshold, out_of_scope
-        self.model_: TextModel | None = None
+        self.config = config
+        self.embeddings = embeddings
+        self.threshold = threshold
+        self.out_of_scope = out_of_scope
+        self.learning_rate = learning_rate
+        self.validation_share = validation_share
+        self.max_epochs = max_epochs
+        self.random_state = random_state
+        self.time_limit_s = time_limit_s
+        self.run_dir = run_dir
 
     def fit(
         self,
         texts: Sequence[str],
         labels: Sequence[Any],
+        *,
         dev: tuple[Sequence[str], Sequence[Any]] | None = None,
-        run_dir: str | Path | None = None,
     ) -> TextClassifier:
-        """Train, and keep the weights with the best accuracy on held-out texts.
+        """Train, and keep the weights with the best accuracy on the dev texts.
+
+        Args:
+            texts: any.
+            labels: one a text.
+            dev: texts and labels to choose the best epoch by.
 
         Raises:
             DataError: texts and labels differ in number, no text has a word, or there are fewer
-            than two labels.
+                than two labels. ConfigError: an argument is out of range.
         """
         require("torch", "train")
+        from asr.language.classification.data import hold_out, make_labelled
         from asr.language.classification.training import fit_text_classifier
-        from asr.language.data import LabelledTexts
 
-        train = LabelledTexts(_texts(texts), _labels(labels, len(texts)))
+        config = self._training_config()
+        train = make_labelled(texts, labels)
         if dev is None:
-            train, held_out = _hold_out(train, self.validation_fraction, self.random_state or 0)
+            train, judged = hold_out(train, self.validation_share, config.seed)
         else:
-            held_out = LabelledTexts(_texts(dev[0]), _labels(dev[1], len(dev[0])))
+            judged = make_labelled(*dev)
         if not any(text.strip() for text in train.texts):
             raise DataError("None of the texts has a word.", "Give texts to learn from.")
-        self.config = self._config()
-        with tempfile.TemporaryDirectory() as folder:
-            self.model_ = fit_text_classifier(
-                self.config, train, held_out, Path(run_dir or folder), resume=False
-            )
+        with self._run_folder() as folder:
+            self.model_ = fit_text_classifier(config, train, judged, folder, resume=False)
+        self.config_ = config
         return self
 
-    def _config(self) -> TextConfig:
-        from asr.language.classification.training import TextConfig
+    def _training_config(self) -> TextConfig:
+        from asr.language.classification.config import TextConfig
 
-        config = with_training(
-            self.config or TextConfig(), self.random_state, self.time_limit_s, self.max_epochs
-        )
-        if self.embeddings is not None:
-            config = replace(config, data=replace(config.data, embeddings=self.embeddings))
-        return config
-
-    def _fitted(self) -> TextModel:
-        if self.model_ is None:
-            raise ModelError(
-                "This classifier has not been trained.", "Call fit, or TextClassifier.load(FOLDER)."
-            )
-        return self.model_
+        config = self._configured(config_from(TextConfig, self.config, "TextClassifier"))
+        if self.embeddings is None:
+            return config
+        return replace(config, data=replace(config.data, embeddings=self.embeddings))
 
     @property
     def classes_(self) -> tuple[str, ...]:
@@ -119,27 +123,39 @@ class TextClassifier(Estimator):
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return p(label | text): (texts, labels)."""
-        from asr.language.classification.training import predict_texts
+        model = self._fitted()
+        from asr.language.data import require_texts
 
-        return predict_texts(self._fitted(), _texts(texts))
+        return model.predict(require_texts(texts))
 
     def predict(self, texts: Sequence[str]) -> list[str]:
-        """Return a label for each text; ``out_of_scope`` where none reaches the threshold, and for
-        empty texts.
-        """
+        """Return the label of each text, or ``out_of_scope``; see :meth:`labels_of`."""
         return self.labels_of(self.predict_proba(texts), texts)
 
     def labels_of(self, probabilities: npt.NDArray[np.float64], texts: Sequence[str]) -> list[str]:
-        """Return the labels that :meth:`predict` gives texts with these probabilities."""
-        classes, found = self.classes_, []
+        """Return the best label of each text.
+
+        It is ``out_of_scope`` where no label reaches the threshold, and for empty texts.
+
+        Args:
+            probabilities: (texts, labels), as :meth:`predict_proba` gives them.
+            texts: the same texts.
+        """
+        labels = []
         for row, text in zip(probabilities, texts, strict=True):
-            known = row.max() >= self.threshold and text.strip()
-            found.append(classes[int(row.argmax())] if known else self.out_of_scope)
-        return found
+            in_scope = row.max() >= self.threshold and text.strip()
+            labels.append(self.classes_[int(row.argmax())] if in_scope else self.out_of_scope)
+        return labels
 
     def tune_threshold(self, texts: Sequence[str], is_in_scope: Sequence[bool]) -> float:
-        """Set and return the threshold that parts texts in scope from others with the fewest
-        mistakes.
+        """Set the threshold that separates texts in scope from others with the fewest mistakes.
+
+        Args:
+            texts: of both kinds.
+            is_in_scope: the kind of each.
+
+        Returns:
+            The threshold.
 
         Raises:
             DataError: texts and marks differ in number, or are all of one kind.
@@ -149,39 +165,44 @@ class TextClassifier(Estimator):
         marks = np.asarray(is_in_scope, bool)
         if len(marks) != len(texts) or marks.all() or not marks.any():
             raise DataError(
-                "A threshold is tuned on texts in scope and out of it, with a mark each."
+                "A threshold is tuned on texts in scope and out of it, with a mark each.",
+                "Give both kinds.",
             )
         best = self.predict_proba(texts).max(1)
-        candidates = np.unique(
-            np.concatenate([[0.0], (np.sort(best)[1:] + np.sort(best)[:-1]) / 2, [1.0]])
-        )
+        # Every threshold between two neighbours makes the same mistakes: try the middle.
+        middles = (np.sort(best)[1:] + np.sort(best)[:-1]) / 2
+        candidates = np.unique(np.concatenate([[0.0], middles, [1.0]]))
         mistakes = [(int(((best >= t) != marks).sum()), float(t)) for t in candidates]
         self.threshold = min(mistakes)[1]
         return self.threshold
 
-    def score(self, texts: Sequence[str], labels: Sequence[Any]) -> ClassificationScore:
-        """Return accuracy, F1, AUC and confusions; a label that training did not have is a class of
-        its own.
-        """
-        from asr.language.classification.training import score_texts
-        from asr.language.data import LabelledTexts
+    def score(self, texts: Sequence[str], labels: Sequence[Any]) -> float:
+        """Return the accuracy, 0 to 1; :meth:`evaluate` has F1, AUC and the confusion matrix."""
+        return self.evaluate(texts, labels).accuracy
 
-        return score_texts(
-            self._fitted(), LabelledTexts(_texts(texts), _labels(labels, len(texts)))
-        )[0]
+    def evaluate(self, texts: Sequence[str], labels: Sequence[Any]) -> ClassificationScore:
+        """Return accuracy, F1, AUC and the confusion matrix.
+
+        A label that training did not have is a class of its own. The threshold has no part in it.
+        """
+        from asr.language.classification.data import make_labelled
+        from asr.language.classification.model import score_probabilities
+
+        data = make_labelled(texts, labels)
+        return score_probabilities(self.predict_proba(data.texts), data, self.classes_)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model folder."""
-        from asr.language.classification.training import save_text_classifier
-
-        save_text_classifier(replace(self._fitted(), threshold=self.threshold), Path(folder))
-        return Path(folder)
+        """Write the model folder, with the threshold; return its path."""
+        return replace(self._fitted(), threshold=self.threshold).save(folder)
 
     @classmethod
     def load(
-        cls, folder: str | Path, threshold: float | None = None, out_of_scope: str = "out_of_scope"
+        cls,
+        folder: str | Path | Bundle,
+        threshold: float | None = None,
+        out_of_scope: str = "out_of_scope",
     ) -> TextClassifier:
-        """Return the classifier in a model folder (or in a run folder that holds one).
+        """Return the classifier in a model folder, or in a run folder that holds one.
 
         Args:
             folder: its path.
@@ -192,58 +213,11 @@ class TextClassifier(Estimator):
             ModelError: no model there, a damaged one, or one of another task.
         """
         require("torch", "train")
-        from asr.language.classification.training import load_text_classifier
+        from asr.language.classification.model import FittedTextClassifier
 
-        classifier = cls(out_of_scope=out_of_scope)
-        classifier.model_ = load_text_classifier(folder)
-        classifier.threshold = classifier.model_.threshold if threshold is None else threshold
-        classifier.config = classifier.model_.config
+        model = FittedTextClassifier.load(folder)
+        classifier = cls(
+            threshold=model.threshold if threshold is None else threshold, out_of_scope=out_of_scope
+        )
+        classifier.model_ = model
         return classifier
-
-
-def _texts(texts: Any) -> list[str]:
-    if isinstance(texts, str):
-        raise DataError(f"One text was given, {texts[:40]!r}.", "Give a list of texts.")
-    rows = list(texts)
-    for number, text in enumerate(rows, 1):
-        if not isinstance(text, str):
-            raise DataError(
-                f"Text {number} is {text!r}, which is no text.", "Give a list of texts."
-            )
-    return rows
-
-
-def _labels(labels: Sequence[Any], count: int) -> list[str]:
-    if len(labels) != count:
-        raise DataError(
-            f"There are {count} texts and {len(labels)} labels.", "Give one label each."
-        )
-    missing = next(
-        (n for n, label in enumerate(labels, 1) if label is None or label != label or label == ""),
-        None,
-    )
-    if missing is not None:
-        raise DataError(f"Text {missing} has no label.", "Leave out texts without a label.")
-    return [str(label) for label in labels]
-
-
-def _hold_out(data: Any, share: float, seed: int) -> tuple[Any, Any]:
-    import numpy as np
-
-    from asr.language.data import LabelledTexts
-
-    labels = np.array(data.labels)
-    apart, rng = np.zeros(len(labels), bool), np.random.default_rng((seed, 2))
-    for name in dict.fromkeys(data.labels):
-        items = rng.permutation(np.flatnonzero(labels == name))
-        apart[items[: round(share * len(items))]] = True
-    if not apart.any():
-        raise DataError(
-            f"{len(labels)} texts are too few to hold some out.", "Give more, or dev texts."
-        )
-
-    def take(chosen: Any) -> LabelledTexts:
-        numbers = np.flatnonzero(chosen).tolist()
-        return LabelledTexts([data.texts[i] for i in numbers], [data.labels[i] for i in numbers])
-
-    return take(~apart), take(apart)

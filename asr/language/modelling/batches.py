@@ -1,11 +1,10 @@
-"""One long text cut into rows that are read side by side.
+"""Batches of a language model: one long text in rows that are read side by side.
 
 Legend: N tokens, B rows, T steps of a chunk.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from asr.training.batching.seeds import keyed_seed
+from asr.errors import DataError
+from asr.training.batching.loader import BatchLoader
 
 __all__ = ["StreamBatch", "StreamLoader"]
 
@@ -24,11 +24,10 @@ class StreamBatch:
     """A chunk of every row.
 
     Attributes:
-        tokens: (B, T + 1)
-        int64: step t + 1 is the target of step t.
-        is_first: nothing came before in this epoch.
+        tokens: (B, T + 1) int64; step t + 1 is the target of step t.
+        is_first: whether the chunk begins the epoch, so that there is no state to carry over.
         ids: where the chunk is, for messages.
-        seed: key of what is drawn for this chunk.
+        seed: of what is drawn for this chunk, such as dropout.
     """
 
     tokens: Tensor
@@ -48,10 +47,11 @@ class StreamBatch:
         return len(self.tokens)
 
 
-class StreamLoader:
-    """Chunks of a token stream in order, so that a state can be carried from one to the next.
+class StreamLoader(BatchLoader):
+    """Chunks of a token stream in order, so that the state can be carried from one to the next.
 
-    Every epoch begins at another offset below T, so that chunks are cut elsewhere.
+    Every epoch begins at another offset below T, so that chunks are cut elsewhere. Each rank reads
+    rows of its own.
 
     Args:
         tokens: (N,) ids, any integer type.
@@ -60,24 +60,20 @@ class StreamLoader:
         seed: of the offsets.
 
     Raises:
-        ValueError: there are fewer tokens than a chunk of every row needs.
+        DataError: there are fewer tokens than a chunk of every row needs.
     """
 
     def __init__(
         self, tokens: npt.NDArray[Any], batch_size: int = 32, chunk: int = 32, seed: int = 0
     ) -> None:
         if len(tokens) < batch_size * 2 + chunk:
-            raise ValueError(f"{len(tokens)} tokens are too few for {batch_size} rows")
-        self.tokens, self.batch_size, self.chunk, self.seed = tokens, batch_size, chunk, seed
-        self.rank, self.world_size = 0, 1
-
-    def for_rank(self, rank: int, world_size: int) -> StreamLoader:
-        """Return the loader of one of ``world_size`` ranks; each reads a part of the text of its
-        own.
-        """
-        loader = copy.copy(self)
-        loader.rank, loader.world_size = rank, world_size
-        return loader
+            raise DataError(
+                f"The training text is too short: {len(tokens)} tokens are too few for "
+                f"{batch_size} rows.",
+                "Give more text or a lower data.batch_size.",
+            )
+        super().__init__(seed)
+        self.tokens, self.batch_size, self.chunk = tokens, batch_size, chunk
 
     def num_batches(self, epoch: int) -> int:
         """Return the number of chunks of a row."""
@@ -96,7 +92,9 @@ class StreamLoader:
         last = min(first + self.chunk + 1, length)
         starts = offset + length * (np.arange(self.batch_size) + self.batch_size * self.rank)
         rows = np.stack([self.tokens[s + first : s + last] for s in starts]).astype(np.int64)
-        seed = keyed_seed(self.seed, epoch, position, self.rank)
         return StreamBatch(
-            torch.from_numpy(rows), position == 0, (f"tokens {first}-{last} of each row",), seed
+            tokens=torch.from_numpy(rows),
+            is_first=position == 0,
+            ids=(f"tokens {first}-{last} of each row",),
+            seed=self.batch_seed(epoch, position),
         )

@@ -1,176 +1,185 @@
-"""Text -> a language model that scores, generates and rescores, with ``fit`` and ``score``."""
+"""The estimator: sentences -> a language model that scores, generates and rescores."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from asr.errors import DataError, ModelError, require
-from asr.training.estimator import Estimator, with_training
+from asr.errors import DataError, require
+from asr.training.estimator import Estimator, config_from
 
 if TYPE_CHECKING:
-    from asr.language.modelling.folder import TextPerplexity
-    from asr.language.modelling.network import LanguageModelTask
-    from asr.language.modelling.training import LmConfig
-    from asr.language.subwords import Subwords
+    import numpy as np
+
+    from asr.language.modelling.config import LmConfig
+    from asr.language.modelling.model import TextPerplexity
+    from asr.model_folder import Bundle
 
 __all__ = ["LanguageModel"]
 
 
-class LanguageModel(Estimator):
+class LanguageModel(Estimator["FittedLanguageModel"]):
     """An LSTM language model over pieces of words, or words.
 
     Args:
-        config: everything that can be set; see :class:`asr.language.modelling.training.LmConfig`.
-            The arguments below go over it.
-        random_state: seed.
-        time_limit_s: seconds that training may take.
-        max_epochs: the learning rate falls over so many.
-        validation_fraction: of the lines, the last ones, held out where ``fit`` gets no dev text.
+        config: everything that can be set, as :class:`asr.language.modelling.config.LmConfig` or as
+            a mapping of its keys; the arguments below go over it.
+        learning_rate: peak learning rate; None: the configuration's.
+        validation_share: share of the sentences, the last ones, set aside to choose the best epoch
+            where ``fit`` gets no dev sentences.
+        max_epochs: passes over the text; None: the configuration's.
+        random_state: seed; None draws one.
+        time_limit_s: seconds that training may take; None: no limit.
+        run_dir: folder for curves, checkpoints and model; None: a temporary one.
 
     Example:
-        >>> model = LanguageModel(max_epochs=3).fit(open("novels.txt").read().splitlines())  # doctest: +SKIP
-        >>> model.perplexity(["it was a dark night"]).per_word  # doctest: +SKIP
-        >>> best = asr.decoding.rescore(hypotheses, model.score, weight=0.4)[0]  # doctest: +SKIP
+        >>> lines = open("novels.txt").read().splitlines()  # doctest: +SKIP
+        >>> model = LanguageModel(max_epochs=3).fit(lines)  # doctest: +SKIP
+        >>> model.evaluate(["it was a dark night"]).per_word  # doctest: +SKIP
+        >>> rescore(hypotheses, model.score_samples, weight=0.4)[0]  # doctest: +SKIP
     """
+
+    _estimator_type = "density_estimator"
 
     def __init__(
         self,
-        config: LmConfig | None = None,
+        config: LmConfig | Mapping[str, Any] | None = None,
         *,
-        random_state: int | None = None,
-        time_limit_s: float | None = None,
+        learning_rate: float | None = None,
+        validation_share: float = 0.02,
         max_epochs: int | None = None,
-        validation_fraction: float = 0.02,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        time_limit_s: float | None = None,
+        run_dir: str | Path | None = None,
     ) -> None:
-        self.config, self.random_state, self.time_limit_s = config, random_state, time_limit_s
-        self.max_epochs, self.validation_fraction = max_epochs, validation_fraction
-        self.task_: LanguageModelTask | None = None
-        self.pieces_: Subwords | None = None
+        self.config = config
+        self.learning_rate = learning_rate
+        self.validation_share = validation_share
+        self.max_epochs = max_epochs
+        self.random_state = random_state
+        self.time_limit_s = time_limit_s
+        self.run_dir = run_dir
 
     def fit(
-        self,
-        texts: Sequence[str],
-        dev: Sequence[str] | None = None,
-        run_dir: str | Path | None = None,
+        self, texts: Sequence[str], y: None = None, *, dev: Sequence[str] | None = None
     ) -> LanguageModel:
-        """Train on sentences in the order of the text, and keep the weights with the lowest dev
-        perplexity.
+        """Train, and keep the weights with the lowest perplexity of the dev sentences.
+
+        Args:
+            texts: sentences in the order of the text.
+            y: ignored, as scikit-learn's density estimators do.
+            dev: sentences to choose the best epoch by.
 
         Raises:
-            DataError: there is too little text.
+            DataError: there is too little text. ConfigError: an argument is out of range.
         """
         require("torch", "train")
+        from asr.language.data import require_texts
+        from asr.language.modelling.config import LmConfig
         from asr.language.modelling.training import fit_language_model
 
-        train = [text.strip() for text in _checked(texts) if text.strip()]
-        held_out = [text.strip() for text in _checked(dev or ()) if text.strip()]
-        if not held_out:
-            count = max(1, round(self.validation_fraction * len(train)))
-            train, held_out = train[:-count], train[-count:]
-        if not train or not held_out:
+        config = self._configured(config_from(LmConfig, self.config, "LanguageModel"))
+        train = [text.strip() for text in require_texts(texts) if text.strip()]
+        judged = [text.strip() for text in require_texts(dev or (), "dev") if text.strip()]
+        if not judged:
+            count = max(1, round(self.validation_share * len(train)))
+            train, judged = train[:-count], train[-count:]
+        if not train or not judged:
             raise DataError(
-                f"{len(train) + len(held_out)} sentences are too few to train and to judge on."
+                f"{len(train) + len(judged)} sentences are too few to train and to judge on.",
+                "Give more text.",
             )
-        self.config = self._config()
-        with tempfile.TemporaryDirectory() as folder:
-            run = Path(run_dir or folder)
-            self.task_, self.pieces_ = fit_language_model(
-                self.config, train, held_out, run, resume=False
-            )
+        with self._run_folder() as folder:
+            self.model_ = fit_language_model(config, train, judged, folder, resume=False)
+        self.config_ = config
         return self
 
-    def _config(self) -> LmConfig:
-        from asr.language.modelling.training import LmConfig
+    def score_samples(self, texts: Sequence[str]) -> list[float]:
+        """Return the natural log-probability of each sentence, its end included.
 
-        return with_training(
-            self.config or LmConfig(), self.random_state, self.time_limit_s, self.max_epochs
-        )
-
-    def _fitted(self) -> tuple[LanguageModelTask, Subwords]:
-        if self.task_ is None or self.pieces_ is None:
-            raise ModelError(
-                "This language model has not been trained.",
-                "Call fit, or LanguageModel.load(FOLDER).",
-            )
-        return self.task_, self.pieces_
-
-    def score(self, texts: Sequence[str]) -> list[float]:
-        """Return the natural log-probability of each sentence, its end included; an empty one has
-        its end alone.
-
-        What is unknown (words, or characters of pieces) is taken to be one of as many units as are
-        known.
+        An empty sentence has the probability of its end alone. An unknown token (a word, or a
+        character of pieces) is taken to be one of as many as are known.
         """
-        from asr.language.modelling.folder import rank_log_probs
+        model = self._fitted()
+        from asr.language.data import require_texts
 
-        return rank_log_probs(*self._fitted(), _checked(texts))
+        return model.ranking_log_probs(require_texts(texts))
 
-    def perplexity(self, texts: Sequence[str], carry: bool = True) -> TextPerplexity:
-        """Return the perplexity of sentences, each read after the one before it (``carry``) or each
-        on its own.
+    def predict(self, texts: Sequence[str]) -> list[float]:
+        """Return :meth:`score_samples`: what ``asr predict`` writes of each sentence."""
+        return self.score_samples(texts)
+
+    def score(self, texts: Sequence[str], y: None = None) -> float:
+        """Return the mean natural log-probability of a sentence; higher is better.
+
+        :meth:`evaluate` has the perplexity per word, whatever the length of the sentences.
+
+        Raises:
+            DataError: there is no sentence.
+        """
+        log_probs = self.score_samples(texts)
+        if not log_probs:
+            raise DataError("There is no text to score.", "Give at least one sentence.")
+        return sum(log_probs) / len(log_probs)
+
+    def evaluate(self, texts: Sequence[str], *, carry: bool = True) -> TextPerplexity:
+        """Return the perplexity of a text.
+
+        Args:
+            texts: its sentences.
+            carry: read each sentence after the one before it, else each on its own.
 
         Raises:
             DataError: there is no text.
         """
-        from asr.language.modelling.folder import text_perplexity
+        model = self._fitted()
+        from asr.language.data import require_texts
 
-        return text_perplexity(*self._fitted(), _checked(texts), carry)
+        return model.perplexity(require_texts(texts), carry)
 
     def generate(
         self,
         prompt: str = "",
         max_tokens: int = 50,
+        *,
         temperature: float = 1.0,
         top_k: int = 0,
         random_state: int = 0,
     ) -> str:
-        """Return ``prompt`` continued to the end of the sentence; temperature 0 takes the likeliest
-        tokens.
+        """Return ``prompt`` continued to the end of the sentence.
+
+        Args:
+            prompt: beginning of the text.
+            max_tokens: tokens to add at most.
+            temperature: 0 takes the likeliest tokens, 1 samples from the model's distribution.
+            top_k: sample among so many (0: all).
+            random_state: seed of the sampling.
 
         Raises:
             DataError: the temperature is negative or top_k is.
         """
-        from asr.language.modelling.folder import generate
-
+        model = self._fitted()
         if temperature < 0 or top_k < 0:
             raise DataError(f"temperature is {temperature:g} and top_k {top_k}.", "Give 0 or more.")
-        return generate(*self._fitted(), prompt, max_tokens, temperature, top_k, random_state)
+        return model.generate(
+            prompt, max_tokens, temperature=temperature, top_k=top_k, seed=random_state
+        )
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model folder."""
-        from asr.language.modelling.folder import save_language_model
-
-        save_language_model(*self._fitted(), self._config(), Path(folder))
-        return Path(folder)
+        """Write the model folder; return its path."""
+        return self._fitted().save(folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> LanguageModel:
-        """Return the language model in a model folder (or in a run folder that holds one).
+    def load(cls, folder: str | Path | Bundle) -> LanguageModel:
+        """Return the language model in a model folder, or in a run folder that holds one.
 
         Raises:
             ModelError: no model there, a damaged one, or one of another task.
         """
         require("torch", "train")
-        from asr.language.modelling.folder import load_language_model
-        from asr.language.modelling.training import LmConfig
+        from asr.language.modelling.model import FittedLanguageModel
 
         model = cls()
-        model.task_, model.pieces_ = load_language_model(folder)
-        model.config = LmConfig(model=model.task_.config)
+        model.model_ = FittedLanguageModel.load(folder)
         return model
-
-
-def _checked(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise DataError(
-            "What was given is one text.", "Give a list of sentences: text.splitlines()."
-        )
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(
-                f"Item {number} of the sentences is {text!r}, no text.", "Give strings."
-            )
-    return list(texts)

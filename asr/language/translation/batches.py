@@ -5,7 +5,6 @@ Legend: B batch, S source tokens, L target tokens.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,9 +14,10 @@ import torch
 from torch import Tensor
 
 from asr.training.batching.buckets import BucketSampler
-from asr.training.batching.seeds import keyed_seed
+from asr.training.batching.loader import BucketLoader
+from asr.training.batching.padding import pad_sequences
 
-__all__ = ["PairBatch", "PairLoader", "pad_tokens"]
+__all__ = ["PairBatch", "PairLoader"]
 
 Tokens = npt.NDArray[np.int64]
 
@@ -58,19 +58,7 @@ class PairBatch:
         return len(self.source_lens)
 
 
-def pad_tokens(sequences: Sequence[Sequence[int] | Tokens]) -> tuple[Tensor, Tensor]:
-    """Return token sequences (n,) as one tensor (B, max n) padded with 0, and their lengths (B,).
-
-    The work is numpy's: a second team of torch threads would slow the one that trains.
-    """
-    lens = np.array([len(s) for s in sequences], np.int64)
-    padded = np.zeros((len(sequences), int(lens.max(initial=0))), np.int64)
-    for row, sequence in zip(padded, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return torch.from_numpy(padded), torch.from_numpy(lens)
-
-
-class PairLoader:
+class PairLoader(BucketLoader):
     """Batches of pairs, each a pure function of (seed, epoch, position).
 
     Args:
@@ -89,42 +77,28 @@ class PairLoader:
         targets: Sequence[Tokens],
         max_tokens: int = 4096,
         max_size: int = 64,
+        *,
         seed: int = 0,
         shuffle: bool = True,
         ids: Sequence[str] | None = None,
     ) -> None:
-        self.sources, self.targets, self.ids, self.seed = sources, targets, ids, seed
         lengths = np.array(
             [max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], np.int64
         )
-        self.sampler = BucketSampler(lengths, max_tokens, max_size, seed, shuffle)
-        self._epoch = -1
-        self._batches: list[Tokens] = []
-
-    def for_rank(self, rank: int, world_size: int) -> PairLoader:
-        """Return the loader of one of ``world_size`` ranks that share every epoch."""
-        loader = copy.copy(self)
-        loader.sampler = replace(self.sampler, rank=rank, world_size=world_size)
-        loader._epoch = -1
-        return loader
-
-    def num_batches(self, epoch: int) -> int:
-        """Return the number of batches in an epoch."""
-        return len(self.items(epoch))
+        super().__init__(BucketSampler(lengths, max_tokens, max_size, seed=seed, shuffle=shuffle))
+        self.sources, self.targets, self.ids = sources, targets, ids
 
     def load(self, epoch: int, position: int) -> PairBatch:
         """Return one batch of an epoch."""
-        items = self.items(epoch)[position].tolist()
+        items = self.item_numbers(epoch)[position].tolist()
+        source, source_lens = pad_sequences([self.sources[i] for i in items], np.int64)
+        target, target_lens = pad_sequences([self.targets[i] for i in items], np.int64)
         return PairBatch(
-            *pad_tokens([self.sources[i] for i in items]),
-            *pad_tokens([self.targets[i] for i in items]),
-            tuple(self.ids[i] if self.ids is not None else str(i) for i in items),
-            keyed_seed(self.seed, epoch, position, self.sampler.rank),
-            epoch,
+            source=source,
+            source_lens=source_lens,
+            target=target,
+            target_lens=target_lens,
+            ids=tuple(self.ids[i] if self.ids is not None else str(i) for i in items),
+            seed=self.batch_seed(epoch, position),
+            epoch=epoch,
         )
-
-    def items(self, epoch: int) -> list[Tokens]:
-        """Return the numbers of the pairs in each batch of an epoch."""
-        if epoch != self._epoch:
-            self._batches, self._epoch = self.sampler.batches(epoch), epoch
-        return self._batches

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from asr.config import check_choice, check_range
-from asr.language.translation.batches import PairBatch, pad_tokens
+from asr.language.translation.batches import PairBatch
 from asr.sequence.attention import SCORES, RecurrentAttentionBlock
 from asr.sequence.dropout import Dropout
 from asr.sequence.recurrent import RecurrentStack
@@ -27,6 +28,7 @@ from asr.sequence.seq2seq import (
     teacher_inputs,
     valid_steps,
 )
+from asr.training.batching.padding import pad_sequences
 from asr.training.task import LossSum, Task
 
 __all__ = ["SearchConfig", "TranslateModelConfig", "TranslateTask"]
@@ -37,23 +39,24 @@ TARGET_END = 0  # in the target's own vocabulary, where it stands for the beginn
 
 @dataclass(frozen=True)
 class TranslateModelConfig:
-    """Shape of the network and what keeps it from learning by heart.
+    """Shape of the network and its regularization.
 
     Attributes:
-        embedding_dim: E, of source, target and output: one table.
-        encoder_dim: per direction.
+        embedding_dim: E, shared by source, target and output.
+        encoder_dim: of the BiLSTM, per direction.
         encoder_layers: of the BiLSTM.
-        norm: of the BiLSTM.
-        decoder_dim: of the LSTM that writes.
-        decoder_layers: of the LSTM that writes.
+        norm: normalization of the BiLSTM.
+        decoder_dim: of the decoder's LSTM.
+        decoder_layers: of the decoder's LSTM.
         attention: additive, dot or general.
-        self_attention: add a layer of it, of ``num_heads`` heads, after the BiLSTM.
+        self_attention: add a layer of it after the BiLSTM.
+        num_heads: of the self-attention.
         dropout: on embeddings, between layers, on outputs.
         word_dropout: share of source pieces made unknown.
         label_smoothing: share of a target spread over the vocabulary.
-        scheduled_sampling: greatest share of steps that read the network's own last guess in
-            training, reached in a straight line after ``sampling_epochs`` epochs (0: teacher
-            forcing throughout).
+        scheduled_sampling: greatest share of training steps that read the network's own last
+            output in place of the target (0: teacher forcing throughout).
+        sampling_epochs: the share rises linearly over so many epochs.
     """
 
     embedding_dim: int = 256
@@ -91,12 +94,12 @@ class TranslateModelConfig:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How translations are looked for.
+    """Beam search.
 
     Attributes:
         beam_size: outputs kept at each step.
         alpha: exponent of the length that scores are divided by.
-        max_ratio: most target pieces a source piece, 10 more being allowed.
+        max_ratio: an output has at most ``max_ratio`` * source pieces + 10 pieces.
         max_source_len: longer sources are translated in parts, cut at ends of sentences where there
             are any.
     """
@@ -113,14 +116,6 @@ class SearchConfig:
         check_range("search.max_source_len", self.max_source_len, 2)
 
 
-@dataclass(frozen=True)
-class TranslateTaskConfig:
-    """Everything that decides what comes out."""
-
-    model: TranslateModelConfig = field(default_factory=TranslateModelConfig)
-    search: SearchConfig = field(default_factory=SearchConfig)
-
-
 class TranslateTask(Task):
     """Encoder, decoder and cross-entropy.
 
@@ -128,7 +123,8 @@ class TranslateTask(Task):
         config: shape.
         vocab_size: pieces of both languages together.
         target_pieces: the pieces that the target uses, :data:`END` first; a target id is a place in
-            this list. What the target never uses needs no output: about half of a joint vocabulary.
+            this list. Pieces that the target never uses, about half of a joint vocabulary, need no
+            output.
     """
 
     target_pieces: Tensor
@@ -149,29 +145,26 @@ class TranslateTask(Task):
             norm=config.norm,
             dropout=config.dropout,
         )
-        self.encoder = (
-            RecurrentAttentionBlock(stack, config.num_heads, config.dropout)
-            if config.self_attention
-            else stack
-        )
+        self.encoder: nn.Module = stack
+        if config.self_attention:
+            self.encoder = RecurrentAttentionBlock(stack, config.num_heads, config.dropout)
         self.dropout = Dropout(config.dropout)
         self.decoder = AttentionDecoder(
-            len(target_pieces),
-            config.embedding_dim,
-            stack.output_dim,
-            config.decoder_dim,
-            config.decoder_layers,
-            config.attention,
-            config.dropout,
+            vocab_size=len(target_pieces),
+            embedding_dim=config.embedding_dim,
+            memory_dim=stack.output_dim,
+            hidden_dim=config.decoder_dim,
+            num_layers=config.decoder_layers,
+            score=config.attention,
+            dropout=config.dropout,
         )
 
     def encode(self, source: Tensor, source_lens: Tensor) -> Tensor:
         """(B, S), (B,) -> memory (B, S, D)."""
         embedded = self.embedding(source) * math.sqrt(self.config.embedding_dim)
         memory: Tensor = self.encoder(self.dropout(embedded), source_lens)[0]
-        return (
-            self.dropout(memory) if self.config.self_attention else memory
-        )  # the stack drops its own output
+        # The recurrent stack applies dropout to its own output; the attention block does not.
+        return self.dropout(memory) if self.config.self_attention else memory
 
     def start(self, source: Tensor, source_lens: Tensor, num_beams: int = 1) -> DecoderState:
         """(B, S), (B,) -> the decoder's state before the first target piece."""
@@ -196,11 +189,9 @@ class TranslateTask(Task):
     def _drop_words(self, source: Tensor, generator: torch.Generator) -> Tensor:
         if not self.config.word_dropout:
             return source
-        drop = (
-            torch.rand(source.shape, generator=generator).to(source.device)
-            < self.config.word_dropout
-        )
-        return source.masked_fill(drop & (source != END), UNK)
+        draws = torch.rand(source.shape, generator=generator).to(source.device)
+        dropped = (draws < self.config.word_dropout) & (source != END)
+        return source.masked_fill(dropped, UNK)
 
     def _sampling(self, epoch: int) -> float:
         return self.config.scheduled_sampling * min(1.0, epoch / self.config.sampling_epochs)
@@ -208,35 +199,41 @@ class TranslateTask(Task):
     def search(
         self, sources: Sequence[Sequence[int]], search: SearchConfig
     ) -> list[list[Hypothesis]]:
-        """Return the outputs for piece ids of several sources, best first; their tokens are pieces
-        again.
+        """Return the outputs of each source, best first.
+
+        Args:
+            sources: piece ids with the end, one list a source.
+            search: settings.
+
+        Returns:
+            Hypotheses whose tokens are ids of pieces, not of the target's own vocabulary.
         """
         device = self.target_pieces.device
-        source, source_lens = (tensor.to(device) for tensor in pad_tokens(sources))
+        source, source_lens = (tensor.to(device) for tensor in pad_sequences(sources, np.int64))
         max_lens = (source_lens * search.max_ratio).long() + 10
         state = self.start(source, source_lens, search.beam_size)
-        found = beam_search(
+        nbests = beam_search(
             self.decoder.step,
             state,
-            len(sources),
-            search.beam_size,
-            max_lens,
-            TARGET_END,
-            TARGET_END,
-            search.alpha,
+            num_sequences=len(sources),
+            beam_size=search.beam_size,
+            max_lens=max_lens,
+            bos_id=TARGET_END,
+            eos_id=TARGET_END,
+            alpha=search.alpha,
         )
         pieces = self.target_pieces.tolist()
         return [
-            [Hypothesis([pieces[t] for t in h.tokens], h.score, h.finished) for h in one]
-            for one in found
+            [Hypothesis([pieces[t] for t in h.tokens], h.score, h.finished) for h in nbest]
+            for nbest in nbests
         ]
 
-    def alignment(self, source: Sequence[int], target: Sequence[int]) -> Tensor:
+    def attention(self, source: Sequence[int], target: Sequence[int]) -> Tensor:
         """Return attention weights (L + 1, S) while the target's pieces and the end are written."""
         places = {piece: place for place, piece in enumerate(self.target_pieces.tolist())}
         device = self.target_pieces.device
         ids = torch.tensor([[*(places[piece] for piece in target), TARGET_END]], device=device)
-        padded, lens = pad_tokens([source])
+        padded, lens = pad_sequences([source], np.int64)
         state = self.start(padded.to(device), lens.to(device))
         weights: Tensor = self.decoder(teacher_inputs(ids, TARGET_END), state)[1]
         return weights[0]

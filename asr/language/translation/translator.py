@@ -1,71 +1,26 @@
-"""Texts -> texts in another language, or answers to questions: ``fit`` on pairs, ``predict`` on
-texts.
-"""
+"""The estimator: texts -> texts in another language, or answers to questions."""
 
 from __future__ import annotations
 
-import tempfile
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from asr.errors import ConfigError, DataError, ModelError, require
+from asr.errors import require
 from asr.training.estimator import Estimator
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import numpy as np
 
-    from asr.language.subwords import Subwords
-    from asr.language.translation.network import SearchConfig, TranslateTask
-    from asr.language.translation.training import Pairs, TranslateConfig
+    from asr.language.translation.config import TranslateConfig
+    from asr.language.translation.model import AttentionMap, FittedTranslator, Translation
+    from asr.model_folder import Bundle
     from asr.scoring.bleu import Bleu
 
-__all__ = ["Alignment", "Translation", "Translator"]
-
-MOST_DEV_PAIRS = 1000
-PIECES_AT_ONCE = 2048
+__all__ = ["Translator"]
 
 
-@dataclass(frozen=True)
-class Translation:
-    """One translation of a text.
-
-    Attributes:
-        text: the translation.
-        score: log-probability divided by length ** alpha; of a long text the mean of its parts.
-    """
-
-    text: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """What the network looked at while it wrote.
-
-    Attributes:
-        source: pieces; the last one is the end.
-        target: pieces; the last one is the end.
-        weights: (L, S), one row a target piece; rows sum to 1.
-    """
-
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    weights: npt.NDArray[np.float32]
-
-    def plot(self) -> Figure:
-        """Return the weights as a picture."""
-        from asr import plots
-
-        return plots.attention(self.weights, self.source, self.target)
-
-
-class Translator(Estimator):
+class Translator(Estimator["FittedTranslator"]):
     """BiLSTM encoder, LSTM decoder with attention, byte-pair pieces shared by both languages, beam
     search.
 
@@ -73,32 +28,34 @@ class Translator(Estimator):
         vocab_size: pieces of both languages together, at most; fewer are made where the texts do
             not hold so many.
         lowercase: fold the case of all text.
-        embedding_dim: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        encoder_dim: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        encoder_layers: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        decoder_dim: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        decoder_layers: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        attention: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        self_attention: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        dropout: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        word_dropout: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        label_smoothing: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        scheduled_sampling: see :class:`asr.language.translation.network.TranslateModelConfig`.
-        beam_size: of the search, see :class:`asr.language.translation.network.SearchConfig`.
-        alpha: of the search, see :class:`asr.language.translation.network.SearchConfig`.
-        max_epochs: of the training.
-        batch_size: of the training.
-        learning_rate: of the training.
-        patience: of the training.
-        validation_share: of the pairs (1000 at most), set aside to choose the epoch whose weights
-            are kept.
-        random_state: of weights, split and batches; None draws one.
-        time_limit_s: of the training; None: none.
-        run_dir: keeps the run folder (curves, checkpoints, model) there; None: a temporary one.
+        embedding_dim: width of the embedding that source, target and output share.
+        encoder_dim: width of the BiLSTM in each direction.
+        encoder_layers: layers of the BiLSTM.
+        decoder_dim: width of the decoder's LSTM.
+        decoder_layers: layers of the decoder.
+        attention: additive, dot or general.
+        self_attention: add a layer of it after the BiLSTM.
+        dropout: on embeddings, between layers, on outputs.
+        word_dropout: share of source pieces made unknown in training.
+        label_smoothing: share of a target spread over the vocabulary.
+        scheduled_sampling: greatest share of steps that read the network's own last guess in
+            training; see :class:`asr.language.translation.network.TranslateModelConfig`.
+        beam_size: outputs that the beam search keeps at each step.
+        alpha: exponent of the length that scores are divided by.
+        batch_size: pairs in a batch.
+        patience: end the training after so many epochs without a better dev figure (0: never).
+        learning_rate: peak learning rate.
+        validation_share: share of the pairs (1000 at most), set aside to choose the best epoch
+            where ``fit`` gets no dev pairs.
+        max_epochs: passes over the pairs.
+        random_state: seed; None draws one.
+        time_limit_s: seconds that training may take; None: no limit.
+        run_dir: folder for curves, checkpoints and model; None: a temporary one.
 
     Example:
         >>> german, english = ["ein Hund", "eine Katze"] * 50, ["a dog", "a cat"] * 50
-        >>> model = Translator(vocab_size=60, max_epochs=10, random_state=0).fit(german, english)  # doctest: +SKIP
+        >>> model = Translator(vocab_size=60, max_epochs=10, random_state=0)
+        >>> model.fit(german, english)  # doctest: +SKIP
         >>> model.predict(["eine Katze"])  # doctest: +SKIP
         ['a cat']
     """
@@ -121,32 +78,38 @@ class Translator(Estimator):
         scheduled_sampling: float = 0.0,
         beam_size: int = 5,
         alpha: float = 1.0,
-        max_epochs: int = 20,
         batch_size: int = 48,
-        learning_rate: float = 2e-3,
         patience: int = 0,
+        learning_rate: float | None = 2e-3,
         validation_share: float = 0.05,
-        random_state: int | None = None,
+        max_epochs: int | None = 20,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         time_limit_s: float | None = None,
         run_dir: str | Path | None = None,
     ) -> None:
-        self.vocab_size, self.lowercase = vocab_size, lowercase
-        self.embedding_dim, self.encoder_dim, self.encoder_layers = (
-            embedding_dim,
-            encoder_dim,
-            encoder_layers,
-        )
-        self.decoder_dim, self.decoder_layers = decoder_dim, decoder_layers
-        self.attention, self.self_attention = attention, self_attention
-        self.dropout, self.word_dropout, self.label_smoothing = (
-            dropout,
-            word_dropout,
-            label_smoothing,
-        )
-        self.scheduled_sampling, self.beam_size, self.alpha = scheduled_sampling, beam_size, alpha
-        self.max_epochs, self.batch_size, self.learning_rate = max_epochs, batch_size, learning_rate
-        self.patience, self.validation_share = patience, validation_share
-        self.random_state, self.time_limit_s, self.run_dir = random_state, time_limit_s, run_dir
+        self.vocab_size = vocab_size
+        self.lowercase = lowercase
+        self.embedding_dim = embedding_dim
+        self.encoder_dim = encoder_dim
+        self.encoder_layers = encoder_layers
+        self.decoder_dim = decoder_dim
+        self.decoder_layers = decoder_layers
+        self.attention = attention
+        self.self_attention = self_attention
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+        self.label_smoothing = label_smoothing
+        self.scheduled_sampling = scheduled_sampling
+        self.beam_size = beam_size
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.patience = patience
+        self.learning_rate = learning_rate
+        self.validation_share = validation_share
+        self.max_epochs = max_epochs
+        self.random_state = random_state
+        self.time_limit_s = time_limit_s
+        self.run_dir = run_dir
 
     def fit(
         self,
@@ -155,111 +118,61 @@ class Translator(Estimator):
         *,
         dev: tuple[Sequence[str], Sequence[str]] | None = None,
     ) -> Translator:
-        """Train on texts and their translations.
+        """Train, and keep the weights with the best BLEU of the dev pairs.
 
         Pairs with an empty side, or with one of more than 200 pieces, are left out and counted on
         standard error.
 
         Args:
-            sources: in the same order.
-            targets: in the same order.
-            dev: pairs to judge by, in place of a share of the training pairs.
+            sources: texts.
+            targets: their translations, in the same order.
+            dev: sources and targets to choose the best epoch by.
 
         Raises:
             DataError: the lists do not pair, hold something else than texts, or nothing that can be
-            used. ConfigError: a setting is out of range.
+                used. ConfigError: an argument is out of range.
         """
         require("torch", "train")
         require("sacrebleu", "train")
-        from asr.language.translation.training import Pairs, fit_translator
+        from asr.language.translation.data import hold_out, make_pairs
+        from asr.language.translation.training import fit_translator
 
-        if self.time_limit_s is not None and not self.time_limit_s > 0:
-            raise ConfigError(
-                f"time_limit_s is {self.time_limit_s}, but must be positive.",
-                "Give seconds, or None.",
-            )
-        pairs = Pairs(_texts(sources, "sources"), _texts(targets, "targets"))
-        seed = int(np.random.default_rng(self.random_state).integers(1 << 31))
-        if dev is not None:
-            train, judged = (
-                pairs,
-                Pairs(_texts(dev[0], "dev sources"), _texts(dev[1], "dev targets")),
-            )
+        config = self._training_config()
+        train = make_pairs(sources, targets)
+        if dev is None:
+            train, judged = hold_out(train, self.validation_share, config.seed)
         else:
-            train, judged = self._split(pairs, seed)
-        self.config_ = self._config(seed)
-        with tempfile.TemporaryDirectory(prefix="asr-translate-") as temporary:
-            folder = Path(self.run_dir) if self.run_dir is not None else Path(temporary)
-            self._keep(fit_translator(self.config_, train, judged, folder, resume=False))
+            judged = make_pairs(*dev, prefix="dev ")
+        with self._run_folder() as folder:
+            self.model_ = fit_translator(config, train, judged, folder, resume=False)
+        self.config_ = config
         return self
 
-    def _split(self, pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
-        from asr.language.translation.training import Pairs
-
-        whole = [
-            i
-            for i in range(len(pairs.sources))
-            if pairs.sources[i].strip() and pairs.targets[i].strip()
-        ]
-        if len(whole) < 2:
-            raise DataError(
-                f"Of {len(pairs.sources)} pairs {len(whole)} have text on both sides; 2 are needed, thousands help.",
-                "Give more pairs.",
-            )
-        if not 0 < self.validation_share < 1:
-            raise ConfigError(
-                f"validation_share is {self.validation_share}, but must be between 0 and 1.",
-                "Give 0.05, or dev=...",
-            )
-        size = min(MOST_DEV_PAIRS, max(1, round(self.validation_share * len(whole))))
-        judged = set(np.random.default_rng(seed).permutation(whole)[:size].tolist())
-
-        def pick(inside: bool) -> Pairs:
-            chosen = [i for i in range(len(pairs.sources)) if (i in judged) == inside]
-            return Pairs([pairs.sources[i] for i in chosen], [pairs.targets[i] for i in chosen])
-
-        return pick(False), pick(True)
-
-    def _config(self, seed: int) -> TranslateConfig:
+    def _training_config(self) -> TranslateConfig:
+        from asr.language.translation.config import PairDataConfig, SubwordConfig, TranslateConfig
         from asr.language.translation.network import SearchConfig, TranslateModelConfig
-        from asr.language.translation.training import PairDataConfig, SubwordConfig, TranslateConfig
         from asr.training.config import OptimizerConfig, TrainerConfig
 
-        same = {
-            f: getattr(self, f)
-            for f in TranslateModelConfig.__dataclass_fields__
-            if hasattr(self, f)
+        # The network's settings have the same names here; the others keep their defaults.
+        shape = {
+            name: getattr(self, name)
+            for name in TranslateModelConfig.__dataclass_fields__
+            if name in self.get_params()
         }
-        return TranslateConfig(
-            seed=seed,
-            data=PairDataConfig(max_batch_size=self.batch_size),
-            tokenizer=SubwordConfig(self.vocab_size, self.lowercase),
-            model=TranslateModelConfig(**same),
-            search=SearchConfig(self.beam_size, self.alpha),
-            optimizer=OptimizerConfig(
-                lr=self.learning_rate, warmup=0.05, clip_norm=2.0, average_decay=0.998
-            ),
-            trainer=TrainerConfig(
-                max_epochs=self.max_epochs,
-                patience=self.patience,
-                time_limit_s=self.time_limit_s or 0.0,
-                pictures_every=0,
-            ),
+        return self._configured(
+            TranslateConfig(
+                data=PairDataConfig(max_batch_size=self.batch_size),
+                tokenizer=SubwordConfig(self.vocab_size, self.lowercase),
+                model=TranslateModelConfig(**shape),
+                search=SearchConfig(self.beam_size, self.alpha),
+                optimizer=OptimizerConfig(warmup=0.05, clip_norm=2.0, average_decay=0.998),
+                trainer=TrainerConfig(patience=self.patience, pictures_every=0),
+            )
         )
 
-    def _keep(self, folder: str | Path) -> None:
-        from asr.language.translation.training import load_translator
-
-        self.task_, self.subwords_, self.search_ = load_translator(folder)
-
-    def _fitted(self) -> tuple[TranslateTask, Subwords, SearchConfig]:
-        if not hasattr(self, "task_"):
-            raise ModelError("This Translator is not trained.", "Call fit or load first.")
-        return (
-            self.task_,
-            self.subwords_,
-            replace(self.search_, beam_size=self.beam_size, alpha=self.alpha),
-        )
+    def _fitted(self) -> FittedTranslator:
+        """Return the model with the search settings of now: they may change after the training."""
+        return super()._fitted().with_search(self.beam_size, self.alpha)
 
     def predict(self, texts: Sequence[str]) -> list[str]:
         """Return the best translation of each text; that of an empty text is empty.
@@ -268,152 +181,66 @@ class Translator(Estimator):
         there are any. A warning counts texts with characters that training did not show.
 
         Raises:
-            ModelError: not trained. DataError: not a list of texts.
+            NotFittedError: not trained. DataError: not a list of texts.
         """
-        return [found[0].text for found in self.predict_nbest(texts, 1)]
+        return [nbest[0].text for nbest in self.predict_nbest(texts, 1)]
 
     def predict_nbest(self, texts: Sequence[str], num_best: int) -> list[list[Translation]]:
         """Return up to ``num_best`` translations of each text, best first; at most ``beam_size``.
 
         A long text that is translated in parts has one: the best of each part.
         """
-        from asr.language.translation.parts import split_long
+        model = self._fitted()
+        from asr.language.data import require_texts
 
-        _, subwords, search = self._fitted()
-        texts = _texts(texts, "texts")
-        _warn_of_unknown(subwords, texts)
-        longest = search.max_source_len - 1  # the end takes one
-        parts = [
-            split_long(text, lambda part: len(subwords.encode(part)), longest) for text in texts
-        ]
-        found = iter(self._search([part for one in parts for part in one if part.strip()]))
-        results = []
-        for one in parts:
-            outputs = [next(found) if part.strip() else [Translation("", 0.0)] for part in one]
-            results.append(
-                outputs[0][:num_best] if len(one) == 1 else [_joined([best[0] for best in outputs])]
-            )
-        return results
-
-    def _search(self, texts: Sequence[str]) -> list[list[Translation]]:
-        import torch
-
-        from asr.language.translation.network import END
-        from asr.training.batching.buckets import BucketSampler
-
-        task, subwords, search = self._fitted()
-        sources = [[*subwords.encode(text), END] for text in texts]
-        lengths = np.array([len(s) for s in sources], np.int64)
-        found: list[list[Translation]] = [[] for _ in texts]
-        with torch.inference_mode():
-            for items in BucketSampler(lengths, PIECES_AT_ONCE, 64, shuffle=False).batches(0):
-                for item, outputs in zip(
-                    items, task.search([sources[i] for i in items], search), strict=True
-                ):
-                    found[item] = [Translation(subwords.decode(h.tokens), h.score) for h in outputs]
-        return found
-
-    def evaluate(
-        self, sources: Sequence[str], targets: Sequence[str], lowercase: bool = False
-    ) -> Bleu:
-        """Return sacreBLEU and chrF of the translations of ``sources`` against ``targets``."""
-        from asr.scoring.bleu import score_bleu
-
-        return score_bleu(_texts(targets, "targets"), self.predict(sources), lowercase)
+        return model.translate(require_texts(texts), num_best)
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> float:
-        """Return sacreBLEU, 0 to 100."""
-        return self.evaluate(sources, targets).bleu
+        """Return sacreBLEU of the translations as a fraction, 0 to 1."""
+        return self.evaluate(sources, targets).bleu / 100
 
-    def alignment(self, source: str, target: str | None = None) -> Alignment:
-        """Return where the network looks while it writes ``target`` (its own translation by
-        default).
+    def evaluate(
+        self, sources: Sequence[str], targets: Sequence[str], *, lowercase: bool = False
+    ) -> Bleu:
+        """Return sacreBLEU (0 to 100) and chrF of the translations of ``sources``.
+
+        Args:
+            sources: texts.
+            targets: reference translations.
+            lowercase: compare without case.
+        """
+        from asr.language.data import require_texts
+        from asr.scoring.bleu import score_bleu
+
+        return score_bleu(require_texts(targets, "targets"), self.predict(sources), lowercase)
+
+    def attention_map(self, source: str, target: str | None = None) -> AttentionMap:
+        """Return what the network attends to while it writes ``target``.
+
+        Args:
+            source: a text.
+            target: a translation; None: the network's own.
 
         Raises:
-            DataError: a piece of ``target`` is none that training has seen in a target.
+            DataError: a piece of ``target`` is in no target of the training.
         """
-        import torch
-
-        from asr.language.translation.network import END
-
-        task, subwords, search = self._fitted()
-        ids = [*subwords.encode(source), END]
-        with torch.inference_mode():
-            pieces = (
-                task.search([ids], search)[0][0].tokens
-                if target is None
-                else subwords.encode(target)
-            )
-            if missing := set(pieces) - set(task.target_pieces.tolist()):
-                names = ", ".join(subwords.tokens[i] for i in sorted(missing)[:5])
-                raise DataError(
-                    f"Training has seen no target with {names}.",
-                    "Give a text like the training targets.",
-                )
-            weights = task.alignment(ids, pieces).float().cpu().numpy()
-        names_of = subwords.tokens
-        return Alignment(
-            tuple(names_of[i] for i in ids),
-            tuple(names_of[i] for i in [*pieces, END]),
-            weights.astype(np.float32),
-        )
+        return self._fitted().attention(source, target)
 
     def save(self, folder: str | Path) -> Path:
-        """Write a model folder and return its path."""
-        from asr.language.translation.training import TranslateConfig, save_translator
-
-        task, subwords, search = self._fitted()
-        config = replace(
-            getattr(self, "config_", TranslateConfig(model=task.config)), search=search
-        )
-        save_translator(task, subwords, config, Path(folder))
-        return Path(folder)
+        """Write the model folder, with the search settings; return its path."""
+        return self._fitted().save(folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Translator:
-        """Return the translator of a model folder or of a run folder that holds one.
+    def load(cls, folder: str | Path | Bundle) -> Translator:
+        """Return the translator in a model folder, or in a run folder that holds one.
 
         Raises:
-            ModelError: the folder is missing or damaged, or holds a model of another task.
+            ModelError: no model there, a damaged one, or one of another task.
         """
         require("torch", "train")
-        model = cls()
-        model._keep(folder)
-        model.beam_size, model.alpha = model.search_.beam_size, model.search_.alpha
-        return model
+        from asr.language.translation.model import FittedTranslator
 
-
-def _joined(parts: Sequence[Translation]) -> Translation:
-    text = " ".join(part.text for part in parts if part.text)
-    return Translation(text, float(np.mean([part.score for part in parts])))
-
-
-def _texts(texts: Any, name: str) -> list[str]:
-    if isinstance(texts, (str, bytes)):
-        raise DataError(
-            f"{name} is one text; a list of texts is needed.", "Put it in a list: [text]."
-        )
-    try:
-        given = list(texts)
-    except TypeError:
-        raise DataError(
-            f"{name} is {type(texts).__name__}; a list of texts is needed.", "Give a list."
-        ) from None
-    for number, text in enumerate(given):
-        if not isinstance(text, str):
-            raise DataError(
-                f"{name}[{number}] is {text!r}, which is no text.",
-                "Leave it out, or make it a text.",
-            )
-    return [str(text) for text in given]
-
-
-def _warn_of_unknown(subwords: Subwords, texts: Sequence[str]) -> None:
-    unknown = [(number, text) for number, text in enumerate(texts) if subwords.num_unknown(text)]
-    if unknown:
-        number, text = unknown[0]
-        warnings.warn(
-            f"{len(unknown)} of {len(texts)} texts hold characters that training did not show; the first is text "
-            f"{number}: {text[:40]!r}. What they say there is lost to the translation.",
-            stacklevel=4,
-        )
+        model = FittedTranslator.load(folder)
+        translator = cls(beam_size=model.search.beam_size, alpha=model.search.alpha)
+        translator.model_ = model
+        return translator

@@ -35,7 +35,7 @@ def _computed(run: Run) -> str:
     model = Translator.load(run.model)
     pictures = []
     for number, text in enumerate(texts):
-        found = model.alignment(text)
+        found = model.attention_map(text)
         drawing = attention(found.weights, found.source, found.target)
         caption = f"{text}: rows are what was written, columns what was read"
         pictures.append(
@@ -57,7 +57,7 @@ def _texts(run: Run) -> list[str]:
 
 
 def _dev_texts(run: Run) -> list[str]:
-    from asr.language.translation.training import read_pairs
+    from asr.language.translation.data import read_pairs
 
     data = run.config.get("data") or {}
     source = Path(str(data.get("dev_source") or "")) if isinstance(data, dict) else Path()

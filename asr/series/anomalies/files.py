@@ -1,49 +1,88 @@
-"""Anomalies from file to file: CSV in, CSV and pictures out."""
+"""Series in which ``asr predict`` and ``POST /v1/predict`` find anomalies, and what they write."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from asr.errors import DataError
 from asr.files import atomic_path, atomic_write_text
-from asr.plots import anomaly as draw
-from asr.plots import to_png
-from asr.series.anomalies.detector import AnomalyDetector
-from asr.series.frames import ID, read_table
+from asr.series.files import file_name, frame_rows
+from asr.series.frames import ID, read_table, rows_table
 
-__all__ = ["predict_file"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from asr.series.anomalies.detector import AnomalyDetector
+
+__all__ = ["AnomalyInputs", "Channels", "predict_rows"]
 
 
-def predict_file(model: Path, file: Path, output_dir: Path | None, future: Path | None) -> str:
-    """Return the scores of a CSV file as CSV, or write ``anomalies.csv`` and a picture a series and
-    say where.
+@dataclass(frozen=True)
+class Channels:
+    """Series with a column a channel.
 
-    Args:
-        model: folder of a detector.
-        file: ``ds``, perhaps ``unique_id``, and the channels.
-        output_dir: where to write.
-
-    Raises:
-        DataError: the file cannot be used, or a file of future columns is given.
+    Attributes:
+        frame: ``ds``, perhaps ``unique_id``, and the channels.
+        shown: the channel that pictures show.
     """
-    if future is not None:
-        raise DataError("A detector of anomalies takes no future columns.", "Leave --future out.")
-    detector, frame = AnomalyDetector.load(model), read_table(file)
-    found = detector.predict(frame)
-    if output_dir is None:
-        return str(found.to_csv(index=False))
-    path = output_dir / "anomalies.csv"
-    atomic_write_text(path, found.to_csv(index=False))
-    written = [path]
-    for name, rows in found.groupby(ID, sort=False):
-        values = frame if ID not in frame.columns else frame[frame[ID].astype(str) == name]
-        channel = values[detector.fitted.columns[0]].tolist()
-        safe = "".join(
-            letter if letter.isalnum() or letter in "-_." else "_" for letter in str(name)
-        )
-        written.append(output_dir / f"anomalies-{safe}.png")
-        with atomic_path(written[-1]) as temporary:
-            temporary.write_bytes(
-                to_png(draw(channel, rows["score"].tolist(), float(rows["threshold"].iloc[0])))
-            )
-    return "".join(f"{path}\n" for path in written)
+
+    frame: pd.DataFrame
+    shown: str
+
+
+def predict_rows(detector: AnomalyDetector, channels: Channels) -> pd.DataFrame:
+    """Return a frame with ``unique_id``, ``ds``, ``score``, ``threshold`` and ``anomaly``."""
+    return detector.predict(channels.frame)
+
+
+class AnomalyInputs:
+    """Series as tables: see :class:`asr.catalogue.Inputs`."""
+
+    keys = ("series",)
+
+    def read_file(self, model: AnomalyDetector, file: Path, future: Path | None = None) -> Channels:
+        """Return the series of a CSV file.
+
+        Raises:
+            DataError: the file cannot be used.
+        """
+        return Channels(read_table(file), model.model_.columns[0])
+
+    def read_json(self, model: AnomalyDetector, request: Mapping[str, Any]) -> Channels:
+        """Return the series of a request.
+
+        Raises:
+            DataError: the rows cannot be used.
+        """
+        return Channels(rows_table(request["series"], "'series'"), model.model_.columns[0])
+
+    def write_file(self, rows: Channels, predictions: pd.DataFrame, output_dir: Path | None) -> str:
+        """Return the scores as CSV, or write ``anomalies.csv`` and a picture a series."""
+        text = str(predictions.to_csv(index=False))
+        if output_dir is None:
+            return text
+        paths = [output_dir / "anomalies.csv"]
+        atomic_write_text(paths[0], text)
+        for name, scores in predictions.groupby(ID, sort=False):
+            paths.append(_draw(str(name), scores, rows, output_dir))
+        return "".join(f"{path}\n" for path in paths)
+
+    def write_json(self, predictions: pd.DataFrame) -> list[dict[str, Any]]:
+        """Return the scores as JSON objects, one a step."""
+        return frame_rows(predictions)
+
+
+def _draw(name: str, scores: pd.DataFrame, rows: Channels, output_dir: Path) -> Path:
+    from asr.plots import anomaly as draw
+    from asr.plots import to_png
+
+    frame = rows.frame
+    series = frame if ID not in frame.columns else frame[frame[ID].astype(str) == name]
+    threshold = float(scores["threshold"].iloc[0])
+    picture = draw(series[rows.shown].tolist(), scores["score"].tolist(), threshold)
+    path = output_dir / f"anomalies-{file_name(name)}.png"
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(to_png(picture))
+    return path

@@ -1,59 +1,100 @@
-"""Forecasts from file to file: CSV in, CSV and pictures out."""
+"""Series that ``asr predict`` and ``POST /v1/predict`` read for forecasts, and what they write."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asr.files import atomic_path, atomic_write_text
-from asr.plots import forecast as draw
-from asr.plots import to_png
-from asr.series.forecasting.forecaster import Forecaster
-from asr.series.frames import ID, TARGET, read_frame, read_table
+from asr.series.files import file_name, frame_rows
+from asr.series.frames import ID, TARGET, as_frame, read_table, rows_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["predict_file"]
+    from asr.series.forecasting.forecaster import Forecaster
+
+__all__ = ["ForecastInputs", "History", "predict_rows"]
+
+SHOWN_HORIZONS = 4  # history in a picture, in horizons
 
 
-def predict_file(model: Path, file: Path, output_dir: Path | None, future: Path | None) -> str:
-    """Return the forecasts of a CSV file as CSV, or write ``forecast.csv`` and a picture a series
-    and say where.
+@dataclass(frozen=True)
+class History:
+    """What a forecast is made from.
 
-    Args:
-        model: folder of a forecaster.
-        file: series up to the present, in the shape that the model was trained on (a frame, or the
-            same wide table).
-        output_dir: where to write.
-        future: columns known ahead.
-
-    Raises:
-        DataError: a file cannot be used.
+    Attributes:
+        frame: the series up to the present.
+        future: the columns known ahead, or None.
     """
-    forecaster = Forecaster.load(model)
-    data = forecaster.config.data
-    columns = [*data.past_columns, *data.future_columns]
-    frame = read_frame(file, data.time, data.targets, columns)
-    found = forecaster.predict(frame, None if future is None else read_table(future))
-    if output_dir is None:
-        return str(found.to_csv(index=False))
-    path = output_dir / "forecast.csv"
-    atomic_write_text(path, found.to_csv(index=False))
-    pictures = [
-        _draw(name, rows, frame, output_dir) for name, rows in found.groupby(ID, sort=False)
-    ]
-    return f"{path}\n" + "".join(f"{picture}\n" for picture in pictures)
+
+    frame: pd.DataFrame
+    future: pd.DataFrame | None = None
 
 
-def _draw(name: str, rows: pd.DataFrame, frame: pd.DataFrame, output_dir: Path) -> Path:
+def predict_rows(forecaster: Forecaster, history: History) -> pd.DataFrame:
+    """Return the forecasts as a frame: ``unique_id``, ``ds``, ``yhat`` and the intervals' ends."""
+    return forecaster.predict(history.frame, history.future)
+
+
+class ForecastInputs:
+    """Series as tables: see :class:`asr.catalogue.Inputs`."""
+
+    keys = ("series", "future")
+
+    def read_file(self, model: Forecaster, file: Path, future: Path | None = None) -> History:
+        """Return the series of a CSV file, in the shape that the model was trained on.
+
+        Raises:
+            DataError: a file cannot be used.
+        """
+        ahead = None if future is None else read_table(future)
+        return History(_frame(model, read_table(file), str(file)), ahead)
+
+    def read_json(self, model: Forecaster, request: Mapping[str, Any]) -> History:
+        """Return the series of a request, in the shape that the model was trained on.
+
+        Raises:
+            DataError: the rows cannot be used.
+        """
+        future = request.get("future")
+        ahead = None if future is None else rows_table(future, "'future'")
+        return History(_frame(model, rows_table(request["series"], "'series'"), "'series'"), ahead)
+
+    def write_file(self, rows: History, predictions: pd.DataFrame, output_dir: Path | None) -> str:
+        """Return the forecasts as CSV, or write ``forecast.csv`` and a picture a series."""
+        text = str(predictions.to_csv(index=False))
+        if output_dir is None:
+            return text
+        paths = [output_dir / "forecast.csv"]
+        atomic_write_text(paths[0], text)
+        for name, forecast in predictions.groupby(ID, sort=False):
+            paths.append(_draw(str(name), forecast, rows.frame, output_dir))
+        return "".join(f"{path}\n" for path in paths)
+
+    def write_json(self, predictions: pd.DataFrame) -> list[dict[str, Any]]:
+        """Return the forecasts as JSON objects, one a step."""
+        return frame_rows(predictions)
+
+
+def _frame(model: Forecaster, table: pd.DataFrame, where: str) -> pd.DataFrame:
+    data = model.config_.data
+    covariates = [*data.past_columns, *data.future_columns]
+    return as_frame(table, data.time, data.targets, covariates, where=where)
+
+
+def _draw(name: str, forecast: pd.DataFrame, frame: pd.DataFrame, output_dir: Path) -> Path:
+    from asr.plots import forecast as draw
+    from asr.plots import to_png
+
     history = frame if ID not in frame.columns else frame[frame[ID].astype(str) == name]
-    ends = sorted(column for column in rows.columns if column.startswith("yhat_lo_"))
-    low = rows[ends[-1]].tolist() if ends else None
-    high = rows[ends[-1].replace("_lo_", "_hi_")].tolist() if ends else None
-    recent = history[TARGET].tolist()[-4 * len(rows) :]
-    safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in str(name))
-    path = output_dir / f"forecast-{safe}.png"
+    recent = history[TARGET].tolist()[-SHOWN_HORIZONS * len(forecast) :]
+    low_ends = sorted(column for column in forecast.columns if column.startswith("yhat_lo_"))
+    low = forecast[low_ends[-1]].tolist() if low_ends else None
+    high = forecast[low_ends[-1].replace("_lo_", "_hi_")].tolist() if low_ends else None
+    path = output_dir / f"forecast-{file_name(name)}.png"
     with atomic_path(path) as temporary:
-        temporary.write_bytes(to_png(draw(recent, [], rows["yhat"].tolist(), low, high)))
+        temporary.write_bytes(to_png(draw(recent, [], forecast["yhat"].tolist(), low, high)))
     return path

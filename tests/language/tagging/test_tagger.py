@@ -2,16 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 import asr
 from asr.errors import DataError, ModelError
-from asr.language.data import TaggedSentences, iob1_to_bio
-from asr.language.tagging.encoder import SentenceEncoder
-from asr.language.tagging.network import TagModelConfig, TagTask
-from asr.language.tagging.training import TagConfig, TagDataConfig, check_tags, predict_tags
+from asr.language.tagging.config import TagConfig, TagDataConfig
+from asr.language.tagging.network import TagModelConfig
 from asr.language.words import WordConfig
-from asr.scoring.entities import score_entities
 from asr.training.config import OptimizerConfig, TrainerConfig
 
 CITIES = ["rome", "paris", "new york", "oslo"]
@@ -41,7 +37,7 @@ def corpus():
 def fitted(tmp_path_factory):
     sentences, tags, labels = corpus()
     run = tmp_path_factory.mktemp("run")
-    return asr.Tagger(TINY, random_state=3).fit(sentences, tags, labels, run_dir=run), run
+    return asr.Tagger(TINY, random_state=3, run_dir=run).fit(sentences, tags, labels), run
 
 
 def test_learns_tags_and_labels_and_survives_saving(fitted, tmp_path):
@@ -50,7 +46,9 @@ def test_learns_tags_and_labels_and_survives_saving(fitted, tmp_path):
     tags = tagger.predict(queries)
     assert tags == [["O", "O", "B-city", "I-city", "O"], [], ["O", "O", "B-city", "O"]]
     assert tagger.predict_labels(queries)[::2] == ["travel", "weather"]
-    assert tagger.score(*corpus()[:2]).f1 > 0.95
+    figures = tagger.evaluate(*corpus()[:2])
+    assert figures.f1 > 0.95
+    assert tagger.score(*corpus()[:2]) == figures.accuracy > 0.95
     loaded = asr.Tagger.load(tagger.save(tmp_path / "model"))
     assert loaded.predict(queries) == tags
     assert loaded.classes_ == ("B-city", "I-city", "O")
@@ -82,48 +80,11 @@ def test_padding_never_changes_tags_or_scores(fitted):
         np.testing.assert_allclose(tagger.predict_proba([sentence])[0], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("spelling", ["lstm", "cnn", "none"])
-@pytest.mark.parametrize("crf", [True, False])
-def test_loss_of_a_batch_is_the_sum_of_its_sentences(spelling, crf):
-    from asr.language.batches import collate_tokens
-
-    sentences, tags, labels = corpus()
-    encoder = SentenceEncoder.of(sentences, tags, labels)
-    config = TagModelConfig(WordConfig(dim=8, spelling=spelling), hidden_dim=6, dropout=0, crf=crf)
-    torch.manual_seed(0)
-    task = TagTask(config, len(encoder.words), len(encoder.chars), 3, 2).eval()
-    items = encoder.items(sentences, tags, labels, spelling != "none")
-    together = task.loss(collate_tokens(items, np.arange(9)))
-    alone = [task.loss(collate_tokens(items, np.array([i]))) for i in range(9)]
-    torch.testing.assert_close(together.total, torch.stack([loss.total for loss in alone]).sum())
-    assert int(together.count) == 9
-
-
-def test_predicted_tags_always_keep_the_rules():
-    sentences, tags, _ = corpus()
-    encoder = SentenceEncoder.of(sentences, tags)
-    from asr.language.tagging.training import make_task
-
-    torch.manual_seed(1)
-    task = make_task(TINY.model, encoder).eval()
-    task.output.weight.data.mul_(50)  # an untrained network with strong opinions
-    found, _ = predict_tags(task, encoder, sentences)
-    assert all(iob1_to_bio(path) == path for path in found)
-
-
 def test_bad_training_data_is_refused_by_sentence():
     sentences, tags, labels = corpus()
     broken = [*tags[:4], ["I-city", *tags[4][1:]], *tags[5:]]
-    with pytest.raises(DataError, match=r"sentence 5: I-city at word 1"):
-        check_tags(TaggedSentences(sentences, broken, None), "auto", False, "train")
-    repaired = check_tags(TaggedSentences(sentences, broken, None), "auto", True, "train")
-    assert repaired.tags is not None
-    assert repaired.tags[4][0] == "B-city"
-    with pytest.raises(DataError, match="not O, B-"):
-        check_tags(TaggedSentences([["a"]], [["NOUN"]], None), "bio", False, "train")
-    assert check_tags(TaggedSentences([["a"]], [["NOUN"]], None), "auto", False, "train").tags == [
-        ["NOUN"]
-    ]
+    with pytest.raises(DataError, match=r"sentence \d+: I-city at word 1"):
+        asr.Tagger(TINY, random_state=3).fit(sentences, broken, dev=(sentences, tags))
     with pytest.raises(DataError, match="sentence 1: 4 words and 1 tags"):
         asr.Tagger(TINY).fit([["fly", "to", "new", "york"]] * 9, [["O"]] * 9)
     with pytest.raises(DataError, match="120 sentences and 3 labels"):
@@ -136,17 +97,17 @@ def test_bad_training_data_is_refused_by_sentence():
 
 def test_a_tag_or_label_unseen_in_training(fitted):
     tagger = fitted[0]
-    score = tagger.score([["fly", "to", "rome"]], [["O", "O", "B-planet"]])
+    score = tagger.evaluate([["fly", "to", "rome"]], [["O", "O", "B-planet"]])
     assert score.f1 == 0
     assert score.entities == 1
     with pytest.raises(DataError, match=r"'B-planet', which training did not have"):
-        tagger.encoder_.items([["rome"]], [["B-planet"]])
+        tagger.model_.encoder.items([["rome"]], [["B-planet"]])
     with pytest.raises(DataError, match="'food' was not in training"):
-        tagger.encoder_.items([["rome"]], labels=["food"])
+        tagger.model_.encoder.items([["rome"]], labels=["food"])
 
 
 def test_not_fitted_and_wrong_folders(tmp_path, fitted):
-    with pytest.raises(ModelError, match="not been trained"):
+    with pytest.raises(ModelError, match="not fitted"):
         asr.Tagger().predict([["a"]])
     with pytest.raises(ModelError):
         asr.Tagger.load(tmp_path)
@@ -159,12 +120,3 @@ def test_time_limit_leaves_a_model():
     config = replace(TINY, trainer=replace(TINY.trainer, max_epochs=10_000))
     tagger = asr.Tagger(config, time_limit_s=0.5).fit(sentences, tags)
     assert len(tagger.predict([["fly", "to", "rome"]])[0]) == 3
-
-
-def test_entities_as_seqeval_counts_them():
-    gold = [["B-a", "I-a", "O", "B-b"], ["O"]]
-    found = [["B-a", "I-a", "O", "O"], ["B-b"]]
-    score = score_entities(gold, found)
-    assert (score.precision, score.recall, score.f1, score.entities) == (0.5, 0.5, 0.5, 2)
-    assert score.by_type == {"a": (1.0, 1.0, 1.0, 1), "b": (0.0, 0.0, 0.0, 1)}
-    assert score_entities([["O"]], [["O"]]).f1 == 1

@@ -1,4 +1,4 @@
-"""Long texts in parts: nothing is lost, nothing is too long, sentences stay whole where they can."""
+"""Long texts in parts: nothing is lost or too long, and sentences stay whole where they can."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ def model() -> Translator:
 def test_it_learns_and_is_public(model: Translator) -> None:
     assert asr.Translator is Translator
     assert model.predict(GERMAN[::5]) == ENGLISH[::5]
-    assert model.score(GERMAN[::5], ENGLISH[::5]) == pytest.approx(100)
+    assert model.score(GERMAN[::5], ENGLISH[::5]) == pytest.approx(1)
+    assert model.evaluate(GERMAN[::5], ENGLISH[::5]).bleu == pytest.approx(100)
     assert "case:lc" in model.evaluate(GERMAN[:2], ENGLISH[:2], lowercase=True).signature
 
 
@@ -89,14 +90,14 @@ def test_variants_train() -> None:
 
 
 def test_attention_rows_are_distributions(model: Translator) -> None:
-    alignment = model.alignment(GERMAN[5], ENGLISH[5])
-    assert alignment.weights.shape == (len(alignment.target), len(alignment.source))
-    np.testing.assert_allclose(alignment.weights.sum(1), 1, atol=1e-5)
-    assert "".join(alignment.target[:-1]).replace("▁", " ").strip() == ENGLISH[5]
-    assert model.alignment(GERMAN[5]).target == alignment.target
-    assert alignment.plot().axes
+    attended = model.attention_map(GERMAN[5], ENGLISH[5])
+    assert attended.weights.shape == (len(attended.target), len(attended.source))
+    np.testing.assert_allclose(attended.weights.sum(1), 1, atol=1e-5)
+    assert "".join(attended.target[:-1]).replace("▁", " ").strip() == ENGLISH[5]
+    assert model.attention_map(GERMAN[5]).target == attended.target
+    assert attended.plot().axes
     with pytest.raises(DataError, match="no target with"):
-        model.alignment(GERMAN[5], "hund")
+        model.attention_map(GERMAN[5], "hund")
 
 
 def test_time_limit_ends_the_training() -> None:
@@ -142,9 +143,9 @@ def test_settings_out_of_range_are_refused() -> None:
     ]:
         with pytest.raises(ConfigError, match=message):
             Translator(**{**SMALL, **settings}).fit(GERMAN, ENGLISH)
-    with pytest.raises(ConfigError, match="no setting beams"):
+    with pytest.raises(ConfigError, match="no argument beams"):
         Translator().set_params(beams=3)
-    with pytest.raises(ModelError, match="not trained"):
+    with pytest.raises(ModelError, match="not fitted"):
         Translator().predict(["a"])
 
 
@@ -180,7 +181,8 @@ def test_asr_train_makes_a_run_folder(tmp_path: Path) -> None:
         (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     config = tmp_path / "config.yaml"
     config.write_text(
-        "task: translate\ntokenizer: {vocab_size: 80}\nmodel: {embedding_dim: 16, encoder_dim: 16, decoder_dim: 16}\n"
+        "task: translate\ntokenizer: {vocab_size: 80}\n"
+        "model: {embedding_dim: 16, encoder_dim: 16, decoder_dim: 16}\n"
         "trainer: {max_epochs: 1, precision: fp32, threads: 1, accelerator: cpu}\n"
     )
     sides = [

@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 
 from asr.errors import DataError
-from asr.language.data import iob1_to_bio, read_labelled, read_tagged
+from asr.language.classification.data import (
+    LabelledTexts,
+    hold_out,
+    make_labelled,
+    read_labelled,
+)
 
 
 def test_csv_tsv_and_json_lines_hold_the_same(tmp_path):
@@ -36,42 +41,29 @@ def test_wrong_tables_are_refused_by_line(tmp_path, name, content, named):
         read_labelled(tmp_path / name)
 
 
-def test_tagged_sentences_from_json_lines_and_columns(tmp_path):
-    (tmp_path / "a.jsonl").write_text(
-        '{"tokens": ["a", "b"], "tags": ["O", "B-x"], "label": "y"}\n'
-    )
-    data = read_tagged(tmp_path / "a.jsonl")
-    assert (data.sentences, data.tags, data.labels) == ([["a", "b"]], [["O", "B-x"]], ["y"])
-    (tmp_path / "a.conll").write_text("-DOCSTART- O\n\na DT O\nb NN B-x\n\n\nc NN O\n")
-    data = read_tagged(tmp_path / "a.conll")
-    assert (data.sentences, data.tags) == ([["a", "b"], ["c"]], [["O", "B-x"], ["O"]])
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "named"),
-    [
-        ("a.jsonl", '{"tokens": ["a", "b"], "tags": ["O"]}\n', "line 1: 2 tokens and 1 tags"),
-        ("a.jsonl", '{"tokens": "a b"}\n', "line 1: needed lists"),
-        ("a.jsonl", '{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["a"]}\n', "line 2: no tags"),
-        ("a.conll", "a O\nb\n", "line 2: needed a word and its tag"),
-        ("a.conll", "\n\n", "holds no sentences"),
-    ],
-)
-def test_wrong_sentences_are_refused_by_line(tmp_path, name, content, named):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(DataError, match=named):
-        read_tagged(tmp_path / name)
-
-
 def test_files_that_are_missing_or_not_utf8(tmp_path):
     with pytest.raises(DataError, match="no file"):
         read_labelled(tmp_path / "none.csv")
-    for name in ("a.csv", "a.jsonl", "a.conll"):
+    for name in ("a.csv", "a.jsonl"):
         (tmp_path / name).write_bytes(b"text\n\xff\xfe\n")
         with pytest.raises(DataError):
-            (read_tagged if name == "a.conll" else read_labelled)(tmp_path / name)
+            read_labelled(tmp_path / name)
 
 
-def test_entities_without_b_get_one():
-    assert iob1_to_bio(["I-x", "I-y", "I-y", "O", "I-y"]) == ["B-x", "B-y", "I-y", "O", "B-y"]
-    assert iob1_to_bio(["B-x", "I-x", "B-x"]) == ["B-x", "I-x", "B-x"]
+def test_a_share_of_each_label_is_held_out():
+    labels = ["a"] * 20 + ["b"] * 10
+    data = LabelledTexts([f"{label}{n}" for n, label in enumerate(labels)], labels)
+    train, dev = hold_out(data, 0.2, seed=1)
+    assert (dev.labels.count("a"), dev.labels.count("b")) == (4, 2)
+    assert sorted(train.texts + dev.texts) == sorted(data.texts)
+    assert all(text[0] == label for text, label in zip(dev.texts, dev.labels, strict=True))
+    assert hold_out(data, 0.2, seed=1)[1] == dev
+    assert hold_out(data, 0.2, seed=2)[1] != dev
+    with pytest.raises(DataError, match="too few"):
+        hold_out(make_labelled(["x", "y"], [1, 2]), 0.1, seed=1)
+
+
+def test_labels_become_text_and_none_is_missing():
+    assert make_labelled(["x", "y"], [1, True]).labels == ["1", "True"]
+    with pytest.raises(DataError, match="Text 2 has no label"):
+        make_labelled(["x", "y"], [1.0, float("nan")])

@@ -1,0 +1,170 @@
+"""Signals that ``asr predict`` and ``POST /v1/predict`` classify, and the JSON lines they write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from asr.errors import DataError, require
+from asr.files import atomic_write_text
+from asr.signals.data import cut_padding, load_npz
+from asr.text.lines import read_json_lines
+
+if TYPE_CHECKING:
+    from asr.signals.classifier import SequenceClassifier
+
+__all__ = ["SignalInputs", "Signals", "predict_rows"]
+
+DIGITS = 6  # of a probability
+NEEDED = "a .csv, .jsonl, .npz or .npy file of signals"
+ID, TIME = "unique_id", "ds"  # of CSV files: which signal, and when; neither is a channel
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Signals to classify.
+
+    Attributes:
+        sequences: one a signal, (steps,) or (steps, channels).
+        static: features of each signal as a whole, or None.
+        names: what to write of each signal before its label.
+    """
+
+    sequences: Sequence[Any]
+    static: Any
+    names: Sequence[Row]
+
+
+def predict_rows(classifier: SequenceClassifier, signals: Signals) -> list[Row]:
+    """Return the likeliest label of each signal and its probability."""
+    if not len(signals.sequences):
+        return []
+    probabilities = classifier.predict_proba(signals.sequences, static=signals.static)
+    labels = [str(name) for name in classifier.classes_]
+    return [
+        {"label": labels[int(row.argmax())], "probability": round(float(row.max()), DIGITS)}
+        for row in probabilities
+    ]
+
+
+class SignalInputs:
+    """Signals as files and JSON: see :class:`asr.catalogue.Inputs`."""
+
+    keys = ("sequences",)
+
+    def read_file(self, model: object, file: Path, future: Path | None = None) -> Signals:
+        """Return the signals of a file.
+
+        .csv: a row a step and a column a channel; ``unique_id`` separates several signals, and
+        ``ds`` is no channel. .jsonl: an object a line with the signal under ``sequence``, perhaps
+        ``static``, and other keys, which are kept. .npz: ``x`` and perhaps ``lengths`` and ``static``, as in
+        training. .npy: ``x`` alone.
+
+        Raises:
+            DataError: the file is missing or malformed.
+        """
+        readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".npz": _read_npz, ".npy": _read_npy}
+        if file.suffix not in readers:
+            raise DataError(f"{file} is no file of signals.", f"Give {NEEDED}.")
+        if not file.is_file():
+            raise DataError(f"There is no file {file}.", f"Give {NEEDED}.")
+        return readers[file.suffix](file)
+
+    def read_json(self, model: object, request: Mapping[str, Any]) -> Signals:
+        """Return the signals of a request's ``sequences``.
+
+        Raises:
+            DataError: steps of a signal have different numbers of channels.
+        """
+        given = request["sequences"]
+        sequences = [_array(sequence, f"sequences[{n}]") for n, sequence in enumerate(given)]
+        return Signals(sequences, None, [{} for _ in sequences])
+
+    def write_file(self, rows: Signals, predictions: list[Row], output_dir: Path | None) -> str:
+        """Return a JSON line a signal, or write them to ``predictions.jsonl``."""
+        lines = [
+            json.dumps({**name, **prediction}, ensure_ascii=False) + "\n"
+            for name, prediction in zip(rows.names, predictions, strict=True)
+        ]
+        if output_dir is None:
+            return "".join(lines)
+        path = output_dir / "predictions.jsonl"
+        atomic_write_text(path, "".join(lines))
+        return f"{path}\n"
+
+    def write_json(self, predictions: list[Row]) -> list[Row]:
+        """Return the predictions, which are JSON objects already."""
+        return predictions
+
+
+def _array(values: Any, where: str) -> Any:
+    try:
+        return np.array(values, np.float32)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{where} is no list of steps with the same number of channels each.",
+            "Give numbers, one a step, or a list of channels a step.",
+        ) from None
+
+
+def _numbered(sequences: Sequence[Any], static: Any = None) -> Signals:
+    return Signals(sequences, static, [{"id": str(n)} for n in range(len(sequences))])
+
+
+def _read_csv(file: Path) -> Signals:
+    pd = require("pandas", "train")
+    try:
+        table = pd.read_csv(file, dtype={ID: str})
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(
+            f"{file} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8."
+        ) from error
+    channels = [column for column in table.columns if column not in (ID, TIME)]
+    texts = table[channels].select_dtypes(exclude=["number", "bool"]).columns.tolist()
+    if texts or not channels:
+        what = f"The column {texts[0]} holds texts" if texts else "There is no channel"
+        raise DataError(f"{file}: {what}.", "Give a column of numbers a channel.")
+    if ID not in table.columns:
+        return _numbered([table[channels].to_numpy(np.float32)])
+    groups = list(table.groupby(ID, sort=False))
+    arrays = [rows[channels].to_numpy(np.float32) for _, rows in groups]
+    return Signals(arrays, None, [{ID: name} for name, _ in groups])
+
+
+def _read_jsonl(file: Path) -> Signals:
+    sequences, static, names = [], [], []
+    for number, row in read_json_lines(file, NEEDED):
+        where = f"{file}, line {number}"
+        fields: Row = row if isinstance(row, dict) else {"sequence": row}
+        if not isinstance(fields.get("sequence"), list):
+            raise DataError(f"{where}: no signal under 'sequence'.", "Give a list of steps.")
+        sequences.append(_array(fields["sequence"], where))
+        static.append(fields.get("static"))
+        kept = {key: value for key, value in fields.items() if key not in ("sequence", "static")}
+        names.append(kept or {"id": str(len(names))})
+    lacking = [n for n, features in enumerate(static) if features is None]
+    if lacking and len(lacking) < len(static):
+        raise DataError(f"{file}: signal {lacking[0] + 1} has no 'static', others have.")
+    return Signals(
+        sequences, None if lacking or not static else _array(static, f"{file}, static"), names
+    )
+
+
+def _read_npz(file: Path) -> Signals:
+    content = load_npz(file, needed=("x",))
+    return _numbered(cut_padding(content["x"], content.get("lengths"), file), content.get("static"))
+
+
+def _read_npy(file: Path) -> Signals:
+    try:
+        return _numbered(np.load(file, allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{file} is not a readable .npy file: {error}.", "Write it with numpy.save."
+        ) from error

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from asr.series.anomalies.detector import AnomalyDetector
     from asr.series.forecasting.forecaster import Forecaster
     from asr.signals.classifier import SequenceClassifier
-    from asr.speech.recognizer import DecodingConfig, Recognizer, load_model
+    from asr.speech.decoders import DecodingConfig
+    from asr.speech.recognizer import Recognizer, load_model
     from asr.speech.streaming import StreamingRecognizer
     from asr.speech.transcript import Segment, Transcript, Word
 
@@ -31,7 +32,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "AnomalyDetector": "asr.series.anomalies.detector",
     "AsrError": "asr.errors",
-    "DecodingConfig": "asr.speech.recognizer",
+    "DecodingConfig": "asr.speech.decoders",
     "Forecaster": "asr.series.forecasting.forecaster",
     "LanguageModel": "asr.language.modelling.estimator",
     "Recognizer": "asr.speech.recognizer",

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from asr.cli.options import Device
+
 __all__ = ["bench"]
 
 SENTENCES = (
@@ -54,7 +56,7 @@ def bench(
     rounds: Annotated[
         int, typer.Option(min=1, help="Fresh processes a combination, taking turns.")
     ] = 1,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="Processor threads; 0: the library's choice.")
     ] = 0,
@@ -68,63 +70,59 @@ def bench(
 ) -> None:
     """Measure real-time factor, latency, memory and size, each combination in a process of its own."""
     from asr.files import atomic_write_text
+    from asr.speech.frames import FrameShape
     from asr.speech.jobs import bench as measuring
+    from asr.speech.jobs.bench_report import machine, report_json, table_text
 
-    backends = (
-        tuple(backend.split(","))
-        if backend
-        else tuple(measuring.backend_folders(model, exported or ()))
-    )
+    bundles = measuring.open_backends(model, exported or ())
     config = measuring.BenchConfig(
-        backends,
-        tuple(decoding_method.split(",")),
-        _lengths(clip_s),
-        repeats,
-        budget_s,
-        batch_size,
-        rounds,
-        device,
-        threads,
+        backends=tuple(backend.split(",")) if backend else tuple(bundles),
+        decoders=tuple(decoding_method.split(",")),
+        clips_s=_lengths(clip_s),
+        repeats=repeats,
+        budget_s=budget_s,
+        batch_size=batch_size,
+        rounds=rounds,
+        device=device,
+        threads=threads,
     )
-    recordings, audio = _recordings(data, measuring.model_sample_rate(model))
+    sample_rate = FrameShape.of(next(iter(bundles.values()))).sample_rate
+    recordings, audio = _recordings(data, sample_rate)
     progress = lambda text: typer.echo(f"measuring {text}", err=True)  # noqa: E731
-    results = measuring.bench(model, config, recordings, progress, exported or ())
-    content = measuring.report_json(results, str(model), audio, config)
+    results = measuring.bench(bundles, config, recordings, progress)
+    content = report_json(results, str(model), audio, config)
     if output is not None:
         atomic_write_text(output, content)
         typer.echo(f"wrote {output}", err=True)
-    typer.echo(
-        content
-        if as_json
-        else f"{measuring.machine()}\naudio: {audio}\n{measuring.table_text(results)}"
-    )
+    table = f"{machine()}\naudio: {audio}\n{table_text(results)}"
+    typer.echo(content if as_json else table)
 
 
 def _recordings(data: Path | None, sample_rate: int) -> tuple[list[Any], str]:
     """Recordings (n,) to cut clips from, and what they are."""
     from asr.audio.synthetic import made_audio
-    from asr.speech.jobs.bench import read_split_audio
+    from asr.speech.jobs.bench import MADE_S, read_split_audio
 
     if data is not None:
         return read_split_audio(data, sample_rate), f"recordings of {data}"
-    try:
-        from asr.audio.reading import resample
-        from data_prep.espeak import speak
-    except ImportError:
-        return [
-            made_audio(20.0, sample_rate)
-        ], "a made sound that moves like speech but says nothing"
+    if spoken := _spoken(sample_rate):
+        return spoken, "synthetic speech (eSpeak NG)"
+    made = made_audio(MADE_S, sample_rate)
+    return [made], "a made sound that moves like speech but says nothing"
+
+
+def _spoken(sample_rate: int) -> list[Any]:
+    """Sentences by a speech synthesizer, none where it is not installed."""
     from asr.errors import MissingDependencyError
 
     try:
+        from asr.audio.reading import resample
+        from data_prep.espeak import speak
+
         spoken = [speak(sentence, voice) for sentence in SENTENCES for voice in ("en-us", "en-gb")]
-    except MissingDependencyError:
-        return [
-            made_audio(20.0, sample_rate)
-        ], "a made sound that moves like speech but says nothing"
-    return [
-        resample(s.samples, s.sample_rate, sample_rate) for s in spoken
-    ], "synthetic speech (eSpeak NG)"
+    except (ImportError, MissingDependencyError):
+        return []
+    return [resample(s.samples, s.sample_rate, sample_rate) for s in spoken]
 
 
 def _lengths(text: str) -> tuple[float, ...]:

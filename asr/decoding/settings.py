@@ -11,7 +11,10 @@ import numpy as np
 
 from asr.errors import DecodingError
 
-__all__ = ["Settings", "is_finite", "with_numbers"]
+__all__ = ["WIDE_BEAM", "Settings", "with_numbers"]
+
+# Of phones: they leave much open until a word is whole.
+WIDE_BEAM = {"beam_size": 1500, "beam_threshold": 14.0}
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.floating, np.integer)) and not math.isnan(value)
 
 
-def is_finite(value: Any) -> bool:
+def _is_finite(value: Any) -> bool:
     """Return whether a value is a number, and neither infinite nor NaN."""
     return _is_number(value) and math.isfinite(value)
 
@@ -101,15 +104,15 @@ def _is_count(value: Any) -> bool:
 # name -> what its value must fulfil, and how to say that
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "beam_size": (_is_count, "a whole number >= 1"),
-    "lm_alpha": (lambda x: is_finite(x) and x >= 0, "a finite number >= 0"),
-    "lm_beta": (is_finite, "a finite number"),
-    "unk_score": (is_finite, "a finite number"),
-    "unk_token_score": (lambda x: is_finite(x) and x <= 0, "a finite number <= 0"),
+    "lm_alpha": (lambda x: _is_finite(x) and x >= 0, "a finite number >= 0"),
+    "lm_beta": (_is_finite, "a finite number"),
+    "unk_score": (_is_finite, "a finite number"),
+    "unk_token_score": (lambda x: _is_finite(x) and x <= 0, "a finite number <= 0"),
     "beam_threshold": (lambda x: _is_number(x) and x > 0, "a number > 0, or inf"),
     "token_min_logp": (lambda x: _is_number(x) and x <= 0, "a number <= 0, or -inf"),
     "blank_skip": (lambda x: _is_number(x) and 0 < x <= 1, "a probability in (0, 1]"),
-    "blank_penalty": (lambda x: is_finite(x) and x >= 0, "a finite number >= 0"),
+    "blank_penalty": (lambda x: _is_finite(x) and x >= 0, "a finite number >= 0"),
     "merge": (lambda x: x in ("sum", "max"), '"sum" or "max"'),
     "n_best": (_is_count, "a whole number >= 1"),
-    "confidence_power": (lambda x: is_finite(x) and x > 0, "a finite number > 0"),
+    "confidence_power": (lambda x: _is_finite(x) and x > 0, "a finite number > 0"),
 }

@@ -6,28 +6,32 @@ T frames, F features, T' output frames, V vocabulary, H units.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from asr.errors import require
+from asr.model_folder import open_model
 from asr.report.audio import samples_of
 from asr.report.run import Absent, Run
 from asr.scoring import Utterance
+from asr.text.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from asr.speech.recognizer import Recognizer
+    from asr.speech.pytorch import TorchAcoustics
 
-__all__ = ["Acoustics", "listen", "load_recognizer", "lstm_gates"]
+__all__ = ["Heard", "listen", "load_acoustics", "lstm_gates"]
 
 Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Acoustics:
+class Heard:
     """One utterance inside the model.
 
     Attributes:
@@ -42,27 +46,29 @@ class Acoustics:
     gates: dict[str, dict[str, Array]]
 
 
-def load_recognizer(run: Run) -> Recognizer:
-    """Return the run's speech model, loaded once.
+def load_acoustics(run: Run) -> TorchAcoustics:
+    """Return the network of the run's speech model, loaded once.
 
     Raises:
         Absent: the run has no model, or one of another task, or torch is not installed.
     """
-    if "_recognizer" not in run.__dict__:
-        if not run.model.is_dir():
-            raise Absent("the run folder holds no model")
-        if run.task != "ctc":
-            raise Absent(f"it belongs to speech models, and this is a model for {run.task}")
-        from asr.speech.recognizer import DecodingConfig, load_model
-
-        run.__dict__["_recognizer"] = load_model(
-            run.model, DecodingConfig(method="greedy"), backend="torch"
-        )
-    recognizer: Recognizer = run.__dict__["_recognizer"]
-    return recognizer
+    if not run.model.is_dir():
+        raise Absent("the run folder holds no model")
+    if run.task != "ctc":
+        raise Absent(f"it belongs to speech models, and this is a model for {run.task}")
+    return _loaded(run.model)
 
 
-def listen(recognizer: Recognizer, utterance: Utterance, source: Path | None) -> Acoustics:
+@lru_cache(maxsize=1)
+def _loaded(folder: Path) -> TorchAcoustics:
+    require("torch", "train")
+    from asr.speech.pytorch import TorchAcoustics
+
+    bundle = open_model(folder, task="ctc")
+    return TorchAcoustics(bundle, load_tokenizer(bundle.path).tokens)
+
+
+def listen(acoustics: TorchAcoustics, utterance: Utterance, source: Path | None) -> Heard:
     """Return features, posteriors and gates of an utterance, from its stored features or else from
     its recording.
 
@@ -73,19 +79,19 @@ def listen(recognizer: Recognizer, utterance: Utterance, source: Path | None) ->
     import torch
 
     stored = _stored_features(source, utterance.id)
-    features = stored if stored is not None else _features(recognizer, utterance)
-    x = torch.from_numpy(features)[None].to(recognizer.device)
+    features = stored if stored is not None else _features(acoustics, utterance)
+    x = torch.from_numpy(features)[None].to(acoustics.device)
     inputs: dict[str, Tensor] = {}
-    cells = _watched_cells(recognizer)
+    cells = _watched_cells(acoustics)
     hooks = [cell.register_forward_pre_hook(_keeper(inputs, name)) for name, cell in cells.items()]
     try:
         with torch.inference_mode():
-            log_probs, _ = recognizer.task(x, torch.tensor([len(features)], device=x.device))
+            log_probs, _ = acoustics.task(x, torch.tensor([len(features)], device=x.device))
     finally:
         for hook in hooks:
             hook.remove()
     gates = {name: lstm_gates(cell, inputs[name][:, 0]) for name, cell in cells.items()}
-    return Acoustics(features, log_probs[0].cpu().numpy(), gates)
+    return Heard(features, log_probs[0].cpu().numpy(), gates)
 
 
 def _keeper(inputs: dict[str, Tensor], name: str) -> Any:
@@ -95,10 +101,10 @@ def _keeper(inputs: dict[str, Tensor], name: str) -> Any:
     return keep
 
 
-def _watched_cells(recognizer: Recognizer) -> dict[str, nn.LSTM]:
+def _watched_cells(acoustics: TorchAcoustics) -> dict[str, nn.LSTM]:
     from torch import nn
 
-    layers = list(recognizer.task.network.encoder.layers)
+    layers = list(acoustics.task.network.encoder.layers)
     numbers = dict.fromkeys([0, len(layers) - 1])
     cells = {f"layer {n + 1}": layers[n].forward_cell for n in numbers}
     return {name: cell for name, cell in cells.items() if isinstance(cell, nn.LSTM)}
@@ -146,16 +152,16 @@ def _stored_features(source: Path | None, name: str) -> Array | None:
     return next((store.features(n) for n in range(len(store)) if store.ids[n] == name), None)
 
 
-def _features(recognizer: Recognizer, utterance: Utterance) -> Array:
-
+def _features(acoustics: TorchAcoustics, utterance: Utterance) -> Array:
     from asr.audio.reading import resample
     from asr.features.extraction import LogMel
 
     if not utterance.audio:
         raise Absent(
-            f"neither stored features nor a recording of {utterance.id} is known: name the split with --data"
+            f"neither stored features nor a recording of {utterance.id} is known: name the split "
+            "with --data"
         )
     samples, rate = samples_of(utterance)
-    if rate != recognizer.sample_rate:
-        samples = resample(samples, rate, recognizer.sample_rate)
-    return LogMel(recognizer.feature_config).extract(samples)
+    if rate != acoustics.frames.sample_rate:
+        samples = resample(samples, rate, acoustics.frames.sample_rate)
+    return LogMel(acoustics.frames.features).extract(samples)

@@ -1,1 +1,1 @@
-"""Speech recognition: data, network, losses, training, recognition, streaming, alignment, export."""
+"""Speech recognition: data, network, training, recognition, streaming, alignment, export."""

@@ -1,8 +1,9 @@
-"""A known text and a recording's log-probabilities -> when each word and each character of it is
-said.
+"""Forced alignment: when each word and each character of a known text is said in a recording.
 
-The most probable path through the text's CTC lattice (Graves et al. 2006, section 3.1; computed by
-torchaudio.functional.forced_align). Legend: T output frames, V vocabulary, L tokens of the text.
+It is the most probable path through the text's CTC lattice (Graves et al. 2006, section 3.1;
+computed by torchaudio.functional.forced_align).
+
+Legend: T output frames, V vocabulary, L tokens of the text.
 """
 
 from __future__ import annotations
@@ -11,37 +12,43 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DataError, require
+from asr.speech.frames import min_output_frames
 
 __all__ = [
     "FORMATS",
     "AlignedToken",
     "AlignedWord",
-    "Alignment",
+    "ForcedAlignment",
     "TokenFrames",
+    "align_tokens",
     "aligned_words",
     "earlier_starts",
     "forced_align",
 ]
 
-MIN_TOKEN_S = 0.01
+MIN_TOKEN_S = 0.01  # shortest last token of a word
 # A CTC network emits the first token of a word 50 to 70 ms after the word begins, whatever the
 # voice, the speed and the model (measured against the word events of synthesised speech:
-# benchmarks/transcription/word_times.py); the last token ends where the next word begins.
+# benchmarks/transcription/word_times.py).
 ONSET_S = 0.055
-MAX_CELLS = 1_500_000_000  # T (2L + 1): bytes that the search takes
+MAX_CELLS = 1_500_000_000  # of the search, T (2L + 1) of one byte each
 
 
 @dataclass(frozen=True)
 class TokenFrames:
-    """Output frames ``start`` to ``end`` (exclusive) of a token, and the mean natural
-    log-probability over them.
+    """Output frames of a token.
+
+    Attributes:
+        start: the first of them.
+        end: the one after the last.
+        log_prob: mean natural log-probability over them.
     """
 
     start: int
@@ -51,7 +58,14 @@ class TokenFrames:
 
 @dataclass(frozen=True)
 class AlignedToken:
-    """A character (or piece) with its times in seconds and its confidence, 0 to 1."""
+    """A character, piece or phone of a word.
+
+    Attributes:
+        token: as the vocabulary spells it.
+        start: in seconds.
+        end: in seconds.
+        confidence: 0 to 1.
+    """
 
     token: str
     start: float
@@ -61,8 +75,14 @@ class AlignedToken:
 
 @dataclass(frozen=True)
 class AlignedWord:
-    """A word with its times in seconds, its confidence (geometric mean of its tokens'), and its
-    tokens.
+    """A word of a known text.
+
+    Attributes:
+        word: as the text spells it.
+        start: in seconds.
+        end: in seconds.
+        confidence: geometric mean of its tokens', 0 to 1.
+        tokens: in order of time.
     """
 
     word: str
@@ -73,15 +93,15 @@ class AlignedWord:
 
 
 @dataclass(frozen=True)
-class Alignment:
-    """When a known text was said.
+class ForcedAlignment:
+    """When the words of a known text were said.
 
     Attributes:
-        text: words of :attr:`words`.
+        text: the words, with blanks between them.
         duration_s: of the recording.
         words: in order of time.
-        score: mean natural log-probability of the frames of its tokens; a text that was not said
-            has a low one.
+        score: mean natural log-probability of the frames of its tokens; it is low where something
+            else was said.
         model: name of the model.
     """
 
@@ -91,15 +111,20 @@ class Alignment:
     score: float
     model: str
 
+    def with_words(self, words: Sequence[str]) -> ForcedAlignment:
+        """Return the alignment with its words spelled otherwise; ``words`` has as many."""
+        pairs = zip(self.words, words, strict=True)
+        spelled = tuple(replace(aligned, word=word) for aligned, word in pairs)
+        return replace(self, text=" ".join(words), words=spelled)
+
     def to_json(self) -> str:
-        """Return JSON with ``text``, ``duration_s``, ``words`` (with ``tokens``), ``score`` and
-        ``model``.
-        """
+        """Return JSON of all attributes; each word has its ``tokens``."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=1) + "\n"
 
     def to_ctm(self, name: str = "recording") -> str:
-        """Return NIST CTM: recording, channel, start, duration, word, confidence; blanks in the
-        name become _.
+        """Return NIST CTM: recording, channel, start, duration, word, confidence.
+
+        Blanks in the name of the recording become ``_``.
         """
         name = "_".join(name.split())
         rows = (
@@ -117,8 +142,9 @@ class Alignment:
             _tier(2, "characters", characters, self.duration_s),
         ]
         head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
-        size = f"xmin = 0\nxmax = {self.duration_s:.3f}\ntiers? <exists>\nsize = {len(tiers)}\nitem []:\n"
-        return head + size + "".join(tiers)
+        times = f"xmin = 0\nxmax = {self.duration_s:.3f}\n"
+        size = f"tiers? <exists>\nsize = {len(tiers)}\nitem []:\n"
+        return head + times + size + "".join(tiers)
 
     def render(self, output_format: str, name: str = "recording") -> str:
         """Return the alignment in one of :data:`FORMATS`; ``name`` is the recording's."""
@@ -130,42 +156,79 @@ class Alignment:
 FORMATS = {"textgrid": ".TextGrid", "ctm": ".ctm", "json": ".json"}
 
 
+def align_tokens(
+    log_probs: npt.NDArray[np.float32],
+    ids: Sequence[int],
+    vocabulary: Vocabulary,
+    *,
+    seconds_per_frame: float,
+    duration_s: float,
+    model: str,
+) -> ForcedAlignment:
+    """Return when the words of a known text are said.
+
+    Args:
+        log_probs: of the recording, (T, V).
+        ids: tokens of the text, (L,).
+        vocabulary: the tokens.
+        seconds_per_frame: between two output frames.
+        duration_s: of the recording.
+        model: name of the model.
+
+    Raises:
+        DataError: see :func:`forced_align`.
+        MissingDependencyError: torchaudio is not installed.
+    """
+    tokens = forced_align(log_probs, ids)
+    words = aligned_words(tokens, ids, vocabulary, seconds_per_frame, duration_s)
+    num_frames = sum(token.end - token.start for token in tokens)
+    score = sum(token.log_prob * (token.end - token.start) for token in tokens) / num_frames
+    text = " ".join(word.word for word in words)
+    return ForcedAlignment(text, round(duration_s, 3), words, round(score, 4), model)
+
+
 def forced_align(log_probs: npt.NDArray[np.float32], ids: Sequence[int]) -> list[TokenFrames]:
     """Return where each of the tokens ``ids`` (L,) stands on the most probable path through
     log_probs (T, V).
 
     Raises:
-        DataError: no tokens, more than fit into the frames, or both are too long to be aligned at
-        once. MissingDependencyError: torchaudio is not installed.
+        DataError: no tokens, more than fit into the frames, or too much to be aligned at once.
+        MissingDependencyError: torchaudio is not installed.
     """
     torchaudio = require("torchaudio", "train")
     import torch
 
     targets = np.asarray(ids, np.int32)
-    if not len(targets):
-        raise DataError("The text has no words.", "Give the text that is said.")
-    needed = len(targets) + int((targets[1:] == targets[:-1]).sum())
-    if needed > len(log_probs):
-        raise DataError(
-            f"The text needs at least {needed} output frames, but the recording has {len(log_probs)}.",
-            "The text is longer than what can have been said; check that both belong together.",
-        )
-    if len(log_probs) * (2 * len(targets) + 1) > MAX_CELLS:
-        raise DataError(
-            f"{len(log_probs)} output frames and {len(targets)} tokens are too many to align at once.",
-            "Cut the recording and its text into parts of some minutes.",
-        )
-    finite = np.maximum(
-        log_probs, -1e4
-    )  # an impossible token must not make the whole path undefined
+    _check_fit(len(log_probs), targets)
+    # an impossible token must not make the whole path undefined
+    finite = np.maximum(log_probs, -1e4)
     paths, scores = torchaudio.functional.forced_align(
         torch.from_numpy(finite)[None], torch.from_numpy(targets)[None], blank=0
     )
     return _runs(paths[0].numpy(), scores[0].numpy())
 
 
+def _check_fit(num_frames: int, targets: npt.NDArray[np.int32]) -> None:
+    if not len(targets):
+        raise DataError("The text has no words.", "Give the text that is said.")
+    needed = min_output_frames(targets)
+    if needed > num_frames:
+        raise DataError(
+            f"The text needs at least {needed} output frames, but the recording has {num_frames}.",
+            "The text is longer than what can have been said; check that both belong together.",
+        )
+    if num_frames * (2 * len(targets) + 1) > MAX_CELLS:
+        raise DataError(
+            f"{num_frames} output frames and {len(targets)} tokens are too many to align at once.",
+            "Cut the recording and its text into parts of some minutes.",
+        )
+
+
 def _runs(path: npt.NDArray[np.int32], scores: npt.NDArray[np.float32]) -> list[TokenFrames]:
-    """Runs of equal tokens on a path (T,); equal neighbours of the text have a blank between them."""
+    """Runs of equal tokens on a path (T,), without the blank.
+
+    Equal neighbours of the text are two runs, since a blank stands between them.
+    """
     starts = np.flatnonzero(np.diff(path, prepend=-1))
     ends = np.append(starts[1:], len(path))
     return [
@@ -183,36 +246,31 @@ def aligned_words(
     duration_s: float,
 ) -> tuple[AlignedWord, ...]:
     """Return the words of tokens ``ids`` (L,) with the times of ``frames`` (L)."""
-
+    starts = [frame.start * seconds_per_frame for frame in frames]
+    ends = [frame.end * seconds_per_frame for frame in frames]
     groups = vocabulary.groups(ids)
-    spans = [
-        (frames[p[0]].start * seconds_per_frame, frames[p[-1]].end * seconds_per_frame)
-        for _, p in groups
-    ]
-    last_tokens = [frames[p[-1]].start * seconds_per_frame + MIN_TOKEN_S for _, p in groups]
+    spans = [(starts[p[0]], ends[p[-1]]) for _, p in groups]
+    # a word may end earlier where the next one begins, but not before its own last token
+    latest_ends = [starts[p[-1]] + MIN_TOKEN_S for _, p in groups]
     words = []
     for (word, positions), (start, end) in zip(
-        groups, earlier_starts(spans, last_tokens), strict=True
+        groups, earlier_starts(spans, latest_ends), strict=True
     ):
-        borders = [start, *(frames[p].start * seconds_per_frame for p in positions[1:]), end]
-        ends = [
-            min(frames[p].end * seconds_per_frame, b)
-            for p, b in zip(positions, borders[1:], strict=True)
-        ]
-        ends[-1] = end
+        # each token ends where the next one begins at the latest, the last one with the word
+        begins = [start, *(starts[p] for p in positions[1:])]
+        stops = [min(ends[p], b) for p, b in zip(positions, begins[1:], strict=False)]
         tokens = tuple(
             AlignedToken(
-                vocabulary.pieces[ids[p]],
-                _rounded(begin, duration_s),
-                _rounded(stop, duration_s),
-                round(math.exp(min(0.0, frames[p].log_prob)), 4),
+                token=vocabulary.pieces[ids[p]],
+                start=_rounded(begin, duration_s),
+                end=_rounded(stop, duration_s),
+                confidence=round(math.exp(min(0.0, frames[p].log_prob)), 4),
             )
-            for p, begin, stop in zip(positions, borders, ends, strict=False)
+            for p, begin, stop in zip(positions, begins, [*stops, end], strict=True)
         )
         mean = sum(min(0.0, frames[p].log_prob) for p in positions) / len(positions)
-        words.append(
-            AlignedWord(word, tokens[0].start, tokens[-1].end, round(math.exp(mean), 4), tokens)
-        )
+        confidence = round(math.exp(mean), 4)
+        words.append(AlignedWord(word, tokens[0].start, tokens[-1].end, confidence, tokens))
     return tuple(words)
 
 
@@ -223,9 +281,7 @@ def _rounded(seconds: float, duration_s: float) -> float:
 def _tier(
     number: int, name: str, spans: Sequence[tuple[float, float, str]], duration_s: float
 ) -> str:
-    """An interval tier; Praat wants intervals without gaps, so that silence becomes intervals
-    without text.
-    """
+    """An interval tier; Praat wants no gaps, so silence becomes intervals without text."""
     intervals, place = [], 0.0
     for start, end, text in spans:
         if start > place:
@@ -240,10 +296,16 @@ def _tier(
         f"            text = {_quoted(text)}\n"
         for i, (start, end, text) in enumerate(intervals, 1)
     )
-    return (
-        f'    item [{number}]:\n        class = "IntervalTier"\n        name = "{name}"\n        xmin = 0\n'
-        f"        xmax = {duration_s:.3f}\n        intervals: size = {len(intervals)}\n{rows}"
-    )
+    indent = " " * 8
+    head = [
+        f"    item [{number}]:",
+        f'{indent}class = "IntervalTier"',
+        f'{indent}name = "{name}"',
+        f"{indent}xmin = 0",
+        f"{indent}xmax = {duration_s:.3f}",
+        f"{indent}intervals: size = {len(intervals)}",
+    ]
+    return "\n".join(head) + "\n" + rows
 
 
 def _quoted(text: str) -> str:
@@ -253,15 +315,14 @@ def _quoted(text: str) -> str:
 def earlier_starts(
     spans: Sequence[tuple[float, float]], latest_ends: Sequence[float] | None = None
 ) -> list[tuple[float, float]]:
-    """Return (start, end) in seconds of words, in order, with each start moved to where the word
-    begins.
+    """Return the times of words, each start moved from its first token to where the word begins.
 
-    A word that would begin within the one before it ends that one, but not before the middle of it.
-    Spans that neither overlap nor go back in time still do not.
+    Where the new start lies within the word before, that word ends there, but not before its
+    middle. Words in order of time stay so, without overlap.
 
     Args:
-        spans: of the tokens of each word.
-        latest_ends: time before which a word must not be ended, instead of its middle.
+        spans: (start, end) in seconds of the tokens of each word.
+        latest_ends: times before which each word must not be ended, instead of its middle.
     """
     moved: list[tuple[float, float]] = []
     for number, (start, end) in enumerate(spans):

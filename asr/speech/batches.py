@@ -1,4 +1,4 @@
-"""Speech for training: stored features and token ids in padded, length-bucketed batches.
+"""Batches of speech for training: stored features and token ids, padded and bucketed by length.
 
 Legend: B batch, T feature frames, F features, L labels.
 """
@@ -74,7 +74,15 @@ def collate_speech(
     seed: int = 0,
     frame_shift_s: float = 0.01,
 ) -> SpeechBatch:
-    """Return features (T, F) and labels (L,) of several utterances as a padded batch."""
+    """Return several utterances as a padded batch.
+
+    Args:
+        features: (T, F) each.
+        labels: (L,) each.
+        ids: of the utterances.
+        seed: key of this batch's augmentation.
+        frame_shift_s: seconds from feature frame to feature frame.
+    """
     x, x_lens = pad_sequences(features)
     return SpeechBatch(
         x, x_lens, *pad_sequences(labels), tuple(ids), seed, sum(map(len, features)) * frame_shift_s
@@ -123,9 +131,7 @@ class SpeechLoader(BucketLoader):
 
     @classmethod
     def plain(cls, store: FeatureStore, max_batch_s: float) -> SpeechLoader:
-        """Return the unperturbed utterances of a store without labels, longest first, for
-        evaluation.
-        """
+        """Return a loader of the unperturbed utterances, without labels, longest first."""
         nothing = LabelTable(itertools.repeat((), len(store.num_frames)), 1)
         keep = np.arange(len(store.num_frames))
         return cls(store, nothing, keep, max_batch_s, shuffle=False, augmented=False)

@@ -1,10 +1,11 @@
-"""A small speech model that learns from a large one, beside the transcripts.
+"""Knowledge distillation: a student learns from a teacher's outputs as well as from transcripts.
+
+- By frames: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2, each
+  output frame being an example.
+- By sequences: Kim & Rush 2016, "Sequence-Level Knowledge Distillation", section 3.2, with the
+  teacher's greedy hypothesis.
 
 Legend: B batch, T' output frames, V vocabulary, L labels.
-
-Frame-wise: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2, a frame
-being an example. Sequences: Kim & Rush 2016, "Sequence-Level Knowledge Distillation", section 3.2,
-with the greedy hypothesis.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ KINDS = ("frames", "sequences")
 
 @dataclass(frozen=True)
 class DistillationConfig:
-    """What a teacher adds to the loss of its student.
+    """The part of the loss that comes from a teacher.
 
     Attributes:
-        teacher: model folder; none without one.
+        teacher: its model folder; empty for no teacher.
         kind: ``frames``, KL(teacher, student) of every output frame, for which both need the same
             frame rate; or ``sequences``, the CTC loss of the teacher's greedy hypotheses as labels.
-        weight: share of it in the loss; the transcripts have the rest.
+        weight: its share in the loss; the transcripts have the rest.
         temperature: divides the logits of both before KL, which is multiplied by its square, so
-            that gradients stay of a size (frames only).
+            that the size of the gradient stays the same (frames only).
     """
 
     teacher: str = ""
@@ -51,18 +52,19 @@ class DistillationConfig:
 
 
 class DistillTask(CtcTask):
-    """A CTC task with a teacher. The teacher hears each batch unmasked and is no part of the
-    student's weights.
+    """A CTC task with a teacher, which gets each batch without SpecAugment.
+
+    The teacher's weights are no part of the student's.
 
     Args:
         config: of the student, see :class:`asr.speech.network.CtcTask`.
-        vocab_size: of the student, see :class:`asr.speech.network.CtcTask`.
-        teacher: with the same tokens.
+        vocab_size: V of both.
+        teacher: network with the same tokens.
         distillation: settings.
 
     Raises:
-        ConfigError: teacher and student have other features or, for frames, other times of output
-        frames.
+        ConfigError: teacher and student have different features or, for frames, output frames at
+            different times.
     """
 
     def __init__(
@@ -75,18 +77,19 @@ class DistillTask(CtcTask):
         super().__init__(config, vocab_size)
         _check_fit(config, teacher.config, distillation)
         self.distillation = distillation
-        self._teacher = (
-            teacher.eval().requires_grad_(False),
-        )  # in a tuple: torch counts it no part of the student
+        # in a tuple, so that torch does not count it among the student's modules
+        self._teacher = (teacher.eval().requires_grad_(False),)
 
     def _regularized(
         self, loss: Tensor, batch: SpeechBatch, log_probs: Tensor, lens: Tensor, views: int
     ) -> Tensor:
-        taught = self._taught(batch, log_probs, lens, views)
+        taught = self._teacher_loss(batch, log_probs, lens, views)
         loss = torch.lerp(loss, taught / views, self.distillation.weight)
         return super()._regularized(loss, batch, log_probs, lens, views)
 
-    def _taught(self, batch: SpeechBatch, log_probs: Tensor, lens: Tensor, views: int) -> Tensor:
+    def _teacher_loss(
+        self, batch: SpeechBatch, log_probs: Tensor, lens: Tensor, views: int
+    ) -> Tensor:
         teacher = self._teacher[0].to(log_probs.device)
         with torch.no_grad():
             target, target_lens = teacher(batch.features, batch.feature_lens)
@@ -99,8 +102,13 @@ class DistillTask(CtcTask):
 def frame_divergence(
     log_probs: Tensor, target: Tensor, lens: Tensor, temperature: float = 1.0
 ) -> Tensor:
-    """Return KL(target, output) of two (B, T', V), both at ``temperature``, times its square; over
-    valid frames.
+    """Return KL(target, output), summed over valid frames, times the squared temperature.
+
+    Args:
+        log_probs: output (B, T', V).
+        target: (B, T', V).
+        lens: (B,) valid frames.
+        temperature: divides the logits of both.
     """
     output, target = ((x.float() / temperature).log_softmax(-1) for x in (log_probs, target))
     divergence = functional.kl_div(output, target, reduction="none", log_target=True).sum(-1)
@@ -108,18 +116,22 @@ def frame_divergence(
 
 
 def hypotheses(log_probs: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the greedy labels of log_probs (B, T', V) one after the other, (sum of L,), and their
-    numbers L (B,).
+    """Return the greedy labels of all utterances one after the other, and their numbers L (B,).
+
+    Args:
+        log_probs: (B, T', V).
+        lens: (B,) valid frames.
     """
     best = log_probs.argmax(-1)
-    before = functional.pad(best[:, :-1], (1, 0))  # blank
+    before = functional.pad(best[:, :-1], (1, 0))  # a blank before the first frame
     kept = (best != 0) & (best != before) & length_mask(lens, best.size(1))
     return best[kept], kept.sum(1)
 
 
 def sequence_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
-    """Return the summed CTC loss of labels that :func:`hypotheses` gave; those that need more
-    frames count zero.
+    """Return the summed CTC loss of the labels that :func:`hypotheses` returned.
+
+    Utterances with too few frames for their labels count zero.
     """
     with torch.autocast(log_probs.device.type, enabled=False):
         return functional.ctc_loss(
@@ -137,7 +149,7 @@ def _check_fit(
 ) -> None:
     if student.features != teacher.features:
         raise ConfigError(
-            "Teacher and student hear other features.",
+            "Teacher and student have different features.",
             "Prepare the data with the teacher's feature settings.",
         )
     if distillation.kind != "frames":
@@ -145,7 +157,8 @@ def _check_fit(
     rates = student.model.subsampling, teacher.model.subsampling
     if rates[0] != rates[1]:
         raise ConfigError(
-            f"model.subsampling is {rates[0]}, the teacher's is {rates[1]}: their frames cannot be compared.",
+            f"model.subsampling is {rates[0]}, the teacher's is {rates[1]}: their frames cannot be "
+            "compared.",
             "Take the teacher's, or distillation.kind=sequences.",
         )
     if student.specaugment.time_warp:

@@ -1,7 +1,7 @@
-"""Features computed from the recordings as training asks for them, changed anew in every epoch.
+"""Augmentation on the fly: features computed from the recordings, perturbed anew in every epoch.
 
-Stored copies cost disk and repeat themselves; these cost processor time, which a training on a GPU
-leaves over.
+Stored copies take disk space and are the same in every epoch; these take processor time instead,
+which a training on a GPU has to spare.
 """
 
 from __future__ import annotations
@@ -32,13 +32,12 @@ __all__ = ["LiveConfig", "LiveFeatures"]
 
 @dataclass(frozen=True)
 class LiveConfig:
-    """What an utterance may become: each epoch draws one of the speeds and noisy copies, with equal
-    chances.
+    """Perturbations of an utterance, of which each epoch draws one, all with the same probability.
 
     Attributes:
-        enabled: compute features in training, in place of the stored ones.
-        speeds: 1 is the recording as it is.
-        noise: noisy or reverberant copies (``copies`` of them among the draws), other ones in every
+        enabled: compute features in training, instead of reading the stored ones.
+        speeds: factors of the speed; 1 is the recording as it is.
+        noise: noise and reverberation; counts as ``copies`` perturbations, and differs in every
             epoch.
     """
 
@@ -52,23 +51,22 @@ class LiveConfig:
 
     @property
     def shortest(self) -> float:
-        """Length of an utterance at the highest speed, as a share of its own."""
+        """Duration of an utterance at the highest speed, as a share of its own."""
         return 1 / max(1.0, *self.speeds) if self.enabled else 1.0
 
     @property
     def choices(self) -> int:
-        """Number of things that an utterance may become."""
+        """Number of perturbations to draw from."""
         return len(self.speeds) + (self.noise.copies if self.noise else 0)
 
 
 class LiveFeatures:
-    """Features of a store's utterances from their recordings, a pure function of (seed, epoch,
-    item).
+    """Features of the utterances of a store: a pure function of seed, epoch and item.
 
     Args:
-        store: what was prepared; its manifest names the recordings.
+        store: the prepared split, whose manifest names the recordings.
         config: see :class:`LiveConfig`.
-        seed: of the draws.
+        seed: of the random draws.
 
     Raises:
         DataError: the manifest is missing or damaged, or lacks an utterance of the store.
@@ -77,12 +75,12 @@ class LiveFeatures:
     def __init__(self, store: FeatureStore, config: LiveConfig, seed: int = 0) -> None:
         self.store, self.config, self.seed = store, config, seed
         self.extractor = LogMel(store.feature_config)
-        found = {
+        stretches = {
             name: (path, start, duration) for name, path, start, duration in _stretches(store.path)
         }
         try:
             rows = [
-                found[name]
+                stretches[name]
                 for name, speed in zip(store.ids, store.speeds, strict=True)
                 if speed == 1.0
             ]
@@ -91,6 +89,7 @@ class LiveFeatures:
                 f"{store.path / MANIFEST} lacks the utterance {error.args[0]}.",
                 "Prepare the split again.",
             ) from None
+        # of each item the row of its utterance: the copies follow the recording as it is
         self._row = np.cumsum(store.speeds == 1.0) - 1
         self._paths = StringTable.of(path for path, _, _ in rows)
         self._times = np.array([(start, duration) for _, start, duration in rows])
@@ -115,10 +114,8 @@ class LiveFeatures:
         path, rate = self._paths[int(self._row[item])], self.store.feature_config.sample_rate
         start, duration = self._times[self._row[item]]
         samples = load_stretch(path, float(start), float(duration), rate)
-        if (
-            self.store.feature_config.num_frames(len(samples))
-            < int(self.store.num_frames[item]) - 1
-        ):
+        num_frames = self.store.feature_config.num_frames(len(samples))
+        if num_frames < int(self.store.num_frames[item]) - 1:
             raise AudioError(
                 f"{path} is shorter than when it was prepared.", "Prepare the split again."
             )
@@ -126,8 +123,9 @@ class LiveFeatures:
 
 
 def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:
-    """Yield (id, path, start and duration in seconds) of a manifest, read as plain JSON, which
-    takes no time.
+    """Yield (id, path, start and duration in seconds) of the cuts in a manifest.
+
+    It is read as plain JSON, which is much faster than Lhotse's objects.
     """
     path = split / MANIFEST
     try:
@@ -136,7 +134,7 @@ def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:
                 yield cut["id"], _source(cut), cut["start"], cut["duration"]
     except FileNotFoundError:
         raise DataError(
-            f"There is no {path}.", "Run `asr prepare`; it goes on where it stopped."
+            f"There is no {path}.", "Run `asr prepare`; it resumes where it was stopped."
         ) from None
     except (OSError, EOFError, zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
         raise DataError(f"{path} is damaged: {error}.", "Prepare the split again.") from error

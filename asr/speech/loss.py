@@ -1,6 +1,8 @@
-"""CTC and what is added to it.
+"""The CTC loss and its regularisation terms.
 
-Legend: B batch, T' output frames, V vocabulary, L labels. CTC: Graves et al. 2006.
+CTC: Graves et al. 2006, "Connectionist Temporal Classification".
+
+Legend: B batch, T' output frames, V vocabulary, L labels.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ SMOOTHINGS = ("uniform", "entropy")
 
 @dataclass(frozen=True)
 class CtcLossConfig:
-    """What training adds to the CTC loss; a model is the same without.
+    """Terms that training adds to the CTC loss; the model itself does not depend on them.
 
     Attributes:
-        consistency: weight of the agreement of two differently masked views of every utterance (0:
-            one view). A step then costs twice; its authors use 0.2 with 2.5 times the usual time
-            masks (Yao et al. 2024, "CR-CTC").
-        smoothing_weight: share of a term that keeps the frames' distributions from certainty (0:
-            none).
+        consistency: weight of the divergence between the outputs of two differently masked views of
+            every utterance (0: one view). A step then costs twice as much. The authors use 0.2 with
+            2.5 times the usual time masks (Yao et al. 2024, "CR-CTC: Consistency Regularization on
+            CTC").
+        smoothing_weight: share of a term that penalises overconfident frames (0: none).
         smoothing: that term, summed over frames: ``uniform`` is KL(uniform, output), what label
             smoothing adds to cross-entropy; ``entropy`` is KL(output, uniform), a penalty on low
             entropy (Pereyra et al. 2017; for CTC Kim et al. 2018, "Improved Training for Online
@@ -49,10 +51,15 @@ class CtcLossConfig:
 
 
 def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
-    """Return the summed CTC loss of log_probs (B, T', V); infinite where frames are too few for the
-    labels.
+    """Return the summed CTC loss; infinite where an utterance has too few frames for its labels.
+
+    Args:
+        log_probs: (B, T', V).
+        lens: (B,) valid frames.
+        labels: (B, L) padded, or all labels one after another.
+        label_lens: (B,).
     """
-    with torch.autocast(log_probs.device.type, enabled=False):  # CTC knows no half precision
+    with torch.autocast(log_probs.device.type, enabled=False):  # CTC needs single precision
         log_probs = log_probs.float()
         if log_probs.device.type != "cpu":
             return functional.ctc_loss(
@@ -64,6 +71,7 @@ def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor
         known = losses.isfinite()
         if known.all():
             return losses.sum()
+        # Our kernel has no answer for the others: torch computes them in double precision.
         left, theirs = ~known, labels[(~known).repeat_interleave(label_lens)]
         exact = log_probs[left].double().transpose(0, 1)
         others = functional.ctc_loss(exact, theirs, lens[left], label_lens[left], reduction="sum")
@@ -71,11 +79,10 @@ def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor
 
 
 class _Ctc(torch.autograd.Function):
-    """torch's CTC losses (B,) and gradient on processors, several times as fast
-    (asr/speech/loss_kernels.py).
+    """CTC losses (B,) and their gradient on processors, several times as fast as torch's own.
 
-    A loss is infinite where that code has no answer: no path, one beyond its range of numbers, or
-    what is not a number.
+    The kernel is in asr/speech/loss_kernels.py. A loss is infinite where it has no answer: no path,
+    a probability outside its range of numbers, or NaN.
     """
 
     @staticmethod
@@ -94,9 +101,9 @@ class _Ctc(torch.autograd.Function):
         offsets = label_lens.cumsum(0) - label_lens
         whole = (array.long().contiguous().numpy() for array in (lens, labels, offsets, label_lens))
         over_batch(posteriors, B, [(probs.numpy(), *whole, gamma.numpy(), losses.numpy())])
-        gradient = probs.sub_(gamma).masked_fill_(
-            ~length_mask(lens, probs.size(1)).unsqueeze(-1), 0.0
-        )
+        # the gradient of the loss by the logits: output minus posterior probabilities
+        padding = ~length_mask(lens, probs.size(1)).unsqueeze(-1)
+        gradient = probs.sub_(gamma).masked_fill_(padding, 0.0)
         ctx.save_for_backward(gradient)
         return losses.float()
 
@@ -108,11 +115,14 @@ class _Ctc(torch.autograd.Function):
 
 
 def consistency(log_probs: Tensor, lens: Tensor) -> Tensor:
-    """Return the agreement of two views, the halves of log_probs (2B, T', V): summed over
-    utterances and frames.
+    """Return the divergence between two views, summed over utterances and frames.
 
-    Half the sum of KL(b, a) and KL(a, b), each view learning from the other, which is held fixed as
-    its target (Yao et al. 2024, equation 4).
+    It is half the sum of KL(b, a) and KL(a, b); each view learns from the other, whose gradient is
+    stopped (Yao et al. 2024, equation 4).
+
+    Args:
+        log_probs: (2B, T', V), the first view of all utterances, then the second.
+        lens: (2B,) valid frames.
     """
     a, b = log_probs.chunk(2)
     towards_b = functional.kl_div(a, b.detach(), reduction="none", log_target=True)
@@ -122,8 +132,12 @@ def consistency(log_probs: Tensor, lens: Tensor) -> Tensor:
 
 
 def smoothing(kind: str, log_probs: Tensor, lens: Tensor) -> Tensor:
-    """Return the term that :class:`CtcLossConfig` calls ``kind`` of log_probs (B, T', V), summed
-    over valid frames.
+    """Return the smoothing term of log_probs (B, T', V), summed over valid frames.
+
+    Args:
+        kind: ``uniform`` or ``entropy``, see :class:`CtcLossConfig`.
+        log_probs: (B, T', V).
+        lens: (B,) valid frames.
     """
     log_size = math.log(log_probs.size(-1))
     if kind == "uniform":

@@ -1,11 +1,15 @@
-"""CTC forward and backward on one processor. Legend: B batch, T frames, V vocabulary, L labels, S =
-2L + 1 states.
+"""The forward-backward algorithm of CTC on one processor (Graves et al. 2006, sections 4.1, 4.2).
 
-Graves et al. 2006, sections 4.1 and 4.2: probabilities, normalised in every frame, instead of
-logarithms, so that a state costs two additions and a product. States from which the end is out of
-reach are left out: whatever they would hold, the others would be measured against it. Many labels
-that a network all holds for improbable (a long utterance early in training) take the share of what
-leads to a state and on to the end below the range of numbers: no answer then.
+The states of an utterance are its labels with a blank before, between and after them. ``alpha`` of
+a state is the probability of all paths that reach it, ``beta`` that of all paths from it to the
+end. Both are kept as probabilities that are normalised in every frame, not as logarithms, so that a
+state costs two additions and a product.
+
+States from which the end is out of reach are left out; the others would be normalised against them.
+Where the network finds many labels improbable (a long utterance early in training), the product of
+alpha and beta falls below the range of numbers, and there is no answer.
+
+Legend: B batch, T frames, V vocabulary, L labels, S = 2L + 1 states.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
-LEAST = 1e-280  # products down to 1e-16 of it still have all their digits
+LEAST = 1e-280  # of sum(alpha * beta); terms down to 1e-16 of it still have all their digits
 
 
 @kernel(fastmath=FAST, error_model="numpy")
@@ -36,23 +40,33 @@ def posteriors(
     gamma: F32,
     losses: F64,
 ) -> None:
-    """Fill in -log P(labels) and, for each frame, how probable it is that it stands for each
-    symbol.
+    """Fill in -log P(labels), and the posterior probability of each symbol in each frame.
 
-    probs, gamma (B, T, V), gamma all zero; lens, offsets (of an utterance's first label),
-    label_lens, losses (B,); labels one after another; symbol 0 is the blank. A loss is left as it
-    is where there is no answer. Only the utterances from ``start`` to ``stop``.
+    Symbol 0 is the blank. A loss is left as it is where there is no answer.
+
+    Args:
+        start: first utterance to compute.
+        stop: the one after the last.
+        probs: (B, T, V).
+        lens: (B,) valid frames.
+        labels: of all utterances, one after another.
+        offsets: (B,) place of each utterance's first label.
+        label_lens: (B,).
+        gamma: (B, T, V), all zero; gets the posterior probabilities.
+        losses: (B,); gets -log P(labels).
     """
     for b in range(start, stop):
         T, L = lens[b], label_lens[b]
         S = 2 * L + 1
         symbol = np.zeros(S, np.int64)
         symbol[1::2] = labels[offsets[b] : offsets[b] + L]
-        skip = np.zeros(S)  # 1 where a path may come from two states before
+        # 1 where a path may leave out the blank before a label: the label before it is another
+        skip = np.zeros(S)
         for s in range(3, S, 2):
             skip[s] = 1.0 if symbol[s] != symbol[s - 2] else 0.0
         alpha, emitted, beta, ahead = np.zeros((T, S)), np.zeros((T, S)), np.zeros(S), np.zeros(S)
         total, reached = 0.0, T > 0
+        # forward: alpha of the states that the start reaches and from which the end is in reach
         for t in range(T):
             low, high = max(0, S - 2 * (T - t)), min(S, 2 * t + 2)
             row, out = alpha[t], emitted[t]
@@ -75,9 +89,11 @@ def posteriors(
             total += np.log(scale)
         if not reached:
             continue
+        # a path ends in the last label or in the blank after it
         end = alpha[T - 1, S - 1] + (alpha[T - 1, S - 2] if S > 1 else 0.0)
         if not end > 0.0:
             continue
+        # backward: beta frame by frame, and with it the posteriors of the frame
         beta[max(0, S - 2) :] = 1.0
         for t in range(T - 1, -1, -1):
             row, share = alpha[t], 0.0

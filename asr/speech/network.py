@@ -1,7 +1,8 @@
-"""Speech recognition: log-Mel features -> CNN -> recurrent layers -> CTC log-probabilities.
+"""The acoustic model: log-Mel features -> CNN -> recurrent layers -> CTC log-probabilities.
 
-Legend: B batch, T feature frames, F features, T' output frames, V vocabulary, L labels. CTC: Graves
-et al. 2006.
+CTC: Graves et al. 2006, "Connectionist Temporal Classification".
+
+Legend: B batch, T feature frames, F features, T' output frames, V vocabulary, L labels, D width.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ __all__ = [
     "CtcTaskConfig",
     "SelfConditioning",
     "label_feedback",
-    "min_output_frames",
 ]
 
 
@@ -43,24 +43,25 @@ class CtcModelConfig:
 
     Attributes:
         subsampling: feature frames an output frame: 1, 2, 4 or 8.
-        conv_channels: the CNN's.
-        conv_norm: the CNN's.
-        hidden_dim: per direction.
-        num_layers: see :class:`asr.sequence.RecurrentStack`.
-        cell: see :class:`asr.sequence.RecurrentStack`.
-        bidirectional: see :class:`asr.sequence.RecurrentStack`.
-        norm: see :class:`asr.sequence.RecurrentStack`.
-        residual: see :class:`asr.sequence.RecurrentStack`.
-        projection_dim: see :class:`asr.sequence.RecurrentStack`.
+        conv_channels: channels of each convolution.
+        conv_norm: normalisation after each convolution: ``batch``, ``layer`` or ``none``.
+        causal: convolutions without right context, for streaming.
+        num_layers: recurrent layers.
+        hidden_dim: units of a recurrent layer, per direction.
+        cell: of the recurrent layers, such as ``lstm`` or ``gru``.
+        bidirectional: recurrent layers run in both directions.
+        norm: normalisation before each recurrent layer: ``layer``, ``batch`` or ``none``.
+        residual: each recurrent layer's input is added to its output.
+        projection_dim: width that each layer's output is projected to (0: no projection).
         dropout: after each recurrent layer and before the first.
         intermediate_layer: recurrent layer, counted from 1, whose output must spell the transcript
-            too (0: none), and intermediate_weight: share of that in the loss (Lee & Watanabe 2021,
-            "Intermediate Loss Regularization").
+            too (0: none; Lee & Watanabe 2021, "Intermediate Loss Regularization for CTC-based
+            Speech Recognition").
+        intermediate_weight: share of the intermediate layer in the loss.
         self_conditioned: the layers above the intermediate one see what it spells: its label
             probabilities are mapped to its width and added to its output (Nozaki & Komatsu 2021,
             "Relaxing the Conditional Independence Assumption of CTC-based ASR by Conditioning on
             Intermediate Predictions").
-        causal: convolutions without right context, for streaming.
         initialization: of the recurrent layers, see :func:`asr.sequence.initialization.initialize`.
     """
 
@@ -102,7 +103,8 @@ class CtcModelConfig:
 
 
 class SelfConditioning(nn.Module):
-    """Maps the label probabilities after a layer to the width of the network.
+    """Maps the label probabilities after a layer to the width of the network (Nozaki & Komatsu
+    2021, section 3).
 
     Args:
         layer: number of the layer, counted from 1.
@@ -122,8 +124,11 @@ class SelfConditioning(nn.Module):
 
 
 def label_feedback(conditioning: SelfConditioning | None, output: nn.Module) -> Feedback:
-    """Return what a recurrent stack adds after its layers, ``output`` being the network's map to
-    logits.
+    """Return what a recurrent stack adds to the output of its layers, by number of the layer.
+
+    Args:
+        conditioning: of the network, None for none.
+        output: the network's output layer, D -> V.
     """
     return {} if conditioning is None else {conditioning.layer: lambda x: conditioning(output(x))}
 
@@ -132,7 +137,7 @@ class CtcNetwork(nn.Module):
     """CNN, recurrent stack and output layer.
 
     Args:
-        config: shape.
+        config: its shape.
         num_features: F.
         vocab_size: V, the blank included.
     """
@@ -143,20 +148,19 @@ class CtcNetwork(nn.Module):
             num_features, config.conv_channels, config.subsampling, config.conv_norm, config.causal
         )
         width = config.projection_dim or config.hidden_dim * (2 if config.bidirectional else 1)
-        self.input_projection = nn.Linear(
-            self.conv.output_dim, width
-        )  # to the layers' width, so that all have residuals
+        # to the width of the recurrent layers, so that the first of them has a residual too
+        self.input_projection = nn.Linear(self.conv.output_dim, width)
         self.dropout = Dropout(config.dropout)
         self.encoder = RecurrentStack(
             width,
             config.hidden_dim,
             config.num_layers,
-            config.cell,
-            config.bidirectional,
-            config.norm,
-            config.residual,
-            config.dropout,
-            config.projection_dim,
+            cell=config.cell,
+            bidirectional=config.bidirectional,
+            norm=config.norm,
+            residual=config.residual,
+            dropout=config.dropout,
+            projection_dim=config.projection_dim,
         )
         if config.initialization != "default":
             initialize(self.encoder, config.initialization)
@@ -170,15 +174,19 @@ class CtcNetwork(nn.Module):
     def forward(
         self, x: Tensor, x_lens: Tensor, taps: dict[int, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """(B, T, F), (B,) -> log_probs (B, T', V) float32, (B,); ``taps`` gets those of its keys'
-        layers.
+        """(B, T, F), (B,) -> log_probs (B, T', V) float32, (B,).
+
+        Args:
+            x: normalised features.
+            x_lens: valid frames of each utterance.
+            taps: number of a recurrent layer -> anything; filled with the log_probs after it.
         """
         x, x_lens = self.conv(x, x_lens)
         x = self.dropout(self.input_projection(x))
         x, x_lens, _ = self.encoder(
             x, x_lens, taps=taps, feedback=label_feedback(self.conditioning, self.output)
         )
-        if taps:
+        if taps:  # the stack has put the layers' outputs there
             taps.update({number: self._log_probs(tapped) for number, tapped in taps.items()})
         return self._log_probs(x), x_lens
 
@@ -187,17 +195,16 @@ class CtcNetwork(nn.Module):
         return logits.float().log_softmax(-1)
 
 
-def min_output_frames(labels: npt.NDArray[np.int64]) -> int:
-    """Return the fewest frames that CTC needs for labels (L,): one a label, and a blank between
-    equal neighbours.
-    """
-    return len(labels) + int((labels[1:] == labels[:-1]).sum())
-
-
 @dataclass(frozen=True)
 class CtcTaskConfig:
-    """What decides what comes out of the network (features, shape), and how it is trained
-    (augmentation, loss).
+    """Features and network of a speech model, and how it is trained.
+
+    Attributes:
+        features: settings of the features.
+        normalization: of the features: ``global``, ``utterance`` or ``none``.
+        specaugment: masks on the features, in training.
+        model: shape of the network.
+        loss: what is added to the CTC loss.
     """
 
     features: FeatureConfig = field(default_factory=FeatureConfig)
@@ -229,7 +236,7 @@ class CtcTask(Task):
         return log_probs, lens
 
     def log_probs_by_id(self, batch: SpeechBatch) -> dict[str, npt.NDArray[np.float32]]:
-        """Return log_probs (T', V) of each utterance of a batch by its name."""
+        """Return log_probs (T', V) of each utterance of a batch by its id."""
         log_probs, lens = self(batch.features, batch.feature_lens)
         arrays = log_probs.cpu().numpy()
         return {
@@ -241,10 +248,11 @@ class CtcTask(Task):
         return subsampled_lengths(x_lens, self.config.model.subsampling)
 
     def loss(self, batch: SpeechBatch, generator: torch.Generator | None = None) -> LossSum:
-        """Summed CTC loss and the number of labels; see :class:`asr.training.task.Task`.
+        """Return the summed CTC loss and the number of labels; see :class:`asr.training.task.Task`.
 
-        With a generator the batch is masked, and what :class:`CtcLossConfig` names is added. Two
-        views of a batch count half each, so that their loss is of the size of one.
+        With a generator the batch is masked by SpecAugment, and the terms of
+        :class:`asr.speech.loss.CtcLossConfig` are added. Where they need two views of a batch,
+        differently masked, each counts half, so that the loss is of the size of one view's.
         """
         x = self.normalizer(batch.features, batch.feature_lens)
         views = 1
@@ -255,6 +263,7 @@ class CtcTask(Task):
             _repeated(t, views) for t in (batch.feature_lens, batch.labels, batch.label_lens)
         )
         layer = self.config.model.intermediate_layer
+        # the network replaces the value by the log_probs after that layer
         taps = {layer: x} if self.training and layer else {}
         log_probs, lens = self.network(x, x_lens, taps)
         loss = ctc_loss(log_probs, lens, labels, label_lens)
@@ -269,7 +278,15 @@ class CtcTask(Task):
     def _regularized(
         self, loss: Tensor, batch: SpeechBatch, log_probs: Tensor, lens: Tensor, views: int
     ) -> Tensor:
-        """The loss of a training step with what is added to it; distillation adds its own."""
+        """Return the loss with its regularisation terms; distillation overrides it to add its own.
+
+        Args:
+            loss: of one view.
+            batch: what the loss is of.
+            log_probs: of all views, (views * B, T', V).
+            lens: of all views, (views * B,).
+            views: 1 or 2.
+        """
         config = self.config.loss
         if config.smoothing_weight:
             loss = torch.lerp(

@@ -1,4 +1,4 @@
-"""Exported models in ONNX Runtime: samples -> log-probabilities, without torch.
+"""The exported network of a speech model in ONNX Runtime, features included: it needs no torch.
 
 Legend: B recordings, N samples, T' output frames, V vocabulary.
 """
@@ -6,29 +6,27 @@ Legend: B recordings, N samples, T' output frames, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.errors import AudioError, ConfigError, ModelError
-from asr.model_folder import Bundle
+from asr.errors import ConfigError, ModelError
+from asr.model_folder import WEIGHTS, Bundle
+from asr.speech.acoustics import ONNX_FILE, STREAM_FILE, Array, State, StreamingNetwork
+from asr.speech.frames import FrameShape
 
-__all__ = ["ONNX_FILE", "STREAM_FILE", "OnnxModel", "check_lengths", "onnx_session", "providers"]
+__all__ = ["OnnxAcoustics", "OnnxStreamingNetwork", "onnx_session", "providers"]
 
-ONNX_FILE = "model.onnx"
-STREAM_FILE = "stream.onnx"
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-SLOWER_FUSIONS = [
-    "SkipLayerNormFusion"
-]  # on processors an addition and a normalisation take a third of the time
-MAX_BATCH_S = (
-    600  # a batch of more padded seconds is computed in parts, so that memory stays bounded
-)
+# On processors an addition and a normalisation, unfused, take a third of the time.
+SLOWER_FUSIONS = ["SkipLayerNormFusion"]
+MAX_BATCH_S = 600  # of padded audio; more is computed in parts, so that memory stays bounded
 
 
 def providers(device: str, available: Sequence[str] | None = None) -> list[str]:
@@ -56,23 +54,27 @@ def providers(device: str, available: Sequence[str] | None = None) -> list[str]:
         )
     if PROVIDERS[name] not in available:
         raise ConfigError(
-            f"This installation of ONNX Runtime has no {PROVIDERS[name]} for --device {device}; it has: "
-            f"{', '.join(available)}.",
+            f"This installation of ONNX Runtime has no {PROVIDERS[name]} for --device {device}; it "
+            f"has: {', '.join(available)}.",
             "Install it: pip install onnxruntime-gpu (instead of onnxruntime).",
         )
-    wanted = {"cpu": ("cpu",), "cuda": ("cuda", "cpu"), "tensorrt": ("tensorrt", "cuda", "cpu")}[
-        name
-    ]
-    return [PROVIDERS[d] for d in wanted if PROVIDERS[d] in available]
+    # what a provider cannot run, the next one does
+    wanted = {"cpu": ("cpu",), "cuda": ("cuda", "cpu"), "tensorrt": ("tensorrt", "cuda", "cpu")}
+    return [PROVIDERS[d] for d in wanted[name] if PROVIDERS[d] in available]
 
 
 def onnx_session(bundle: Bundle, file: str, device: str = "cpu", threads: int = 0) -> Any:
-    """Return an ``onnxruntime.InferenceSession`` of a file in a model folder; ``threads`` 0 leaves
-    them to the runtime.
+    """Return an ``onnxruntime.InferenceSession`` of a file in a model folder.
+
+    Args:
+        bundle: the model folder.
+        file: name of the file in it.
+        device: see :func:`providers`.
+        threads: of the processor, 0 for ONNX Runtime's choice.
 
     Raises:
-        ModelError: the folder holds no such file, or ONNX Runtime cannot read it. ConfigError: see
-        :func:`providers`.
+        ModelError: the folder holds no such file, or ONNX Runtime cannot read it.
+        ConfigError: see :func:`providers`.
     """
     import onnxruntime
 
@@ -94,56 +96,134 @@ def onnx_session(bundle: Bundle, file: str, device: str = "cpu", threads: int = 
         ) from error
 
 
-class OnnxModel:
-    """The network of an exported model folder, features included.
+class OnnxAcoustics:
+    """:class:`asr.speech.acoustics.Acoustics` of an exported model folder.
 
     Args:
         bundle: model folder that `asr export` wrote.
+        tokens: of its tokenizer.
         device: see :func:`providers`.
         threads: of the processor, 0: all.
 
-    Attributes:
-        sample_rate: in Hz.
-        frame_length: of the features, in samples.
+    Raises:
+        ModelError: the folder holds no exported network, or it is damaged.
+        ConfigError: see :func:`providers`.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "cpu", threads: int = 0) -> None:
-        features = bundle.config["network"]["features"]
-        self.session = onnx_session(bundle, ONNX_FILE, device, threads)
-        self.sample_rate = int(features["sample_rate"])
-        self.frame_length = round(self.sample_rate * features["frame_length_ms"] / 1000)
+    backend = "onnxruntime"
 
-    def log_probs(
-        self, recordings: Sequence[npt.NDArray[np.float32]]
-    ) -> list[npt.NDArray[np.float32]]:
-        """Return log-probabilities (T', V) of mono recordings (n,) at :attr:`sample_rate`.
+    def __init__(
+        self, bundle: Bundle, tokens: Sequence[str], *, device: str = "cpu", threads: int = 0
+    ) -> None:
+        self.tokens, self.frames = tokens, FrameShape.of(bundle)
+        self._bundle, self._device = bundle, device
+        self._session = onnx_session(bundle, ONNX_FILE, device, threads)
+
+    @property
+    def streams(self) -> bool:
+        """Whether :meth:`streaming_network` gives one."""
+        return STREAM_FILE in self._bundle.files or self._streams_in_torch
+
+    @property
+    def _streams_in_torch(self) -> bool:
+        """Whether only the network for whole recordings is exported, but the weights are there."""
+        return (
+            STREAM_FILE not in self._bundle.files
+            and WEIGHTS in self._bundle.files
+            and self.frames.streams
+            and find_spec("torch") is not None
+        )
+
+    def log_probs(self, recordings: Sequence[Array]) -> list[Array]:
+        """Return log-probabilities (T', V) of recordings (n,); see
+        :meth:`asr.speech.acoustics.Acoustics.log_probs`.
+        """
+        self.frames.check_lengths(recordings)
+        longest = max(map(len, recordings), default=0)
+        limit = max(MAX_BATCH_S * self.frames.sample_rate, longest)
+        arrays: list[Array] = []
+        for part in _parts(recordings, limit):
+            samples, lens = _padded(part)
+            log_probs, frame_lens = self._session.run(None, {"samples": samples, "lens": lens})
+            arrays += [array[:n] for array, n in zip(log_probs, frame_lens.tolist(), strict=True)]
+        return arrays
+
+    def features(self, recordings: Sequence[Array]) -> list[Array]:
+        """Refuse: the features are a part of the exported network.
 
         Raises:
-            AudioError: a recording is shorter than one frame.
+            ModelError: always.
         """
-        check_lengths(recordings, self.frame_length, self.sample_rate)
-        limit = max(MAX_BATCH_S * self.sample_rate, max(map(len, recordings), default=0))
-        found: list[npt.NDArray[np.float32]] = []
-        for part in _parts(recordings, limit):
-            samples, lens = _pad(part)
-            output, output_lens = self.session.run(None, {"samples": samples, "lens": lens})
-            found += [array[:n] for array, n in zip(output, output_lens.tolist(), strict=True)]
-        return found
+        here = WEIGHTS in self._bundle.files
+        raise ModelError(
+            f"The exported model {self._bundle.name} hands out no features.",
+            "Load it with backend='torch'." if here else "Use the model it came from.",
+        )
+
+    def log_probs_of_features(self, features: Sequence[Array]) -> list[Array]:
+        """Refuse: the exported network begins with samples.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(
+            f"The exported network of {self._bundle.name} takes samples, not stored features.",
+            "Load it with backend='torch'.",
+        )
+
+    def streaming_network(self, threads: int = 0) -> StreamingNetwork:
+        """Return the network for streams: the exported one, or that of the weights beside it.
+
+        Raises:
+            ModelError: the model has to see the whole recording.
+        """
+        if self._streams_in_torch:
+            from asr.speech.pytorch import TorchStreamingNetwork, load_task
+
+            return TorchStreamingNetwork(load_task(self._bundle, len(self.tokens)))
+        if STREAM_FILE not in self._bundle.files:
+            raise ModelError(
+                f"The model {self._bundle.name} has to see the whole recording and cannot stream.",
+                "Export one trained with model.bidirectional=false model.causal=true.",
+            )
+        session = onnx_session(self._bundle, STREAM_FILE, self._device, threads)
+        return OnnxStreamingNetwork(session, self.frames)
 
 
-def check_lengths(
-    recordings: Sequence[npt.NDArray[np.float32]], frame_length: int, sample_rate: int
-) -> None:
-    """Raise an AudioError where a recording is shorter than one frame."""
-    shortest = min((len(recording) for recording in recordings), default=frame_length)
-    if shortest < frame_length:
-        needed = f"Give at least {1000 * frame_length / sample_rate:g} ms."
-        raise AudioError(f"A recording of {shortest} samples is shorter than one frame.", needed)
+class OnnxStreamingNetwork:
+    """:class:`asr.speech.acoustics.StreamingNetwork` of an exported model.
+
+    Args:
+        session: of :data:`asr.speech.acoustics.STREAM_FILE`.
+        frames: the shape of the model's frames.
+    """
+
+    def __init__(self, session: Any, frames: FrameShape) -> None:
+        self._session = session
+        names = {node.name for node in session.get_inputs()}
+        self._has_tail = "tail" in names  # a causal network's export leaves the unused input out
+        self._state_nodes = [n for n in session.get_inputs() if n.name not in ("samples", "tail")]
+        self._left_context = frames.left_context
+
+    def initial_state(self) -> State:
+        """Return the state before the first sample: zeros, as the convolutions pad with."""
+        shapes = (
+            [size if isinstance(size, int) else self._left_context for size in node.shape]
+            for node in self._state_nodes
+        )
+        return [np.zeros(shape, np.float32) for shape in shapes]
+
+    def step(self, samples: Array, state: State, tail: int) -> tuple[Array, State]:
+        """Return the log-probabilities (T', V) of the next samples (n,), and the new state."""
+        inputs: dict[str, Any] = {"samples": samples[None]}
+        if self._has_tail:
+            inputs["tail"] = np.zeros((1, 1, tail, 1), np.float32)
+        inputs |= {node.name: part for node, part in zip(self._state_nodes, state, strict=True)}
+        log_probs, *after = self._session.run(None, inputs)
+        return log_probs[0], after
 
 
-def _parts(
-    recordings: Sequence[npt.NDArray[np.float32]], limit: int
-) -> list[Sequence[npt.NDArray[np.float32]]]:
+def _parts(recordings: Sequence[Array], limit: int) -> list[Sequence[Array]]:
     """Runs of recordings whose padded batch has at most ``limit`` samples."""
     parts, start = [], 0
     for end in range(1, len(recordings) + 1):
@@ -154,9 +234,8 @@ def _parts(
     return parts
 
 
-def _pad(
-    recordings: Sequence[npt.NDArray[np.float32]],
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def _padded(recordings: Sequence[Array]) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Recordings as one array (B, N) with zeros behind them, and their lengths (B,)."""
     lens = np.array([len(recording) for recording in recordings], np.int64)
     samples = np.zeros((len(recordings), int(lens.max())), np.float32)
     for row, recording in zip(samples, recordings, strict=True):

@@ -29,7 +29,7 @@ class ModelOptions:
         lm: n-gram model instead of the folder's own.
         device: ``cpu`` or ``cuda``; in ONNX Runtime also ``tensorrt`` and ``auto``.
         backend: ``torch``, ``onnxruntime``, or ``auto``: see
-            :func:`asr.speech.acoustics.choose_backend`.
+            :func:`asr.speech.backends.choose_backend`.
         threads: of the processor; 0 leaves them to the back end.
         name: of the model in transcripts, by default that of its folder.
     """

@@ -1,12 +1,15 @@
-"""Fixed ranges of 8-bit activations, so that what a recording gives does not depend on its company.
+"""Fixed ranges of 8-bit activations, so that a transcript does not depend on the rest of its batch.
 
-ONNX Runtime's dynamic quantisation takes the range of a tensor as it passes, with all recordings of
-the batch in it, and in a recurrent layer that of all sequences' outputs at each step. Here two more
-columns lie at the ends of a range that was measured before, into which all others are clamped;
-weights of zero read them. An LSTM gets two units more whose gates are open for good: after t steps
-they give tanh(t) and -tanh(t), and no unit's cell counts further than theirs.
+ONNX Runtime's dynamic quantisation takes the range of a tensor at run time, over all recordings of
+the batch, and within a recurrent layer over the outputs of all sequences at each step. To fix it,
+all columns are clamped to a range that was measured before, and two columns are added that hold the
+ends of that range; their weights are zero.
 
-Legend: D input size, H hidden.
+The outputs of an LSTM between its own steps cannot be clamped. It gets two more units whose gates
+are always open: after t steps they give tanh(t) and -tanh(t), which no other unit exceeds, since
+the cell of a unit changes by at most one a step.
+
+Legend: D input size, H hidden units.
 """
 
 from __future__ import annotations
@@ -37,18 +40,18 @@ __all__ = [
 Range = tuple[float, float]
 
 ENDS = 2  # columns that are added
-SPARE = 1.1  # times what was measured
+SPARE = 1.1  # a range is as many times as wide as what was measured
 OPEN = 20.0  # the logistic function and tanh of it are 1 in single precision
-PROBABILITY, SQUASHED = (0.0, 1.0), (-1.0, 1.0)
+PROBABILITY, SQUASHED = (0.0, 1.0), (-1.0, 1.0)  # of probabilities, and of outputs of an LSTM
 
 
 @dataclass
 class Ranges:
-    """Of what a network's layers are given.
+    """Ranges of the inputs of a network's layers.
 
     Attributes:
-        projected: by the convolutions to the input projection.
-        layers: to each recurrent layer.
+        projected: of the input projection.
+        layers: of each recurrent layer.
     """
 
     projected: Range = (0.0, 0.0)
@@ -57,41 +60,46 @@ class Ranges:
 
 @contextmanager
 def measured(network: CtcNetwork) -> Iterator[Ranges]:
-    """Watch what is computed within the block; afterwards the ranges of all of it, and some more,
-    are known.
+    """Yield the ranges of everything that the network computes within the block.
+
+    They are filled in when the block ends, with some margin.
     """
-    seen: dict[nn.Module, float] = {}
+    seen: dict[nn.Module, float] = {}  # largest absolute value
 
     def watch(key: nn.Module) -> Callable[..., None]:
         def hook(_: nn.Module, inputs: Any, output: Tensor | None = None) -> None:
-            seen[key] = max(
-                seen.get(key, 0.0), float((inputs[0] if output is None else output).abs().max())
-            )
+            tensor = inputs[0] if output is None else output
+            seen[key] = max(seen.get(key, 0.0), float(tensor.abs().max()))
 
         return hook
 
     norms, ranges = list(network.encoder.norms), Ranges()
     hooks = [norm.register_forward_hook(watch(norm)) for norm in norms]
-    hooks.append(
-        network.input_projection.register_forward_pre_hook(watch(network.input_projection))
-    )
+    projection = network.input_projection
+    hooks.append(projection.register_forward_pre_hook(watch(projection)))
     try:
         yield ranges
     finally:
         for hook in hooks:
             hook.remove()
-    ranges.projected = (0.0, SPARE * seen[network.input_projection])  # rectified
+    ranges.projected = (0.0, SPARE * seen[projection])  # convolutions end in a ReLU
     ranges.layers = [(-SPARE * seen[norm], SPARE * seen[norm]) for norm in norms]
 
 
 def with_ends(x: Tensor, ends: Range) -> Tensor:
-    """(..., D) -> (..., D + 2), clamped, the ends of the range themselves in the last columns."""
+    """(..., D) -> (..., D + 2): clamped, with the ends of the range in the last two columns."""
     low, high = ends
-    return functional.pad(functional.pad(x.clamp(low, high), (0, 1), value=low), (0, 1), value=high)
+    with_low = functional.pad(x.clamp(low, high), (0, 1), value=low)
+    return functional.pad(with_low, (0, 1), value=high)
 
 
 class LinearInRange(nn.Linear):
-    """A linear layer whose input is clamped."""
+    """A linear layer whose input has a fixed range.
+
+    Args:
+        linear: the trained layer.
+        ends: the range.
+    """
 
     def __init__(self, linear: nn.Linear, ends: Range) -> None:
         super().__init__(linear.in_features + ENDS, linear.out_features)
@@ -105,8 +113,9 @@ class LinearInRange(nn.Linear):
 
 
 def lstm_in_range(lstm: nn.LSTM) -> nn.LSTM:
-    """Return the layer for inputs :func:`with_ends`; the last two of each direction's H + 2 outputs
-    are ends, too.
+    """Return the layer for inputs :func:`with_ends`.
+
+    Each direction has H + 2 outputs; the last two fix the range of the others.
     """
     hidden = lstm.hidden_size
     wide = nn.LSTM(lstm.input_size + ENDS, hidden + ENDS, bidirectional=lstm.bidirectional)
@@ -119,7 +128,7 @@ def lstm_in_range(lstm: nn.LSTM) -> nn.LSTM:
         if name.startswith("bias_ih"):
             for number, gate in enumerate(gates):
                 gate[hidden:] = OPEN
-                if number == 2:  # the cell's input: one end counts down
+                if number == 2:  # the cell's input: that of the last unit counts down
                     gate[-1] = -OPEN
         wide.get_parameter(name).data = torch.cat(gates)
     return wide

@@ -1,11 +1,13 @@
-"""Stored features of a prepared split, memory-mapped. Legend: n items, T frames, F features.
+"""Stored features of a prepared split, memory-mapped.
 
-    SPLIT/features/meta.json      feature settings, quantisation, mean and standard deviation,
-    number of items SPLIT/features/index.npz      per item: shard, first row, frames, speed, number
-    of the utterance it is a copy of SPLIT/features/strings.npz    per item: id, text, speaker, as
-    UTF-8 blobs SPLIT/features/shard-*.npy    quantised features of many items, one after the other
+    SPLIT/features/meta.json      feature settings, quantisation, mean, standard deviation, count
+    SPLIT/features/index.npz      per item: shard, first row, frames, speed, utterance it is of
+    SPLIT/features/strings.npz    per item: id, text, speaker, as UTF-8 blobs
+    SPLIT/features/shard-*.npy    quantised features of many items, one after the other
 
-Nothing is held per item in Python, so a store of a million items opens in a moment.
+No Python object is held per item, so a store of a million items opens in a moment.
+
+Legend: n items, T frames, F features.
 """
 
 from __future__ import annotations
@@ -31,10 +33,15 @@ __all__ = ["FeatureStore", "LabelTable", "Quantization", "StringTable"]
 
 @dataclass(frozen=True)
 class Quantization:
-    """Linear code of log-power values: value = low + step * code.
+    """Linear quantisation of log-power values: value = low + step * (code - smallest code).
 
-    int16 over 32 nepers keeps log-Mel values within 2.5e-4, int8 within 0.063: far below what noise
-    does to them.
+    int16 over 32 nepers keeps log-Mel values within 2.5e-4, int8 within 0.063: both far below the
+    effect of a little noise.
+
+    Attributes:
+        dtype: of the codes: ``int16`` or ``int8``.
+        low: value of the smallest code.
+        high: value of the largest code.
     """
 
     dtype: str = "int16"
@@ -43,20 +50,18 @@ class Quantization:
 
     @property
     def step(self) -> float:
-        """Distance of neighbouring values."""
+        """Difference between the values of two neighbouring codes."""
         return (self.high - self.low) / (np.iinfo(self.dtype).max * 2 + 1)
 
     def encode(self, features: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        """Return codes of values, which are cut off at ``low`` and ``high``."""
-        codes = (
-            np.rint((np.clip(features, self.low, self.high) - self.low) / self.step)
-            + np.iinfo(self.dtype).min
-        )
+        """Return the codes of values; those outside ``low`` to ``high`` are clipped."""
+        steps = np.rint((np.clip(features, self.low, self.high) - self.low) / self.step)
+        codes = steps + np.iinfo(self.dtype).min
         quantized: npt.NDArray[Any] = codes.astype(self.dtype)
         return quantized
 
     def decode(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return values of codes."""
+        """Return the values of codes."""
         values: npt.NDArray[np.float32] = np.array(codes, np.float32)  # in memory, no longer mapped
         values -= np.iinfo(self.dtype).min
         values *= np.float32(self.step)
@@ -65,7 +70,7 @@ class Quantization:
 
 
 class StringTable(Sequence[str]):
-    """Many strings as one UTF-8 blob and offsets; a string is made when it is asked for."""
+    """Many strings as one UTF-8 blob and offsets; a string is decoded when it is asked for."""
 
     def __init__(self, blob: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> None:
         self._blob, self._offsets = blob, offsets
@@ -97,8 +102,7 @@ class StringTable(Sequence[str]):
 
 
 class LabelTable(Sequence[npt.NDArray[np.int64]]):
-    """Many sequences of token ids as one array and offsets: a million transcripts take 2 bytes a
-    token.
+    """Many sequences of token ids as one array and offsets: 2 bytes a token.
 
     Args:
         sequences: token ids of each item; read once.
@@ -130,18 +134,21 @@ class LabelTable(Sequence[npt.NDArray[np.int64]]):
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """Features of a split and what belongs to them.
+    """Features of a split, with ids, texts and speakers.
 
     Attributes:
         path: the split's folder.
-        feature_config: how they were computed.
-        ids: (n,) strings.
-        texts: (n,) strings.
-        speakers: (n,) strings.
+        feature_config: how the features were computed.
+        quantization: how they are stored.
+        ids: (n,) names of the items.
+        texts: (n,) transcripts.
+        speakers: (n,) names of the speakers.
         num_frames: (n,) T of each item.
-        speeds: (n,) of each copy, 1 for the recording as it is, 0 for one with noise or
+        speeds: (n,) speed of each copy: 1 for the recording as it is, 0 for a copy with noise or
             reverberation.
         sources: (n,) number of the utterance that an item is a copy of.
+        shard_of: (n,) number of the shard that holds an item.
+        first_row: (n,) row of the item's first frame in its shard.
         mean: (F,) over all items.
         std: (F,) over all items.
     """
@@ -169,12 +176,11 @@ class FeatureStore:
         """
         folder = Path(split) / "features"
         if not (folder / "meta.json").is_file():
-            state = (
-                "is not a prepared split (no features/meta.json)"
-                if Path(split).is_dir()
-                else "does not exist"
+            there = Path(split).is_dir()
+            state = "is not a prepared split (no features/meta.json)" if there else "does not exist"
+            raise DataError(
+                f"{split} {state}.", "Run `asr prepare`; it resumes where it was stopped."
             )
-            raise DataError(f"{split} {state}.", "Run `asr prepare`; it goes on where it stopped.")
         try:
             return _read_store(Path(split), folder)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, ConfigError) as error:
@@ -197,13 +203,18 @@ class FeatureStore:
         return self.num_frames.astype(np.float64) * self.frame_shift_s
 
     def features(self, item: int) -> npt.NDArray[np.float32]:
-        """Return the features (T, F) of an item."""
+        """Return the features (T, F) of an item.
+
+        Raises:
+            DataError: its shard is missing or damaged.
+        """
         row, num_frames = int(self.first_row[item]), int(self.num_frames[item])
         number = int(self.shard_of[item])
         codes = self._shard(number)[row : row + num_frames]
         if codes.shape != (num_frames, self.feature_config.num_features):
             raise DataError(
-                f"{self.path}: shard {number} holds {codes.shape} instead of {num_frames} frames of {self.ids[item]}.",
+                f"{self.path}: shard {number} holds {codes.shape} instead of {num_frames} frames "
+                f"of {self.ids[item]}.",
                 "Delete the features folder and prepare again.",
             )
         return self.quantization.decode(codes)
@@ -215,7 +226,7 @@ class FeatureStore:
 def _read_store(split: Path, folder: Path) -> FeatureStore:
     _open_shard.cache_clear()  # the split may have been prepared again
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    with (  # files of our own: numpy leaves those open that it cannot read
+    with (  # opened here: numpy leaves files open that it cannot read
         (folder / "index.npz").open("rb") as index_file,
         (folder / "strings.npz").open("rb") as strings_file,
         np.load(index_file) as index,

@@ -1,5 +1,7 @@
-"""Speech: prepared splits -> a trained model folder, with the word error rate of the dev split
-after every epoch.
+"""Training of a speech model: prepared splits in, a model folder out.
+
+After every epoch the dev split is decoded greedily; the weights with the lowest error rate are
+kept. Legend: T frames, F features, T' output frames, V vocabulary, L labels.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ from asr.decoding import GreedyDecoder, Hypothesis
 from asr.errors import ConfigError, DataError, ModelError, TokenError
 from asr.features.extraction import SpecAugmentConfig
 from asr.files import atomic_write_text
-from asr.model_folder import find_model, open_bundle, save_weights, write_bundle
+from asr.model_folder import Bundle, open_model, save_weights, write_bundle
 from asr.sequence.sparsity import hold_zeros
 from asr.speech.batches import SpeechLoader
 from asr.speech.distillation import DistillationConfig, DistillTask
+from asr.speech.frames import min_output_frames
 from asr.speech.live import LiveConfig, LiveFeatures
 from asr.speech.loss import CtcLossConfig
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig, min_output_frames
+from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.store import FeatureStore, LabelTable
 from asr.speech.teacher import load_teacher
 from asr.text.pronunciations import Pronunciations
@@ -48,8 +51,8 @@ class SpeechDataConfig:
     """Prepared splits (folders that ``asr prepare`` wrote) and how they are batched.
 
     Attributes:
-        train: split folders.
-        dev: split folders.
+        train: split folder.
+        dev: split folder.
         test: more splits by name, evaluated after training.
         max_batch_s: padded seconds of speech in a batch.
         max_batch_size: utterances in a batch.
@@ -90,13 +93,24 @@ class TokenizerConfig:
 
 @dataclass(frozen=True)
 class SpeechConfig:
-    """A whole speech training; one section a concern.
+    """Configuration of a speech training.
 
     Attributes:
+        task: name of the task, ``ctc``.
+        seed: of weights, batches and augmentation.
+        output_dir: the run folder.
         init_from: model folder whose weights and tokenizer to start from (fine-tuning).
         keep_zeros: weights of ``init_from`` that are zero stay so, as
-            :func:`asr.speech.export.pruning.prune_weights` made it.
-        distillation: a teacher whose tokenizer, and opinion of every batch, the model takes.
+            :func:`asr.speech.export.pruning.prune_weights` left them.
+        data: prepared splits and batches.
+        tokenizer: units of the output.
+        normalization: of the features: ``global``, ``utterance`` or ``none``.
+        specaugment: masks on the features.
+        model: shape of the network.
+        loss: what is added to the CTC loss.
+        distillation: a teacher, whose tokenizer the model takes, and from whose outputs it learns.
+        optimizer: see :class:`asr.training.config.OptimizerConfig`.
+        trainer: see :class:`asr.training.config.TrainerConfig`.
     """
 
     task: str = "ctc"
@@ -125,12 +139,19 @@ def train_speech(config: SpeechConfig, resume: bool = True) -> Path:
     """
     run_dir = Path(config.output_dir)
     experiment = build_experiment(config, run_dir)
-    fit(experiment, config.trainer, config.optimizer, run_dir, config.seed, resume)
+    seed = config.seed
+    fit(experiment, config.trainer, config.optimizer, run_dir, seed=seed, resume=resume)
     return run_dir / "model"
 
 
 def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
-    """Open the data, make tokenizer and network, and say what is left out and why."""
+    """Return data, network and what belongs to them; utterances that are left out are reported.
+
+    Raises:
+        ConfigError: no train or dev folder is named, or settings contradict each other.
+        DataError: see :func:`train_speech`.
+        ModelError: a model to start or to learn from is missing, or of another shape.
+    """
     for key in ("train", "dev"):
         if not getattr(config.data, key):
             raise ConfigError(
@@ -143,19 +164,22 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
             f"{config.data.train} and {config.data.dev} have other feature settings.",
             "Prepare both alike.",
         )
-    tokenizer = _tokenizer(config, list(train.texts))
+    # opened here once: opening a model folder hashes its files
+    initial = open_model(config.init_from, task="ctc") if config.init_from else None
+    teacher = config.distillation.teacher
+    teacher_bundle = open_model(teacher, task="ctc") if teacher else None
+    tokenizer = _tokenizer(config, initial or teacher_bundle, list(train.texts))
     task_config = CtcTaskConfig(
         train.feature_config, config.normalization, config.specaugment, config.model, config.loss
     )
-    task = _task(config, task_config, tokenizer)
+    task = _task(config, task_config, tokenizer, teacher_bundle)
     task.normalizer.set_statistics(train.mean, train.std)
-    if config.init_from:
-        _start_from(task, config.init_from)
+    if initial is not None:
+        _start_from(task, initial)
     if config.keep_zeros:
         hold_zeros(task.network)
     loader = _train_loader(config, train, tokenizer, task, run_dir)
     decoder = GreedyDecoder(tokenizer.tokens, tokenizer.lexicon)
-
     said = _said(dev, tokenizer)
 
     def evaluate(trained: Task) -> dict[str, float]:
@@ -170,35 +194,36 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
         assert isinstance(trained, CtcTask)
         return {"dev utterance": draw_alignment(trained, dev, tokenizer)}
 
-    monitor = "per" if said else "wer"
     return Experiment(
-        task,
-        loader,
-        evaluate,
-        monitor,
-        save_model,
-        lambda batch: batch.duration_s,
-        "x real time",
-        pictures,
+        task=task,
+        train=loader,
+        evaluate=evaluate,
+        monitor="per" if said else "wer",
+        save_model=save_model,
+        speed=lambda batch: batch.duration_s,
+        speed_unit="x real time",
+        pictures=pictures,
     )
 
 
-def _task(config: SpeechConfig, task_config: CtcTaskConfig, tokenizer: Tokenizer) -> CtcTask:
+def _task(
+    config: SpeechConfig, task_config: CtcTaskConfig, tokenizer: Tokenizer, teacher: Bundle | None
+) -> CtcTask:
     if config.keep_zeros and not config.init_from:
         raise ConfigError("keep_zeros needs a model that has zeros.", "Give it: init_from=FOLDER.")
-    if not config.distillation.teacher:
+    if teacher is None:
         torch.manual_seed(config.seed)
         return CtcTask(task_config, len(tokenizer))
-    teacher = load_teacher(config.distillation.teacher, tokenizer.tokens)
-    torch.manual_seed(
-        config.seed
-    )  # after the teacher is made, so that its student begins as it would without one
-    return DistillTask(task_config, len(tokenizer), teacher, config.distillation)
+    teacher_task = load_teacher(teacher, tokenizer.tokens)
+    # seeded after the teacher is made, so that its student begins as it would without one
+    torch.manual_seed(config.seed)
+    return DistillTask(task_config, len(tokenizer), teacher_task, config.distillation)
 
 
-def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
-    if folder := config.init_from or config.distillation.teacher:
-        tokenizer = load_tokenizer(open_bundle(find_model(folder), task="ctc").path)
+def _tokenizer(config: SpeechConfig, source: Bundle | None, texts: Sequence[str]) -> Tokenizer:
+    """Return the tokenizer of a model to start or to learn from; without one, train one."""
+    if source is not None:
+        tokenizer = load_tokenizer(source.path)
         if config.tokenizer.lexicon and isinstance(tokenizer, PhoneTokenizer):
             return tokenizer.with_words(Pronunciations.load(config.tokenizer.lexicon))
         return tokenizer
@@ -207,18 +232,19 @@ def _tokenizer(config: SpeechConfig, texts: Sequence[str]) -> Tokenizer:
     )
 
 
-def _start_from(task: CtcTask, folder: str) -> None:
+def _start_from(task: CtcTask, initial: Bundle) -> None:
+    """Give the network the weights of another model."""
     fresh = task.state_dict()
+    # A model without self-conditioning may go on with it: zeros add nothing at first.
     silent = {
-        name: torch.zeros_like(w)
-        for name, w in fresh.items()
+        name: torch.zeros_like(weight)
+        for name, weight in fresh.items()
         if name.startswith("network.conditioning.")
     }
-    learned = open_bundle(find_model(folder), task="ctc").weights()
-    weights = silent | learned  # one without self-conditioning can go on with it
+    weights = silent | initial.weights()
     if difference := first_difference(fresh, weights):
         raise ModelError(
-            f"{folder} has another architecture: {difference}.",
+            f"{initial.path} has another architecture: {difference}.",
             "Copy its model section into your config.",
         )
     task.load_state_dict(weights)
@@ -227,13 +253,13 @@ def _start_from(task: CtcTask, folder: str) -> None:
 def _train_loader(
     config: SpeechConfig, store: FeatureStore, tokenizer: Tokenizer, task: CtcTask, run_dir: Path
 ) -> SpeechLoader:
-    left_out: dict[int, str] = {}
+    left_out: dict[int, str] = {}  # number of an item -> why it cannot be used
     labels = LabelTable(_encoded(store, tokenizer, left_out), len(tokenizer))
+    # speed perturbation shortens utterances, so that fewer frames are left for the labels
     num_frames = np.floor(store.num_frames * config.data.on_the_fly.shortest).astype(np.int64)
     left_out |= _unfit(num_frames, labels, task, left_out)
-    keep = np.setdiff1d(
-        np.arange(len(store.num_frames)), np.fromiter(left_out, np.int64, len(left_out))
-    )
+    unused = np.fromiter(left_out, np.int64, len(left_out))
+    keep = np.setdiff1d(np.arange(len(store.num_frames)), unused)
     _report_left_out(store, left_out, run_dir)
     if not len(keep):
         raise DataError(
@@ -251,7 +277,7 @@ def _train_loader(
         keep,
         config.data.max_batch_s,
         config.data.max_batch_size,
-        config.seed,
+        seed=config.seed,
         augmented=config.data.speed_copies,
         live=live,
     )
@@ -260,8 +286,8 @@ def _train_loader(
 def _encoded(
     store: FeatureStore, tokenizer: Tokenizer, left_out: dict[int, str]
 ) -> Iterator[Sequence[int]]:
-    """Yield the token ids of every item; what cannot be spelled goes to ``left_out`` and yields
-    none.
+    """Yield the token ids of every item, none of one that cannot be spelled; that one is added to
+    ``left_out``.
     """
     known: str | None = None
     tokens: Sequence[int] = ()
@@ -281,6 +307,7 @@ def _unfit(
     task: CtcTask,
     known: dict[int, str],
 ) -> dict[int, str]:
+    """Return the items whose labels do not fit into their output frames, each with the reason."""
     frames = task.output_lengths(torch.from_numpy(num_frames)).tolist()
     unfit = {}
     for number, (available, label) in enumerate(zip(frames, labels, strict=True)):
@@ -299,16 +326,18 @@ def _report_left_out(store: FeatureStore, left_out: dict[int, str], run_dir: Pat
         return
     rows = [f"{store.ids[number]}\t{reason}" for number, reason in sorted(left_out.items())]
     atomic_write_text(run_dir / "left_out.tsv", "id\treason\n" + "\n".join(rows) + "\n")
+    where = run_dir / "left_out.tsv"
     print(
-        f"{len(rows)} of {len(store)} stored utterances are left out, listed in {run_dir / 'left_out.tsv'}:",
+        f"{len(rows)} of {len(store)} stored utterances are left out, listed in {where}:",
         file=sys.stderr,
     )
     print(*(f"  {row}" for row in rows[:5]), sep="\n", file=sys.stderr)
 
 
 def _said(store: FeatureStore, tokenizer: Tokenizer) -> dict[str, str]:
-    """Return the phones of each utterance, copies aside, whose words the dictionary has, by id;
-    nothing without one.
+    """Return the phones of each utterance by id, where the tokenizer has a dictionary.
+
+    Perturbed copies are left out, and utterances with words that the dictionary lacks.
     """
     lexicon = tokenizer.lexicon
     if lexicon is None:
@@ -336,38 +365,45 @@ def evaluate_dev(
     data: SpeechDataConfig,
     said: Mapping[str, str],
 ) -> dict[str, float]:
-    """Return greedy word and character error rates of a split; ``per``, that of the phones, where
-    they are ``said``.
+    """Return the error rates of greedy decoding on a split: ``wer``, ``cer``, ``per``.
+
+    Args:
+        task: the network.
+        store: the split.
+        decoder: the greedy decoder.
+        data: how the split is batched.
+        said: phones of utterances by id; without them there is no ``per``, the phone error rate.
     """
     from asr.scoring import score_texts
 
     references = dict(zip(store.ids, store.texts, strict=True))
     loader = SpeechLoader.plain(store, data.max_batch_s)
-    found: dict[str, Hypothesis] = {}
+    hypotheses: dict[str, Hypothesis] = {}
     for position in range(loader.num_batches(0)):
         batch = loader.load(0, position).to(next(task.parameters()).device)
-        found |= {name: decoder(array)[0] for name, array in task.log_probs_by_id(batch).items()}
-    score = score_texts(
-        [references[name] for name in found], [best.text for best in found.values()], samples=0
-    )
+        log_probs = task.log_probs_by_id(batch)
+        hypotheses |= {name: decoder(array)[0] for name, array in log_probs.items()}
+    texts = [best.text for best in hypotheses.values()]
+    score = score_texts([references[name] for name in hypotheses], texts, samples=0)
     figures = {"wer": score.wer, "cer": score.cer}
     if said:
         tokens = decoder.vocabulary.tokens
-        heard = [_joined(tokens, found[name].tokens) for name in said]
+        heard = [_joined(tokens, hypotheses[name].tokens) for name in said]
         figures["per"] = score_texts(list(said.values()), heard, samples=0).wer
     return figures
 
 
 def draw_alignment(task: CtcTask, store: FeatureStore, tokenizer: Tokenizer) -> Figure:
-    """Return the spectrogram and the CTC alignment of one utterance of a split, always the same."""
+    """Return a picture of one utterance of a split, always the same: its spectrogram and its CTC
+    alignment.
+    """
     from asr.plots import ctc_alignment
 
     item = int(np.argmin(np.abs(store.durations_s - PICTURED_S) + 1e9 * (store.speeds != 1.0)))
     features = store.features(item)
     device = next(task.parameters()).device
-    log_probs, _ = task(
-        torch.from_numpy(features)[None].to(device), torch.tensor([len(features)], device=device)
-    )
+    x, x_lens = torch.from_numpy(features)[None], torch.tensor([len(features)])
+    log_probs, _ = task(x.to(device), x_lens.to(device))
     shift_s = store.frame_shift_s
     return ctc_alignment(
         features,

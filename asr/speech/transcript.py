@@ -1,25 +1,31 @@
-"""What recognition returns, and the ways to write it down."""
+"""The result of recognition, and the formats to write it in."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["FORMATS", "Alternative", "Segment", "Transcript", "Word", "merge_channels"]
 
-CUE_CHARACTERS, CUE_SECONDS, CUE_GAP = (
-    84,
-    7.0,
-    2.0,
-)  # of a subtitle: two lines, as broadcasters do; a pause ends it
+# Of a subtitle cue: at most two lines of text and so many seconds, as broadcasters do; a pause of
+# CUE_GAP seconds ends it.
+CUE_CHARACTERS, CUE_SECONDS, CUE_GAP = 84, 7.0, 2.0
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word with its times in seconds and its confidence, 0 to 1."""
+    """A word of a transcript.
+
+    Attributes:
+        word: as it is written.
+        start: in seconds.
+        end: in seconds.
+        confidence: 0 to 1.
+    """
 
     word: str
     start: float
@@ -29,8 +35,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another reading of a segment: text, mean word confidence, score of the search (natural log),
-    words.
+    """One of the N best readings of a segment.
+
+    Attributes:
+        text: of the reading.
+        confidence: mean of its words, 0 to 1.
+        score: of the search (natural log).
+        words: in order of time.
     """
 
     text: str
@@ -84,33 +95,34 @@ class Transcript:
         return tuple(word for segment in self.segments for word in segment.words)
 
     def to_json(self, recording: str | None = None) -> str:
-        """Return JSON with ``text``, ``duration_s``, ``segments`` and ``model``; before them
-        ``recording`` if given.
+        """Return JSON with ``text``, ``duration_s``, ``segments`` and ``model``.
 
         A segment has ``alternatives`` and ``channel`` only where they were asked for.
+
+        Args:
+            recording: name of the recording, which then comes first.
         """
         content = ({} if recording is None else {"recording": recording}) | dataclasses.asdict(self)
         content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
         return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
     def to_txt(self) -> str:
-        """Return the text, one line a segment; after the channel's number where channels were
+        """Return the text, one line a segment; it begins with the channel where channels were
         recognised apart.
         """
         return "".join(f"{_speaker(segment)}{segment.text}\n" for segment in self.segments) or "\n"
 
     def to_tsv(self) -> str:
-        """Return a table of segments: start and end in seconds, confidence, text; and the channel
-        where it is known.
+        """Return a table of segments: start and end in seconds, confidence, text.
+
+        There is a column for the channel where channels were recognised apart.
         """
-        apart = any(s.channel is not None for s in self.segments)
-        rows = (
-            f"{s.start:.2f}\t{s.end:.2f}\t{s.confidence:.3f}\t{f'{s.channel}' + chr(9) if apart else ''}{s.text}\n"
-            for s in self.segments
-        )
-        return f"start\tend\tconfidence\t{'channel' + chr(9) if apart else ''}text\n" + "".join(
-            rows
-        )
+        apart = any(segment.channel is not None for segment in self.segments)
+        rows = [["start", "end", "confidence", *(["channel"] if apart else []), "text"]]
+        for s in self.segments:
+            channel = [f"{s.channel}"] if apart else []
+            rows.append([f"{s.start:.2f}", f"{s.end:.2f}", f"{s.confidence:.3f}", *channel, s.text])
+        return "".join("\t".join(row) + "\n" for row in rows)
 
     def to_srt(self) -> str:
         """Return SubRip subtitles; long segments become several cues."""
@@ -132,20 +144,25 @@ class Transcript:
         return "WEBVTT\n" + "".join(cues)
 
     def to_ctm(self, name: str = "recording") -> str:
-        """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence; blanks
-        in names become _.
+        """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence.
+
+        Blanks in the name of the recording become ``_``.
         """
         name = "_".join(name.split())
-        rows = (
-            f"{name} {(s.channel or 0) + 1} {w.start:.2f} {w.end - w.start:.2f} {w.word} {w.confidence:.3f}\n"
-            for s in self.segments
-            for w in s.words
-        )
+        rows = []
+        for s in self.segments:
+            place = f"{name} {(s.channel or 0) + 1}"
+            for w in s.words:
+                times = f"{w.start:.2f} {w.end - w.start:.2f}"
+                rows.append(f"{place} {times} {w.word} {w.confidence:.3f}\n")
         return "".join(rows)
 
     def render(self, output_format: str, name: str = "recording") -> str:
-        """Return the transcript in one of :data:`FORMATS`; ``name`` is the recording's, for formats
-        that hold it.
+        """Return the transcript as text in one of :data:`FORMATS`.
+
+        Args:
+            output_format: key of :data:`FORMATS`.
+            name: of the recording, for formats that hold it.
         """
         if output_format == "ctm":
             return self.to_ctm(name)
@@ -160,9 +177,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
 
 
 def merge_channels(transcripts: list[Transcript]) -> Transcript:
-    """Return transcripts of the channels of one recording as one, its segments in order of time
-    with their channel.
-    """
+    """Return the transcripts of a recording's channels as one, its segments in order of time."""
     segments = [
         replace(s, channel=channel) for channel, t in enumerate(transcripts) for s in t.segments
     ]
@@ -182,14 +197,14 @@ def _without_unasked(segment: dict[str, Any]) -> dict[str, Any]:
 
 
 def _speaker(segment: Segment) -> str:
+    """The channel before a line of text, where channels were recognised apart."""
     return "" if segment.channel is None else f"{segment.channel}: "
 
 
 def _cues(segment: Segment) -> Iterator[Segment]:
-    """The segment in pieces that can be read on a screen: a new one at a long pause, or when a line
-    would be too long.
+    """The segment in cues that can be read on a screen; a long pause or too much text ends a cue.
 
-    A segment that has to be cut is cut into parts of about equal length.
+    Too long a segment is cut into parts of about equal length.
     """
     groups: list[list[Word]] = []
     for word in segment.words:
@@ -203,11 +218,12 @@ def _cues(segment: Segment) -> Iterator[Segment]:
 
 
 def _even_parts(words: list[Word]) -> Iterator[list[Word]]:
+    """Cut words into as few cues as fit, of about equal numbers of characters."""
     length, seconds = len(" ".join(w.word for w in words)), words[-1].end - words[0].start
     if len(words) < 2 or (length <= CUE_CHARACTERS and seconds <= CUE_SECONDS):
         yield words
         return
-    parts = max(2, -(-length // CUE_CHARACTERS), int(-(-seconds // CUE_SECONDS)))
+    parts = max(2, math.ceil(length / CUE_CHARACTERS), math.ceil(seconds / CUE_SECONDS))
     target, spelled, first = length / parts, 0, 0
     for place, word in enumerate(words[:-1], 1):
         spelled += len(word.word) + 1

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from asr.config import as_dict, build_config, yaml_text
-from asr.model_folder import find_model, open_bundle, save_weights, write_bundle
+from asr.model_folder import open_model, save_weights, write_bundle
 from asr.speech.network import CtcTaskConfig
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--model", default="en")
     parser.add_argument("--times", type=int, default=3)
     given = parser.parse_args()
-    bundle = open_bundle(find_model(given.model), task="ctc")
+    bundle = open_model(given.model, task="ctc")
     config = build_config(CtcTaskConfig, bundle.config["network"])
     model = config.model
     if model.cell != "lstm" or model.projection_dim or model.norm != "layer":

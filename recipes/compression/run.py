@@ -128,17 +128,17 @@ def wers(model: Path, data: Path, lm: Path | None) -> list[float]:
     """Return the word error rates of the greedy texts and, with a language model, of the beam
     search.
     """
-    recognizer = load_model(model, backend="torch")
-    recognizer.lm = lm
+    recognizer = load_model(model, backend="torch", lm=lm)
     test = emissions(recognizer, data / "test")
     settings = [replace(recognizer.decoding, method="greedy")]
     if lm is not None:
         beam = replace(recognizer.decoding, method="beam")
         settings.append(tune_decoding(recognizer, emissions(recognizer, data / "dev"), beam))
-    found = (
-        [h[0].text for h in recognizer.make_decoder(how)(list(test.log_probs))] for how in settings
+    hypotheses = (
+        [h[0].text for h in recognizer.decoders.make(how)(list(test.log_probs))]
+        for how in settings
     )
-    return [score_texts(list(test.texts), texts, samples=0).wer for texts in found]
+    return [score_texts(list(test.texts), texts, samples=0).wer for texts in hypotheses]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import torch
 from asr.errors import ConfigError
 from asr.features.config import FeatureConfig
 from asr.speech.batches import SpeechBatch, collate_speech
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig, ctc_loss, min_output_frames
+from asr.speech.frames import min_output_frames
+from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig, ctc_loss
 
 
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:

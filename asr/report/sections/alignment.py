@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asr.plots import ctc_alignment
-from asr.report.acoustic import listen, load_recognizer
+from asr.report.acoustic import listen, load_acoustics
 from asr.report.markup import escape, picture
 from asr.report.run import Absent, Run
 from asr.report.sections.worst import alignment
@@ -39,11 +39,15 @@ def chosen_utterances(run: Run) -> list[tuple[str, UtteranceScore]]:
 
 
 def _shown(run: Run, split: str, utterance: UtteranceScore) -> str:
-    recognizer = load_recognizer(run)
-    heard = listen(recognizer, utterance.source, run.source(split))
-    shift = recognizer.feature_config.frame_shift_ms / 1000
+    acoustics = load_acoustics(run)
+    heard = listen(acoustics, utterance.source, run.source(split))
+    frames = acoustics.frames
     drawing = ctc_alignment(
-        heard.features, heard.log_probs, recognizer.tokens, shift, recognizer.seconds_per_frame
+        heard.features,
+        heard.log_probs,
+        acoustics.tokens,
+        frames.features.frame_shift_ms / 1000,
+        frames.seconds_per_frame,
     )
     caption = (
         f"{utterance.id} ({split}): log-Mel features above; below, the probability of each token, the blank in grey, "

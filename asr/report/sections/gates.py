@@ -8,7 +8,7 @@ import numpy as np
 
 from asr.errors import DataError
 from asr.plots import gates
-from asr.report.acoustic import listen, load_recognizer
+from asr.report.acoustic import listen, load_acoustics
 from asr.report.markup import picture
 from asr.report.run import Absent, Run
 from asr.report.sections.alignment import chosen_utterances
@@ -44,8 +44,8 @@ def _recorded(run: Run) -> str:
 
 def _computed(run: Run) -> str:
     split, utterance = chosen_utterances(run)[0]
-    recognizer = load_recognizer(run)
-    found = listen(recognizer, utterance.source, run.source(split)).gates
+    acoustics = load_acoustics(run)
+    found = listen(acoustics, utterance.source, run.source(split)).gates
     if not found:
         raise Absent("the model has no LSTM layers")
     pictures = []
@@ -55,6 +55,6 @@ def _computed(run: Run) -> str:
         caption = f"{utterance.id}, {layer}, forward direction: {min(64, units)} of {units} units, ordered by input gate"
         name = f"gates-{layer.replace(' ', '-')}"
         pictures.append(
-            picture(name, gates(shown, recognizer.seconds_per_frame), caption, wide=True)
+            picture(name, gates(shown, acoustics.frames.seconds_per_frame), caption, wide=True)
         )
     return "".join(pictures)

@@ -9,7 +9,8 @@ from asr.plots import bars
 from asr.report.markup import paragraph, picture, table
 from asr.report.run import Absent, Run
 from asr.report.weights import count_parameters, folder_size, megabytes
-from asr.speech.jobs.bench import Result, table_rows
+from asr.speech.jobs.bench import Result
+from asr.speech.jobs.bench_report import table_rows
 
 TITLE = "Speed and size"
 

@@ -1,1 +1,1 @@
-"""Models to deploy: ONNX with features inside, 8-bit weights, pruning, torch.export."""
+"""Models to deploy: ONNX with the features inside, 8-bit weights, pruning, torch.export."""

@@ -1,4 +1,4 @@
-"""Graphs -> ONNX files: export, Fourier basis as arithmetic, 8-bit weights."""
+"""ONNX files: export of a graph, the Fourier basis as a formula, 8-bit weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,41 +19,24 @@ from asr.errors import require
 from asr.files import atomic_path
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from asr.features.config import FeatureConfig
+    from asr.speech.graph_layers import GraphLogMel
+    from asr.speech.graphs import ExportableGraph
 
 __all__ = ["export_onnx", "quantize_onnx"]
 
 OPSET = 17
 BASES = ("features.cosines", "features.sines")
-FLOAT_NODES = (
-    "/features/",
-    "/output/",
-    "/encoder/output/",
-)  # the output layer within the stack: self-conditioning
-INT8_OPS = (
-    "LSTM",
-    "MatMul",
-    "Gemm",
-)  # convolutions stay in fp32: as integers they are slower and cost accuracy
+# Nodes that keep their precision; the output layer stands within the stack for self-conditioning.
+FLOAT_NODES = ("/features/", "/output/", "/encoder/output/")
+# Convolutions stay in fp32: as integers they are slower and cost accuracy.
+INT8_OPS = ("LSTM", "MatMul", "Gemm")
 
 
-def export_onnx(
-    graph: nn.Module,
-    inputs: Sequence[Tensor],
-    input_names: Sequence[str],
-    output_names: Sequence[str],
-    dynamic: Mapping[str, Mapping[int, str]],
-    features: FeatureConfig,
-    bins: Sequence[int],
-    path: Path,
-) -> None:
-    """Write a graph as ONNX with named inputs and outputs; ``dynamic`` names their axes of any
-    length.
+def export_onnx(graph: ExportableGraph, path: Path) -> None:
+    """Write a graph as an ONNX file whose Fourier basis is stored as its formula.
 
-    ``features`` and ``bins`` describe the Fourier basis, which is stored as its formula (see
-    :func:`_shrink_basis`).
+    Raises:
+        MissingDependencyError: onnx is not installed.
     """
     import torch
 
@@ -61,28 +44,24 @@ def export_onnx(
     with atomic_path(path) as temporary, torch.inference_mode(), _quiet():
         torch.onnx.export(
             graph,
-            tuple(inputs),
+            graph.example_inputs(),
             str(temporary),
-            input_names=list(input_names),
-            output_names=list(output_names),
-            dynamic_axes={name: dict(axes) for name, axes in dynamic.items()},
+            input_names=list(graph.input_names),
+            output_names=list(graph.output_names),
+            dynamic_axes=graph.dynamic_axes,
             opset_version=OPSET,
             dynamo=False,
         )
         model = onnx.load(str(temporary))
-        _shrink_basis(model, features, bins)
+        _shrink_basis(model, graph.features)
         onnx.checker.check_model(model)
         onnx.save(model, str(temporary))
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what the classic exporter says each time; what it makes is compared with the model
-    afterwards.
-
-    Its C++ side writes to the process's standard error, past Python.
-    """
-    sys.stderr.flush()
+    """Silence the exporter's usual warnings; its result is compared with the model afterwards."""
+    sys.stderr.flush()  # its C++ side writes to the process's standard error, past Python
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nothing, 2)
@@ -95,15 +74,13 @@ def _quiet() -> Iterator[None]:
         os.close(nothing)
 
 
-def _shrink_basis(model: Any, config: FeatureConfig, bins: Sequence[int]) -> None:
-    """Replace the Fourier basis (0.4 MB of cosines) by the arithmetic that makes it, which is done
-    once, on loading.
-    """
+def _shrink_basis(model: Any, features: GraphLogMel) -> None:
+    """Replace the Fourier basis, 0.4 MB of cosines, by nodes that compute it, once, on loading."""
     from onnx import numpy_helper
 
-    from asr.speech.graphs import half_window
+    from asr.speech.graph_layers import half_window
 
-    graph = model.graph
+    graph, config, bins = model.graph, features.config, features.bins
     half = config.frame_length // 2
     for name in BASES:
         stored = next(tensor for tensor in graph.initializer if tensor.name == name)
@@ -118,7 +95,8 @@ def _shrink_basis(model: Any, config: FeatureConfig, bins: Sequence[int]) -> Non
     }
     for name, array in constants.items():
         graph.initializer.append(numpy_helper.from_array(array, f"fourier.{name}"))
-    made = [
+    # cos(phase) * window and sin(phase) * window, the phase reduced to one period
+    nodes = [
         _node("Mul", ["n", "bins"], "product"),
         _node("Mod", ["product", "period"], "phase"),
         _node("Cast", ["phase"], "phase_float", to=1),
@@ -128,9 +106,9 @@ def _shrink_basis(model: Any, config: FeatureConfig, bins: Sequence[int]) -> Non
         _node("Mul", ["cos", "window"], "cosines"),
         _node("Mul", ["sin", "window"], "sines"),
     ]
-    for node, name in zip(made[-2:], BASES, strict=True):
+    for node, name in zip(nodes[-2:], BASES, strict=True):
         node.output[0] = name
-    for position, node in enumerate(made):
+    for position, node in enumerate(nodes):
         graph.node.insert(position, node)
 
 
@@ -146,9 +124,12 @@ def _node(kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> A
 def quantize_onnx(source: Path, target: Path) -> None:
     """Write an ONNX file with the weights of its recurrent and linear layers in 8 bits.
 
-    Weights get a scale a channel, activations one that is measured as they pass (dynamic
-    quantisation), so nothing has to be calibrated. The output layer's and the convolutions' weights
-    are few and stay as they are.
+    Weights have a scale a channel; the scale of activations is computed at run time (dynamic
+    quantisation), so nothing has to be calibrated. The output layer and the convolutions have few
+    weights and keep full precision.
+
+    Raises:
+        MissingDependencyError: onnx is not installed.
     """
     require("onnx", "export")
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -179,7 +160,7 @@ def _with_shapes(source: Path, folder: Path) -> Path:
 
 
 def _float_nodes(source: Path) -> list[str]:
-    """The filters of the features and the output layer keep their precision."""
+    """Names of the nodes that keep their precision: the features and the output layer."""
     import onnx
 
     model = onnx.load(str(source))
@@ -188,9 +169,8 @@ def _float_nodes(source: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _no_advice() -> Iterator[None]:
-    root = (
-        logging.getLogger()
-    )  # onnxruntime advises through the root logger to do what was done just before
+    # onnxruntime advises through the root logger to do what was done just before
+    root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)
     try:

@@ -1,8 +1,9 @@
-"""A CTC model as ``torch.export`` takes it with any length: on CPU. Legend: see
-asr/speech/graphs.py.
+"""A CTC model in the form that ``torch.export`` takes with any length, on CPU.
 
 ``torch.export`` of ``nn.LSTM`` fixes the number of steps (torch 2.11), so the kernel below it is
-called; of GRUs it has none.
+called; of GRUs there is none.
+
+Legend: B batch, N samples, T frames, D input size, T' output frames, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from asr.features.extraction import LogMel
 from asr.sequence import RecurrentStack
 from asr.sequence.lengths import reverse_index
 from asr.sequence.recurrent import Feedback, RecurrentLayer
-from asr.speech.graphs import GraphConv, GraphLogMel
+from asr.speech.graph_layers import GraphConv, GraphLogMel
 from asr.speech.network import CtcTask, label_feedback
 
 __all__ = ["Program"]
@@ -38,6 +39,7 @@ class ProgramRecurrent(nn.Module):
     def forward(self, x: Tensor, x_lens: Tensor, feedback: Feedback) -> Tensor:
         """(T, B, D), (B,) -> (T, B, output_dim)."""
         stack = self.stack
+        # the backward direction runs over each sequence reversed within its own length
         index = reverse_index(x_lens, x.size(0)).t().unsqueeze(-1)
         for number, layer in enumerate(stack.layers):
             y = stack.norms[number](x, x_lens)
@@ -54,6 +56,7 @@ class ProgramRecurrent(nn.Module):
 
 
 def _lstm(cell: nn.Module, x: Tensor) -> Tensor:
+    """(T, B, D) -> (T, B, H) of one direction, from a state of zeros."""
     assert isinstance(cell, nn.LSTM)
     H = cell.hidden_size
     zeros = x.new_zeros(1, x.size(1), H)
@@ -61,22 +64,22 @@ def _lstm(cell: nn.Module, x: Tensor) -> Tensor:
         cell.get_parameter(f"{kind}_l0")
         for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     ]
-    y: Tensor = torch.ops.aten.mkldnn_rnn_layer.default(
+    outputs: tuple[Tensor, ...] = torch.ops.aten.mkldnn_rnn_layer.default(
         x.contiguous(),
         *weights,
         zeros,
         zeros,
-        False,
-        [],
-        LSTM_MODE,
-        H,
-        1,
-        True,
-        False,
-        False,
-        False,
-    )[0]
-    return y
+        reverse=False,
+        batch_sizes=[],
+        mode=LSTM_MODE,
+        hidden_size=H,
+        num_layers=1,
+        has_biases=True,
+        bidirectional=False,
+        batch_first=False,
+        train=False,
+    )
+    return outputs[0]
 
 
 class Program(nn.Module):

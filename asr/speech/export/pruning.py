@@ -1,14 +1,15 @@
-"""Smaller networks from a trained one: single weights set to zero, or whole hidden units taken out.
+"""Pruning of a trained network: single weights are set to zero, or whole hidden units removed.
 
-Both write an ordinary speech model folder; training goes on from there with ``init_from`` (and
-``keep_zeros`` for single weights), which wins most of the accuracy back (Han et al. 2015, "Learning
-both Weights and Connections").
+Both write an ordinary speech model folder. Fine-tuning from there with ``init_from`` (and
+``keep_zeros`` for single weights) recovers most of the accuracy (Han et al. 2015, "Learning both
+Weights and Connections for Efficient Neural Networks").
 
-Legend: H hidden units a direction, D input, W width of the stack, P projection.
+Legend: H hidden units of a direction.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +23,11 @@ from asr.model_folder import (
     WEIGHTS,
     Bundle,
     check_apart,
-    open_bundle,
+    open_model,
     save_weights,
     write_bundle,
 )
-from asr.speech.onnx import ONNX_FILE, STREAM_FILE
+from asr.speech.acoustics import ONNX_FILE, STREAM_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,14 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PruningReport", "prune_units", "prune_weights"]
 
-LEFT_OUT = {
-    WEIGHTS,
-    ONNX_FILE,
-    STREAM_FILE,
-    CONFIG,
-    "bundle.json",
-}  # an exported network is the old one
-GATES = {"lstm": 4, "gru": 3}
+# Files of a model folder that are not copied; an exported network would be the unpruned one.
+LEFT_OUT = {WEIGHTS, ONNX_FILE, STREAM_FILE, CONFIG, "bundle.json"}
+GATES = {"lstm": 4, "gru": 3}  # blocks of H rows in each weight of a cell
 DIRECTIONS = ("forward_cell", "backward_cell")
 STACK = "network.encoder"
 
@@ -51,12 +47,13 @@ Weights = dict[str, "Tensor"]
 
 @dataclass(frozen=True)
 class PruningReport:
-    """What is left of a network.
+    """Size of a pruned network.
 
     Attributes:
         folder: the new model folder.
-        parameters: weights that it stores, and nonzero: of them not zero.
-        source_parameters: of the network that it comes from.
+        parameters: weights that it stores.
+        nonzero: those of them that are not zero.
+        source_parameters: weights of the unpruned network.
         hidden_dim: H.
     """
 
@@ -67,22 +64,21 @@ class PruningReport:
     hidden_dim: int
 
 
-def prune_weights(model: str | Path, output: str | Path, sparsity: float) -> PruningReport:
-    """Set the smallest weights of a speech model to zero; write it as a model folder and report
-    what is left.
+def prune_weights(model: str | Path | Bundle, output: str | Path, sparsity: float) -> PruningReport:
+    """Set the smallest weights of a speech model to zero, and write it as a model folder.
 
-    All matrices and kernels compete in one ranking, each weight against the root mean square of its
-    matrix, so that no layer is emptied because its numbers are small. The file stays as large; what
-    compresses it, such as zip, gains.
+    All matrices and convolution kernels are ranked together. A weight counts relative to the root
+    mean square of its matrix, so that no layer is emptied because its weights are small. The file
+    stays as large, but can be compressed further.
 
     Args:
         model: trained model folder.
         output: the new one.
-        sparsity: share of these weights to set to zero, 0 to 0.99.
+        sparsity: share of the weights to set to zero, 0 to 0.99.
 
     Raises:
-        ConfigError: an impossible share, or ``output`` is the model itself. ModelError: no trained
-        speech model there.
+        ConfigError: an impossible share, or ``output`` is the model itself.
+        ModelError: no trained speech model there.
     """
     import torch
 
@@ -103,16 +99,16 @@ def prune_weights(model: str | Path, output: str | Path, sparsity: float) -> Pru
     return _write(bundle, weights, _config(bundle), output)
 
 
-def prune_units(model: str | Path, output: str | Path, hidden_dim: int) -> PruningReport:
-    """Keep the strongest ``hidden_dim`` units of every recurrent layer and direction; write a model
-    folder.
+def prune_units(model: str | Path | Bundle, output: str | Path, hidden_dim: int) -> PruningReport:
+    """Keep the strongest ``hidden_dim`` units of every recurrent layer and direction, and write a
+    model folder.
 
-    The new network computes what the old one would if the other units were silent. A unit that goes
-    takes along its rows of all gates, its column of the recurrent weights, and its column of the
-    projection. A network without projection gets one: it puts the units that stay at their old
-    places of the residual stream, and fine-tuning then improves it. The strength of a unit is the
-    norm of all that (the groups of Wen et al. 2018, "Learning Intrinsic Sparse Structures within
-    Long Short-Term Memory", section 3).
+    The new network computes what the old one would if the other units gave zero. With a unit go its
+    rows of all gates, its column of the recurrent weights, and its column of the projection. A
+    network without projection gets one that puts the remaining units at their old places of the
+    residual stream; fine-tuning then improves it. The strength of a unit is the norm of all these
+    weights (the groups of Wen et al. 2018, "Learning Intrinsic Sparse Structures within Long
+    Short-Term Memory", section 3).
 
     Args:
         model: trained model folder with LSTM or GRU layers.
@@ -121,8 +117,7 @@ def prune_units(model: str | Path, output: str | Path, hidden_dim: int) -> Pruni
 
     Raises:
         ConfigError: as many units as before, or none, or ``output`` is the model itself.
-        ModelError: no such model
-            there.
+        ModelError: no such model there.
     """
     bundle, weights = _open(model, output)
     config = _config(bundle)
@@ -145,6 +140,7 @@ def prune_units(model: str | Path, output: str | Path, hidden_dim: int) -> Pruni
 
 
 def _width(config: CtcTaskConfig) -> int:
+    """Outputs of a recurrent layer without projection."""
     return config.model.hidden_dim * (2 if config.model.bidirectional else 1)
 
 
@@ -153,10 +149,10 @@ def _shrink_layer(weights: Weights, layer: int, config: CtcTaskConfig, hidden_di
     import torch
 
     old, projection = config.model.hidden_dim, f"{STACK}.projections.{layer}"
-    if f"{projection}.weight" not in weights:  # the place of each unit in the residual stream
+    if f"{projection}.weight" not in weights:  # each unit at its place in the residual stream
         weights[f"{projection}.weight"] = torch.eye(_width(config))
         weights[f"{projection}.bias"] = torch.zeros(_width(config))
-    stay = []
+    kept = []  # outputs of both directions
     for number, direction in enumerate(DIRECTIONS[: 2 if config.model.bidirectional else 1]):
         prefix = f"{STACK}.layers.{layer}.{direction}"
         columns = weights[f"{projection}.weight"][:, number * old : (number + 1) * old]
@@ -165,8 +161,8 @@ def _shrink_layer(weights: Weights, layer: int, config: CtcTaskConfig, hidden_di
         for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
             weights[f"{prefix}.{name}"] = weights[f"{prefix}.{name}"][rows]
         weights[f"{prefix}.weight_hh_l0"] = weights[f"{prefix}.weight_hh_l0"][:, units]
-        stay.append(units + number * old)
-    weights[f"{projection}.weight"] = weights[f"{projection}.weight"][:, torch.cat(stay)]
+        kept.append(units + number * old)
+    weights[f"{projection}.weight"] = weights[f"{projection}.weight"][:, torch.cat(kept)]
 
 
 def _strongest(weights: Weights, prefix: str, outgoing: Tensor, gates: int, count: int) -> Tensor:
@@ -177,11 +173,13 @@ def _strongest(weights: Weights, prefix: str, outgoing: Tensor, gates: int, coun
     return strength.topk(count).indices.sort().values
 
 
-def _open(model: str | Path, output: str | Path) -> tuple[Bundle, Weights]:
-    bundle = open_bundle(model, task="ctc")
+def _open(model: str | Path | Bundle, output: str | Path) -> tuple[Bundle, Weights]:
+    bundle = open_model(model, task="ctc")
     check_apart(bundle, output)
     if WEIGHTS not in bundle.files:
-        raise ModelError(f"{model} is an exported model.", "Prune the trained one, then export.")
+        raise ModelError(
+            f"{bundle.path} is an exported model.", "Prune the trained one, then export."
+        )
     return bundle, {
         name: w.float() if w.is_floating_point() else w for name, w in bundle.weights().items()
     }
@@ -196,8 +194,6 @@ def _config(bundle: Bundle) -> CtcTaskConfig:
 def _write(
     bundle: Bundle, weights: Weights, config: CtcTaskConfig, output: str | Path
 ) -> PruningReport:
-    import shutil
-
     def write(folder: Path) -> None:
         for name in set(bundle.files) - LEFT_OUT:
             shutil.copyfile(bundle.path / name, folder / name)
@@ -206,12 +202,13 @@ def _write(
         atomic_write_text(folder / CONFIG, yaml_text({**kept, "network": as_dict(config)}))
 
     folder = write_bundle(output, write)
-    total, source = (
-        _count(weights, lambda w: w.numel()),
-        _count(bundle.weights(), lambda w: w.numel()),
+    return PruningReport(
+        folder=folder,
+        parameters=_count(weights, lambda w: w.numel()),
+        nonzero=_count(weights, lambda w: int((w != 0).sum())),
+        source_parameters=_count(bundle.weights(), lambda w: w.numel()),
+        hidden_dim=config.model.hidden_dim,
     )
-    nonzero = _count(weights, lambda w: int((w != 0).sum()))
-    return PruningReport(folder, total, nonzero, source, config.model.hidden_dim)
 
 
 def _count(weights: Weights, of: Callable[[Tensor], int]) -> int:

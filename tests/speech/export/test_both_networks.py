@@ -17,6 +17,7 @@ import torch
 from typer.testing import CliRunner
 
 from asr import load_model
+from asr.audio.synthetic import made_audio
 from asr.cli import app
 from asr.errors import ModelError
 from asr.features.config import FeatureConfig
@@ -24,10 +25,11 @@ from asr.lm import estimate
 from asr.lm.arpa import write_arpa
 from asr.model_folder import Bundle, compact_bundle, open_bundle
 from asr.scale import transcribe as bulk
-from asr.speech.acoustics import ONNX_FILE, choose_backend
+from asr.speech.acoustics import ONNX_FILE
+from asr.speech.backends import choose_backend
 from asr.speech.export.exporting import export_model
 from asr.speech.export.pruning import prune_weights
-from asr.speech.jobs.bench import backend_folders, made_audio
+from asr.speech.jobs.bench import open_backends
 from asr.speech.jobs.evaluate import emissions, evaluate
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.onnx import OnnxStreamingNetwork
@@ -215,8 +217,11 @@ def test_what_is_made_from_the_weights_holds_no_old_network(both: Path, tmp_path
 
 
 def test_both_can_be_measured(both: Path, trained: Path) -> None:
-    assert backend_folders(both) == {"torch": both, "onnx": both}
-    assert backend_folders(trained) == {"torch": trained}
+    assert {name: b.path for name, b in open_backends(both).items()} == {
+        "torch": both,
+        "onnx": both,
+    }
+    assert {name: b.path for name, b in open_backends(trained).items()} == {"torch": trained}
 
 
 @pytest.mark.parametrize("backend", ["auto", "torch"])

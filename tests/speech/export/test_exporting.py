@@ -24,9 +24,11 @@ from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
 from asr.model_folder import open_bundle
 from asr.speech.export.exporting import compare, export_model
-from asr.speech.graphs import GraphLogMel, OfflineGraph
+from asr.speech.graph_layers import GraphLogMel
+from asr.speech.graphs import OfflineGraph
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.onnx import OnnxModel, providers
+from asr.speech.onnx import OnnxAcoustics, providers
+from asr.speech.pytorch import load_task
 from asr.speech.ranges import Ranges, lstm_in_range, measured, with_ends
 from asr.speech.streaming import StreamingRecognizer
 from asr.speech.training import SpeechConfig, save_speech_model
@@ -138,7 +140,7 @@ def test_padding_changes_nothing(exported: Path) -> None:
 def test_large_batches_are_computed_in_parts(
     exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = OnnxModel(open_bundle(exported))
+    model = OnnxAcoustics(open_bundle(exported), CharTokenizer("abcde").tokens)
     recordings = [made_audio(s, RATE, n) for n, s in enumerate((0.5, 0.2, 1.5, 0.3, 0.3))]
     whole = model.log_probs(recordings)
     monkeypatch.setattr("asr.speech.onnx.MAX_BATCH_S", 1)
@@ -236,9 +238,8 @@ def test_with_fixed_ranges_company_does_not_matter(tmp_path: Path, name: str) ->
 
 @pytest.mark.parametrize("name", WITH_RANGES)
 def test_ranges_change_nothing_but_what_lies_outside(tmp_path: Path, name: str) -> None:
-    task = load_model(
-        save_tiny(tmp_path / "source", WITH_RANGES[name]), backend="torch"
-    ).task.eval()
+    folder = save_tiny(tmp_path / "source", WITH_RANGES[name])
+    task = load_task(open_bundle(folder), len(CharTokenizer("abcde")))
     samples = torch.from_numpy(np.stack([made_audio(1.0, RATE, seed) for seed in range(2)]))
     lens = torch.tensor([RATE, RATE // 2])
     with torch.no_grad():

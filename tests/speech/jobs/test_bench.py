@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from asr.cli.bench import bench as bench_command
 from asr.errors import ConfigError, DataError, ModelError
 from asr.speech.jobs import bench
-from asr.speech.jobs.bench import BenchConfig, Result, clips, made_audio, table_text
+from asr.speech.jobs.bench import BenchConfig, Job, Result, open_backends
+from asr.speech.jobs.bench_process import clips
+from asr.speech.jobs.bench_report import table_text
 
 
 def test_clips_have_the_length_and_come_from_all_of_the_audio() -> None:
@@ -26,14 +28,6 @@ def test_clips_have_the_length_and_come_from_all_of_the_audio() -> None:
     assert max(c[0] for c in found) >= 900
     assert all(np.diff(c).max() == 1 for c in clips([line], 1000, 1))
     assert len(clips([line[:10]], 100, 3)[2]) == 100
-
-
-def test_made_audio_is_bounded_and_keyed_by_its_seed() -> None:
-    sound = made_audio(0.5, 16000, 3)
-    assert sound.shape == (8000,)
-    assert 0.2 < np.abs(sound).max() <= 0.31
-    assert np.array_equal(sound, made_audio(0.5, 16000, 3))
-    assert not np.array_equal(sound, made_audio(0.5, 16000, 4))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +59,7 @@ def test_settings_that_cannot_be(settings: dict[str, Any], problem: str) -> None
 
 def test_no_model_and_no_audio(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="There is no model"):
-        bench.bench(tmp_path / "nothing")
+        open_backends(tmp_path / "nothing")
     (tmp_path / "cuts.jsonl").write_text(
         '{"id": "a", "start": 0, "duration": 1, "supervisions": [{"text": "x"}]}\n'
     )
@@ -117,12 +111,12 @@ def test_exported_folders_side_by_side(tmp_path: Path) -> None:
     # 8-bit weights ruin a model that has learnt nothing, so that it would be refused: the same one
     # by the other name
     add_to_bundle(exported[1], {}, {"export": {"format": "onnx-int8"}})
-    assert bench.backend_folders(model, exported) == dict(
-        zip(("torch", *formats), (model, *exported), strict=True)
-    )
-    assert bench.backend_folders(exported[1]) == {"onnx-int8": exported[1]}
+    bundles = open_backends(model, exported)
+    folders = {name: bundle.path for name, bundle in bundles.items()}
+    assert folders == dict(zip(("torch", *formats), (model, *exported), strict=True))
+    assert [bundle.path for bundle in open_backends(exported[1]).values()] == [exported[1]]
     config = BenchConfig(formats, ("greedy",), (0.5,), repeats=2, batch_size=2, threads=1)
-    found = {result.backend: result for result in bench.bench(model, config, exported=exported)}
+    found = {result.backend: result for result in bench.bench(bundles, config)}
     for name, folder in zip(formats, exported, strict=True):
         files = [
             f
@@ -134,13 +128,13 @@ def test_exported_folders_side_by_side(tmp_path: Path) -> None:
         )
         assert found[name].latency_ms["p50"] > 0
     with pytest.raises(ConfigError, match="no folder for the back end onnx; given: torch"):
-        bench.bench(model, config)
+        bench.bench(open_backends(model), config)
     with pytest.raises(ConfigError, match="a second one for onnx"):
-        bench.backend_folders(model, [exported[0], exported[0]])
+        open_backends(model, [exported[0], exported[0]])
 
 
 def test_a_failing_process_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "false")
-    job = {"model": "m", "audio": "a", "backend": "torch", "decoder": "greedy"}
+    job = Job("m", "a", "torch", "greedy")
     with pytest.raises(ModelError, match="Measuring torch with greedy failed: status 1"):
         bench._in_fresh_process(job, BenchConfig())

@@ -1,0 +1,187 @@
+"""From the settings that are stored with a model to the decoder that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from asr.config import build_config, check_range
+from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
+from asr.decoding.rescoring import RescoringDecoder, Scorer
+from asr.decoding.settings import WIDE_BEAM
+from asr.errors import ConfigError, DecodingError, require
+from asr.lm.model import SPECIAL_WORDS
+from asr.model_folder import Bundle
+from asr.speech.backends import ONNX_DEVICES
+from asr.text.pronunciations import Pronunciations
+from asr.text.tokenizers import PhoneTokenizer, Tokenizer
+
+__all__ = ["LM_FILES", "Decoder", "DecoderFactory", "DecodingConfig", "own_lm", "stored_decoding"]
+
+LM_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")  # of a model folder; the first that is there counts
+MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
+MAX_RESCORE_WEIGHT = 100.0
+
+Decoder = BeamDecoder | GreedyDecoder | RescoringDecoder
+
+
+@dataclass(frozen=True)
+class DecodingConfig(Settings):
+    """How log-probabilities become text: the numbers of the beam search, and what is around it.
+
+    A model of phones takes a beam of 1500 within 14 where nothing is said.
+
+    Attributes:
+        method: ``greedy``, ``beam``, or ``auto``: beam where the model folder holds a language
+            model.
+        open_vocabulary: words that the language model does not know may be recognised too.
+        hotwords: phrase -> weight, by which the score of a hypothesis rises that holds it; in a
+            closed vocabulary their words are added. They need the beam, as N-best does.
+        lexicon: pronouncing dictionary of further words, for a model of phones.
+        rescorer: model folder of an LSTM language model that re-ranks what the beam found.
+        rescore_weight: of its log-probability, see :func:`asr.decoding.rescoring.rescore`.
+        rescore_word_bonus: for every word, see :func:`asr.decoding.rescoring.rescore`.
+
+    Raises:
+        ConfigError: an unknown method, or a number outside its range.
+    """
+
+    method: str = "auto"
+    open_vocabulary: bool = True
+    hotwords: dict[str, float] = field(default_factory=dict)
+    lexicon: str = ""
+    rescorer: str = ""
+    rescore_weight: float = 0.5
+    rescore_word_bonus: float = 0.0
+
+    def __post_init__(self) -> None:
+        try:
+            super().__post_init__()
+        except DecodingError as error:
+            raise ConfigError(f"decoding.{error.message}", error.remedy) from None
+        if self.method not in ("auto", "greedy", "beam"):
+            raise ConfigError(
+                f"Unknown decoding method {self.method!r}.", "Choose greedy, beam or auto."
+            )
+        check_range("decoding.rescore_weight", self.rescore_weight, 0, MAX_RESCORE_WEIGHT)
+        for phrase, weight in self.hotwords.items():
+            check_range(f"decoding.hotwords[{phrase}]", weight, 0, MAX_HOTWORD_WEIGHT)
+
+    @property
+    def needs_beam(self) -> bool:
+        """Whether greedy decoding could not do what is asked for."""
+        return self.n_best > 1 or bool(self.hotwords) or bool(self.rescorer)
+
+
+def stored_decoding(
+    bundle: Bundle, tokenizer: Tokenizer, changes: DecodingConfig | Mapping[str, Any] | None
+) -> DecodingConfig:
+    """Return the settings stored with a model, changed by a mapping or replaced whole.
+
+    Raises:
+        ConfigError: unknown settings, or greedy decoding is to do what only the beam can.
+    """
+    if isinstance(changes, DecodingConfig):
+        config = changes
+    else:
+        usual = {} if tokenizer.lexicon is None else WIDE_BEAM
+        layers = (usual, bundle.config.get("decoding") or {}, dict(changes or {}))
+        config = build_config(DecodingConfig, *layers, where=f"decoding of {bundle.name}")
+    if config.method == "greedy" and config.needs_beam:
+        raise ConfigError(
+            "Greedy decoding knows no N-best, hotwords or second pass.", "Choose the method beam."
+        )
+    return config
+
+
+def own_lm(bundle: Bundle) -> Path | None:
+    """Return the path of the n-gram model in a model folder, None where there is none."""
+    return next((bundle.path / name for name in LM_FILES if name in bundle.files), None)
+
+
+@dataclass(frozen=True)
+class DecoderFactory:
+    """Makes decoders for one model.
+
+    Attributes:
+        tokenizer: of the model.
+        lm: n-gram model, None for none.
+        device: where a second language model runs.
+        threads: recordings that are decoded at the same time.
+    """
+
+    tokenizer: Tokenizer
+    lm: Path | None = None
+    device: str = "cpu"
+    threads: int = 1
+
+    def with_lexicon(self, path: str | Path) -> DecoderFactory:
+        """Return a factory that also knows the words of a pronouncing dictionary.
+
+        Raises:
+            ConfigError: the model's tokens are no phones.
+        """
+        if not isinstance(self.tokenizer, PhoneTokenizer):
+            raise ConfigError("This model spells its words.", "Leave the lexicon out.")
+        tokenizer = self.tokenizer.with_words(Pronunciations.load(path))
+        return replace(self, tokenizer=tokenizer)
+
+    def make(self, config: DecodingConfig) -> Decoder:
+        """Return the decoder that ``config`` describes.
+
+        Raises:
+            ModelError: ``config.rescorer`` holds no language model.
+            MissingDependencyError: a second pass needs torch.
+        """
+        greedy = config.method == "auto" and self.lm is None and not config.needs_beam
+        if greedy or config.method == "greedy":
+            return GreedyDecoder(self.tokenizer.tokens, self.tokenizer.lexicon)
+        search = self.beam(config)
+        if not config.rescorer:
+            return search
+        scorer = self.scorer(config.rescorer)
+        return RescoringDecoder(search, scorer, config.rescore_weight, config.rescore_word_bonus)
+
+    def beam(self, config: DecodingConfig) -> BeamDecoder:
+        """Return the beam search alone, with the numbers of ``config``."""
+        lm = None if self.lm is None else load_lm(self.lm)
+        lexicon: Iterable[str] | Pronunciations | None = self.tokenizer.lexicon
+        hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
+        open_vocabulary = lexicon is None and (config.open_vocabulary or lm is None)
+        if lexicon is None and lm is not None and hotwords and not open_vocabulary:
+            # closed by the model's words: those of the hotwords are let in
+            known = (word for word in lm.words if word not in SPECIAL_WORDS)
+            lexicon = list(dict.fromkeys([*known, *" ".join(hotwords).split()]))
+        return BeamDecoder(
+            self.tokenizer.tokens,
+            lm,
+            lexicon,
+            config,
+            open_vocabulary=open_vocabulary,
+            hotwords=hotwords or None,
+            threads=self.threads,
+        )
+
+    def scorer(self, folder: str | Path) -> Scorer:
+        """Return the log-probabilities of an LSTM language model, see
+        :func:`asr.decoding.rescoring.rescore`.
+
+        Raises:
+            ModelError: the folder holds no language model.
+            MissingDependencyError: torch is not installed.
+        """
+        require("torch", "train")
+        from asr.language.modelling.model import load_scorer
+
+        in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
+        return load_scorer(folder, "cpu" if in_onnx else self.device)
+
+    def _cased(self, phrase: str) -> str:
+        """The phrase in the letter case of the transcripts, if one of the two fits."""
+        if self.tokenizer.lexicon is not None:
+            return phrase.lower()
+        known = set("".join(self.tokenizer.tokens)) | {" "}
+        cases = (phrase, phrase.lower(), phrase.upper())
+        return next((p for p in cases if set(p) <= known), phrase)

@@ -1,0 +1,99 @@
+"""Hypotheses -> words with times, segments, and the transcript of a recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asr.decoding import Hypothesis
+from asr.speech.alignment import earlier_starts
+from asr.speech.frames import FrameShape
+from asr.speech.transcript import Alternative, Segment, Transcript, Word, merge_channels
+
+__all__ = ["TranscriptBuilder"]
+
+
+@dataclass(frozen=True)
+class TranscriptBuilder:
+    """Gives hypotheses their times and puts them together.
+
+    Attributes:
+        frames: shape of the model's frames.
+        model: name of the model in transcripts.
+        all_readings: segments hold every hypothesis, not the best one alone.
+    """
+
+    frames: FrameShape
+    model: str
+    all_readings: bool = False
+
+    def words(
+        self, hypothesis: Hypothesis, start_s: float, stop_s: float = math.inf
+    ) -> tuple[Word, ...]:
+        """Return the words of a hypothesis with their times.
+
+        Args:
+            hypothesis: what was said.
+            start_s: time of its first frame.
+            stop_s: time that no word ends after.
+        """
+        step = self.frames.seconds_per_frame
+        spans = earlier_starts(
+            [(w.start_frame * step, w.end_frame * step) for w in hypothesis.words]
+        )
+        times = [
+            (round(max(0.0, start_s + start), 3), round(min(start_s + end, stop_s), 3))
+            for start, end in spans
+        ]
+        return tuple(
+            Word(w.word, start, end, round(w.confidence, 4))
+            for w, (start, end) in zip(hypothesis.words, times, strict=True)
+        )
+
+    def segment(self, hypotheses: Sequence[Hypothesis], start: int, stop: int) -> Segment | None:
+        """Return what was said between two samples, None if nothing was.
+
+        Args:
+            hypotheses: best first.
+            start: sample of their first frame.
+            stop: sample that no word ends after.
+        """
+        readings = [self._reading(h, start, stop) for h in hypotheses]
+        best = readings[0]
+        if not best.words:
+            return None
+        return Segment(
+            start=best.words[0].start,
+            end=best.words[-1].end,
+            text=best.text,
+            confidence=best.confidence,
+            words=best.words,
+            alternatives=tuple(readings) if self.all_readings else (),
+        )
+
+    def _reading(self, hypothesis: Hypothesis, start: int, stop: int) -> Alternative:
+        rate = self.frames.sample_rate
+        words = self.words(hypothesis, start / rate, stop / rate)
+        confidence = round(sum(w.confidence for w in words) / len(words), 4) if words else 0.0
+        return Alternative(hypothesis.text, confidence, round(hypothesis.score, 4), words)
+
+    def transcript(self, segments: Sequence[Segment | None], num_samples: int) -> Transcript:
+        """Return the transcript of a recording of ``num_samples`` samples; None is silence."""
+        spoken = tuple(segment for segment in segments if segment is not None)
+        text = " ".join(segment.text for segment in spoken)
+        duration_s = round(num_samples / self.frames.sample_rate, 3)
+        return Transcript(text, duration_s, spoken, self.model)
+
+    def transcript_of_channels(
+        self, segments: Sequence[tuple[int, Segment | None]], channels: int, num_samples: int
+    ) -> Transcript:
+        """Return the transcript of channels that were heard apart.
+
+        Args:
+            segments: each beside the number of its channel.
+            channels: of the recording.
+            num_samples: of each channel.
+        """
+        apart = [[s for c, s in segments if c == channel] for channel in range(channels)]
+        return merge_channels([self.transcript(own, num_samples) for own in apart])

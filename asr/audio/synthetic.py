@@ -1,4 +1,4 @@
-"""Synthetic sound that moves like speech: for probes, checks and benchmarks that need no recording."""
+"""Synthetic sound that moves like speech, for checks and benchmarks without recordings."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Measure real-time factor, latency, memory and size, each combination in a process of its own."""
+    """Measure latency, memory and size of a model, each combination in a process of its own."""
     from asr.files import atomic_write_text
     from asr.speech.frames import FrameShape
     from asr.speech.jobs import bench as measuring

@@ -18,24 +18,24 @@ def export(
         bool,
         typer.Option(
             "--fixed-ranges",
-            help="8-bit activations in ranges measured now: same text in any company, a tenth slower.",
+            help="8-bit activations in ranges measured now: a text does not depend on its batch; "
+            "a tenth slower.",
         ),
     ] = False,
 ) -> None:
-    """Write a model for ONNX Runtime (or torch.export), and compare it with the trained one first."""
+    """Write a model for ONNX Runtime (or torch.export), after comparing it with the trained one."""
     from asr.speech.export.exporting import export_model
 
     report = export_model(model, output, output_format, fixed_ranges)
     for check in report.checks:
         clips = " + ".join(f"{s:g}" for s in check.clips_s)
         typer.echo(
-            f"{clips} s: log-probabilities within {check.max_difference:.1e}, {100 * check.agreement:.1f} % of frames "
-            f"agree, {check.equal_texts} of {len(check.clips_s)} texts equal",
+            f"{clips} s: log-probabilities within {check.max_difference:.1e}, "
+            f"{100 * check.agreement:.1f} % of frames agree, "
+            f"{check.equal_texts} of {len(check.clips_s)} texts equal",
             err=True,
         )
     share = 100 * (1 - report.network_bytes / report.source_bytes)
     change = f"{abs(share):.0f} % {'smaller' if share >= 0 else 'larger'}"
-    typer.echo(
-        f"wrote {report.folder}: {report.network_bytes / 1e6:.1f} MB, {change} than the trained weights"
-        f"{', streams' if report.streams else ''}"
-    )
+    size = f"{report.network_bytes / 1e6:.1f} MB, {change} than the trained weights"
+    typer.echo(f"wrote {report.folder}: {size}{', streams' if report.streams else ''}")

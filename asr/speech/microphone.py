@@ -33,7 +33,9 @@ LINE_LENGTH = 100  # of a partial result on a terminal
 
 Samples = npt.NDArray[np.float32]
 Stretches = list[tuple[int, Samples]]
-"""First sample, which may lie before the window where room is put there, and log-probabilities (T', V) of each."""
+"""Of each stretch its first sample, which may lie before the window where room tone is put there,
+and its log-probabilities (T', V).
+"""
 
 
 def _sounddevice() -> Any:

@@ -133,7 +133,8 @@ def wers(model: Path, data: Path, lm: Path | None) -> list[float]:
     settings = [replace(recognizer.decoding, method="greedy")]
     if lm is not None:
         beam = replace(recognizer.decoding, method="beam")
-        settings.append(tune_decoding(recognizer, emissions(recognizer, data / "dev"), beam))
+        dev = emissions(recognizer, data / "dev")
+        settings.append(tune_decoding(recognizer.decoders, dev, beam))
     hypotheses = (
         [h[0].text for h in recognizer.decoders.make(how)(list(test.log_probs))]
         for how in settings

@@ -23,7 +23,6 @@ TOKENS = ["<blank>", "▁a", "▁b"]
 
 
 DECODERS = DecoderFactory(SimpleNamespace(tokens=TOKENS, lexicon=None))  # type: ignore[arg-type]
-RECOGNIZER = SimpleNamespace(decoders=DECODERS)
 LOG_PROBS = np.log(np.array([[0.1, 0.6, 0.3], [0.9, 0.05, 0.05]]))
 
 
@@ -40,14 +39,14 @@ def language_model(tmp_path):
 def test_the_weight_is_tuned_on_dev_or_given(language_model, capsys):
     dev = Emissions(("1", "2"), ("b", "b"), ("s", "s"), (LOG_PROBS, LOG_PROBS))
     config = DecodingConfig(beam_size=8)
-    tuned = tune_second_pass(RECOGNIZER, dev, config, rescorer=language_model, weight=None)
+    tuned = tune_second_pass(DECODERS, dev, config, rescorer=language_model, weight=None)
     assert tuned.rescore_weight > 0
     assert DECODERS.make(tuned)([LOG_PROBS])[0][0].text == "b"
     assert "instead of 100.00 %" in capsys.readouterr().err
-    given = tune_second_pass(RECOGNIZER, None, config, rescorer=language_model, weight=0.25)
+    given = tune_second_pass(DECODERS, None, config, rescorer=language_model, weight=0.25)
     assert given.rescore_weight == 0.25
     with pytest.raises(ConfigError, match="weight of the second pass"):
-        tune_second_pass(RECOGNIZER, None, config, rescorer=language_model, weight=None)
+        tune_second_pass(DECODERS, None, config, rescorer=language_model, weight=None)
 
 
 def test_a_search_is_re_ranked_whole_or_as_a_stream(language_model):

@@ -23,7 +23,7 @@ from asr.model_folder import Bundle, add_to_bundle, open_model
 from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
 from asr.speech.batches import SpeechLoader
-from asr.speech.decoders import LM_FILES, Decoder, DecodingConfig
+from asr.speech.decoders import LM_FILES, Decoder, DecoderFactory, DecodingConfig
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 from asr.speech.store import FeatureStore
@@ -90,7 +90,7 @@ def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
 
 
 def tune_decoding(
-    recognizer: Recognizer, dev: Emissions, decoding: DecodingConfig
+    decoders: DecoderFactory, dev: Emissions, decoding: DecodingConfig
 ) -> DecodingConfig:
     """Return ``decoding`` with the weights of the lowest word error rate on ``dev``; fit
     confidences.
@@ -98,14 +98,14 @@ def tune_decoding(
     from asr.decoding.tune import fit_confidence, tune
 
     log_probs, texts = list(dev.log_probs), list(dev.texts)
-    best = tune(recognizer.decoders.beam(decoding), log_probs, texts)
+    best = tune(decoders.beam(decoding), log_probs, texts)
     tuned = replace(decoding, **{name: getattr(best, name) for name in TUNED})
-    power = fit_confidence(recognizer.decoders.beam(tuned), log_probs, texts)
+    power = fit_confidence(decoders.beam(tuned), log_probs, texts)
     return replace(tuned, confidence_power=round(power, 4))
 
 
 def tune_second_pass(
-    recognizer: Recognizer,
+    decoders: DecoderFactory,
     dev: Emissions | None,
     decoding: DecodingConfig,
     *,
@@ -127,9 +127,9 @@ def tune_second_pass(
             "The weight of the second pass is not known.",
             "Give --tune-on SPLIT or --rescore-weight.",
         )
-    search = recognizer.decoders.beam(replace(decoding, n_best=N_BEST))
+    search = decoders.beam(replace(decoding, n_best=N_BEST))
     hypotheses = search(list(dev.log_probs))
-    scorer = recognizer.decoders.scorer(rescorer)
+    scorer = decoders.scorer(rescorer)
     tuned = tune_rescoring(hypotheses, list(dev.texts), scorer)
     print(
         f"second pass: weight {tuned.weight:g}, bonus a word {tuned.word_bonus:g}; "
@@ -184,28 +184,28 @@ def evaluate(
         )
     folders = _folders(splits)
     recognizer = open_recognizer(_in_torch(options))
-    has_lm = recognizer.decoders.lm is not None
-    first, dev = recognizer.decoding, None
+    decoders = recognizer.decoders
+    has_lm, first, dev = decoders.lm is not None, recognizer.decoding, None
     if tune_on and (has_lm or rescorer):
         dev = emissions(recognizer, _folder(tune_on))
         if has_lm:
-            first = tune_decoding(recognizer, dev, first)
+            first = tune_decoding(decoders, dev, first)
             weights = ", ".join(f"{name} {getattr(first, name):g}" for name in TUNED)
             print(f"tuned on {_folder(tune_on)}: {weights}", file=sys.stderr)
     final = first  # with the second pass, where there is one
     if rescorer:
         final = tune_second_pass(
-            recognizer, dev, replace(first, rescorer=""), rescorer=rescorer, weight=rescore_weight
+            decoders, dev, replace(first, rescorer=""), rescorer=rescorer, weight=rescore_weight
         )
-    decoders = _decoders(recognizer, final)
+    compared = _compared_decoders(decoders, final)
     results = {
         folder.name: _evaluate_split(
-            emissions(recognizer, folder), decoders, Path(output_dir) / folder.name, normalizer
+            emissions(recognizer, folder), compared, Path(output_dir) / folder.name, normalizer
         )
         for folder in folders
     }
     if save_to_model:  # without the second pass, which lies in a folder of its own
-        _save_to_model(recognizer.bundle, recognizer.decoders.lm, replace(first, rescorer=""))
+        _save_to_model(recognizer.bundle, decoders.lm, replace(first, rescorer=""))
     update_metrics(output_dir, _metrics(results))
     save_config(final, Path(output_dir) / "decoding.yaml")
     return _table(results)
@@ -223,11 +223,11 @@ def _in_torch(options: ModelOptions) -> ModelOptions:
     return replace(options, decoding={"method": "auto", **options.decoding_fields})
 
 
-def _decoders(recognizer: Recognizer, decoding: DecodingConfig) -> dict[str, Decoder]:
+def _compared_decoders(factory: DecoderFactory, decoding: DecodingConfig) -> dict[str, Decoder]:
     """Return the decoders to compare, by name, the best one last: greedy, the beam where there is a
     language model, and the second pass where ``decoding`` has one.
     """
-    factory, first = recognizer.decoders, replace(decoding, rescorer="")
+    first = replace(decoding, rescorer="")
     decoders: dict[str, Decoder] = {"greedy": factory.make(replace(first, method="greedy"))}
     if factory.lm is not None:
         decoders["beam+lm"] = factory.make(replace(first, method="beam"))

@@ -186,7 +186,8 @@ def _check_told_apart(count: int, formats: Sequence[str]) -> None:
     mixed = set(formats) & SINGLE
     if count > 1 and mixed:
         raise ConfigError(
-            f"{count} recordings printed one after another as {min(mixed)} could not be told apart.",
+            f"{count} recordings printed one after another as {min(mixed)} could not be told "
+            "apart.",
             "Give --output-dir FOLDER, which gets one file a recording, or -f json or ctm, which "
             "name theirs.",
         )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import io
 import shutil
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +16,7 @@ import soundfile
 from tiny_models import noise, random_model
 
 import asr
-from asr.audio.reading import load_audio
+from asr.audio.recording import Recording, Samples
 from asr.audio.segmentation import speech_windows
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.features.config import FeatureConfig
@@ -28,6 +32,94 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trimming_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_model(tmp_path_factory.mktemp("models") / "trimming", FeatureConfig(trim=True))
+
+
+def test_batch_equals_one_by_one(model: Path) -> None:
+    recognizer = asr.load_model(model)
+    recordings = [noise(1.0, 1), noise(2.3, 2), noise(0.4, 3)]
+    together = recognizer.transcribe_batch(recordings, RATE)
+    assert together == [recognizer.transcribe(r, RATE) for r in recordings]
+    assert len({t.text for t in together}) == 3
+    for transcript, recording in zip(together, recordings, strict=True):
+        assert transcript.duration_s == pytest.approx(len(recording) / RATE)
+        times = [t for word in transcript.words for t in (word.start, word.end)]
+        assert times == sorted(times)
+        assert max(times, default=0.0) <= transcript.duration_s
+        assert all(0 <= word.confidence <= 1 for word in transcript.words)
+
+
+def test_any_source_gives_the_same(model: Path, tmp_path: Path) -> None:
+    recognizer = asr.load_model(model)
+    soundfile.write(tmp_path / "a.wav", noise(1.0), RATE, subtype="FLOAT")
+    expected = recognizer.transcribe(noise(1.0), RATE)
+    assert recognizer.transcribe(tmp_path / "a.wav") == expected
+    assert recognizer.transcribe((tmp_path / "a.wav").read_bytes()) == expected
+    with (tmp_path / "a.wav").open("rb") as file:
+        assert recognizer.transcribe(file) == expected
+
+
+def test_features_are_those_of_training(model: Path) -> None:
+    from asr.features.extraction import LogMel
+
+    recognizer = asr.load_model(model)
+    np.testing.assert_allclose(
+        recognizer.features([noise(1.0)])[0],
+        LogMel(recognizer.feature_config).extract(noise(1.0)),
+        atol=1e-5,
+    )
+
+
+def test_bad_recordings(model: Path) -> None:
+    recognizer = asr.load_model(model)
+    with pytest.raises(AudioError, match="no samples"):
+        recognizer.transcribe(noise(0), RATE)
+    with pytest.raises(AudioError, match="shorter than one frame"):
+        recognizer.transcribe(noise(0.01), RATE)
+    with pytest.raises(AudioError, match="without their sample rate"):
+        recognizer.transcribe(noise(1.0))
+    assert recognizer.transcribe(np.zeros(RATE, np.float32), RATE).duration_s == 1.0
+
+
+def spoken(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """A second of noise between moments of silence, softer in its middle."""
+    return np.pad(noise(1.0, seed), 3000) * np.float32(1 + seed / 10)
+
+
+def test_a_model_of_trimmed_speech_says_the_same_of_a_sentence_anywhere(
+    trimming_model: Path,
+) -> None:
+    recognizer = asr.load_model(trimming_model)
+    alone = [recognizer.transcribe(spoken(seed), RATE) for seed in range(4)]
+    assert all(t.text for t in alone)
+    pause = np.zeros(RATE, np.float32)
+    short = np.concatenate([part for seed in range(4) for part in (pause, spoken(seed))])
+    long = np.concatenate([short] * 6)
+    assert len(short) < 30 * RATE < len(long)
+    for recording, times in ((short, 1), (long, 6)):
+        found = recognizer.transcribe(recording, RATE)
+        assert [segment.text for segment in found.segments] == [t.text for t in alone] * times
+        begin = 1.0
+        for segment, own in zip(found.segments, alone * times, strict=True):
+            assert segment.start == pytest.approx(own.words[0].start + begin, abs=0.002)
+            begin += own.duration_s + 1
+    assert recognizer.transcribe(np.zeros(RATE, np.float32), RATE).segments == ()
+    with pytest.raises(AudioError, match="shorter than one frame"):
+        recognizer.transcribe(noise(0.01), RATE)
+
+
+def test_a_model_whose_weights_do_not_fit_is_refused(model: Path, tmp_path: Path) -> None:
+    from asr.model_folder import add_to_bundle, open_bundle, write_bundle
+
+    def copy(target: Path) -> None:
+        for path in model.iterdir():
+            (target / path.name).write_bytes(path.read_bytes())
+
+    other = write_bundle(tmp_path / "other", copy)
+    network = open_bundle(other).config["network"]
+    network["model"]["hidden_dim"] = 8
+    add_to_bundle(other, {}, {"network": network})
+    with pytest.raises(ModelError, match="do not fit"):
+        asr.load_model(other)
 
 
 def bursts(count: int, pause_s: float = 1.0) -> list[np.ndarray[tuple[int], np.dtype[np.float32]]]:
@@ -148,34 +240,54 @@ def test_names_of_models(model: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert asr.load_model("small").name == "small"
 
 
-@pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.mp4"])
-def test_media_containers(model: Path, tmp_path: Path, name: str) -> None:
-    av = pytest.importorskip("av")
-    from asr.audio.reading import audio_info, open_recording
-
-    path, rate = tmp_path / name, 48000
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libopus" if name == "a.webm" else "aac", rate=rate)
-        stream.layout = "stereo"
-        samples = np.sin(np.arange(rate * 3) * 0.1).astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(
-            np.stack([samples, 0 * samples]), format="fltp", layout="stereo"
-        )
-        frame.sample_rate = rate
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    info = audio_info(path)
-    assert (info.sample_rate, info.channels) == (rate, 2)
-    whole = load_audio(path)
-    assert whole.duration_s == pytest.approx(3.0, abs=0.1)
-    with open_recording(path) as recording:
-        blocks = np.concatenate(list(recording.resampled(16000, block_s=0.5)))
-    assert np.abs(blocks - whole.samples).max() < 1e-3
+def test_channels_of_a_long_recording_go_through_together(model: Path, tmp_path: Path) -> None:
     recognizer = asr.load_model(model)
-    expected = recognizer.transcribe(path)
-    assert recognizer.transcribe(path.read_bytes()) == expected
-    with path.open("rb") as file:
-        assert recognizer.transcribe(file) == expected
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(AudioError, match="no readable sound"):
-        recognizer.transcribe(path)
+    left = np.concatenate(bursts(14))
+    right = np.roll(left, 7 * RATE)
+    stereo = np.stack([left, right], axis=1)
+    assert len(stereo) > 35 * RATE
+    apart = [recognizer.transcribe(stereo, RATE, channel=channel) for channel in range(2)]
+    soundfile.write(tmp_path / "a.wav", stereo, RATE, subtype="FLOAT")
+
+    class Stream(io.RawIOBase):
+        """What a pipe is: it can be read once, and in no other order."""
+
+        rest = (tmp_path / "a.wav").read_bytes()
+
+        def read(self, size: int = -1) -> bytes:
+            block, self.rest = self.rest[:size], self.rest[size:]
+            return block
+
+    for source in (stereo, tmp_path / "a.wav", Stream()):
+        seconds: list[float] = []
+        both = recognizer.transcribe(source, RATE, channel="all", progress=seconds.append)
+        for channel in range(2):
+            segments = [replace(s, channel=None) for s in both.segments if s.channel == channel]
+            assert [s.text for s in segments] == [s.text for s in apart[channel].segments]
+            assert [s.start for s in segments] == [s.start for s in apart[channel].segments]
+        assert len(seconds) > 0
+        assert both.duration_s == apart[0].duration_s
+
+
+def test_a_silent_channel_does_not_hold_the_other_in_memory(model: Path) -> None:
+    seconds = 900
+
+    class Long(Recording):
+        """Bursts of noise in one channel, silence in the other, made as they are read."""
+
+        def decode(self, block_s: float) -> Iterator[Samples]:
+            for number in range(seconds // 30):
+                block = np.zeros((30 * RATE, 2), np.float32)
+                block[:RATE, 0] = noise(1.0, number)
+                yield block
+
+    recording = Long("long", sample_rate=RATE, channels=2, num_samples=None)
+    recognizer = asr.load_model(model)
+    recognizer.transcribe(noise(1.0), RATE)  # compiles
+    tracemalloc.start()
+    transcript = recognizer.transcribe(recording, channel="all")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert transcript.duration_s == seconds
+    assert {s.channel for s in transcript.segments} == {0}
+    assert peak < 0.4 * seconds * RATE * 2 * 4  # bytes of the whole

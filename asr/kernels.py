@@ -1,35 +1,53 @@
-"""Compiled inner loops: numba's ``njit``, without Python's global lock, compiled once and then read
-from disk.
-"""
+"""Compiled inner loops: numba's ``njit`` without the global lock, cached on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from numba import njit
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.runtime import rtsys
 
 __all__ = ["FAST", "kernel"]
 
-# fastmath of loops that are to be vectorised; without "nnan", as what is not a number has to stay
-# it
+# fastmath flags that allow loops to be vectorised; "nnan" is not among them: NaN has to stay NaN
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 _R = TypeVar("_R")
 
 
-class _Cache(FunctionCache):  # type: ignore[misc,unused-ignore]
-    """numba's cache of machine code, without the 0.2 s in which numba fills all its tables of
-    functions to compile.
+@cache
+def _folder_stamp(folder: Path) -> tuple[tuple[str, float, int], ...]:
+    """Name, time and size of every source file of a folder."""
+    stats = ((path.name, path.stat()) for path in sorted(folder.glob("*.py")))
+    return tuple((name, stat.st_mtime, stat.st_size) for name, stat in stats)
 
-    Code that is read from disk needs none of them but the memory allocator; the compiler fills them
-    by itself.
+
+class _Cache(FunctionCache):  # type: ignore[misc,unused-ignore]
+    """numba's cache of machine code, valid as long as no file beside the function's has changed.
+
+    numba looks at the function's own file alone; kernels call kernels of other files of their
+    folder, whose code is compiled into theirs.
     """
 
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        locator = self._impl.locator
+        stamp = locator.get_source_stamp()
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=(stamp, _folder_stamp(Path(function.__code__.co_filename).parent)),
+        )
+
     def load_overload(self, signature: Any, target: Any) -> Any:
+        """Load machine code; skip the 0.2 s in which numba fills its tables of functions to compile.
+
+        Code from disk needs none of them but the memory allocator.
+        """
         rtsys.initialize(target)
         with self._guard_against_spurious_io_errors():
             return self._load_overload(signature, target)
@@ -40,8 +58,11 @@ def kernel(function: Callable[..., _R]) -> Callable[..., _R]: ...
 @overload
 def kernel(**options: Any) -> Callable[[Callable[..., _R]], Callable[..., _R]]: ...
 def kernel(function: Any = None, **options: Any) -> Any:
-    """Compile a function of numbers and numpy arrays when it is first called; ``options`` are those
-    of ``numba.njit``.
+    """Compile a function of numbers and numpy arrays when it is first called.
+
+    Args:
+        function: what to compile.
+        options: of ``numba.njit``.
 
     Example:
         >>> @kernel

@@ -47,3 +47,18 @@ def test_the_second_start_reads_the_code_without_the_compiler(tmp_path: Path) ->
     (tmp_path / "loops.py").write_text(LOOPS)
     assert run(tmp_path) == ["0", "1", "True"]
     assert run(tmp_path) == ["1", "0", "False"]
+
+
+@pytest.mark.timeout(120)
+def test_a_changed_kernel_of_another_file_is_compiled_anew(tmp_path: Path) -> None:
+    head, square, rest = LOOPS.partition('@kernel(inline="always")\n')
+    function, total = rest.split("@kernel\n")
+    (tmp_path / "squares.py").write_text(head + square + function)
+    (tmp_path / "loops.py").write_text(f"{head}from squares import _square\n\n@kernel\n{total}")
+    assert run(tmp_path)[:2] == ["0", "1"]
+    assert run(tmp_path)[:2] == ["1", "0"]
+    wrong = (head + square + function).replace(
+        "x * x", "x * x * 0 + x * x  # the same, written anew"
+    )
+    (tmp_path / "squares.py").write_text(wrong)
+    assert run(tmp_path)[:2] == ["0", "1"]

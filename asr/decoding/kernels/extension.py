@@ -101,7 +101,8 @@ def _model_gain(
     return gain
 
 
-@kernel(error_model="numpy", _nrt=False)
+# Inlined: handing the arrays of a search to a function costs more than many a row takes.
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _append(
     o: Options,
     g: Language,

@@ -1,5 +1,7 @@
-"""Changed copies of training utterances: speed, noise, reverberation; the same key gives the same
-copy everywhere.
+"""Data augmentation of waveforms: speed, noise, reverberation.
+
+A copy is drawn with the utterance's id and its number as the seed, so that it is the same in every
+process and on every machine. Legend: n samples.
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ class NoiseConfig:
     Attributes:
         folder: of noise recordings, at any depth; empty for reverberation only.
         copies: of each utterance.
-        snr_db_low: signal-to-noise ratio, uniform between.
-        snr_db_high: signal-to-noise ratio, uniform between.
-        reverb_share: of the copies that have reverberation (and then noise as well, if there is a
+        snr_db_low: lowest signal-to-noise ratio; it is drawn uniformly.
+        snr_db_high: highest signal-to-noise ratio.
+        reverb_share: share of the copies that get reverberation (and noise as well, if there is a
             folder).
-        t60_low_s: reverberation time.
-        t60_high_s: reverberation time.
+        t60_low_s: shortest reverberation time; it is drawn uniformly.
+        t60_high_s: longest reverberation time.
     """
 
     folder: str = ""
@@ -55,17 +57,23 @@ class NoiseConfig:
 def noisy_copy(
     samples: Samples, sample_rate: int, config: NoiseConfig, utterance_id: str, copy: int
 ) -> Samples:
-    """Return samples (n,) with noise or reverberation that depend on ``utterance_id`` and ``copy``
-    alone.
+    """Return samples (n,) with noise or reverberation.
+
+    Args:
+        samples: (n,).
+        sample_rate: in Hz.
+        config: what is added.
+        utterance_id: seed of the copy, together with ``copy``.
+        copy: number of the copy.
 
     Raises:
-        DataError: the folder holds no noise. AudioError: a noise recording cannot be read.
+        DataError: the folder holds no noise.
+        AudioError: a noise recording cannot be read.
     """
     rng = np.random.default_rng(list(hashlib.sha256(f"{utterance_id}\n{copy}".encode()).digest()))
     if rng.random() < config.reverb_share:
-        samples = add_reverberation(
-            samples, sample_rate, rng.uniform(config.t60_low_s, config.t60_high_s), rng
-        )
+        t60_s = rng.uniform(config.t60_low_s, config.t60_high_s)
+        samples = add_reverberation(samples, sample_rate, t60_s, rng)
     if config.folder:
         files = noise_files(config.folder)
         noise = _noise(files[rng.integers(len(files))], sample_rate)
@@ -75,15 +83,13 @@ def noisy_copy(
 
 
 def change_speed(samples: Samples, sample_rate: int, speed: float) -> Samples:
-    """Return samples (n,) played ``speed`` times as fast, about n / speed of them; the pitch
-    changes with it.
-    """
+    """Return samples played ``speed`` times as fast, about n / speed of them, at another pitch."""
     return samples if speed == 1.0 else resample(samples, sample_rate * speed, sample_rate)
 
 
 def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
-    """Return samples (n,) plus ``noise``, repeated to their length and scaled to that ratio of mean
-    powers.
+    """Return samples (n,) plus ``noise``, which is repeated to their length and scaled to a
+    signal-to-noise ratio of mean powers.
     """
     noise = np.resize(noise, len(samples))
     power, noise_power = np.mean(np.square(samples)), np.mean(np.square(noise))
@@ -95,17 +101,23 @@ def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
 def add_reverberation(
     samples: Samples, sample_rate: int, t60_s: float, rng: np.random.Generator
 ) -> Samples:
-    """Return samples (n,) in a room with that reverberation time, at the same level.
+    """Return samples (n,) convolved with a random room impulse response, at the same level.
 
-    The room's response is a direct path and Gaussian noise that decays by 60 dB in ``t60_s``
-    (Polack 1988), 0 to 10 dB below the direct path.
+    The response is a direct path and Gaussian noise that decays by 60 dB in ``t60_s`` (Polack
+    1988), 0 to 10 dB below the direct path.
+
+    Args:
+        samples: (n,).
+        sample_rate: in Hz.
+        t60_s: reverberation time.
+        rng: draws the response.
     """
     length = round(t60_s * sample_rate)
     tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
-    tail[: round(0.002 * sample_rate)] = 0  # sound takes its time to a wall and back
+    tail[: round(0.002 * sample_rate)] = 0  # the first reflection arrives after two milliseconds
     tail *= np.sqrt(10 ** (-rng.uniform(0, 10) / 10) / np.sum(np.square(tail)))
     tail[0] = 1.0
-    size = 1 << (len(samples) + length - 1).bit_length()
+    size = 1 << (len(samples) + length - 1).bit_length()  # so long that nothing wraps round
     wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(tail, size), size)[: len(samples)]
     level = np.sqrt(np.mean(np.square(samples)) / max(float(np.mean(np.square(wet))), 1e-12))
     reverberant: Samples = (wet * level).astype(np.float32)
@@ -119,13 +131,13 @@ def noise_files(folder: str) -> tuple[str, ...]:
     Raises:
         DataError: there are none.
     """
-    found = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-    if not found:
+    paths = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    if not paths:
         raise DataError(
             f"There are no noise recordings in {folder}.",
             f"Known: {' '.join(sorted(AUDIO_SUFFIXES))}",
         )
-    return tuple(found)
+    return tuple(paths)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,11 +1,9 @@
-"""Speech in long recordings: where it is, and windows of it that a network can take, in bounded
-memory.
+"""Voice activity detection and segmentation of long recordings, in bounded memory.
 
-A frame (10 ms) is speech if its energy lies clearly above the noise around it, which is the quiet
-end of the energies within some seconds to both sides. Windows end in pauses: any long one, and the
-longer a window grows, the shorter a pause does. Where nobody pauses, windows overlap, and what the
-network says of the overlap is stitched in :func:`asr.speech.recognizer.Recognizer.transcribe`.
-Legend: n samples, T frames of 10 ms.
+A frame (10 ms) is speech if its energy lies clearly above the noise floor, a low percentile of the
+energies within some seconds to both sides. A window ends at a pause; the longer the window has
+grown, the shorter a pause is enough. Where nobody pauses, windows overlap, and the network's
+outputs are stitched together by :mod:`asr.speech.stitching`. Legend: n samples, T frames of 10 ms.
 """
 
 from __future__ import annotations
@@ -34,15 +32,15 @@ class SegmentationConfig:
     """How a long recording is cut; all times in seconds.
 
     Attributes:
-        max_window_s: longest stretch that the network takes at once, context excluded.
-        min_pause_s: pause that ends a window in any case.
-        shortest_pause_s: pause that ends one of ``max_window_s``.
+        max_window_s: longest window, without its context.
+        min_pause_s: pause that ends any window.
+        shortest_pause_s: pause that ends a window of nearly ``max_window_s``.
         pad_s: kept before and after speech.
-        context_s: heard on both sides of a cut that no pause offered.
-        noise_window_s: to each side of a frame, where its noise is looked for.
-        threshold_db: by which speech rises above the noise at least; more where speech is much
-            louder than noise.
-        silence_db: level under full scale below which nothing is speech.
+        context_s: on both sides of a cut without a pause, that both windows share.
+        noise_window_s: on each side of a frame, from which its noise floor is estimated.
+        threshold_db: of speech above the noise floor, at least; more where speech is much louder
+            than the noise.
+        silence_db: level, relative to full scale, below which nothing is speech.
     """
 
     max_window_s: float = 28.0
@@ -66,13 +64,13 @@ class SegmentationConfig:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a recording for the network.
+    """A stretch of a recording that the network takes at once.
 
     Attributes:
-        start: number of the first sample that is this window's own.
+        start: index in the recording of the first sample that is not context.
         samples: (n,), context included.
-        before: samples of context at both ends, which neighbours own.
-        after: samples of context at both ends, which neighbours own.
+        before: number of context samples at the beginning, which belong to the window before.
+        after: number of context samples at the end, which belong to the window after.
         goes_on: the next window begins where this one ends, without a pause.
         channel: of the recording, from 0.
     """
@@ -86,16 +84,18 @@ class Window:
 
     @property
     def stop(self) -> int:
-        """Number of the sample after the last one that is this window's own."""
+        """Index in the recording of the sample after the last one that is not context."""
         return self.start + len(self.samples) - self.before - self.after
 
 
 def frame_energies(samples: Samples, hop: int, previous: float = 0.0) -> npt.NDArray[np.float32]:
-    """Return the level (T,) of each ``hop`` samples in dB of full scale, slow hum taken out by
-    differencing.
+    """Return the energy (T,) of each frame in dB of full scale.
+
+    The samples are differenced first (pre-emphasis with coefficient 1), which removes hum.
 
     Args:
-        samples: (n,); what does not fill a frame at the end is left out.
+        samples: (n,); an incomplete frame at the end is left out.
+        hop: samples per frame.
         previous: the sample before the first one.
     """
     count = len(samples) // hop
@@ -108,7 +108,11 @@ def frame_energies(samples: Samples, hop: int, previous: float = 0.0) -> npt.NDA
 
 
 class SpeechDetector:
-    """Says which frames are speech, second by second, from their energies and those around them."""
+    """Classifies frames as speech, second by second, from their energies and those around them.
+
+    Args:
+        config: thresholds.
+    """
 
     def __init__(self, config: SegmentationConfig) -> None:
         self.config = config
@@ -118,46 +122,55 @@ class SpeechDetector:
     def flags(
         self, energies: npt.NDArray[np.float32], first: int, last: int
     ) -> npt.NDArray[np.bool_]:
-        """Return for each frame from ``first`` to ``last`` of ``energies`` (T,), in dB, whether it
-        is speech.
+        """Return whether each frame from ``first`` to ``last`` is speech.
 
-        Calls follow each other in time, since the detector remembers how loud speech has been.
+        Calls must follow each other in time: the detector remembers how loud speech has been.
+
+        Args:
+            energies: (T,) in dB; those around the asked frames say how loud the noise is.
+            first: index in ``energies`` of the first frame to classify.
+            last: index after the last one.
         """
-        smooth = (
-            np.convolve(np.pad(energies, 2, mode="edge"), np.full(5, 0.2), "valid")
-            if len(energies)
-            else energies
-        )
+        smooth = energies  # averaged over five frames, where there are any
+        if len(energies):
+            smooth = np.convolve(np.pad(energies, 2, mode="edge"), np.full(5, 0.2), "valid")
         speech = np.zeros(last - first, np.bool_)
         for begin in range(first, last, SECOND):
             around = smooth[max(0, begin - self.reach) : begin + SECOND + self.reach]
             levels = smooth[begin : min(begin + SECOND, last)]
-            found = levels > self._threshold(around)
-            if found.any():
-                self.loudest = max(self.loudest, float(np.percentile(levels[found], 90)))
-            speech[begin - first : begin - first + len(levels)] = found
+            flags = levels > self._threshold(around)
+            if flags.any():
+                self.loudest = max(self.loudest, float(np.percentile(levels[flags], 90)))
+            speech[begin - first : begin - first + len(levels)] = flags
         return speech
 
     def _threshold(self, around: npt.NDArray[np.float32]) -> float:
         config = self.config
         noise, peak = np.percentile(around, (10, 97))
         if peak - noise >= STEADY_DB:
-            return max(
-                config.silence_db, float(noise + max(config.threshold_db, 0.3 * (peak - noise)))
-            )
-        # One level all the time: background if speech has been much louder, else not for us to
-        # drop.
+            above = max(config.threshold_db, 0.3 * (peak - noise))
+            return max(config.silence_db, float(noise + above))
+        # The level is steady. If speech has been much louder, this is background noise; else it may
+        # be speech, and is kept.
         return float("inf") if peak < self.loudest - BACKGROUND_DB else config.silence_db
 
 
 class _Cutter:
-    """Speech flags in, borders of windows out; frames are counted from the beginning of the
-    recording.
+    """Turns speech flags into the boundaries of windows: (first frame, end frame, goes on).
+
+    Frames are counted from the beginning of the recording.
+
+    Args:
+        config: lengths of windows and pauses.
+        grid: a window that goes on has a multiple of so many frames.
     """
 
     def __init__(self, config: SegmentationConfig, grid: int) -> None:
         self.config, self.grid = config, grid
-        self.frame, self.start, self.last_speech, self.end = 0, -1, -1, 0
+        self.frame = 0  # the next one
+        self.start = -1  # first frame of the open window; negative between windows
+        self.last_speech = -1
+        self.end = 0  # of the window before
         self.pad = round(config.pad_s / FRAME_S)
         self.limit = max(1, round(config.max_window_s / FRAME_S) // grid) * grid
 
@@ -181,23 +194,25 @@ class _Cutter:
 
     def _close(self) -> tuple[int, int, bool]:
         pause = self.frame - self.last_speech - 1
+        padding = min(self.pad, max(pause, 0) // 2)  # half of the pause is left to the next window
         begin, self.start = self.start, -1
-        self.end = max(
-            begin + 1, self.last_speech + 1 + min(self.pad, pause // 2 if pause >= 0 else 0)
-        )
+        self.end = max(begin + 1, self.last_speech + 1 + padding)
         return begin, self.end, False
 
     def _needed(self) -> int:
-        """Frames of pause that end a window of the present length: fewer from half of the longest
-        length on.
+        """Frames of pause that end the window at its present length.
+
+        From half of the longest length on, they fall linearly to the shortest pause.
         """
-        c = self.config
+        long_s, short_s = self.config.min_pause_s, self.config.shortest_pause_s
         share = min(1.0, max(0.0, 2 * (self.frame - self.start) / self.limit - 1))
-        return round((c.min_pause_s + share * (c.shortest_pause_s - c.min_pause_s)) / FRAME_S)
+        return round((long_s + share * (short_s - long_s)) / FRAME_S)
 
 
 class _Recording:
-    """The latest samples and energies of a recording, addressed by frames from its beginning."""
+    """Buffer of a recording's latest samples and energies; its frames are counted from the
+    recording's beginning.
+    """
 
     def __init__(self, hop: int) -> None:
         self.hop, self.offset, self.previous = hop, 0, 0.0
@@ -220,15 +235,14 @@ class _Recording:
             [self.energies, frame_energies(self.samples[done:], self.hop, previous)]
         )
 
-    def forget(self, frame: int) -> None:
+    def drop_before(self, frame: int) -> None:
         """Drop what lies before ``frame``."""
         count = max(0, min(frame - self.offset, len(self.energies)))
         if count:
+            # Copies, since a view would keep the whole old array in memory.
             self.previous = float(self.samples[count * self.hop - 1])
-            self.samples, self.energies = (
-                self.samples[count * self.hop :].copy(),
-                self.energies[count:].copy(),
-            )
+            self.samples = self.samples[count * self.hop :].copy()
+            self.energies = self.energies[count:].copy()
             self.offset += count
 
     def cut(self, begin: int, end: int) -> Samples:
@@ -238,7 +252,7 @@ class _Recording:
 
 
 class _Windows:
-    """Turns blocks into windows; see :func:`speech_windows`."""
+    """Windows of one channel; see :func:`speech_windows`."""
 
     def __init__(
         self, sample_rate: int, config: SegmentationConfig, grid: int, channel: int
@@ -246,9 +260,9 @@ class _Windows:
         self.hop, self.channel = round(sample_rate * FRAME_S), channel
         self.recording, self.cutter = _Recording(self.hop), _Cutter(config, grid)
         self.detector = SpeechDetector(config)
-        self.ahead = self.detector.reach + SECOND
+        self.ahead = self.detector.reach + SECOND  # frames that a decision has to wait for
         self.context = round(config.context_s / FRAME_S / grid) * grid
-        self.before = 0
+        self.before = 0  # context samples of the next window
         self.waiting: list[tuple[int, int, bool]] = []
 
     def push(self, block: Samples) -> Iterator[Window]:
@@ -258,7 +272,7 @@ class _Windows:
             yield self._window(*self.waiting.pop(0), last=False)
         pending = self.waiting[0][0] if self.waiting else self.cutter.start
         oldest = min(pending, self.cutter.frame) if pending >= 0 else self.cutter.frame
-        self.recording.forget(oldest - max(self.context, self.ahead))
+        self.recording.drop_before(oldest - max(self.context, self.ahead))
 
     def finish(self) -> Iterator[Window]:
         self._flag(self.recording.frames)
@@ -291,16 +305,16 @@ def speech_windows(
     """Yield windows of the speech in a recording that comes in blocks, in order of time.
 
     Between windows lies silence; windows that meet without a pause (``goes_on``) overlap by their
-    context. The windows do not depend on the lengths of the blocks; memory is that of a window, a
-    block, and the noise window.
+    context. The result does not depend on how the recording is cut into blocks. Memory is that of a
+    window, a block and the noise window.
 
     Args:
         blocks: (n,), or (n, channels): then each channel has windows of its own, in order of time
             within the channel.
         sample_rate: in Hz.
         config: how the recording is cut.
-        grid: windows that go on are cut at multiples of so many frames of 10 ms from their
-            beginning, which is the step of the network's output.
+        grid: frames of 10 ms between two outputs of the network; the length of a window that goes
+            on is a multiple of it.
     """
     config, channels = config or SegmentationConfig(), list[_Windows]()
     for block in blocks:

@@ -1,11 +1,12 @@
-"""Lhotse Shar folders: cuts beside tar shards of their recordings; a recording is read where it
-lies, by its address.
+"""Lhotse Shar folders: recordings are read from inside tar shards, without unpacking them.
 
-``cuts.000000.jsonl.gz`` has a cut a line. ``recording.000000.tar`` has two members a cut: the
-sound, under the cut's id and a suffix, and its Lhotse ``Recording`` as JSON; ``ID.nodata`` and
-``ID.nometa`` stand for a cut without sound.
+A cut is a stretch of a recording with its transcript. ``cuts.000000.jsonl.gz`` has one cut per
+line. ``recording.000000.tar`` has two members per cut: the audio, named by the cut's id and a
+suffix, and its Lhotse ``Recording`` as JSON; ``ID.nodata`` and ``ID.nometa`` stand for a cut
+without audio.
 
-The address ``SHARD.tar#OFFSET+SIZE/MEMBER`` stands wherever a path of a recording does.
+A recording in a shard has the address ``SHARD.tar#OFFSET+SIZE/MEMBER``, which is accepted wherever
+a path of a recording is.
 """
 
 from __future__ import annotations
@@ -48,7 +49,14 @@ AGAIN = "Copy or export this shard again."
 
 @dataclass(frozen=True)
 class Address:
-    """Where a recording lies: ``size`` bytes of ``file`` from ``offset`` on, named ``member``."""
+    """Where a recording lies in a shard.
+
+    Attributes:
+        file: the shard.
+        offset: of its first byte.
+        size: in bytes.
+        member: its name in the shard.
+    """
 
     file: Path
     offset: int
@@ -60,15 +68,19 @@ class Address:
 
     @property
     def command(self) -> str:
-        """The same as a shell command, in which form Lhotse takes it in a manifest."""
+        """The same as a shell command, the form that Lhotse accepts in a manifest."""
         file = shlex.quote(str(self.file))
         return f"tail -c +{self.offset + 1} {file} | head -c {self.size} # {self.member}"
 
 
 @dataclass(frozen=True)
 class SharCut:
-    """A cut as its JSON has it, and the address of its recording; without sound, a path at which
-    nothing lies.
+    """A cut and where its recording lies.
+
+    Attributes:
+        cut: its JSON.
+        audio: address of the recording; for a cut without audio, a path at which there is no file.
+        member: name of the recording in its shard.
     """
 
     cut: dict[str, Any]
@@ -77,7 +89,7 @@ class SharCut:
 
 
 class _Member(io.BytesIO):
-    """The bytes of a member under the name of its address."""
+    """The content of a member, named by its address."""
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
@@ -95,8 +107,8 @@ def parse_address(path: object) -> Address | None:
 
 
 def recording_path(source: str) -> str:
-    """Return the path or address that stands in a Lhotse manifest: the address of a command, else
-    what is there.
+    """Return the path or address that a Lhotse manifest names: that of a shell command, else
+    ``source`` as it is.
     """
     if (match := COMMAND.fullmatch(source)) is None:
         return source
@@ -132,16 +144,20 @@ def open_member(path: object) -> io.BytesIO | None:
 
 
 def is_shar(folder: str | Path) -> bool:
-    """Return whether a folder has numbered shards of cuts, or shards of recordings, whole or not."""
+    """Return whether a folder holds numbered shards of cuts, or shards of recordings."""
     names = [p.name for p in Path(folder).glob("*")] if Path(folder).is_dir() else []
-    return any(
-        SOUND.fullmatch(n) or ((m := CUTS.fullmatch(n)) and m["shard"][1:].isdecimal())
-        for n in names
-    )
+    return any(SOUND.fullmatch(name) or _is_numbered_shard(name) for name in names)
+
+
+def _is_numbered_shard(name: str) -> bool:
+    match = CUTS.fullmatch(name)
+    return match is not None and match["shard"][1:].isdecimal()
 
 
 def find_shar(folder: str | Path) -> list[Path]:
-    """Return the Shar folders at and below ``folder``, in order; hidden ones are unfinished."""
+    """Return the Shar folders at and below ``folder``, sorted; hidden ones are unfinished and left
+    out.
+    """
     folder = Path(folder)
     if is_shar(folder):
         return [folder]
@@ -158,12 +174,11 @@ def find_shar(folder: str | Path) -> list[Path]:
 
 
 def read_shar(folder: str | Path) -> Iterator[SharCut]:
-    """Yield the cuts of a Shar folder, with the addresses of their recordings; no sound is read.
+    """Yield the cuts of a Shar folder, with the addresses of their recordings; no audio is read.
 
     Raises:
         DataError: the folder has no cuts or no recordings, a shard is missing, compressed, cut off
-        or damaged, or cuts
-            and recordings do not belong together.
+            or damaged, or cuts and recordings do not belong together.
     """
     for cuts, sound in _shards(Path(folder)):
         yield from _read_shard(cuts, sound)
@@ -180,7 +195,7 @@ def _shards(folder: Path) -> list[tuple[Path, Path]]:
         )
     if not sounds:
         raise DataError(
-            f"{folder} has cuts, but no recording.*.tar: there is no sound in it.",
+            f"{folder} has cuts, but no recording.*.tar: there is no audio in it.",
             "Export it with the field `recording`.",
         )
     if packed := [path for path, suffix in sounds.values() if suffix]:
@@ -196,13 +211,14 @@ def _shards(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _read_shard(cuts: Path, sound: Path) -> Iterator[SharCut]:
-    for number, (cut, found) in enumerate(zip_longest(_cuts(cuts), _members(sound)), 1):
-        if cut is None or found is None:
-            there, more, less = (number, sound, cuts) if cut is None else (number, cuts, sound)
+    for number, (cut, member) in enumerate(zip_longest(_cuts(cuts), _members(sound)), 1):
+        if cut is None or member is None:
+            more, less = (sound, cuts) if cut is None else (cuts, sound)
             raise DataError(
-                f"{more} has an item {there} that {less.name} lacks: one of them is cut off.", AGAIN
+                f"{more} has an item {number} that {less.name} lacks: one of them is cut off.",
+                AGAIN,
             )
-        audio, name, recording = found
+        audio, name, recording = member
         if name != cut["id"]:
             raise DataError(
                 f"Item {number} of {cuts} is {cut['id']}, but of {sound.name} it is {name}.", AGAIN
@@ -235,7 +251,7 @@ def _cuts(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _members(path: Path) -> Iterator[tuple[Address | Path, str, dict[str, Any] | None]]:
-    """Yield the address, id and Lhotse recording of each cut's sound."""
+    """Yield the address, id and Lhotse recording of each cut's audio."""
     try:
         with tarfile.open(path, "r:") as tar:
             members = iter(tar)
@@ -257,16 +273,15 @@ def _members(path: Path) -> Iterator[tuple[Address | Path, str, dict[str, Any] |
 
 
 def _check(data: tarfile.TarInfo, meta: tarfile.TarInfo | None, path: Path) -> str:
-    """Return the id of the cut that two members are of."""
+    """Return the id of the cut that an audio member and its JSON belong to."""
     member = PurePosixPath(data.name)
     name = str(member.parent / member.stem)
     if member.is_absolute() or ".." in member.parts or not data.name.isprintable():
         raise DataError(
-            f"{path} holds {data.name!r}, which leads out of a folder.", "Rename the cut."
+            f"{path} holds {data.name!r}, which leads out of its folder.", "Rename the cut."
         )
-    if not (
-        data.isfile() and meta and meta.isfile() and meta.name in (f"{name}.json", f"{name}.nometa")
-    ):
-        found = meta.name if meta else "the end"
-        raise DataError(f"{path}: after {data.name}, needed {name}.json, found {found}.", AGAIN)
+    expected = (f"{name}.json", f"{name}.nometa")
+    if not (data.isfile() and meta and meta.isfile() and meta.name in expected):
+        follows = meta.name if meta else "the end"
+        raise DataError(f"{path}: after {data.name}, needed {name}.json, found {follows}.", AGAIN)
     return name

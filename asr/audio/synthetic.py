@@ -9,10 +9,15 @@ __all__ = ["made_audio"]
 
 
 def made_audio(seconds: float, sample_rate: int = 16000, seed: int = 0) -> npt.NDArray[np.float32]:
-    """Return samples (n,) that move like speech (a buzz through three moving resonances, four
-    syllables a second).
+    """Return samples (n,) that move like speech: a buzz through three moving formants, four
+    syllables a second.
 
-    No words are in it: the network takes as long as for speech, a beam search usually less.
+    There are no words in it: the network takes as long as for speech, a beam search usually less.
+
+    Args:
+        seconds: length.
+        sample_rate: in Hz.
+        seed: of everything random.
     """
     rng = np.random.default_rng(seed)
     n = round(seconds * sample_rate)

@@ -1,4 +1,4 @@
-"""The shape of features: how samples become frames. No torch in here."""
+"""Settings of the features: how samples become frames. It needs no torch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ class FeatureConfig:
     Attributes:
         kind: ``logmel`` or ``mfcc``.
         sample_rate: in Hz.
-        n_mels: bands of the HTK mel scale, between f_min and f_max in Hz.
-        frame_length_ms: Hann window and its step.
-        frame_shift_ms: Hann window and its step.
-        n_fft: transform length in samples.
-        floor: mel power below which the logarithm is cut off (power of samples in [-1, 1]).
-        n_mfcc: coefficients of ``mfcc``.
-        trim: recordings are cut down to their speech first, and a model cuts what it hears
-            likewise; see :mod:`asr.audio.trimming`.
+        n_mels: number of mel bands, on the HTK scale.
+        frame_length_ms: length of the Hann window.
+        frame_shift_ms: time between the starts of two windows.
+        n_fft: length of the Fourier transform in samples.
+        f_min: lower edge of the lowest band, in Hz.
+        f_max: upper edge of the highest band, in Hz.
+        floor: smallest mel power that is told apart (power of samples in [-1, 1]); what is below
+            counts as this.
+        n_mfcc: number of coefficients of ``mfcc``.
+        trim: recordings are trimmed to their speech, in training and in recognition; see
+            :mod:`asr.audio.trimming`.
     """
 
     kind: str = "logmel"
@@ -55,19 +58,19 @@ class FeatureConfig:
 
     @property
     def frame_length(self) -> int:
-        """Window in samples."""
+        """Length of the window in samples."""
         return round(self.sample_rate * self.frame_length_ms / 1000)
 
     @property
     def frame_shift(self) -> int:
-        """Step in samples."""
+        """Samples between the starts of two windows."""
         return round(self.sample_rate * self.frame_shift_ms / 1000)
 
     @property
     def num_features(self) -> int:
-        """F."""
+        """F, the number of features a frame."""
         return self.n_mfcc if self.kind == "mfcc" else self.n_mels
 
     def num_frames(self, num_samples: int) -> int:
-        """Return T for N samples: only whole windows count."""
+        """Return the number of frames T of N samples; only whole windows count."""
         return max(0, 1 + (num_samples - self.frame_length) // self.frame_shift)

@@ -1,8 +1,8 @@
-"""Log-Mel features, their normalisation, and SpecAugment. Legend: B batch, N samples, T frames, F
-features.
+"""Log-Mel features, their normalisation, and SpecAugment.
 
-Frames are neither centred nor padded into the future: frame t is made of the samples from t * shift
-to t * shift + length, so features computed as the audio arrives equal those of the whole recording.
+Frames are not centred, and the end is not padded: frame t is computed from the samples t * shift to
+t * shift + length. So features that are computed while the audio arrives equal those of the whole
+recording. Legend: B batch, N samples, T frames, F features.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from asr.sequence.lengths import mask_padding
 __all__ = ["LogMel", "Normalizer", "SpecAugment", "SpecAugmentConfig"]
 
 NORMALIZATIONS = ("global", "utterance", "none")
-BLOCK_FRAMES = 8192  # transformed at once: the spectra of an hour would take 700 MB
+BLOCK_FRAMES = 8192  # transformed at once; the spectra of an hour would take 700 MB
 
 
 class LogMel(nn.Module):
-    """Natural logarithm of the mel power spectrum (torchaudio), or its cosine transform.
+    """Natural logarithm of the mel power spectrum, or its cosine transform (MFCC).
 
-    Davis & Mermelstein 1980; filters of HTK's mel scale without area normalisation, as in Kaldi.
+    Davis & Mermelstein 1980; the filters are torchaudio's on HTK's mel scale, without area
+    normalisation, as in Kaldi.
 
     Example:
-        >>> features, lens = LogMel(FeatureConfig())(torch.randn(1, 16000) * 0.1, torch.tensor([16000]))
+        >>> samples = torch.randn(1, 16000) * 0.1
+        >>> features, lens = LogMel(FeatureConfig())(samples, torch.tensor([16000]))
         >>> tuple(features.shape), lens.tolist()
         ((1, 98, 80), [98])
     """
@@ -45,13 +47,13 @@ class LogMel(nn.Module):
         super().__init__()
         self.config = config
         filters = torchaudio.functional.melscale_fbanks(
-            config.n_fft // 2 + 1,
-            config.f_min,
-            config.f_max,
-            config.n_mels,
-            config.sample_rate,
-            None,
-            "htk",
+            n_freqs=config.n_fft // 2 + 1,
+            f_min=config.f_min,
+            f_max=config.f_max,
+            n_mels=config.n_mels,
+            sample_rate=config.sample_rate,
+            norm=None,
+            mel_scale="htk",
         )
         self.register_buffer("window", torch.hann_window(config.frame_length), persistent=False)
         self.register_buffer("filters", filters, persistent=False)
@@ -63,13 +65,12 @@ class LogMel(nn.Module):
         self.register_buffer("dct", dct, persistent=False)
 
     def forward(self, samples: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
-        """Samples (B, N) in [-1, 1], (B,) -> features (B, T, F), frames (B,); frames past a length
-        are zero.
+        """Return features (B, T, F) and their lengths (B,) of samples (B, N) in [-1, 1] and their
+        lengths (B,); frames past a length are zero.
         """
         config = self.config
-        frame_lens = (
-            (lens - config.frame_length).div(config.frame_shift, rounding_mode="floor") + 1
-        ).clamp(min=0)
+        steps = (lens - config.frame_length).div(config.frame_shift, rounding_mode="floor")
+        frame_lens = (steps + 1).clamp(min=0)
         if samples.size(1) < config.frame_length:
             return samples.new_zeros(len(samples), 0, config.num_features), frame_lens
         frames = samples.unfold(1, config.frame_length, config.frame_shift)
@@ -79,8 +80,8 @@ class LogMel(nn.Module):
         return mask_padding(features, frame_lens), frame_lens
 
     def extract(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the features (T, F) of one recording's samples (n,) in [-1, 1], or of its speech:
-        see ``trim``.
+        """Return the features (T, F) of a recording (n,) in [-1, 1], trimmed where the
+        configuration says so.
         """
         if self.config.trim:
             samples = trim(samples, self.config.sample_rate)
@@ -90,7 +91,7 @@ class LogMel(nn.Module):
         return array
 
     def _transform(self, frames: Tensor) -> Tensor:
-        """Windows of samples (B, T, frame_length) -> features (B, T, F)."""
+        """Return features (B, T, F) of windows of samples (B, T, frame_length)."""
         spectrum = torch.fft.rfft(frames * self.window, self.config.n_fft)
         power = spectrum.real.square() + spectrum.imag.square()
         features: Tensor = (power @ self.filters).clamp(min=self.config.floor).log()
@@ -98,12 +99,13 @@ class LogMel(nn.Module):
 
 
 class Normalizer(nn.Module):
-    """Features to zero mean and unit variance, by the statistics of the training set or of each
-    utterance.
+    """Brings features to zero mean and unit variance.
 
     Args:
         num_features: F.
-        kind: ``global`` (streams), ``utterance`` (needs the whole recording), or ``none``.
+        kind: ``global`` (statistics of the training set, so that streams can be normalised),
+            ``utterance`` (statistics of each utterance, which has to be there as a whole), or
+            ``none``.
     """
 
     mean: Tensor
@@ -122,15 +124,17 @@ class Normalizer(nn.Module):
         self.std.copy_(torch.as_tensor(std).clamp(min=1e-3))
 
     def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
-        """(B, T, F), (B,) -> (B, T, F); padding becomes zero."""
+        """Return normalised features (B, T, F) of features (B, T, F) with lengths (B,); padding
+        becomes zero.
+        """
         if self.kind == "none":
             return mask_padding(x, x_lens)
         if self.kind == "global":
             return mask_padding((x - self.mean) / self.std, x_lens)
         count = x_lens.clamp(min=1).view(-1, 1, 1)
-        x = (
-            x - x[:, :1]
-        )  # bands that are silent throughout become exactly zero, however their sum is rounded
+        # The first frame is taken off first: bands that are constant become exactly zero, however
+        # their sum is rounded.
+        x = x - x[:, :1]
         centred = mask_padding(x - mask_padding(x, x_lens).sum(1, keepdim=True) / count, x_lens)
         std = (centred.square().sum(1, keepdim=True) / count).sqrt().clamp(min=1e-3)
         return centred / std
@@ -141,18 +145,18 @@ class SpecAugmentConfig:
     """Random masks on normalised features (Park et al. 2019, section 2).
 
     Attributes:
-        freq_masks: bands masked in every utterance.
-        freq_width: of the widest, in features.
-        time_masks: stretches masked in every utterance.
-        time_width: of the longest, in frames.
-        time_share: of an utterance that one stretch covers at most, between 0 and 1.
-        time_masks_per_s: further stretches for every 100 frames (a second at the usual shift), so
+        freq_masks: frequency masks in each utterance.
+        freq_width: widest frequency mask, in features.
+        time_masks: time masks in each utterance.
+        time_width: longest time mask, in frames.
+        time_share: longest time mask, as a share of the utterance between 0 and 1.
+        time_masks_per_s: further time masks for every 100 frames (a second at the usual shift), so
             that long utterances get more (adaptive multiplicity: Park et al. 2020, "SpecAugment on
             Large Scale Datasets", section 3).
         time_warp: frames by which a random point of the utterance is moved at most, both sides
             being stretched; 0 for none.
-        freq_warp: bands by which a random point of the spectrum is moved at most, likewise: other
-            vocal tracts than the speakers' (Jaitly & Hinton 2013).
+        freq_warp: bands by which a random point of the spectrum is moved at most, likewise; it
+            imitates vocal tracts of other lengths (Jaitly & Hinton 2013).
     """
 
     freq_masks: int = 2
@@ -171,7 +175,11 @@ class SpecAugmentConfig:
 
 
 class SpecAugment(nn.Module):
-    """Sets random bands and stretches of normalised features to zero, their mean."""
+    """Sets random bands and stretches of normalised features to zero, which is their mean.
+
+    Args:
+        config: how many, and how wide.
+    """
 
     def __init__(self, config: SpecAugmentConfig) -> None:
         super().__init__()
@@ -180,10 +188,16 @@ class SpecAugment(nn.Module):
     def forward(
         self, x: Tensor, x_lens: Tensor, generator: torch.Generator, views: int = 1
     ) -> Tensor:
-        """(B, T, F), (B,) -> (views * B, T, F); the same for the same state of the (CPU) generator.
+        """Return masked features (views * B, T, F) of features (B, T, F) with lengths (B,).
 
-        The views, one after the other, differ in their masks and share their warps: frame t of one
-        is frame t of all.
+        The views follow one after the other; they have different masks and the same warps, so that
+        frame t of one is frame t of all.
+
+        Args:
+            x: features.
+            x_lens: their lengths.
+            generator: of the processor; its state decides the masks.
+            views: copies of the batch.
         """
         lens = x_lens.cpu()
         if self.config.time_warp:
@@ -198,31 +212,45 @@ class SpecAugment(nn.Module):
         B, T, F = x.shape
         config = self.config
         bands = _spans(
-            B, config.freq_masks, torch.tensor(F), torch.tensor(config.freq_width), F, generator
+            (B, config.freq_masks),
+            generator,
+            size=F,
+            length=torch.tensor(F),
+            widest=torch.tensor(config.freq_width),
         )
         count = config.time_masks + round(config.time_masks_per_s * float(lens.max()) / 100)
         widest = (lens * config.time_share).long().clamp(max=config.time_width).unsqueeze(1)
         wanted = config.time_masks + (config.time_masks_per_s * lens / 100).round()
         active = torch.arange(count) < wanted.unsqueeze(1)
-        stretches = _spans(B, count, lens.unsqueeze(1), widest, T, generator, active)
+        lengths = lens.unsqueeze(1)
+        stretches = _spans(
+            (B, count), generator, size=T, length=lengths, widest=widest, active=active
+        )
         masked = bands.unsqueeze(1) | stretches.unsqueeze(2)
         return x.masked_fill(masked.to(x.device), 0.0)
 
 
 def _spans(
-    B: int,
-    count: int,
+    shape: tuple[int, int],
+    generator: torch.Generator,
+    *,
+    size: int,
     length: Tensor,
     widest: Tensor,
-    size: int,
-    generator: torch.Generator,
     active: Tensor | None = None,
 ) -> Tensor:
-    """Return (B, size) bool: the union of ``count`` random spans within ``length``, each up to
-    ``widest`` wide.
+    """Return (B, size) booleans, true inside of any of a row's random spans.
+
+    Args:
+        shape: B, and the number of spans in each row.
+        generator: draws widths and starts.
+        size: columns.
+        length: no span reaches beyond it; a scalar, or (B, 1).
+        widest: width of the widest span; a scalar, or (B, 1).
+        active: (B, spans), which of them count; None for all.
     """
-    width = torch.rand(B, count, generator=generator) * (widest + 1)
-    start = torch.rand(B, count, generator=generator) * (length - width.floor() + 1).clamp(min=0)
+    width = torch.rand(shape, generator=generator) * (widest + 1)
+    start = torch.rand(shape, generator=generator) * (length - width.floor() + 1).clamp(min=0)
     start, width = start.floor().unsqueeze(-1), width.floor().unsqueeze(-1)
     steps = torch.arange(size)
     inside = (steps >= start) & (steps < start + width)
@@ -232,14 +260,14 @@ def _spans(
 
 
 def _warped(x: Tensor, lens: Tensor, window: int, generator: torch.Generator) -> Tensor:
-    """Move a random place of each row's axis 1 by up to ``window`` steps, stretching both sides;
-    lengths stay.
+    """Return (B, T, F) with a random point of each row moved along T by up to ``window`` steps;
+    both sides are stretched by linear interpolation, lengths stay.
     """
     last = (lens - 1).clamp(min=0).float().unsqueeze(1)
     reach = ((last - 1) / 2).clamp(0, window)
     point, move = torch.rand(2, len(x), 1, generator=generator)
     target = reach + point * (last - 2 * reach)
-    source = target + (2 * move - 1) * reach * 0.999  # never onto an end
+    source = target + (2 * move - 1) * reach * 0.999  # a little less, so never onto an end
     places = torch.arange(x.size(1)).float().expand(len(x), -1)
     left = places * source / target.clamp(min=1e-6)
     right = last - (last - places) * (last - source) / (last - target).clamp(min=1e-6)

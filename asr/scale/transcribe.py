@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from asr.errors import AsrError, ConfigError
 from asr.files import atomic_write_text
 from asr.progress import ProgressBar
 from asr.scale.cluster import LostError, connected, run_pieces, share_out
-from asr.speech.jobs.outputs import check_formats
+from asr.speech.jobs.outputs import check_formats, print_summary
 from asr.speech.jobs.transcribe import STDIN, Input, expand_inputs
 from asr.speech.options import ModelOptions
 from asr.speech.transcript import FORMATS
@@ -156,13 +155,8 @@ class _Bulk:
                     done += self._record(shard, result)
                     bar.advance(len(shard))
             self._sweep(left)
-        for failure in self.failures:
-            print(f"failed: {failure}", file=sys.stderr)
-        took = time.monotonic() - started
-        speed = f"{self.seconds:.1f} s of audio in {took:.1f} s ({self.seconds / max(took, 1e-9):.0f}x real time)"
-        print(
-            f"{done} of {len(self.items)} transcribed ({before} before), {speed}", file=sys.stderr
-        )
+        count = f"{done} of {len(self.items)} transcribed ({before} before)"
+        print_summary(count, self.failures, self.seconds, time.monotonic() - started)
         return len(self.failures)
 
     def _left(self) -> list[_Item]:

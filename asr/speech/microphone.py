@@ -1,9 +1,8 @@
-"""Text while somebody speaks: microphone blocks in, results out, with a streaming model or any
-other.
+"""Live recognition from the microphone, with streaming models and with any other.
 
-A model that needs the whole recording hears what was said since the last pause again and again, as
-it grows; the result becomes final at a pause, or between two words when nobody pauses. n samples,
-T' output frames, V vocabulary.
+A model that cannot stream computes everything since the last pause anew as it grows; the result
+becomes final at a pause, or between two words where nobody pauses. Legend: n samples, T' output
+frames, V vocabulary.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from asr.speech.streaming import EndpointConfig, SpeechStream, StreamingRecogniz
 __all__ = ["GrowingWindow", "Microphone", "listen", "listen_to_microphone", "microphones"]
 
 BLOCK_S = 0.1
-EVERY_S = 0.4  # new sound after which a growing window is heard again
+EVERY_S = 0.4  # of new audio, after which a growing window is computed again
 KEPT_SILENCE_S = 0.5  # before the first word
 MAX_UTTERANCE_S = 15.0  # after which a result becomes final though nobody pauses
 CLEAR_LINE = "\r\x1b[K"
@@ -33,8 +32,8 @@ LINE_LENGTH = 100  # of a partial result on a terminal
 
 Samples = npt.NDArray[np.float32]
 Stretches = list[tuple[int, Samples]]
-"""Of each stretch its first sample, which may lie before the window where room tone is put there,
-and its log-probabilities (T', V).
+"""Of each stretch of speech its first sample, negative where faint noise was put before it, and its
+log-probabilities (T', V).
 """
 
 
@@ -107,8 +106,9 @@ class Microphone:
 
 
 class GrowingWindow:
-    """A stream for models that need to see ahead, with the calls of
-    :class:`asr.speech.streaming.SpeechStream`.
+    """A stream for models that have to see the whole recording.
+
+    It has the methods of :class:`asr.speech.streaming.SpeechStream`.
 
     Args:
         recognizer: any model.
@@ -118,9 +118,12 @@ class GrowingWindow:
     def __init__(self, recognizer: Recognizer, endpoint: EndpointConfig | None = None) -> None:
         self.recognizer = recognizer
         self.endpoint = endpoint or EndpointConfig(max_utterance_s=MAX_UTTERANCE_S)
-        self.samples = np.zeros(0, np.float32)
-        self.offset, self.heard, self.utterance, self.shown = 0, 0, 0, ""
         self.rate, self.stride = recognizer.sample_rate, recognizer.frames.stride
+        self.samples = np.zeros(0, np.float32)  # the window: everything since the last pause
+        self.offset = 0  # index in the stream of the window's first sample
+        self.heard = 0  # samples of the window that were computed
+        self.utterance = 0  # number of the present one
+        self.shown = ""  # text of the last partial result
 
     def push(self, samples: Samples) -> list[StreamResult]:
         """Take the next samples (n,) at the model's rate; return what changed, see
@@ -136,18 +139,19 @@ class GrowingWindow:
         return self._close(self._stretches(), len(self.samples))
 
     def _stretches(self) -> Stretches:
+        """Compute the whole window."""
         self.heard = len(self.samples)
         if self.heard < self.recognizer.frames.frame_length:
             return []
         parts = self.recognizer.parts(self.samples)
-        found = self.recognizer.log_probs([part.samples for part in parts]) if parts else []
-        return [(part.start, log_probs) for part, log_probs in zip(parts, found, strict=True)]
+        arrays = self.recognizer.log_probs([part.samples for part in parts]) if parts else []
+        return [(part.start, log_probs) for part, log_probs in zip(parts, arrays, strict=True)]
 
     def _hear(self) -> list[StreamResult]:
         stretches = self._stretches()
         result = self._result(stretches, final=False)
         if not result.words:
-            self._forget(max(0, self.heard - round(KEPT_SILENCE_S * self.rate)))
+            self._drop(max(0, self.heard - round(KEPT_SILENCE_S * self.rate)))
             return []
         silence = (self.offset + self.heard) / self.rate - result.end
         if self.endpoint.silence_s and silence >= self.endpoint.silence_s:
@@ -160,8 +164,8 @@ class GrowingWindow:
         return [result]
 
     def _before_last(self, stretches: Stretches) -> tuple[Stretches, int]:
-        """What is closed of an utterance that has grown too long, and the sample where the rest
-        begins.
+        """Return what becomes final of an utterance that has grown too long, and the sample at
+        which the rest begins.
         """
         start, log_probs = stretches[-1]
         if len(stretches) > 1:
@@ -170,44 +174,51 @@ class GrowingWindow:
         return [(start, log_probs[:frames])], start + frames * self.stride
 
     def _close(self, stretches: Stretches, count: int) -> list[StreamResult]:
+        """Return the final result of stretches, and drop the first ``count`` samples."""
         result = self._result(stretches, final=True)
-        self._forget(count)
+        self._drop(count)
         self.shown = ""
         if not result.words:
             return []
         self.utterance += 1
         return [result]
 
-    def _forget(self, count: int) -> None:
+    def _drop(self, count: int) -> None:
         count = max(0, min(count, len(self.samples)))
         self.samples, self.offset = self.samples[count:], self.offset + count
         self.heard = len(self.samples)
 
     def _result(self, stretches: Stretches, final: bool) -> StreamResult:
         heard = [(start, log_probs) for start, log_probs in stretches if len(log_probs)]
-        best = self.recognizer.decoder([log_probs for _, log_probs in heard])
+        hypotheses = self.recognizer.decoder([log_probs for _, log_probs in heard])
         stop = self.offset + len(self.samples)
-        found = (
-            self.recognizer.builder.segment(h, self.offset + s, stop)
-            for h, (s, _) in zip(best, heard, strict=True)
+        candidates = (
+            self.recognizer.builder.segment(best, self.offset + start, stop)
+            for best, (start, _) in zip(hypotheses, heard, strict=True)
         )
-        segments = [segment for segment in found if segment is not None]
-        if not segments:
-            return StreamResult(final, "", 0.0, 0.0, (), self.utterance)
-        text = " ".join(segment.text for segment in segments)
-        words = tuple(word for segment in segments for word in segment.words)
-        return StreamResult(final, text, segments[0].start, segments[-1].end, words, self.utterance)
+        segments = [segment for segment in candidates if segment is not None]
+        return StreamResult(
+            final=final,
+            text=" ".join(segment.text for segment in segments),
+            start=segments[0].start if segments else 0.0,
+            end=segments[-1].end if segments else 0.0,
+            words=tuple(word for segment in segments for word in segment.words),
+            utterance=self.utterance,
+        )
 
 
 def listen(
     blocks: Iterable[Samples], recognizer: Recognizer, endpoint: EndpointConfig | None = None
 ) -> Iterator[StreamResult]:
-    """Yield results while ``blocks`` (n,), at the model's rate, arrive: partial ones as they
-    change, and final ones.
+    """Yield results while audio arrives: partial ones whenever they change, and final ones.
 
-    A model that can stream does; others hear a growing window, see :class:`GrowingWindow`. Closing
-    the generator or a KeyboardInterrupt from ``blocks`` ends it; the words that are still open then
-    come as a final result.
+    A KeyboardInterrupt from ``blocks`` ends the stream; the words that are still open then come as
+    a final result.
+
+    Args:
+        blocks: (n,) at the model's rate.
+        recognizer: a streaming model, or any other; see :class:`GrowingWindow`.
+        endpoint: when a result becomes final.
     """
     stream: SpeechStream | GrowingWindow
     if recognizer.acoustics.streams:
@@ -229,13 +240,13 @@ def listen_to_microphone(
     silence_s: float = 0.8,
     seconds: float | None = None,
 ) -> None:
-    """Print what is said, one line an utterance; on a terminal also what is being said.
+    """Print each utterance on a line; on a terminal, partial results come before it.
 
     Args:
         options: the model and how it runs.
         device: see :class:`Microphone`.
         silence_s: pause that ends an utterance.
-        seconds: stop after so much sound.
+        seconds: stop after so much audio; None goes on until an interrupt.
     """
     recognizer = open_recognizer(options)
     endpoint = EndpointConfig(silence_s=silence_s, max_utterance_s=MAX_UTTERANCE_S)

@@ -1,10 +1,9 @@
-"""Windows of a long recording -> log-probabilities of whole stretches of speech, each to be decoded
-at once.
+"""Log-probabilities of long recordings, put together from overlapping windows.
 
-Windows that go on overlap by their context. Of the overlap, each side keeps the frames that are its
-own, so that a word at the seam is heard with what surrounds it, and stands in the result once.
-Stretches without a pause are cut between two words, at the longest blank. Legend: T output frames,
-V vocabulary, n samples.
+Windows without a pause between them overlap by their context. Each window keeps the frames that are
+not context, so that a word at the boundary is computed with what surrounds it and appears in the
+result once. Stretches without a pause are cut between two words, at the longest run of blanks, so
+that each can be decoded at once. Legend: T output frames, V vocabulary, n samples.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from asr.audio.segmentation import Window
 __all__ = ["Section", "between_words", "in_batches", "stitched_sections", "whole_log_probs"]
 
 Array = npt.NDArray[np.float32]
-POOL = 32  # windows looked at together, so that those of similar lengths share a batch
+POOL = 32  # windows sorted by length together, so that a batch has little padding
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Section:
     """A stretch of speech.
 
     Attributes:
-        start: number of its first sample.
+        start: index of its first sample in the recording.
         log_probs: (T, V).
         channel: of the recording, from 0.
     """
@@ -49,20 +48,19 @@ def stitched_sections(
     """Yield the stretches of speech of a recording, those of each channel in order of time.
 
     Args:
-        windows: as :func:`asr.audio.segmentation.speech_windows` yields them, cut at multiples of
-            ``stride``.
-        log_probs: recordings (n,) -> (T, V) each.
-        stride: samples an output frame.
-        starts_word: (V,) tokens that begin a word.
-        max_batch: padded samples given to ``log_probs`` at once.
+        windows: from :func:`asr.audio.segmentation.speech_windows`, cut at multiples of ``stride``.
+        log_probs: gives the log-probabilities (T, V) of each recording (n,) of a batch.
+        stride: samples between two output frames.
+        starts_word: (V,) whether a token begins a word.
+        max_batch: samples of a batch, padding included.
     """
-    carried: dict[int, Section] = {}  # of each channel: what follows the last cut
-    for window, frames in _computed(windows, log_probs, max_batch):
-        channel, own = window.channel, _own(window, frames, stride)
+    carried: dict[int, Section] = {}  # of each channel: the rest of a section after a cut
+    for window, frames in _with_log_probs(windows, log_probs, max_batch):
+        channel, own = window.channel, _without_context(window, frames, stride)
         section = Section(window.start, own, channel)
         if (before := carried.pop(channel, None)) is not None:
             section = Section(before.start, np.concatenate([before.log_probs, own]), channel)
-        if window.goes_on:
+        if window.goes_on:  # no pause: cut between two words, and carry the rest to the next window
             cut = between_words(section.log_probs, starts_word)
             start = section.start + cut * stride
             carried[channel] = Section(start, section.log_probs[cut:], channel)
@@ -74,6 +72,7 @@ def stitched_sections(
 def whole_log_probs(
     samples: Array,
     log_probs: Callable[[Sequence[Array]], list[Array]],
+    *,
     stride: int,
     window: int,
     context: int,
@@ -83,77 +82,77 @@ def whole_log_probs(
     overlapping windows.
 
     Args:
+        samples: the recording.
         log_probs: see :func:`stitched_sections`.
         stride: see :func:`stitched_sections`.
+        window: samples of a window without its context; a multiple of ``stride``.
+        context: samples that a window shares with each neighbour; a multiple of ``stride``.
         max_batch: see :func:`stitched_sections`.
-        window: samples of a window, and context: samples that it hears of its neighbours; multiples
-            of ``stride``.
     """
     windows = []
-    for start in range(
-        0, max(1, len(samples) - context), window
-    ):  # no window of a moment at the end
+    # The last window starts so early that it is longer than its context.
+    for start in range(0, max(1, len(samples) - context), window):
         goes_on = start + window < len(samples) - context
         stop = start + window if goes_on else len(samples)
         first, last = max(0, start - context), min(len(samples), stop + context)
         windows.append(Window(start, samples[first:last], start - first, last - stop, goes_on))
-    return np.concatenate(
-        [_own(w, frames, stride) for w, frames in _computed(windows, log_probs, max_batch)]
-    )
+    computed = _with_log_probs(windows, log_probs, max_batch)
+    return np.concatenate([_without_context(w, frames, stride) for w, frames in computed])
 
 
-def _own(window: Window, frames: Array, stride: int) -> Array:
-    """Of a window's output frames those that no neighbour owns."""
+def _without_context(window: Window, frames: Array, stride: int) -> Array:
+    """Return the output frames of a window that belong to none of its neighbours."""
     first = window.before // stride
-    return frames[
-        first : first + (window.stop - window.start) // stride if window.goes_on else None
-    ]
+    count = (window.stop - window.start) // stride
+    return frames[first : first + count if window.goes_on else None]
 
 
 def in_batches(
     recordings: Sequence[Array], log_probs: Callable[[Sequence[Array]], list[Array]], max_batch: int
 ) -> list[Array]:
-    """Return log-probabilities (T, V) of recordings (n,), those of similar lengths computed
-    together.
+    """Return log-probabilities (T, V) of recordings (n,), computed in batches of similar lengths.
 
     Args:
-        log_probs: of a batch of recordings.
+        recordings: in any order, which the result has too.
+        log_probs: see :func:`stitched_sections`.
         max_batch: samples of a batch, padding included.
     """
-    found: dict[int, Array] = {}
+    results: dict[int, Array] = {}
     order = sorted(range(len(recordings)), key=lambda i: len(recordings[i]))
     while order:
         batch = [order.pop()]  # the longest that is left, and as many of the next ones as fit
         while order and (len(batch) + 1) * len(recordings[batch[0]]) <= max_batch:
             batch.append(order.pop())
-        found.update(zip(batch, log_probs([recordings[i] for i in batch]), strict=True))
-    return [found[i] for i in range(len(recordings))]
+        results.update(zip(batch, log_probs([recordings[i] for i in batch]), strict=True))
+    return [results[i] for i in range(len(recordings))]
 
 
-def _computed(
+def _with_log_probs(
     windows: Iterable[Window], log_probs: Callable[[Sequence[Array]], list[Array]], max_batch: int
 ) -> Iterator[tuple[Window, Array]]:
+    """Yield each window beside its log-probabilities, context included."""
     windows = iter(windows)
     while pool := list(itertools.islice(windows, POOL)):
-        yield from zip(
-            pool, in_batches([w.samples for w in pool], log_probs, max_batch), strict=True
-        )
+        arrays = in_batches([window.samples for window in pool], log_probs, max_batch)
+        yield from zip(pool, arrays, strict=True)
 
 
 def between_words(log_probs: Array, starts_word: npt.NDArray[np.bool_]) -> int:
-    """Return the frame in the later half of (T, V) to cut at: in the longest blank before a word's
-    first token.
+    """Return the frame at which to cut (T, V) between two words, in its later half: within the
+    longest run of blanks before a word; T where no word begins.
 
-    Where no word begins, that is the end.
+    Args:
+        log_probs: of a stretch of speech.
+        starts_word: (V,) whether a token begins a word.
     """
     path = log_probs.argmax(axis=1)
-    path_is_token = (path != 0) & (path != np.roll(path, 1))
+    path_is_token = (path != 0) & (path != np.roll(path, 1))  # where a new token begins
     path_is_token[:1] = path[:1] != 0
     spoken = np.flatnonzero(path != 0)
-    best, cut = -1, len(path)
+    longest, cut = -1, len(path)
     for frame in np.flatnonzero(path_is_token & starts_word[path]).tolist():
         place = int(np.searchsorted(spoken, frame))
-        gap = frame - (int(spoken[place - 1]) + 1 if place else 0)
-        if frame >= len(path) // 2 and gap >= best:
-            best, cut = gap, frame - gap // 2
+        blanks = frame - (int(spoken[place - 1]) + 1 if place else 0)
+        if frame >= len(path) // 2 and blanks >= longest:
+            longest, cut = blanks, frame - blanks // 2
     return cut

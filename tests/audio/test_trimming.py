@@ -63,7 +63,7 @@ def test_parts_hold_the_speech_and_a_little_beside() -> None:
     (a, b), (c, d) = speech_parts(recording, RATE)
     for found, true in ((a, RATE), (b, 3 * RATE), (c, 5 * RATE), (d, 7 * RATE)):
         assert abs(found - true) <= 0.14 * RATE
-    ((begin, end),) = speech_parts(recording, RATE, cut=False)
+    ((begin, end),) = speech_parts(recording, RATE, split=False)
     assert begin == a
     assert abs(end - d) <= 0.02 * RATE  # the whole has other pauses than the part
 

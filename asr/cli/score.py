@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from asr.cli.options import Workers
 
 __all__ = ["score"]
 
@@ -73,9 +75,7 @@ def score(
             "--ray", help="Align on the Ray cluster at this address; local: on this machine."
         ),
     ] = None,
-    workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Processes with --ray local; 0: one a core.")
-    ] = 0,
+    workers: Workers = 0,
 ) -> None:
     """Word error rate, character error rate and where the errors are.
 
@@ -95,27 +95,28 @@ def score(
     pairs = with_speakers(
         pair(references, hypotheses), read_speakers(speakers) if speakers else None
     )
+    how: dict[str, Any] = {
+        "normalizer": normalizer,
+        "aligner": aligner,
+        "samples": samples,
+        "seed": seed,
+    }
     if ray is None:
-        result = score_pairs(
-            pairs, normalizer=normalizer, aligner=aligner, samples=samples, seed=seed
-        )
+        result = score_pairs(pairs, **how)
     else:
         from asr.scale.score import score_on_ray
 
-        result = score_on_ray(pairs, ray, normalizer, aligner, samples, seed, workers)
+        result = score_on_ray(pairs, ray, workers=workers, **how)
+    shown: dict[str, Any] = {
+        "per_speaker": per_speaker,
+        "per_length": per_length,
+        "alignment": alignment,
+        "limit": limit,
+    }
     if as_json:
-        print_json(
-            result, per_speaker=per_speaker, per_length=per_length, alignment=alignment, limit=limit
-        )
+        print_json(result, **shown)
     else:
-        print_report(
-            result,
-            per_speaker=per_speaker,
-            per_length=per_length,
-            alignment=alignment,
-            limit=limit,
-            top=top,
-        )
+        print_report(result, top=top, **shown)
     note = case_note(pairs, result)
     if note:
         typer.echo(note, err=True)

@@ -23,6 +23,7 @@ Numbered = tuple[int, Pair]
 def score_on_ray(
     pairs: Sequence[Pair],
     address: str,
+    *,
     normalizer: str = "none",
     aligner: str = "jiwer",
     samples: int = 2000,
@@ -32,8 +33,13 @@ def score_on_ray(
     """Return what :func:`asr.scoring.score_pairs` returns, computed on a cluster.
 
     Args:
+        pairs: see :func:`asr.scoring.score_pairs`.
         address: see :func:`asr.scale.cluster.connected`.
-        workers: of a local cluster (0: one a core). Others: see :func:`asr.scoring.score_texts`.
+        normalizer: see :func:`asr.scoring.score_pairs`.
+        aligner: see :func:`asr.scoring.score_pairs`.
+        samples: see :func:`asr.scoring.score_pairs`.
+        seed: see :func:`asr.scoring.score_pairs`.
+        workers: of a local cluster (0: one a core).
 
     Raises:
         ScoringError: as there; or an utterance on which one worker after the other died.

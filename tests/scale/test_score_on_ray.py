@@ -61,7 +61,7 @@ def test_items_are_shared_out() -> None:
 def test_scored_on_ray(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_worker_niceness", "0")
-    assert score_on_ray(pairs, "local", "basic", "jiwer", workers=1) == score_pairs(
+    assert score_on_ray(pairs, "local", normalizer="basic", workers=1) == score_pairs(
         pairs, normalizer="basic"
     )
 

@@ -22,7 +22,7 @@ def align(
     output_dir: Annotated[
         Path | None,
         typer.Option(
-            "--output-dir", "-o", help="Write one file a recording here instead of printing."
+            "--output-dir", "-o", help="Write one file per recording here instead of printing."
         ),
     ] = None,
     output_format: Annotated[
@@ -35,7 +35,7 @@ def align(
     ] = "basic",
     lexicon: Lexicon = None,
     max_skipped: Annotated[
-        int, typer.Option(min=0, help="Exit with status 0 if at most so many recordings fail.")
+        int, typer.Option(min=0, help="Exit 0 if at most N recordings fail.")
     ] = 0,
     device: Device = "cpu",
     backend: Backend = "auto",

@@ -30,7 +30,7 @@ def bench(
         list[Path] | None,
         typer.Option(
             "--exported",
-            help="Folder that `asr export` made of the model; may be given several times.",
+            help="Folder that `asr export` made of the model; may be repeated.",
         ),
     ] = None,
     backend: Annotated[
@@ -46,15 +46,17 @@ def bench(
     clip_s: Annotated[
         str, typer.Option("--clip-s", help="Lengths of the recordings in seconds.")
     ] = "1,5,15",
-    repeats: Annotated[int, typer.Option(min=1, help="Recordings a length; p99 needs 100.")] = 100,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Recordings of each length; p99 needs 100.")
+    ] = 100,
     budget_s: Annotated[
-        float, typer.Option(min=0, help="Seconds after which a length is not repeated more.")
+        float, typer.Option(min=0, help="Time limit per length in seconds, from 10 repeats on.")
     ] = 10.0,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="For the batched real-time factor.")
     ] = 8,
     rounds: Annotated[
-        int, typer.Option(min=1, help="Fresh processes a combination, taking turns.")
+        int, typer.Option(min=1, help="Fresh processes per combination, taking turns.")
     ] = 1,
     device: Device = "cpu",
     threads: Annotated[

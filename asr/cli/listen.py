@@ -27,7 +27,7 @@ def listen(
     backend: Backend = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Turn what the microphone hears into text, one line an utterance."""
+    """Turn what the microphone hears into text, one line per utterance."""
     from asr.speech.microphone import listen_to_microphone, microphones
     from asr.speech.options import ModelOptions
 

@@ -33,7 +33,7 @@ Backend = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")]
 Workers = Annotated[
-    int, typer.Option("--workers", min=0, help="Processes with --ray local; 0: one a core.")
+    int, typer.Option("--workers", min=0, help="Processes with --ray local; 0: one per core.")
 ]
 Lexicon = Annotated[
     Path | None,
@@ -43,10 +43,11 @@ LmFile = Annotated[
     Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")
 ]
 LmAlpha = Annotated[float | None, typer.Option(help="Weight of the language model.")]
-LmBeta = Annotated[float | None, typer.Option(help="Bonus a word.")]
+LmBeta = Annotated[float | None, typer.Option(help="Bonus per word.")]
 BeamSize = Annotated[int | None, typer.Option(min=1, help="Hypotheses kept by the beam search.")]
 BlankPenalty = Annotated[
-    float | None, typer.Option(min=0, help="Higher: fewer words are left out.")
+    float | None,
+    typer.Option(min=0, help="Taken from the blank's log-probability; higher: fewer deletions."),
 ]
 RescoreModel = Annotated[
     Path | None,

@@ -32,7 +32,7 @@ def transcribe(
     output_dir: Annotated[
         Path | None,
         typer.Option(
-            "--output-dir", "-o", help="Write one file an input here instead of printing the text."
+            "--output-dir", "-o", help="Write one file per input here instead of printing the text."
         ),
     ] = None,
     output_format: Annotated[
@@ -51,13 +51,15 @@ def transcribe(
     ] = None,
     beam_size: BeamSize = None,
     n_best: Annotated[
-        int | None, typer.Option(min=1, help="Readings of each segment; JSON holds them.")
+        int | None, typer.Option(min=1, help="Best hypotheses of each segment, in JSON only.")
     ] = None,
     hotwords: Annotated[
         list[str] | None,
         typer.Option(help="Phrases to listen for, with commas, or @file with one a line."),
     ] = None,
-    hotword_weight: Annotated[float, typer.Option(help="How much a hotword counts.")] = 10.0,
+    hotword_weight: Annotated[
+        float, typer.Option(help="Added to the score of a hypothesis with a hotword.")
+    ] = 10.0,
     lexicon: Lexicon = None,
     lm: LmFile = None,
     lm_alpha: LmAlpha = None,
@@ -68,9 +70,7 @@ def transcribe(
         float | None,
         typer.Option(min=0, help="Weight of that language model; 0.5 by default."),
     ] = None,
-    max_skipped: Annotated[
-        int, typer.Option(min=0, help="Exit with status 0 if at most so many files fail.")
-    ] = 0,
+    max_skipped: Annotated[int, typer.Option(min=0, help="Exit 0 if at most N files fail.")] = 0,
     device: Device = "cpu",
     backend: Backend = "auto",
     threads: Annotated[
@@ -79,7 +79,7 @@ def transcribe(
     ray: Annotated[
         str | None,
         typer.Option(
-            help="Share the files out on the Ray cluster at this address; local: on this machine.",
+            help="Distribute the files over the Ray cluster at this address; local: this machine.",
         ),
     ] = None,
     workers: Workers = 0,

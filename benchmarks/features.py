@@ -145,7 +145,8 @@ def main() -> None:
                 features_s = seconds * sum(1 / s for s in speeds)
                 rates[key].append((features_s / spent[0], features_s / spent[1]))
         print(
-            f"{len(utterances)} files, {seconds / 60:.1f} minutes, one core, median of {arguments.rounds} rounds"
+            f"{len(utterances)} files, {seconds / 60:.1f} minutes, one core, median of "
+            f"{arguments.rounds} rounds"
         )
         reference = statistics.median(r[0] for r in rates["lhotse"])
         for key, pairs in rates.items():

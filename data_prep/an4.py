@@ -38,7 +38,8 @@ def _read_part(root: Path, part: str) -> list[Utterance]:
     texts = _lines(root / "etc" / f"an4_{part}.transcription")
     if len(names) != len(texts):
         raise DataError(
-            f"{root / 'etc'}: an4_{part}.fileids names {len(names)} recordings, an4_{part}.transcription {len(texts)}.",
+            f"{root / 'etc'}: an4_{part}.fileids names {len(names)} recordings, "
+            f"an4_{part}.transcription {len(texts)}.",
             "Unpack the corpus again.",
         )
     return [_utterance(root, name, text) for name, text in zip(names, texts, strict=True)]

@@ -57,7 +57,8 @@ def fetch(
             _refuse_for_good(url, error)
             if attempt + 1 == attempts:
                 raise DataError(
-                    f"Loading {url} stopped after {_size(part)}: {_reason(error)} ({attempts} attempts).",
+                    f"Loading {url} stopped after {_size(part)}: {_reason(error)} ({attempts} "
+                    "attempts).",
                     f"Run the same command to go on; what has arrived is kept in {part}.",
                 ) from error
             print(

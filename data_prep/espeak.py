@@ -201,7 +201,7 @@ class _Library:
         return np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16), self.events
 
     def phonemes(self, text: str) -> str:
-        """Phones in IPA with an underscore between them; the library hands out a clause at a time."""
+        """Return phones in IPA, joined by underscores; the library returns a clause at a time."""
         rest, clauses = ctypes.c_char_p(text.encode()), list[str]()
         while rest.value:
             clause = self.handle.espeak_TextToPhonemes(
@@ -363,5 +363,5 @@ def list_variants() -> tuple[str, ...]:
 
 
 def list_voices(language: str = "") -> tuple[Voice, ...]:
-    """Return the voices whose language begins with ``language``, in order of the language's name."""
+    """Return the voices whose language begins with ``language``, sorted by language."""
     return tuple(voice for voice in _library().voices if voice.language.startswith(language))

@@ -68,9 +68,11 @@ def _read(folder: Path, root: Path) -> list[Utterance]:
         )
     if not texts.keys() & audio.keys():
         raise DataError(
-            f"None of the {len(audio)} recordings in {folder} has a transcript: that of {next(iter(audio.values()))} "
+            f"None of the {len(audio)} recordings in {folder} has a transcript: that of "
+            f"{next(iter(audio.values()))} "
             f"would be {next(iter(audio))}.txt.",
-            "Put text files beside the recordings, or one table (CSV, TSV, JSON lines) into the folder.",
+            "Put text files beside the recordings, or one table (CSV, TSV, JSON lines) into the "
+            "folder.",
         )
     # A text file that belongs to no recording is taken for a lost one only where its folder holds
     # recordings.

@@ -101,7 +101,14 @@ def prepare(
             try:
                 split = Path(output_dir) / name
                 done.append(
-                    _prepare_split(split, utterances, settings, normalizer, allowed, workers)
+                    _prepare_split(
+                        split,
+                        utterances,
+                        config=settings,
+                        normalizer=normalizer,
+                        max_skipped=allowed,
+                        workers=workers,
+                    )
                 )
             except OSError as error:
                 raise DataError(
@@ -125,8 +132,10 @@ def _name_shared(splits: Mapping[str, Sequence[Utterance]], output_dir: Path) ->
             shared = ids.intersection(FeatureStore.open(split).ids)
         if shared:
             print(
-                f"warning: {split}, of an earlier preparation, holds {len(shared)} of these utterances too. "
-                "Delete it unless it is a part on purpose: what is trained on must not be tested on.",
+                f"warning: {split}, of an earlier preparation, holds {len(shared)} of these "
+                "utterances too. "
+                "Delete it unless it is a part on purpose: what is trained on must not be tested "
+                "on.",
                 file=sys.stderr,
             )
 
@@ -233,7 +242,8 @@ def _check_skipped(skipped: Sequence[Skipped], max_skipped: int, split: Path) ->
     first = "".join(f"\n  {s.id}: {s.reason}" for s in skipped[:5])
     more = f"\n  and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     raise DataError(
-        f"{len(skipped)} utterances of {split.name} cannot be used, but only {max(0, max_skipped)} may be left out:"
+        f"{len(skipped)} utterances of {split.name} cannot be used, but only {max(0, max_skipped)} "
+        "may be left out:"
         f"{first}{more}\n",
         f"Mend them, or allow as many with --max-skipped {len(skipped)}.",
     )

@@ -62,7 +62,8 @@ def split_by_share(
     }
     if sum(wanted.values()) >= len(utterances):
         raise DataError(
-            f"{len(utterances)} utterances are too few to hold some out for {' and '.join(wanted) or 'nothing'}.",
+            f"{len(utterances)} utterances are too few to hold some out for "
+            f"{' and '.join(wanted) or 'nothing'}.",
             "Add recordings, or give --dev-share 0.",
         )
     speakers = {u.speaker for u in utterances}

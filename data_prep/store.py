@@ -303,7 +303,8 @@ def _stretch(audio: Audio, utterance: Utterance) -> npt.NDArray[np.float32]:
     if length <= 0 or wanted > length + SLOPPY_S * audio.sample_rate:
         end = utterance.start_s + wanted / audio.sample_rate
         raise AudioError(
-            f"{utterance.audio} lasts {audio.duration_s:.2f} s; {utterance.start_s:.2f} to {end:.2f} s is not in it."
+            f"{utterance.audio} lasts {audio.duration_s:.2f} s; {utterance.start_s:.2f} to "
+            f"{end:.2f} s is not in it."
         )
     return audio.samples[start : start + wanted]
 

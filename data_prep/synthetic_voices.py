@@ -155,7 +155,16 @@ def choose_speakers(
                 rng.randint(40, 65),
             )
             speakers.append(
-                Speaker(1001 + len(speakers), split, sex, voice, variant, speed, pitch, pitch_range)
+                Speaker(
+                    id=1001 + len(speakers),
+                    split=split,
+                    sex=sex,
+                    voice=voice,
+                    variant=variant,
+                    speed_wpm=speed,
+                    pitch=pitch,
+                    pitch_range=pitch_range,
+                )
             )
     return speakers
 
@@ -192,10 +201,10 @@ def render(
     speech = speak(
         text,
         speaker.voice,
-        speaker.variant,
-        int(np.clip(speaker.speed_wpm * rng.uniform(0.93, 1.07), *SPEEDS)),
-        int(np.clip(speaker.pitch + rng.integers(-6, 7), 0, 100)),
-        speaker.pitch_range,
+        variant=speaker.variant,
+        speed_wpm=int(np.clip(speaker.speed_wpm * rng.uniform(0.93, 1.07), *SPEEDS)),
+        pitch=int(np.clip(speaker.pitch + rng.integers(-6, 7), 0, 100)),
+        pitch_range=speaker.pitch_range,
     )
     samples = resample(speech.samples, speech.sample_rate, SAMPLE_RATE)
     before, after = (rng.uniform(0.1, 0.35, 2) * SAMPLE_RATE).astype(int)
@@ -248,7 +257,14 @@ def babble(
     for index in rng.integers(len(speakers), size=voices):
         who, said = speakers[index], [texts[i] for i in rng.integers(len(texts), size=3)]
         parts = [
-            speak(text, who.voice, who.variant, who.speed_wpm, who.pitch, who.pitch_range)
+            speak(
+                text,
+                who.voice,
+                variant=who.variant,
+                speed_wpm=who.speed_wpm,
+                pitch=who.pitch,
+                pitch_range=who.pitch_range,
+            )
             for text in said
         ]
         track = resample(

@@ -1,4 +1,4 @@
-"""Who does the shards of a preparation: this process, processes of this machine, or a Ray cluster."""
+"""Workers of a preparation: this process, processes of this machine, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ class Workers:
         except BrokenProcessPool as error:
             raise DataError(
                 "A process of the preparation died, perhaps for want of memory.",
-                "Run it again with fewer --jobs. A script of your own must call it under `if __name__ == '__main__':`.",
+                "Run it again with fewer --jobs. A script of your own must call it under `if "
+                "__name__ == '__main__':`.",
             ) from error
 
     def _on_cluster(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:

@@ -200,7 +200,7 @@ def compile_model(model: NgramModel) -> NgramAutomaton:
 
 
 def _fetch(data: npt.NDArray[np.uint8]) -> None:
-    """Bring all pages of a mapped file in at once: one by one, at first touch, takes twice as long."""
+    """Read all pages of a mapped file at once: one by one, on first access, takes twice as long."""
     memory = getattr(data, "_mmap", None)
     if memory is not None and sys.platform == "linux":
         with contextlib.suppress(

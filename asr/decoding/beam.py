@@ -107,8 +107,7 @@ class BeamDecoder:
             self._known = know_words(self._spelled(lexicon), word_lm)
         self._compile()
 
-    # -- setting up
-    # ----------------------------------------------------------------------------------------------
+    # setting up ----------------------------------------------------------------------------------
 
     def _spelled(self, lexicon: Iterable[str] | None) -> Lexicon:
         uses_words = lexicon is not None or (self.lm is not None and self.lm_unit == "word")
@@ -255,8 +254,7 @@ class BeamDecoder:
         other._compile()
         return other
 
-    # -- decoding
-    # ------------------------------------------------------------------------------------------------
+    # decoding ------------------------------------------------------------------------------------
 
     @overload
     def __call__(self, log_probs: npt.NDArray[Any]) -> list[Hypothesis]: ...

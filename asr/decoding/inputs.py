@@ -55,7 +55,8 @@ def check_log_probs(
         )
     if array.shape[1] != vocabulary_size:
         raise DecodingError(
-            f"log_probs has {array.shape[1]} columns but there are {vocabulary_size} tokens (blank included).",
+            f"log_probs has {array.shape[1]} columns but there are {vocabulary_size} tokens (blank "
+            "included).",
             "Use the tokenizer that the acoustic model was trained with.",
         )
     if array.shape[0] == 0 and not allow_empty:

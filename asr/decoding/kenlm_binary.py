@@ -144,7 +144,7 @@ class KenlmModel:
 
 
 def _read_words(path: Path) -> list[str]:
-    """The words at the end of a KenLM binary: the special three first, the others as in the file."""
+    """Read the words at the end of a KenLM binary: the three special ones, then the others."""
     try:
         data = np.memmap(path, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:

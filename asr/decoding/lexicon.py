@@ -94,7 +94,8 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
     spelled = sorted(words)
     if not spelled:
         raise DecodingError(
-            f"The tokens can spell none of the {len(given)} words (such as {', '.join(map(repr, given[:3]))}).",
+            f"The tokens can spell none of the {len(given)} words (such as "
+            f"{', '.join(map(repr, given[:3]))}).",
             "Words and tokens must agree in letter case and characters.",
         )
     parents, chars, ends = _trie(spelled)

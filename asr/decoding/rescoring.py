@@ -56,7 +56,8 @@ def rescore(
         NaN.
 
     Example:
-        >>> best = rescore(decoder(log_probs), lambda texts: [-len(t) for t in texts])[0]  # doctest: +SKIP
+        >>> score = lambda texts: [-len(text) for text in texts]
+        >>> best = rescore(decoder(log_probs), score)[0]  # doctest: +SKIP
     """
     weights = {"weight": weight, "first_pass_weight": first_pass_weight, "word_bonus": word_bonus}
     for name, value in weights.items():

@@ -156,8 +156,7 @@ class SearchSpace:
         new.arena[:A] = old.arena
         self.space = new
 
-    # -- hypotheses
-    # ----------------------------------------------------------------------------------------------
+    # hypotheses ----------------------------------------------------------------------------------
 
     def partial(self) -> Hypothesis:
         """Best prefix so far, with the frames at which its tokens were first met; its open word is
@@ -252,7 +251,7 @@ class SearchSpace:
         aligned: finish.Alignment,
         agreed: npt.NDArray[np.float64],
     ) -> tuple[WordSpan, ...]:
-        """Words with times and confidences: how sure the tokens are, and how many hypotheses agree."""
+        """Words with times and confidences (token probabilities, agreement of hypotheses)."""
         power = self.compiled.settings.confidence_power
         peaks = np.minimum(aligned.peaks, 0.0).tolist()
         spans = []

@@ -71,7 +71,7 @@ class Vocabulary:
     tokens: tuple[str, ...]
     starts_word: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
     pieces: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """What each token adds to its word: the token without the word mark, "" for the blank and for a lone mark."""
+    """What each token adds to its word: the token without its word mark, "" for the blank."""
 
     _starts: tuple[bool, ...] = field(init=False, repr=False, compare=False)
 

@@ -80,7 +80,8 @@ class _Reader:
         line = self._next_line()
         if line != "\\end\\":
             self._fail(
-                f"expected \\end\\ (all n-grams that the header promises were read), found {_quoted(line)}"
+                "expected \\end\\ (all n-grams that the header promises were read), found "
+                f"{_quoted(line)}"
             )
         return close_prefixes(
             NgramModel(vocabulary.words, *(list(arrays) for arrays in zip(*sections, strict=True)))
@@ -123,12 +124,14 @@ class _Reader:
                 self._fail(f"expected the number of {len(counts)}-grams, found {_quoted(line)}")
         if not 1 <= len(counts) <= MAX_ORDER:
             self._fail(
-                f"expected between 1 and {MAX_ORDER} lines 'ngram N=COUNT' after \\data\\, found {len(counts)}"
+                f"expected between 1 and {MAX_ORDER} lines 'ngram N=COUNT' after \\data\\, found "
+                f"{len(counts)}"
             )
         for n, count in enumerate(counts, 1):
             if count * (2 * n + 1) > len(self.data):
                 self._fail(
-                    f"the header promises {count} {n}-grams, more than {len(self.text)} bytes can hold"
+                    f"the header promises {count} {n}-grams, more than {len(self.text)} bytes can "
+                    "hold"
                 )
         self.position = self.start  # the line that ended the header opens the first section
         return counts
@@ -137,7 +140,8 @@ class _Reader:
         line = self._next_line()
         if line != f"\\{n}-grams:":
             self._fail(
-                f"expected \\{n}-grams: (all n-grams that the header promises were read), found {_quoted(line)}"
+                f"expected \\{n}-grams: (all n-grams that the header promises were read), found "
+                f"{_quoted(line)}"
             )
         return self.position
 
@@ -155,7 +159,8 @@ class _Reader:
             kernels.FEW_WORDS: f"expected {words} behind the log10 probability, found {line}",
             kernels.UNKNOWN_WORD: f"a word is not among the unigrams: {line}",
             kernels.BAD_BACKOFF: f"expected a back-off weight behind {words}, found {line}",
-            kernels.EXTRA_FIELD: f"expected nothing more behind {words} (and back-off weight), found {line}",
+            kernels.EXTRA_FIELD: f"expected nothing more behind {words} (and back-off weight), "
+            f"found {line}",
             kernels.REPEATED_WORD: f"this unigram was listed before: {line}",
         }
         self._fail(problems[status], position)
@@ -166,7 +171,15 @@ class _Reader:
         probs, backoffs = np.empty(count, np.float32), np.empty(count, np.float32)
         table = np.full(1 << max(4, (2 * count).bit_length()), -1, np.int32)
         self._check(
-            kernels.parse_unigrams(self.data, start, has_backoff, spans, probs, backoffs, table),
+            kernels.parse_unigrams(
+                self.data,
+                start,
+                has_backoff=has_backoff,
+                spans=spans,
+                probs=probs,
+                backoffs=backoffs,
+                table=table,
+            ),
             1,
             count,
         )
@@ -207,7 +220,15 @@ class _Reader:
         probs, backoffs = np.empty(count, np.float32), np.empty(count, np.float32)
         v = vocabulary
         result = kernels.parse_ngrams(
-            self.data, start, has_backoff, v.spans, v.table, v.ids, rows, probs, backoffs
+            self.data,
+            start,
+            has_backoff=has_backoff,
+            spans=v.spans,
+            table=v.table,
+            row_ids=v.ids,
+            rows=rows,
+            probs=probs,
+            backoffs=backoffs,
         )
         self._check(result, n, count)
         if not is_sorted(rows):

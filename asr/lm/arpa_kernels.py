@@ -142,7 +142,7 @@ def _lookup(
 
 @kernel
 def _line_start(data: Bytes, position: int) -> tuple[int, int]:
-    """(status, prob field's start): refuses the end of the file, blank lines and section headers."""
+    """Return (status, start of the probability); refuse file ends, blank lines and headers."""
     start, end = _field(data, position)
     if start == len(data):
         return END_OF_FILE, start

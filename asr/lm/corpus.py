@@ -184,7 +184,8 @@ class Tokenizer:
         if status == _SPECIAL:
             word = block[position:].split(None, 1)[0].decode()
             raise LanguageModelError(
-                f"{name}, line {self.lines + block.count(10, 0, position) + 1}: the text holds the symbol {word}, "
+                f"{name}, line {self.lines + block.count(10, 0, position) + 1}: the text holds the "
+                f"symbol {word}, "
                 "which only the model itself may use.",
                 "Take it out, or have such symbols skipped (skip_symbols, --skip-symbols).",
             )

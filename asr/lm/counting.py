@@ -151,7 +151,15 @@ def adjust(
         count = np.int64(records[row, count_at])
         if before < 0 or _compare(records, before, records, row, masks) != 0:
             if used >= 0:
-                _close(out, used, value, adjusted, seen, prune, count_counts)
+                _close(
+                    out,
+                    used,
+                    value=value,
+                    adjusted=adjusted,
+                    seen=seen,
+                    prune=prune,
+                    count_counts=count_counts,
+                )
             used, adjusted, seen = used + 1, np.int64(0), np.int64(0)
             for column in range(1, n):
                 _put(out, used, column - 1, bits, _field(records, row, column, bits))
@@ -166,7 +174,15 @@ def adjust(
         seen += count
         before = row
     if used >= 0:
-        _close(out, used, value, adjusted, seen, prune, count_counts)
+        _close(
+            out,
+            used,
+            value=value,
+            adjusted=adjusted,
+            seen=seen,
+            prune=prune,
+            count_counts=count_counts,
+        )
     return used + 1
 
 

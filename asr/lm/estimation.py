@@ -74,7 +74,8 @@ class EstimateConfig:
         if not limits or limits[0] != 0 or limits != sorted(limits) or len(limits) > self.order:
             raise LanguageModelError(
                 f"Pruning thresholds {limits} do not fit order {self.order}.",
-                "Give at most one per order, the first 0 and none below the one before, such as 0 0 1; words are "
+                "Give at most one per order, the first 0 and none below the one before, such as 0 "
+                "0 1; words are "
                 "limited by the vocabulary instead.",
             )
         if self.max_words is not None and self.max_words < 1:
@@ -136,7 +137,8 @@ def estimate(
     section 4.1.6.
 
     Example:
-        >>> model = estimate([["the cat sat", "the dog sat"]], order=2, notify=print)  # doctest: +ELLIPSIS
+        >>> texts = [["the cat sat", "the dog sat"]]
+        >>> model = estimate(texts, order=2, notify=print)  # doctest: +ELLIPSIS
         Too few ...
         >>> model.counts
         (7, 6)
@@ -196,7 +198,7 @@ def build_arpa(
 
 @dataclass
 class _Estimation:
-    """One estimation: steps run in the order of the methods; each leaves its tables for the next."""
+    """One estimation; its steps run in the order of the methods and leave tables for the next."""
 
     texts: str | os.PathLike[str] | Sequence[Text]
     config: EstimateConfig
@@ -306,7 +308,12 @@ class _Estimation:
         statistics = np.zeros((self.order, 5), np.int64)
         whole = min(self.order, 2)  # cut between bigrams: counts of unigrams add up over parts
         for parts in slices(
-            [counted], [self.order], self._bits, self._share(5), self._threads, whole
+            [counted],
+            [self.order],
+            bits=self._bits,
+            limit=self._share(5),
+            threads=self._threads,
+            whole=whole,
         ):
             summed = parts.pop() if self._limit is None else self._summed(parts.pop())
 
@@ -330,7 +337,8 @@ class _Estimation:
         self.order = max(n for n in range(1, self.order + 1) if stores[n - 1].count)
         if self.order < self.config.order:
             self.notify(
-                f"No sentence has {self.config.order} words with its ends: the order is {self.order}."
+                f"No sentence has {self.config.order} words with its ends: the order is "
+                f"{self.order}."
             )
         self._discounts = [
             discounts_from_counts(n, statistics[n - 1], self.config.discount_fallback, self.notify)

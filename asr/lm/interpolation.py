@@ -73,7 +73,8 @@ def interpolate(models: Sequence[NgramModel], weights: Sequence[float]) -> Ngram
 
     Example:
         >>> from asr.lm import estimate
-        >>> a, b = (estimate([[text]], order=2, notify=lambda note: None) for text in ("a b", "a c"))
+        >>> quiet = lambda note: None
+        >>> a, b = (estimate([[text]], order=2, notify=quiet) for text in ("a b", "a c"))
         >>> interpolate([a, b], [0.5, 0.5]).counts
         (6, 5)
     """
@@ -141,6 +142,12 @@ def _add(
         own = backward[part]
         scores = np.empty(len(own))
         score_rows(
-            own, 0, trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, scores
+            own,
+            0,
+            last_words=trie.last_words,
+            first_child=trie.first_child,
+            log10_probs=trie.log10_probs,
+            log10_backoffs=trie.log10_backoffs,
+            out=scores,
         )
         total += np.where(own[:, -1] >= 0, weight * 10.0**scores, 0.0)

@@ -56,7 +56,8 @@ def available_memory(memory: str | int, load_kernels: Callable[[], object]) -> i
     own = _resident() + _BUFFERS
     if total - own < _SMALLEST:
         raise LanguageModelError(
-            f"A memory bound of {total / 1e6:.0f} MB is too small: the program itself takes {own / 1e6:.0f} MB.",
+            f"A memory bound of {total / 1e6:.0f} MB is too small: the program itself takes "
+            f"{own / 1e6:.0f} MB.",
             f"Give at least {(own + _SMALLEST) / 1e6:.0f}MB.",
         )
     return total - own

@@ -78,10 +78,10 @@ def _changes(model: NgramModel) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
         _relative_changes(
             trie.first_child[low : high + 1],
             trie.log10_probs,
-            lower,
-            high,
-            contexts[low:high],
-            change,
+            lower=lower,
+            start=high,
+            context_log_probs=contexts[low:high],
+            out=change,
         )
     _hold_contexts(trie.first_child, change)
     change[: trie.offsets[1]] = np.inf
@@ -117,7 +117,8 @@ def prune_entropy(
         )
     if max_ngrams is not None and max_ngrams < len(model.words):
         raise LanguageModelError(
-            f"Pruning to {max_ngrams} n-grams would need unigrams to go: the vocabulary has {len(model.words)} words.",
+            f"Pruning to {max_ngrams} n-grams would need unigrams to go: the vocabulary has "
+            f"{len(model.words)} words.",
             "Give a larger number, or estimate with a smaller vocabulary.",
         )
     change, offsets = _changes(model)

@@ -42,7 +42,13 @@ def lower_order_scores(trie: Trie, rows: npt.NDArray[np.int32]) -> npt.NDArray[n
     """log10 p(last word | the row's words without the first) for rows (count, n), n >= 2."""
     out = np.empty(len(rows))
     score_rows(
-        rows, 1, trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs, out
+        rows,
+        1,
+        last_words=trie.last_words,
+        first_child=trie.first_child,
+        log10_probs=trie.log10_probs,
+        log10_backoffs=trie.log10_backoffs,
+        out=out,
     )
     return out
 

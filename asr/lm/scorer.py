@@ -53,7 +53,14 @@ def _score(
 ) -> None:
     for i in range(len(ids)):
         word = ids[i]
-        out[i] = next_nodes(nodes, word, last_words, first_child, log10_probs, log10_backoffs)
+        out[i] = next_nodes(
+            nodes,
+            word,
+            last_words=last_words,
+            first_child=first_child,
+            log10_probs=log10_probs,
+            log10_backoffs=log10_backoffs,
+        )
         if word == EOS:
             nodes[:] = -1
             nodes[:1] = BOS
@@ -79,7 +86,15 @@ class Scorer:
         nodes = np.full(self.model.order - 1, -1, np.int64)
         nodes[:1] = BOS
         out, t = np.empty(len(ids)), self._trie
-        _score(ids, nodes, t.last_words, t.first_child, t.log10_probs, t.log10_backoffs, out)
+        _score(
+            ids,
+            nodes,
+            last_words=t.last_words,
+            first_child=t.first_child,
+            log10_probs=t.log10_probs,
+            log10_backoffs=t.log10_backoffs,
+            out=out,
+        )
         return out
 
     def sentence(self, sentence: str) -> npt.NDArray[np.float64]:
@@ -131,7 +146,13 @@ def perplexity(
         )
     known = -(total - lost) / (tokens - oov)  # every sentence has an end, which is known
     return Perplexity(
-        _power(-total / tokens), _power(known), sentences, tokens - sentences, oov, total, lost
+        with_oov=_power(-total / tokens),
+        without_oov=_power(known),
+        sentences=sentences,
+        words=tokens - sentences,
+        oov=oov,
+        log10_prob=total,
+        log10_prob_oov=lost,
     )
 
 

@@ -125,7 +125,7 @@ def _sort_bucket(
     digits: npt.NDArray[np.int64],
     done: int,
 ) -> None:
-    """Sort records[low:high], whose first ``done`` digits are equal, least significant digit first."""
+    """Sort records[low:high], equal in their first ``done`` digits, from the last digit on."""
     if high - low < 2 or done == len(digits):
         return
     if high - low <= _SMALL:
@@ -133,7 +133,7 @@ def _sort_bucket(
         return
     source, target = records, scratch
     for d in range(len(digits) - 1, done - 1, -1):
-        _split(source, target, low, high, digits[d], False)
+        _split(source, target, low=low, high=high, digit=digits[d], copy_back=False)
         source, target = target, source
     if (len(digits) - done) % 2:
         records[low:high] = scratch[low:high]
@@ -149,11 +149,20 @@ def _sort_buckets(
     for b in range(len(buckets)):
         low, high, done = buckets[b]
         if high - low > _LARGE and done < len(digits):
-            bounds = _split(records, scratch, low, high, digits[done], True)
+            bounds = _split(
+                records, scratch, low=low, high=high, digit=digits[done], copy_back=True
+            )
             for i in range(len(bounds) - 1):
-                _sort_bucket(records, scratch, bounds[i], bounds[i + 1], digits, done + 1)
+                _sort_bucket(
+                    records,
+                    scratch,
+                    low=bounds[i],
+                    high=bounds[i + 1],
+                    digits=digits,
+                    done=done + 1,
+                )
         else:
-            _sort_bucket(records, scratch, low, high, digits, done)
+            _sort_bucket(records, scratch, low=low, high=high, digits=digits, done=done)
 
 
 def sort_records(records: Records, columns: int, bits: int, threads: int = 1) -> Records:
@@ -164,7 +173,7 @@ def sort_records(records: Records, columns: int, bits: int, threads: int = 1) ->
         return records
     digits = _digits(columns, bits, split=True)
     scratch = np.empty_like(records)
-    bounds = _split(records, scratch, 0, len(records), digits[0], True)
+    bounds = _split(records, scratch, low=0, high=len(records), digit=digits[0], copy_back=True)
     filled = np.flatnonzero(np.diff(bounds) > 1)
     buckets = np.stack([bounds[filled], bounds[filled + 1], np.ones_like(filled)], axis=1)
     if threads == 1 or len(records) < _LARGE:

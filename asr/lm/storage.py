@@ -239,7 +239,7 @@ def slices(
     shift, last = bits * (64 // bits - whole), 1 << (whole * bits)
     low, starts = 0, [store.find(0) for store in stores]
     while low < last:
-        low, ends = _next_cut(stores, starts, low, last, shift, limit)
+        low, ends = _next_cut(stores, starts, low=low, last=last, shift=shift, limit=limit)
         yield [
             _merge(store.load(a, b), store.width, c, bits, threads)
             for store, c, a, b in zip(stores, columns, starts, ends, strict=True)
@@ -278,7 +278,8 @@ def _next_cut(
             over = middle
     if fits == low:
         raise LanguageModelError(
-            f"The memory bound is too small: n-grams that have to stay together take {measure(over)[0] / 1e6:.1f} MB, "
+            "The memory bound is too small: n-grams that have to stay together take "
+            f"{measure(over)[0] / 1e6:.1f} MB, "
             f"and {limit / 1e6:.1f} MB are left for them.",
             "Give more memory.",
         )

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from asr.speech.pytorch import TorchAcoustics
 
-__all__ = ["Heard", "listen", "load_acoustics", "lstm_gates"]
+__all__ = ["Activations", "listen", "load_acoustics", "lstm_gates"]
 
 Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Heard:
+class Activations:
     """One utterance inside the model.
 
     Attributes:
@@ -68,7 +68,7 @@ def _loaded(folder: Path) -> TorchAcoustics:
     return TorchAcoustics(bundle, load_tokenizer(bundle.path).tokens)
 
 
-def listen(acoustics: TorchAcoustics, utterance: Utterance, source: Path | None) -> Heard:
+def listen(acoustics: TorchAcoustics, utterance: Utterance, source: Path | None) -> Activations:
     """Return features, posteriors and gates of an utterance, from its stored features or else from
     its recording.
 
@@ -91,7 +91,7 @@ def listen(acoustics: TorchAcoustics, utterance: Utterance, source: Path | None)
         for hook in hooks:
             hook.remove()
     gates = {name: lstm_gates(cell, inputs[name][:, 0]) for name, cell in cells.items()}
-    return Heard(features, log_probs[0].cpu().numpy(), gates)
+    return Activations(features, log_probs[0].cpu().numpy(), gates)
 
 
 def _keeper(inputs: dict[str, Tensor], name: str) -> Any:

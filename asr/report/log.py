@@ -25,7 +25,7 @@ class Curve:
     epochs: list[int] = field(default_factory=list)
 
     def add(self, step: int, value: float, epoch: int | None = None) -> None:
-        """Append a value; a run that went on from an older checkpoint replaces what it does again."""
+        """Append a value; steps that a resumed run repeats replace the earlier ones."""
         while self.steps and self.steps[-1] >= step:
             for items in (self.steps, self.values, self.epochs):
                 if items:

@@ -54,12 +54,16 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        '<div class="scroll" '
+        f'tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
 
 
 def fold(summary: str, content: str, is_open: bool = False) -> str:
     """Return content that opens on a click."""
-    return f"<details{' open' if is_open else ''}><summary>{escape(summary)}</summary>{content}</details>"
+    attribute = " open" if is_open else ""
+    return f"<details{attribute}><summary>{escape(summary)}</summary>{content}</details>"
 
 
 def preformatted(text: str) -> str:
@@ -80,7 +84,8 @@ def picture(name: str, figure: Figure, caption: str, wide: bool = False) -> str:
     width = f' style="min-width:{70 * float(figure.get_size_inches()[0]):.0f}px"' if wide else ""
     drawing = f'<div class="drawing"{width}>{to_svg(figure, name, caption)}</div>'
     box = f'<div class="scroll" tabindex="0">{drawing}</div>' if wide else drawing
-    return f"<figure{' class=wide' if wide else ''}>{box}<figcaption>{escape(caption)}</figcaption></figure>"
+    attribute = " class=wide" if wide else ""
+    return f"<figure{attribute}>{box}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def gallery(pictures: Sequence[str]) -> str:

@@ -114,7 +114,8 @@ class Run:
         known = ("config.yaml", "metrics.json", "log", "model")
         if not any((self.path / name).exists() for name in known) and not self.splits:
             raise DataError(
-                f"{self.path} is no run folder: it holds none of {', '.join(known)} and no SPLIT/hypotheses.tsv.",
+                f"{self.path} is no run folder: it holds none of {', '.join(known)} and no "
+                "SPLIT/hypotheses.tsv.",
                 "Give a folder that `asr train` or `asr evaluate` wrote.",
             )
 
@@ -155,7 +156,7 @@ class Run:
         """The figures of ``metrics.json`` by name."""
         return read_metrics(self.path)
 
-    # ------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # splits
 
     @cached_property

@@ -56,7 +56,7 @@ class ClassificationScore:
         return float(np.mean(areas)) if areas else None
 
     def macro_f1_over(self, names: Sequence[str]) -> float:
-        """Return the mean F1 of some classes; the others count where they are mistaken for these."""
+        """Return the mean F1 of some classes; others count where mistaken for these."""
         by_name = {score.name: score.f1 for score in self.per_class}
         return float(np.mean([by_name[name] for name in names]))
 
@@ -83,13 +83,15 @@ class ClassificationScore:
 
     def __str__(self) -> str:
         rows = [
-            f"{'class':>12} {'n':>7} {'precision':>9} {'recall':>7} {'F1':>7} {'AUC':>7}   predicted as"
+            f"{'class':>12} {'n':>7} {'precision':>9} {'recall':>7} {'F1':>7} {'AUC':>7}   "
+            "predicted as"
         ]
         for score, counts in zip(self.per_class, self.confusion, strict=True):
             auc = "" if score.auc is None else f"{score.auc:.4f}"
             figures = f"{score.precision:>9.4f} {score.recall:>7.4f} {score.f1:>7.4f} {auc:>7}"
             rows.append(
-                f"{score.name:>12} {score.support:>7} {figures}   {' '.join(f'{n:>6}' for n in counts)}"
+                f"{score.name:>12} {score.support:>7} {figures}   "
+                f"{' '.join(f'{n:>6}' for n in counts)}"
             )
         return "\n".join([*rows, f"accuracy {self.accuracy:.4f}, macro-F1 {self.macro_f1:.4f}"])
 
@@ -128,14 +130,16 @@ def score_classes(
         ScoringError: nothing to score, or shapes do not fit together.
 
     Example:
-        >>> score_classes(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ["no", "yes"]).accuracy
+        >>> truth, scores = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+        >>> score_classes(truth, scores, ["no", "yes"]).accuracy
         0.6666666666666666
     """
     if not len(truth):
         raise ScoringError("There is nothing to score.", "Give at least one labelled item.")
     if probabilities.shape != (len(truth), len(classes)):
         raise ScoringError(
-            f"Scores have shape {probabilities.shape}, needed is ({len(truth)}, {len(classes)}): items, classes."
+            f"Scores have shape {probabilities.shape}, needed is ({len(truth)}, {len(classes)}): "
+            "items, classes."
         )
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (truth, probabilities.argmax(1)), 1)
@@ -158,4 +162,11 @@ def _class_score(
     )
     precision, recall = hits / max(1, predicted), hits / max(1, support)
     f1 = 2 * hits / max(1, support + predicted)
-    return ClassScore(name, int(support), float(precision), float(recall), float(f1), auc)
+    return ClassScore(
+        name=name,
+        support=int(support),
+        precision=float(precision),
+        recall=float(recall),
+        f1=float(f1),
+        auc=auc,
+    )

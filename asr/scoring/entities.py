@@ -63,7 +63,9 @@ def score_entities(
     types = sorted({name for name, _, _ in [*get_entities(gold), *get_entities(found)]})
     if not types:
         accuracy = float(accuracy_score(gold, found)) if any(gold) else 1.0
-        return EntityScore(1.0, 1.0, 1.0, 0, accuracy, {})
+        return EntityScore(
+            precision=1.0, recall=1.0, f1=1.0, entities=0, accuracy=accuracy, by_type={}
+        )
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
@@ -76,4 +78,11 @@ def score_entities(
         sum(n for *_, n in by_type.values()),
         map(float, overall[:3]),
     )
-    return EntityScore(precision, recall, f1, entities, float(accuracy_score(gold, found)), by_type)
+    return EntityScore(
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        entities=entities,
+        accuracy=float(accuracy_score(gold, found)),
+        by_type=by_type,
+    )

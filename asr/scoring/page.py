@@ -57,7 +57,8 @@ def write_score_page(
     facts = [f"normalizer: {score.normalizer}", f"aligner: {score.aligner}"]
     if score.wer_interval is not None:
         facts.append(
-            f"{score.wer_interval.method} bootstrap over {score.wer_interval.units} {score.wer_interval.unit}s"
+            f"{score.wer_interval.method} bootstrap over {score.wer_interval.units} "
+            f"{score.wer_interval.unit}s"
         )
     data = {
         "title": title,
@@ -99,7 +100,7 @@ def _write(data: dict[str, Any], path: str | Path) -> None:
     atomic_write_text(path, re.sub(r"%(TITLE|DATA)%", lambda match: values[match[1]], template))
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # tables
 
 
@@ -145,7 +146,7 @@ def _groups(title: str, name: str, groups: Sequence[GroupScore]) -> dict[str, An
     return {"title": title, "columns": [name, *_GROUP_COLUMNS], "rows": rows, "open": False}
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # utterances
 
 

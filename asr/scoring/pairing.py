@@ -47,7 +47,8 @@ def pair(references: Transcripts, hypotheses: Transcripts) -> list[Pair]:
             (references, hypotheses) if references.format == "txt" else (hypotheses, references)
         )
         raise ScoringError(
-            f"{bare.path} has lines without ids ({len(bare)}), {named.path} has ids ({len(named)}).",
+            f"{bare.path} has lines without ids ({len(bare)}), {named.path} has ids "
+            f"({len(named)}).",
             "Give both as lines in the same order, or both with ids.",
         )
     if references.format == "txt":
@@ -60,8 +61,10 @@ def pair(references: Transcripts, hypotheses: Transcripts) -> list[Pair]:
 def _refuse_unequal_lines(references: Transcripts, hypotheses: Transcripts) -> None:
     if len(references) != len(hypotheses):
         raise ScoringError(
-            f"{references.path} has {len(references)} lines, {hypotheses.path} has {len(hypotheses)}.",
-            "Lines are paired by place: both files need as many, with an empty line for an empty utterance.",
+            f"{references.path} has {len(references)} lines, {hypotheses.path} has "
+            f"{len(hypotheses)}.",
+            "Lines are paired by place: both files need as many, with an empty line for an empty "
+            "utterance.",
         )
 
 
@@ -76,9 +79,11 @@ def _refuse_unequal_ids(references: Transcripts, hypotheses: Transcripts) -> Non
     if extra:
         parts.append(f"{len(extra)} in the hypotheses only ({_some(extra)})")
     raise ScoringError(
-        f"{references.path} has {len(references)} utterances, {hypotheses.path} has {len(hypotheses)}; "
+        f"{references.path} has {len(references)} utterances, {hypotheses.path} has "
+        f"{len(hypotheses)}; "
         f"{' and '.join(parts)}.",
-        "Both need the same ids; write an empty text for an utterance in which nothing was recognised.",
+        "Both need the same ids; write an empty text for an utterance in which nothing was "
+        "recognised.",
     )
 
 
@@ -103,7 +108,8 @@ def _pair_by_time(references: Transcripts, hypotheses: Transcripts) -> list[Pair
     ]
     if unknown:
         raise ScoringError(
-            f"{len(unknown)} of the {len(hypotheses.words)} channels in {hypotheses.path} are not in {references.path} "
+            f"{len(unknown)} of the {len(hypotheses.words)} channels in {hypotheses.path} are not "
+            f"in {references.path} "
             f"({_some(unknown)}).",
             "The first two columns, recording and channel, have to agree.",
         )
@@ -139,7 +145,8 @@ def with_speakers(pairs: list[Pair], speakers: Mapping[str, str] | None = None) 
         missing = [p.reference.id for p in pairs if p.reference.id not in speakers]
         if missing:
             raise ScoringError(
-                f"The speaker map lacks {len(missing)} of the {len(pairs)} utterances ({_some(missing)}).",
+                f"The speaker map lacks {len(missing)} of the {len(pairs)} utterances "
+                f"({_some(missing)}).",
                 "Add a line with id and speaker for each.",
             )
         return [_spoken_by(p, speakers[p.reference.id]) for p in pairs]

@@ -89,7 +89,10 @@ def case_note(pairs: Sequence[Pair], score: Score) -> str | None:
     )
     if score.normalizer != "none" or not opposed:
         return None
-    return "note: one side is in capitals, the other in small letters; --normalizer basic or librispeech makes them alike"
+    return (
+        "note: one side is in capitals, the other in small letters; --normalizer basic or "
+        "librispeech makes them alike"
+    )
 
 
 def _group(row: GroupScore) -> dict[str, Any]:

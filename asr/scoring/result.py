@@ -99,7 +99,7 @@ class Score:
         return self.sentence_errors / self.sentences
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures without the utterances, ready for `json.dumps`; rates are fractions."""
+        """Return the figures without the utterances for `json.dumps`; rates are fractions."""
         keys = (
             "wer",
             "cer",
@@ -156,7 +156,8 @@ def score_texts(
     if left.keys() != right.keys():
         only = sorted(left.keys() ^ right.keys())[:5]
         raise ScoringError(
-            f"There are {len(left)} references and {len(right)} hypotheses; on one side only: {', '.join(only)}.",
+            f"There are {len(left)} references and {len(right)} hypotheses; on one side only: "
+            f"{', '.join(only)}.",
             "Both sides need the same utterances.",
         )
     named = speakers or {}
@@ -248,13 +249,13 @@ def score_utterances(
     character_edits = align_characters(left_text, right_text)
     return tuple(
         UtteranceScore(
-            p.reference.id,
-            tuple(a),
-            tuple(b),
-            edits,
-            len(text),
-            len(chars) - chars.count("="),
-            p.reference,
+            id=p.reference.id,
+            reference=tuple(a),
+            hypothesis=tuple(b),
+            edits=edits,
+            characters=len(text),
+            character_errors=len(chars) - chars.count("="),
+            source=p.reference,
         )
         for p, a, b, edits, text, chars in zip(
             pairs, left, right, word_edits, left_text, character_edits, strict=True

@@ -80,7 +80,7 @@ def _split_folder(a: Path, b: Path, split: str | None) -> tuple[Path, Path]:
 
 
 def _splits(run: Path) -> dict[str, Path]:
-    """Evaluated splits by name; a folder that holds hypotheses itself counts as one without a name."""
+    """Return evaluated splits by name; a folder of hypotheses itself is one without a name."""
     if (run / "hypotheses.tsv").exists():
         return {"": run / "hypotheses.tsv"}
     return {file.parent.name: file for file in sorted(run.glob("*/hypotheses.tsv"))}

@@ -172,11 +172,17 @@ def _paired_bootstrap(a: Score, b: Score, samples: int, seed: int) -> PairedBoot
     if found is None:
         return None
     return PairedBootstrap(
-        b.wer - a.wer, found.low, found.high, found.p_value, found.share_below, unit, len(sums)
+        difference=b.wer - a.wer,
+        low=found.low,
+        high=found.high,
+        p_value=found.p_value,
+        share_b_better=found.share_below,
+        unit=unit,
+        units=len(sums),
     )
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # MAPSSWE
 
 
@@ -202,7 +208,15 @@ def matched_pairs(edits_a: Sequence[str], edits_b: Sequence[str]) -> MatchedPair
         p_value = math.erfc(abs(z) / math.sqrt(2))
     else:  # all segments differ alike, and there is no spread to compare with: the sign test
         z, p_value = math.copysign(math.inf, mean), 0.5 ** (n - 1)
-    return MatchedPairs(n, int(errors[:, 0].sum()), int(errors[:, 1].sum()), mean, std, z, p_value)
+    return MatchedPairs(
+        segments=n,
+        errors_a=int(errors[:, 0].sum()),
+        errors_b=int(errors[:, 1].sum()),
+        mean=mean,
+        std=std,
+        z=z,
+        p_value=p_value,
+    )
 
 
 def segment_errors(a: str, b: str) -> list[tuple[int, int]]:

@@ -35,7 +35,7 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 
 def print_score(score: Score, console: Console, title: str = "") -> None:
-    """Print the rates with intervals and counts, and the names of the normaliser and the aligner."""
+    """Print rates with intervals and counts, and the names of normaliser and aligner."""
     table = _table(title or None, ["", "%", "95 % interval", "errors", "of"], left=1)
     rows = [
         ("WER", score.wer, score.wer_interval, score.errors, f"{score.words} words"),
@@ -59,7 +59,8 @@ def print_score(score: Score, console: Console, title: str = "") -> None:
     console.print(table)
     plain(
         console,
-        f"{score.substitutions} substitutions, {score.deletions} deletions, {score.insertions} insertions, "
+        f"{score.substitutions} substitutions, {score.deletions} deletions, {score.insertions} "
+        "insertions, "
         f"{score.hits} hits; normalizer: {score.normalizer}, aligner: {score.aligner}",
     )
     plain(console, _how(score.wer_interval))
@@ -128,7 +129,8 @@ def print_comparison(result: Comparison, names: tuple[str, str], console: Consol
     a = result.a
     plain(
         console,
-        f"{a.words} words, {a.sentences} sentences; normalizer: {a.normalizer}, aligner: {a.aligner}",
+        f"{a.words} words, {a.sentences} sentences; normalizer: {a.normalizer}, aligner: "
+        f"{a.aligner}",
     )
     for line in comparison_lines(result, names):
         plain(console, line)
@@ -144,11 +146,13 @@ def comparison_lines(result: Comparison, names: tuple[str, str]) -> list[str]:
     else:
         lines.append(
             f"Paired bootstrap by {boot.unit} ({boot.units}): "
-            f"95 % interval {100 * boot.low:+.2f} to {100 * boot.high:+.2f}, p = {_p(boot.p_value)}; "
+            f"95 % interval {100 * boot.low:+.2f} to {100 * boot.high:+.2f}, p = "
+            f"{_p(boot.p_value)}; "
             f"{names[1]} is better in {100 * boot.share_b_better:.1f} % of the resamples"
         )
     lines.append(
-        f"Matched pairs (MAPSSWE): {test.segments} segments, mean difference {test.mean:+.3f}, z = {test.z:+.3f}, "
+        f"Matched pairs (MAPSSWE): {test.segments} segments, mean difference {test.mean:+.3f}, z = "
+        f"{test.z:+.3f}, "
         f"p = {_p(test.p_value)}"
     )
     winner = names[1] if test.z > 0 else names[0]

@@ -155,7 +155,7 @@ def _guess_format(path: Path) -> str:
     return known[suffix]
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # lines
 
 
@@ -198,7 +198,8 @@ class _Collector:
     def add(self, utterance: Utterance, line: int) -> None:
         if utterance.id in self.utterances:
             raise DataError(
-                f"{self.path}, line {line}: the id {utterance.id!r} is already on line {self._lines[utterance.id]}.",
+                f"{self.path}, line {line}: the id {utterance.id!r} is already on line "
+                f"{self._lines[utterance.id]}.",
                 "Every utterance needs an id of its own.",
             )
         self.utterances[utterance.id] = utterance
@@ -241,7 +242,8 @@ def _read_tsv(path: Path, name: str, role: str) -> Transcripts:
             continue
         if len(fields) > len(columns) or not fields[0].strip():
             raise DataError(
-                f"{path}, line {number}: needed {'<TAB>'.join(columns)}, found {len(fields)} columns: {line[:80]!r}.",
+                f"{path}, line {number}: needed {'<TAB>'.join(columns)}, found {len(fields)} "
+                f"columns: {line[:80]!r}.",
                 "Part the id from the text by one tab and keep tabs out of the text.",
             )
         row = dict(zip(columns, (f.strip() for f in fields), strict=False))
@@ -251,7 +253,7 @@ def _read_tsv(path: Path, name: str, role: str) -> Transcripts:
     return Transcripts(path, name, found.utterances)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # JSON
 
 
@@ -310,7 +312,8 @@ def _first(entry: dict[str, Any], keys: tuple[str, ...]) -> Any:
 def _from_object(entry: Any, path: Path, number: int, role: str, what: str = "line") -> Utterance:
     if not isinstance(entry, dict):
         raise DataError(
-            f"{path}, {what} {number}: needed an object with an id and a text, found {str(entry)[:60]!r}."
+            f"{path}, {what} {number}: needed an object with an id and a text, found "
+            f"{str(entry)[:60]!r}."
         )
     if "supervisions" in entry:
         try:
@@ -327,7 +330,8 @@ def _from_object(entry: Any, path: Path, number: int, role: str, what: str = "li
     if utterance_id is None or not isinstance(text, str):
         needed = "an id" if utterance_id is None else f"a text ({', '.join(_TEXT_KEYS[role])})"
         raise DataError(
-            f"{path}, {what} {number}: needed {needed}, found the keys {', '.join(entry) or 'none'}."
+            f"{path}, {what} {number}: needed {needed}, found the keys "
+            f"{', '.join(entry) or 'none'}."
         )
     speaker = entry.get("speaker")
     return Utterance(
@@ -369,7 +373,7 @@ def _resolved(source: str, manifest: Path) -> str:
     return str(beside) if not Path(source).exists() and beside.exists() else source
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # CTM and STM
 
 # starts and durations are each rounded to 10 ms: that much overlap is arithmetic, not an error
@@ -392,7 +396,8 @@ def _read_ctm(path: Path, name: str, role: str) -> Transcripts:
         if len(columns) < 5 or columns[4].startswith("<ALT"):
             needed = "RECORDING CHANNEL START DURATION WORD [CONFIDENCE]"
             raise DataError(
-                f"{path}, line {number}: needed {needed}, without alternatives; found {line[:80]!r}."
+                f"{path}, line {number}: needed {needed}, without alternatives; found "
+                f"{line[:80]!r}."
             )
         start, duration = _seconds(path, number, columns[2]), _seconds(path, number, columns[3])
         timed = TimedWord(columns[4], start, start + duration, number)
@@ -417,9 +422,11 @@ def _refuse_overlap(path: Path, words: list[TimedWord]) -> None:
     for left, right in itertools.pairwise(words):
         if right.start < left.end - _ROUNDING_S:
             raise DataError(
-                f"{path}: line {left.line} ({left.word!r}, {left.start:.2f}-{left.end:.2f} s) and line {right.line} "
+                f"{path}: line {left.line} ({left.word!r}, {left.start:.2f}-{left.end:.2f} s) and "
+                f"line {right.line} "
                 f"({right.word!r}, {right.start:.2f}-{right.end:.2f} s) overlap in time.",
-                "A channel of a CTM holds one word at a time: check its start and duration columns.",
+                "A channel of a CTM holds one word at a time: check its start and duration "
+                "columns.",
             )
 
 
@@ -439,10 +446,24 @@ def _read_stm(path: Path, name: str, role: str) -> Transcripts:
         start, end = (_seconds(path, number, value) for value in columns[3:5])
         if end < start:
             raise DataError(
-                f"{path}, line {number}: the segment ends at {end:.2f} s, before it starts at {start:.2f} s."
+                f"{path}, line {number}: the segment ends at {end:.2f} s, before it starts at "
+                f"{start:.2f} s."
             )
         text = re.sub(r"^<[^>]*>\s*", "", columns[5]) if len(columns) == 6 else ""
-        segments.append((number, Utterance("", text, speaker, recording, channel, start, end)))
+        segments.append(
+            (
+                number,
+                Utterance(
+                    id="",
+                    text=text,
+                    speaker=speaker,
+                    recording=recording,
+                    channel=channel,
+                    start=start,
+                    end=end,
+                ),
+            )
+        )
     return _with_segment_ids(path, name, segments)
 
 
@@ -459,7 +480,7 @@ def _with_segment_ids(path: Path, name: str, segments: list[tuple[int, Utterance
     return Transcripts(path, name, found.utterances, ignored=ignored)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # folders
 
 
@@ -475,7 +496,8 @@ def _read_folder(path: Path, format: str | None, role: str) -> Transcripts:
     files = sorted(path.rglob(f"*{suffix}"))
     if not files or format not in (None, "json", "txt"):
         raise DataError(
-            f"The folder {path} holds no transcripts (*.json, *.txt, hypotheses.tsv, cuts.jsonl.gz)."
+            f"The folder {path} holds no transcripts (*.json, *.txt, hypotheses.tsv, "
+            "cuts.jsonl.gz)."
         )
     found = _Collector(path)
     for number, file in enumerate(files, 1):

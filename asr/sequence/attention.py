@@ -120,7 +120,8 @@ class Attention(nn.Module):
             raise ValueError(f"unknown attention score {score!r}; known: {', '.join(SCORES)}")
         if score == "dot" and query_dim != memory_dim:
             raise ValueError(
-                f"dot attention needs queries as wide as the memory, not {query_dim} and {memory_dim}"
+                f"dot attention needs queries as wide as the memory, not {query_dim} and "
+                f"{memory_dim}"
             )
         self.score = score
         width = attention_dim or query_dim
@@ -208,7 +209,7 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self, query: Tensor, memory: Tensor | None = None, memory_lens: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """(B, L, Q), memory (B, S, D) (None: the queries), (B,) -> (B, L, Q), weights (B, H, L, S)."""
+        """(B, L, Q), memory (B, S, D) or None: the queries, (B,) -> (B, L, Q), (B, H, L, S)."""
         memory = query if memory is None else memory
         if memory_lens is None:
             memory_lens = torch.full((memory.size(0),), memory.size(1), device=memory.device)

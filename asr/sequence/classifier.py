@@ -93,7 +93,8 @@ class ClassifierNetwork(nn.Module):
             is that already.
 
     Example:
-        >>> network = ClassifierNetwork(ClassifierConfig(), input_dim=2, num_classes=3, static_dim=4)
+        >>> config = ClassifierConfig()
+        >>> network = ClassifierNetwork(config, input_dim=2, num_classes=3, static_dim=4)
         >>> network(torch.zeros(5, 9, 2), torch.full((5,), 9), torch.zeros(5, 4)).shape
         torch.Size([5, 3])
     """
@@ -119,16 +120,16 @@ class ClassifierNetwork(nn.Module):
             config.dropout if embedding is not None or config.conv_layers else 0.0
         )
         encoder = RecurrentStack(
-            self.conv.output_dim,
-            config.hidden_dim,
-            config.num_layers,
-            config.cell,
-            config.bidirectional,
-            config.norm,
-            config.residual,
-            config.dropout,
-            config.projection_dim,
-            config.variational,
+            input_dim=self.conv.output_dim,
+            hidden_dim=config.hidden_dim,
+            num_layers=config.num_layers,
+            cell=config.cell,
+            bidirectional=config.bidirectional,
+            norm=config.norm,
+            residual=config.residual,
+            dropout=config.dropout,
+            projection_dim=config.projection_dim,
+            variational=config.variational,
             input_norm=False,
         )
         self.encoder: nn.Module = encoder

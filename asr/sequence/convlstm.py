@@ -42,7 +42,8 @@ class ConvLSTMCell(nn.Module):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(
-                f"a ConvLSTM kernel has an odd width, so that pictures keep their size, not {kernel_size}"
+                "a ConvLSTM kernel has an odd width, so that pictures keep their size, not "
+                f"{kernel_size}"
             )
         self.input_size, self.hidden_size, self.padding = input_size, hidden_size, kernel_size // 2
         self.weight_ih = nn.Parameter(

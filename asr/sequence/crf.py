@@ -19,7 +19,7 @@ __all__ = ["BioRules", "LinearChainCrf", "bio_rules", "first_illegal_step"]
 FORBIDDEN = -1e4  # exp() of it is 0 in every precision; finite, so that no gradient is NaN
 
 BioRules = tuple[Tensor, Tensor, Tensor]
-"""Bool masks of what is allowed: first tag (K,), tag after tag (K, K) as [from, to], last tag (K,)."""
+"""Bool masks of allowed tags: first (K,), transitions (K, K) as [from, to], last (K,)."""
 
 
 def bio_rules(tags: Sequence[str]) -> BioRules:

@@ -32,31 +32,26 @@ def mask_padding(x: Tensor, x_lens: Tensor) -> Tensor:
 
 
 def reverse_index(x_lens: Tensor, max_len: int) -> Tensor:
-    """Return (B, T) int64: at step t of a sequence of length n the step n-1-t, and t itself in the
-    padding.
-    """
+    """Return (B, T) int64: n-1-t at step t of a sequence of length n, t itself in the padding."""
     steps = torch.arange(max_len, device=x_lens.device).expand(x_lens.size(0), max_len)
     mirrored = x_lens.unsqueeze(1) - 1 - steps
     return torch.where(mirrored >= 0, mirrored, steps)
 
 
 def reverse_within_length(x: Tensor, x_lens: Tensor) -> Tensor:
-    """Return ``x`` (B, T, D) with each sequence reversed in place and its padding left where it is."""
+    """Return ``x`` (B, T, D) with each sequence reversed, its padding left where it is."""
     index = reverse_index(x_lens, x.size(1))
     return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.size(-1)))
 
 
 def reversed_rows(x_lens: Tensor, max_len: int) -> Tensor:
-    """Return (T * B,) int64: which row (T and B as one axis) stands in each place of a time-major
-    batch reversed.
-    """
+    """Return (T * B,) int64: the rows (T and B as one axis) of a time-major batch reversed."""
     batch = torch.arange(x_lens.size(0), device=x_lens.device)
     return (reverse_index(x_lens, max_len).t() * x_lens.size(0) + batch).flatten()
 
 
 def swap_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """Return ``x`` (T, B, D) with its rows (T and B as one axis) in another order, one that undoes
-    itself.
+    """Return ``x`` (T, B, D) with its rows (T and B as one axis) in an order that undoes itself.
 
     Whole rows are moved, in the backward pass too; that is what sets it apart from ``gather`` and
     ``scatter_add``.

@@ -66,13 +66,13 @@ class MaskedBatchNorm(nn.Module):
         return torch.batch_norm(
             points,
             self.weight,
-            self.bias,
-            self.running_mean,
-            self.running_var,
-            training,
-            self.momentum,
-            self.eps,
-            torch.backends.cudnn.enabled,
+            bias=self.bias,
+            running_mean=self.running_mean,
+            running_var=self.running_var,
+            training=training,
+            momentum=self.momentum,
+            eps=self.eps,
+            cudnn_enabled=torch.backends.cudnn.enabled,
         )
 
 
@@ -87,7 +87,7 @@ NORMS = ("layer", "batch", "none")
 
 
 def build_norm(kind: str, num_features: int) -> nn.Module:
-    """Return the normalisation called ``kind`` (one of :data:`NORMS`), called with ``(x, x_lens)``."""
+    """Return the normalisation ``kind`` (one of :data:`NORMS`); call it with ``(x, x_lens)``."""
     if kind == "layer":
         return MaskedLayerNorm(num_features)
     if kind == "batch":

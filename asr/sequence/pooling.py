@@ -56,7 +56,8 @@ class Pooling(nn.Module):
             has seen everything.
 
     Example:
-        >>> Pooling("mean", 2)(torch.tensor([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]]), torch.tensor([2])).tolist()
+        >>> x = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]])
+        >>> Pooling("mean", 2)(x, torch.tensor([2])).tolist()
         [[2.0, 3.0]]
     """
 

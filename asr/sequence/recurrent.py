@@ -35,7 +35,7 @@ It carries a sequence over to its next chunk.
 """
 
 Feedback = Mapping[int, Callable[[Tensor], Tensor]]
-"""By the number of a layer, counted from 1: its output, normalised -> what is added to it before the next layer."""
+"""Layer number, from 1 -> function of its normalised output, whose result is added to it."""
 
 
 class RecurrentLayer(nn.Module):
@@ -193,7 +193,7 @@ class RecurrentStack(nn.Module):
                 norm(x, x_lens).transpose(0, 1), rows, None if state is None else state[number]
             )
             y = self.dropout(projection(y.transpose(0, 1)))
-            x = self.after_layer(number, x, y, x_lens, feedback, taps)
+            x = self.after_layer(number, x, y=y, x_lens=x_lens, feedback=feedback, taps=taps)
             new_state.append(last)
         return self.output_norm(x, x_lens), x_lens, new_state
 

@@ -232,7 +232,15 @@ def greedy_search(
     """Return the output that takes the likeliest token at every step; a beam search with one beam,
     in plain words.
     """
-    found = beam_search(step, state, num_sequences, 1, max_lens, bos_id, eos_id)
+    found = beam_search(
+        step,
+        state,
+        num_sequences=num_sequences,
+        beam_size=1,
+        max_lens=max_lens,
+        bos_id=bos_id,
+        eos_id=eos_id,
+    )
     return [hypotheses[0] for hypotheses in found]
 
 
@@ -262,7 +270,9 @@ def beam_search(
         alpha: 0 prefers short outputs, 1 compares means per token.
     """
     device = max_lens.device
-    search = _Search(num_sequences, beam_size, max_lens, bos_id, eos_id, alpha)
+    search = _Search(
+        B=num_sequences, K=beam_size, max_lens=max_lens, bos_id=bos_id, eos_id=eos_id, alpha=alpha
+    )
     tokens = torch.full((num_sequences, beam_size), bos_id, device=device)
     while True:
         log_probs, state = step(tokens, state)

@@ -64,7 +64,7 @@ _ORDINALS = {_ordinal_word(word): word for word in [*_SMALL, "hundred", *_SCALES
 _NOT_AFTER_YEAR = {"hundred", "hundredth", *_SCALES}
 
 
-# ----------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # digits to words
 
 
@@ -106,7 +106,7 @@ def _spell_ordinal(digits: str) -> str:
     return " ".join([*head, _ordinal_word(last)])
 
 
-# ----------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # words to digits
 
 
@@ -243,7 +243,7 @@ def _numbers_to_digits(words: list[str]) -> list[str]:
     return out
 
 
-# ----------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # words and spellings
 
 _FILLERS = r"\b(?:h+m+|m+h+m+|m{2,}|u+h+|u+m+|e+r+m+|a+h+)\b"
@@ -305,14 +305,32 @@ _DOTTED |= {
     "etc": "et cetera",
 }
 
-_OUR = "arb ard arm behavi cand cl col demean enam endeav fav ferv flav glam harb hon hum lab neighb od parl ranc"
+_OUR = (
+    "arb ard arm behavi cand cl col demean enam endeav fav ferv flav glam harb hon hum lab "
+    "neighb od parl ranc"
+)
 _OUR += " rig rum sav splend tum val vap vig"
-_IZE = "agon analog apolog author capital categor central character civil colon critic crystall dramat econom"
-_IZE += " emphas equal familiar fertil final general harmon hospital human ideal immun industrial jeopard legal"
-_IZE += " local material maxim mechan memor minim mobil modern monopol national neutral normal optim organ penal"
-_IZE += " popular priorit public real recogn reorgan sensit social special stabil standard steril subsid summar"
+_IZE = (
+    "agon analog apolog author capital categor central character civil colon critic crystall "
+    "dramat econom"
+)
+_IZE += (
+    " emphas equal familiar fertil final general harmon hospital human ideal immun industrial "
+    "jeopard legal"
+)
+_IZE += (
+    " local material maxim mechan memor minim mobil modern monopol national neutral normal "
+    "optim organ penal"
+)
+_IZE += (
+    " popular priorit public real recogn reorgan sensit social special stabil standard steril "
+    "subsid summar"
+)
 _IZE += " symbol sympath synchron terror util vandal visual"
-_DOUBLE = "cancel channel counsel dial equal fuel jewel label level marvel model panel pencil quarrel rival shovel"
+_DOUBLE = (
+    "cancel channel counsel dial equal fuel jewel label level marvel model panel pencil "
+    "quarrel rival shovel"
+)
 _DOUBLE += " signal spiral total travel tunnel"
 _SPELLING_RULES = [
     # The stems that only look British ("arm", "hum") are harmless: "armour" and "humour" are what

@@ -1,4 +1,4 @@
-"""Tokenizers: text <-> ids of CTC units, id 0 being the blank; ``▁`` marks the beginning of a word."""
+"""Tokenizers: text <-> ids of CTC units; id 0 is the blank, ``▁`` begins a word."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ class CharTokenizer(Tokenizer):
         characters = [c for c in characters if not c.isspace() and c != SPACE]
         if len(set(characters)) != len(characters) or any(len(c) != 1 for c in characters):
             raise TokenError(
-                "The alphabet of a character tokenizer repeats a character or has one of several letters."
+                "The alphabet of a character tokenizer repeats a character or has one of several "
+                "letters."
             )
         self.tokens = [BLANK, SPACE, *characters]
         self._ids = {" ": 1, **{c: i for i, c in enumerate(self.tokens) if i > 1}}
@@ -94,8 +95,10 @@ class CharTokenizer(Tokenizer):
             return [self._ids[c] for c in " ".join(text.split())]
         except KeyError as error:
             raise TokenError(
-                f"The character {error.args[0]!r} in {text[:60]!r} is none of the {len(self) - 1} that are known.",
-                "Normalise the text (--normalizer), or train with a tokenizer made from this text too.",
+                f"The character {error.args[0]!r} in {text[:60]!r} is none of the {len(self) - 1} "
+                "that are known.",
+                "Normalise the text (--normalizer), or train with a tokenizer made from this text "
+                "too.",
             ) from None
 
     def save(self, folder: str | Path) -> None:
@@ -167,7 +170,8 @@ class SentencePieceTokenizer(Tokenizer):
             )
         except RuntimeError as error:
             raise TokenError(
-                f"No sentencepiece model of {vocab_size} pieces can be trained on this text: {error}",
+                f"No sentencepiece model of {vocab_size} pieces can be trained on this text: "
+                f"{error}",
                 "Give more text or a smaller tokenizer.vocab_size.",
             ) from error
         return cls(model.getvalue())
@@ -180,7 +184,8 @@ class SentencePieceTokenizer(Tokenizer):
             )
             raise TokenError(
                 f"The character {unknown!r} in {text[:60]!r} has no piece in the tokenizer.",
-                "Normalise the text (--normalizer), or train with a tokenizer made from this text too.",
+                "Normalise the text (--normalizer), or train with a tokenizer made from this text "
+                "too.",
             )
         return ids
 
@@ -201,7 +206,8 @@ class PhoneTokenizer(Tokenizer):
         phones: of the model, those of the lexicon by default.
 
     Example:
-        >>> tokenizer = PhoneTokenizer(Pronunciations({"a": [("AH",)], "tee": [("T", "IY")], "tea": [("T", "IY")]}))
+        >>> said = {"a": [("AH",)], "tee": [("T", "IY")], "tea": [("T", "IY")]}
+        >>> tokenizer = PhoneTokenizer(Pronunciations(said))
         >>> tokenizer.encode("a tea"), tokenizer.decode([1, 3, 5])
         ([1, 3, 5], 'a tee')
     """
@@ -243,7 +249,8 @@ class PhoneTokenizer(Tokenizer):
             except KeyError:
                 raise TokenError(
                     f"The word {word!r} in {text[:60]!r} is not in the pronouncing dictionary.",
-                    "Normalise the text (--normalizer), or give a dictionary that has it (--lexicon).",
+                    "Normalise the text (--normalizer), or give a dictionary that has it "
+                    "(--lexicon).",
                 ) from None
             ids += [self._ids[SPACE + first], *(self._ids[phone] for phone in others)]
         return ids

@@ -77,7 +77,10 @@ def synthetic(
         [rng.choice(np.delete(np.arange(1, V), v), 4, replace=False) for v in range(V - 1)]
     )
     confusions = np.concatenate([np.zeros((1, 4), np.int64), confusions])
-    log_probs = [_emit(np.array(encode(line)), V, confusions, margin, rng, unit) for line in texts]
+    log_probs = [
+        _emit(np.array(encode(line)), V, confusions=confusions, margin=margin, rng=rng, unit=unit)
+        for line in texts
+    ]
     return Utterances(tokens, log_probs, texts, [len(a) / FRAMES_PER_SECOND for a in log_probs])
 
 

@@ -1,4 +1,4 @@
-"""Runs in pyctcdecode's environment: reads jobs as JSON lines, answers texts and processor seconds."""
+"""Worker in pyctcdecode's environment: jobs as JSON lines in, texts and CPU seconds out."""
 
 import json
 import resource

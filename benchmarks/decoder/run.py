@@ -262,7 +262,8 @@ def _ratios(rows: list[dict[str, Any]]) -> list[str]:
             ours = [r for r in rows if r["decoder"] == "asr" and r["wer"] <= peer["wer"]]
             best = max(ours, key=lambda r: r["speed"], default=None)
             mine = (
-                f"{100 * best['wer']:.2f} | {best['speed']:.0f} | {best['speed'] / peer['speed']:.1f}"
+                f"{100 * best['wer']:.2f} | {best['speed']:.0f} | "
+                f"{best['speed'] / peer['speed']:.1f}"
                 if best
                 else "- | - | -"
             )

@@ -68,7 +68,8 @@ def main() -> None:
     print(machine())
     print(f"loop: {seconds[0] / seconds[1]:.2f} times as fast with {given.threads} threads")
     print(
-        f"beam {given.beam_size}: {seconds[2] / seconds[3]:.2f} times as fast with {given.threads} threads"
+        f"beam {given.beam_size}: {seconds[2] / seconds[3]:.2f} times as fast with {given.threads} "
+        "threads"
     )
 
 

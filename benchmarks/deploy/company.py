@@ -39,7 +39,8 @@ def main() -> None:
         changed = [np.sum(a.argmax(1) != b.argmax(1)) for a, b in zip(alone, others, strict=True)]
         moved = max(float(np.abs(a - b).max()) for a, b in zip(alone, others, strict=True))
         print(
-            f"alone and {what}: {sum(changed)} of {sum(map(len, alone))} frames differ, at most by {moved:.3f}"
+            f"alone and {what}: {sum(changed)} of {sum(map(len, alone))} frames differ, at most by "
+            f"{moved:.3f}"
         )
 
 

@@ -78,7 +78,8 @@ def main() -> None:
             for name, (_, url) in servers.items():
                 outcome = asyncio.run(load(url, rate, arguments.seconds, clips))
                 print(
-                    f"| {name} | {rate:g} | {outcome.p50_ms:.0f} | {outcome.p95_ms:.0f} | {outcome.refused} |",
+                    f"| {name} | {rate:g} | {outcome.p50_ms:.0f} | {outcome.p95_ms:.0f} | "
+                    f"{outcome.refused} |",
                     flush=True,
                 )
                 if outcome.p95_ms <= arguments.limit_ms and not outcome.refused:

@@ -69,6 +69,7 @@ def measure(model: str, data: str, folder: Path, threads: int) -> list[dict[str,
     rows = []
     for name in names:
         decoded = [h[0].text for h in greedy(outputs[name])]
+        same = sum(a == b for a, b in zip(expected, decoded, strict=True))
         beam = [h[0].text for h in models[name].decoder(outputs[name])]
         rows.append(
             {
@@ -80,7 +81,7 @@ def measure(model: str, data: str, folder: Path, threads: int) -> list[dict[str,
                 "speed_to_onnx": round(seconds["onnx"] / seconds[name], 2),
                 "wer_greedy": round(100 * score_texts(texts, decoded, samples=0).wer, 2),
                 "wer_lm": round(100 * score_texts(texts, beam, samples=0).wer, 2),
-                "same_greedy_text": f"{sum(a == b for a, b in zip(expected, decoded, strict=True))} of {len(texts)}",
+                "same_greedy_text": f"{same} of {len(texts)}",
             }
         )
     return rows

@@ -246,7 +246,7 @@ class Soak:
         return difference(await self.answered(statuses, *clips), clips)
 
     async def answered(self, statuses: Counter[str], *clips: Clip) -> httpx.Response:
-        """Return the answer to a request with these files, asked again while the service is busy."""
+        """Return the answer to a request with these files; retry while the service is busy."""
         for _ in range(MAX_ASKED):
             answer = await self.post(*clips)
             busy = (

@@ -45,7 +45,8 @@ def main() -> None:
             p50, p95, p99 = np.percentile(times, [50, 95, 99])
             share = sum(times) / 1000 / arguments.seconds
             print(
-                f"| {Path(model).name} | {len(times)} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {share:.3f} |",
+                f"| {Path(model).name} | {len(times)} | {p50:.1f} | {p95:.1f} | {p99:.1f} | "
+                f"{share:.3f} |",
                 flush=True,
             )
 

@@ -43,7 +43,8 @@ def main() -> None:
         "asr": lambda: ours(options),
     }
     print(
-        f"| {options.split.name}, {len(utterances)} utterances | WER % (95 % interval) | x real time, one core |"
+        f"| {options.split.name}, {len(utterances)} utterances | WER % (95 % interval) | x real "
+        "time, one core |"
     )
     print("|---|---|---|")
     for name, make in systems.items():

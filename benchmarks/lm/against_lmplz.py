@@ -23,7 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-_BUILD = "import sys; from asr.lm import build_arpa; build_arpa(sys.argv[1], sys.argv[2], int(sys.argv[3]), threads={})"
+_BUILD = (
+    "import sys; from asr.lm import build_arpa; build_arpa(sys.argv[1], sys.argv[2], "
+    "int(sys.argv[3]), threads={})"
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ def compare(
         memory = max(run.memory_mb for run in each)
         quality = f"perplexity {result.with_oov:.4f} / {result.without_oov:.4f} without OOV"
         print(
-            f"order {order} {name:6} {wall:7.2f} s wall {cpu:7.2f} s cpu {memory:7.0f} MB  {quality}",
+            f"order {order} {name:6} {wall:7.2f} s wall {cpu:7.2f} s cpu {memory:7.0f} MB  "
+            f"{quality}",
             flush=True,
         )
     if lmplz:
@@ -146,7 +150,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.lmplz:
         print(
-            "lmplz was not found: only this project is measured (build it from KenLM's source, give --lmplz PATH)"
+            "lmplz was not found: only this project is measured (build it from KenLM's source, "
+            "give --lmplz PATH)"
         )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -157,7 +162,14 @@ def main() -> None:
         train, test = split_text(text, folder, arguments.words)
         measure([sys.executable, "-c", _BUILD.format(None), str(test), f"{folder}/warm.arpa", "3"])
         for order in arguments.orders:
-            compare(order, train, test, arguments.lmplz, arguments.rounds, arguments.threads)
+            compare(
+                order,
+                train,
+                test=test,
+                lmplz=arguments.lmplz,
+                rounds=arguments.rounds,
+                threads=arguments.threads,
+            )
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ _BUILD = """
 import resource, sys, time
 from asr.lm import build_arpa
 start = time.perf_counter()
-summary = build_arpa(sys.argv[1], sys.argv[2], int(sys.argv[3]), memory=sys.argv[4] or None, temp_folder=sys.argv[5])
+text, output, order, memory, folder = sys.argv[1:6]
+summary = build_arpa(text, output, int(order), memory=memory or None, temp_folder=folder)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"{sys.argv[4] or 'unbounded'}: {summary.words} words, n-grams {summary.counts}, on disk: {summary.spilled}, "
+print(f"{memory or 'unbounded'}: {summary.words} words, n-grams {summary.counts}, "
+      f"on disk: {summary.spilled}, "
       f"{time.perf_counter() - start:.1f} s, {peak:.0f} MiB at most", flush=True)
 """
 

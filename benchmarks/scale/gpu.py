@@ -110,12 +110,12 @@ def measure(config: SpeechConfig, folder: Path, name: str, steps: int) -> Measur
     torch.cuda.synchronize()
     seconds = time.perf_counter() - start
     return Measured(
-        name,
-        speech_s / seconds,
-        1000 * seconds / steps,
-        waited.seconds / seconds,
-        torch.cuda.max_memory_allocated() / 1e9,
-        loss,
+        name=name,
+        hours_per_hour=speech_s / seconds,
+        step_ms=1000 * seconds / steps,
+        waiting=waited.seconds / seconds,
+        memory_gb=torch.cuda.max_memory_allocated() / 1e9,
+        loss=loss,
     )
 
 
@@ -132,7 +132,8 @@ def main() -> None:
     a = parser.parse_args()
     if not torch.cuda.is_available():
         print(
-            "There is no GPU here that torch can use, so there is nothing to measure. Run the same where there is one."
+            "There is no GPU here that torch can use, so there is nothing to measure. Run the same "
+            "where there is one."
         )
         sys.exit(0)
     changes = [f"model.hidden_dim={a.hidden}"] if a.hidden else []
@@ -174,7 +175,8 @@ def main() -> None:
 def show(m: Measured) -> None:
     """Print a line."""
     print(
-        f"{m.name:18s} {m.hours_per_hour:8.0f} h/h  {m.step_ms:8.1f} ms a step  {100 * m.waiting:5.1f} % waiting  "
+        f"{m.name:18s} {m.hours_per_hour:8.0f} h/h  {m.step_ms:8.1f} ms a step  "
+        f"{100 * m.waiting:5.1f} % waiting  "
         f"{m.memory_gb:6.2f} GB  loss {m.loss:.3f}",
         flush=True,
     )

@@ -170,8 +170,10 @@ def commands(a: argparse.Namespace) -> list[str]:
     """Return the lines to type."""
     many = f"torchrun --nproc-per-node {a.gpus} --no-python asr " if a.gpus > 1 else "asr "
     return [
-        f"asr prepare librispeech LibriSpeech -o data --speeds 0.9,1.0,1.1 --normalizer librispeech --jobs {a.cores}",
-        f"{many}train recipes/librispeech/960.yaml data.train=data/train data.dev=data/dev-clean -o runs/big",
+        "asr prepare librispeech LibriSpeech -o data --speeds 0.9,1.0,1.1 --normalizer "
+        f"librispeech --jobs {a.cores}",
+        f"{many}train recipes/librispeech/960.yaml data.train=data/train data.dev=data/dev-clean "
+        "-o runs/big",
         "asr lm build text.txt --order 3 --memory 8GB -o model.arpa",
         "asr evaluate --model runs/big --data data/test-clean -o runs/big --lm model.arpa",
         "asr transcribe recordings --model runs/big -o texts -f json --ray auto",

@@ -71,7 +71,8 @@ def main() -> None:
         milliseconds = " | ".join(f"{1000 * best[way]:.1f}" for way in WAYS)
         ratio = best["ours bf16"] / best["torch fp32"]
         print(
-            f"| {T} x {B}, {D}, {H} | {milliseconds} | {ratio:.2f} | {errors[0]:.4f} | {errors[1]:.4f} |",
+            f"| {T} x {B}, {D}, {H} | {milliseconds} | {ratio:.2f} | {errors[0]:.4f} | "
+            f"{errors[1]:.4f} |",
             flush=True,
         )
 

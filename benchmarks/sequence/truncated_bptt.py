@@ -82,7 +82,8 @@ def main() -> None:
     import torch
 
     print(
-        f"torch {torch.__version__}, {platform.machine()}, {LAYERS} LSTM layers of {arguments.hidden_dim} units, "
+        f"torch {torch.__version__}, {platform.machine()}, {LAYERS} LSTM layers of "
+        f"{arguments.hidden_dim} units, "
         f"batch {BATCH}, fp32"
     )
     print(f"| steps | whole: MB | s | chunks of {arguments.chunk}: MB | s |\n|---|---|---|---|---|")

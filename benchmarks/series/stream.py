@@ -31,8 +31,8 @@ def main() -> None:
         "| detector | ms a step, median (95 %) | largest difference to the batch |\n|---|---|---|"
     )
     for kind in ("forecast", "autoencoder"):
-        settings = {"model": {"hidden_dim": arguments.hidden_dim}, "trainer": {"threads": 1}}
-        detector = AnomalyDetector(32, kind, max_epochs=1, batch_size=16, settings=settings).fit(
+        config = {"model": {"hidden_dim": arguments.hidden_dim}, "trainer": {"threads": 1}}
+        detector = AnomalyDetector(32, kind, max_epochs=1, batch_size=16, config=config).fit(
             frame[:400]
         )
         stream, seconds, scores = detector.stream(), [], []

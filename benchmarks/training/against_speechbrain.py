@@ -214,7 +214,8 @@ def main() -> None:
         theirs.close()
     duration = sum(audio_info(u.audio).duration_s for u in utterances)
     print(
-        f"{len(utterances)} utterances, {duration:.0f} s, preparing our features {ours.prepared_in:.1f} s, once"
+        f"{len(utterances)} utterances, {duration:.0f} s, preparing our features "
+        f"{ours.prepared_in:.1f} s, once"
     )
     print(f"ours in {ours.loop.precision}")
     print(
@@ -223,7 +224,8 @@ def main() -> None:
     for variant, kind in itertools.product(against, ("total", "cpu")):
         ratios = [o[kind] / t[kind] for o, t in zip(rounds["ours"], rounds[variant], strict=True)]
         print(
-            f"ours / {variant}, {kind}: {statistics.median(ratios):.3f}   ({', '.join(f'{r:.3f}' for r in ratios)})"
+            f"ours / {variant}, {kind}: {statistics.median(ratios):.3f}   "
+            f"({', '.join(f'{r:.3f}' for r in ratios)})"
         )
 
 

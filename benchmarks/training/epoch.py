@@ -108,11 +108,13 @@ def main() -> None:
         )
         ratios = measure(config, Path(name), arguments.rounds)
     print(
-        f"5x{arguments.hidden} BiLSTM, {arguments.seconds:.0f} s of speech, {arguments.threads} threads, fp32"
+        f"5x{arguments.hidden} BiLSTM, {arguments.seconds:.0f} s of speech, {arguments.threads} "
+        "threads, fp32"
     )
     for what, values in ratios.items():
         print(
-            f"{what:8s} {statistics.median(values):.3f} x bare   ({', '.join(f'{v:.3f}' for v in values)})"
+            f"{what:8s} {statistics.median(values):.3f} x bare   "
+            f"({', '.join(f'{v:.3f}' for v in values)})"
         )
 
 

@@ -60,7 +60,7 @@ WORDS = (
 
 
 def recordings(folder: Path, corpus: Path | None) -> list[Utterance]:
-    """Return a shard's worth of utterances: of a corpus, or of noise in the lengths of read speech."""
+    """Return a shard of utterances: of a corpus, or of noise in the lengths of read speech."""
     if corpus:
         part = max(read_librispeech(corpus).values(), key=len)
         return part[:: max(1, len(part) // SHARD_SIZE)][:SHARD_SIZE]

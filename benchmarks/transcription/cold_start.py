@@ -44,7 +44,8 @@ def main() -> None:
     print(f"first start (compiles): {first[0]:.2f} s, processor {first[1]:.2f} s")
     clock, processor = ([other[i] for other in others] for i in range(2))
     print(
-        f"then, median of {len(others)}: {statistics.median(clock):.2f} s ({min(clock):.2f} to {max(clock):.2f}), "
+        f"then, median of {len(others)}: {statistics.median(clock):.2f} s ({min(clock):.2f} to "
+        f"{max(clock):.2f}), "
         f"processor {statistics.median(processor):.2f} s"
     )
 

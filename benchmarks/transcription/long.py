@@ -81,7 +81,10 @@ def run(model: str, recording: Path, threads: int) -> tuple[str, str]:
     )
     seconds, used = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = used.ru_utime + used.ru_stime
-    cost = f"{seconds:.1f} s on the clock, {processor:.1f} s of processor time, {used.ru_maxrss / 1e6:.2f} GB at the peak"
+    cost = (
+        f"{seconds:.1f} s on the clock, {processor:.1f} s of processor time, "
+        f"{used.ru_maxrss / 1e6:.2f} GB at the peak"
+    )
     return result.stdout, cost
 
 
@@ -118,10 +121,12 @@ def main() -> None:
     print(f"{long['duration_s'] / 60:.1f} min: {cost}; {given.threads} threads")
     print(f"{len(used)} sentences, {len(long['segments'])} segments")
     print(
-        f"edits against the sentences apart: {edits} of {words} words, {100 * edits / max(1, words):.2f} %"
+        f"edits against the sentences apart: {edits} of {words} words, "
+        f"{100 * edits / max(1, words):.2f} %"
     )
     print(
-        f"words twice in a row: {doubled(long['text'].split())}, in the sentences apart {doubled(apart.split())}"
+        f"words twice in a row: {doubled(long['text'].split())}, in the sentences apart "
+        f"{doubled(apart.split())}"
     )
 
 

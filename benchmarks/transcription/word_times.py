@@ -99,7 +99,10 @@ def row(name: str, errors: list[float]) -> str:
         return f"{name}: no words"
     e = 1000 * np.array(errors)
     signed, absolute, tail = np.median(e), np.median(np.abs(e)), np.percentile(np.abs(e), 90)
-    return f"{name}: {len(e)} words, signed {signed:+.0f} ms, absolute {absolute:.0f} ms, 90 % within {tail:.0f} ms"
+    return (
+        f"{name}: {len(e)} words, signed {signed:+.0f} ms, absolute {absolute:.0f} ms, 90 % "
+        f"within {tail:.0f} ms"
+    )
 
 
 def main() -> None:

@@ -19,12 +19,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from asr.language.translation.batches import pad_tokens
 from asr.language.translation.network import TARGET_END, TranslateModelConfig, TranslateTask
 from asr.sequence.seq2seq import beam_search
+from asr.training.batching.padding import pad_sequences
 
 sys.path.insert(0, str(Path(__file__).parent))
 from transformer import Transformer
@@ -61,9 +62,17 @@ def translate(
     written = 0
     step = held_back(model.decoder.step if isinstance(model, TranslateTask) else model.step)
     for batch in batches:
-        source, lens = pad_tokens(batch)
+        source, lens = pad_sequences(batch, np.int64)
         state = model.start(source, lens, beam_size)
-        found = beam_search(step, state, len(batch), beam_size, lens, TARGET_END, TARGET_END)
+        found = beam_search(
+            step,
+            state,
+            num_sequences=len(batch),
+            beam_size=beam_size,
+            max_lens=lens,
+            bos_id=TARGET_END,
+            eos_id=TARGET_END,
+        )
         written += sum(len(one[0].tokens) for one in found)
     return written
 

@@ -47,7 +47,8 @@ def main() -> None:
                 temporary.write_bytes(to_png(found.plot()))
         print(f"seed {seed}, the LSTM alone\n{found}\n", flush=True)
     print(
-        f"MAE of the LSTM alone over the seeds: {np.mean(errors):.2f} ({min(errors):.2f} - {max(errors):.2f})\n"
+        f"MAE of the LSTM alone over the seeds: {np.mean(errors):.2f} ({min(errors):.2f} - "
+        f"{max(errors):.2f})\n"
     )
     seed = arguments.seeds[0]
     mixed = Forecaster(
@@ -60,7 +61,8 @@ def main() -> None:
         ensemble=("linear", "auto_ets"),
     )
     print(
-        f"seed {seed}, quantile loss, averaged with linear and AutoETS\n{mixed.cross_validate(frame, 3, baselines=())}"
+        f"seed {seed}, quantile loss, averaged with linear and "
+        f"AutoETS\n{mixed.cross_validate(frame, 3, baselines=())}"
     )
 
 

@@ -136,8 +136,7 @@ def wers(model: Path, data: Path, lm: Path | None) -> list[float]:
         dev = emissions(recognizer, data / "dev")
         settings.append(tune_decoding(recognizer.decoders, dev, beam))
     hypotheses = (
-        [h[0].text for h in recognizer.decoders.make(how)(list(test.log_probs))]
-        for how in settings
+        [h[0].text for h in recognizer.decoders.make(how)(list(test.log_probs))] for how in settings
     )
     return [score_texts(list(test.texts), texts, samples=0).wer for texts in hypotheses]
 

@@ -66,7 +66,8 @@ def main() -> None:
     print(f"\n{table}\n\n{recording}: {transcript.text}")
     print(f"pictures: {pictures}/  learning curves: tensorboard --logdir {run / 'log'}")
     print(
-        f"try: asr transcribe {recording} --model {run}   ({(time.monotonic() - started) / 60:.1f} minutes)"
+        f"try: asr transcribe {recording} --model {run}   ({(time.monotonic() - started) / 60:.1f} "
+        "minutes)"
     )
 
 

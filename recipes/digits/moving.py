@@ -39,7 +39,7 @@ TEST_IMAGES = 300
 
 @dataclass(frozen=True)
 class MovingConfig:
-    """A whole training; ``picture`` is the side of the films, ``batches`` the number in an epoch."""
+    """One training; ``picture``: side of the films, ``batches``: number in an epoch."""
 
     seed: int = 1
     output_dir: str = "runs/moving-digits"
@@ -155,7 +155,15 @@ def main() -> None:
         return figures(trained, dev_films)
 
     films = Films(rest, config, config.batches, config.seed)
-    experiment = Experiment(task, films, evaluate, "loss", saver(config), len, "films/s")
+    experiment = Experiment(
+        task=task,
+        train=films,
+        evaluate=evaluate,
+        monitor="loss",
+        save_model=saver(config),
+        speed=len,
+        speed_unit="films/s",
+    )
     fit(experiment, config.trainer, config.optimizer, out, seed=config.seed)
     task.load_state_dict(open_bundle(out, task="next_frame").weights())
     with torch.inference_mode():

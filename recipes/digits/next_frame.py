@@ -21,7 +21,7 @@ __all__ = ["FrameBatch", "NextFrameConfig", "NextFrameTask"]
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """Films side by side: frames (B, T, H, W) float32, lens (B,) pictures, ids, seed of this batch."""
+    """Padded films: frames (B, T, H, W) float32, lens (B,), ids, seed of this batch."""
 
     frames: Tensor
     lens: Tensor

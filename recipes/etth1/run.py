@@ -17,7 +17,8 @@ from asr.catalogue import train
 from asr.config import load_config
 from asr.run_folder import read_metrics
 from asr.series import fit_baseline, measure
-from asr.series.forecasting.training import ForecastConfig, read_series
+from asr.series.forecasting.config import ForecastConfig
+from asr.series.forecasting.training import read_series
 from asr.series.frames import Series
 from asr.series.panels import cut, fit_layout
 

@@ -25,8 +25,9 @@ from asr.files import atomic_path, atomic_write_text
 from asr.plots import confusion_matrix, to_png
 from asr.run_folder import Metric, update_metrics
 from asr.scoring.classification import ClassificationScore, score_classes
+from asr.signals.config import ClassifyConfig
 from asr.signals.data import LabelledData, make_labelled
-from asr.signals.training import ClassifyConfig, fit_classifier, predict_scores
+from asr.signals.training import fit_classifier
 
 CONFIG = Path(__file__).with_name("config.yaml")
 NAMES = ("N", "S", "V", "F", "Q")
@@ -104,10 +105,10 @@ def cross_validate(data: LabelledData, config: ClassifyConfig, folds: int, out: 
         rest = np.setdiff1d(np.arange(len(data.labels)), held_out)
         done = out / f"fold{number}" / "scores.npy"
         if not done.is_file():
-            task = fit_classifier(config, data.subset(rest), None, done.parent)
+            model = fit_classifier(config, data.subset(rest), None, done.parent)
             test = data.subset(held_out)
             with atomic_path(done) as temporary:
-                np.save(temporary, predict_scores(task, test.sequences, test.static))
+                np.save(temporary, model.predict_proba(test.sequences, test.static))
         scores[held_out] = np.load(done)
     return scores
 

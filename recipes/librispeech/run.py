@@ -1,7 +1,8 @@
 """LibriSpeech from the corpus to word error rates: prepare, train, n-gram model, evaluate; in three
 sizes.
 
-python recipes/librispeech/run.py CORPUS [--size mini|100|960] [--lm-text FILE] [--output-dir runs/librispeech]
+python recipes/librispeech/run.py CORPUS [--size mini|100|960] [--lm-text FILE]
+    [--output-dir runs/librispeech]
 
 CORPUS holds the parts as published (CORPUS/train-clean-5/... or CORPUS/LibriSpeech/...), of any
 name: --train, --dev and --test name others than the size's own, with commas. To load them: asr
@@ -116,7 +117,8 @@ def parse() -> argparse.Namespace:
         "--lm-text",
         type=Path,
         action="append",
-        help=f"text of the n-gram model, a sentence a line, .gz too; by default CORPUS/{LM_TEXT}; `transcripts` for "
+        help=f"text of the n-gram model, a sentence a line, .gz too; by default CORPUS/{LM_TEXT}; "
+        "`transcripts` for "
         "those of the training parts",
     )
     parser.add_argument("--lm-order", type=int, default=4)

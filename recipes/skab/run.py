@@ -69,7 +69,10 @@ def principal_components(
 def row(name: str, part: pd.DataFrame, alarms: np.ndarray) -> str:
     """Return a row of the table."""
     rates = detection_rates(part.label.to_numpy(), alarms)
-    return f"| {name} | {rates.f1:.3f} | {100 * rates.false_alarm_rate:.2f} | {100 * rates.missed_alarm_rate:.2f} |"
+    return (
+        f"| {name} | {rates.f1:.3f} | {100 * rates.false_alarm_rate:.2f} | "
+        f"{100 * rates.missed_alarm_rate:.2f} |"
+    )
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ def main() -> None:
         loss="mse",
         random_state=arguments.seed,
         max_epochs=5,
-        settings={"model": {"instance_norm": "none", "segment": 5, "hidden_dim": 32}},
+        config={"model": {"instance_norm": "none", "segment": 5, "hidden_dim": 32}},
     )
     found = forecaster.cross_validate(
         frame, windows=arguments.test_days, step=1, baselines=("repeat_last", "linear")

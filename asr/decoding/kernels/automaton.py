@@ -136,7 +136,7 @@ def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_
 
 
 class Trie(NamedTuple):
-    """Arrays of :class:`asr.lm.trie.Trie`; a node is an n-gram, its children are one word longer."""
+    """Arrays of :class:`asr.lm.trie.Trie`: a node is an n-gram, its children are a word longer."""
 
     last_words: I32
     first_child: I64

@@ -45,7 +45,7 @@ from asr.kernels import kernel
 
 
 class Origin(NamedTuple):
-    """Where the next token leaves from: a prefix, its open word closed where the token starts one."""
+    """Where the next token leaves from: a prefix, its open word closed if the token starts one."""
 
     row: int
     node: int  # of the lexicon; 0: the root; -1: in an unknown word

@@ -101,7 +101,7 @@ def store(
     mass: float,
     gain: float,
 ) -> bool:
-    """Store a new candidate (row, token, lexicon node, whether it closes a word); False: no room."""
+    """Store a candidate (row, token, lexicon node, whether it closes a word); False: no room."""
     n = s.counters[CANDIDATES]
     if n == len(s.cand_mass):
         if not _make_room(s):

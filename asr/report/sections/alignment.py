@@ -50,7 +50,8 @@ def _shown(run: Run, split: str, utterance: UtteranceScore) -> str:
         frames.seconds_per_frame,
     )
     caption = (
-        f"{utterance.id} ({split}): log-Mel features above; below, the probability of each token, the blank in grey, "
+        f"{utterance.id} ({split}): log-Mel features above; below, the probability of each token, "
+        "the blank in grey, "
         "and the best path's tokens where they are first emitted (␣ is the space between words)"
     )
     title = f"<h3>{escape(utterance.id)}</h3>"

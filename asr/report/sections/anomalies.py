@@ -26,7 +26,8 @@ def content(run: Run) -> str:
             )
         except (TypeError, ValueError) as problem:
             raise DataError(
-                f"{split}/predictions.jsonl, {r.get('id')}: these scores cannot be drawn ({problem})."
+                f"{split}/predictions.jsonl, {r.get('id')}: these scores cannot be drawn "
+                f"({problem})."
             ) from None
         marks = "; known anomalies are shaded" if r.get("anomalies") else ""
         line = "; the line is the threshold" if r.get("threshold") is not None else ""

@@ -74,7 +74,8 @@ def _recorded(run: Run) -> str:
                 raise ValueError(f"weights {weights.shape}, needed ({len(target)}, {len(source)})")
         except (TypeError, ValueError, KeyError) as problem:
             raise DataError(
-                f"{split}/predictions.jsonl, {record.get('id')}: attention cannot be read ({problem})."
+                f"{split}/predictions.jsonl, {record.get('id')}: attention cannot be read "
+                f"({problem})."
             ) from None
         caption = (
             f"{record.get('id', '')} ({split}): rows are what was written, columns what was read"

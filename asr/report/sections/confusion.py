@@ -59,7 +59,8 @@ def labelled(split: str, record: dict[str, Any]) -> Iterator[tuple[str, str]]:
         isinstance(label, list) and len(label) != len(prediction)
     ):
         raise DataError(
-            f"{split}/predictions.jsonl, {record.get('id')}: label and prediction differ in length or kind."
+            f"{split}/predictions.jsonl, {record.get('id')}: label and prediction differ in length "
+            "or kind."
         )
     if not isinstance(label, list):
         label, prediction = [label], [prediction]
@@ -80,7 +81,8 @@ def _split(split: str, counts: Counter[tuple[str, str]], interval: str) -> str:
         caption += f"; the {_SHOWN} most frequent of {len(labels)} classes"
     drawing = confusion_matrix(labels[:_SHOWN], matrix[:_SHOWN, :_SHOWN])
     shown = picture(f"confusion-{_plain(split)}", drawing, caption, wide=len(labels) > 8)
-    return f"<h3>{escape(split)}</h3>{shown}{fold('By class', _by_class(labels, matrix), is_open=len(labels) <= 8)}"
+    by_class = fold("By class", _by_class(labels, matrix), is_open=len(labels) <= 8)
+    return f"<h3>{escape(split)}</h3>{shown}{by_class}"
 
 
 def _by_class(labels: list[str], matrix: Any) -> str:

@@ -29,9 +29,13 @@ def content(run: Run) -> str:
             error = float(np.mean(np.abs(np.subtract(r["truth"], r["forecast"], dtype=float))))
         except (TypeError, ValueError) as problem:
             raise DataError(
-                f"{split}/predictions.jsonl, {r.get('id')}: this forecast cannot be drawn ({problem})."
+                f"{split}/predictions.jsonl, {r.get('id')}: this forecast cannot be drawn "
+                f"({problem})."
             ) from None
-        caption = f"{r.get('id', '')} ({split}): mean absolute error {error:.4g} over {len(r['truth'])} steps"
+        caption = (
+            f"{r.get('id', '')} ({split}): mean absolute error {error:.4g} over "
+            f"{len(r['truth'])} steps"
+        )
         pictures.append(picture(f"forecast-{number}", drawing, caption))
     more = sum(1 for _ in records)
     return gallery(pictures) + (

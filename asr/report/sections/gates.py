@@ -52,7 +52,10 @@ def _computed(run: Run) -> str:
     for layer, activations in found.items():
         shown = {name: values for name, values in activations.items() if name != "hidden"}
         units = next(iter(shown.values())).shape[1]
-        caption = f"{utterance.id}, {layer}, forward direction: {min(64, units)} of {units} units, ordered by input gate"
+        caption = (
+            f"{utterance.id}, {layer}, forward direction: {min(64, units)} of {units} units, "
+            "ordered by input gate"
+        )
         name = f"gates-{layer.replace(' ', '-')}"
         pictures.append(
             picture(name, gates(shown, acoustics.frames.seconds_per_frame), caption, wide=True)

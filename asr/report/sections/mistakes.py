@@ -51,7 +51,7 @@ def _split(run: Run, split: str, records: list[dict[str, Any]]) -> str:
 
 
 def _classified(run: Run, wrong: list[dict[str, Any]]) -> str:
-    """The surest mistakes first: they tell of wrong labels and of what the model has misunderstood."""
+    """The most confident mistakes first: wrong labels, and what the model misunderstands."""
     chosen = sorted(wrong, key=lambda r: (-_number(r.get("probability")), str(r.get("id"))))[
         : run.options.worst
     ]

@@ -23,7 +23,10 @@ def content(run: Run) -> str:
             + ("" if chosen else paragraph("No utterance has an error."))
         )
         if chosen and run.options.audio != "none" and not any(u.source.audio for u in chosen):
-            note = "No players: no manifest (cuts.jsonl.gz) of this split is known; name its folder with --data."
+            note = (
+                "No players: no manifest (cuts.jsonl.gz) of this split is known; name its "
+                "folder with --data."
+            )
             parts.append(paragraph(note))
         parts += [_article(run, u) for u in chosen]
     return "".join(parts)
@@ -34,7 +37,10 @@ def _article(run: Run, utterance: UtteranceScore) -> str:
     plural = "" if utterance.errors == 1 else "s"
     count = f"{utterance.errors} error{plural} in {len(utterance.reference)} words"
     sound = player(utterance.source, run.options.audio, run.page)
-    return f"<article><header>{escape(utterance.id + speaker)}: {count}</header>{sound}{alignment(utterance)}</article>"
+    return (
+        f"<article><header>{escape(utterance.id + speaker)}: "
+        f"{count}</header>{sound}{alignment(utterance)}</article>"
+    )
 
 
 def alignment(utterance: UtteranceScore) -> str:

@@ -1,4 +1,4 @@
-"""The table of tasks: one entry more, and a new task is trained, used and served like the others."""
+"""The table of tasks: by one more entry a new task is trained, used and served like all."""
 
 from __future__ import annotations
 

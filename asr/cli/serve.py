@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.options import Threads
+
 
 def serve(
     models: Annotated[
@@ -17,9 +19,9 @@ def serve(
     split: Annotated[
         str, typer.Option("--split", help="Share of the traffic of each model, such as 0.9,0.1.")
     ] = "",
-    max_batch_size: Annotated[int, typer.Option(min=1, help="Recordings computed together.")] = 16,
+    max_batch_size: Annotated[int, typer.Option(min=1, help="Largest batch of recordings.")] = 16,
     max_wait_ms: Annotated[
-        float, typer.Option(min=0, help="Longest wait of an idle network for company.")
+        float, typer.Option(min=0, help="Longest wait of an idle network for a fuller batch.")
     ] = 5.0,
     queue_size: Annotated[
         int, typer.Option(min=1, help="Recordings that may wait; others get 503.")
@@ -27,10 +29,10 @@ def serve(
     max_bytes: Annotated[int, typer.Option(min=1, help="Largest file.")] = 50_000_000,
     max_duration_s: Annotated[float, typer.Option(min=0.1, help="Longest recording.")] = 600.0,
     request_timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="Longest answer; 504 after it.")
+        float, typer.Option(min=0.1, help="Time to answer a request; 504 after it.")
     ] = 60.0,
     upload_timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="Longest upload; 408 after it.")
+        float, typer.Option(min=0.1, help="Time to upload a request; 408 after it.")
     ] = 30.0,
     backend: Annotated[
         str,
@@ -38,44 +40,35 @@ def serve(
             "--backend", help="onnxruntime, torch, or auto: ONNX for speech models that have it."
         ),
     ] = "auto",
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, help="Processor threads for a network; 0: all.")
-    ] = 1,
+    threads: Threads = 1,
     ray: Annotated[
         str | None,
         typer.Option(
             "--ray",
-            help="Serve on the Ray cluster at this address; local: in processes of this machine.",
+            help="Serve on the Ray cluster at this address; local: by processes of this machine.",
         ),
     ] = None,
     replicas: Annotated[
         int,
         typer.Option(
-            "--replicas", min=0, help="Copies of the service with --ray; 0: one a processor."
+            "--replicas", min=0, help="Copies of the service with --ray; 0: one a processor core."
         ),
     ] = 0,
 ) -> None:
     """Serve models over HTTP and WebSocket.
 
-    API keys come from the variable ASR_API_KEYS, with commas.
+    The environment variable ASR_API_KEYS holds the accepted API keys, separated by commas.
     """
     from asr.serve.config import ServeConfig
     from asr.serve.server import run_server
 
     if replicas and ray is None:
         raise typer.BadParameter("it goes with --ray.", param_hint="--replicas")
-    try:
-        shares = tuple(float(part) for part in split.split(",")) if split else ()
-    except ValueError:
-        raise typer.BadParameter(f"{split!r} is no list of numbers", param_hint="--split") from None
-    keys = tuple(
-        key.strip() for key in os.environ.get("ASR_API_KEYS", "").split(",") if key.strip()
-    )
     config = ServeConfig(
         host=host,
         port=port,
-        api_keys=keys,
-        split=shares,
+        api_keys=_api_keys(),
+        split=_shares(split),
         max_batch_size=max_batch_size,
         max_wait_ms=max_wait_ms,
         queue_size=queue_size,
@@ -92,3 +85,15 @@ def serve(
         from asr.scale.serve import serve_on_ray
 
         serve_on_ray(models, config, ray, replicas)
+
+
+def _shares(split: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in split.split(",")) if split else ()
+    except ValueError:
+        raise typer.BadParameter(f"{split!r} is no list of numbers", param_hint="--split") from None
+
+
+def _api_keys() -> tuple[str, ...]:
+    keys = os.environ.get("ASR_API_KEYS", "").split(",")
+    return tuple(key.strip() for key in keys if key.strip())

@@ -1,1 +1,1 @@
-"""Tasks on text: labelled data, embeddings, vocabularies; one folder a task."""
+"""Tasks on text, one folder each, and what they share: vocabularies, embeddings, batches, files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from asr.errors import DataError
 from asr.text.lines import read_json_lines
@@ -59,7 +59,7 @@ def labels_of(path: str | Path, rows: Iterable[Numbered], label: str) -> list[st
     return [str(row[label]) for _, row in rows]
 
 
-def is_words(value: Any) -> bool:
+def is_words(value: Any) -> TypeGuard[list[str]]:
     """Return whether a value from JSON is a list of texts."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 

@@ -1,6 +1,4 @@
-"""Pieces of words, or words, of one or several languages: text <-> ids; what is unknown is allowed
-and counted.
-"""
+"""Subword pieces, or words, of one or several languages: text <-> ids; the unknown is counted."""
 
 from __future__ import annotations
 
@@ -14,22 +12,20 @@ from asr.files import atomic_path
 __all__ = ["UNITS", "Subwords"]
 
 UNITS = {"pieces": "bpe", "words": "word"}
-"""What a text can be cut into, and sentencepiece's name for it."""
+"""What a text can be split into, and sentencepiece's name for it."""
 WORD_START = "▁"
 
 
 class Subwords:
-    """Units of a sentencepiece model, shared by all texts it was made from.
+    """A sentencepiece model: byte-pair pieces (Sennrich et al. 2016) or the most frequent words.
 
-    They are pieces (byte-pair encoding, Sennrich et al. 2016) or the most frequent words.
-
-    Id 0 stands for what is unknown, id 1 for the end of a text.
+    Id 0 is the unknown unit, id 1 the end of a text.
 
     Args:
         model: serialised sentencepiece model, as :meth:`train` makes it.
 
     Attributes:
-        whole_words: every unit is a word.
+        whole_words: whether every unit is a word.
 
     Example:
         >>> subwords = Subwords.train(["ein kleiner Hund", "a small dog"] * 9, 40)
@@ -64,11 +60,13 @@ class Subwords:
     def train(
         cls, texts: Iterable[str], vocab_size: int, lowercase: bool = False, units: str = "pieces"
     ) -> Subwords:
-        """Return at most ``vocab_size`` units learned from ``texts``; ``lowercase`` folds the case
-        of all text.
+        """Return units learned from texts.
 
-        ``units`` are ``pieces`` or ``words``; words are in the order of their frequency, and others
-        are unknown.
+        Args:
+            texts: of the training.
+            vocab_size: number of units, at most.
+            lowercase: fold the case of all text.
+            units: ``pieces``, or ``words`` in the order of their frequency.
 
         Raises:
             TokenError: there is no text, or too little for so many pieces.
@@ -107,29 +105,30 @@ class Subwords:
 
     @property
     def tokens(self) -> list[str]:
-        """Piece of every id."""
+        """Unit of every id."""
         return [self._processor.IdToPiece(i) for i in range(len(self))]
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of ``text`` without an end; id 0 for unknown stretches, or each unknown
-        one of whole words.
+        """Return the ids of a text without an end.
+
+        Id 0 stands for each stretch that no piece covers, or for each unknown word.
         """
-        if self.whole_words:  # sentencepiece would take several unknown words for one
+        if self.whole_words:  # sentencepiece would join neighbouring unknown words to one
             return [i for ids in self._processor.EncodeAsIds(text.split()) for i in ids]
         ids: list[int] = self._processor.EncodeAsIds(text)
         return ids
 
     def pieces(self, text: str) -> list[str]:
-        """Return the pieces of ``text`` as they are written, unknown ones included."""
+        """Return the pieces of a text as they are written, unknown ones included."""
         pieces: list[str] = self._processor.EncodeAsPieces(text)
         return pieces
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of ``ids``; ends are passed over."""
+        """Return the text of ids; ends are left out."""
         return str(self._processor.DecodeIds([i for i in ids if i != self.END]))
 
     def num_unknown(self, text: str) -> int:
-        """Return how many stretches of ``text`` no piece covers."""
+        """Return the number of unknown units in a text."""
         return self.encode(text).count(self.UNK)
 
     def save(self, folder: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""Words (or characters, or labels) <-> ids; id 0 is padding, id 1 stands for everything unknown."""
+"""Vocabulary: words or characters <-> ids; id 0 is padding, id 1 the unknown item."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class Vocabulary:
     """Known items in a fixed order.
 
     Args:
-        items: without the two special ones, which come first.
+        items: in the order of their ids, without the two special ones, which come first.
 
     Attributes:
         items: item of every id.
+        ids: id of every item.
 
     Example:
         >>> words = Vocabulary.of([["a", "b", "a"]])
@@ -47,8 +48,12 @@ class Vocabulary:
     def of(
         cls, sequences: Iterable[Iterable[str]], min_count: int = 1, max_items: int | None = None
     ) -> Vocabulary:
-        """Return the vocabulary of what occurs at least ``min_count`` times, the most frequent
-        first.
+        """Return the vocabulary of sequences of items, the most frequent first.
+
+        Args:
+            sequences: such as the words of each sentence.
+            min_count: rarer items are unknown.
+            max_items: keep so many; None: all.
         """
         counts = Counter(item for sequence in sequences for item in sequence)
         ranked = sorted(
@@ -62,7 +67,7 @@ class Vocabulary:
         return [self.ids.get(item, UNK) for item in items]
 
     def unknown_share(self, sequences: Iterable[Sequence[str]]) -> float:
-        """Return the share, 0 to 1, of running items that are not known; 0 of nothing."""
+        """Return the share, 0 to 1, of unknown items in running text; 0 where there is none."""
         counts = Counter(item in self for sequence in sequences for item in sequence)
         return counts[False] / max(1, counts.total())
 

@@ -15,27 +15,27 @@ class ServeConfig:
     """How the service behaves.
 
     Attributes:
-        host: to listen at.
+        host: address to listen at.
         port: to listen at.
-        api_keys: those accepted in ``Authorization: Bearer KEY``;
-        empty: everybody.
-        split: share of the requests that each model gets, in order; they add up to 1.
-        max_batch_size: recordings computed together, 1 for no batching.
-        max_wait_ms: that the first of a batch waits for others while the network is idle.
-        max_batch_s: padded seconds of a batch.
+        api_keys: those accepted in ``Authorization: Bearer KEY``; empty: no key is needed.
+        split: share of the requests that each speech model gets, in order; they add up to 1.
+        max_batch_size: recordings in a batch; 1: no batching.
+        max_wait_ms: longest time that a recording waits for a fuller batch while the network is
+            idle.
+        max_batch_s: padded seconds in a batch.
         queue_size: recordings that may wait; more are refused with 503.
-        max_bytes: of a recording.
-        max_duration_s: of a recording.
-        max_files: in a request.
+        max_bytes: largest recording.
+        max_duration_s: longest recording.
+        max_files: recordings in a request.
         request_timeout_s: from the arrival of a recording to its text, 504 after that.
         upload_timeout_s: for the body of a request, 408 after that.
         max_streams: open WebSockets.
-        stream_idle_s: without audio, after which a stream is closed.
-        shutdown_s: given to open requests on SIGTERM.
-        threads: of the processor for each model's network.
+        stream_idle_s: seconds without audio after which a stream is closed.
+        shutdown_s: seconds that open requests get on SIGTERM.
+        threads: processor threads of each model's network.
         backend: of the speech models, see :func:`asr.speech.backends.choose_backend`.
-        drift_window: requests of which drift is judged.
-        drift_sigma: standard errors of the mean that raise an alarm.
+        drift_window: requests over which the means of the drift monitors are taken.
+        drift_sigma: difference of two means, in standard errors, that raises an alarm.
     """
 
     host: str = "127.0.0.1"

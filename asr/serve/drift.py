@@ -1,6 +1,4 @@
-"""Alarms on what changes slowly: the recent mean of a signal against its mean in the model's first
-requests.
-"""
+"""Drift monitor: compares the recent mean of a signal with its mean over the first requests."""
 
 from __future__ import annotations
 
@@ -26,11 +24,17 @@ class _Sums:
 class DriftMonitor:
     """One signal of one model, such as the confidence of its transcripts.
 
-    The first ``window`` values are what is normal; after another ``window`` the mean of the last
-    ``window`` must stay within ``sigma`` standard errors of theirs (a two-sample z test).
+    The first ``window`` values are the baseline. From another ``window`` on, the mean of the last
+    ``window`` values must stay within ``sigma`` standard errors of the baseline's (two-sample z
+    test).
+
+    Args:
+        window: number of values.
+        sigma: difference of the means that raises an alarm, in standard errors.
+        least: added to the standard error, so that a constant baseline tolerates small changes.
 
     Attributes:
-        alarm: whether it does not.
+        alarm: whether the means differ by more.
 
     Example:
         >>> monitor = DriftMonitor(window=50)
@@ -43,13 +47,13 @@ class DriftMonitor:
     def __init__(self, window: int = 200, sigma: float = 5.0, least: float = 1e-3) -> None:
         self.window, self.sigma, self.least = window, sigma, least
         self.alarm = False
-        self._normal = _Sums()
+        self._baseline = _Sums()
         self._recent: deque[float] = deque(maxlen=window)
 
     def add(self, value: float) -> bool:
-        """Take a value; return :attr:`alarm`."""
-        if self._normal.count < self.window:
-            self._normal.add(value)
+        """Add a value; return :attr:`alarm`."""
+        if self._baseline.count < self.window:
+            self._baseline.add(value)
             return self.alarm
         self._recent.append(value)
         if len(self._recent) == self.window:
@@ -57,15 +61,16 @@ class DriftMonitor:
         return self.alarm
 
     def score(self) -> float:
-        """Return by how many standard errors the recent mean is above the normal one; 0 before
-        there are enough.
+        """Return by how many standard errors the recent mean is above the baseline's.
+
+        It is 0 until there are enough values.
         """
         if len(self._recent) < self.window:
             return 0.0
-        n, m = self._normal, self.window
-        mean = n.total / n.count
-        recent = sum(self._recent) / m
-        spread = max(0.0, n.squares / n.count - mean * mean)
-        recent_spread = sum((v - recent) ** 2 for v in self._recent) / m
-        error = math.sqrt(spread / n.count + recent_spread / m) + self.least
+        first = self._baseline
+        mean = first.total / first.count
+        variance = max(0.0, first.squares / first.count - mean * mean)
+        recent = sum(self._recent) / self.window
+        recent_variance = sum((value - recent) ** 2 for value in self._recent) / self.window
+        error = math.sqrt(variance / first.count + recent_variance / self.window) + self.least
         return (recent - mean) / error

@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus; every model apart."""
+"""Prometheus metrics of the service and of each model, and the JSON log."""
 
 from __future__ import annotations
 
@@ -19,47 +19,53 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
 class ServiceMetrics:
-    """The registry and its instruments."""
+    """The registry and its metrics."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        kept = self.registry
+        registry = self.registry
         self.requests = Counter(
-            "asr_requests_total", "HTTP requests", ["route", "status"], registry=kept
+            "asr_requests_total", "HTTP requests", ["route", "status"], registry=registry
         )
         self.recordings = Counter(
-            "asr_recordings_total", "Recordings by outcome", ["model", "outcome"], registry=kept
+            "asr_recordings_total", "Recordings by outcome", ["model", "outcome"], registry=registry
         )
         self.audio = Counter(
-            "asr_audio_seconds_total", "Audio transcribed", ["model"], registry=kept
+            "asr_audio_seconds_total", "Audio transcribed", ["model"], registry=registry
         )
         self.latency = Histogram(
             "asr_latency_seconds",
             "From the recording's arrival to its text",
             ["model"],
             buckets=SECONDS,
-            registry=kept,
+            registry=registry,
         )
         self.batch = Histogram(
             "asr_batch_size",
             "Recordings computed together",
             ["model"],
             buckets=(1, 2, 4, 8, 16, 32, 64),
-            registry=kept,
+            registry=registry,
         )
-        self.queue = Gauge("asr_queue_depth", "Recordings that wait", ["model"], registry=kept)
-        self.streams = Gauge("asr_open_streams", "Open WebSockets", registry=kept)
+        self.queue = Gauge("asr_queue_depth", "Recordings that wait", ["model"], registry=registry)
+        self.streams = Gauge("asr_open_streams", "Open WebSockets", registry=registry)
         self.confidence = Gauge(
-            "asr_confidence", "Mean word confidence of the last recording", ["model"], registry=kept
+            "asr_confidence",
+            "Mean word confidence of the last recording",
+            ["model"],
+            registry=registry,
         )
         self.drift = Gauge(
             "asr_drift_score",
             "Standard errors away from the first requests",
             ["model", "signal"],
-            registry=kept,
+            registry=registry,
         )
         self.alarm = Gauge(
-            "asr_drift_alarm", "1 while a signal has drifted", ["model", "signal"], registry=kept
+            "asr_drift_alarm",
+            "1 while a signal has drifted",
+            ["model", "signal"],
+            registry=registry,
         )
 
     def text(self) -> bytes:
@@ -68,7 +74,14 @@ class ServiceMetrics:
 
 
 class ModelMetrics:
-    """One model's part of them, with its drift monitors of confidence, speed and errors."""
+    """The metrics of one model, with drift monitors of confidence, speed and errors.
+
+    Args:
+        service: where they are registered.
+        model: its name.
+        window: see :class:`asr.serve.drift.DriftMonitor`.
+        sigma: see :class:`asr.serve.drift.DriftMonitor`.
+    """
 
     def __init__(self, service: ServiceMetrics, model: str, window: int, sigma: float) -> None:
         self.service, self.model = service, model
@@ -77,7 +90,7 @@ class ModelMetrics:
         }
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
-        """Read the queue's length when metrics are asked for."""
+        """Export the queue's length, read by ``depth`` whenever metrics are fetched."""
         self.service.queue.labels(self.model).set_function(depth)
 
     def batch(self, size: int, seconds: float) -> None:
@@ -85,7 +98,13 @@ class ModelMetrics:
         self.service.batch.labels(self.model).observe(size)
 
     def done(self, seconds: float, duration_s: float, confidence: float | None) -> None:
-        """Count a recording that was transcribed in ``seconds``."""
+        """Count a transcribed recording.
+
+        Args:
+            seconds: from its arrival to its text.
+            duration_s: of the recording.
+            confidence: mean of its words; None without words.
+        """
         self.service.recordings.labels(self.model, "ok").inc()
         self.service.audio.labels(self.model).inc(duration_s)
         self.service.latency.labels(self.model).observe(seconds)
@@ -96,7 +115,7 @@ class ModelMetrics:
             self._drift("confidence", confidence)
 
     def failed(self, outcome: str) -> None:
-        """Count a recording that was not; ``outcome`` says why."""
+        """Count a recording that was refused or failed; ``outcome`` says why."""
         self.service.recordings.labels(self.model, outcome).inc()
         self._drift("errors", 1.0)
 
@@ -112,10 +131,9 @@ class ModelMetrics:
             )
 
 
+# Fields of every log record; what else there is was given as ``extra``.
 STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
-
-
-SECRET = re.compile(r"([?&]key=)[^&\s\"]+")  # uvicorn writes the address of a WebSocket whole
+SECRET = re.compile(r"([?&]key=)[^&\s\"]+")  # uvicorn logs a WebSocket's address with its key
 
 
 class JsonFormatter(logging.Formatter):

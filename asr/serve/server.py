@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn."""
+"""Run the application under uvicorn."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["log_as_json", "run_server"]
 
 
 def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
-    """Serve until SIGTERM or SIGINT; then take no more, answer what is open, and return.
+    """Serve until SIGTERM or SIGINT; then accept no more, answer what is open, and return.
 
     Raises:
-        MissingDependencyError: the extra ``serve`` is not installed. ConfigError: nothing can
-        listen at the address. Others: see :func:`asr.serve.app.create_app`.
+        MissingDependencyError: the extra ``serve`` is not installed. ConfigError: the address is
+            taken or unknown. Others: see :func:`asr.serve.app.create_app`.
     """
     for package in ("fastapi", "prometheus_client", "python_multipart"):
         require(package, "serve")
@@ -30,8 +30,8 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
     _check_address(config.host, config.port)
     log_as_json()
     app = create_app(models, config)
-    # uvicorn shuts down in order and then raises the signal again: having done as asked is status
-    # 0, not a death
+    # uvicorn shuts down in order and then raises the signal again; ignored then, so that the exit
+    # status is 0.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     uvicorn.run(
         app,
@@ -46,8 +46,9 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
 
 
 def _check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened at before models are loaded; uvicorn would end with
-    a status of 3.
+    """Refuse an address that is taken or unknown before models are loaded.
+
+    uvicorn would find it only after that, and exit with status 3.
     """
     try:
         family, kind, *_, address = socket.getaddrinfo(
@@ -64,7 +65,7 @@ def _check_address(host: str, port: int) -> None:
 
 
 def log_as_json() -> None:
-    """Write what the service says of itself to standard error, an object a line."""
+    """Write the logs of the service and of uvicorn to standard error, one JSON object a line."""
     from asr.serve.metrics import JsonFormatter
 
     handler = logging.StreamHandler(sys.stderr)

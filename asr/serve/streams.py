@@ -1,9 +1,9 @@
-"""WebSocket streaming.
+"""WebSocket streaming: samples in, partial and final results out.
 
-The client sends 16-bit little-endian mono samples as binary messages and ``{"type": "end"}`` as
+The client sends 16-bit little-endian mono samples as binary messages, and ``{"type": "end"}`` as
 text when it is done. The service sends ``{"type": "partial" | "final", "text", "start", "end",
 "words", "utterance"}``, at the end ``{"type": "done", "seconds"}``, and ``{"type": "error",
-"detail"}`` before it closes for another reason.
+"detail"}`` before it closes the connection for another reason.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from asr.speech.streaming import SpeechStream, StreamResult
 
 __all__ = ["stream_routes"]
 
-RATES = (8000, 96000)
-POLICY, TOO_BIG, TRY_LATER = 1008, 1009, 1013
+RATES = (8000, 96000)  # Hz
+POLICY, TOO_BIG, TRY_LATER = 1008, 1009, 1013  # close codes (RFC 6455, section 7.4.1, and IANA's)
 
 
 class _Refused(Exception):  # noqa: N818
+    """A stream is closed, with the close code and the reason for the client."""
+
     def __init__(self, code: int, detail: str) -> None:
         super().__init__(detail)
         self.code, self.detail = code, detail
@@ -57,7 +59,7 @@ def stream_routes(app: FastAPI, fleet: Fleet, config: ServeConfig, metrics: Serv
         except AsrError as error:
             await _close(socket, POLICY, str(error))
         except WebSocketDisconnect:
-            pass
+            pass  # the client closed it
         finally:
             count -= 1
             metrics.streams.set(count)
@@ -68,10 +70,11 @@ async def _close(socket: WebSocket, code: int, detail: str) -> None:
         await socket.send_json({"type": "error", "detail": detail})
         await socket.close(code, detail[:100])
     except (WebSocketDisconnect, RuntimeError):
-        pass  # the client was faster
+        pass  # the client has closed it already
 
 
 def _open(socket: WebSocket, fleet: Fleet) -> SpeechStream:
+    """Begin the stream that the query asks for: the model and the sample rate."""
     given = socket.query_params
     model = given.get("model") or next((m.name for m in fleet.models.values() if m.streaming), None)
     hosted = fleet.choose(model)
@@ -88,6 +91,7 @@ def _open(socket: WebSocket, fleet: Fleet) -> SpeechStream:
 async def _serve(
     socket: WebSocket, speech: SpeechStream, config: ServeConfig, threads: ThreadPoolExecutor
 ) -> None:
+    """Pass messages on until the client ends the stream, is silent too long, or breaks a rule."""
     loop = asyncio.get_running_loop()
     while True:
         try:

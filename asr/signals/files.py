@@ -61,10 +61,16 @@ class SignalInputs:
     def read_file(self, model: object, file: Path, future: Path | None = None) -> Signals:
         """Return the signals of a file.
 
-        .csv: a row a step and a column a channel; ``unique_id`` separates several signals, and
-        ``ds`` is no channel. .jsonl: an object a line with the signal under ``sequence``, perhaps
-        ``static``, and other keys, which are kept. .npz: ``x`` and perhaps ``lengths`` and ``static``, as in
-        training. .npy: ``x`` alone.
+        .csv
+            A row a step and a column a channel. ``unique_id`` separates several signals; ``ds`` is
+            no channel.
+        .jsonl
+            An object a line with the signal under ``sequence`` and perhaps ``static``; other keys
+            are kept.
+        .npz
+            ``x``, and perhaps ``lengths`` and ``static``, as in training.
+        .npy
+            ``x`` alone.
 
         Raises:
             DataError: the file is missing or malformed.
@@ -138,7 +144,9 @@ def _read_csv(file: Path) -> Signals:
 
 
 def _read_jsonl(file: Path) -> Signals:
-    sequences, static, names = [], [], []
+    sequences: list[Any] = []
+    static: list[Any] = []
+    names: list[Row] = []
     for number, row in read_json_lines(file, NEEDED):
         where = f"{file}, line {number}"
         fields: Row = row if isinstance(row, dict) else {"sequence": row}

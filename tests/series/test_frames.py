@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from asr.errors import ConfigError, DataError
 from asr.series import fill_gaps, long_frame, read_frame, split_series
 from asr.series.calendar import calendar_columns, check_calendar
+from asr.series.frames import rows_table
 from asr.series.grid import Grid
 from asr.series.panels import fit_layout
 from asr.series.scaling import Scaler
@@ -147,3 +149,22 @@ def test_scales_are_undone(kind: str, log: bool) -> None:
 def test_no_logarithm_of_zero() -> None:
     with pytest.raises(DataError, match="no logarithm"):
         Scaler.fit(np.array([0.0, 1.0]), "zscore", "a", log=True)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"unique_id": "a", "ds": 1, "y": 1.5}, {"unique_id": "a", "ds": 2, "y": 2}],
+        [{"ds": "2024-01-31", "y": 1.0}, {"ds": "2024-02-29", "y": None}],
+        [{"ds": "3", "y": "1.5", "event": "none"}, {"ds": "4", "y": "", "event": "fair"}],
+        [{"ds": 0, "y": 1.0, "x": None}, {"ds": 1, "y": 2.0, "x": None}],
+        [{"ds": 0, "y": 1.0}, {"ds": 1, "y": 2.0, "x": 3}],
+    ],
+)
+def test_json_rows_have_the_types_of_a_csv_file(rows: list[dict[str, object]]) -> None:
+    table = rows_table(rows, "'series'")
+    text = io.StringIO(pd.DataFrame(rows).to_csv(index=False))
+    expected = pd.read_csv(text, keep_default_na=False, na_values=[""])
+    pd.testing.assert_frame_equal(table, expected)
+    with pytest.raises(DataError, match="'series' holds no rows"):
+        rows_table([], "'series'")

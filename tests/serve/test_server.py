@@ -159,17 +159,17 @@ def test_a_model_that_cuts_at_pauses_answers_as_it_transcribes(tmp_path: Path) -
 
     async def go() -> list[Transcript]:
         hosted.batcher.start()
-        found = await asyncio.gather(
+        transcripts = await asyncio.gather(
             hosted.transcribe(samples), hosted.transcribe(np.zeros(RATE, np.float32))
         )
         await hosted.batcher.stop()
-        return found
+        return transcripts
 
     hosted.warm_up()
-    found, nothing = asyncio.run(go())
-    assert found == recognizer.transcribe(samples, RATE)
-    assert len(found.segments) == 3
-    assert (nothing.text, nothing.duration_s, hosted.streaming) == ("", 1.0, None)
+    speech, silence = asyncio.run(go())
+    assert speech == recognizer.transcribe(samples, RATE)
+    assert len(speech.segments) == 3
+    assert (silence.text, silence.duration_s, hosted.streaming) == ("", 1.0, None)
 
 
 def test_many_at_once_are_batched_and_right(server: Server, models: list[Path]) -> None:
@@ -371,8 +371,8 @@ def test_page_and_log(server: Server) -> None:
         if logged := [entry for entry in entries if entry.get("request_id") == "find-me"]:
             break
         time.sleep(0.1)
-    found = logged[0]
-    assert (found["status"], found["path"], found["message"]) == (200, "/v1/transcribe", "request")
+    entry = logged[0]
+    assert (entry["status"], entry["path"], entry["message"]) == (200, "/v1/transcribe", "request")
 
 
 SMALL: dict[str, Any] = {"max_epochs": 1, "batch_size": 16}
@@ -454,8 +454,8 @@ def test_models_of_other_tasks(models: list[Path], others: dict[str, Path], tmp_
     )
 
     answer = ask("tags", texts=["fly to new york", ""])
-    found = asr.Tagger.load(others["tags"]).predict([["fly", "to", "new", "york"], []])
-    assert [p["tags"] for p in answer.json()["predictions"]] == found
+    tags = asr.Tagger.load(others["tags"]).predict([["fly", "to", "new", "york"], []])
+    assert [p["tags"] for p in answer.json()["predictions"]] == tags
 
     for status, model, body in (
         (404, "nobody", {"texts": ["x"]}),
@@ -481,10 +481,10 @@ def test_models_of_other_tasks(models: list[Path], others: dict[str, Path], tmp_
 def test_sigterm_loses_nothing(models: list[Path], tmp_path: Path) -> None:
     # the network waits for company, so that all requests are inside when the signal comes
     server = Server(models[:1], tmp_path / "log", max_wait_ms=8000, max_batch_size=64)
-    clips, found = [wav(1.0, n) for n in range(12)], []
+    clips, statuses = [wav(1.0, n) for n in range(12)], []
 
     def ask(clip: bytes) -> None:
-        found.append(
+        statuses.append(
             httpx.post(
                 f"{server.url}/v1/transcribe", files={"files": clip}, timeout=100
             ).status_code
@@ -503,6 +503,6 @@ def test_sigterm_loses_nothing(models: list[Path], tmp_path: Path) -> None:
     assert server.stop() == 0, server.log.read_text()
     for thread in threads:
         thread.join()
-    assert found == [200] * len(clips)
+    assert statuses == [200] * len(clips)
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{server.url}/health")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from asr.language.classification.config import TextConfig
+    from asr.language.classification.model import FittedTextClassifier
     from asr.model_folder import Bundle
     from asr.scoring.classification import ClassificationScore
 
@@ -47,6 +48,8 @@ class TextClassifier(Estimator["FittedTextClassifier"]):
     """
 
     _estimator_type = "classifier"
+
+    model_: FittedTextClassifier
 
     def __init__(
         self,

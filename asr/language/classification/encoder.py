@@ -1,4 +1,4 @@
-"""Texts to units (words or subword pieces) to ids, for classification."""
+"""The text classifier's encoder: texts to ids of words or subword pieces."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def split_words(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """Vocabulary of units and how a text is cut into them.
+    """Vocabulary of units, and how a text is split into them.
 
     Attributes:
-        units: known units.
-        pieces: None for words.
+        units: vocabulary.
+        pieces: splits a text into subword pieces; None: into words.
         lower: fold the case of words (pieces fold it by themselves).
     """
 
@@ -48,19 +48,22 @@ class TextEncoder:
     def of(
         cls,
         texts: Sequence[str],
+        *,
         kind: str = "words",
         vocab_size: int = 2000,
         lower: bool = True,
         min_count: int = 1,
         extra: Iterable[str] = (),
     ) -> TextEncoder:
-        """Return the encoder of everything in the training texts, and of ``extra`` words with known
-        vectors.
+        """Return the encoder of everything in the training texts.
 
         Args:
+            texts: of the training.
             kind: ``words`` or ``bpe``.
-            vocab_size: pieces of bpe.
-            min_count: words that are rarer are unknown.
+            vocab_size: number of bpe pieces.
+            lower: fold the case.
+            min_count: rarer words are unknown.
+            extra: further words to know, such as those with pretrained vectors.
         """
         check_choice("data.units", kind, UNITS)
         pieces = Subwords.train(texts, vocab_size, lower) if kind == "bpe" else None
@@ -78,7 +81,7 @@ class TextEncoder:
         return split_words(text.lower() if self.lower else text)
 
     def encode(self, texts: Iterable[str]) -> list[Ids]:
-        """Return the ids of each text; a text without units gets none."""
+        """Return the ids of each text; an empty text has none."""
         return [np.array(self.units.encode(self.split(text)), np.int64) for text in texts]
 
     def save(self, folder: Path) -> None:

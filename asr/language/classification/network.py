@@ -1,4 +1,4 @@
-"""Classification of texts: the network of :mod:`asr.signals.network` on embedded units.
+"""The text classifier's network: embedded units -> the sequence classifier of ``sequence/``.
 
 Legend: B batch, T units, V vocabulary, C classes.
 """
@@ -25,10 +25,10 @@ class TextClassifierConfig:
     """Shape of a text classifier.
 
     Attributes:
-        words: embedding of the units (spelling ``none``).
+        words: embedding of the units, with spelling ``none``.
         network: see :class:`asr.sequence.classifier.ClassifierConfig`.
-        label_smoothing: share of a label that is given to all classes alike (Szegedy et al. 2016,
-            section 7).
+        label_smoothing: share of a label that is spread evenly over all classes (Szegedy et al.
+            2016, section 7).
     """
 
     words: WordConfig = field(default_factory=lambda: WordConfig(dim=128, spelling="none"))
@@ -62,14 +62,12 @@ class TextClassifierTask(Task):
         self.register_buffer("class_weights", torch.ones(num_classes))
 
     def forward(self, batch: TokenBatch, generator: torch.Generator | None = None) -> Tensor:
-        """A batch -> unnormalised scores (B, C); with a generator, rare units are taken for unknown
-        now and then.
-        """
+        """A batch -> unnormalised scores (B, C); a generator switches the word dropout on."""
         scores: Tensor = self.network(self.words(batch, generator), batch.lens)
         return scores
 
     def loss(self, batch: TokenBatch, generator: torch.Generator | None = None) -> LossSum:
-        """Sum of the weighted cross-entropy and of the weights."""
+        """Return the summed weighted cross-entropy and the sum of the weights."""
         assert batch.labels is not None
         total = functional.cross_entropy(
             self(batch, generator),

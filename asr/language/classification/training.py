@@ -84,6 +84,9 @@ def build_experiment(config: TextConfig, train: LabelledTexts, dev: LabelledText
         assert isinstance(trained, TextClassifierTask)
         return FittedTextClassifier(trained, encoder, classes, training=config_yaml(config))
 
+    def save_model(trained: Task, folder: Path) -> None:
+        model_of(trained).save(folder)
+
     def evaluate(trained: Task) -> dict[str, float]:
         score = score_probabilities(model_of(trained).predict(dev.texts), dev, classes)
         return {"error": 1 - score.accuracy, "accuracy": score.accuracy, "macro_f1": score.macro_f1}
@@ -93,7 +96,7 @@ def build_experiment(config: TextConfig, train: LabelledTexts, dev: LabelledText
         train=_loader(config, train, encoder, classes),
         evaluate=evaluate,
         monitor="error",
-        save_model=lambda trained, folder: model_of(trained).save(folder),
+        save_model=save_model,
         speed=lambda batch: int(batch.lens.sum()),
         speed_unit="words/s",
     )

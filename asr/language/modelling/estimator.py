@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from asr.language.modelling.config import LmConfig
-    from asr.language.modelling.model import TextPerplexity
+    from asr.language.modelling.model import FittedLanguageModel, TextPerplexity
     from asr.model_folder import Bundle
 
 __all__ = ["LanguageModel"]
@@ -41,6 +41,8 @@ class LanguageModel(Estimator["FittedLanguageModel"]):
     """
 
     _estimator_type = "density_estimator"
+
+    model_: FittedLanguageModel
 
     def __init__(
         self,

@@ -1,9 +1,10 @@
-"""Language model: tokens -> LSTM -> next token. Legend: B rows, T steps, V vocabulary, D embedding,
-L layers, H hidden.
+"""The language model's network: tokens -> LSTM -> next token.
 
-Mikolov et al. 2010; Sundermeyer et al. 2012; tied embeddings: Press & Wolf 2017. Drawing tokens by
+Mikolov et al. 2010; Sundermeyer et al. 2012; tied embeddings: Press & Wolf 2017. Sampling tokens by
 a power of their frequencies: Mikolov et al. 2013, "Distributed Representations of Words and Phrases
 and their Compositionality".
+
+Legend: B rows, T steps, V vocabulary, D embedding, L layers, H hidden.
 """
 
 from __future__ import annotations
@@ -23,9 +24,7 @@ __all__ = ["CARRIED", "LanguageModelConfig", "LanguageModelTask"]
 
 CARRIED = "carried"
 CELLS = ("lstm", "gru")
-FLATTENED = (
-    0.75  # power of the frequencies by which tokens are drawn (Mikolov et al. 2013, section 2.2)
-)
+FLATTENED = 0.75  # power of the frequencies that tokens are sampled by (Mikolov 2013, section 2.2)
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,16 @@ class LanguageModelConfig:
     """Shape of a language model.
 
     Attributes:
-        dim: of the token embedding, which is the output layer's matrix too.
-        hidden_dim: of the stack, each layer projected to ``dim``.
-        num_layers: of the stack, each layer projected to ``dim``.
-        cell: of the stack, each layer projected to ``dim``.
+        dim: of the token embedding, whose matrix is also the output layer's.
+        hidden_dim: of the recurrent layers, each projected to ``dim``.
+        num_layers: of the recurrent stack.
+        cell: of the recurrent stack: lstm or gru.
         dropout: on embeddings, layers' outputs and before the output layer.
-        forget_share: share of the rows that start a chunk of training from nothing instead of the
-            carried state, so that sentences can be scored on their own.
-        sampled: tokens drawn anew for every chunk that stand for the whole vocabulary in training
-            (0: none do). With tens of thousands of words a step costs several times less; figures
-            are always of the whole vocabulary.
+        forget_share: share of the rows that begin a training chunk with a zero state instead of the
+            carried one, so that the model can also score sentences on their own.
+        sampled: sampled softmax: number of tokens, sampled anew for every chunk, that stand for the
+            whole vocabulary in training (0: the full softmax). With tens of thousands of words a
+            step costs several times less; figures always use the full softmax.
     """
 
     dim: int = 256
@@ -65,15 +64,15 @@ class LanguageModelConfig:
 class LanguageModelTask(Task):
     """Embedding, recurrent stack, tied output layer; truncated back-propagation with carried state.
 
-    The state that training carries from chunk to chunk is a buffer, so that a resumed run goes on
-    with it.
+    The state that training carries from chunk to chunk is a buffer: it is in the checkpoint, so
+    that a resumed run continues with it.
 
     Args:
         config: shape.
         vocab_size: V.
         batch_size: B of training.
-        counts: of the tokens (V,) in the training text; the output layer begins with their
-            frequencies, and those drawn in training are drawn by them.
+        counts: (V,) of the tokens in the training text; the output layer's bias begins with their
+            frequencies, and the sampled softmax samples by them.
     """
 
     carried: Tensor
@@ -94,8 +93,8 @@ class LanguageModelTask(Task):
         self.encoder = RecurrentStack(
             config.dim,
             config.hidden_dim,
-            config.num_layers,
-            config.cell,
+            num_layers=config.num_layers,
+            cell=config.cell,
             bidirectional=False,
             norm="none",
             residual=config.num_layers > 1,
@@ -128,8 +127,9 @@ class LanguageModelTask(Task):
         return functional.linear(x, self.embedding.weight, self.output_bias)
 
     def loss(self, batch: StreamBatch, generator: torch.Generator | None = None) -> LossSum:
-        """Summed cross-entropy of a chunk's targets and their number; moves the carried state on in
-        training.
+        """Return the summed cross-entropy of a chunk's targets and their number.
+
+        In training it also replaces the carried state by the one after the chunk.
         """
         x, after = self._read(batch.tokens[:, :-1], self._before(batch, generator))
         if self.training and generator is not None:
@@ -142,30 +142,28 @@ class LanguageModelTask(Task):
         return LossSum(total, torch.tensor(targets.numel(), device=total.device))
 
     def _sampled_loss(self, x: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
-        """Cross-entropy of targets (N,) at outputs (N, D), the sum over the vocabulary estimated
-        from drawn tokens.
+        """Return the summed cross-entropy of targets (N,) at outputs (N, D), by sampled softmax.
 
-        Importance sampling (Bengio & Senecal 2008; Jean et al. 2015, section 3): the target counts
-        as it is, each of the n drawn tokens by 1 / (n q) of its probability q to be drawn, and not
-        where it is the target itself.
+        Importance sampling (Bengio & Senecal 2008; Jean et al. 2015, section 3): the softmax's sum
+        over the vocabulary is estimated from the target and n sampled tokens. A token with sampling
+        probability q counts 1 / (n q) times, and not at all where it is the target itself.
         """
         count = self.config.sampled
-        drawn = torch.multinomial(
-            self.proposal.to(generator.device), count, replacement=True, generator=generator
-        )
-        drawn = drawn.to(x.device)
-        weight = (count * self.proposal[drawn]).log()
-        others = functional.linear(
-            x, self.embedding(drawn), self.output_bias[drawn] - weight
-        ).float()
-        others = others.masked_fill(drawn == targets.unsqueeze(1), -torch.inf)
+        proposal = self.proposal.to(generator.device)
+        sampled = torch.multinomial(proposal, count, replacement=True, generator=generator)
+        sampled = sampled.to(x.device)
+        log_weight = (count * self.proposal[sampled]).log()
+        bias = self.output_bias[sampled] - log_weight
+        others = functional.linear(x, self.embedding(sampled), bias).float()
+        others = others.masked_fill(sampled == targets.unsqueeze(1), -torch.inf)
         target = ((x * self.embedding(targets)).sum(1) + self.output_bias[targets]).float()
-        lost: Tensor = torch.cat([target.unsqueeze(1), others], 1).logsumexp(1) - target
-        return lost.sum()
+        losses: Tensor = torch.cat([target.unsqueeze(1), others], 1).logsumexp(1) - target
+        return losses.sum()
 
     def _before(
         self, batch: StreamBatch, generator: torch.Generator | None
     ) -> RecurrentState | None:
+        """Return the state before a chunk: the carried one, zeroed in some rows, or None."""
         if batch.is_first or self.carried.size(2) != len(batch):
             return None
         carried = self.carried.to(self.embedding.weight.dtype)

@@ -103,12 +103,15 @@ def build_experiment(
         assert isinstance(trained, LanguageModelTask)
         return FittedLanguageModel(trained, pieces, config_yaml(config))
 
+    def save_model(trained: Task, folder: Path) -> None:
+        model_of(trained).save(folder)
+
     return Experiment(
         task=network,
         train=loader,
         evaluate=lambda trained: {"perplexity": model_of(trained).perplexity(dev).per_word},
         monitor="perplexity",
-        save_model=lambda trained, folder: model_of(trained).save(folder),
+        save_model=save_model,
         speed=lambda batch: batch.tokens.numel(),
         speed_unit="tokens/s",
     )

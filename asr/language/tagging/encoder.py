@@ -1,4 +1,4 @@
-"""Sentences of words to ids: the vocabularies of words, characters, tags and labels together."""
+"""The tagger's encoder: sentences to ids of words, characters, tags and labels."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from asr.language.vocabulary import Vocabulary
 
 __all__ = ["SentenceEncoder"]
 
-MAX_WORD_CHARS = 40  # a longer word, such as an address on the web, is read up to here
+MAX_WORD_CHARS = 40  # of a longer word, such as a URL, only these are read
 
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """Vocabularies and how words are looked up.
+    """Vocabularies, and how words are looked up.
 
     Attributes:
-        words: vocabularies.
-        chars: vocabularies.
-        tags: names by number.
-        labels: names by number.
-        lower: words are looked up in lower case (characters never are).
+        words: vocabulary of words.
+        chars: vocabulary of characters.
+        tags: name of each tag id.
+        labels: name of each label id.
+        lower: look words up in lower case (never characters).
     """
 
     words: Vocabulary
@@ -44,27 +44,35 @@ class SentenceEncoder:
         sentences: Sequence[Sequence[str]],
         tags: Iterable[Sequence[str]] = (),
         labels: Iterable[str] = (),
+        *,
         lower: bool = True,
         min_count: int = 1,
         extra_words: Iterable[str] = (),
     ) -> SentenceEncoder:
-        """Return the encoder of everything in the training sentences, and of ``extra_words`` with
-        known vectors.
+        """Return the encoder of everything in the training sentences.
+
+        Args:
+            sentences: words of each.
+            tags: of each sentence.
+            labels: of the sentences.
+            lower: look words up in lower case.
+            min_count: rarer words are unknown.
+            extra_words: further words to know, such as those with pretrained vectors.
         """
         folded = [[w.lower() for w in words] if lower else list(words) for words in sentences]
         known = Vocabulary.of(folded, min_count)
         more = [word for word in dict.fromkeys(extra_words) if word not in known]
         chars = Vocabulary.of(word for words in sentences for word in words)
         return cls(
-            Vocabulary([*known.items, *more]),
-            chars,
-            tuple(sorted({t for sentence in tags for t in sentence})),
-            tuple(sorted(set(labels))),
-            lower,
+            words=Vocabulary([*known.items, *more]),
+            chars=chars,
+            tags=tuple(sorted({t for sentence in tags for t in sentence})),
+            labels=tuple(sorted(set(labels))),
+            lower=lower,
         )
 
     def fold(self, word: str) -> str:
-        """Return the word as it is looked up."""
+        """Return the word in the form that the vocabulary has."""
         return word.lower() if self.lower else word
 
     def counts(self, sentences: Iterable[Sequence[str]]) -> list[int]:
@@ -81,21 +89,27 @@ class SentenceEncoder:
     ) -> TokenItems:
         """Return encoded sentences, named by their number from 1.
 
+        Args:
+            sentences: words of each.
+            tags: of each sentence, for training.
+            labels: of the sentences, for training.
+            spelled: add the spellings of the words.
+
         Raises:
-            DataError: words and tags of a sentence differ in number, or a tag or label is not known
-            here.
+            DataError: words and tags of a sentence differ in number, or a tag or label is unknown.
         """
-        forms: dict[str, int] = {}
+        forms: dict[str, int] = {}  # each distinct word -> its number
         words = [
             _ids(forms.setdefault(word, len(forms)) for word in sentence) for sentence in sentences
         ]
+        spellings = [_ids(self.chars.encode(word[:MAX_WORD_CHARS])) for word in forms]
         return TokenItems(
-            [_ids(self.words.encode(map(self.fold, sentence))) for sentence in sentences],
-            [str(number) for number in range(1, len(sentences) + 1)],
-            None if tags is None else self._tags(sentences, tags),
-            None if labels is None else self._labels(labels),
-            words if spelled else None,
-            [_ids(self.chars.encode(word[:MAX_WORD_CHARS])) for word in forms] or [_ids([])],
+            tokens=[_ids(self.words.encode(map(self.fold, sentence))) for sentence in sentences],
+            names=[str(number) for number in range(1, len(sentences) + 1)],
+            tags=None if tags is None else self._tags(sentences, tags),
+            labels=None if labels is None else self._labels(labels),
+            words=words if spelled else None,
+            spellings=spellings or [_ids([])],
         )
 
     def _tags(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> list[Ids]:
@@ -141,10 +155,8 @@ class SentenceEncoder:
         Raises:
             TokenError: a file is missing or damaged.
         """
-        words, chars = (
-            Vocabulary.load(folder / "words.json"),
-            Vocabulary.load(folder / "characters.json"),
-        )
+        words = Vocabulary.load(folder / "words.json")
+        chars = Vocabulary.load(folder / "characters.json")
         try:
             names = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
             return cls(

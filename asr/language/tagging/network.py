@@ -1,8 +1,9 @@
-"""Tagging: words -> bidirectional LSTM -> linear-chain CRF, optionally jointly with a label of the
-whole sentence.
+"""The tagger's network: words -> bidirectional LSTM -> linear-chain CRF.
 
-Legend: B batch, T words, K tags, N labels. Huang et al. 2015; Lample et al. 2016; joint: Liu & Lane
-2016.
+Optionally it also learns a label of the whole sentence. Huang et al. 2015; Lample et al. 2016;
+joint: Liu & Lane 2016.
+
+Legend: B batch, T words, K tags, N labels.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ class TagModelConfig:
     """Shape of a tagger.
 
     Attributes:
-        words: see :class:`asr.language.words.WordConfig`.
-        hidden_dim: per direction.
-        num_layers: of the stack.
-        cell: of the stack.
-        dropout: on the words' vectors and after each layer.
-        crf: score whole tag sequences (else each tag alone).
+        words: word vectors; see :class:`asr.language.words.WordConfig`.
+        hidden_dim: width of the recurrent layers, per direction.
+        num_layers: of the recurrent stack.
+        cell: of the recurrent stack: lstm, gru, ...
+        dropout: on the word vectors and after each layer.
+        crf: train on whole tag sequences (else on each tag by itself).
         label_weight: share of the sentence's label in the loss, where there are labels.
     """
 
@@ -58,10 +59,10 @@ class TagModelConfig:
 
 @dataclass(frozen=True)
 class TagOutput:
-    """What the network says of a batch.
+    """The output for a batch.
 
     Attributes:
-        scores: (B, T, K) of the tags, before the CRF.
+        scores: (B, T, K) of each tag, before the CRF.
         label_log_probs: (B, N), or None without labels.
     """
 
@@ -74,10 +75,10 @@ class TagTask(Task):
 
     Args:
         config: shape.
-        num_words: sizes (num_labels 0: no label is predicted).
-        num_chars: sizes (num_labels 0: no label is predicted).
-        num_tags: sizes (num_labels 0: no label is predicted).
-        num_labels: sizes (num_labels 0: no label is predicted).
+        num_words: size of the vocabulary.
+        num_chars: size of the alphabet.
+        num_tags: K.
+        num_labels: N; 0: no label is predicted.
         rules: which tag may follow which; see :func:`asr.sequence.crf.bio_rules`.
     """
 
@@ -97,8 +98,8 @@ class TagTask(Task):
         self.encoder = RecurrentStack(
             self.words.output_dim,
             config.hidden_dim,
-            config.num_layers,
-            config.cell,
+            num_layers=config.num_layers,
+            cell=config.cell,
             norm="none",
             residual=config.num_layers > 1,
             dropout=config.dropout,
@@ -106,7 +107,7 @@ class TagTask(Task):
         width = self.encoder.output_dim
         self.output = nn.Linear(width, num_tags)
         self.crf = LinearChainCrf(num_tags, rules)
-        if not config.crf:  # the rules still hold when paths are searched
+        if not config.crf:  # its transitions stay 0, but its rules still hold in the search
             self.crf.requires_grad_(False)
         self.pooling = Pooling("attention", width) if num_labels else None
         self.label_output = nn.Linear(width, num_labels) if num_labels else None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from asr.language.tagging.config import TagConfig
     from asr.language.tagging.data import Sentences
+    from asr.language.tagging.model import FittedTagger
     from asr.model_folder import Bundle
     from asr.scoring.entities import EntityScore
 
@@ -42,6 +43,8 @@ class Tagger(Estimator["FittedTagger"]):
         >>> tagger.predict([["to", "paris"]])  # doctest: +SKIP
         [['O', 'B-city']]
     """
+
+    model_: FittedTagger
 
     def __init__(
         self,

@@ -82,12 +82,15 @@ def build_experiment(config: TagConfig, train: TaggedSentences, dev: TaggedSente
         assert isinstance(trained, TagTask)
         return FittedTagger(trained, encoder, data.scheme, config_yaml(config))
 
+    def save_model(trained: Task, folder: Path) -> None:
+        model_of(trained).save(folder)
+
     return Experiment(
         task=network,
         train=_loader(config, train, encoder),
         evaluate=lambda trained: tag_figures(dev, *model_of(trained).predict(dev.sentences)),
         monitor="error",
-        save_model=lambda trained, folder: model_of(trained).save(folder),
+        save_model=save_model,
         speed=lambda batch: int(batch.lens.sum()),
         speed_unit="words/s",
     )

@@ -1,4 +1,4 @@
-"""Pairs of token sequences in padded batches of like lengths.
+"""Pairs of token sequences in padded batches of similar lengths.
 
 Legend: B batch, S source tokens, L target tokens.
 """

@@ -1,7 +1,9 @@
-"""Translation: source pieces -> BiLSTM (and self-attention) -> attention decoder -> target pieces.
+"""The translator's network: source pieces -> BiLSTM -> attention decoder -> target pieces.
 
-Legend: B batch, K beams, S source pieces, L target pieces, E embedding width, D memory width, V
-target vocabulary. Bahdanau et al. 2015; Luong et al. 2015.
+Bahdanau et al. 2015; Luong et al. 2015.
+
+Legend: B batch, K beams, S source pieces, L target pieces, E embedding width, D memory width,
+V target vocabulary.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Long texts in parts that a model can take, cut where sentences or words end."""
+"""Split long texts into parts that a model can take, at ends of sentences or words."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ _SENTENCE_ENDS = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 
 
 def split_long(text: str, length: Callable[[str], int], longest: int) -> list[str]:
-    """Return ``text``, or its sentences where it is too long; of too long ones some words at a
-    time, or letters.
+    """Split a text into parts of at most ``longest``.
+
+    A text that is short enough stays whole. A longer one is split at ends of sentences, a longer
+    sentence between words, and a longer word between letters.
 
     Args:
         text: any.
-        length: of a part, such as its number of pieces; that of two parts together is taken to be
-            no more than their sum.
+        length: (part) -> its length, such as its number of pieces; two parts together must not be
+            longer than their sum.
         longest: at least 1; a single letter may exceed it.
 
     Example:
@@ -34,6 +36,7 @@ def split_long(text: str, length: Callable[[str], int], longest: int) -> list[st
 
 
 def _fitting(text: str, length: Callable[[str], int], longest: int) -> Iterator[str]:
+    """Yield parts of a sentence or word, each short enough."""
     if not text.strip():
         return
     if length(text) <= longest or len(text) == 1:
@@ -51,6 +54,7 @@ def _fitting(text: str, length: Callable[[str], int], longest: int) -> Iterator[
 
 
 def _joined(units: list[str], length: Callable[[str], int], longest: int) -> Iterator[str]:
+    """Join neighbouring words as long as the part stays short enough."""
     part, total = "", 0
     for unit in units:
         size = length(unit)

@@ -93,12 +93,15 @@ def build_experiment(
         assert isinstance(trained, TranslateTask)
         return FittedTranslator(trained, subwords, search, training)
 
+    def save_model(trained: Task, folder: Path) -> None:
+        model_of(trained).save(folder)
+
     return Experiment(
         task=network,
         train=loader,
         evaluate=lambda trained: dev_figures(model_of(trained), dev, dev_loader),
         monitor="bleu_gap",
-        save_model=lambda trained, folder: model_of(trained).save(folder),
+        save_model=save_model,
         speed=lambda batch: batch.num_tokens,
         speed_unit="target pieces/s",
     )

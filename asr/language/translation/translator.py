@@ -60,6 +60,8 @@ class Translator(Estimator["FittedTranslator"]):
         ['a cat']
     """
 
+    model_: FittedTranslator
+
     def __init__(
         self,
         *,

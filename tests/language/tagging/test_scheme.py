@@ -8,8 +8,8 @@ from asr.language.tagging.scheme import check_tags, entities, iob1_to_bio
 
 
 def test_entities_of_tags():
-    found = entities(["a", "b", "c", "d"], ["B-x", "I-x", "B-x", "I-y"])
-    assert [(e["type"], e["text"], e["start"], e["end"]) for e in found] == [
+    spans = entities(["a", "b", "c", "d"], ["B-x", "I-x", "B-x", "I-y"])
+    assert [(e["type"], e["text"], e["start"], e["end"]) for e in spans] == [
         ("x", "a b", 0, 2),
         ("x", "c", 2, 3),
         ("y", "d", 3, 4),

@@ -171,9 +171,9 @@ def test_another_script_is_said_aloud(model: Translator) -> None:
     with pytest.warns(
         UserWarning, match=r"2 of 3 texts hold characters.*the first is text 1: '犬が猫を見る'"
     ):
-        found = model.predict([GERMAN[0], "犬が猫を見る", "Собака видит кошку"])
-    assert found[0] == ENGLISH[0]
-    assert len(found) == 3
+        texts = model.predict([GERMAN[0], "犬が猫を見る", "Собака видит кошку"])
+    assert texts[0] == ENGLISH[0]
+    assert len(texts) == 3
 
 
 def test_asr_train_makes_a_run_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Batching, drift and the traffic split, without a server."""
+"""Dynamic batching, without a server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import time
 from typing import Any
 
 import numpy as np
-import pytest
 
-from asr.errors import AudioError, ConfigError
-from asr.serve.batching import Batcher, Overloaded
-from asr.serve.config import ServeConfig
-from asr.serve.drift import DriftMonitor
-
-RATE = 16000
+from asr.errors import AudioError
+from asr.serve.batching import Batcher
+from asr.serve.errors import Overloaded
 
 
 def batcher(network: Any = None, sizes: list[int] | None = None, **changes: Any) -> Batcher:
@@ -41,9 +37,9 @@ def recordings(*lengths: int) -> list[np.ndarray]:
 def run(jobs: list[np.ndarray], made: Batcher) -> list[Any]:
     async def go() -> list[Any]:
         made.start()
-        found = await asyncio.gather(*(made.submit(job) for job in jobs), return_exceptions=True)
+        results = await asyncio.gather(*(made.submit(job) for job in jobs), return_exceptions=True)
         await made.stop()
-        return list(found)
+        return list(results)
 
     return asyncio.run(go())
 
@@ -71,9 +67,9 @@ def test_a_recording_that_fails_takes_no_other_with_it() -> None:
             raise AudioError("bad")
         return [float(r[0]) for r in batch]
 
-    found = run(recordings(100, 100, 100, 100), batcher(network))
-    assert [isinstance(f, AudioError) for f in found] == [False, False, True, False]
-    assert found[3] == 3.0
+    results = run(recordings(100, 100, 100, 100), batcher(network))
+    assert [isinstance(f, AudioError) for f in results] == [False, False, True, False]
+    assert results[3] == 3.0
 
 
 def test_a_full_queue_refuses() -> None:
@@ -93,15 +89,15 @@ def test_a_full_queue_refuses() -> None:
         await asyncio.sleep(0.05)
         assert made.depth == 3
         gate.set()
-        found = await asyncio.gather(*tasks, return_exceptions=True)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
         await made.stop()
-        return list(found)
+        return list(results)
 
-    found = asyncio.run(go())
-    refused = [f for f in found if isinstance(f, Overloaded)]
+    results = asyncio.run(go())
+    refused = [f for f in results if isinstance(f, Overloaded)]
     assert len(refused) == 4
     assert all(f.retry_after_s >= 1 for f in refused)
-    assert found[:4] == [float(n) for n in range(4)]
+    assert results[:4] == [float(n) for n in range(4)]
 
 
 def test_who_has_gone_is_not_computed() -> None:
@@ -123,27 +119,3 @@ def test_who_has_gone_is_not_computed() -> None:
 
     asyncio.run(go())
     assert seen == [0.0, 2.0]
-
-
-def test_drift_alarms_and_recovers() -> None:
-    rng = np.random.default_rng(0)
-    monitor = DriftMonitor(window=100, sigma=5)
-    assert not any(monitor.add(v) for v in rng.normal(0.9, 0.05, 2000))
-    for value in rng.normal(0.8, 0.05, 100):
-        monitor.add(value)
-    assert monitor.alarm
-    assert monitor.score() < -5
-    for value in rng.normal(0.9, 0.05, 100):
-        monitor.add(value)
-    assert not monitor.alarm
-
-
-def test_settings_are_checked() -> None:
-    for wrong in (
-        {"max_batch_size": 0},
-        {"port": 70000},
-        {"split": (0.5, 0.6)},
-        {"request_timeout_s": 0},
-    ):
-        with pytest.raises(ConfigError):
-            ServeConfig(**wrong)

@@ -58,13 +58,19 @@ def cached(
     load: Callable[[Path], T],
     make: Callable[[], T],
     save: Callable[[T, Path], None],
-    *bad: type[Exception],
+    bad: tuple[type[Exception], ...],
 ) -> T:
-    """The thing kept at ``path``; if it is missing or damaged (``bad`` or an OSError) it is made
-    and kept.
+    """Return what is kept at ``path``; make and keep it where it is missing or damaged.
 
-    A cache that cannot be written is only slower. What lies beside it and was not read for a month
-    is deleted.
+    A cache that cannot be written is only slower. Files beside it that nobody read for a month are
+    deleted.
+
+    Args:
+        path: of the cached file; None: nothing is kept.
+        load: reads it.
+        make: makes it anew.
+        save: writes it.
+        bad: what ``load`` raises for a damaged file, beside OSError.
     """
     if path is not None and path.exists():
         with contextlib.suppress(OSError, *bad):
@@ -84,9 +90,8 @@ def cached_arrays(path: Path | None, make: Callable[[], Arrays]) -> Arrays:
     """The arrays kept at ``path`` (``.npz``, with checksums); if they are missing or damaged they
     are made and kept.
     """
-    return cached(
-        path, _load_arrays, make, _save_arrays, ValueError, EOFError, KeyError, zipfile.BadZipFile
-    )
+    damaged = (ValueError, EOFError, KeyError, zipfile.BadZipFile)
+    return cached(path, _load_arrays, make, _save_arrays, damaged)
 
 
 def _load_arrays(path: Path) -> Arrays:

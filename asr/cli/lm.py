@@ -84,7 +84,8 @@ def build(
     )
     for n, (count, discounts) in enumerate(zip(summary.counts, summary.discounts, strict=False), 1):
         _say(
-            f"{n}-grams: {count}, D1 {discounts.one:.4g}, D2 {discounts.two:.4g}, D3+ {discounts.three_plus:.4g}"
+            f"{n}-grams: {count}, D1 {discounts.one:.4g}, D2 {discounts.two:.4g}, D3+ "
+            f"{discounts.three_plus:.4g}"
         )
     _say(f"wrote {output}")
 

@@ -146,20 +146,19 @@ def prepare(
     done = run(
         splits,
         output_dir,
-        features,
-        factors,
-        dtype,
-        normalizer,
-        max_skipped,
-        jobs,
-        copies,
-        copied,
-        ray,
+        features=features,
+        speeds=factors,
+        dtype=dtype,
+        normalizer=normalizer,
+        max_skipped=max_skipped,
+        jobs=jobs,
+        noise=copies,
+        train_splits=copied,
+        ray=ray,
     )
     for split in done:
-        typer.echo(
-            f"{split.path}\t{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers"
-        )
+        size = f"{split.utterances} utterances\t{split.hours:.2f} h\t{split.speakers} speakers"
+        typer.echo(f"{split.path}\t{size}")
         if split.skipped:
             typer.echo(
                 f"{len(split.skipped)} skipped, named in {split.path / 'skipped.tsv'}", err=True

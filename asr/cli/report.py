@@ -44,7 +44,14 @@ def report(
     """
     from asr.report import ReportOptions, write_report
 
-    options = ReportOptions(tuple(data or ()), audio, worst, utterance, normalizer, samples)
+    options = ReportOptions(
+        data=tuple(data or ()),
+        audio=audio,
+        worst=worst,
+        utterance=utterance,
+        normalizer=normalizer,
+        samples=samples,
+    )
     page = output or run / "report.html"
     written = write_report(run, page, options)
     for title, reason in written.left_out.items():

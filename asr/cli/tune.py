@@ -16,7 +16,8 @@ def tune(
         list[str] | None,
         typer.Argument(
             metavar="KEY=RANGE...",
-            help="key=float:LOW:HIGH[:STEP], log:LOW:HIGH, int:LOW:HIGH[:STEP], logint:LOW:HIGH or choice:A,B,C; "
+            help="key=float:LOW:HIGH[:STEP], log:LOW:HIGH, int:LOW:HIGH[:STEP], logint:LOW:HIGH or "
+            "choice:A,B,C; "
             "key=value holds for every trial.",
         ),
     ] = None,
@@ -69,17 +70,17 @@ def tune(
 
     ranges, fixed = parse_space(arguments or [])
     settings = TuneConfig(
-        trials,
-        metric,
-        maximize,
-        storage,
-        name,
-        sampler,
-        pruner,
-        warmup_trials,
-        warmup_epochs,
-        seed,
-        time_limit_s,
+        trials=trials,
+        metric=metric,
+        maximize=maximize,
+        storage=storage,
+        name=name,
+        sampler=sampler,
+        pruner=pruner,
+        warmup_trials=warmup_trials,
+        warmup_epochs=warmup_epochs,
+        seed=seed,
+        time_limit_s=time_limit_s,
     )
     found = search(
         config, {**(read_space(space) if space else {}), **ranges}, output_dir, fixed, settings

@@ -137,63 +137,18 @@ class BeamDecoder:
             )
 
     def _compile(self) -> None:
-        s, lm = self.settings, self.lm
+        """Make what a search reads: numbers, arrays of the lexicon, the model and the hotwords."""
+        lm = self.lm
         vocabulary = self.vocabulary if self._sounds is None else self._sounds.vocabulary
-        word_lm, token_lm = (
-            lm is not None and self.lm_unit == "word",
-            lm is not None and self.lm_unit == "token",
-        )
-        ids, unigrams = self._known.ids, self._known.unigrams
-        scores = np.full(len(ids), s.lm_beta)
-        unknown = s.lm_beta
-        if word_lm and lm is not None:
-            scores += s.lm_alpha * unigrams + np.where(ids == UNK, s.unk_score, 0.0)
-            unknown += s.lm_alpha * float(lm.unigrams[UNK]) + s.unk_score
-        if not s.lookahead:
-            scores[:], unknown = 0.0, 0.0
+        scores, unknown = self._look_ahead_scores()
         lexicon = self._known.lexicon.weighted(scores)
         hot = build_hotwords(self._spoken_hotwords(), vocabulary)
-        root = lexicon.edges.view(np.float32)[lexicon.edge_first[0] : lexicon.edge_first[1], 2]
-        options = kernels.Options(
-            beam_size=int(s.beam_size),
-            lm_alpha=float(s.lm_alpha),
-            lm_beta=float(s.lm_beta),
-            unk_score=float(s.unk_score),
-            unk_token_score=float(s.unk_token_score) if word_lm else 0.0,
-            unk_token_factor=math.exp(s.unk_token_score) if word_lm else 1.0,
-            beam_factor=math.exp(-s.beam_threshold),
-            token_min_logp=float(s.token_min_logp),
-            blank_skip_logp=_penalised_skip(s) if s.blank_skip < 1 else 1.0,
-            use_max=s.merge == "max",
-            word_lm=word_lm,
-            token_lm=token_lm,
-            closed=self.closed,
-            lookahead=bool(s.lookahead),
-            hot=bool(self.hotwords),
-            exact_masks=len(vocabulary) <= 64,
-            unknown_factor=math.exp(unknown),
-            hot_limit=math.exp(max((2 * w for w in self.hotwords.values()), default=0.0)),
-            root_limit=max(1.0, math.exp(unknown), float(root.max(initial=0.0))),
-        )
-        node_words = np.where(
-            lexicon.ends >= 0, ids[lexicon.ends] if len(ids) else -1, kernels.NO_WORD
-        ).astype(np.int32)
-        language = kernels.Language(
-            starts=vocabulary.starts_word,
-            lone=np.array([not p for p in vocabulary.pieces]),
-            token_ids=self._token_ids(),
-            edges=Edges(lexicon.edge_first, lexicon.edges, lexicon.masks),
-            gains=lexicon.edges.view(np.float32),
-            factors=lexicon.factors,
-            node_words=node_words,
-            homophones=self._known.homophones,
-            ngrams=lm.arrays if lm is not None else _no_model(),
-        )
+        language = self._language(vocabulary, lexicon)
         growing = lm if isinstance(lm, KenlmModel) else None
         self._compiled = Compiled(
             vocabulary=vocabulary,
             speller=self._speller(),
-            options=options,
+            options=self._options(vocabulary, lexicon, unknown),
             language=(lambda: language)
             if growing is None
             else (lambda: language._replace(ngrams=growing.arrays)),
@@ -202,9 +157,67 @@ class BeamDecoder:
             bos_state=lm.bos_state if lm is not None else 0,
             hot_state=int(hot.follow[0, 1]) if self.hotwords else 0,
             resolve=growing.resolve if growing is not None else _nothing_to_resolve,
-            settings=s,
+            settings=self.settings,
         )
         self._spaces: list[SearchSpace] = []
+
+    @property
+    def _word_lm(self) -> bool:
+        return self.lm is not None and self.lm_unit == "word"
+
+    def _look_ahead_scores(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Score of each word of the lexicon without context, and that of an unknown word."""
+        s, ids = self.settings, self._known.ids
+        scores = np.full(len(ids), s.lm_beta)
+        unknown = s.lm_beta
+        if self._word_lm and self.lm is not None:
+            scores += s.lm_alpha * self._known.unigrams + np.where(ids == UNK, s.unk_score, 0.0)
+            unknown += s.lm_alpha * float(self.lm.unigrams[UNK]) + s.unk_score
+        if not s.lookahead:
+            scores[:], unknown = 0.0, 0.0
+        return scores, unknown
+
+    def _options(self, vocabulary: Vocabulary, lexicon: Lexicon, unknown: float) -> kernels.Options:
+        """Numbers of the search; ``unknown``: look-ahead score of an unknown word."""
+        s = self.settings
+        first_gains = lexicon.edges.view(np.float32)[: lexicon.edge_first[1], 2]  # of the root
+        return kernels.Options(
+            beam_size=int(s.beam_size),
+            lm_alpha=float(s.lm_alpha),
+            lm_beta=float(s.lm_beta),
+            unk_score=float(s.unk_score),
+            unk_token_score=float(s.unk_token_score) if self._word_lm else 0.0,
+            unk_token_factor=math.exp(s.unk_token_score) if self._word_lm else 1.0,
+            beam_factor=math.exp(-s.beam_threshold),
+            token_min_logp=float(s.token_min_logp),
+            blank_skip_logp=_penalised_skip(s) if s.blank_skip < 1 else 1.0,
+            use_max=s.merge == "max",
+            word_lm=self._word_lm,
+            token_lm=self.lm is not None and self.lm_unit == "token",
+            closed=self.closed,
+            lookahead=bool(s.lookahead),
+            hot=bool(self.hotwords),
+            exact_masks=len(vocabulary) <= 64,
+            unknown_factor=math.exp(unknown),
+            hot_limit=math.exp(max((2 * w for w in self.hotwords.values()), default=0.0)),
+            root_limit=max(1.0, math.exp(unknown), float(first_gains.max(initial=0.0))),
+        )
+
+    def _language(self, vocabulary: Vocabulary, lexicon: Lexicon) -> kernels.Language:
+        """Arrays of tokens, lexicon and n-gram model."""
+        ids = self._known.ids
+        words = ids[lexicon.ends] if len(ids) else np.full(len(lexicon.ends), kernels.NO_WORD)
+        return kernels.Language(
+            starts=vocabulary.starts_word,
+            lone=np.array([not p for p in vocabulary.pieces]),
+            token_ids=self._token_ids(),
+            edges=Edges(lexicon.edge_first, lexicon.edges, lexicon.masks),
+            gains=lexicon.edges.view(np.float32),
+            factors=lexicon.factors,
+            node_words=np.where(lexicon.ends >= 0, words, kernels.NO_WORD).astype(np.int32),
+            homophones=self._known.homophones,
+            ngrams=self.lm.arrays if self.lm is not None else _no_model(),
+        )
 
     def _spoken_hotwords(self) -> dict[str, float]:
         """Hotwords in the characters of the search's tokens."""

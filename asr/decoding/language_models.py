@@ -99,5 +99,5 @@ def _from_arpa(path: Path) -> NgramAutomaton:
         NgramAutomaton.load,
         lambda: compile_model(read_arpa(path)),
         NgramAutomaton.save,
-        LanguageModelError,
+        (LanguageModelError,),
     )

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from asr.decoding.inputs import check_log_probs, penalise_blank
 from asr.decoding.kernels import beam, finish
 from asr.decoding.kernels import layout as kernels
+from asr.decoding.kernels.finish import Alignment, Spelling, Texts
 from asr.decoding.settings import Settings
 from asr.decoding.sounds import Speller, written
 from asr.decoding.types import Hypothesis, WordSpan
@@ -39,7 +40,7 @@ class Compiled:
     options: kernels.Options
     language: Callable[[], kernels.Language]
     hotwords: kernels.Hotwords
-    spelling: finish.Spelling
+    spelling: Spelling
     bos_state: int
     hot_state: int
     resolve: Callable[[npt.NDArray[np.int32]], None]
@@ -225,12 +226,12 @@ class SearchSpace:
                 break
         return list(best.values())
 
-    def _texts(self) -> finish.Texts:
+    def _texts(self) -> Texts:
         """Texts of all rows of the beam."""
         counters = self.space.counters
         B, frames = int(counters[kernels.COUNT]), int(counters[kernels.FRAME])
         longest = B * (frames + 1)  # a word takes a frame at least
-        texts = finish.Texts(np.empty(longest, np.uint64), np.empty(B + 1, np.int64))
+        texts = Texts(np.empty(longest, np.uint64), np.empty(B + 1, np.int64))
         finish.texts(self.space, self.compiled.spelling, texts)
         return texts
 
@@ -248,7 +249,7 @@ class SearchSpace:
     def _spans(
         self,
         words: list[tuple[str, list[int]]],
-        aligned: finish.Alignment,
+        aligned: Alignment,
         agreed: npt.NDArray[np.float64],
     ) -> tuple[WordSpan, ...]:
         """Words with times and confidences (token probabilities, agreement of hypotheses)."""
@@ -279,12 +280,10 @@ class SearchSpace:
         return [replace(best, text=text, tokens=tokens, token_frames=frames, words=spans)]
 
 
-def _align(
-    log_probs: npt.NDArray[np.float32], tokens: list[int], met: list[int]
-) -> finish.Alignment:
+def _align(log_probs: npt.NDArray[np.float32], tokens: list[int], met: list[int]) -> Alignment:
     """Return the best alignment of tokens to ``log_probs`` (T, V)."""
     T, L = len(log_probs), len(tokens)
-    aligned = finish.Alignment(
+    aligned = Alignment(
         score=np.empty(2 * L + 1, np.float32),
         back=np.empty((T, 2 * L + 1), np.uint8),
         starts=np.empty(L, np.int32),

@@ -26,11 +26,16 @@ class WordSpan:
 class Hypothesis:
     """One transcript with its scores (natural logarithms; larger is better).
 
-    ``score`` is what the search ranked by. ``acoustic_score`` is log p(tokens | audio), summed over the alignments that
-    the search kept (over the best one where merging is ``"max"``, and for greedy). ``lm_score`` is
-    the unweighted log probability of the language model, end of sentence included, 0.0 without a
-    model. ``token_frames[i]`` is the output frame at which ``tokens[i]`` is first emitted on the
-    best alignment.
+    Attributes:
+        text: words with one space between them.
+        score: by which the search ranked it.
+        acoustic_score: log p(tokens | audio), summed over the alignments that the search kept; of
+            the best one where merging is ``"max"``, and for greedy.
+        lm_score: unweighted log-probability of the language model, end of sentence included; 0.0
+            without a model.
+        tokens: ids of the tokens.
+        token_frames: output frame at which each token is first emitted on the best alignment.
+        words: words with frames and confidences.
     """
 
     text: str

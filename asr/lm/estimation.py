@@ -442,16 +442,16 @@ class _Estimation:
     ) -> Records:
         lower = unigram_probs if n == 2 else np.zeros(len(self.words), np.float32)
         kept = counting.interpolate(
-            records,
-            records.view(np.float32),
-            n,
-            self._bits,
-            counting.prefix_masks(n - 1, self._bits),
-            np.array(self._discounts[n - 1]),
-            parents,
-            parents.view(np.float32),
-            counting.prefix_masks(max(n - 2, 1), self._bits),
-            lower,
+            records=records,
+            floats=records.view(np.float32),
+            n=n,
+            bits=self._bits,
+            context_masks=counting.prefix_masks(n - 1, self._bits),
+            discounts=np.array(self._discounts[n - 1]),
+            parents=parents,
+            parent_floats=parents.view(np.float32),
+            parent_masks=counting.prefix_masks(max(n - 2, 1), self._bits),
+            lower=lower,
         )
         return records[:kept]
 
@@ -477,7 +477,16 @@ class _Estimation:
         masks = counting.prefix_masks(n, self._bits)
         floats = records.view(np.float32), longer.view(np.float32)
         counting.finish(
-            records, floats[0], n, self._bits, masks, longer, floats[1], rows, probs, backoffs
+            records=records,
+            floats=floats[0],
+            n=n,
+            bits=self._bits,
+            masks=masks,
+            longer=longer,
+            longer_floats=floats[1],
+            rows=rows,
+            log10_probs=probs,
+            log10_backoffs=backoffs,
         )
         return n, rows, probs, backoffs
 

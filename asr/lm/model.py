@@ -18,8 +18,8 @@ SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
 class NgramModel:
     """A back-off model: every n-gram with its log10 probability and back-off weight.
 
-    ``log10 p(w | h) = log10_probs`` of the n-gram ``h w`` where it is listed, else the back-off weight of ``h`` (0
-    where ``h`` is not listed) plus ``log10 p(w | h without its first word)``.
+    ``log10 p(w | h) = log10_probs`` of the n-gram ``h w`` where it is listed, else the back-off
+    weight of ``h`` (0 where ``h`` is not listed) plus ``log10 p(w | h without its first word)``.
 
     The arrays of order ``n`` (index ``n - 1`` of each list) promise:
 

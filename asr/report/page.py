@@ -12,9 +12,26 @@ from asr.errors import AsrError
 from asr.files import atomic_write_text
 from asr.report.markup import escape, paragraph
 from asr.report.run import Absent, ReportOptions, Run, problem
-from asr.report.sections import SECTIONS
 
 __all__ = ["Report", "write_report"]
+
+# Modules of asr/report/sections/, in the order of the page; imported by name when a page is made.
+SECTIONS = (
+    "overview",
+    "figures",
+    "curves",
+    "errors",
+    "worst",
+    "alignment",
+    "forecasts",
+    "anomalies",
+    "confusion",
+    "mistakes",
+    "attention",
+    "gates",
+    "speed",
+    "config",
+)
 
 
 @dataclass(frozen=True)

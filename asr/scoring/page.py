@@ -24,7 +24,7 @@ from asr.scoring.result import Score, UtteranceScore
 from asr.scoring.significance import Comparison
 from asr.scoring.tables import GroupScore, by_length, by_speaker, confusions
 from asr.scoring.terminal import comparison_lines, percent
-from asr.scoring.transcripts import Utterance
+from asr.scoring.utterances import Utterance
 
 __all__ = ["AUDIO_MODES", "write_comparison_page", "write_score_page"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from asr.errors import ScoringError
-from asr.scoring.transcripts import TimedWord, Transcripts, Utterance
+from asr.scoring.utterances import TimedWord, Transcripts, Utterance
 
 __all__ = ["Pair", "pair", "with_speakers"]
 

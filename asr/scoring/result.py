@@ -13,7 +13,7 @@ from asr.errors import ScoringError
 from asr.scoring.align import align_characters, align_words, steps
 from asr.scoring.intervals import Interval, groups_of, resample
 from asr.scoring.pairing import Pair
-from asr.scoring.transcripts import Utterance
+from asr.scoring.utterances import Utterance
 from asr.text.normalizers import get_normalizer
 
 __all__ = ["Score", "UtteranceScore", "score_pairs", "score_texts", "score_utterances", "sum_up"]

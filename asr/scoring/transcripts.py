@@ -6,19 +6,16 @@ guessing is refused with the file and the line.
 
 from __future__ import annotations
 
-import gzip
-import itertools
 import json
-import re
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from asr.audio.shar import parse_address, recording_path
 from asr.errors import DataError
 from asr.files import MANIFEST
+from asr.scoring.timed_transcripts import read_ctm, read_stm
+from asr.scoring.utterances import Collector, TimedWord, Transcripts, Utterance, decoded, read_lines
 
 __all__ = ["FORMATS", "TimedWord", "Transcripts", "Utterance", "read_speakers", "read_transcripts"]
 
@@ -29,56 +26,6 @@ _TEXT_KEYS = {
 _ID_KEYS = ("id", "utt_id", "utterance_id", "key", "name")
 _AUDIO_KEYS = ("audio_filepath", "audio", "path", "file", "wav")
 _TSV_HEADER = {"id", "utt_id", "name"}
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """One transcript; times in seconds within ``recording``, where they are known."""
-
-    id: str
-    text: str
-    speaker: str | None = None
-    recording: str | None = None
-    channel: str | None = None
-    start: float | None = None
-    end: float | None = None
-    audio: str | None = None
-
-
-@dataclass(frozen=True)
-class TimedWord:
-    """One line of a CTM; times in seconds."""
-
-    word: str
-    start: float
-    end: float
-    line: int
-
-    @property
-    def middle(self) -> float:
-        return (self.start + self.end) / 2
-
-
-@dataclass(frozen=True)
-class Transcripts:
-    """The utterances of one file, by id.
-
-    Attributes:
-        path: where they come from.
-        format: a key of `FORMATS`.
-        utterances: by id, in the file's order; files of bare lines have the line numbers as ids.
-        words: CTM only: (recording, channel) -> words in the order of time.
-        ignored: STM only: segments marked IGNORE_TIME_SEGMENT_IN_SCORING.
-    """
-
-    path: Path
-    format: str
-    utterances: dict[str, Utterance]
-    words: dict[tuple[str, str], list[TimedWord]] = field(default_factory=dict)
-    ignored: tuple[Utterance, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.utterances)
 
 
 def read_transcripts(
@@ -121,7 +68,7 @@ def read_speakers(path: str | Path) -> dict[str, str]:
     """
     path = Path(path)
     speakers: dict[str, str] = {}
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         columns = line.split("\t") if "\t" in line else line.split()
         if len(columns) != 2:
             raise DataError(
@@ -159,56 +106,9 @@ def _guess_format(path: Path) -> str:
 # lines
 
 
-def _decoded(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8.",
-            "Convert the file to UTF-8.",
-        ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path} is a damaged gzip file ({error}).", "Copy or make it again."
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-
-
-def _lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:
-    """Yield number and text of the lines that hold something; only a line feed ends a line."""
-    for number, line in enumerate(_decoded(path).split("\n"), 1):
-        line = line.rstrip("\r")
-        if line.strip() and not (comment and line.lstrip().startswith(comment)):
-            yield number, line
-
-
-class _Collector:
-    """Gathers utterances and refuses an id that comes twice."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.utterances: dict[str, Utterance] = {}
-        self._lines: dict[str, int] = {}
-
-    def add(self, utterance: Utterance, line: int) -> None:
-        if utterance.id in self.utterances:
-            raise DataError(
-                f"{self.path}, line {line}: the id {utterance.id!r} is already on line "
-                f"{self._lines[utterance.id]}.",
-                "Every utterance needs an id of its own.",
-            )
-        self.utterances[utterance.id] = utterance
-        self._lines[utterance.id] = line
-
-
 def _read_txt(path: Path, name: str, role: str) -> Transcripts:
     """One utterance a line, without ids; an empty line is an empty utterance."""
-    lines = _decoded(path).split("\n")
+    lines = decoded(path).split("\n")
     if lines[-1].strip() == "":
         lines.pop()
     return Transcripts(
@@ -218,8 +118,8 @@ def _read_txt(path: Path, name: str, role: str) -> Transcripts:
 
 def _read_kaldi(path: Path, name: str, role: str) -> Transcripts:
     """``id text``; an id alone has an empty text."""
-    found = _Collector(path)
-    for number, line in _lines(path):
+    found = Collector(path)
+    for number, line in read_lines(path):
         utterance_id, _, text = line.strip().replace("\t", " ").partition(" ")
         found.add(Utterance(utterance_id, text.strip()), number)
     return Transcripts(path, name, found.utterances)
@@ -227,8 +127,8 @@ def _read_kaldi(path: Path, name: str, role: str) -> Transcripts:
 
 def _read_tsv(path: Path, name: str, role: str) -> Transcripts:
     """``id<TAB>text``, or columns named by a first line that holds ``id`` and ``text``."""
-    found, columns = _Collector(path), ["id", "text"]
-    for place, (number, line) in enumerate(_lines(path)):
+    found, columns = Collector(path), ["id", "text"]
+    for place, (number, line) in enumerate(read_lines(path)):
         fields = line.split("\t")
         if (
             place == 0
@@ -270,8 +170,8 @@ def _read_jsonl(path: Path, name: str, role: str) -> Transcripts:
     """One object a line with an id and a text; a Lhotse manifest of cuts or supervisions is read as
     well.
     """
-    found = _Collector(path)
-    for number, line in _lines(path):
+    found = Collector(path)
+    for number, line in read_lines(path):
         found.add(_from_object(_parse_json(path, line, number), path, number, role), number)
     return Transcripts(path, name, found.utterances)
 
@@ -280,8 +180,8 @@ def _read_json(path: Path, name: str, role: str) -> Transcripts:
     """A list of objects, a map id -> text, or one transcript as ``asr transcribe -f json`` writes
     it.
     """
-    content = _parse_json(path, _decoded(path), 1)
-    found = _Collector(path)
+    content = _parse_json(path, decoded(path), 1)
+    found = Collector(path)
     if (
         isinstance(content, dict)
         and isinstance(content.get("text"), str)
@@ -374,113 +274,6 @@ def _resolved(source: str, manifest: Path) -> str:
 
 
 # --------------------------------------------------------------------------------------------------
-# CTM and STM
-
-# starts and durations are each rounded to 10 ms: that much overlap is arithmetic, not an error
-_ROUNDING_S = 0.0105
-
-
-def _seconds(path: Path, number: int, value: str) -> float:
-    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", value):
-        raise DataError(f"{path}, line {number}: needed a time in seconds, found {value!r}.")
-    return float(value)
-
-
-def _read_ctm(path: Path, name: str, role: str) -> Transcripts:
-    """``recording channel start duration word [confidence]`` (NIST); words whose times overlap are
-    refused.
-    """
-    words: dict[tuple[str, str], list[TimedWord]] = {}
-    for number, line in _lines(path, comment=";;"):
-        columns = line.split()
-        if len(columns) < 5 or columns[4].startswith("<ALT"):
-            needed = "RECORDING CHANNEL START DURATION WORD [CONFIDENCE]"
-            raise DataError(
-                f"{path}, line {number}: needed {needed}, without alternatives; found "
-                f"{line[:80]!r}."
-            )
-        start, duration = _seconds(path, number, columns[2]), _seconds(path, number, columns[3])
-        timed = TimedWord(columns[4], start, start + duration, number)
-        words.setdefault((columns[0], columns[1]), []).append(timed)
-    for sequence in words.values():
-        sequence.sort(key=lambda word: (word.start, word.end))
-        _refuse_overlap(path, sequence)
-    channels: dict[str, int] = {}
-    for recording, _ in words:
-        channels[recording] = channels.get(recording, 0) + 1
-    utterances = {}
-    for (recording, channel), sequence in words.items():
-        utterance_id = recording if channels[recording] == 1 else f"{recording}-{channel}"
-        text = " ".join(word.word for word in sequence)
-        utterances[utterance_id] = Utterance(
-            utterance_id, text, recording=recording, channel=channel
-        )
-    return Transcripts(path, name, utterances, words)
-
-
-def _refuse_overlap(path: Path, words: list[TimedWord]) -> None:
-    for left, right in itertools.pairwise(words):
-        if right.start < left.end - _ROUNDING_S:
-            raise DataError(
-                f"{path}: line {left.line} ({left.word!r}, {left.start:.2f}-{left.end:.2f} s) and "
-                f"line {right.line} "
-                f"({right.word!r}, {right.start:.2f}-{right.end:.2f} s) overlap in time.",
-                "A channel of a CTM holds one word at a time: check its start and duration "
-                "columns.",
-            )
-
-
-def _read_stm(path: Path, name: str, role: str) -> Transcripts:
-    """``recording channel speaker start end [<labels>] text`` (NIST).
-
-    A recording with one segment lends it its name; else the id is ``recording-channel-start-end``.
-    """
-    segments: list[tuple[int, Utterance]] = []
-    for number, line in _lines(path, comment=";;"):
-        columns = line.split(maxsplit=5)
-        if len(columns) < 5:
-            raise DataError(
-                f"{path}, line {number}: needed RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT."
-            )
-        recording, channel, speaker = columns[:3]
-        start, end = (_seconds(path, number, value) for value in columns[3:5])
-        if end < start:
-            raise DataError(
-                f"{path}, line {number}: the segment ends at {end:.2f} s, before it starts at "
-                f"{start:.2f} s."
-            )
-        text = re.sub(r"^<[^>]*>\s*", "", columns[5]) if len(columns) == 6 else ""
-        segments.append(
-            (
-                number,
-                Utterance(
-                    id="",
-                    text=text,
-                    speaker=speaker,
-                    recording=recording,
-                    channel=channel,
-                    start=start,
-                    end=end,
-                ),
-            )
-        )
-    return _with_segment_ids(path, name, segments)
-
-
-def _with_segment_ids(path: Path, name: str, segments: list[tuple[int, Utterance]]) -> Transcripts:
-    ignored = tuple(u for _, u in segments if "IGNORE_TIME_SEGMENT_IN_SCORING" in u.text.upper())
-    scored = [(n, u) for n, u in segments if u not in ignored]
-    counts: dict[str | None, int] = {}
-    for _, segment in segments:
-        counts[segment.recording] = counts.get(segment.recording, 0) + 1
-    found = _Collector(path)
-    for number, u in scored:
-        long_id = f"{u.recording}-{u.channel}-{u.start:.2f}-{u.end:.2f}"
-        found.add(replace(u, id=str(u.recording) if counts[u.recording] == 1 else long_id), number)
-    return Transcripts(path, name, found.utterances, ignored=ignored)
-
-
-# --------------------------------------------------------------------------------------------------
 # folders
 
 
@@ -499,16 +292,16 @@ def _read_folder(path: Path, format: str | None, role: str) -> Transcripts:
             f"The folder {path} holds no transcripts (*.json, *.txt, hypotheses.tsv, "
             "cuts.jsonl.gz)."
         )
-    found = _Collector(path)
+    found = Collector(path)
     for number, file in enumerate(files, 1):
         utterance_id = file.relative_to(path).as_posix().removesuffix(suffix)
-        text = " ".join(_decoded(file).split()) if suffix == ".txt" else _json_text(file)
+        text = " ".join(decoded(file).split()) if suffix == ".txt" else _json_text(file)
         found.add(Utterance(utterance_id, text), number)
     return Transcripts(path, "folder", found.utterances)
 
 
 def _json_text(path: Path) -> str:
-    content = _parse_json(path, _decoded(path), 1)
+    content = _parse_json(path, decoded(path), 1)
     if not isinstance(content, dict) or not isinstance(content.get("text"), str):
         raise DataError(
             f"{path}: needed an object with a text.",
@@ -523,6 +316,6 @@ FORMATS: dict[str, Callable[[Path, str, str], Transcripts]] = {
     "kaldi": _read_kaldi,
     "json": _read_json,
     "jsonl": _read_jsonl,
-    "ctm": _read_ctm,
-    "stm": _read_stm,
+    "ctm": read_ctm,
+    "stm": read_stm,
 }

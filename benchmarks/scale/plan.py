@@ -63,103 +63,125 @@ class Figures:
 
 def plan(figures: Figures, a: argparse.Namespace) -> dict[str, list[Row]]:
     """Return the rows of each step."""
+    return {
+        "Prepare": preparation(figures, a),
+        "Train": training(figures, a),
+        "Language model": language_model(figures, a),
+        "Transcribe as much": transcription(figures, a),
+    }
+
+
+def preparation(figures: Figures, a: argparse.Namespace) -> list[Row]:
+    """Return what preparing the corpus takes."""
     utterances = figures.over(a.hours * 3600, "seconds_per_utterance") or 0.0
     thousands = utterances / 1000
     stored_hours = a.hours * a.copies
     extraction = figures.over(stored_hours, "features_x_real_time_per_core")
-    training = figures.over(a.hours * a.epochs, "train_hours_per_device_hour")
+    return [
+        Row("utterances", utterances, "", figures.source("seconds_per_utterance")),
+        _row(figures, "audio on disk", "audio_mb_per_hour", a.hours / 1000, "GB"),
+        _row(
+            figures,
+            f"features, {a.copies} copies",
+            "stored_mb_per_hour_and_copy",
+            stored_hours / 1000,
+            "GB",
+        ),
+        Row(
+            "features, processor hours",
+            extraction,
+            "h",
+            figures.source("features_x_real_time_per_core"),
+        ),
+        Row(
+            f"features, on {a.cores} cores",
+            None if extraction is None else extraction / a.cores,
+            "h",
+            "",
+        ),
+        _row(
+            figures,
+            "index and manifest, one core",
+            "index_s_per_1000_utterances",
+            thousands / 3600,
+            "h",
+        ),
+        _row(
+            figures,
+            "memory for the index",
+            "index_peak_bytes_per_utterance",
+            utterances / 1e9,
+            "GB",
+        ),
+    ]
+
+
+def training(figures: Figures, a: argparse.Namespace) -> list[Row]:
+    """Return what training takes."""
+    utterances = figures.over(a.hours * 3600, "seconds_per_utterance") or 0.0
+    thousands = utterances / 1000
+    device_hours = figures.over(a.hours * a.epochs, "train_hours_per_device_hour")
     train_names = ("train_hours_per_device_hour", *(("scaling_of_devices",) if a.gpus > 1 else ()))
     spread = figures.over(a.hours * a.epochs, *train_names)
-    return {
-        "Prepare": [
-            Row("utterances", utterances, "", figures.source("seconds_per_utterance")),
-            _row(figures, "audio on disk", "audio_mb_per_hour", a.hours / 1000, "GB"),
-            _row(
-                figures,
-                f"features, {a.copies} copies",
-                "stored_mb_per_hour_and_copy",
-                stored_hours / 1000,
-                "GB",
-            ),
-            Row(
-                "features, processor hours",
-                extraction,
-                "h",
-                figures.source("features_x_real_time_per_core"),
-            ),
-            Row(
-                f"features, on {a.cores} cores",
-                None if extraction is None else extraction / a.cores,
-                "h",
-                "",
-            ),
-            _row(
-                figures,
-                "index and manifest, one core",
-                "index_s_per_1000_utterances",
-                thousands / 3600,
-                "h",
-            ),
-            _row(
-                figures,
-                "memory for the index",
-                "index_peak_bytes_per_utterance",
-                utterances / 1e9,
-                "GB",
-            ),
-        ],
-        "Train": [
-            _row(
-                figures,
-                "to the first batch, a process",
-                "start_processor_s_per_1000_utterances",
-                thousands,
-                "s",
-            ),
-            _row(
-                figures,
-                "memory a process, batches aside",
-                "train_peak_bytes_per_utterance",
-                utterances / 1e9,
-                "GB",
-            ),
-            Row(
-                f"device hours, {a.epochs} epochs",
-                training,
-                "h",
-                figures.source("train_hours_per_device_hour"),
-            ),
-            Row(
-                f"days on {a.gpus} device(s)",
-                None if spread is None else spread / a.gpus / 24,
-                "d",
-                figures.source(*train_names),
-            ),
-        ],
-        "Language model": [
-            Row(
-                "in memory, one core",
-                figures.over(a.lm_words / 60, "lm_words_per_processor_s"),
-                "min",
-                figures.source("lm_words_per_processor_s"),
-            ),
-            Row(
-                "in bounded memory",
-                figures.over(a.lm_words / 60, "lm_bounded_words_per_s"),
-                "min",
-                figures.source("lm_bounded_words_per_s"),
-            ),
-            _row(figures, "smallest memory", "lm_smallest_memory_mb", 1, "MB"),
-        ],
-        "Transcribe as much": [
-            Row(
-                "processor hours",
-                figures.over(a.hours, "transcribe_x_real_time_per_core"),
-                "h",
-                figures.source("transcribe_x_real_time_per_core"),
-            ),
-        ],
-    }
+    return [
+        _row(
+            figures,
+            "to the first batch, a process",
+            "start_processor_s_per_1000_utterances",
+            thousands,
+            "s",
+        ),
+        _row(
+            figures,
+            "memory a process, batches aside",
+            "train_peak_bytes_per_utterance",
+            utterances / 1e9,
+            "GB",
+        ),
+        Row(
+            f"device hours, {a.epochs} epochs",
+            device_hours,
+            "h",
+            figures.source("train_hours_per_device_hour"),
+        ),
+        Row(
+            f"days on {a.gpus} device(s)",
+            None if spread is None else spread / a.gpus / 24,
+            "d",
+            figures.source(*train_names),
+        ),
+    ]
+
+
+def language_model(figures: Figures, a: argparse.Namespace) -> list[Row]:
+    """Return what estimating the n-gram model takes."""
+    return [
+        Row(
+            "in memory, one core",
+            figures.over(a.lm_words / 60, "lm_words_per_processor_s"),
+            "min",
+            figures.source("lm_words_per_processor_s"),
+        ),
+        Row(
+            "in bounded memory",
+            figures.over(a.lm_words / 60, "lm_bounded_words_per_s"),
+            "min",
+            figures.source("lm_bounded_words_per_s"),
+        ),
+        _row(figures, "smallest memory", "lm_smallest_memory_mb", 1, "MB"),
+    ]
+
+
+def transcription(figures: Figures, a: argparse.Namespace) -> list[Row]:
+    """Return what transcribing as many hours takes."""
+    return [
+        Row(
+            "processor hours",
+            figures.over(a.hours, "transcribe_x_real_time_per_core"),
+            "h",
+            figures.source("transcribe_x_real_time_per_core"),
+        ),
+    ]
 
 
 def _row(figures: Figures, what: str, name: str, amount: float, unit: str) -> Row:

@@ -21,7 +21,7 @@ from asr.cli.report import report
 from asr.errors import AudioError, DataError
 from asr.report import Absent, ReportOptions, Run, write_report
 from asr.report.audio import player
-from asr.report.sections import SECTIONS
+from asr.report.page import SECTIONS
 from asr.scoring import Utterance
 
 # Makes the page report what it holds in its title, so that one call of the browser answers

@@ -1,0 +1,116 @@
+"""Transcripts with times: CTM (a word a line) and STM (a segment a line), NIST's formats."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from asr.errors import DataError
+from asr.scoring.utterances import Collector, TimedWord, Transcripts, Utterance, read_lines
+
+__all__ = ["read_ctm", "read_stm"]
+
+# Starts and durations are each rounded to 10 ms: so much overlap comes from rounding.
+_ROUNDING_S = 0.0105
+
+
+def _seconds(path: Path, number: int, value: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", value):
+        raise DataError(f"{path}, line {number}: needed a time in seconds, found {value!r}.")
+    return float(value)
+
+
+def read_ctm(path: Path, name: str, role: str) -> Transcripts:
+    """``recording channel start duration word [confidence]`` (NIST); words whose times overlap are
+    refused.
+    """
+    words: dict[tuple[str, str], list[TimedWord]] = {}
+    for number, line in read_lines(path, comment=";;"):
+        columns = line.split()
+        if len(columns) < 5 or columns[4].startswith("<ALT"):
+            needed = "RECORDING CHANNEL START DURATION WORD [CONFIDENCE]"
+            raise DataError(
+                f"{path}, line {number}: needed {needed}, without alternatives; found "
+                f"{line[:80]!r}."
+            )
+        start, duration = _seconds(path, number, columns[2]), _seconds(path, number, columns[3])
+        timed = TimedWord(columns[4], start, start + duration, number)
+        words.setdefault((columns[0], columns[1]), []).append(timed)
+    for sequence in words.values():
+        sequence.sort(key=lambda word: (word.start, word.end))
+        _refuse_overlap(path, sequence)
+    channels: dict[str, int] = {}
+    for recording, _ in words:
+        channels[recording] = channels.get(recording, 0) + 1
+    utterances = {}
+    for (recording, channel), sequence in words.items():
+        utterance_id = recording if channels[recording] == 1 else f"{recording}-{channel}"
+        text = " ".join(word.word for word in sequence)
+        utterances[utterance_id] = Utterance(
+            utterance_id, text, recording=recording, channel=channel
+        )
+    return Transcripts(path, name, utterances, words)
+
+
+def _refuse_overlap(path: Path, words: list[TimedWord]) -> None:
+    for left, right in itertools.pairwise(words):
+        if right.start < left.end - _ROUNDING_S:
+            raise DataError(
+                f"{path}: line {left.line} ({left.word!r}, {left.start:.2f}-{left.end:.2f} s) and "
+                f"line {right.line} "
+                f"({right.word!r}, {right.start:.2f}-{right.end:.2f} s) overlap in time.",
+                "A channel of a CTM holds one word at a time: check its start and duration "
+                "columns.",
+            )
+
+
+def read_stm(path: Path, name: str, role: str) -> Transcripts:
+    """``recording channel speaker start end [<labels>] text`` (NIST).
+
+    A recording with one segment lends it its name; else the id is ``recording-channel-start-end``.
+    """
+    segments: list[tuple[int, Utterance]] = []
+    for number, line in read_lines(path, comment=";;"):
+        columns = line.split(maxsplit=5)
+        if len(columns) < 5:
+            raise DataError(
+                f"{path}, line {number}: needed RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT."
+            )
+        recording, channel, speaker = columns[:3]
+        start, end = (_seconds(path, number, value) for value in columns[3:5])
+        if end < start:
+            raise DataError(
+                f"{path}, line {number}: the segment ends at {end:.2f} s, before it starts at "
+                f"{start:.2f} s."
+            )
+        text = re.sub(r"^<[^>]*>\s*", "", columns[5]) if len(columns) == 6 else ""
+        segments.append(
+            (
+                number,
+                Utterance(
+                    id="",
+                    text=text,
+                    speaker=speaker,
+                    recording=recording,
+                    channel=channel,
+                    start=start,
+                    end=end,
+                ),
+            )
+        )
+    return _with_segment_ids(path, name, segments)
+
+
+def _with_segment_ids(path: Path, name: str, segments: list[tuple[int, Utterance]]) -> Transcripts:
+    ignored = tuple(u for _, u in segments if "IGNORE_TIME_SEGMENT_IN_SCORING" in u.text.upper())
+    scored = [(n, u) for n, u in segments if u not in ignored]
+    counts: dict[str | None, int] = {}
+    for _, segment in segments:
+        counts[segment.recording] = counts.get(segment.recording, 0) + 1
+    found = Collector(path)
+    for number, u in scored:
+        long_id = f"{u.recording}-{u.channel}-{u.start:.2f}-{u.end:.2f}"
+        found.add(replace(u, id=str(u.recording) if counts[u.recording] == 1 else long_id), number)
+    return Transcripts(path, name, found.utterances, ignored=ignored)

@@ -1,0 +1,110 @@
+"""Transcripts in memory, and the lines of the files that they come from."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr.errors import DataError
+
+__all__ = ["Collector", "TimedWord", "Transcripts", "Utterance", "decoded", "read_lines"]
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One transcript; times in seconds within ``recording``, where they are known."""
+
+    id: str
+    text: str
+    speaker: str | None = None
+    recording: str | None = None
+    channel: str | None = None
+    start: float | None = None
+    end: float | None = None
+    audio: str | None = None
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """One line of a CTM; times in seconds."""
+
+    word: str
+    start: float
+    end: float
+    line: int
+
+    @property
+    def middle(self) -> float:
+        return (self.start + self.end) / 2
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """The utterances of one file, by id.
+
+    Attributes:
+        path: where they come from.
+        format: a key of `FORMATS`.
+        utterances: by id, in the file's order; files of bare lines have the line numbers as ids.
+        words: CTM only: (recording, channel) -> words in the order of time.
+        ignored: STM only: segments marked IGNORE_TIME_SEGMENT_IN_SCORING.
+    """
+
+    path: Path
+    format: str
+    utterances: dict[str, Utterance]
+    words: dict[tuple[str, str], list[TimedWord]] = field(default_factory=dict)
+    ignored: tuple[Utterance, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+
+def decoded(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8.",
+            "Convert the file to UTF-8.",
+        ) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} is a damaged gzip file ({error}).", "Copy or make it again."
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+
+
+def read_lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:
+    """Yield number and text of the lines that hold something; only a line feed ends a line."""
+    for number, line in enumerate(decoded(path).split("\n"), 1):
+        line = line.rstrip("\r")
+        if line.strip() and not (comment and line.lstrip().startswith(comment)):
+            yield number, line
+
+
+class Collector:
+    """Gathers utterances and refuses an id that comes twice."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.utterances: dict[str, Utterance] = {}
+        self._lines: dict[str, int] = {}
+
+    def add(self, utterance: Utterance, line: int) -> None:
+        if utterance.id in self.utterances:
+            raise DataError(
+                f"{self.path}, line {line}: the id {utterance.id!r} is already on line "
+                f"{self._lines[utterance.id]}.",
+                "Every utterance needs an id of its own.",
+            )
+        self.utterances[utterance.id] = utterance
+        self._lines[utterance.id] = line

@@ -121,30 +121,32 @@ class Layout:
     def _panel(
         self, series: Sequence[Series], number: int, ahead: Mapping[str, Series] | None, h: int
     ) -> Panel:
-        first = series[0]
-        target = np.stack(
-            [self.scalers[one.name].apply(one.values, f"Series {one.name}") for one in series],
-            axis=1,
+        first = series[0]  # joint series share steps and covariates
+        columns = [
+            self.scalers[one.name].apply(one.values, f"Series {one.name}") for one in series
+        ]
+        future = self._future(first, ahead, h)
+        return Panel(
+            first.name,
+            number,
+            target=np.stack(columns, axis=1),
+            past=self._scaled(first, self.past),
+            future=future,
         )
-        past = self._scaled(first, self.past)
-        known = self._scaled(first, self.future)
-        steps = first.ds
+
+    def _future(self, one: Series, ahead: Mapping[str, Series] | None, h: int) -> Block:
+        """Return what is known ahead (n + h, K): covariates, then the calendar."""
+        steps, known = one.ds, self._scaled(one, self.future)
         if h:
-            coming = self.grid.ahead(first.ds[-1], h)
+            coming = self.grid.ahead(one.ds[-1], h)
             steps = steps.append(coming)
             if self.future:
-                known = np.concatenate([known, self._known_ahead(first.name, ahead, coming)])
-        if self.future and len(known) != len(steps):
-            raise DataError(
-                f"Series {first.name} has future columns of another length than its steps.",
-                "Mend them.",
-            )
-        future = (
-            np.concatenate([known[: len(steps)], calendar_columns(steps, self.calendar)], axis=1)
-            if (self.num_future)
-            else np.zeros((len(steps), 0), np.float32)
-        )
-        return Panel(first.name, number, target, past, future)
+                known = np.concatenate([known, self._known_ahead(one.name, ahead, coming)])
+        if not self.future:
+            known = np.zeros((len(steps), 0), np.float32)
+        if not self.calendar:
+            return known
+        return np.concatenate([known, calendar_columns(steps, self.calendar)], axis=1)
 
     def _scaled(self, series: Series, columns: Sequence[str]) -> Block:
         blocks = [

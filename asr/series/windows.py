@@ -1,6 +1,6 @@
 """Sliding windows over series, as tensors.
 
-Legend: B windows, T lookback, h horizon, C targets, J and K covariates.
+Legend: W windows, B windows of a batch, T lookback, h horizon, C targets, J and K covariates.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from torch import Tensor
 from asr.training.batching.loader import BatchLoader
 from asr.training.batching.seeds import keyed_seed
 
-__all__ = ["Panel", "WindowBatch", "WindowLoader", "window_at"]
+__all__ = ["Panel", "WindowBatch", "WindowLoader", "list_windows", "window_at"]
 
 Floats = npt.NDArray[np.float32]
+Windows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,35 @@ def window_at(
     )
 
 
+def list_windows(
+    ranges: Sequence[tuple[int, int]], lookback: int, h: int, stride: int = 1
+) -> Windows:
+    """Return every window that fits, as rows (number of the panel, first step predicted): (W, 2).
+
+    Args:
+        ranges: of each panel the (first, past-the-last) step that may be predicted; the lookback
+            may lie before it.
+        lookback: T.
+        h: steps predicted.
+        stride: steps between neighbouring windows.
+    """
+    rows = [np.zeros((0, 2), np.int64)]
+    for number, (first, stop) in enumerate(ranges):
+        origins = np.arange(max(first, lookback), stop - h + 1, stride)
+        rows.append(np.stack([np.full(len(origins), number), origins], axis=1))
+    return np.concatenate(rows)
+
+
 class WindowLoader(BatchLoader):
-    """Windows of panels, in an order that depends on (seed, epoch) alone.
+    """Batches of windows over panels.
 
     Args:
         panels: series.
+        windows: (W, 2) number of the panel and first step predicted; see :func:`list_windows`.
         lookback: T.
         h: steps predicted.
         batch_size: B.
-        ranges: of each panel the (first, past-the-last) step that may be predicted; the lookback
-            may lie before it.
-        stride: steps between the origins of neighbouring windows.
-        seed: of the order; None keeps the order of time.
+        seed: of the order; None keeps the order of ``windows``.
         windows_per_epoch: so many are drawn anew for each epoch, some twice where there are too few
             (0: each once); only where there is a seed.
     """
@@ -107,68 +125,55 @@ class WindowLoader(BatchLoader):
     def __init__(
         self,
         panels: Sequence[Panel],
+        windows: Windows,
         lookback: int,
         h: int,
+        *,
         batch_size: int,
-        ranges: Sequence[tuple[int, int]],
-        stride: int = 1,
         seed: int | None = None,
         windows_per_epoch: int = 0,
     ) -> None:
-        self.panels, self.lookback, self.h = panels, lookback, h
-        self.batch_size, self.seed, self.windows_per_epoch = batch_size, seed, windows_per_epoch
-        self.rank, self.world_size = 0, 1
-        rows = [
-            np.stack([np.full(len(origins), number), origins], axis=1)
-            for number, (first, stop) in enumerate(ranges)
-            if len(origins := np.arange(max(first, lookback), stop - h + 1, stride))
-        ]
-        self.windows = np.concatenate(rows) if rows else np.zeros((0, 2), np.int64)
-
-    def __len__(self) -> int:
-        return len(self.windows)
+        super().__init__(seed or 0)
+        self.panels, self.windows, self.lookback, self.h = panels, windows, lookback, h
+        self.batch_size, self.shuffle = batch_size, seed is not None
+        drawn = windows_per_epoch if self.shuffle else 0
+        self.windows_per_epoch = drawn or len(windows)
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
-        if self.seed is None:
+        """Return the numbers of an epoch's windows."""
+        if not self.shuffle:
             return np.arange(len(self.windows))
-        draws = np.random.default_rng(keyed_seed(self.seed, epoch))
-        rounds = -(-self._count() // len(self.windows))
-        return np.concatenate([draws.permutation(len(self.windows)) for _ in range(rounds)])[
-            : self._count()
-        ]
-
-    def _count(self) -> int:
-        return (
-            self.windows_per_epoch
-            if self.windows_per_epoch and self.seed is not None
-            else len(self.windows)
-        )
+        rng = np.random.default_rng(keyed_seed(self.seed, epoch))
+        rounds = -(-self.windows_per_epoch // len(self.windows))  # whole passes, rounded up
+        order = np.concatenate([rng.permutation(len(self.windows)) for _ in range(rounds)])
+        return order[: self.windows_per_epoch]
 
     def num_batches(self, epoch: int) -> int:
-        """Return the number of batches of this rank in an epoch; it is the same for all ranks and
-        epochs.
-        """
-        return -(-self._count() // (self.batch_size * self.world_size))
+        """Return the number of batches of this rank; the same for all ranks and epochs."""
+        return -(-self.windows_per_epoch // (self.batch_size * self.world_size))
 
     def load(self, epoch: int, position: int) -> WindowBatch:
         """Return one batch."""
         order = self._order(epoch)
         step = self.batch_size * self.world_size
         chosen = order[position * step : (position + 1) * step][self.rank :: self.world_size]
-        if not len(
-            chosen
-        ):  # a rank without work repeats a window, since all ranks have to step together
+        if not len(chosen):  # all ranks step together: one without work repeats a window
             chosen = order[:1]
-        seed = keyed_seed(self.seed or 0, epoch, position, self.rank)
-        return replace(self._batch(self.windows[chosen]), seed=seed)
+        return self._batch(self.windows[chosen], self.batch_seed(epoch, position))
 
-    def _batch(self, windows: npt.NDArray[np.int64]) -> WindowBatch:
+    def _batch(self, windows: Windows, seed: int) -> WindowBatch:
         parts = [
             window_at(self.panels[number], int(at), self.lookback, self.h) for number, at in windows
         ]
         target, truth, past, future = (
             torch.from_numpy(np.stack(part)) for part in zip(*parts, strict=True)
         )
-        series = torch.tensor([self.panels[number].series for number, _ in windows])
-        ids = tuple(f"{self.panels[number].name}@{at}" for number, at in windows)
-        return WindowBatch(target, truth, past, future, series, ids)
+        return WindowBatch(
+            target=target,
+            truth=truth,
+            past=past,
+            future=future,
+            series=torch.tensor([self.panels[number].series for number, _ in windows]),
+            ids=tuple(f"{self.panels[number].name}@{at}" for number, at in windows),
+            seed=seed,
+        )

@@ -64,20 +64,23 @@ def as_sequences(X: Any, where: str = "X", channels: int | None = None) -> list[
     """Return an array (N, T) or (N, T, D), or a list of (T,) or (T, D), as N float32 arrays (T, D).
 
     Args:
-        X: see above.
+        X: see above; also a DataFrame or anything else that numpy can make an array of.
         where: name in errors.
-        channels: D that is needed.
+        channels: D that is needed; None: that of the first sequence.
 
     Raises:
         DataError: another shape, no sequence or an empty one, differing channels, text, NaN or
-        infinity; it names the
-            first sequence and step concerned.
+            infinity; it names the first sequence and step concerned.
     """
-    if isinstance(X, np.ndarray) and X.dtype != object and X.ndim not in (2, 3):
-        raise DataError(
-            f"{where} has shape {X.shape}.",
-            "Give (n, T), (n, T, channels), or a list of (T, channels).",
-        )
+    if hasattr(X, "toarray"):
+        raise DataError(f"{where} is a sparse matrix.", f"Give a dense one: {where}.toarray().")
+    if hasattr(X, "__array__"):
+        X = np.asarray(X)
+        if X.dtype != object and X.ndim not in (2, 3):
+            raise DataError(
+                f"{where} has shape {X.shape}.",
+                "Reshape your data: (n, T), (n, T, channels), or a list of (T, channels).",
+            )
     if not len(X):
         raise DataError(f"{where} holds no sequence.", "Give at least one.")
     sequences = [_as_sequence(values, f"{where}[{number}]") for number, values in enumerate(X)]
@@ -91,6 +94,12 @@ def as_sequences(X: Any, where: str = "X", channels: int | None = None) -> list[
 
 
 def _as_sequence(values: Any, where: str) -> Floats:
+    """Return one sequence as float32 (T, D)."""
+    if np.iscomplexobj(values):
+        raise DataError(
+            f"Complex data not supported: {where} holds complex numbers.",
+            "Give real and imaginary part as two channels.",
+        )
     try:
         array = np.asarray(values, np.float32)
     except (TypeError, ValueError):
@@ -105,8 +114,10 @@ def _as_sequence(values: Any, where: str) -> Floats:
         )
     if not np.isfinite(array).all():
         step, channel = np.argwhere(~np.isfinite(array))[0]
+        value = array[step, channel]
+        what = "NaN" if np.isnan(value) else str(value)
         raise DataError(
-            f"{where} has a gap: {array[step, channel]} at step {step}, channel {channel}.",
+            f"{where} has a gap: {what} at step {step}, channel {channel}.",
             "Fill gaps (such as with numpy.interp) or cut them out.",
         )
     return array
@@ -145,42 +156,57 @@ def encode_labels(
     """Return class numbers (N,) and the classes.
 
     Args:
-        y: (N,)
-        labels: numbers, texts or truth values.
+        y: (N,) labels: numbers, texts or truth values.
         count: N.
         classes: known ones; None takes those of y, sorted.
 
     Raises:
-        DataError: not one label a sequence, a missing label, fewer than two classes, or a label
-        that is not known.
+        DataError: not one label a sequence, a missing label, a fraction, fewer than two classes, or
+            a label that is not known.
     """
-    array = np.asarray(y)
-    if array.ndim != 1 or len(array) != count:
-        raise DataError(f"y has shape {array.shape}, needed is ({count},): one label a sequence.")
-    missing = (
-        array != array
-        if array.dtype.kind == "f"
-        else np.array([v is None for v in array.tolist()], bool)
-    )
-    if missing.any():
-        raise DataError(
-            f"y[{int(missing.argmax())}] is missing.", "Leave out sequences without a label."
-        )
+    array = _as_labels(y, count)
     if classes is None:
         classes = tuple(np.unique(array).tolist())
         if len(classes) < 2:
             raise DataError(
-                f"All labels are {classes[0]!r}; a classifier needs two classes.",
+                f"All labels are {classes[0]!r}: that is 1 class, a classifier needs two classes.",
                 "Give more labels.",
             )
     numbers = {value: number for number, value in enumerate(classes)}
     unseen = [value for value in dict.fromkeys(array.tolist()) if value not in numbers]
     if unseen:
+        known = ", ".join(map(repr, classes))
         raise DataError(
-            f"The label {unseen[0]!r} is none of those trained on: {', '.join(map(repr, classes))}.",
+            f"The label {unseen[0]!r} is none of those trained on: {known}.",
             "Train with sequences of that label.",
         )
     return np.array([numbers[value] for value in array.tolist()], np.int64), classes
+
+
+def _as_labels(y: Any, count: int) -> npt.NDArray[Any]:
+    """Return labels as an array (N,), after checking that each of them can be one."""
+    if y is None:
+        raise DataError(
+            "A classifier requires y to be passed, but the target y is None.",
+            "Give one label a sequence.",
+        )
+    array = np.asarray(y)
+    if array.ndim != 1 or len(array) != count:
+        raise DataError(f"y has shape {array.shape}, needed is ({count},): one label a sequence.")
+    kind = array.dtype.kind
+    missing = array != array if kind == "f" else np.array([v is None for v in array.tolist()], bool)
+    if missing.any():
+        raise DataError(
+            f"y[{int(missing.argmax())}] is missing.", "Leave out sequences without a label."
+        )
+    fractions = array != np.round(array) if kind == "f" else np.zeros(count, bool)
+    if fractions.any() or kind == "c":
+        number = int(fractions.argmax())
+        raise DataError(
+            f"Unknown label type: y[{number}] is {array[number]}, not a class.",
+            "Give integers, texts or truth values.",
+        )
+    return array
 
 
 def read_labelled_npz(path: str | Path, classes: Labels | None = None) -> LabelledData:

@@ -1,5 +1,4 @@
-"""Classification of signals: labelled sequences -> a trained model folder, judged on sequences set
-aside.
+"""Training of a classifier of signals, judged on sequences set aside after every epoch.
 
 Legend: N sequences, T steps, D channels, S static features, C classes.
 """
@@ -7,112 +6,37 @@ Legend: N sequences, T steps, D channels, S static features, C classes.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from asr.config import as_dict, build_config, check_choice, check_range, config_yaml, yaml_text
-from asr.errors import ConfigError, ModelError
+from asr.errors import ConfigError
 from asr.files import atomic_write_text
-from asr.model_folder import open_bundle, save_weights, write_bundle
 from asr.run_folder import Metric, update_metrics
 from asr.scoring.classification import ClassificationScore, score_classes
-from asr.sequence.classifier import ClassifierConfig
 from asr.signals.batches import LabelledLoader, draws_per_epoch
-from asr.signals.data import LabelledData, Labels, read_labelled_npz, split_off
-from asr.signals.network import AugmentConfig, ClassifierTask, ClassifierTaskConfig
-from asr.training.config import OptimizerConfig, TrainerConfig
+from asr.signals.config import ClassifyConfig
+from asr.signals.data import LabelledData, read_labelled_npz, split_off
+from asr.signals.model import FittedClassifier
+from asr.signals.network import ClassifierTask, ClassifierTaskConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
-from asr.training.task import Task, load_weights
+from asr.training.task import Task
 
-__all__ = [
-    "ClassifyConfig",
-    "ClassifyDataConfig",
-    "fit_classifier",
-    "load_classifier",
-    "predict_scores",
-    "save_classifier",
-    "train_classifier",
-]
+__all__ = ["build_experiment", "evaluate_split", "fit_classifier", "train_classifier"]
 
-MONITORS = ("macro_f1", "accuracy", "loss")
-
-
-@dataclass(frozen=True)
-class ClassifyDataConfig:
-    """Files of labelled sequences (see :func:`asr.signals.data.read_labelled_npz`) and how they are
-    drawn.
-
-    Attributes:
-        train: .npz file.
-        dev: another one; else dev_share of train is set aside, by groups where it has them.
-        test: more files by name, evaluated after training.
-        max_batch_size: sequences in a batch.
-        balance: 0 draws classes as often as they are, 1 all equally often.
-        epoch_size: sequences in an epoch (0: all).
-    """
-
-    train: str = ""
-    dev: str = ""
-    dev_share: float = 0.1
-    test: dict[str, str] = field(default_factory=dict)
-    max_batch_size: int = 64
-    balance: float = 0.0
-    epoch_size: int = 0
-
-    def __post_init__(self) -> None:
-        check_range("data.dev_share", self.dev_share, 0, 0.9)
-        check_range("data.max_batch_size", self.max_batch_size, 1)
-        check_range("data.balance", self.balance, 0, 1)
-        check_range("data.epoch_size", self.epoch_size, 0)
-
-
-@dataclass(frozen=True)
-class ClassifyConfig:
-    """A whole training of a classifier; one section a concern.
-
-    Attributes:
-        monitor: figure of the dev part that decides which weights are kept: macro_f1, accuracy or
-            loss. Where nothing is set aside it is the loss on (2000 of) the sequences trained on.
-        class_balance: a class weighs its number of sequences to the power of minus this in the loss
-            (0: all the same).
-        label_smoothing: see :class:`asr.signals.network.ClassifierTaskConfig`.
-    """
-
-    task: str = "classify"
-    seed: int = 1
-    output_dir: str = ""
-    monitor: str = "macro_f1"
-    class_balance: float = 0.5
-    label_smoothing: float = 0.0
-    data: ClassifyDataConfig = field(default_factory=ClassifyDataConfig)
-    model: ClassifierConfig = field(default_factory=ClassifierConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(lr=2e-3, second_momentum=0.99)
-    )
-    trainer: TrainerConfig = field(
-        default_factory=lambda: TrainerConfig(max_epochs=30, precision="fp32")
-    )
-
-    def __post_init__(self) -> None:
-        check_choice("monitor", self.monitor, MONITORS)
-        check_range("class_balance", self.class_balance, 0, 1)
+Statistics = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # mean and deviation
+MOST_JUDGED = 2000  # sequences that the loss is judged on where none are set aside
 
 
 def train_classifier(config: ClassifyConfig, resume: bool = True) -> Path:
-    """Train on the file that ``config`` names, evaluate the test files, and return the model
-    folder.
+    """Train on the file that ``config`` names, evaluate the test files; return the model folder.
 
     Raises:
-        ConfigError: no train file is named. DataError: a file is missing or malformed, or has
-        labels unknown to train.
+        ConfigError: no train file is named.
+        DataError: a file is missing or malformed, or has labels unknown to train.
     """
     if not config.data.train:
         raise ConfigError("data.train names no file.", "Give data.train=FILE.npz with x and y.")
@@ -123,9 +47,9 @@ def train_classifier(config: ClassifyConfig, resume: bool = True) -> Path:
     else:
         train, dev = split_off(data, config.data.dev_share, config.seed)
     tests = {name: read_labelled_npz(path, data.classes) for name, path in config.data.test.items()}
-    task = fit_classifier(config, train, dev, run_dir, resume)
+    model = fit_classifier(config, train, dev, run_dir, resume=resume)
     for name, test in tests.items():
-        evaluate_split(task, test, run_dir, name)
+        evaluate_split(model, test, run_dir, name)
     return run_dir / "model"
 
 
@@ -134,53 +58,69 @@ def fit_classifier(
     train: LabelledData,
     dev: LabelledData | None,
     run_dir: Path,
+    *,
     resume: bool = True,
-) -> ClassifierTask:
-    """Train on sequences in memory and return the network with the weights that were best."""
-    experiment = build_experiment(config, train, dev)
+) -> FittedClassifier:
+    """Train on sequences in memory and return the classifier with the weights that were best."""
     fit(
-        experiment,
+        build_experiment(config, train, dev),
         config.trainer,
         config.optimizer,
         run_dir,
         seed=config.seed,
         resume=resume,
     )
-    return load_classifier(run_dir / "model")[0]
+    best = FittedClassifier.load(run_dir / "model")
+    return FittedClassifier(best.network, train.classes, config)
 
 
 def build_experiment(
     config: ClassifyConfig, train: LabelledData, dev: LabelledData | None
 ) -> Experiment:
-    """Make network and batches; normalisation and class weights come from the training part alone."""
+    """Make network and batches; normalisation and class weights come from ``train`` alone."""
     torch.manual_seed(config.seed)
-    task_config = ClassifierTaskConfig(config.model, config.augment, config.label_smoothing)
-    task = ClassifierTask(
-        task_config, train.sequences[0].shape[1], len(train.classes), train.static.shape[1]
+    channels, static_dim = train.sequences[0].shape[1], train.static.shape[1]
+    network = ClassifierTask(
+        ClassifierTaskConfig(config.model, config.augment, config.label_smoothing),
+        channels,
+        len(train.classes),
+        static_dim,
     )
-    task.set_statistics(**_statistics(train, config.class_balance))
-    draws = None
-    if config.data.balance or config.data.epoch_size:
-        draws = draws_per_epoch(train.labels, config.data.balance, config.data.epoch_size)
-    size = config.data.max_batch_size
-    loader = LabelledLoader(
-        train.sequences, train.labels, train.static, size, seed=config.seed, draws=draws
-    )
+    network.set_statistics(**_statistics(train, config.class_balance))
     judged = _sample(train, config.seed) if dev is None else dev
     monitor = "objective" if dev is not None and config.monitor != "loss" else "loss"
 
-    def evaluate(trained: Task) -> dict[str, float]:
+    def model_of(trained: Task) -> FittedClassifier:
         assert isinstance(trained, ClassifierTask)
-        return _figures(trained, judged, config.monitor)
+        return FittedClassifier(trained, train.classes, config)
 
-    def save_model(trained: Task, folder: Path) -> None:
-        assert isinstance(trained, ClassifierTask)
-        save_classifier(trained, train.classes, folder, config)
+    return Experiment(
+        task=network,
+        train=_loader(config, train),
+        evaluate=lambda trained: _figures(model_of(trained), judged, config.monitor),
+        monitor=monitor,
+        save_model=lambda trained, folder: model_of(trained).save(folder),
+        speed=len,
+        speed_unit="sequences/s",
+    )
 
-    return Experiment(task, loader, evaluate, monitor, save_model, len, "sequences/s")
+
+def _loader(config: ClassifyConfig, train: LabelledData) -> LabelledLoader:
+    data, draws = config.data, None
+    if data.balance or data.epoch_size:
+        draws = draws_per_epoch(train.labels, data.balance, data.epoch_size)
+    return LabelledLoader(
+        train.sequences,
+        train.labels,
+        train.static,
+        data.max_batch_size,
+        seed=config.seed,
+        draws=draws,
+    )
 
 
 def _statistics(data: LabelledData, class_balance: float) -> dict[str, npt.NDArray[np.float64]]:
+    """Return means and deviations (D,), (S,), and class weights (C,) that are 1 on average."""
     mean, std = _mean_and_std(np.concatenate(data.sequences))
     static_mean, static_std = _mean_and_std(data.static)
     counts = np.bincount(data.labels, minlength=len(data.classes))
@@ -195,68 +135,48 @@ def _statistics(data: LabelledData, class_balance: float) -> dict[str, npt.NDArr
     }
 
 
-def _mean_and_std(
-    values: npt.NDArray[np.float32],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    values = values.astype(np.float64)
-    std = values.std(0)
-    return values.mean(0), np.where(
-        std > 1e-8 * np.maximum(1.0, np.abs(values).max(0)), std, 1.0
-    )  # 1: constant
+def _mean_and_std(values: npt.NDArray[np.float32]) -> Statistics:
+    """Return mean and deviation of each column (n, D); constant ones keep scale 1."""
+    columns = values.astype(np.float64)
+    std = columns.std(0)
+    rounding = 1e-8 * np.maximum(1.0, np.abs(columns).max(0))
+    return columns.mean(0), np.where(std > rounding, std, 1.0)
 
 
-def _sample(data: LabelledData, seed: int, count: int = 2000) -> LabelledData:
-    if len(data.labels) <= count:
+def _sample(data: LabelledData, seed: int) -> LabelledData:
+    """Return 2000 of the sequences, or all of fewer."""
+    if len(data.labels) <= MOST_JUDGED:
         return data
-    return data.subset(
-        np.random.default_rng((seed, 3)).choice(len(data.labels), count, replace=False)
-    )
+    rng = np.random.default_rng((seed, 3))
+    return data.subset(rng.choice(len(data.labels), MOST_JUDGED, replace=False))
 
 
-def _figures(task: ClassifierTask, data: LabelledData, monitor: str) -> dict[str, float]:
-    scores = predict_scores(task, data.sequences, data.static)
-    score = score_classes(data.labels, scores, [str(c) for c in data.classes])
+def _figures(model: FittedClassifier, data: LabelledData, monitor: str) -> dict[str, float]:
+    """Return dev figures; ``objective`` is lower for better weights by the chosen figure."""
+    probabilities = model.predict_proba(data.sequences, data.static)
+    score = score_classes(data.labels, probabilities, [str(c) for c in data.classes])
+    weights = model.network.class_weights.cpu().numpy()[data.labels]
+    likelihood = probabilities[np.arange(len(probabilities)), data.labels]
+    losses = -np.log(np.maximum(likelihood, 1e-12))
+    loss = float((weights * losses).sum() / max(1e-12, weights.sum()))
     chosen = score.accuracy if monitor == "accuracy" else score.macro_f1
-    weights = task.class_weights.cpu().numpy()[data.labels]
-    log_likelihood = np.log(np.maximum(scores[np.arange(len(scores)), data.labels], 1e-12))
-    loss = -float((weights * log_likelihood).sum() / max(1e-12, weights.sum()))
-    objective = 1 - chosen + 1e-3 * min(loss, 1e3)  # the loss decides between equals
     return {
-        "objective": objective,
+        "objective": 1 - chosen + 1e-3 * min(loss, 1e3),  # the loss decides between equals
         "macro_f1": score.macro_f1,
         "accuracy": score.accuracy,
         "loss": loss,
     }
 
 
-@torch.inference_mode()
-def predict_scores(
-    task: ClassifierTask,
-    sequences: Sequence[npt.NDArray[np.float32]],
-    static: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float64]:
-    """Return the probabilities (N, C) of sequences (T, D) with static features (N, S)."""
-    task.eval()
-    device = next(task.parameters()).device
-    loader = LabelledLoader(
-        sequences, np.zeros(len(sequences), np.int64), static, 256, shuffle=False
-    )
-    scores = np.zeros((len(sequences), len(task.class_weights)))
-    for position, items in enumerate(loader.item_numbers(0)):
-        batch = loader.load(0, position).to(device)
-        scores[items] = task(batch.x, batch.x_lens, batch.static).double().softmax(-1).cpu().numpy()
-    return scores
-
-
 def evaluate_split(
-    task: ClassifierTask, data: LabelledData, run_dir: Path, name: str
+    model: FittedClassifier, data: LabelledData, run_dir: Path, name: str
 ) -> ClassificationScore:
     """Write ``NAME/predictions.jsonl`` and add the figures of a split to ``metrics.json``."""
     names = [str(c) for c in data.classes]
-    scores = predict_scores(task, data.sequences, data.static)
-    score = score_classes(data.labels, scores, names)
-    rows = []
-    for number, (label, row) in enumerate(zip(data.labels.tolist(), scores, strict=True)):
+    probabilities = model.predict_proba(data.sequences, data.static)
+    score = score_classes(data.labels, probabilities, names)
+    lines = []
+    for number, (label, row) in enumerate(zip(data.labels.tolist(), probabilities, strict=True)):
         best = int(row.argmax())
         entry = {
             "id": str(number),
@@ -264,54 +184,8 @@ def evaluate_split(
             "prediction": names[best],
             "probability": float(row[best]),
         }
-        rows.append(json.dumps(entry, ensure_ascii=False) + "\n")
-    atomic_write_text(run_dir / name / "predictions.jsonl", "".join(rows))
-    update_metrics(
-        run_dir, {f"{name}/{key}": Metric(value, name) for key, value in score.figures().items()}
-    )
+        lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
+    atomic_write_text(run_dir / name / "predictions.jsonl", "".join(lines))
+    figures = {f"{name}/{key}": Metric(value, name) for key, value in score.figures().items()}
+    update_metrics(run_dir, figures)
     return score
-
-
-def save_classifier(
-    task: ClassifierTask, classes: Labels, folder: Path, config: ClassifyConfig | None = None
-) -> None:
-    """Write the model folder: what :func:`load_classifier` reads."""
-    content: dict[str, Any] = {
-        "task": "classify",
-        "classes": list(classes),
-        "input_dim": len(task.mean),
-        "static_dim": len(task.static_mean),
-        "network": as_dict(task.config),
-    }
-
-    def write(target: Path) -> None:
-        atomic_write_text(target / "config.yaml", yaml_text(content))
-        if config is not None:
-            atomic_write_text(target / "training.yaml", config_yaml(config))
-        save_weights(target, task.state_dict())
-
-    write_bundle(folder, write)
-
-
-def load_classifier(folder: str | Path) -> tuple[ClassifierTask, Labels]:
-    """Return the network of a model folder, ready to predict, and its classes.
-
-    Raises:
-        ModelError: the folder is missing or damaged, or holds a model of another task.
-    """
-    bundle = open_bundle(folder, task="classify")
-    try:
-        network = build_config(
-            ClassifierTaskConfig, bundle.config["network"], where=str(bundle.path / "config.yaml")
-        )
-        classes: Labels = tuple(bundle.config["classes"])
-        task = ClassifierTask(
-            network, int(bundle.config["input_dim"]), len(classes), int(bundle.config["static_dim"])
-        ).eval()
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{bundle.path / 'config.yaml'} lacks {error}.", "Copy the whole folder again."
-        ) from error
-    weights = bundle.weights()
-    load_weights(task, weights, bundle.path)
-    return task, classes

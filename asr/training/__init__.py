@@ -1,3 +1,1 @@
-"""Configuration -> trained model folder; here tasks and decoding meet (word error rate while
-training).
-"""
+"""What trainings of all tasks share: the loop, its settings, batching, checkpoints, estimators."""

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on, written whole or not at all."""
+"""Checkpoints: everything that a run needs to resume, written atomically."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def save_checkpoint(
     average: Average | None,
     position: dict[str, Any],
 ) -> None:
-    """Write weights, optimizer, average and position."""
+    """Write weights, state of the optimizer, average of the weights and position."""
     content = {
         "task": task.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -42,9 +42,10 @@ def load_checkpoint(
 
     Raises:
         ModelError: the file is damaged, or belongs to another architecture; the first difference is
-        named.
+            named.
     """
     try:
+        # weights_only: a checkpoint is data, and must not run code
         content = torch.load(path, map_location="cpu", weights_only=True)
         state, position = content["task"], content["position"]
     except Exception as error:  # torch.load raises a family of its own

@@ -1,4 +1,4 @@
-"""Settings of the trainer, the same for every task."""
+"""Configuration of optimizer and trainer, the same for every task."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """What moves the weights.
+    """Optimizer, learning-rate schedule, clipping and averaging of the weights.
 
     Attributes:
         name: adamw, adam, rmsprop or sgd.
         lr: peak learning rate.
         weight_decay: on matrices, not on biases and norms.
-        momentum: of the gradient.
-        second_momentum: of its square (adamw, adam, rmsprop).
-        schedule: course of the learning rate, see :mod:`asr.training.schedules`.
-        warmup: share spent rising.
+        schedule: of the learning rate, see :mod:`asr.training.schedules`.
+        warmup: share of the training in which the learning rate rises.
         final_lr: last learning rate as a share of the peak.
         clip_norm: largest norm of the gradient (0: no limit).
         clip_value: largest value in the gradient (0: no limit); comes before clip_norm.
-        plateau_factor: of the schedule ``plateau``: after so many epochs without a better dev
-            figure the learning rate is multiplied by the factor.
-        plateau_patience: of the schedule ``plateau``: after so many epochs without a better dev
-            figure the learning rate is multiplied by the factor.
-        average_decay: of the exponential average of the weights that is evaluated and kept (0: the
+        momentum: of the gradient.
+        second_momentum: of its square (adamw, adam, rmsprop).
+        plateau_factor: of the schedule ``plateau``: multiplies the learning rate after
+            plateau_patience epochs without a better dev figure.
+        plateau_patience: of the schedule ``plateau``: epochs.
+        average_decay: of the exponential average of the weights that is evaluated and saved (0: the
             weights themselves).
-        average_last: instead, evaluate and keep the mean of the weights after the last so many
+        average_last: instead, evaluate and save the mean of the weights after the last so many
             epochs (0: not).
     """
 
@@ -79,29 +78,29 @@ class TrainerConfig:
     """How long, how fast and in what precision to train.
 
     Attributes:
-        max_epochs: the schedule is laid out over these.
-        time_limit_s: end after so many seconds of training and evaluation, though no step or
-            evaluation is broken off (0: never). The schedule then follows whichever is nearer to
-            its end, epochs or time, so that a short run anneals too; a resumed run no longer equals
-            an unbroken one to the bit.
-        accumulate: batches an optimizer step.
+        max_epochs: passes over the training data; the schedule spans them.
+        time_limit_s: end after so many seconds of training and evaluation, once the present step or
+            evaluation is done (0: never). The schedule then follows whichever is nearer to its end,
+            epochs or time, so that a short run anneals too; a resumed run no longer equals an
+            unbroken one to the bit.
+        accumulate: batches in an optimizer step.
         precision: ``auto`` times a step in both and takes the faster, ``fp32`` or ``bf16``.
         patience: stop after so many epochs without a better dev figure (0: never).
         checkpoint_every_s: seconds between checkpoints inside an epoch; there is one after each
             epoch anyway.
-        keep_going_after_nonfinite: batches with a NaN or infinite loss or gradient to skip before
-            giving up.
+        keep_going_after_nonfinite: steps in a row with a NaN or infinite loss or gradient that are
+            skipped before the training ends with an error.
         gradient_checkpointing: keep only the inputs of the recurrent layers for the backward pass
             and compute the rest again (Chen et al. 2016): less memory for about a third more time.
-        pictures_every: epochs between the pictures in TensorBoard, the first epoch's included (0:
+        pictures_every: epochs between pictures in TensorBoard; the first epoch has them too (0:
             none).
         threads: of the processor (0: torch's own choice).
-        accelerator: Lightning Fabric's.
-        strategy: Lightning Fabric's.
         workers: processes that make batches ahead (0: a thread of this process, enough for stored
             features).
-        devices: processes a machine, and machines; torchrun and SLURM say so themselves.
-        num_nodes: processes a machine, and machines; torchrun and SLURM say so themselves.
+        accelerator: of Lightning Fabric: auto, cpu, cuda, mps.
+        devices: processes on a machine; torchrun and SLURM set it themselves.
+        num_nodes: machines; torchrun and SLURM set it themselves.
+        strategy: of Lightning Fabric: auto, ddp, ...
     """
 
     max_epochs: int = 30

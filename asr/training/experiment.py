@@ -1,4 +1,4 @@
-"""What the loop needs to know of a task: its batches, how to judge it, how to keep it."""
+"""An experiment: a task, its batches, how to evaluate it and how to save it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["Experiment"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A task made ready for :func:`asr.training.loop.fit`.
+    """What :func:`asr.training.loop.fit` trains.
 
     Attributes:
-        task: network + loss.
-        train: its batches.
-        evaluate: task -> dev figures by name, lower better for ``monitor``.
-        monitor: the figure that decides which weights are kept.
-        save_model: (task, folder) -> writes the model folder.
+        task: network and loss.
+        train: batches to train on.
+        evaluate: task -> dev figures by name.
+        monitor: the dev figure that decides which weights are saved; lower is better.
+        save_model: (task, folder) -> None; writes the model folder.
         speed: batch -> amount of data in it.
-        speed_unit: of that amount per second, for people.
-        pictures: task -> figures by name for TensorBoard, such as a fixed example's output; drawn
-            now and then.
+        speed_unit: of that amount per second, for the progress bar.
+        pictures: task -> pictures by name for TensorBoard, such as a fixed example's output.
     """
 
     task: Task

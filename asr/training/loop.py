@@ -1,8 +1,8 @@
 """The training loop, one for every task, on Lightning Fabric (devices, precision, ranks).
 
 Read it from the top down: :func:`fit` builds a :class:`Loop`; ``run`` resumes it and goes over
-epochs; ``_train_epoch`` goes over optimizer steps; ``step`` is one of them; ``_end_epoch`` judges
-the weights and keeps the best.
+epochs; ``_train_epoch`` goes over optimizer steps; ``step`` is one of them; ``_end_epoch``
+evaluates the weights and saves the best.
 
 Nothing random is left to chance: batches, augmentation and dropout are keyed by (seed, epoch,
 position). A run that was killed and resumed ends with the weights of an unbroken one, to the bit on
@@ -28,6 +28,7 @@ from asr.errors import ConfigError, TrainingError
 from asr.run_folder import Metric, update_metrics
 from asr.training.averaging import Average, EpochAverage, ExponentialAverage
 from asr.training.batching.seeds import keyed_seed
+from asr.training.callbacks import epoch_ended
 from asr.training.checkpoint import load_checkpoint, save_checkpoint
 from asr.training.clock import TrainingClock
 from asr.training.config import OptimizerConfig, TrainerConfig
@@ -42,7 +43,6 @@ from asr.training.progress import Progress
 from asr.training.ranks import Ranks, check_same_start, check_world_size, plan_ranks
 from asr.training.schedules import lr_factor
 from asr.training.task import Task
-from asr.training.watching import epoch_ended
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -116,7 +116,7 @@ class Loop:
         self.log = RunLog(self.fabric, writer, run_dir, trainer.pictures_every)
         self.log.watch(experiment.task, optimizer.clip_norm)
 
-    # ------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # the run
 
     def run(self, resume: bool) -> Position:
@@ -137,7 +137,7 @@ class Loop:
 
     @contextlib.contextmanager
     def epochs(self, checkpoint: Path) -> Iterator[Callable[[], None]]:
-        """Provide the function that trains the next epoch, its evaluation and checkpoint included."""
+        """Provide the function that trains the next epoch, with evaluation and checkpoint."""
         is_first = self.fabric.is_global_zero
         with (
             Progress(self.run_dir, self.trainer.max_epochs, enabled=is_first) as progress,
@@ -155,7 +155,7 @@ class Loop:
         patience = self.trainer.patience
         return bool(patience) and self.position.best_epoch >= 0 and waited >= patience
 
-    # ------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # an epoch
 
     def _train_epoch(self, progress: Progress, maker: BatchMaker, checkpoint: Path) -> None:
@@ -203,7 +203,7 @@ class Loop:
             group["lr"] = lr
         return lr
 
-    # ------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # an optimizer step
 
     def step(self, group: list[Any]) -> tuple[float, float]:
@@ -293,11 +293,11 @@ class Loop:
             )
         Progress.warn(f"{what}: this batch is skipped ({named}).")
 
-    # ------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # the end of an epoch
 
     def _end_epoch(self, progress: Progress) -> dict[str, float]:
-        """Judge the weights, or their average; keep them where they are the best; return figures."""
+        """Evaluate the weights, or their average, save the best; return the dev figures."""
         average = self.average
         if average is not None:
             average.end_epoch()
@@ -366,7 +366,7 @@ class _Opaque:
 
 
 class _LossModule(nn.Module):
-    """A task whose ``forward`` is its loss: autocast and DDP's gradient exchange hook ``forward``."""
+    """A task whose ``forward`` is its loss: autocast and DDP hook into ``forward``."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -398,7 +398,7 @@ def _build_fabric(
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"This machine cannot train with these settings ({reason}).",
-            "Change trainer.accelerator, trainer.devices or trainer.strategy: auto fits any machine.",
+            "Change trainer.accelerator, trainer.devices or trainer.strategy.",
         ) from error
     return fabric, logger
 

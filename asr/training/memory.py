@@ -1,4 +1,4 @@
-"""Memory against time: recurrent layers that compute their insides again in the backward pass."""
+"""Gradient checkpointing of recurrent layers: less memory, more time (Chen et al. 2016)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ __all__ = ["checkpoint_recurrent_layers"]
 
 
 def checkpoint_recurrent_layers(module: nn.Module) -> int:
-    """Make every layer of the recurrent stacks in ``module`` keep only its inputs in training;
-    return their number.
+    """Checkpoint every recurrent layer in ``module``; return the number of layers.
 
-    Gates and cell states, several times the size of a layer's input, are computed again when the
-    gradient comes by (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost"). Results
-    and names of weights stay the same.
+    In training a layer then keeps its inputs alone. Gates and cell states, several times their
+    size, are computed again in the backward pass (Chen et al. 2016, "Training Deep Nets with
+    Sublinear Memory Cost"). Results and names of weights stay the same.
     """
     layers = [
         layer
@@ -36,6 +35,5 @@ def _forward(layer: nn.Module, *inputs: Any) -> Any:
     run = partial(type(layer).forward, layer)
     if not layer.training:
         return run(*inputs)
-    return checkpoint(
-        run, *inputs, use_reentrant=False, preserve_rng_state=False
-    )  # layers draw nothing at random
+    # The state of the random generator is not kept: layers draw nothing at random.
+    return checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=False)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LOWEST_HEALTHY", "GradientMonitor", "RunLog", "add_figure", "layer_name"]
 
-EVERY = 25  # steps from one record to the next: a norm of each matrix costs little, but not nothing
+EVERY = 25  # steps between records: the norm of every matrix costs little, but not nothing
 MOST = 400  # records kept; then every other one is dropped
 LOWEST_HEALTHY = 1e-3  # below this a layer hardly learns: a thousandth of a loss of about 1 a label
 HIGHEST_HEALTHY = 10.0  # where no clipping says what is too much
@@ -29,12 +29,13 @@ BETWEEN_PICTURES_S = 60.0  # a short training shall not wait for pictures of its
 
 
 def layer_name(parameter: str) -> str:
-    """Return the layer that a parameter belongs to: its name up to the first number, or without its
-    end.
+    """Return the layer of a parameter: its name up to the first number, or without its last part.
 
     Example:
-        >>> layer_name("network.encoder.layers.3.forward_cell.weight_ih_l0"), layer_name("network.output.weight")
-        ('network.encoder.layers.3', 'network.output')
+        >>> layer_name("network.encoder.layers.3.forward_cell.weight_ih_l0")
+        'network.encoder.layers.3'
+        >>> layer_name("network.output.weight")
+        'network.output'
     """
     numbered = re.match(r"(.*?\.\d+)\.", parameter)
     return numbered[1] if numbered else parameter.rpartition(".")[0] or parameter
@@ -62,11 +63,11 @@ class GradientMonitor:
         self.norms: dict[str, list[float]] = {name: [] for name in self.layers}
 
     def is_due(self, step: int) -> bool:
-        """Return whether the gradient of this step is one to record."""
+        """Return whether the gradient of this step is recorded."""
         return step % self.every == 0
 
     def record(self, step: int) -> dict[str, float]:
-        """Return the norm of each layer's present gradient, and remember it."""
+        """Record the norm of each layer's present gradient, and return the norms."""
         norms = torch.stack([_norm(parameters) for parameters in self.layers.values()]).tolist()
         self.steps.append(step)
         for name, norm in zip(self.layers, norms, strict=True):
@@ -78,7 +79,7 @@ class GradientMonitor:
         return dict(zip(self.layers, norms, strict=True))
 
     def draw(self) -> Figure:
-        """Return the course of the norms, the healthy band shaded."""
+        """Return a picture of the norms over the steps, the healthy band shaded."""
         from asr.plots import curves
 
         figure = curves(

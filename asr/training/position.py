@@ -1,4 +1,4 @@
-"""Where a training run stands."""
+"""Position of a training run, as checkpoints store it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ __all__ = ["Position"]
 
 @dataclass
 class Position:
-    """Where a run is: the next batch, and what has been seen so far."""
+    """Where a run stands.
+
+    Attributes:
+        epoch: next epoch, from 0.
+        batch: next batch of it, from 0.
+        step: optimizer steps taken.
+        best: lowest dev figure so far.
+        best_epoch: its epoch (-1: none yet).
+        nonfinite_in_a_row: steps in a row that were skipped for a NaN or infinite loss or gradient.
+        lr_scale: factor on the learning rate, lowered on plateaus.
+        stalled: epochs since the last better one or the last lowering of the learning rate.
+        seconds: of training so far.
+        world_size: number of processes.
+    """
 
     epoch: int = 0
     batch: int = 0

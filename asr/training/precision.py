@@ -1,4 +1,4 @@
-"""Which precision is faster here: asked of the machine, not guessed."""
+"""Choice between fp32 and bf16: whichever a timed training step shows to be faster here."""
 
 from __future__ import annotations
 

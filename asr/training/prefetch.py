@@ -1,6 +1,4 @@
-"""Batches made ahead while the last one is used: by one thread, or by processes where making them
-is real work.
-"""
+"""Prefetching: batches are made ahead by a thread, or by worker processes where they are work."""
 
 from __future__ import annotations
 
@@ -19,16 +17,17 @@ __all__ = ["BatchMaker"]
 
 AHEAD = 2  # batches a process
 
-_held: BatchLoader | None = None  # of a process of the pool
+_held: BatchLoader | None = None  # in a worker process: its loader
 
 
 class BatchMaker:
-    """Makes a loader's batches ahead; they come in order whoever makes them.
+    """Makes a loader's batches ahead of their use, and gives them in order.
 
     Args:
-        loader: a pure function of (epoch, position), so that it does not matter where it is called.
-        processes: 0 for one thread in this process: enough to read stored features, and free of
-            start-up.
+        loader: its batches are pure functions of (epoch, position), so that any process can make
+            them.
+        processes: workers; 0 for one thread in this process, which is enough to read stored
+            features and starts at once.
 
     Example:
         >>> with BatchMaker(loader) as maker:  # doctest: +SKIP
@@ -39,9 +38,8 @@ class BatchMaker:
         self.loader = loader
         self.executor: Executor
         if processes:
-            context = multiprocessing.get_context(
-                "spawn"
-            )  # a fork would copy torch's threads and CUDA's state
+            # spawn: a fork would copy torch's threads and CUDA's state
+            context = multiprocessing.get_context("spawn")
             self.executor = ProcessPoolExecutor(processes, context, _hold, (loader,))
         else:
             self.executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
@@ -77,8 +75,8 @@ class BatchMaker:
         except BrokenProcessPool as error:
             raise TrainingError(
                 "A process that makes batches was killed.",
-                f"Use fewer than trainer.workers={self.processes}, or smaller batches; the run goes on from its last "
-                "checkpoint.",
+                f"Use fewer than trainer.workers={self.processes}, or smaller batches; the run "
+                "resumes from its last checkpoint.",
             ) from error
         finally:
             for future in waiting:

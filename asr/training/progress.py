@@ -39,7 +39,7 @@ class Progress(AbstractContextManager["Progress"]):
         self.bar.__exit__(*exception)
 
     def start(self, experiment: Experiment, position: Position, precision: str) -> None:
-        """Print the network's size, the precision, the run folder and where a resumed run stands."""
+        """Print the network's size, the precision, the run folder, and where a run resumes."""
         self.unit = experiment.speed_unit
         parameters = sum(p.numel() for p in experiment.task.parameters())
         self._print(f"{parameters / 1e6:.1f}M parameters, {precision}; writing to {self.run_dir}")

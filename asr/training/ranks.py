@@ -1,8 +1,7 @@
-"""How many processes train together: told by torchrun, SLURM or the configuration; Lightning Fabric
-does the rest.
+"""How many processes train together: from torchrun, SLURM or the configuration.
 
-Every process ("rank") has the whole network, takes its own batches of each step, and the gradients
-are summed: data parallelism (Li et al. 2020, "PyTorch Distributed", on DistributedDataParallel).
+Data parallelism (Li et al. 2020, "PyTorch Distributed", on DistributedDataParallel): every process
+("rank") has the whole network and takes its own batches of each step, and the gradients are summed.
 """
 
 from __future__ import annotations
@@ -22,7 +21,13 @@ SLURM_INTERACTIVE = ("bash", "interactive")
 
 @dataclass(frozen=True)
 class Ranks:
-    """Processes a machine, machines, and how they work together: what Fabric is told."""
+    """Number of processes, for Lightning Fabric.
+
+    Attributes:
+        devices: processes on a machine.
+        num_nodes: machines.
+        strategy: how they exchange gradients.
+    """
 
     devices: int
     num_nodes: int
@@ -40,16 +45,16 @@ def plan_ranks(trainer: TrainerConfig, environ: Mapping[str, str] = os.environ) 
     Raises:
         ConfigError: both name numbers, and they differ.
     """
-    for launcher, found in (("torchrun", _torchrun(environ)), ("SLURM", _slurm(environ))):
-        if found is None:
+    for launcher, started in (("torchrun", _torchrun(environ)), ("SLURM", _slurm(environ))):
+        if started is None:
             continue
-        for key, number in zip(("devices", "num_nodes"), found, strict=True):
+        for key, number in zip(("devices", "num_nodes"), started, strict=True):
             if (wanted := getattr(trainer, key)) not in (1, number):
                 raise ConfigError(
                     f"trainer.{key} is {wanted}, but {launcher} started {number}.",
                     f"Leave trainer.{key} out: {launcher} decides ({LAUNCHERS[launcher]}).",
                 )
-        return Ranks(*found, trainer.strategy)
+        return Ranks(*started, trainer.strategy)
     return Ranks(trainer.devices, trainer.num_nodes, trainer.strategy)
 
 
@@ -82,7 +87,7 @@ def _slurm(environ: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def is_first_rank(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether this process is the one that speaks and writes; before Fabric has been asked."""
+    """Return whether this process is the one that prints and writes, before Fabric is set up."""
     if "TORCHELASTIC_RUN_ID" in environ:
         return environ.get("RANK", "0") == "0"
     if _slurm(environ) is not None:
@@ -91,18 +96,21 @@ def is_first_rank(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def check_world_size(trained_with: int, world_size: int, checkpoint: object) -> None:
-    """Raise TrainingError unless a run goes on with as many processes as it had: they decide what a
-    batch is.
+    """Raise TrainingError unless a run resumes with as many processes as it had.
+
+    Their number decides what a batch is.
     """
     if trained_with != world_size:
         raise TrainingError(
-            f"{checkpoint} was trained with {trained_with} process(es), not {world_size}; this would be another run.",
-            f"Start {trained_with}, or begin anew in another folder (for speech: from these weights, with init_from).",
+            f"{checkpoint} was trained with {trained_with} process(es), not {world_size}; "
+            "this would be another run.",
+            f"Start {trained_with}, or begin anew in another folder "
+            "(for speech: from these weights, with init_from).",
         )
 
 
 def check_same_start(own: object, first: object, checkpoint: object) -> None:
-    """Raise TrainingError unless this process found the same checkpoint as the first one."""
+    """Raise TrainingError unless this process read the same checkpoint as the first one."""
     if own != first:
         raise TrainingError(
             f"The processes do not all see the same {checkpoint}.",

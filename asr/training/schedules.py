@@ -1,6 +1,4 @@
-"""Courses of the learning rate as plain functions of progress, so that each can be drawn and
-checked on its own.
-"""
+"""Learning-rate schedules as plain functions of progress (0 to 1)."""
 
 from __future__ import annotations
 
@@ -9,8 +7,8 @@ from collections.abc import Callable
 
 __all__ = ["SCHEDULES", "lr_factor"]
 
-FIRST = 0.01  # of the peak, where the rise begins; OneCycleLR begins at 1/25
-ONE_CYCLE_FIRST = 0.04
+FIRST = 0.01  # of the peak: where the warm-up begins
+ONE_CYCLE_FIRST = 0.04  # the same of one_cycle: 1/25, as in torch
 
 
 def constant(progress: float, final: float) -> float:
@@ -34,9 +32,7 @@ def exponential(progress: float, final: float) -> float:
 
 
 def steps(progress: float, final: float) -> float:
-    """From 1 to ``final`` in four equal factors: at a fifth, two fifths, three fifths and four
-    fifths of the way.
-    """
+    """From 1 to ``final`` by four equal factors, one after each fifth of the way."""
     return float(max(final, 1e-8) ** (min(4, math.floor(5 * progress)) / 4))
 
 
@@ -46,21 +42,21 @@ SCHEDULES: dict[str, Callable[[float, float], float]] = {
     "linear": linear,
     "exponential": exponential,
     "steps": steps,
-    "one_cycle": cosine,  # differs from cosine in its rise
+    "one_cycle": cosine,  # differs from cosine in its warm-up
     "plateau": constant,  # lowered by the loop when the dev figure stalls
 }
 
 
 def lr_factor(schedule: str, progress: float, warmup: float, final: float) -> float:
-    """Return the learning rate as a share of the peak: a rise, then the schedule.
+    """Return the learning rate as a share of the peak: a warm-up, then the schedule.
 
-    The rise is a straight line from a hundredth of the peak; that of ``one_cycle`` is half a cosine
-    from 1/25 of it, as in torch.optim.lr_scheduler.OneCycleLR (Smith & Topin 2018).
+    The warm-up is a straight line from a hundredth of the peak; that of ``one_cycle`` is half a
+    cosine from 1/25 of it, as in torch.optim.lr_scheduler.OneCycleLR (Smith & Topin 2018).
 
     Args:
         schedule: a key of :data:`SCHEDULES`.
         progress: share of the training that is done, 0 to 1.
-        warmup: share of the training spent rising.
+        warmup: share of the training in which the learning rate rises.
         final: last value, a share of the peak.
     """
     if progress >= warmup:

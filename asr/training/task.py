@@ -1,4 +1,4 @@
-"""What a task is: a network with its loss, so that one trainer serves all of them."""
+"""A task: a network with its loss, so that one training loop serves all of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ __all__ = ["LossSum", "Task", "first_difference", "load_weights"]
 
 @dataclass(frozen=True)
 class LossSum:
-    """A loss as a sum and what to divide it by, so that padding, accumulation and ranks agree on
-    the mean.
+    """A loss as a sum and what to divide it by.
+
+    The loop divides once, by the count of a whole step: padding, accumulation and ranks then agree.
 
     Attributes:
         total: scalar, summed over the batch.
@@ -28,21 +29,20 @@ class LossSum:
 
 
 class Task(nn.Module, ABC):
-    """Network + loss. The trainer asks nothing else of a task."""
+    """Network and loss. The training loop needs nothing else of a task."""
 
     @abstractmethod
     def loss(self, batch: Any, generator: Any = None) -> LossSum:
         """Return the loss of a batch.
 
         Args:
-            batch: what this task's loader in ``asr/batches`` makes.
-            generator: ``torch.Generator`` for the augmentation of this very batch; None augments
-                nothing.
+            batch: made by this task's loader.
+            generator: ``torch.Generator`` of this batch's augmentation; None: no augmentation.
         """
 
 
 def first_difference(expected: dict[str, Any], given: dict[str, Any]) -> str | None:
-    """Return in words where two state dicts differ in names or shapes, or None."""
+    """Return in words the first difference of two state dicts in names or shapes, or None."""
     for name, tensor in expected.items():
         if name not in given:
             return f"it lacks {name}"

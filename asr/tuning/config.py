@@ -1,4 +1,4 @@
-"""Settings of a search over hyperparameters."""
+"""Settings of a hyperparameter search."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["MAX_FAILURES", "PRUNERS", "RANDOM_TRIALS", "SAMPLERS", "TuneConfig"]
 
 PRUNERS = ("median", "halving", "none")
 SAMPLERS = ("tpe", "random")
-RANDOM_TRIALS = 8  # before the sampler goes by what it has seen
-MAX_FAILURES = 5  # trials in a row: then it is not the settings
+RANDOM_TRIALS = 8  # drawn at random before the sampler uses earlier trials
+MAX_FAILURES = 5  # failed trials in a row that end the search: then it is not the values
 
 
 @dataclass(frozen=True)
@@ -22,20 +22,19 @@ class TuneConfig:
     Attributes:
         trials: in the study, finished and pruned ones together; those of an earlier start and of
             other workers count.
-        metric: name of the dev figure to better, such as ``wer``;
-        empty: the one that decides which weights are kept.
-        maximize: higher is better (``metric`` alone needs it).
-        storage: Optuna's;
-        empty: SQLite in the output folder.
+        metric: name of the dev figure to improve, such as ``wer`` (empty: the one that decides
+            which weights are saved).
+        maximize: higher is better; only together with ``metric``.
+        storage: Optuna's (empty: SQLite in the output folder).
         name: of the study.
         sampler: ``tpe`` (Bergstra et al. 2011) or ``random``.
         pruner: ``median`` ends a trial whose figure after an epoch is worse than the median of the
             earlier trials at that epoch, ``halving`` keeps the best third of each rung (Li et al.
-            2020), ``none`` lets all end.
-        warmup_trials: before which nothing is pruned.
-        warmup_epochs: before which nothing is pruned.
+            2020), ``none`` prunes nothing.
+        warmup_trials: first trials, which are not pruned.
+        warmup_epochs: first epochs of a trial, in which it is not pruned.
         seed: of the sampler.
-        time_limit_s: no trial is begun later (0: never).
+        time_limit_s: no trial begins later (0: no limit).
     """
 
     trials: int = 20

@@ -1,7 +1,8 @@
-"""One page about a search: the best, the course, which keys matter, how each key's values did."""
+"""HTML report of a search: best trial, learning curves, importance of each key, all trials."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from importlib.resources import files
@@ -23,25 +24,24 @@ MOST_CURVES = 8
 
 
 def importances(study: Study) -> dict[str, float]:
-    """Return the share of each key in how good a trial is; nothing where too few trials finished to
-    tell.
+    """Return the importance of each key, which add up to 1; empty where too few trials finished.
 
-    PED-ANOVA (Watanabe et al. 2023): how unlike the values of the better trials are to those of
-    all.
+    PED-ANOVA (Watanabe et al. 2023): how much the values of the better trials differ from those of
+    all trials.
     """
     from optuna.importance import get_param_importances
 
     if sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)) < RANDOM_TRIALS:
-        return {}  # shares of so few say nothing
+        return {}  # importances of so few say nothing
     try:
-        found = get_param_importances(study)
-    except (ValueError, RuntimeError):  # all trials are alike
+        shares = get_param_importances(study)
+    except (ValueError, RuntimeError):  # all trials have the same figure
         return {}
-    return {key: value for key, value in found.items() if value == value}
+    return {key: share for key, share in shares.items() if not math.isnan(share)}
 
 
 def write_study_report(study: Study, title: str, keys: Sequence[str], output: Path) -> None:
-    """Write the page."""
+    """Write the HTML page about a study to ``output``."""
     done = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
     blocks = {"Best": _best(study, done)}
     if len(done) > 1:
@@ -56,9 +56,8 @@ def write_study_report(study: Study, title: str, keys: Sequence[str], output: Pa
     )
     values = {"TITLE": escape(f"Search: {title}"), "NAV": links, "BODY": body, "FOOTER": ""}
     template = files("asr.report").joinpath("page.html").read_text(encoding="utf-8")
-    atomic_write_text(
-        output, re.sub(r"%(TITLE|NAV|BODY|FOOTER)%", lambda match: values[match[1]], template)
-    )
+    page = re.sub(r"%(TITLE|NAV|BODY|FOOTER)%", lambda match: values[match[1]], template)
+    atomic_write_text(output, page)
 
 
 def _best(study: Study, done: Sequence[FrozenTrial]) -> str:
@@ -95,25 +94,18 @@ def _course(study: Study, done: Sequence[FrozenTrial]) -> str:
 
 
 def _learning_curves(study: Study) -> str:
+    sign = -1 if study.direction.name == "MAXIMIZE" else 1
+
+    def rank(trial: FrozenTrial) -> float:
+        """Lower is better; trials that did not finish come last."""
+        finished = trial.value is not None and trial.state.name == "COMPLETE"
+        return sign * (trial.value or 0.0) if finished else float("inf")
+
     trials = [t for t in study.get_trials(deepcopy=False) if t.intermediate_values]
-    trials.sort(
-        key=lambda t: (
-            t.value if t.value is not None and t.state.name == "COMPLETE" else float("inf")
-        )
-    )
-    if study.direction.name == "MAXIMIZE":
-        trials.sort(
-            key=lambda t: (
-                -(t.value if t.value is not None and t.state.name == "COMPLETE" else -float("inf"))
-            )
-        )
     lines = {}
-    for t in trials[:MOST_CURVES]:
-        steps = sorted(t.intermediate_values)
-        lines[str(t.number)] = (
-            [float(s) for s in steps],
-            [t.intermediate_values[s] for s in steps],
-        )
+    for t in sorted(trials, key=rank)[:MOST_CURVES]:
+        points = sorted(t.intermediate_values.items())
+        lines[str(t.number)] = ([float(step) for step, _ in points], [y for _, y in points])
     figure = curves(lines, "epoch", "dev figure")
     return picture(
         "epochs", figure, f"Dev figure by epoch: the best {len(lines)} trials, by number."
@@ -141,37 +133,23 @@ def _slice(key: str, done: Sequence[FrozenTrial]) -> str:
         groups: dict[str, list[float]] = {}
         for value, figure in pairs:
             groups.setdefault(str(value), []).append(figure)
-        means = {
-            value: {"mean": sum(found) / len(found)} for value, found in sorted(groups.items())
-        }
-        return picture(
-            name,
-            bars(means, "mean dev figure"),
-            f"{key}: mean of the finished trials with each choice.",
-        )
+        means = {value: {"mean": sum(ys) / len(ys)} for value, ys in sorted(groups.items())}
+        caption = f"{key}: mean of the finished trials with each choice."
+        return picture(name, bars(means, "mean dev figure"), caption)
     pairs.sort()
     line = ([float(value) for value, _ in pairs], [figure for _, figure in pairs])
-    return picture(
-        name, curves({key: line}, key, "dev figure"), f"{key}: figure of every finished trial."
-    )
+    caption = f"{key}: figure of every finished trial."
+    return picture(name, curves({key: line}, key, "dev figure"), caption)
 
 
 def _trials(study: Study, keys: Sequence[str]) -> str:
     rows = []
     for t in study.get_trials(deepcopy=False):
         value = f"{t.value:.4f}" if t.value is not None else "-"
-        note = t.user_attrs.get("error", "") or (
-            "as configured" if t.user_attrs.get("as configured") else ""
-        )
-        rows.append(
-            (
-                t.number,
-                t.state.name.lower(),
-                value,
-                *(_short(t.params.get(key, "")) for key in keys),
-                note,
-            )
-        )
+        kind = "as configured" if t.user_attrs.get("as configured") else ""
+        note = t.user_attrs.get("error", "") or kind
+        params = [_short(t.params.get(key, "")) for key in keys]
+        rows.append((t.number, t.state.name.lower(), value, *params, note))
     return table(("trial", "state", "figure", *keys, ""), rows)
 
 

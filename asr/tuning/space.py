@@ -1,5 +1,4 @@
-"""What to search: ``optimizer.lr=log:1e-4:1e-2`` and its kind, on the command line or in a YAML
-file.
+"""Search spaces such as ``optimizer.lr=log:1e-4:1e-2``, on the command line or in a YAML file.
 
 float:LOW:HIGH[:STEP]   log:LOW:HIGH   int:LOW:HIGH[:STEP]   logint:LOW:HIGH   choice:A,B,C
 """
@@ -21,13 +20,22 @@ if TYPE_CHECKING:
 __all__ = ["Choices", "Dimension", "Range", "parse_space", "read_space"]
 
 KINDS = ("float", "log", "int", "logint", "choice")
-EXAMPLE = "Examples: optimizer.lr=log:1e-4:1e-2, model.dropout=float:0:0.4, model.num_layers=choice:3,4,5."
+EXAMPLE = (
+    "Examples: optimizer.lr=log:1e-4:1e-2, model.dropout=float:0:0.4, "
+    "model.num_layers=choice:3,4,5."
+)
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included, in steps of ``step`` or all; ``log``: ratios
-    count.
+    """Numbers from ``low`` to ``high``, both included.
+
+    Attributes:
+        low: the lowest.
+        high: the highest.
+        log: drawn uniformly on a logarithmic scale.
+        integer: whole numbers alone.
+        step: distance between values (None: any value).
     """
 
     low: float
@@ -46,15 +54,12 @@ class Range:
 
     def inside(self, value: Any) -> Any:
         """Return a configuration's value as a trial holds it, or None where it lies outside."""
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not self.low <= value <= self.high
-        ):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
-        if self.step and not math.isclose(
-            (value - self.low) / self.step, round((value - self.low) / self.step)
-        ):
+        if not self.low <= value <= self.high:
+            return None
+        steps = (value - self.low) / (self.step or 1)
+        if self.step and not math.isclose(steps, round(steps)):
             return None
         if self.integer:
             return int(value) if value == int(value) else None
@@ -68,7 +73,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Choices:
-    """Values as YAML texts."""
+    """A list of values.
+
+    Attributes:
+        values: as YAML texts.
+    """
 
     values: tuple[str, ...]
 
@@ -131,13 +140,11 @@ def read_space(path: str | Path) -> dict[str, Dimension]:
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with the keys joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {f"{prefix}{key}": value}
-        )
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
 
 
@@ -168,18 +175,16 @@ def _dimension(key: str, text: str) -> Dimension:
         low, high, *step = (float(part) for part in rest.split(":"))
     except ValueError:
         raise ConfigError(f"{key}={text}: {rest!r} is not LOW:HIGH.", EXAMPLE) from None
+    if kind not in KINDS:
+        raise ConfigError(f"{key}={text}: {kind} is unknown ({', '.join(KINDS)}).", EXAMPLE)
     integer, log = kind in ("int", "logint"), kind in ("log", "logint")
-    reason = (
-        _fault(low, high, step, integer, log)
-        if kind in KINDS
-        else f"{kind} is unknown ({', '.join(KINDS)})"
-    )
-    if reason:
+    if reason := _fault(low, high, step, integer, log):
         raise ConfigError(f"{key}={text}: {reason}.", EXAMPLE)
     return Range(low, high, log, integer, step[0] if step else None)
 
 
 def _fault(low: float, high: float, step: list[float], integer: bool, log: bool) -> str | None:
+    """Return what is wrong with a range, or None."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return f"{low:g} must be below {high:g}"
     if log and low <= 0:

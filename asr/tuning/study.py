@@ -1,7 +1,6 @@
-"""Trials, each an ordinary run folder; what was tried is kept in Optuna's storage (Akiba et al.
-2019).
+"""The search: trials are ordinary run folders, recorded in Optuna's storage (Akiba et al. 2019).
 
-A trial that was killed goes on from its checkpoint when the search is started again. Several
+A trial that was killed resumes from its checkpoint when the search is started again. Several
 workers may share a study.
 """
 
@@ -30,27 +29,27 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
-__all__ = ["Tuned", "open_study", "tune"]
+__all__ = ["TuneResult", "open_study", "tune"]
 
 
-class NoSuchFigure(ConfigError):  # noqa: N818 - what it says
-    """The metric is none that a training tells."""
+class UnknownMetricError(ConfigError):
+    """The metric is not among the dev figures of the training."""
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """What a search found.
+class TuneResult:
+    """Result of a search.
 
     Attributes:
         value: best dev figure.
         overrides: the ``key=value`` of its trial.
         run: its run folder.
-        first: figure of the configuration as it is, None where it is not among the trials or did
+        first: figure of the configuration as it is; None where it is not among the trials or did
             not finish.
-        finished: numbers of trials.
-        pruned: numbers of trials.
-        failed: numbers of trials.
-        report: the page.
+        finished: number of trials.
+        pruned: number of trials.
+        failed: number of trials.
+        report: path of the HTML page.
     """
 
     value: float
@@ -69,16 +68,17 @@ def tune(
     output_dir: str | Path,
     fixed: Sequence[str] = (),
     settings: TuneConfig | None = None,
-) -> Tuned:
-    """Search, or go on with a search, and return the best; ``output_dir`` gets the trials, the
-    best, and a report.
+) -> TuneResult:
+    """Search, or resume a search, and return the best trial.
 
     The first trial is the configuration as it is, where that lies inside the space.
 
     Args:
         config: YAML file that ``asr train`` takes.
-        space: key -> what to try.
+        space: key -> values to try.
+        output_dir: gets the trials, ``best.txt``, ``trials.tsv`` and ``report.html``.
         fixed: ``key=value`` for every trial.
+        settings: how to search.
 
     Raises:
         ConfigError: the space is empty, or does not fit the configuration or the stored study.
@@ -86,7 +86,11 @@ def tune(
     """
     require("optuna", "tune")
     search = _Search(
-        Path(config), dict(space), Path(output_dir), list(fixed), settings or TuneConfig()
+        config=Path(config),
+        space=dict(space),
+        output_dir=Path(output_dir),
+        fixed=list(fixed),
+        settings=settings or TuneConfig(),
     )
     search.check()
     search.run()
@@ -94,11 +98,11 @@ def tune(
 
 
 def open_study(output_dir: Path, settings: TuneConfig, keys: Sequence[str] = ()) -> Study:
-    """Return the study, made if it is not there.
+    """Return the study; a new one where the storage holds none of this name.
 
     Raises:
         ConfigError: the storage cannot be opened, or holds a study of this name that searches other
-        keys.
+            keys.
     """
     import optuna
 
@@ -132,17 +136,12 @@ def open_study(output_dir: Path, settings: TuneConfig, keys: Sequence[str] = ())
 def _sampler(settings: TuneConfig) -> BaseSampler:
     from optuna.samplers import RandomSampler, TPESampler
 
-    # workers that share a storage must not all draw the same
-    seed = (
-        keyed_seed(settings.seed, socket.gethostname(), os.getpid()) % 2**31
-        if settings.storage
-        else settings.seed
-    )
-    return (
-        RandomSampler(seed)
-        if settings.sampler == "random"
-        else TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
-    )
+    seed = settings.seed
+    if settings.storage:  # workers that share a storage must not all draw the same
+        seed = keyed_seed(seed, socket.gethostname(), os.getpid()) % 2**31
+    if settings.sampler == "random":
+        return RandomSampler(seed)
+    return TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
 
 
 def _pruner(settings: TuneConfig) -> BasePruner:
@@ -161,6 +160,8 @@ def _pruner(settings: TuneConfig) -> BasePruner:
 
 @dataclass
 class _Search:
+    """A search under way; the fields are the arguments of :func:`tune`."""
+
     config: Path
     space: dict[str, Dimension]
     output_dir: Path
@@ -174,19 +175,19 @@ class _Search:
             raise ConfigError(
                 "There is nothing to search.", "Give a range, such as optimizer.lr=log:1e-4:1e-2."
             )
-        if taken := [
-            key
-            for key in (a.partition("=")[0] for a in self.fixed)
-            if key in {*self.space, "output_dir"}
-        ]:
+        given = [override.partition("=")[0] for override in self.fixed]
+        if twice := [key for key in given if key in self.space]:
             raise ConfigError(
-                f"{taken[0]} is given and searched, or is the trials' own.", "Leave the one out."
+                f"{twice[0]} is both given and searched.", "Leave one of the two out."
             )
+        if "output_dir" in given:
+            raise ConfigError("output_dir is given, but every trial has its own.", "Leave it out.")
         for key, dimension in self.space.items():
             for end in dimension.ends:
-                self._built([f"{key}={end}"])
+                self._configuration([f"{key}={end}"])
 
-    def _built(self, overrides: Sequence[str]) -> dict[str, Any]:
+    def _configuration(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """Return the configuration with overrides, as nested mappings."""
         from asr.catalogue import config_class
 
         content, changes = read_yaml(self.config), parse_overrides([*self.fixed, *overrides])
@@ -195,16 +196,12 @@ class _Search:
 
     def run(self) -> None:
         """Train until the study holds as many trials as asked for."""
-        end = (
-            time.monotonic() + self.settings.time_limit_s
-            if self.settings.time_limit_s
-            else float("inf")
-        )
+        end = time.monotonic() + (self.settings.time_limit_s or float("inf"))
         self.study = open_study(self.output_dir, self.settings, list(self.space))
         self._take_over_dead_trials()
         self._enqueue_the_config()
-        in_a_row = 0
-        while self._wanted() and time.monotonic() < end:
+        in_a_row = 0  # failed trials
+        while self._wants_trials() and time.monotonic() < end:
             trial = self.study.ask()
             in_a_row = 0 if self._train(trial) else in_a_row + 1
             if in_a_row >= MAX_FAILURES:
@@ -212,16 +209,14 @@ class _Search:
                     f"{in_a_row} trials failed in a row, the last with: {self.failures[-1]}"
                 )
 
-    def _wanted(self) -> bool:
+    def _wants_trials(self) -> bool:
         from optuna.trial import TrialState
 
         going = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
         return len(self.study.get_trials(deepcopy=False, states=going)) < self.settings.trials
 
     def _take_over_dead_trials(self) -> None:
-        """Close what workers of this machine left running when they were killed, and ask for the
-        same again.
-        """
+        """Close the trials of killed workers of this machine, and enqueue the same values again."""
         from optuna.trial import TrialState
 
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -234,13 +229,14 @@ class _Search:
     def _enqueue_the_config(self) -> None:
         if self.study.get_trials(deepcopy=False):
             return
-        content = self._built([])
+        content = self._configuration([])
         inside = {
             key: dimension.inside(_look_up(content, key)) for key, dimension in self.space.items()
         }
         if outside := [key for key, value in inside.items() if value is None]:
             print(
-                f"{', '.join(outside)}: the configuration's own value lies outside, and is not tried",
+                f"{', '.join(outside)}: the configuration's own value lies outside the space, "
+                "and is not tried",
                 file=sys.stderr,
             )
             return
@@ -264,20 +260,15 @@ class _Search:
             self.study.tell(trial, state=TrialState.PRUNED)
             print(f"trial {trial.number}: pruned", file=sys.stderr)
             return True
-        except NoSuchFigure as error:
+        except UnknownMetricError as error:
             self._failed(trial, error)
             raise  # no other trial will have it
-        except (
-            AsrError,
-            RuntimeError,
-            MemoryError,
-        ) as error:  # RuntimeError: torch's, when memory runs out
+        except (AsrError, RuntimeError, MemoryError) as error:  # torch's when memory runs out too
             self._failed(trial, error)
             return False
         self.study.tell(trial, value)
-        print(
-            f"trial {trial.number}: {value:.4f} (best {self.study.best_value:.4f})", file=sys.stderr
-        )
+        best = self.study.best_value
+        print(f"trial {trial.number}: {value:.4f} (best {best:.4f})", file=sys.stderr)
         return True
 
     def _failed(self, trial: Trial, error: Exception) -> None:
@@ -290,15 +281,16 @@ class _Search:
         print(f"trial {trial.number}: failed: {reason}", file=sys.stderr)
 
     def _figure(self, trial: Trial, overrides: list[str], folder: Path) -> float:
+        """Train a trial and return its dev figure; raise where the pruner ends it."""
         from optuna.exceptions import TrialPruned
 
         from asr.catalogue import train
-        from asr.training.watching import watched_by
+        from asr.training.callbacks import call_after_epochs
 
-        def watch(epoch: int, figures: dict[str, float], monitor: str) -> None:
+        def report(epoch: int, figures: dict[str, float], monitor: str) -> None:
             name = self.settings.metric or monitor
             if name not in figures:
-                raise NoSuchFigure(
+                raise UnknownMetricError(
                     f"There is no dev figure {name}.", f"There are: {', '.join(figures)}."
                 )
             if self.study.user_attrs.get("metric") != name:
@@ -307,17 +299,18 @@ class _Search:
             if trial.should_prune():
                 raise TrialPruned
 
-        with watched_by(watch):
+        with call_after_epochs(report):
             train(self.config, [*self.fixed, *overrides, f"output_dir={folder}"])
-        return _kept_figure(folder, self.settings.metric or str(self.study.user_attrs["metric"]))
+        return _saved_figure(folder, self.settings.metric or str(self.study.user_attrs["metric"]))
 
-    def finish(self) -> Tuned:
-        """Write the best and the report."""
+    def finish(self) -> TuneResult:
+        """Write the best values, the table of trials and the report."""
         from optuna.trial import TrialState
 
         from asr.tuning.report import write_study_report
 
-        done = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        trials = self.study.get_trials(deepcopy=False)
+        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         if not done:
             reason = f" The first reason: {self.failures[0]}" if self.failures else ""
             raise TrainingError(
@@ -325,32 +318,29 @@ class _Search:
             )
         best = self.study.best_trial
         overrides = tuple(f"{key}={value}" for key, value in best.params.items())
-        atomic_write_text(
-            self.output_dir / "best.txt", "".join(f"{line}\n" for line in (*self.fixed, *overrides))
-        )
-        atomic_write_text(
-            self.output_dir / "trials.tsv",
-            _table(self.study.get_trials(deepcopy=False), list(self.space)),
-        )
+        lines = "".join(f"{line}\n" for line in (*self.fixed, *overrides))
+        atomic_write_text(self.output_dir / "best.txt", lines)
+        atomic_write_text(self.output_dir / "trials.tsv", _table(trials, list(self.space)))
         page = self.output_dir / "report.html"
         write_study_report(self.study, self.config.name, list(self.space), page)
         first = next((t.value for t in done if t.user_attrs.get("as configured")), None)
         count = dict.fromkeys(TrialState, 0)
-        for trial in self.study.get_trials(deepcopy=False):
+        for trial in trials:
             count[trial.state] += 1
-        return Tuned(
-            float(best.value or 0.0),
-            overrides,
-            Path(best.user_attrs["run"]),
-            first,
-            count[TrialState.COMPLETE],
-            count[TrialState.PRUNED],
-            count[TrialState.FAIL],
-            page,
+        return TuneResult(
+            value=float(best.value or 0.0),
+            overrides=overrides,
+            run=Path(best.user_attrs["run"]),
+            first=first,
+            finished=count[TrialState.COMPLETE],
+            pruned=count[TrialState.PRUNED],
+            failed=count[TrialState.FAIL],
+            report=page,
         )
 
 
-def _kept_figure(folder: Path, name: str) -> float:
+def _saved_figure(folder: Path, name: str) -> float:
+    """Return a dev figure of the weights that a run folder holds."""
     metrics = read_metrics(folder)
     if f"dev/{name}" not in metrics:
         raise DataError(
@@ -360,12 +350,14 @@ def _kept_figure(folder: Path, name: str) -> float:
 
 
 def _look_up(content: Any, key: str) -> Any:
+    """Return what lies under a key with dots in nested mappings, or None."""
     for part in key.split("."):
         content = content.get(part) if isinstance(content, dict) else None
     return content
 
 
 def _alive(pid: int) -> bool:
+    """Return whether a process of this machine runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -380,9 +372,6 @@ def _table(trials: Sequence[FrozenTrial], keys: Sequence[str]) -> str:
     for t in trials:
         cells = [t.number, t.state.name.lower(), "" if t.value is None else f"{t.value:.6g}"]
         cells += [t.params.get(key, "") for key in keys]
-        lines.append(
-            "\t".join(
-                str(c) for c in (*cells, t.user_attrs.get("run", ""), t.user_attrs.get("error", ""))
-            )
-        )
+        cells += [t.user_attrs.get(name, "") for name in ("run", "error")]
+        lines.append("\t".join(map(str, cells)))
     return "\n".join(lines) + "\n"

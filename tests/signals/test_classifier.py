@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import asr
@@ -18,7 +19,7 @@ from asr.files import atomic_write_text
 from asr.model_folder import write_bundle
 from asr.run_folder import read_metrics
 from asr.signals.data import as_sequences, make_labelled, split_off
-from asr.signals.training import load_classifier
+from asr.signals.model import FittedClassifier
 
 TINY: dict[str, Any] = {"hidden_dim": 8, "max_epochs": 3, "batch_size": 16, "random_state": 0}
 
@@ -142,7 +143,7 @@ def test_scikit_learn_can_clone_it() -> None:
     model = SequenceClassifier(hidden_dim=9, noise=0.1)
     assert base.clone(model).get_params() == model.get_params()
     assert model.set_params(hidden_dim=3).hidden_dim == 3
-    with pytest.raises(ConfigError, match="no setting hiden_dim"):
+    with pytest.raises(ConfigError, match="no argument hiden_dim"):
         model.set_params(hiden_dim=3)
 
 
@@ -155,7 +156,7 @@ GOOD = np.zeros((4, 6, 2))
         (
             np.where(np.arange(48).reshape(4, 6, 2) == 27, np.nan, 0),
             [0, 1, 0, 1],
-            r"X\[2\] has a gap: nan at step 1, channel 1",
+            r"X\[2\] has a gap: NaN at step 1, channel 1",
         ),
         ([np.zeros(5), np.array([0, np.inf])], [0, 1], r"X\[1\] has a gap: inf at step 1"),
         (np.zeros(6), [0] * 6, r"shape \(6,\)"),
@@ -165,8 +166,11 @@ GOOD = np.zeros((4, 6, 2))
         ([["a", "b"], ["c", "d"]], [0, 1], r"X\[0\] does not hold numbers"),
         ([], [], "no sequence"),
         (GOOD, [0, 1, 0], r"y has shape \(3,\), needed is \(4,\)"),
-        (GOOD, [1, 1, 1, 1], "All labels are 1; a classifier needs two"),
+        (GOOD, [1, 1, 1, 1], "All labels are 1: that is 1 class, a classifier needs two"),
         (GOOD, [0.0, 1.0, np.nan, 1.0], r"y\[2\] is missing"),
+        (GOOD, [0.0, 1.0, 0.5, 1.0], r"y\[2\] is 0.5, not a class"),
+        (GOOD, None, "the target y is None"),
+        (GOOD + 1j, [0, 1, 0, 1], r"X\[0\] holds complex numbers"),
         (GOOD, np.array(["a", None, "b", "a"], object), r"y\[1\] is missing"),
     ],
 )
@@ -186,14 +190,14 @@ def test_more_bad_input(fitted: SequenceClassifier) -> None:
         DataError, match="The label 'sideways' is none of those trained on: 'down', 'up'"
     ):
         fitted.score(waves(2)[0], ["up", "sideways"])
-    with pytest.raises(ModelError, match="not trained"):
+    with pytest.raises(ModelError, match="is not fitted"):
         SequenceClassifier().predict(GOOD)
     with pytest.raises(ConfigError, match="unknown"):
         SequenceClassifier(cell="transformer").fit(GOOD, [0, 1, 0, 1])
 
 
 def test_a_model_of_another_task_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="does not exist"):
+    with pytest.raises(ModelError, match="There is no model"):
         SequenceClassifier.load(tmp_path / "nothing")
     other = write_bundle(
         tmp_path / "other", lambda folder: atomic_write_text(folder / "config.yaml", "task: ctc\n")
@@ -206,7 +210,8 @@ def test_a_model_of_another_task_is_refused(tmp_path: Path) -> None:
 
 def test_arrays_and_lists_mean_the_same() -> None:
     X = np.arange(12.0).reshape(2, 6)
-    for given in (X, X[..., None], list(X), [row[:, None] for row in X], X.tolist()):
+    frame = pd.DataFrame(X)
+    for given in (X, X[..., None], list(X), [row[:, None] for row in X], X.tolist(), frame):
         assert all(
             np.array_equal(a, b[:, None]) for a, b in zip(as_sequences(given), X, strict=True)
         )
@@ -224,7 +229,7 @@ def test_asr_train_makes_a_run_folder(tmp_path: Path) -> None:
     )
     settings = [f"data.train={tmp_path / 'data.npz'}", f"data.test.again={tmp_path / 'data.npz'}"]
     model = train(tmp_path / "config.yaml", [*settings, f"output_dir={tmp_path / 'run'}"])
-    assert load_classifier(model)[1] == ("down", "up")
+    assert FittedClassifier.load(model).classes == ("down", "up")
     assert "again/macro_f1" in read_metrics(tmp_path / "run")
     assert len((tmp_path / "run" / "again" / "predictions.jsonl").read_text().splitlines()) == 60
     with pytest.raises(DataError, match="There is no file"):

@@ -48,7 +48,10 @@ def test_classes_are_drawn_as_often_as_asked(balance: float, expected: list[floa
     assert [draws[c == LABELS].sum() for c in range(3)] == pytest.approx(expected)
     batches = loader(draws=draws)
     counts = (
-        sum(np.bincount(LABELS[np.concatenate(batches.item_numbers(e))], minlength=3) for e in range(200))
+        sum(
+            np.bincount(LABELS[np.concatenate(batches.item_numbers(e))], minlength=3)
+            for e in range(200)
+        )
         / 200
     )
     assert counts == pytest.approx(np.array(expected), rel=0.05)

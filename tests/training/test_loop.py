@@ -107,13 +107,13 @@ def experiment(
         torch.save(task.state_dict(), folder / "weights.pt")
 
     return Experiment(
-        ToyTask(dropout, width),
-        loader,
-        evaluate,
-        "loss",
-        save,
-        lambda b: float(len(b.ids)),
-        "items/s",
+        task=ToyTask(dropout, width),
+        train=loader,
+        evaluate=evaluate,
+        monitor="loss",
+        save_model=save,
+        speed=lambda b: float(len(b.ids)),
+        speed_unit="items/s",
     )
 
 
@@ -162,7 +162,9 @@ def test_resume_between_epochs_equals_an_unbroken_run(
 KILLED = """
     import importlib.util, os, signal, sys, threading
     spec = importlib.util.spec_from_file_location("toy", {file!r})
-    toy = importlib.util.module_from_spec(spec); sys.modules["toy"] = toy; spec.loader.exec_module(toy)
+    toy = importlib.util.module_from_spec(spec)
+    sys.modules["toy"] = toy
+    spec.loader.exec_module(toy)
     from dataclasses import replace
     from pathlib import Path
 
@@ -172,7 +174,8 @@ KILLED = """
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().load(epoch, position)
 
-    toy.fit(toy.experiment(Deadly()), replace(toy.TRAINER, checkpoint_every_s=0.0), toy.OPTIMIZER, Path({out!r}))
+    trainer = replace(toy.TRAINER, checkpoint_every_s=0.0)
+    toy.fit(toy.experiment(Deadly()), trainer, toy.OPTIMIZER, Path({out!r}))
 """
 
 

@@ -1,4 +1,4 @@
-"""A tiny speech training as torchrun runs it: ``python two_ranks.py FOLDER joined|ranked [key=value ...]``.
+"""A tiny speech training under torchrun: ``two_ranks.py FOLDER joined|ranked [key=value ...]``.
 
 ``joined`` is one process with the double batch: at each step it takes what the two ranks would
 take.

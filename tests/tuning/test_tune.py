@@ -13,7 +13,7 @@ from asr.catalogue import TASKS, TaskKind
 from asr.config import check_range
 from asr.errors import ConfigError, TrainingError
 from asr.run_folder import Metric, update_metrics
-from asr.training.watching import epoch_ended
+from asr.training.callbacks import epoch_ended
 
 pytest.importorskip("optuna")
 from asr.tuning import TuneConfig, parse_space, tune
@@ -167,7 +167,7 @@ def test_failures(calls: list[HillConfig], config: Path, tmp_path: Path) -> None
         (["seed=3"], "nothing to search"),
         (["hill.hight=float:0:1"], "unknown key hill.hight. Did you mean hill.height"),
         (["hill.height=float:0:11"], "hill.height is 11, but must be between"),
-        (["seed=int:1:3", "seed=3"], "seed is given and searched"),
+        (["seed=int:1:3", "seed=3"], "seed is both given and searched"),
         (["seed=float:1.5:3"], "seed"),
         (["seed=int:1:3", "output_dir=x"], "output_dir is given"),
     ],

@@ -1,8 +1,10 @@
-"""Anomalies in frames: fit on normal series, score, and score step by step. n steps, C channels."""
+"""Anomalies in frames: fit on normal series, score frames, and score step by step.
+
+Legend: n steps, C channels, T window.
+"""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asr.config import build_config
-from asr.errors import DataError, ModelError, require
-from asr.series.anomalies.training import (
-    AnomalyConfig,
-    FittedDetector,
-    fit_detector,
-    load_detector,
-    save_detector,
-    scaled_channels,
-    series_errors,
-)
-from asr.series.frames import ID, TIME, Series, number_columns, split_series
+from asr.config import as_dict, build_config
+from asr.errors import DataError, require
+from asr.model_folder import Bundle
+from asr.series.anomalies.alarms import DetectionRates, detection_rates
+from asr.series.anomalies.config import AnomalyConfig
+from asr.series.anomalies.model import FittedDetector
+from asr.series.frames import ID, TIME, number_columns, split_series
+from asr.training.estimator import Estimator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +32,8 @@ __all__ = ["AnomalyDetector", "AnomalyStream"]
 Floats = npt.NDArray[np.floating[Any]]
 
 
-class AnomalyDetector:
-    """A recurrent network that has learned what is normal, and a threshold on how far a step is
-    from that.
+class AnomalyDetector(Estimator[FittedDetector]):
+    """A recurrent network that has learned normal series, and a threshold on its errors.
 
     Args:
         window: steps read at once.
@@ -45,18 +42,23 @@ class AnomalyDetector:
             costs the same).
         columns: the channels; all columns of numbers by default.
         per_series: scales and thresholds of each series' own.
-        quantile: the threshold is this quantile of the scores of the normal steps, times the
-            margin.
-        margin: the threshold is this quantile of the scores of the normal steps, times the margin.
+        quantile: of the scores of the normal steps; times ``margin`` it is the threshold.
+        margin: factor on that quantile.
         smooth: steps over which errors are averaged.
-        score: sum, scaled or mahalanobis.
-        max_epochs: of the training.
-        batch_size: of the training.
-        lr: of the training.
-        random_state: of weights, order and noise.
-        time_limit_s: end the training after so many seconds.
-        settings: more of :class:`asr.series.anomalies.training.AnomalyConfig`, such as ``{"model":
-            {"hidden_dim": 64}}``.
+        distance: from the channels' errors to one score: sum, scaled or mahalanobis.
+        max_epochs: passes over the normal series, at most.
+        batch_size: windows in an optimizer step.
+        learning_rate: its peak.
+        validation_share: last share of each series that chooses the epoch, 0.05 to 0.5.
+        random_state: seed of weights, order and noise; None draws one.
+        time_limit_s: end the training after so many seconds; None: no limit.
+        run_dir: keeps the run folder (curves, checkpoints, model) there; None: a temporary one.
+        config: further keys of :class:`asr.series.anomalies.config.AnomalyConfig`, such as
+            ``{"model": {"hidden_dim": 64}}``; the arguments above go over it.
+
+    Attributes:
+        model_: :class:`asr.series.anomalies.model.FittedDetector`, after :meth:`fit`.
+        config_: the training's :class:`asr.series.anomalies.config.AnomalyConfig`.
 
     Example:
         >>> detector = AnomalyDetector(window=32).fit(normal)  # doctest: +SKIP
@@ -73,111 +75,164 @@ class AnomalyDetector:
         quantile: float = 0.99,
         margin: float = 4 / 3,
         smooth: float = 1.0,
-        score: str = "sum",
+        distance: str = "sum",
         max_epochs: int = 10,
         batch_size: int = 64,
-        lr: float = 5e-3,
-        random_state: int = 0,
+        learning_rate: float = 5e-3,
+        validation_share: float = 0.2,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         time_limit_s: float | None = None,
-        settings: Mapping[str, Any] | None = None,
+        run_dir: str | Path | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
-        layer = {
-            "window": window,
-            "batch_size": batch_size,
-            "seed": random_state,
-            "model": {"kind": kind},
-            "data": {"columns": list(columns), "per_series": per_series},
-            "optimizer": {"lr": lr},
-            "alarms": {"quantile": quantile, "margin": margin, "smooth": smooth, "score": score},
-            "trainer": {"max_epochs": max_epochs, "time_limit_s": time_limit_s or 0.0},
-        }
-        self.config = build_config(
-            AnomalyConfig, layer, dict(settings or {}), where="AnomalyDetector"
-        )
-        self._fitted: FittedDetector | None = None
+        self.window, self.kind, self.columns, self.per_series = window, kind, columns, per_series
+        self.quantile, self.margin, self.smooth, self.distance = quantile, margin, smooth, distance
+        self.max_epochs, self.batch_size, self.learning_rate = max_epochs, batch_size, learning_rate
+        self.validation_share, self.random_state = validation_share, random_state
+        self.time_limit_s, self.run_dir, self.config = time_limit_s, run_dir, config
 
-    def fit(self, df: Any) -> AnomalyDetector:
-        """Learn from a frame of normal series (``ds``, perhaps ``unique_id``, a column a channel);
-        return the detector.
+    def fit(self, df: Any, y: None = None) -> AnomalyDetector:
+        """Learn from a frame of normal series (``ds``, perhaps ``unique_id``, a column a channel).
+
+        Args:
+            df: pandas (or anything with ``to_pandas``).
+            y: not used; scikit-learn's tools pass it.
 
         Raises:
+            ConfigError: an argument is unknown or out of range.
             DataError: the frame has gaps, double or unsorted timestamps, constant columns, or too
-            few steps.
+                few steps.
         """
-        columns = number_columns(df, self.config.data.columns)
-        with tempfile.TemporaryDirectory(prefix="asr-anomaly-") as folder:
-            self._fitted = fit_detector(
-                self.config, split_series(df, columns, target=False), columns, Path(folder)
-            )
+        from asr.series.anomalies.training import fit_detector
+
+        self.config_ = self._config()
+        columns = number_columns(df, self.config_.data.columns)
+        series = split_series(df, columns, target=False)
+        with self._run_folder() as folder:
+            self.model_ = fit_detector(self.config_, series, columns, folder, resume=False)
         return self
 
-    @property
-    def fitted(self) -> FittedDetector:
-        """Network, scales and alarms after :meth:`fit`.
-
-        Raises:
-            ModelError: nothing was fitted or loaded.
-        """
-        if self._fitted is None:
-            raise ModelError(
-                "This AnomalyDetector has not been fitted.",
-                "Call fit(df) first, or AnomalyDetector.load(folder).",
-            )
-        return self._fitted
+    def _config(self) -> AnomalyConfig:
+        """Return the configuration that the arguments stand for."""
+        arguments = {
+            "window": self.window,
+            "batch_size": self.batch_size,
+            "model": {"kind": self.kind},
+            "data": {
+                "columns": list(self.columns),
+                "per_series": self.per_series,
+                "val_share": self.validation_share,
+            },
+            "alarms": {
+                "quantile": self.quantile,
+                "margin": self.margin,
+                "smooth": self.smooth,
+                "score": self.distance,
+            },
+        }
+        layers = (dict(self.config or {}), arguments)
+        return self._configured(build_config(AnomalyConfig, *layers, where="AnomalyDetector"))
 
     def predict(self, df: Any) -> pd.DataFrame:
-        """Return a row a step: ``unique_id``, ``ds``, ``score``, ``threshold`` and ``anomaly`` (0
-        or 1).
+        """Return a row a step: ``unique_id``, ``ds``, ``score``, ``threshold``, ``anomaly`` (0, 1).
 
         Raises:
+            NotFittedError: nothing was fitted or loaded.
             DataError: the frame cannot be used, or a channel is missing.
         """
         pd = require("pandas", "train")
-        parts = []
-        for one in split_series(df, self.fitted.columns, target=False):
-            scores = self._scores(one)
-            threshold = self.fitted.alarms[self.fitted.key(one.name)].threshold
-            anomaly = (scores > threshold).astype(int)
+        model, parts = self._fitted(), []
+        for one in split_series(df, model.columns, target=False):
+            scores, threshold = model.scores(one), model.alarms[model.key(one.name)].threshold
             columns = {
                 ID: one.name,
                 TIME: one.ds,
                 "score": scores,
                 "threshold": threshold,
-                "anomaly": anomaly,
+                "anomaly": (scores > threshold).astype(int),
             }
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)
 
-    def _scores(self, one: Series) -> npt.NDArray[np.float64]:
-        alarms = self.fitted.alarms[self.fitted.key(one.name)]
-        return alarms.scores(
-            alarms.smoothed(series_errors(self.fitted.task, scaled_channels(self.fitted, one)))
-        )
+    def score(self, df: Any, y: Any) -> float:
+        """Return F1 of the anomalous steps: 0 to 1, as scikit-learn's ``f1_score``.
+
+        Args:
+            df: series with normal and anomalous steps.
+            y: (n,) 1 for anomalous rows of ``df``, 0 for normal ones.
+        """
+        return self.evaluate(df, y).f1
+
+    def evaluate(self, df: Any, y: Any) -> DetectionRates:
+        """Return F1, false and missed alarms against labels.
+
+        Args:
+            df: series with normal and anomalous steps.
+            y: (n,) 1 for anomalous rows of ``df``, 0 for normal ones.
+
+        Raises:
+            NotFittedError: nothing was fitted or loaded.
+            DataError: the frame cannot be used, or there is not one label a row.
+        """
+        labels = np.asarray(y)
+        if labels.shape != (len(df),):
+            raise DataError(
+                f"There are {len(df)} rows and labels of the shape {labels.shape}.",
+                "Give one label a row: 1 for an anomaly, else 0.",
+            )
+        alarms = self.predict(df)["anomaly"].to_numpy()
+        return detection_rates(labels[_row_order(df)], alarms)
 
     def stream(self, unique_id: str = "series") -> AnomalyStream:
         """Return a scorer of one series that takes its steps as they come.
 
         Raises:
+            NotFittedError: nothing was fitted or loaded.
             DataError: each series has scales of its own, and this one was not there in training.
         """
-        return AnomalyStream(self.fitted, unique_id)
+        return AnomalyStream(self._fitted(), unique_id)
 
     def save(self, folder: str | Path) -> Path:
         """Write a model folder that :meth:`load` and ``asr predict`` read; return its path."""
-        save_detector(self.fitted, Path(folder))
+        self._fitted().save(Path(folder))
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> AnomalyDetector:
+    def load(cls, folder: str | Path | Bundle) -> AnomalyDetector:
         """Return the detector in a model folder, or in a run folder of ``asr train``.
 
         Raises:
             ModelError: the folder holds no detector, or is damaged.
         """
-        detector = cls()
-        detector._fitted = load_detector(folder)
-        detector.config = detector._fitted.config
+        model = FittedDetector.load(folder)
+        config = model.config
+        detector = cls(
+            config.window,
+            config.model.kind,
+            columns=model.columns,
+            per_series=config.data.per_series,
+            quantile=config.alarms.quantile,
+            margin=config.alarms.margin,
+            smooth=config.alarms.smooth,
+            distance=config.alarms.score,
+            max_epochs=config.trainer.max_epochs,
+            batch_size=config.batch_size,
+            learning_rate=config.optimizer.lr,
+            validation_share=config.data.val_share,
+            random_state=config.seed,
+            config={"model": as_dict(config.model)},
+        )
+        detector.model_, detector.config_ = model, config
         return detector
+
+
+def _row_order(df: Any) -> npt.NDArray[np.int64]:
+    """Return the row numbers of a frame in the order of ``predict``: series by series."""
+    frame = df.to_pandas() if hasattr(df, "to_pandas") else df
+    if ID not in frame.columns:
+        return np.arange(len(frame))
+    groups = frame.reset_index(drop=True).groupby(ID, sort=False)
+    return np.concatenate([rows.index.to_numpy() for _, rows in groups])
 
 
 class AnomalyStream:
@@ -185,12 +240,16 @@ class AnomalyStream:
 
     The detector ``forecast`` carries the state of its recurrent layers; ``autoencoder`` keeps the
     last window.
+
+    Args:
+        model: the trained detector.
+        unique_id: name of the series.
     """
 
-    def __init__(self, fitted: FittedDetector, unique_id: str) -> None:
-        key = fitted.key(unique_id)
-        self.fitted, self.alarms = fitted, fitted.alarms[key]
-        scalers = fitted.scalers[key]
+    def __init__(self, model: FittedDetector, unique_id: str) -> None:
+        key = model.key(unique_id)
+        self.model, self.alarms = model, model.alarms[key]
+        scalers = model.scalers[key]
         self.offset = np.array([scaler.offset for scaler in scalers])
         self.spread = np.array([scaler.spread for scaler in scalers])
         self.window: Floats | None = None
@@ -214,17 +273,14 @@ class AnomalyStream:
             DataError: a channel is missing, or a value is missing or infinite.
         """
         x = ((self._numbers(values) - self.offset) / self.spread).astype(np.float32)
-        error = (
-            self._forecast_error(x)
-            if self.fitted.task.config.model.kind == "forecast"
-            else self._window_error(x)
-        )
+        forecasts = self.model.network.config.model.kind == "forecast"
+        error = self._forecast_error(x) if forecasts else self._window_error(x)
         smoothed = self.alarms.smoothed(error[None], self.carried)
         self.carried = smoothed[0]
         return float(self.alarms.scores(smoothed)[0])
 
     def _numbers(self, values: Mapping[str, float] | Sequence[float]) -> npt.NDArray[np.float64]:
-        columns = self.fitted.columns
+        columns = self.model.columns
         if isinstance(values, Mapping):
             if missing := [name for name in columns if name not in values]:
                 raise DataError(
@@ -241,16 +297,13 @@ class AnomalyStream:
 
     def _forecast_error(self, x: Floats) -> Floats:
         error = x - self.expected
-        y, self.state = self.fitted.task(torch.from_numpy(x)[None, None], self.state)
+        y, self.state = self.model.network(torch.from_numpy(x)[None, None], self.state)
         self.expected = y[0, 0].numpy()
         return error
 
     def _window_error(self, x: Floats) -> Floats:
-        T = self.fitted.task.config.window
-        window = (
-            np.repeat(x[None], T, axis=0)
-            if self.window is None
-            else np.concatenate([self.window[1:], x[None]])
-        )
-        self.window = window
-        return np.asarray(self.fitted.task.errors(torch.from_numpy(window)[None])[0].numpy())
+        T = self.model.network.config.window
+        # Before the first whole window, the first step stands in for what is missing.
+        past = np.repeat(x[None], T, axis=0) if self.window is None else self.window
+        self.window = np.concatenate([past[1:], x[None]])
+        return np.asarray(self.model.network.errors(torch.from_numpy(self.window)[None])[0].numpy())

@@ -1,4 +1,7 @@
-"""A network and baselines averaged, by weights that the validation part decides."""
+"""Ensemble of a network and baselines, with weights fitted on the validation part.
+
+Legend: h horizon, Q quantiles, M members.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.series.forecasting.baselines import Baseline, Linear, fit_baseline
-from asr.series.forecasting.evaluation import network_at, scaled_values
-from asr.series.forecasting.training import FittedForecast, val_size
+from asr.series.forecasting.model import ForecastModel
 from asr.series.frames import Series
 from asr.series.panels import cut
 
-__all__ = ["NETWORK", "Ensemble", "fit_baselines", "fit_ensemble"]
+__all__ = ["NETWORK", "Ensemble", "fit_baselines", "fit_ensemble", "mixed"]
 
 Floats = npt.NDArray[np.float64]
 NETWORK = "network"
@@ -23,13 +25,18 @@ NETWORK = "network"
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Weights by member, the network's among them; they are not negative and add up to 1."""
+    """Members and their weights.
+
+    Attributes:
+        weights: by member, the network's among them; none is negative, and their sum is 1.
+        members: baselines by name, on the model's scale.
+    """
 
     weights: dict[str, float]
     members: dict[str, Baseline]
 
     def mix(self, scaled: Floats, history: Floats) -> Floats:
-        """Shift a network's forecast (h, Q) to the weighted mean; the widths of its intervals stay."""
+        """Shift a network's forecast (h, Q) to the weighted mean; its intervals keep their width."""
         middle = scaled[:, scaled.shape[1] // 2]
         mixed = self.weights[NETWORK] * middle
         for name, member in self.members.items():
@@ -46,67 +53,71 @@ class Ensemble:
         }
 
     @classmethod
-    def from_dict(cls, fitted: FittedForecast, content: Mapping[str, Any]) -> Ensemble:
+    def from_dict(cls, model: ForecastModel, content: Mapping[str, Any]) -> Ensemble:
         """Return the ensemble that :meth:`as_dict` wrote."""
         names = [name for name in content["weights"] if name != NETWORK]
-        members = fit_baselines(fitted, names, [])
+        members = fit_baselines(model, names, [])
         if content["linear"] is not None:
             members["linear"] = Linear(np.array(content["linear"]))
         return cls(dict(content["weights"]), members)
 
 
+def mixed(
+    model: ForecastModel, ensemble: Ensemble | None, history: Series, scaled: Floats
+) -> Floats:
+    """Return the network's forecast (h, Q) of what follows ``history``, mixed where asked."""
+    return scaled if ensemble is None else ensemble.mix(scaled, model.scaled(history))
+
+
 def fit_baselines(
-    fitted: FittedForecast, names: Sequence[str], learned: Sequence[Series]
+    model: ForecastModel, names: Sequence[str], learned: Sequence[Series]
 ) -> dict[str, Baseline]:
     """Return baselines by name that have learned from ``learned``, on the model's scale."""
-    config, season = fitted.config, fitted.layout.season
-    scaled = [scaled_values(fitted, one) for one in learned]
+    config, season = model.config, model.layout.season
+    scaled = [model.scaled(one) for one in learned]
     return {name: fit_baseline(name, scaled, config.h, season, config.lookback) for name in names}
 
 
 def fit_ensemble(
-    fitted: FittedForecast, series: Sequence[Series], names: Sequence[str]
+    model: ForecastModel, series: Sequence[Series], names: Sequence[str]
 ) -> Ensemble | None:
-    """Return the ensemble with the least squared error on the validation part; None where no names
-    are given.
+    """Return the ensemble with the least squared error on the validation part.
 
     The baselines learn from what comes before that part, so that their weights are honest.
+
+    Args:
+        model: the network.
+        series: what it was trained on.
+        names: of the baselines; none gives no ensemble (None).
     """
     if not names:
         return None
-    config = fitted.config
-    training = [cut(one, len(one) - val_size(one, config)) for one in series]
-    members = fit_baselines(fitted, names, training)
-    stride = max(1, config.h // 2)
+    h = model.config.h
+    training = [cut(one, len(one) - model.config.validation_steps(one)) for one in series]
+    members = fit_baselines(model, names, training)
+    stride = max(1, h // 2)
     origins = [
-        range(len(past), len(one) - config.h + 1, stride)
+        range(len(past), len(one) - h + 1, stride)
         for past, one in zip(training, series, strict=True)
     ]
-    network = network_at(
-        fitted, series, fitted.layout.panels(series), [list(starts) for starts in origins]
-    )
+    network = model.predict(series, origins)
     truth, columns = [], []
     for one, starts in zip(series, origins, strict=True):
-        values = scaled_values(fitted, one)
+        values = model.scaled(one)
         for at, forecast in zip(starts, network[one.name], strict=True):
-            truth.append(values[at : at + config.h])
-            columns.append(
-                [
-                    forecast[:, forecast.shape[1] // 2],
-                    *(member(values[:at]) for member in members.values()),
-                ]
-            )
-    found = _weights(np.concatenate(truth), np.concatenate(columns, axis=1))
-    return Ensemble(dict(zip([NETWORK, *names], found.tolist(), strict=True)), members)
+            truth.append(values[at : at + h])
+            middle = forecast[:, forecast.shape[1] // 2]
+            columns.append([middle, *(member(values[:at]) for member in members.values())])
+    weights = _weights(np.concatenate(truth), np.concatenate(columns, axis=1))
+    return Ensemble(dict(zip([NETWORK, *names], weights.tolist(), strict=True)), members)
 
 
 def _weights(truth: Floats, forecasts: Floats) -> Floats:
-    """Weights (M,) of forecasts (M, n), not negative, with the sum 1 and the least squared error."""
+    """Return weights (M,) of forecasts (M, n): least squared error, none negative, sum 1."""
     from scipy.optimize import nnls
 
-    heavy = (
-        1e3 * np.sqrt(len(truth)) * max(1e-6, float(np.abs(forecasts).max()))
-    )  # holds the sum at 1
+    # Non-negative least squares with one more, heavy equation: the weights add up to 1.
+    heavy = 1e3 * np.sqrt(len(truth)) * max(1e-6, float(np.abs(forecasts).max()))
     system = np.concatenate([forecasts.T, np.full((1, len(forecasts)), heavy)])
     weights = nnls(system, np.append(truth, heavy))[0]
     return np.asarray(weights / weights.sum())

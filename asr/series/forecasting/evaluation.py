@@ -5,27 +5,26 @@ Legend: W windows, h horizon, C targets, Q quantiles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from asr.errors import require
 from asr.series.forecasting.baselines import Baseline
+from asr.series.forecasting.ensemble import Ensemble, mixed
 from asr.series.forecasting.metrics import Accuracy, coverage, measure
-from asr.series.forecasting.training import FittedForecast
+from asr.series.forecasting.model import ForecastModel
 from asr.series.frames import ID, TARGET, TIME, Series
 from asr.series.panels import cut
-from asr.series.windows import Panel, WindowLoader
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Evaluation", "joined", "judge", "network_at", "own_units", "scaled_values"]
+__all__ = ["OURS", "Evaluation", "joined", "judge"]
 
 Floats = npt.NDArray[np.float64]
 OURS = "forecaster"
@@ -34,7 +33,7 @@ Origins = Sequence[Sequence[int]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Forecasts from several origins beside what came, and their figures.
+    """Forecasts from several origins beside the truth, and their figures.
 
     Attributes:
         figures: by forecaster (``forecaster``, then the baselines), in the units of the series.
@@ -69,60 +68,25 @@ class Evaluation:
         return curves(lines, "step ahead", "mean absolute error")
 
 
-def scaled_values(fitted: FittedForecast, one: Series) -> Floats:
-    """Return the values of a series (n,) on the model's scale."""
-    return (
-        fitted.layout.scalers[one.name].apply(one.values, f"Series {one.name}").astype(np.float64)
-    )
-
-
-def own_units(fitted: FittedForecast, one: Series, scaled: Floats) -> Floats:
-    """Return forecasts (h, Q) in the units of the series, quantiles rising.
-
-    Each quantile is an output of its own; sorting undoes crossings (Chernozhukov, Fernandez-Val &
-    Galichon 2010).
-    """
-    return np.sort(fitted.layout.scalers[one.name].invert(scaled), axis=-1)
-
-
-@torch.inference_mode()
-def network_at(
-    fitted: FittedForecast, series: Sequence[Series], panels: Sequence[Panel], origins: Origins
-) -> dict[str, Floats]:
-    """Return the network's scaled forecasts (W, h, Q) of each series from its origins (steps first
-    predicted).
-    """
-    config = fitted.config
-    found: dict[str, Floats] = {}
-    for number, panel in enumerate(panels):
-        loader = WindowLoader([panel], config.lookback, config.h, 512, [(0, 0)])
-        loader.windows = np.array([[0, at] for at in origins[number]], np.int64)
-        batches = (loader.load(0, position) for position in range(loader.num_batches(0)))
-        values = np.concatenate([fitted.task(batch).numpy() for batch in batches]).astype(
-            np.float64
-        )
-        names = fitted.layout.names if fitted.layout.joint else [series[number].name]
-        found |= {name: values[:, :, column] for column, name in enumerate(names)}
-    return found
-
-
 def judge(
-    fitted: FittedForecast,
+    model: ForecastModel,
+    ensemble: Ensemble | None,
     series: Sequence[Series],
     origins: Origins,
     baselines: Mapping[str, Baseline],
-    mix: Callable[[Series, Floats], Floats],
-    columns: Callable[[Floats], dict[str, Floats]],
 ) -> Evaluation:
     """Return forecasts and figures of every series from each of its origins.
 
     Args:
-        mix: (history, scaled forecast (h, Q)) -> forecast of the ensemble.
-        columns: (h, Q) -> columns by name.
+        model: the network.
+        ensemble: mixes its forecasts with those of baselines; None: the network alone.
+        series: history and what came.
+        origins: of each series, the steps first predicted.
+        baselines: to compare with, by name.
     """
-    network = network_at(fitted, series, fitted.layout.panels(series), origins)
+    network = model.predict(series, origins)
     rows = [
-        _row(fitted, one, at, mix(cut(one, at), scaled), baselines, columns)
+        _row(model, one, at, mixed(model, ensemble, cut(one, at), scaled), baselines)
         for one, starts in zip(series, origins, strict=True)
         for at, scaled in zip(starts, network[one.name], strict=True)
     ]
@@ -130,50 +94,49 @@ def judge(
 
 
 def _row(
-    fitted: FittedForecast,
-    one: Series,
-    at: int,
-    scaled: Floats,
-    baselines: Mapping[str, Baseline],
-    columns: Callable[[Floats], dict[str, Floats]],
+    model: ForecastModel, one: Series, at: int, scaled: Floats, baselines: Mapping[str, Baseline]
 ) -> pd.DataFrame:
+    """Return the frame of one series and origin: truth, forecast (h, Q) and baselines."""
     pd = require("pandas", "train")
-    history, scaler = cut(one, at), fitted.layout.scalers[one.name]
-    past = scaled_values(fitted, history)
-    others = {name: scaler.invert(baseline(past)) for name, baseline in baselines.items()}
+    past, scaler = model.scaled(cut(one, at)), model.layout.scalers[one.name]
     ahead = slice(at, at + len(scaled))
-    known = {ID: one.name, "cutoff": one.ds[at - 1], TIME: one.ds[ahead], TARGET: one.values[ahead]}
-    naive = fitted.layout.naive[one.name]
-    return pd.DataFrame(
-        {**known, **columns(own_units(fitted, one, scaled)), **others, "naive": naive}
-    )
+    columns = {
+        ID: one.name,
+        "cutoff": one.ds[at - 1],
+        TIME: one.ds[ahead],
+        TARGET: one.values[ahead],
+        **model.columns(model.own_units(one, scaled)),
+        **{name: scaler.invert(baseline(past)) for name, baseline in baselines.items()},
+        "naive": model.layout.naive[one.name],
+    }
+    return pd.DataFrame(columns)
 
 
 def _evaluation(rows: Sequence[pd.DataFrame], baselines: Sequence[str]) -> Evaluation:
+    """Return the figures of frames of one series and origin each."""
     pd = require("pandas", "train")
     frame = pd.concat(rows, ignore_index=True)
-    shape = (len(rows), -1)
+    shape = (len(rows), -1)  # windows, steps ahead
     truth, naive = (frame[name].to_numpy().reshape(shape) for name in (TARGET, "naive"))
-    forecasts = {OURS: frame["yhat"], **{name: frame[name] for name in baselines}}
-    arrays = {name: column.to_numpy().reshape(shape) for name, column in forecasts.items()}
-    levels = sorted(
-        float(name.removeprefix("yhat_lo_"))
-        for name in frame.columns
-        if name.startswith("yhat_lo_")
-    )
+    columns = {OURS: "yhat", **{name: name for name in baselines}}
+    arrays = {name: frame[column].to_numpy().reshape(shape) for name, column in columns.items()}
+    low = "yhat_lo_"
+    levels = sorted(float(name.removeprefix(low)) for name in frame if str(name).startswith(low))
     inside = {
         level: coverage(
             frame[TARGET].to_numpy(),
             frame[f"yhat_lo_{level:g}"].to_numpy(),
-            frame[f"yhat_hi_{level:g}"],
+            frame[f"yhat_hi_{level:g}"].to_numpy(),
         )
         for level in levels
     }
     return Evaluation(
-        {name: measure(truth, array, naive) for name, array in arrays.items()},
-        {name: np.abs(truth - array).mean(axis=0).tolist() for name, array in arrays.items()},
-        inside,
-        frame,
+        figures={name: measure(truth, array, naive) for name, array in arrays.items()},
+        by_step={
+            name: np.abs(truth - array).mean(axis=0).tolist() for name, array in arrays.items()
+        },
+        coverage=inside,
+        forecasts=frame,
     )
 
 

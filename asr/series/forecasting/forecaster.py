@@ -5,71 +5,80 @@ Legend: W windows, h horizon, Q quantiles.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from asr.config import build_config
-from asr.errors import ConfigError, DataError, ModelError, require
-from asr.model_folder import open_bundle
-from asr.series.forecasting.baselines import BASELINES, Baseline
-from asr.series.forecasting.ensemble import NETWORK, Ensemble, fit_baselines, fit_ensemble
-from asr.series.forecasting.evaluation import (
-    Evaluation,
-    joined,
-    judge,
-    network_at,
-    own_units,
-    scaled_values,
-)
-from asr.series.forecasting.training import (
-    FittedForecast,
-    ForecastConfig,
-    fit_forecast,
-    load_forecast,
-    save_forecast,
-)
+from asr.config import as_dict, build_config, check_choice
+from asr.errors import DataError, require
+from asr.model_folder import Bundle, open_model
+from asr.series.forecasting.baselines import BASELINES
+from asr.series.forecasting.config import ForecastConfig
+from asr.series.forecasting.ensemble import NETWORK, Ensemble, fit_baselines, fit_ensemble, mixed
+from asr.series.forecasting.evaluation import OURS, Evaluation, joined, judge
+from asr.series.forecasting.model import ForecastModel
 from asr.series.frames import ID, TIME, Series, split_series
 from asr.series.panels import cut
+from asr.training.estimator import Estimator
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Forecaster"]
+__all__ = ["FittedForecaster", "Forecaster"]
 
-Floats = npt.NDArray[np.float64]
 USUAL_BASELINES = ("repeat_last", "seasonal_naive", "linear")
 
 
-class Forecaster:
-    """A recurrent network that forecasts ``h`` steps of series from their last ``lookback`` steps,
-    all at once.
+@dataclass(frozen=True)
+class FittedForecaster:
+    """What a forecaster has learned.
+
+    Attributes:
+        model: network, columns and scales.
+        ensemble: mixes it with baselines; None: the network alone.
+        recent: the series that it was fitted on; none of a loaded one.
+    """
+
+    model: ForecastModel
+    ensemble: Ensemble | None = None
+    recent: list[Series] = field(default_factory=list)
+
+
+class Forecaster(Estimator[FittedForecaster]):
+    """A recurrent network that forecasts ``h`` steps of series from the last ``lookback`` steps.
+
+    All ``h`` steps are forecast at once.
 
     Args:
         h: steps ahead.
         lookback: steps back; proposed from the autocorrelation by default.
-        loss: mae, mse, huber or quantile; quantile where ``levels`` are given.
+        loss: mae, mse, huber or quantile; None: quantile where ``levels`` are given, else mae.
         levels: of the intervals in percent, such as (80, 95).
         past_columns: covariate columns known up to the present.
         future_columns: known ahead; predict needs them.
         calendar: cycles of the timestamp to read: minute, hour, weekday, day, yearday, month.
         joint: read all series together; by default each is read alone, with weights that all share.
         scaling: zscore, minmax or none, fitted on the training part.
-        log: of the logarithm, for positive series.
+        log: scale the logarithm, for positive series.
         ensemble: baselines to average with the network, by weights fitted on the validation part:
             repeat_last, seasonal_naive, linear, auto_arima, auto_ets.
         freq: time step, where it cannot be told from the timestamps.
-        max_epochs: of the training.
-        batch_size: of the training.
-        lr: of the training.
-        random_state: of weights, order and dropout.
-        time_limit_s: end the training after so many seconds.
-        settings: more of :class:`asr.series.forecasting.training.ForecastConfig`, such as
-            ``{"model": {"hidden_dim": 128}}``.
+        max_epochs: passes over the training part, at most.
+        batch_size: windows in an optimizer step.
+        learning_rate: its peak.
+        validation_share: last share of each series that chooses the epoch, at least ``h`` steps.
+        random_state: seed of weights, order and dropout; None draws one.
+        time_limit_s: end the training after so many seconds; None: no limit.
+        run_dir: keeps the run folder (curves, checkpoints, model) there; None: a temporary one.
+        config: further keys of :class:`asr.series.forecasting.config.ForecastConfig`, such as
+            ``{"model": {"hidden_dim": 128}}``; the arguments above go over it.
+
+    Attributes:
+        model_: :class:`FittedForecaster`, after :meth:`fit`.
+        config_: the training's :class:`asr.series.forecasting.config.ForecastConfig`.
 
     Example:
         >>> forecaster = Forecaster(h=12, levels=(80,)).fit(frame)  # doctest: +SKIP
@@ -93,89 +102,85 @@ class Forecaster:
         freq: str | None = None,
         max_epochs: int = 50,
         batch_size: int = 64,
-        lr: float = 2e-3,
-        random_state: int = 0,
+        learning_rate: float = 2e-3,
+        validation_share: float = 0.2,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         time_limit_s: float | None = None,
-        settings: Mapping[str, Any] | None = None,
+        run_dir: str | Path | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
-        layer = {
-            "h": h,
-            "lookback": lookback or 0,
-            "loss": loss or ("quantile" if levels else "mae"),
-            "levels": [float(level) for level in levels],
-            "seed": random_state,
-            "batch_size": batch_size,
-            "data": {
-                "past_columns": list(past_columns),
-                "future_columns": list(future_columns),
-                "calendar": list(calendar),
-                "joint": joint,
-                "scaling": scaling,
-                "log": log,
-                "freq": freq or "",
-            },
-            "optimizer": {"lr": lr},
-            "trainer": {
-                "max_epochs": max_epochs,
-                "patience": max(5, max_epochs // 5),
-                "time_limit_s": time_limit_s or 0.0,
-            },
-        }
-        self.config = build_config(ForecastConfig, layer, dict(settings or {}), where="Forecaster")
-        for name in ensemble:
-            if name not in BASELINES:
-                raise ConfigError(
-                    f"ensemble: {name!r} is unknown.", f"Choose from: {', '.join(BASELINES)}."
-                )
-        self.ensemble = tuple(ensemble)
-        self._fitted: FittedForecast | None = None
-        self._ensemble: Ensemble | None = None
-        self._recent: list[Series] = []
+        self.h, self.lookback, self.loss, self.levels = h, lookback, loss, levels
+        self.past_columns, self.future_columns = past_columns, future_columns
+        self.calendar, self.joint, self.scaling, self.log = calendar, joint, scaling, log
+        self.ensemble, self.freq = ensemble, freq
+        self.max_epochs, self.batch_size, self.learning_rate = max_epochs, batch_size, learning_rate
+        self.validation_share, self.random_state = validation_share, random_state
+        self.time_limit_s, self.run_dir, self.config = time_limit_s, run_dir, config
 
-    # ------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # learning
 
-    def fit(self, df: Any) -> Forecaster:
-        """Learn from a frame with ``unique_id``, ``ds``, ``y`` and the covariates; return the
-        forecaster itself.
+    def fit(self, df: Any, y: None = None) -> Forecaster:
+        """Learn from a frame with ``unique_id``, ``ds``, ``y`` and the covariates.
+
+        Args:
+            df: pandas (or anything with ``to_pandas``), one row a series and step.
+            y: not used; scikit-learn's tools pass it.
 
         Raises:
+            ConfigError: an argument is unknown or out of range.
             DataError: the frame has gaps, double or unsorted timestamps, constant columns, or too
-            few steps.
+                few steps.
         """
-        self._fit_series(self._split(df))
+        config = self._config()
+        return self._fit_series(config, self._split(df, config))
+
+    def _config(self) -> ForecastConfig:
+        """Return the configuration that the arguments stand for."""
+        for name in self.ensemble:
+            check_choice("ensemble", name, tuple(BASELINES))
+        arguments = {
+            "h": self.h,
+            "lookback": self.lookback or 0,
+            "loss": self.loss or ("quantile" if self.levels else "mae"),
+            "levels": [float(level) for level in self.levels],
+            "batch_size": self.batch_size,
+            "data": {
+                "past_columns": list(self.past_columns),
+                "future_columns": list(self.future_columns),
+                "calendar": list(self.calendar),
+                "joint": self.joint,
+                "scaling": self.scaling,
+                "log": self.log,
+                "freq": self.freq or "",
+                "val_share": self.validation_share,
+            },
+        }
+        epochs = self.max_epochs or ForecastConfig().trainer.max_epochs
+        patience = {"trainer": {"patience": max(5, epochs // 5)}}
+        layers = (patience, dict(self.config or {}), arguments)
+        return self._configured(build_config(ForecastConfig, *layers, where="Forecaster"))
+
+    def _fit_series(self, config: ForecastConfig, series: Sequence[Series]) -> Forecaster:
+        from asr.series.forecasting.training import fit_forecast
+
+        with self._run_folder() as folder:
+            model = fit_forecast(config, series, folder, resume=False)
+        ensemble = fit_ensemble(model, series, self.ensemble)
+        self.model_ = FittedForecaster(model, ensemble, list(series))
+        self.config_ = model.config
         return self
 
-    def _fit_series(self, series: Sequence[Series]) -> None:
-        with tempfile.TemporaryDirectory(prefix="asr-forecast-") as folder:
-            self._fitted = fit_forecast(self.config, series, Path(folder))
-        self._ensemble = fit_ensemble(self._fitted, series, self.ensemble)
-        self._recent = list(series)
-
-    @property
-    def fitted(self) -> FittedForecast:
-        """Network, layout and configuration after :meth:`fit`.
-
-        Raises:
-            ModelError: nothing was fitted or loaded.
-        """
-        if self._fitted is None:
-            raise ModelError(
-                "This Forecaster has not been fitted.",
-                "Call fit(df) first, or Forecaster.load(folder).",
-            )
-        return self._fitted
-
-    def _split(self, df: Any) -> list[Series]:
-        data = self.config.data
+    @staticmethod
+    def _split(df: Any, config: ForecastConfig) -> list[Series]:
+        data = config.data
         return split_series(df, [*data.past_columns, *data.future_columns], data.freq or None)
 
-    # ------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # forecasting
 
     def predict(self, df: Any = None, future: Any = None) -> pd.DataFrame:
-        """Return the next ``h`` steps of each series: ``unique_id``, ``ds``, ``yhat`` and the ends
-        of the intervals.
+        """Return the next ``h`` steps: ``unique_id``, ``ds``, ``yhat`` and the ends of intervals.
 
         Args:
             df: the series up to the present, at least ``lookback`` steps of each; what was fitted
@@ -183,83 +188,42 @@ class Forecaster:
             future: ``unique_id``, ``ds`` and the future columns of those steps.
 
         Raises:
+            NotFittedError: nothing was fitted or loaded.
             DataError: the frame cannot be used, is shorter than the lookback, or a future column is
-            missing.
+                missing.
         """
-        series = self._split(df) if df is not None else self._recent
+        pd = require("pandas", "train")
+        learned = self._fitted()
+        model, h = learned.model, learned.model.config.h
+        series = self._split(df, model.config) if df is not None else learned.recent
         if not series:
             raise DataError("A loaded Forecaster holds no series.", "Give them: predict(df).")
-        self._check_lengths(series)
-        ahead = self._split_future(future)
-        values = self._ahead(series, ahead)
-        return self._frame(series, values)
-
-    def _check_lengths(self, series: Sequence[Series]) -> None:
-        lookback = self.fitted.config.lookback
-        for one in series:
-            if len(one) < lookback:
-                raise DataError(
-                    f"Series {one.name} has {len(one)} steps; the model looks back {lookback}.",
-                    "Give more of its past.",
-                )
-            if one.grid.freq != self.fitted.layout.freq:
-                raise DataError(
-                    f"Series {one.name} has the time step {one.grid.freq}, the model was trained on "
-                    f"{self.fitted.layout.freq}.",
-                    "Resample the series.",
-                )
-
-    def _split_future(self, future: Any) -> dict[str, Series] | None:
-        columns = self.config.data.future_columns
-        if future is None or not columns:
-            if future is not None:
-                raise DataError(
-                    "This model was trained without future columns.", "Leave future out."
-                )
-            return None
-        freq = self.fitted.layout.freq
-        return {one.name: one for one in split_series(future, columns, freq, target=False)}
-
-    def _ahead(
-        self, series: Sequence[Series], ahead: dict[str, Series] | None
-    ) -> dict[str, Floats]:
-        """Return (h, Q) of each series, in its own units."""
-        fitted, h = self.fitted, self.config.h
-        origins = [[len(one)] for one in series]
-        panels = fitted.layout.panels(series, ahead, h)
-        scaled = network_at(fitted, series, panels, origins)
-        return {
-            one.name: own_units(fitted, one, self._mixed(one, scaled[one.name][0]))
-            for one in series
-        }
-
-    def _mixed(self, history: Series, scaled: Floats) -> Floats:
-        return (
-            scaled
-            if self._ensemble is None
-            else self._ensemble.mix(scaled, scaled_values(self.fitted, history))
-        )
-
-    def _frame(self, series: Sequence[Series], values: Mapping[str, Floats]) -> pd.DataFrame:
-        pd = require("pandas", "train")
+        _check_lengths(model, series)
+        ahead = _split_future(model, future)
+        scaled = model.predict(series, [[len(one)] for one in series], ahead)
         parts = []
         for one in series:
-            ds = one.grid.ahead(one.ds[-1], self.config.h)
-            parts.append(pd.DataFrame({ID: one.name, TIME: ds, **self._columns(values[one.name])}))
+            values = mixed(model, learned.ensemble, one, scaled[one.name][0])  # (h, Q)
+            columns = model.columns(model.own_units(one, values))
+            ds = one.grid.ahead(one.ds[-1], h)
+            parts.append(pd.DataFrame({ID: one.name, TIME: ds, **columns}))
         return pd.concat(parts, ignore_index=True)
 
-    def _columns(self, values: Floats) -> dict[str, Floats]:
-        """Columns of (h, Q): the point forecast and the ends of the intervals."""
-        columns = {"yhat": values[:, values.shape[1] // 2]}
-        quantiles = self.config.quantiles
-        for level in sorted(self.config.levels):
-            low, high = round((50 - level / 2) / 100, 6), round((50 + level / 2) / 100, 6)
-            columns[f"yhat_lo_{level:g}"] = values[:, quantiles.index(low)]
-            columns[f"yhat_hi_{level:g}"] = values[:, quantiles.index(high)]
-        return columns
-
-    # ------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # judging
+
+    def score(
+        self, df: Any, y: None = None, *, windows: int = 10, step: int | None = None
+    ) -> float:
+        """Return R2 of the point forecasts, as scikit-learn's regressors do; see :meth:`evaluate`.
+
+        Args:
+            df: history and test part.
+            y: not used; scikit-learn's tools pass it.
+            windows: origins at the end of each series.
+            step: steps between them (h by default).
+        """
+        return self.evaluate(df, windows, step, baselines=()).figures[OURS].r2
 
     def evaluate(
         self,
@@ -268,8 +232,7 @@ class Forecaster:
         step: int | None = None,
         baselines: Sequence[str] = USUAL_BASELINES,
     ) -> Evaluation:
-        """Forecast from ``windows`` origins at the end of each series and compare with what came,
-        and with baselines.
+        """Forecast from ``windows`` origins at the end of each series; compare with the truth.
 
         Args:
             df: history and test part; the origins must lie after everything that was learned from.
@@ -279,46 +242,25 @@ class Forecaster:
                 learned from, and forecast from the same history.
 
         Raises:
+            NotFittedError: nothing was fitted or loaded.
             DataError: the origins reach back into what was learned from.
         """
-        series = self._split(df)
-        self._check_lengths(series)
-        origins = [self._origins(one, windows, step or self.config.h) for one in series]
-        learned = [cut(one, self._learned(one)) for one in series]
-        for one, at, past in zip(series, origins, learned, strict=True):
-            if at[0] < len(past):
+        learned = self._fitted()
+        model = learned.model
+        series = self._split(df, model.config)
+        _check_lengths(model, series)
+        origins = [_origins(model, one, windows, step or model.config.h) for one in series]
+        past = [cut(one, _learned_steps(model, one)) for one in series]
+        for one, at, known in zip(series, origins, past, strict=True):
+            if at[0] < len(known):
                 raise DataError(
-                    f"The first of {windows} origins of series {one.name} is {one.ds[at[0]]}, but the model "
-                    f"learned from everything up to {past.ds[-1]}.",
-                    "Ask for fewer windows, fit on less, or call cross_validate(df), which fits on what comes before.",
+                    f"The first of {windows} origins of series {one.name} is {one.ds[at[0]]}, but "
+                    f"the model learned from everything up to {known.ds[-1]}.",
+                    "Ask for fewer windows, fit on less, or call cross_validate(df), which fits on "
+                    "what comes before.",
                 )
-        return judge(
-            self.fitted,
-            series,
-            origins,
-            self._baselines(baselines, learned),
-            self._mixed,
-            self._columns,
-        )
-
-    def _baselines(self, names: Sequence[str], learned: Sequence[Series]) -> dict[str, Baseline]:
-        return fit_baselines(self.fitted, names, learned)
-
-    def _origins(self, one: Series, windows: int, step: int) -> list[int]:
-        h, lookback = self.config.h, self.fitted.config.lookback
-        first = len(one) - h - (windows - 1) * step
-        if windows < 1 or step < 1 or first < lookback:
-            most = max(0, (len(one) - h - lookback) // max(1, step) + 1)
-            raise DataError(
-                f"Series {one.name} has {len(one)} steps, too few for {windows} windows {step} apart.",
-                f"It allows up to {most}.",
-            )
-        return list(range(first, len(one) - h + 1, step))
-
-    def _learned(self, one: Series) -> int:
-        until = self.fitted.learned_until.get(one.name)
-        steps = [str(at) for at in one.ds]
-        return steps.index(until) + 1 if until in steps else 0
+        others = fit_baselines(model, baselines, past)
+        return judge(model, learned.ensemble, series, origins, others)
 
     def cross_validate(
         self,
@@ -328,65 +270,136 @@ class Forecaster:
         baselines: Sequence[str] = USUAL_BASELINES,
         refit: bool = False,
     ) -> Evaluation:
-        """Fit on what comes before the last ``windows`` origins, then judge as :meth:`evaluate`; it
-        stays fitted so.
+        """Fit on what comes before the last ``windows`` origins, then :meth:`evaluate` there.
+
+        The forecaster stays fitted so.
 
         Args:
+            df: one row a series and step.
+            windows: origins.
+            step: steps between them (h by default).
+            baselines: see :meth:`evaluate`.
             refit: fit anew before every origin, on all that comes before it.
         """
-        series, step = self._split(df), step or self.config.h
+        config = self._config()
+        series, step = self._split(df, config), step or config.h
         for one in series:
-            if len(one) <= windows * step + self.config.h:
+            if len(one) <= windows * step + config.h:
                 raise DataError(
-                    f"Series {one.name} has {len(one)} steps, too few to fit before {windows} windows {step} apart.",
+                    f"Series {one.name} has {len(one)} steps, too few to fit before {windows} "
+                    f"windows {step} apart.",
                     "Ask for fewer windows.",
                 )
-        last = [len(one) - self.config.h for one in series]
         if not refit:
-            before = [
-                cut(one, at - (windows - 1) * step) for one, at in zip(series, last, strict=True)
-            ]
-            self._fit_series(before)
+            self._fit_series(config, _before(series, config.h, (windows - 1) * step))
             return self.evaluate(df, windows, step, baselines)
         parts = []
         for number in reversed(range(windows)):
-            stops = [at - number * step for at in last]
-            learned = [cut(one, stop) for one, stop in zip(series, stops, strict=True)]
-            self._fit_series(learned)
-            upto = [cut(one, stop + self.config.h) for one, stop in zip(series, stops, strict=True)]
-            found = self._baselines(baselines, learned)
-            parts.append(
-                judge(
-                    self.fitted, upto, [[stop] for stop in stops], found, self._mixed, self._columns
-                )
-            )
+            past = _before(series, config.h, number * step)
+            self._fit_series(config, past)
+            model, ensemble = self.model_.model, self.model_.ensemble
+            others = fit_baselines(model, baselines, past)
+            known = [cut(one, len(p) + config.h) for one, p in zip(series, past, strict=True)]
+            parts.append(judge(model, ensemble, known, [[len(p)] for p in past], others))
         return joined(parts)
 
-    # ------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # keeping
 
     def save(self, folder: str | Path) -> Path:
-        """Write a model folder that :meth:`load`, ``asr predict`` and ``asr report`` read; return
-        its path.
+        """Write a model folder that :meth:`load`, ``asr predict`` and ``asr report`` read.
+
+        Returns its path.
         """
-        extra = {} if self._ensemble is None else {"ensemble": self._ensemble.as_dict()}
-        save_forecast(self.fitted, Path(folder), extra)
+        learned = self._fitted()
+        extra = {} if learned.ensemble is None else {"ensemble": learned.ensemble.as_dict()}
+        learned.model.save(Path(folder), extra)
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Forecaster:
+    def load(cls, folder: str | Path | Bundle) -> Forecaster:
         """Return the forecaster in a model folder, or in a run folder of ``asr train``.
 
         Raises:
             ModelError: the folder holds no forecaster, or is damaged.
         """
-        bundle = open_bundle(folder, task="forecast")
-        fitted = load_forecast(bundle)
-        forecaster = cls(h=fitted.config.h)
-        forecaster.config, forecaster._fitted = fitted.config, fitted
-        if content := bundle.config.get("ensemble"):
-            forecaster._ensemble = Ensemble.from_dict(fitted, content)
-            forecaster.ensemble = tuple(
-                name for name in forecaster._ensemble.weights if name != NETWORK
-            )
+        bundle = open_model(folder, task="forecast")
+        model = ForecastModel.load(bundle)
+        content = bundle.config.get("ensemble")
+        ensemble = Ensemble.from_dict(model, content) if content else None
+        config, data = model.config, model.config.data
+        forecaster = cls(
+            config.h,
+            config.lookback,
+            loss=config.loss,
+            levels=config.levels,
+            past_columns=data.past_columns,
+            future_columns=data.future_columns,
+            calendar=data.calendar,
+            joint=data.joint,
+            scaling=data.scaling,
+            log=data.log,
+            ensemble=[name for name in ensemble.weights if name != NETWORK] if ensemble else (),
+            freq=data.freq or None,
+            max_epochs=config.trainer.max_epochs,
+            batch_size=config.batch_size,
+            learning_rate=config.optimizer.lr,
+            validation_share=data.val_share,
+            random_state=config.seed,
+            config={"model": as_dict(config.model)},
+        )
+        forecaster.model_, forecaster.config_ = FittedForecaster(model, ensemble), config
         return forecaster
+
+
+def _check_lengths(model: ForecastModel, series: Sequence[Series]) -> None:
+    """Raise DataError where a series is shorter than the lookback, or has another time step."""
+    lookback = model.config.lookback
+    for one in series:
+        if len(one) < lookback:
+            raise DataError(
+                f"Series {one.name} has {len(one)} steps; the model looks back {lookback}.",
+                "Give more of its past.",
+            )
+        if one.grid.freq != model.layout.freq:
+            raise DataError(
+                f"Series {one.name} has the time step {one.grid.freq}, the model was trained on "
+                f"{model.layout.freq}.",
+                "Resample the series.",
+            )
+
+
+def _split_future(model: ForecastModel, future: Any) -> dict[str, Series] | None:
+    """Return the rows known ahead by series, or None where there are none."""
+    columns = model.config.data.future_columns
+    if future is None:
+        return None
+    if not columns:
+        raise DataError("This model was trained without future columns.", "Leave future out.")
+    rows = split_series(future, columns, model.layout.freq, target=False)
+    return {one.name: one for one in rows}
+
+
+def _origins(model: ForecastModel, one: Series, windows: int, step: int) -> list[int]:
+    """Return the last ``windows`` origins of a series, ``step`` apart."""
+    h, lookback = model.config.h, model.config.lookback
+    first = len(one) - h - (windows - 1) * step
+    if windows < 1 or step < 1 or first < lookback:
+        most = max(0, (len(one) - h - lookback) // max(1, step) + 1)
+        raise DataError(
+            f"Series {one.name} has {len(one)} steps, too few for {windows} windows {step} apart.",
+            f"It allows up to {most}.",
+        )
+    return list(range(first, len(one) - h + 1, step))
+
+
+def _learned_steps(model: ForecastModel, one: Series) -> int:
+    """Return how many of the first steps of a series the model was trained on."""
+    until = model.learned_until.get(one.name)
+    steps = [str(at) for at in one.ds]
+    return steps.index(until) + 1 if until in steps else 0
+
+
+def _before(series: Sequence[Series], h: int, steps: int) -> list[Series]:
+    """Return what comes before an origin that lies ``h + steps`` before each series' end."""
+    return [cut(one, len(one) - h - steps) for one in series]

@@ -30,12 +30,13 @@ def normal(n: int = 200, seed: int = 0) -> pd.DataFrame:
 
 
 def detector(kind: str = "autoencoder", **options: Any) -> AnomalyDetector:
-    return AnomalyDetector(12, kind, **{"max_epochs": 3, "lr": 1e-2, "settings": SMALL, **options})
+    small = {"max_epochs": 3, "learning_rate": 1e-2, "random_state": 0, "config": SMALL}
+    return AnomalyDetector(12, kind, **{**small, **options})
 
 
 @pytest.fixture(scope="module", params=["autoencoder", "forecast"])
 def fitted(request: pytest.FixtureRequest) -> AnomalyDetector:
-    return detector(request.param, smooth=3.0, score="mahalanobis").fit(normal())
+    return detector(request.param, smooth=3.0, distance="mahalanobis").fit(normal())
 
 
 def test_a_broken_sensor_is_found_and_little_else(fitted: AnomalyDetector) -> None:
@@ -46,6 +47,18 @@ def test_a_broken_sensor_is_found_and_little_else(fitted: AnomalyDetector) -> No
     assert found.anomaly[125:160].mean() > 0.5
     assert found.anomaly[12:120].mean() < 0.1
     assert found.threshold.nunique() == 1
+
+
+def test_the_score_is_f1_of_rows_in_any_order_of_series(fitted: AnomalyDetector) -> None:
+    frame = pd.concat([normal(60, seed).assign(unique_id=f"s{seed}") for seed in (3, 4)])
+    frame = frame.sort_values("ds", kind="stable").reset_index(drop=True)  # rows of both in turns
+    frame.loc[frame.unique_id == "s4", "b"] *= 1.5
+    alarms = fitted.predict(frame).set_index(["unique_id", "ds"]).anomaly
+    y = np.array([alarms[row.unique_id, row.ds] for row in frame.itertuples()])
+    assert 0 < y.sum() < len(y)
+    assert fitted.score(frame, y) == 1.0
+    rates = fitted.evaluate(frame, 1 - y)
+    assert (rates.f1, rates.false_alarm_rate, rates.missed_alarm_rate) == (0.0, 1.0, 1.0)
 
 
 def test_streamed_scores_are_those_of_the_batch(fitted: AnomalyDetector) -> None:
@@ -122,12 +135,13 @@ def test_bad_normal_data_are_refused(spoil: Any, said: str) -> None:
 def test_bad_use_is_refused(fitted: AnomalyDetector) -> None:
     with pytest.raises(DataError, match="no column 'b'"):
         fitted.predict(normal().drop(columns="b"))
-    with pytest.raises(ModelError, match="has not been fitted"):
+    with pytest.raises(ModelError, match="is not fitted"):
         detector().predict(normal())
-    with pytest.raises(ConfigError):
-        AnomalyDetector(kind="isolation")
-    with pytest.raises(ConfigError):
-        AnomalyDetector(quantile=1.5)
+    for wrong in ({"kind": "isolation"}, {"quantile": 1.5}, {"validation_share": 0.6}):
+        with pytest.raises(ConfigError):
+            AnomalyDetector(**wrong).fit(normal())
+    with pytest.raises(DataError, match=r"200 rows and labels of the shape \(3,\)"):
+        fitted.score(normal(), [0, 1, 0])
 
 
 def test_training_from_a_configuration(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asr.series.anomalies.network import AnomalyModelConfig, AnomalyTask, AnomalyTaskConfig
-from asr.series.windows import Panel, WindowLoader
+from asr.series.windows import Panel, WindowLoader, list_windows
 
 
 @pytest.mark.parametrize("kind", ["autoencoder", "forecast"])
@@ -17,7 +17,8 @@ def test_gradients_reach_every_weight(kind: str, cell: str) -> None:
     panel = Panel(
         "a", 0, np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32), nothing, nothing
     )
-    batch = WindowLoader([panel], 8, 0, 4, [(0, 30)]).load(0, 0)
+    windows = list_windows([(0, 30)], 8, 0)
+    batch = WindowLoader([panel], windows, 8, 0, batch_size=4).load(0, 0)
     task = AnomalyTask(
         AnomalyTaskConfig(3, 8, AnomalyModelConfig(kind, cell, hidden_dim=8, noise=0.1))
     )

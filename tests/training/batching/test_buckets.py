@@ -1,4 +1,4 @@
-"""The bucket sampler: every item once, bounded batches, the same for the same key, ranks in step."""
+"""Buckets: every item once, bounded batches, the same ones for the same epoch, shared by ranks."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import Backend, Device, Lexicon, Model, Threads
-from asr.model_folder import DEFAULT_MODEL
+from asr.cli.options import DEFAULT_MODEL, Backend, Device, Lexicon, Model, Threads
 
 
 def align(

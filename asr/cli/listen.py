@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import Backend, Model, Threads
-from asr.model_folder import DEFAULT_MODEL
+from asr.cli.options import DEFAULT_MODEL, Backend, Model, Threads
 
 
 def listen(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 __all__ = [
+    "DEFAULT_MODEL",
     "Backend",
     "BeamSize",
     "BlankPenalty",
@@ -23,6 +24,8 @@ __all__ = [
     "given",
 ]
 
+# That of asr.model_folder, for whose imports `asr --help` does not wait.
+DEFAULT_MODEL = "en"
 Model = Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
 Backend = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asr.cli.options import (
+    DEFAULT_MODEL,
     Backend,
     BeamSize,
     BlankPenalty,
@@ -21,7 +22,6 @@ from asr.cli.options import (
     Workers,
     given,
 )
-from asr.model_folder import DEFAULT_MODEL
 
 
 def transcribe(

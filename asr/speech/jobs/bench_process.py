@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -131,7 +131,10 @@ def _device_memory_mb(device: str) -> float | None:
 def main() -> None:
     """Read the order, measure, print the answer."""
     order = json.load(sys.stdin)
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in order["config"].items()}
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in order["config"].items()
+    }
     try:
         print(json.dumps(asdict(measure(Job(**order["job"]), BenchConfig(**settings)))))
     except AsrError as problem:

@@ -1,6 +1,4 @@
-"""Typed configurations: dataclasses filled from YAML and ``key=value`` overrides; unknown keys are
-refused.
-"""
+"""Typed configurations: dataclasses from YAML and ``key=value`` overrides, unknown keys refused."""
 
 from __future__ import annotations
 
@@ -74,7 +72,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         return typing.cast(
             "dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)))
         )
-    except Exception as error:
+    except Exception as error:  # yaml and omegaconf raise families of their own
         raise ConfigError(
             f"These overrides cannot be read: {' '.join(overrides)} ({error}).", "Quote the values."
         ) from error
@@ -87,12 +85,11 @@ def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the con
     Args:
         schema: a dataclass; nested dataclasses are sections.
         layers: nested mappings.
-        where: how to name the source in an error.
+        where: name of the source in errors.
 
     Raises:
         ConfigError: an unknown key (the nearest known one is named), a value of the wrong type, or
-        one that the
-            dataclass itself refuses in ``__post_init__``.
+            one that the dataclass itself refuses in ``__post_init__``.
     """
     try:
         config = OmegaConf.structured(schema)
@@ -113,28 +110,30 @@ def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the con
 
 def _unfrozen(layer: dict[str, Any]) -> Any:
     config = OmegaConf.create(layer)
-    OmegaConf.set_readonly(config, False)
+    OmegaConf.set_readonly(config, False)  # a frozen dataclass inside a layer would make it so
     return config
 
 
 def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
-    """Return ``schema`` filled from a YAML file and ``key=value`` overrides; see
-    :func:`build_config`.
+    """Return ``schema`` filled from a YAML file and overrides; see :func:`build_config`.
+
+    Args:
+        schema: a dataclass.
+        path: of the YAML file.
+        overrides: ``key=value``.
     """
     return build_config(schema, read_yaml(path), parse_overrides(overrides), where=str(path))
 
 
 def _check_keys(schema: Any, layer: dict[str, Any], where: str, prefix: str = "") -> None:
+    """Raise ConfigError at the first unknown key, and where a section is a plain value."""
     hints = typing.get_type_hints(schema)
     known = [field.name for field in dataclasses.fields(schema)]
     for key, value in layer.items():
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
-            remedy = (
-                f"Did you mean {prefix}{near[0]}?"
-                if near
-                else f"Known keys here: {', '.join(known)}."
-            )
+            names = ", ".join(known)
+            remedy = f"Did you mean {prefix}{near[0]}?" if near else f"Known keys here: {names}."
             raise ConfigError(f"{where}: unknown key {prefix}{key}.", remedy)
         section = hints[key]
         if dataclasses.is_dataclass(section):
@@ -167,8 +166,9 @@ def save_config(config: Any, path: str | Path) -> None:
 
 
 def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-    """Raise :class:`ConfigError` unless ``value`` is one of ``choices``; for ``__post_init__`` of
-    configs.
+    """Raise :class:`ConfigError` unless ``value`` is one of ``choices``.
+
+    For ``__post_init__`` of configurations.
     """
     if value not in choices:
         raise ConfigError(
@@ -177,8 +177,9 @@ def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
 
 
 def check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Raise :class:`ConfigError` unless ``low`` <= ``value`` <= ``high``; for ``__post_init__`` of
-    configs.
+    """Raise :class:`ConfigError` unless ``low`` <= ``value`` <= ``high``.
+
+    For ``__post_init__`` of configurations.
     """
     if not low <= value <= high:
         bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"

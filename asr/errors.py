@@ -1,4 +1,4 @@
-"""Errors for users: what was given, what was needed, and what to do about it."""
+"""Errors for users: they name what was given, what was needed, and the remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 class AsrError(Exception):
-    """Base of every error that a user can mend.
+    """Base of every error that a user can fix.
 
     Args:
         message: what was given and what was needed, in one sentence that names the file, key or
@@ -93,9 +93,7 @@ def require(package: str, extra: str) -> ModuleType:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != package.split(".")[0]:
-            # the package is there, but something that it needs is not: the original message says it
-            # best
-            raise
+            raise  # the package is there, but not one that it needs: the original message is best
         raise MissingDependencyError(
             f"This needs the package {package}, which is not installed.",
             f"Install it: pip install 'asr[{extra}]'",

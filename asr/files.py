@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Atomic writes: a file is either written whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ MANIFEST = "cuts.jsonl.gz"  # of a prepared split: Lhotse cuts, beside the featu
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; it takes the name ``path`` only if the block ends
-    without an error.
+    """Yield a temporary path, which is renamed to ``path`` if the block ends without an error.
 
-    The parent folder is made if needed. After an error such as a full disk nothing is left behind,
-    and what stood under ``path`` before is untouched. The temporary name keeps the suffix, since
+    The parent folder is made if needed. After an error such as a full disk the temporary file is
+    deleted and an older file at ``path`` is untouched. The temporary name keeps the suffix, since
     writers choose formats by it.
 
     Example:
@@ -34,13 +33,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # on disk before the rename: a crash leaves no empty file
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def atomic_write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path``, wholly or not at all."""
+    """Write ``text`` as UTF-8 to ``path`` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Compiled inner loops: numba's ``njit`` without the global lock, cached on disk."""
+"""Compiled inner loops: numba's ``njit`` without the interpreter lock (GIL), cached on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numba.core.runtime import rtsys
 
 __all__ = ["FAST", "kernel"]
 
-# fastmath flags that allow loops to be vectorised; "nnan" is not among them: NaN has to stay NaN
+# fastmath flags that allow vectorised loops; "nnan" is not among them, so that NaN stays NaN
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 _R = TypeVar("_R")
@@ -21,16 +21,16 @@ _R = TypeVar("_R")
 
 @cache
 def _folder_stamp(folder: Path) -> tuple[tuple[str, float, int], ...]:
-    """Name, time and size of every source file of a folder."""
+    """Return name, time and size of every source file of a folder."""
     stats = ((path.name, path.stat()) for path in sorted(folder.glob("*.py")))
     return tuple((name, stat.st_mtime, stat.st_size) for name, stat in stats)
 
 
 class _Cache(FunctionCache):  # type: ignore[misc,unused-ignore]
-    """numba's cache of machine code, valid as long as no file beside the function's has changed.
+    """numba's cache of machine code, invalid once any source file of the folder has changed.
 
-    numba looks at the function's own file alone; kernels call kernels of other files of their
-    folder, whose code is compiled into theirs.
+    numba itself checks the function's own file alone. But kernels call kernels of other files of
+    their folder, whose code is compiled into theirs.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -44,9 +44,9 @@ class _Cache(FunctionCache):  # type: ignore[misc,unused-ignore]
         )
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """Load machine code; skip the 0.2 s in which numba fills its tables of functions to compile.
+        """Load machine code, without the 0.2 s in which numba sets up its compiler.
 
-        Code from disk needs none of them but the memory allocator.
+        Code from disk needs nothing of it but the memory allocator.
         """
         rtsys.initialize(target)
         with self._guard_against_spurious_io_errors():
@@ -58,7 +58,7 @@ def kernel(function: Callable[..., _R]) -> Callable[..., _R]: ...
 @overload
 def kernel(**options: Any) -> Callable[[Callable[..., _R]], Callable[..., _R]]: ...
 def kernel(function: Any = None, **options: Any) -> Any:
-    """Compile a function of numbers and numpy arrays when it is first called.
+    """Compile a function of numbers and numpy arrays on its first call.
 
     Args:
         function: what to compile.

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used."""
+"""Lazy imports: public names of a package whose modules are imported on first use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ __all__ = ["lazily"]
 
 
 def lazily(package: str, public: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package whose public names stand in other modules (name ->
-    module).
+    """Return the ``__getattr__`` of a package whose public names are defined in other modules.
+
+    Args:
+        package: its name, for errors.
+        public: name -> module.
     """
 
     def get(name: str) -> Any:

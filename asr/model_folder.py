@@ -1,13 +1,12 @@
-"""The model folder: everything needed to use a model, in plain files that are checked when they are
-read.
+"""The model folder: everything that a model needs, in plain files that are checked on opening.
 
-config.yaml         task and its configuration, decoding settings, what it was trained on
-model.safetensors   weights, in fp32 or fp16; no code runs on loading
-model.onnx          instead or beside: the exported network, which needs no torch
-tokenizer.*         for speech
+config.yaml           task and its configuration, decoding settings, training data
+model.safetensors     weights, in fp32 or fp16; no code runs on loading
+model.onnx            instead or beside: the exported network, which needs no torch
+tokenizer.*           for speech
 lm.arpa[.gz], lm.bin  optional n-gram model
-CARD.md             optional: data, licences, figures, limits
-bundle.json         format version and a SHA-256 of each of the above
+CARD.md               optional: data, licences, figures, limits
+bundle.json           format version and a SHA-256 of each of the above
 """
 
 from __future__ import annotations
@@ -46,17 +45,17 @@ CONFIG = "config.yaml"
 WEIGHTS = "model.safetensors"
 CARD = "CARD.md"
 DEFAULT_MODEL = "en"  # used by `asr transcribe` when no model is given
-INSTALLED = "_pretrained"  # the folder `pretrained` of the repository, as the wheel brings it
+INSTALLED = "_pretrained"  # where the wheel has the folder `pretrained` of the repository
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened model folder whose files have the sums that were written with them.
+    """An opened model folder whose files have the checksums that were written with them.
 
     Attributes:
         path: the folder.
         config: content of ``config.yaml``.
-        files: names in the folder.
+        files: their names.
     """
 
     path: Path
@@ -65,7 +64,7 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """Name of the folder; that of the run folder where the model lies in a run."""
+        """Name of the folder, or of the run folder that holds it as ``model``."""
         return self.path.name if self.path.name != "model" else self.path.parent.name
 
     @property
@@ -74,8 +73,7 @@ class Bundle:
         return str(self.config["task"])
 
     def weights(self) -> dict[str, Any]:
-        """Return the weights as torch tensors by name, as they are stored: fp32, or fp16 in a small
-        copy.
+        """Return the weights as torch tensors by name: fp32, or fp16 in a small copy.
 
         Raises:
             ModelError: the folder holds none.
@@ -103,27 +101,30 @@ class Bundle:
 
 
 def save_weights(folder: Path, weights: Mapping[str, Any]) -> None:
-    """Put torch tensors by name, such as a ``state_dict``, into a model folder that is being made."""
+    """Write torch tensors by name, such as a ``state_dict``, to a model folder in the making."""
     from safetensors.torch import save_file
 
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
-        folder / WEIGHTS,
-    )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    save_file(tensors, folder / WEIGHTS)
 
 
 def write_bundle(folder: str | Path, write: Callable[[Path], None]) -> Path:
-    """Make a model folder from what ``write`` puts into the empty folder that it is given; return
-    its path.
+    """Make a model folder atomically, and return its path.
 
-    The folder appears whole, replacing an older one of the same name; after an error the older one
-    is untouched.
+    An older model folder of the same name is replaced; after an error it is untouched.
+
+    Args:
+        folder: path of the model folder.
+        write: puts the files into the empty folder that it is given; the index is added.
+
+    Raises:
+        ModelError: another kind of folder has this name.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        temporary.chmod(0o755)
+        temporary.chmod(0o755)  # mkdtemp's own lets nobody else read
         write(temporary)
         _write_index(temporary)
         _replace_folder(temporary, folder)
@@ -146,13 +147,13 @@ def _replace_folder(new: Path, folder: Path) -> None:
     try:
         new.rename(folder)
     except OSError:
-        old.rename(folder)
+        old.rename(folder)  # the older one comes back
         raise
     shutil.rmtree(old)
 
 
 def check_apart(bundle: Bundle, output: str | Path) -> None:
-    """Refuse to write what is made of a model folder over that folder.
+    """Refuse to write a copy of a model folder over that folder.
 
     Raises:
         ConfigError: ``output`` is the folder of ``bundle``.
@@ -175,7 +176,7 @@ def add_to_bundle(
         folder: model folder.
         files: name in the folder -> path of the source.
         config: sections of ``config.yaml`` to add or replace.
-        drop: names of files to leave out from now on.
+        drop: names of files to remove.
     """
     bundle = open_bundle(folder)
 
@@ -195,15 +196,14 @@ def compact_bundle(
     files: Mapping[str, Path] | None = None,
     decoding: str | Path | None = None,
 ) -> Path:
-    """Write a small copy of a model folder: weights in half precision, other files beside them;
-    return its path.
+    """Write a small copy of a model folder, with weights in fp16, and return its path.
 
     Args:
         folder: model folder.
         output: the copy.
-        files: name in the copy -> path of a file to add, such as a language model (those of the
-            folder are left out then) or a card.
-        decoding: YAML file of settings to keep.
+        files: name in the copy -> path of a file to add, such as a card or a language model (those
+            of the folder are then left out).
+        decoding: YAML file of decoding settings for the copy.
     """
     bundle = open_bundle(folder)
     check_apart(bundle, output)
@@ -220,9 +220,8 @@ def compact_bundle(
         for name, source in extra.items():
             shutil.copyfile(source, target / name)
         weights = bundle.weights()
-        save_weights(
-            target, {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
-        )
+        half = {n: w.half() if w.is_floating_point() else w for n, w in weights.items()}
+        save_weights(target, half)
         atomic_write_text(target / CONFIG, yaml_text(config))
 
     return write_bundle(output, write)
@@ -230,29 +229,20 @@ def compact_bundle(
 
 def _write_index(folder: Path) -> None:
     sums = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name != INDEX}
-    atomic_write_text(
-        folder / INDEX, json.dumps({"format": FORMAT_VERSION, "sha256": sums}, indent=1) + "\n"
-    )
+    content = {"format": FORMAT_VERSION, "sha256": sums}
+    atomic_write_text(folder / INDEX, json.dumps(content, indent=1) + "\n")
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _digest(file)
-        )
-
-
-def _digest(file: Any) -> str:  # Python 3.10
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
 def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
-    """Return the model folder ``folder`` after checking that all of it is there and unharmed.
+    """Open a model folder after checking the checksum of every file.
 
     Args:
         folder: path of a model folder, or of a run folder that holds one as ``model``.
@@ -260,7 +250,7 @@ def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
 
     Raises:
         ModelError: no model there, another format version, a missing or changed file, or another
-        task.
+            task.
     """
     folder = Path(folder)
     if not (folder / INDEX).is_file() and (folder / "model" / INDEX).is_file():
@@ -272,7 +262,8 @@ def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
             raise ModelError(
                 f"The model folder {folder} lacks {name}.", "Copy the whole folder again."
             )
-        if name != CARD and _sha256(path) != expected:  # the card is prose: its owner may write on
+        # the card is prose, which may be edited
+        if name != CARD and _sha256(path) != expected:
             raise ModelError(
                 f"{path} is not what was written with the model.", "Copy the whole folder again."
             )
@@ -310,27 +301,23 @@ def _read_index(folder: Path) -> dict[str, Any]:
 
 
 def pretrained_folders() -> dict[str, Path]:
-    """Return the models that come with the project, by name: of the installed package, or of the
-    repository.
-    """
+    """Return the models that come with asr by name, in the repository or the installed package."""
     package = Path(__file__).resolve().parent
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for parent in (package.parent / "pretrained", package / INSTALLED):
         if parent.is_dir():
-            found |= {
-                path.parent.name: path.parent for path in sorted(parent.glob("*/bundle.json"))
-            }
-    return found
+            indexes = sorted(parent.glob(f"*/{INDEX}"))
+            folders |= {index.parent.name: index.parent for index in indexes}
+    return folders
 
 
 def find_model(model: str | Path) -> Path:
-    """Return the folder of a model given by path, or by the name of one that comes with the
-    project.
+    """Return the folder of a model given by path, or by the name of one that comes with asr.
 
-    A folder of that path goes first, so that nobody's own model is hidden by a name.
+    A folder of that path goes first: no name hides a user's own model.
 
     Raises:
-        ModelError: neither; the names that there are are listed.
+        ModelError: there is neither; the message lists the names.
     """
     path = Path(model)
     if path.exists():
@@ -338,22 +325,20 @@ def find_model(model: str | Path) -> Path:
     known = pretrained_folders()
     if str(model) in known:
         return known[str(model)]
-    names = (
-        f"Models that come with asr: {', '.join(sorted(known))}."
-        if known
-        else "No models come with this asr."
-    )
+    names = f"Models that come with asr: {', '.join(sorted(known))}."
+    if not known:
+        names = "No models come with this asr."
     raise ModelError(
         f"There is no model {str(model)!r}.", f"Give a folder that `asr train` wrote. {names}"
     )
 
 
 def open_model(model: str | Path | Bundle, task: str | None = None) -> Bundle:
-    """Return an opened model; all its files are hashed, so open it once and pass the result on.
+    """Open a model by path or name; open it once and pass the result on, since files are hashed.
 
     Args:
-        model: path of a model or run folder, name of a model that comes with the project, or a
-            model that is open already, which is only checked for its task.
+        model: path of a model or run folder, name of a model that comes with asr, or an opened
+            model, of which only the task is checked.
         task: refuse a model of another task.
 
     Raises:

@@ -1,9 +1,7 @@
-"""Every figure of this project, drawn in one place: reports, TensorBoard and recipes call these
-functions.
+"""All figures of the project, for reports, TensorBoard and recipes.
 
-Each returns a ``matplotlib.figure.Figure`` that belongs to no window and no global state, so
-nothing has to be closed; ``to_svg`` and ``to_png`` make a picture of it, and TensorBoard's
-``add_figure`` takes it as it is.
+Each function returns a ``matplotlib.figure.Figure`` that belongs to no window and no global state,
+so that nothing has to be closed; ``to_svg`` and ``to_png`` render it.
 
 Legend: T frames, F features, V vocabulary, H hidden units, L target positions, S source positions.
 """
@@ -42,14 +40,11 @@ __all__ = [
     "to_svg",
 ]
 
-NARROW = (
-    4.2,
-    2.7,
-)  # inches; 9 points in it are still readable where a phone shows it 360 pixels wide
+NARROW = (4.2, 2.7)  # inches; letters of 9 points are readable on a phone 360 pixels wide
 WIDE = (8.4, 3.4)  # shown in a box that scrolls sideways
-# Readable on white and on black.
+# readable on white and on black
 COLOURS = ("#2f7fb8", "#d1722a", "#3c9a5f", "#b0478f", "#8a7a2c", "#6a6fc4", "#c0504d", "#5f8a8b")
-_INK = "#0a0b0c"  # stands for "the colour of the page's text" until to_svg says so
+_INK = "#0a0b0c"  # placeholder: to_svg replaces it by the colour of the page's text
 _STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -80,8 +75,9 @@ P = ParamSpec("P")
 
 
 def _drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in our style, whatever the caller's own settings of matplotlib are, and only then import
-    it.
+    """Decorate a function to draw in our style, whatever the caller's matplotlib settings are.
+
+    matplotlib is imported on the first call.
     """
 
     @wraps(draw)
@@ -110,39 +106,32 @@ def _save(figure: Figure, kind: str, settings: Any, **options: Any) -> bytes:
 
     buffer = io.BytesIO()
     with rc_context({**_STYLE, **settings}), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", r"Glyph .* missing", UserWarning
-        )  # the reader's browser has the glyph
+        # the reader's browser has the glyph
+        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
         figure.savefig(buffer, format=kind, **options)
     return buffer.getvalue()
 
 
 def to_svg(figure: Figure, name: str, alt: str = "") -> str:
-    """Return ``<svg>`` to stand in an HTML page: as wide as its box, letters in the colour and font
-    of the page.
+    """Return ``<svg>`` for an HTML page: as wide as its box, in the page's text colour and font.
 
     Args:
-        figure: what to show.
-        name: unlike that of any other figure on the page; identifiers within begin with it.
-        alt: what a screen reader says.
+        figure: to render.
+        name: unique on the page; prefix of the identifiers in the SVG.
+        alt: text for screen readers.
     """
-    text = _save(
-        figure, "svg", {"svg.hashsalt": name}, metadata={"Date": None, "Creator": None}
-    ).decode("utf-8")
-    body = re.sub(
-        r"<metadata>.*?</metadata>|<style.*?</style>",
-        "",
-        text[text.index("<svg") :],
-        flags=re.DOTALL,
-    )
+    metadata = {"Date": None, "Creator": None}  # the same figure gives the same text
+    text = _save(figure, "svg", {"svg.hashsalt": name}, metadata=metadata).decode("utf-8")
+    unneeded = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
+    body = unneeded.sub("", text[text.index("<svg") :])
     body = body[body.index(">") + 1 :]
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body).replace(_INK, "currentColor")
     body = re.sub(r"(font: [\d.a-z ]*px) [^;\"]*", r"\1 system-ui, sans-serif", body)
     width, height = figure.get_size_inches()
     spoken = re.sub(r"[<>&\"]", " ", alt)
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'aria-label="{spoken}" viewBox="0 0 {72 * width:g} {72 * height:g}" '
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'role="img" aria-label="{spoken}" viewBox="0 0 {72 * width:g} {72 * height:g}" '
         f'style="width:100%;max-width:{96 * width:.0f}px;stroke-linejoin:round">{body}'
     )
 
@@ -152,7 +141,7 @@ def to_png(figure: Figure, dpi: int = 150) -> bytes:
     return _save(figure, "png", _INK_ON_PAPER, dpi=dpi, facecolor="white")
 
 
-# -------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # any training
 
 
@@ -165,9 +154,15 @@ def curves(
     smooth: bool = False,
     log: bool = False,
 ) -> Figure:
-    """Lines by name: each (x, y).
+    """Draw lines by name.
 
-    ``smooth`` draws a running mean over the raw values, ``log`` a logarithmic y axis.
+    Args:
+        lines: name -> (x, y).
+        xlabel: of the x axis.
+        ylabel: of the y axis.
+        percent: the values are fractions, shown in percent.
+        smooth: draw a running mean over the raw values.
+        log: logarithmic y axis.
     """
     figure, (axes,) = _figure()
     for colour, (name, (x, y)) in zip(_cycle(), lines.items(), strict=False):
@@ -202,20 +197,17 @@ def _running_mean(values: Floats, width: int) -> Floats:
 def intervals(
     rows: Sequence[tuple[str, float, float | None, float | None]], xlabel: str = ""
 ) -> Figure:
-    """Values with their intervals, one line a row: (name, value, low, high); None where there is no
-    interval.
+    """Draw values with their intervals, a line each.
+
+    Args:
+        rows: (name, value, low, high); low and high are None where there is no interval.
+        xlabel: of the values.
     """
     figure, (axes,) = _figure(size=(NARROW[0], 0.7 + 0.34 * len(rows)))
     for place, (_, value, low, high) in enumerate(rows):
         if low is not None and high is not None:
-            axes.plot(
-                [low, high],
-                [place, place],
-                color=COLOURS[0],
-                linewidth=2,
-                alpha=0.5,
-                solid_capstyle="butt",
-            )
+            line: dict[str, Any] = {"linewidth": 2, "alpha": 0.5, "solid_capstyle": "butt"}
+            axes.plot([low, high], [place, place], color=COLOURS[0], **line)
         axes.plot([value], [place], "o", color=COLOURS[0], markersize=5)
     axes.set_yticks(range(len(rows)), [row[0] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -227,7 +219,7 @@ def intervals(
 
 @_drawn
 def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str = "") -> Figure:
-    """Bars side by side: group -> name -> height. Names that a group lacks are left out of it."""
+    """Draw bars side by side: group -> name -> height; a group may lack some of the names."""
     figure, (axes,) = _figure()
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     width = 0.8 / max(1, len(names))
@@ -244,13 +236,13 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str = "") -> Figure:
     return figure
 
 
-# -------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # speech
 
 
 @_drawn
 def spectrogram(features: Floats, frame_shift_s: float = 0.01, title: str = "") -> Figure:
-    """Log-Mel features (T, F) over time in seconds."""
+    """Draw log-Mel features (T, F) over time in seconds."""
     figure, (axes,) = _figure(size=(WIDE[0], 2.4))
     _show_features(axes, features, frame_shift_s)
     axes.set(xlabel="seconds", title=title)
@@ -275,8 +267,13 @@ def _show_features(axes: Axes, features: Floats, frame_shift_s: float) -> None:
 def posteriors(
     log_probs: Floats, tokens: Sequence[str], seconds_per_frame: float = 0.04, at_least: float = 0.2
 ) -> Figure:
-    """CTC posteriors (T, V) over time: the blank in grey, and every token that reaches the
-    probability ``at_least``.
+    """Draw CTC posteriors over time: the blank in grey, and a line for every likely token.
+
+    Args:
+        log_probs: (T, V) natural logarithms, the blank first.
+        tokens: V strings.
+        seconds_per_frame: of the log_probs.
+        at_least: probability that a token must reach to be drawn.
     """
     figure, (axes,) = _figure(size=(WIDE[0], 2.2))
     _show_posteriors(axes, log_probs, tokens, seconds_per_frame, at_least)
@@ -304,12 +301,11 @@ def ctc_alignment(
     frame_shift_s: float,
     seconds_per_frame: float,
 ) -> Figure:
-    """Spectrogram (T, F) above, CTC posteriors (T', V) below, and the best path's tokens where they
-    are first emitted.
+    """Draw spectrogram above, CTC posteriors below, and the best path's tokens where they begin.
 
     Args:
-        features: log-Mel.
-        log_probs: natural logarithms, the blank first.
+        features: (T, F) log-Mel.
+        log_probs: (T', V) natural logarithms, the blank first.
         tokens: V strings.
         frame_shift_s: of the features.
         seconds_per_frame: of the log_probs.
@@ -332,13 +328,14 @@ def ctc_alignment(
 
 
 def _printable(token: str) -> str:
-    """``$`` begins a formula in matplotlib; a lone word mark prints as an open box, since a blank
-    would not be seen.
+    """Return a token as matplotlib can show it.
+
+    ``$`` would begin a formula; a word boundary becomes an open box, since a blank is not seen.
     """
     return "␣" if token in ("▁", " ", "|") else token.replace("▁", "␣").replace("$", r"\$")
 
 
-# -------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # what happens inside
 
 
@@ -346,13 +343,12 @@ def _printable(token: str) -> str:
 def gates(
     activations: Mapping[str, Floats], seconds_per_frame: float | None = None, max_units: int = 64
 ) -> Figure:
-    """Activations by name, each (T, H): one map a gate, units from early to late by where their
-    first map peaks.
+    """Draw the gates of a recurrent layer, a map each, units sorted by their peak in the first.
 
     Args:
-        activations: such as ``input``, ``forget``, ``output`` (0 to 1) and ``cell`` (any sign,
-            shown about 0).
-        seconds_per_frame: gives the time axis in seconds; without it in steps.
+        activations: name -> (T, H), such as ``input``, ``forget``, ``output`` (0 to 1) and ``cell``
+            (any sign, shown about 0).
+        seconds_per_frame: for a time axis in seconds; None: in steps.
         max_units: so many are shown, evenly chosen.
     """
     figure, axes = _figure(
@@ -383,7 +379,7 @@ def gates(
 
 @_drawn
 def attention(weights: Floats, source: Sequence[str], target: Sequence[str]) -> Figure:
-    """Attention weights (L, S): a row for each target token, a column for each source token."""
+    """Draw attention weights (L, S): a row a target token, a column a source token."""
     figure, (axes,) = _figure(
         size=(min(12.0, 1.4 + 0.32 * len(source)), min(10.0, 1.2 + 0.28 * len(target)))
     )
@@ -400,8 +396,9 @@ def _name_ticks(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None
 
 @_drawn
 def confusion_matrix(labels: Sequence[str], counts: npt.NDArray[np.int64]) -> Figure:
-    """Counts (n, n), true classes in rows: colours are shares of the row, numbers the counts (up to
-    12 classes).
+    """Draw counts (n, n) with true classes in rows.
+
+    Colours are shares of the row; up to 12 classes have their counts written in.
     """
     size = min(9.0, 1.6 + 0.42 * len(labels))
     figure, (axes,) = _figure(size=(max(NARROW[0] * 0.8, size), max(2.4, size * 0.85)))
@@ -417,7 +414,7 @@ def confusion_matrix(labels: Sequence[str], counts: npt.NDArray[np.int64]) -> Fi
     return figure
 
 
-# -------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # series
 
 
@@ -429,8 +426,14 @@ def forecast(
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
 ) -> Figure:
-    """A forecast against what happened; step 0 is the first one predicted, ``low`` and ``high``
-    bound its interval.
+    """Draw a forecast against the truth; step 0 is the first one predicted.
+
+    Args:
+        history: values up to the present.
+        truth: values that came; may be empty.
+        predicted: the forecast.
+        low: lower end of its interval.
+        high: upper end of its interval.
     """
     figure, (axes,) = _figure()
     axes.plot(np.arange(-len(history), 0), history, color="#8c96a0", label="history")
@@ -452,8 +455,13 @@ def anomaly(
     threshold: float | None = None,
     truth: Sequence[int] | None = None,
 ) -> Figure:
-    """A series above and its anomaly scores below; shaded where ``truth`` is not 0, a line at the
-    threshold.
+    """Draw a series above and its anomaly scores below.
+
+    Args:
+        values: of the series.
+        scores: of its steps.
+        threshold: drawn as a line.
+        truth: steps other than 0 are shaded.
     """
     figure, (above, below) = _figure(2, (WIDE[0], 3.2), sharex=True)
     steps = np.arange(len(values))
@@ -462,18 +470,11 @@ def anomaly(
     if threshold is not None:
         below.axhline(threshold, color=_INK, linewidth=0.7, linestyle="--")
     if truth is not None:
+        shade: dict[str, Any] = {"color": "#c0504d", "alpha": 0.18, "linewidth": 0, "step": "mid"}
+        anomalous = np.asarray(truth) != 0
         for axes in (above, below):
             low, high = axes.get_ylim()
-            axes.fill_between(
-                np.arange(len(truth)),
-                low,
-                high,
-                where=np.asarray(truth) != 0,
-                color="#c0504d",
-                alpha=0.18,
-                linewidth=0,
-                step="mid",
-            )
+            axes.fill_between(np.arange(len(truth)), low, high, where=anomalous, **shade)
             axes.set_ylim(low, high)
     above.set_ylabel("value")
     below.set(ylabel="score", xlabel="step")

@@ -1,7 +1,7 @@
-"""Figures of a run folder: ``metrics.json``, the same for every task.
+"""Metrics of a run folder: ``metrics.json``, the same for every task.
 
-{"dev/wer": {"value": 0.081, "split": "dev", "epoch": 37}, "test/wer beam+lm": {"value": 0.052,
-"split": "test"}}
+{"dev/wer": {"value": 0.081, "split": "dev", "epoch": 37},
+ "test/wer beam+lm": {"value": 0.052, "split": "test"}}
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ METRICS = "metrics.json"
 
 @dataclass(frozen=True)
 class Metric:
-    """A measured figure.
+    """A measured value.
 
     Attributes:
-        value: the figure; rates are fractions.
+        value: rates are fractions.
         split: the data it was measured on.
-        epoch: counted from 1, where it belongs to one.
-        low: ends of the 95 % interval, where there is one.
-        high: ends of the 95 % interval, where there is one.
+        epoch: counted from 1; None where it belongs to none.
+        low: lower end of the 95 % interval, where there is one.
+        high: upper end of the 95 % interval, where there is one.
     """
 
     value: float
@@ -39,7 +39,7 @@ class Metric:
 
 
 def read_metrics(run_dir: str | Path) -> dict[str, Metric]:
-    """Return the figures of a run folder by name; none where nothing was measured yet.
+    """Return the metrics of a run folder by name; none where nothing was measured yet.
 
     Raises:
         DataError: the file is damaged.
@@ -55,7 +55,7 @@ def read_metrics(run_dir: str | Path) -> dict[str, Metric]:
 
 
 def update_metrics(run_dir: str | Path, metrics: Mapping[str, Metric]) -> None:
-    """Add figures to a run folder, replacing those of the same name."""
+    """Add metrics to a run folder, replacing those of the same name."""
     merged = read_metrics(run_dir) | dict(metrics)
     content = {
         name: {k: v for k, v in asdict(m).items() if v is not None}

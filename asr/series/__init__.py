@@ -1,6 +1,4 @@
-"""Time series before and after the network: frames and their checks, scales, covariates, baselines,
-figures.
-"""
+"""Time series: frames and their checks, scales, covariates; forecasting and anomaly detection."""
 
 from asr.series.anomalies.alarms import DetectionRates, detection_rates
 from asr.series.forecasting.baselines import BASELINES, fit_baseline

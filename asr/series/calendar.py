@@ -1,4 +1,4 @@
-"""Columns that a timestamp alone gives, known as far ahead as anyone likes."""
+"""Covariates from the timestamp alone, such as the hour, which are known ahead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CYCLES", "calendar_columns", "check_calendar"]
 
-CYCLES = {
+CYCLES = {  # name -> period, in the column's own unit
     "minute": 60.0,
     "hour": 24.0,
     "weekday": 7.0,
@@ -35,8 +35,7 @@ def check_calendar(names: Sequence[str]) -> None:
 
 
 def calendar_columns(ds: pd.Index, names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return (n, 2 * len(names)): sine and cosine of each cycle, so that midnight lies next to 23
-    o'clock.
+    """Return sine and cosine of each cycle, (n, 2 * len(names)): midnight lies next to 23 o'clock.
 
     Raises:
         DataError: the steps are numbers, which have no calendar.

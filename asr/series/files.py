@@ -1,4 +1,4 @@
-"""What the predictions of series share on their way to files and JSON."""
+"""Predictions of series as JSON, and file names of their pictures."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Series as people keep them: frames with ``unique_id``, ``ds`` and ``y``, checked before anything
-is learned.
+"""Frames of series with ``unique_id``, ``ds`` and ``y``: reading, checks, gaps.
 
 One row a series and step. ``ds`` holds timestamps or whole numbers, rising within each series, one
 step apart. Further columns are covariates. The names are those of the statsforecast and
@@ -51,9 +50,9 @@ class Series:
     Attributes:
         name: its ``unique_id``.
         ds: (n,) steps.
-        values: (n,) of ``y``.
+        values: (n,) of ``y``; empty where that is not needed.
         covariates: (n,) by column.
-        grid: of ``ds``.
+        grid: the regular steps of ``ds``.
     """
 
     name: str
@@ -111,7 +110,7 @@ def as_frame(
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Return a CSV file as it is.
+    """Return a CSV file as a table, its columns unchanged.
 
     Raises:
         DataError: no such file, or no table in it.
@@ -159,12 +158,13 @@ def number_columns(frame: pd.DataFrame, columns: Sequence[str] = ()) -> list[str
     numbers = [
         str(name) for name in frame.select_dtypes("number").columns if name not in (ID, TIME)
     ]
-    if not (found := list(columns) or numbers):
+    channels = list(columns) or numbers
+    if not channels:
         raise DataError(
             f"The table has no column of numbers beside {ID} and {TIME}.",
             "Give one column a channel.",
         )
-    return found
+    return channels
 
 
 def long_frame(
@@ -174,20 +174,15 @@ def long_frame(
     keep: Sequence[str] = (),
     where: str = "the table",
 ) -> pd.DataFrame:
-    """Return a wide table (one column a series) as a frame with one row a series and step; see
-    :func:`read_frame`.
+    """Return a wide table (one column a series) as a frame with one row a series and step.
+
+    The arguments are those of :func:`as_frame`.
     """
     pd = require("pandas", "train")
     _require_columns(table, [time, *targets, *keep], where)
+    covariates = {column: table[column] for column in keep}
     parts = [
-        pd.DataFrame(
-            {
-                ID: name,
-                TIME: table[time],
-                TARGET: table[name],
-                **{column: table[column] for column in keep},
-            }
-        )
+        pd.DataFrame({ID: name, TIME: table[time], TARGET: table[name], **covariates})
         for name in targets
     ]
     return _with_times(pd.concat(parts, ignore_index=True), where)
@@ -196,17 +191,14 @@ def long_frame(
 def _require_columns(table: pd.DataFrame, columns: Sequence[str], where: str) -> None:
     for column in columns:
         if column not in table.columns:
-            near = difflib.get_close_matches(column, [str(name) for name in table.columns], n=1)
-            remedy = (
-                f"Did you mean {near[0]}?"
-                if near
-                else f"It has: {', '.join(map(str, table.columns))}."
-            )
+            names = [str(name) for name in table.columns]
+            near = difflib.get_close_matches(column, names, n=1)
+            remedy = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(names)}."
             raise DataError(f"{where} has no column {column!r}.", remedy)
 
 
 def _with_times(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Timestamps that came as text become timestamps; whole numbers stay what they are."""
+    """Return the frame with texts in ``ds`` read as timestamps; whole numbers stay as they are."""
     pd = require("pandas", "train")
     ds = frame[TIME]
     if pd.api.types.is_datetime64_any_dtype(ds) or pd.api.types.is_integer_dtype(ds):
@@ -222,25 +214,24 @@ def _with_times(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             return frame.assign(**{TIME: pd.to_datetime(ds)})
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"{where}: ds holds what is no timestamp: {error}.", "Write it like 2024-01-31 13:00."
+            f"{where}: ds holds no timestamps: {error}.", "Write them like 2024-01-31 13:00."
         ) from None
 
 
 def split_series(
     frame: Any, covariates: Sequence[str] = (), freq: str | int | None = None, target: bool = True
 ) -> list[Series]:
-    """Return the series in a frame after checking all that could silently spoil a forecast.
+    """Return the series in a frame, checked for everything that could silently spoil a forecast.
 
     Args:
         frame: pandas (or anything with ``to_pandas``) with ``ds``, ``y``, perhaps ``unique_id``.
-        covariates: columns.
+        covariates: names of columns.
         freq: time step; inferred by default.
         target: whether ``y`` is needed.
 
     Raises:
         DataError: a column is missing or not of numbers; a value is missing or infinite; timestamps
-        are missing,
-            double, unsorted or not one step apart.
+            are missing, double, unsorted or not one step apart.
     """
     frame = _as_pandas(frame)
     needed = [TIME, *([TARGET] if target else []), *covariates]
@@ -292,9 +283,12 @@ def _series(
     values = {column: _numbers(rows[column], name, column, ds) for column in columns}
     grid = Grid(freq) if freq is not None else Grid.infer(ds, name)
     grid.check(ds, name)
-    empty = np.zeros(0)
     return Series(
-        name, ds, values.get(TARGET, empty), {column: values[column] for column in covariates}, grid
+        name=name,
+        ds=ds,
+        values=values.get(TARGET, np.zeros(0)),
+        covariates={column: values[column] for column in covariates},
+        grid=grid,
     )
 
 
@@ -303,12 +297,13 @@ def _numbers(column: pd.Series, name: str, label: str, ds: pd.Index) -> Floats:
         values = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     except (ValueError, TypeError):
         raise DataError(
-            f"Column {label} of series {name} holds what is no number.", "Give numbers."
+            f"Column {label} of series {name} holds something else than numbers.", "Give numbers."
         ) from None
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise DataError(
-            f"Series {name} has {len(bad)} missing or infinite value(s) in {label}, the first at {ds[bad[0]]}.",
+            f"Series {name} has {len(bad)} missing or infinite value(s) in {label}, the first at "
+            f"{ds[bad[0]]}.",
             "Fill them with asr.series.fill_gaps(frame), or cut the series there.",
         )
     return values
@@ -317,8 +312,7 @@ def _numbers(column: pd.Series, name: str, label: str, ds: pd.Index) -> Floats:
 def fill_gaps(
     frame: pd.DataFrame, limit: int | None = None, freq: str | int | None = None
 ) -> pd.DataFrame:
-    """Return ``frame`` with missing steps added and missing numbers filled in a straight line
-    between their neighbours.
+    """Return ``frame`` with missing steps added, and missing numbers interpolated linearly.
 
     Args:
         frame: with ``ds``, ``y`` and perhaps ``unique_id`` and covariates.
@@ -326,11 +320,11 @@ def fill_gaps(
         limit: longest gap in steps that may be filled (None: any).
 
     Raises:
-        DataError: a gap is longer than ``limit`` or lies at an end, where there is nothing to draw
-        a line between.
+        DataError: a gap is longer than ``limit``, or lies at an end of the series.
 
     Example:
-        >>> fill_gaps(pd.DataFrame({"ds": [0, 1, 3], "y": [0.0, 1.0, 3.0]})).y.tolist()  # doctest: +SKIP
+        >>> gappy = pd.DataFrame({"ds": [0, 1, 3], "y": [0.0, 1.0, 3.0]})  # doctest: +SKIP
+        >>> fill_gaps(gappy).y.tolist()  # doctest: +SKIP
         [0.0, 1.0, 2.0, 3.0]
     """
     pd = require("pandas", "train")
@@ -352,6 +346,7 @@ def fill_gaps(
 
 
 def _refuse_long_gaps(numbers: pd.DataFrame, limit: int | None, name: str) -> None:
+    """Raise DataError where a gap is longer than ``limit`` or lies at an end."""
     for column in numbers:
         missing = np.flatnonzero(numbers[column].isna().to_numpy())
         runs = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1) if len(missing) else []
@@ -360,6 +355,7 @@ def _refuse_long_gaps(numbers: pd.DataFrame, limit: int | None, name: str) -> No
             if at_end or (limit is not None and len(run) > limit):
                 what = "at an end" if at_end else f"longer than {limit} steps"
                 raise DataError(
-                    f"Series {name} misses {len(run)} value(s) of {column} from {numbers.index[run[0]]} on, {what}.",
+                    f"Series {name} misses {len(run)} value(s) of {column} from "
+                    f"{numbers.index[run[0]]} on, {what}.",
                     "Cut the series there, or fill the gap with what you know of it.",
                 )

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Grid"]
 
-# tried in this order where the plain difference of neighbours does not explain all timestamps
+# pandas' names of steps, tried in this order where the smallest difference of neighbours does not
+# explain all timestamps
 CALENDAR_STEPS = ("B", "MS", "ME", "QS", "QE", "YS", "YE")
-SEASONS = {
+SEASONS = {  # step -> usual period in steps
     "h": 24,
     "D": 7,
     "B": 5,
@@ -28,9 +29,12 @@ SEASONS = {
 }
 
 
+MOST_GAPS = 50  # steps a timestamp: one stray millisecond must not ask for millions of steps
+
+
 @dataclass(frozen=True)
 class Grid:
-    """Equal steps of time.
+    """Regular steps of time.
 
     Attributes:
         freq: a step as pandas writes it (``h``, ``MS``, ``15min``), or an integer for series that
@@ -41,7 +45,7 @@ class Grid:
 
     @classmethod
     def infer(cls, ds: pd.Index, name: str) -> Grid:
-        """Return the grid that all of the rising ``ds`` lie on with the fewest holes.
+        """Return the grid with the fewest gaps that all of the rising ``ds`` lie on.
 
         Raises:
             DataError: fewer than two steps, or no regular step explains them.
@@ -54,14 +58,13 @@ class Grid:
             )
         if not isinstance(ds, pd.DatetimeIndex):
             return cls(int((ds[1:] - ds[:-1]).min()))
-        if len(ds) >= 3 and (found := pd.infer_freq(ds)):
-            return cls(str(found))
-        candidates = [
-            pd.tseries.frequencies.to_offset((ds[1:] - ds[:-1]).min()).freqstr,
-            *CALENDAR_STEPS,
-        ]
+        if len(ds) >= 3 and (freq := pd.infer_freq(ds)):  # there are no gaps
+            return cls(str(freq))
+        smallest = pd.tseries.frequencies.to_offset((ds[1:] - ds[:-1]).min()).freqstr
         fitting = [
-            (len(steps), freq) for freq in candidates if (steps := _covering(ds, freq)) is not None
+            (len(steps), freq)
+            for freq in (smallest, *CALENDAR_STEPS)
+            if (steps := _covering(ds, freq)) is not None
         ]
         if not fitting:
             raise DataError(
@@ -73,9 +76,7 @@ class Grid:
 
     @property
     def season(self) -> int:
-        """Steps in the period that is usual for the step: 24 for hours, 12 for months; 1 where
-        there is none.
-        """
+        """The usual period in steps: 24 for hours, 12 for months; 1 where there is none."""
         return SEASONS.get(str(self.freq).split("-")[0], 1)
 
     @property
@@ -108,28 +109,25 @@ class Grid:
             missing = steps.difference(ds)
             if extra := len(ds.difference(steps)):
                 raise DataError(
-                    f"{extra} timestamp(s) of series {name} do not lie on the step {self.freq}, the first being "
-                    f"{ds.difference(steps)[0]}.",
+                    f"{extra} timestamp(s) of series {name} do not lie on the step {self.freq}, "
+                    f"the first being {ds.difference(steps)[0]}.",
                     "Resample the series, or give the freq= that it has.",
                 )
         if len(missing):
             raise DataError(
-                f"Series {name} has gaps: {len(missing)} step(s) of {self.freq} are missing, the first "
-                f"at {missing[0]}.",
+                f"Series {name} has gaps: {len(missing)} step(s) of {self.freq} are missing, the "
+                f"first at {missing[0]}.",
                 "Fill them with asr.series.fill_gaps(frame), or number the rows 0, 1, 2 ... in ds.",
             )
 
 
 def _covering(ds: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex | None:
-    """Return the steps of ``freq`` from the first of ``ds`` to its last if all of ``ds`` are among
-    them.
-    """
+    """Return the steps of ``freq`` over ``ds`` where all of ``ds`` are among them, else None."""
     pd = require("pandas", "train")
     offset = pd.tseries.frequencies.to_offset(freq)
     step_s = ((ds[0] + offset + offset) - (ds[0] + offset)).total_seconds()
-    if (ds[-1] - ds[0]).total_seconds() > 50 * len(
-        ds
-    ) * step_s:  # a stray millisecond must not ask for millions of steps
+    length_s = (ds[-1] - ds[0]).total_seconds()
+    if length_s > MOST_GAPS * len(ds) * step_s:
         return None
     steps = pd.date_range(ds[0], ds[-1], freq=offset)
     return None if len(ds.difference(steps)) else steps

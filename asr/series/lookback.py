@@ -1,5 +1,6 @@
-"""How far to look back: from the autocorrelation (Box, Jenkins & Reinsel, Time Series Analysis,
-section 2.1).
+"""Season and lookback from the autocorrelation.
+
+Source: Box, Jenkins & Reinsel, Time Series Analysis, section 2.1.
 """
 
 from __future__ import annotations
@@ -11,40 +12,42 @@ __all__ = ["autocorrelation", "find_season", "propose_lookback"]
 
 Floats = npt.NDArray[np.float64]
 CLEAR = 0.3  # autocorrelation that a season has to reach
+LONGEST_SEASON = 2000  # steps
 
 
 def autocorrelation(values: Floats, max_lag: int) -> Floats:
-    """Return the autocorrelation of ``values`` (n,) at lags 0 to ``max_lag``, estimated with
-    divisor n.
-    """
+    """Return the autocorrelation of ``values`` (n,) at lags 0 to ``max_lag``, with divisor n."""
     centred = values - values.mean()
+    # Wiener-Khinchin: the spectrum's square, transformed back. Zeros up to a power of two above 2n
+    # keep the ends from wrapping around.
     size = 1 << (2 * len(values) - 1).bit_length()
     spectrum = np.fft.rfft(centred, size)
     covariance = np.fft.irfft(spectrum * spectrum.conj(), size)[: max_lag + 1]
-    return np.asarray(
-        covariance / covariance[0] if covariance[0] > 0 else np.eye(1, max_lag + 1)[0]
-    )
+    if covariance[0] <= 0:  # constant
+        return np.asarray(np.eye(1, max_lag + 1)[0])
+    return np.asarray(covariance / covariance[0])
 
 
 def find_season(values: Floats, usual: int = 1) -> int:
-    """Return the period in steps that stands out in the autocorrelation of the detrended series, or
-    1.
+    """Return the season in steps: a clear peak in the autocorrelation without trend; 1 if none.
 
     Args:
         values: (n,).
-        usual: period to prefer where it stands out too, such as 24 for hours.
+        usual: period to prefer where it has a clear peak too, such as 24 for hours.
     """
-    max_lag = min(len(values) // 3, 2000)
+    max_lag = min(len(values) // 3, LONGEST_SEASON)
     if max_lag < 3:
         return 1
     steps = np.arange(len(values))
-    correlation = autocorrelation(values - np.polyval(np.polyfit(steps, values, 1), steps), max_lag)
+    trend = np.polyval(np.polyfit(steps, values, 1), steps)
+    correlation = autocorrelation(values - trend, max_lag)
     peaks = [
         lag
         for lag in range(2, max_lag)
         if correlation[lag - 1] < correlation[lag] >= correlation[lag + 1]
     ]
-    clear = [lag for lag in peaks if correlation[lag] >= max(CLEAR, 2 / np.sqrt(len(values)))]
+    noise = 2 / np.sqrt(len(values))  # 95 % band of a series without autocorrelation
+    clear = [lag for lag in peaks if correlation[lag] >= max(CLEAR, noise)]
     if not clear:
         return 1
     if any(abs(lag - usual) <= 1 for lag in clear) and usual > 1:
@@ -56,9 +59,9 @@ def find_season(values: Floats, usual: int = 1) -> int:
 def propose_lookback(values: Floats, h: int, usual_season: int = 1) -> int:
     """Return how many past steps to read for a horizon ``h``.
 
-    Two seasons and no less than the horizon where there is a season; else as far as the
-    autocorrelation stands out of its 95 % band. Never more than a third of what the horizon leaves
-    of the series, so that windows remain.
+    With a season: two of them, and at least the horizon in whole seasons. Else: as far as the
+    autocorrelation is outside its 95 % band. Never more than a third of what the horizon leaves of
+    the series, so that windows remain.
 
     Args:
         values: training part of the series (n,).

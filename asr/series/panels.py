@@ -1,4 +1,4 @@
-"""Checked series -> scaled panels, by a layout that is fitted once and saved with the model."""
+"""Scaled panels of checked series, by a layout that is fitted once and saved with the model."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def cut(series: Series, stop: int) -> Series:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns go where, and on what scale.
+    """Columns of the panels, and their scales.
 
     Attributes:
         freq: time step.
         joint: whether all series are read together, as one window of several targets.
-        past: covariate columns known up to the present, and known ahead.
-        future: covariate columns known up to the present, and known ahead.
-        calendar: columns of the timestamp.
+        past: covariate columns known up to the present.
+        future: covariate columns known ahead.
+        calendar: cycles of the timestamp, see :mod:`asr.series.calendar`.
         scalers: of each series by name.
-        covariate_scalers: of each covariate column.
+        covariate_scalers: of each covariate column by name.
         naive: naive error of each series' training part, in its own units (see MASE).
         season: period in steps.
     """
@@ -80,15 +80,16 @@ class Layout:
     def panels(
         self, series: Sequence[Series], ahead: Mapping[str, Series] | None = None, h: int = 0
     ) -> list[Panel]:
-        """Return the panels of ``series``; with ``h`` their future covariates reach ``h`` steps
-        beyond the end.
+        """Return the panels of ``series``, one each or one of all joint ones.
 
         Args:
-            ahead: by series, rows that hold the ``future`` columns of those ``h`` steps.
+            series: checked, with all covariates.
+            ahead: by series, rows that hold the ``future`` columns of ``h`` steps after its end.
+            h: steps after the end for which the future covariates are wanted.
 
         Raises:
             DataError: a series was not there in training, or the joint ones do not share their
-            steps.
+                steps.
         """
         self._check_known(series)
         if not self.joint:
@@ -104,7 +105,8 @@ class Layout:
         for one in ordered[1:]:
             if not one.ds.equals(ordered[0].ds):
                 raise DataError(
-                    f"The series {ordered[0].name} and {one.name} do not have the same steps, but are read together.",
+                    f"The series {ordered[0].name} and {one.name} do not have the same steps, but "
+                    "are read together.",
                     "Cut them to the steps that they share, or set joint to false.",
                 )
         return [self._panel(ordered, 0, ahead, h)]
@@ -122,9 +124,7 @@ class Layout:
         self, series: Sequence[Series], number: int, ahead: Mapping[str, Series] | None, h: int
     ) -> Panel:
         first = series[0]  # joint series share steps and covariates
-        columns = [
-            self.scalers[one.name].apply(one.values, f"Series {one.name}") for one in series
-        ]
+        columns = [self.scalers[one.name].apply(one.values, f"Series {one.name}") for one in series]
         future = self._future(first, ahead, h)
         return Panel(
             first.name,
@@ -161,15 +161,16 @@ class Layout:
         columns = ", ".join(self.future)
         if ahead is None or name not in ahead:
             raise DataError(
-                f"The model needs the future columns {columns} of the next {len(coming)} steps of series {name}.",
+                f"The model needs the future columns {columns} of the next {len(coming)} steps of "
+                f"series {name}.",
                 "Give them: predict(df, future=frame) with unique_id, ds and these columns.",
             )
         rows = ahead[name]
         at = rows.ds.get_indexer(coming)
         if (at < 0).any():
             raise DataError(
-                f"The future columns of series {name} lack {int((at < 0).sum())} of the next {len(coming)} steps, the "
-                f"first being {coming[at < 0][0]}.",
+                f"The future columns of series {name} lack {int((at < 0).sum())} of the next "
+                f"{len(coming)} steps, the first being {coming[at < 0][0]}.",
                 "Give a row for each of them.",
             )
         return np.asarray(self._scaled(rows, self.future)[at])
@@ -193,6 +194,7 @@ class Layout:
 
 def fit_layout(
     training: Sequence[Series],
+    *,
     scaling: str,
     log: bool,
     joint: bool,
@@ -201,6 +203,15 @@ def fit_layout(
     calendar: Sequence[str] = (),
 ) -> Layout:
     """Return the layout of the training parts of series: nothing that comes later decides a scale.
+
+    Args:
+        training: checked series, cut.
+        scaling: zscore, minmax or none; of covariates it is always zscore.
+        log: scale logarithms of the series.
+        joint: read all series together.
+        past: covariate columns known up to the present.
+        future: covariate columns known ahead.
+        calendar: cycles of the timestamp.
 
     Raises:
         DataError: the series have several time steps; one of them, or a covariate, is constant.
@@ -214,12 +225,16 @@ def fit_layout(
     scalers = {
         one.name: Scaler.fit(one.values, scaling, f"Series {one.name}", log) for one in training
     }
-    columns = {
-        name: Scaler.fit(
-            np.concatenate([one.covariates[name] for one in training]), "zscore", f"Column {name}"
-        )
-        for name in (*past, *future)
-    }
+    columns = {}
+    for name in (*past, *future):
+        values = np.concatenate([one.covariates[name] for one in training])
+        columns[name] = Scaler.fit(values, "zscore", f"Column {name}")
     return Layout(
-        next(iter(freqs)), joint, list(past), list(future), list(calendar), scalers, columns
+        freq=next(iter(freqs)),
+        joint=joint,
+        past=list(past),
+        future=list(future),
+        calendar=list(calendar),
+        scalers=scalers,
+        covariate_scalers=columns,
     )

@@ -18,7 +18,13 @@ SCALERS = ("zscore", "minmax", "none")
 
 @dataclass(frozen=True)
 class Scaler:
-    """``(value - offset) / spread``, of the logarithm where ``log`` is set."""
+    """Scaling by ``(value - offset) / spread``.
+
+    Attributes:
+        offset: what is subtracted.
+        spread: what is divided by.
+        log: take the logarithm first.
+    """
 
     offset: float
     spread: float
@@ -31,8 +37,9 @@ class Scaler:
         """Return the scale of the training part ``values`` (n,).
 
         Args:
+            values: finite numbers.
             kind: ``zscore``, ``minmax`` or ``none``.
-            name: of series or column.
+            name: of the series or column, for errors.
             log: take logarithms first.
 
         Raises:
@@ -46,7 +53,8 @@ class Scaler:
             )
         if np.ptp(values) == 0:
             raise DataError(
-                f"{name} is constant ({values[0]:g} throughout the training part); nothing can be learned from it.",
+                f"{name} is constant ({values[0]:g} throughout the training part); nothing can be "
+                "learned from it.",
                 "Leave it out.",
             )
         values = np.log(values) if log else values
@@ -60,7 +68,7 @@ class Scaler:
         """Return scaled values.
 
         Raises:
-            DataError: a logarithm is wanted of what is not positive.
+            DataError: the scale is logarithmic and a value is not positive.
         """
         if self.log and len(values) and values.min() <= 0:
             raise DataError(
@@ -71,6 +79,6 @@ class Scaler:
         return ((values - self.offset) / self.spread).astype(np.float32)
 
     def invert(self, scaled: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Return values in their own units."""
+        """Return the values that scaled ones stand for."""
         values = np.asarray(scaled, np.float64) * self.spread + self.offset
         return np.exp(values) if self.log else values

@@ -1,4 +1,4 @@
-"""Whole sequences with one label each.
+"""Padded batches of whole sequences with one label each.
 
 Legend: N sequences, B batch, T steps, D channels, S static features.
 """
@@ -23,13 +23,13 @@ __all__ = ["LabelledBatch", "LabelledLoader", "draws_per_epoch"]
 
 @dataclass(frozen=True)
 class LabelledBatch:
-    """Padded sequences side by side.
+    """Several sequences, padded with zeros.
 
     Attributes:
-        x: (B, T, D) float32, or (B, T) int64 of tokens.
-        x_lens: (B,).
+        x: (B, T, D) float32.
+        x_lens: (B,) steps.
         static: (B, S) float32.
-        labels: (B,) int64.
+        labels: (B,) int64, class numbers.
         ids: of the sequences.
         seed: key of this batch's augmentation.
     """
@@ -56,9 +56,9 @@ def draws_per_epoch(
     """Return (N,) how often each sequence is drawn in an epoch, on average.
 
     Args:
-        labels: (N,).
-        balance: 0 draws classes as often as they are, 1 all equally often, between: their size to
-            the power of 1 - balance.
+        labels: (N,) class numbers.
+        balance: 0 draws classes in proportion to their size, 1 all equally often; in general, in
+            proportion to their size to the power of 1 - balance.
         epoch_size: sequences in an epoch (0: N).
     """
     counts = np.bincount(labels).astype(np.float64)
@@ -71,13 +71,13 @@ class LabelledLoader(BucketLoader):
     """Batches of labelled sequences, each a pure function of (seed, epoch, position).
 
     Args:
-        sequences: N arrays (T, D) of float32 or (T,) of int64.
-        labels: (N,) int64.
+        sequences: N arrays (T, D) of float32.
+        labels: (N,) int64, class numbers.
         static: (N, S) float32, features of a sequence as a whole; None: none.
         max_batch_size: B.
-        seed: see :class:`asr.training.batching.buckets.BucketSampler`.
-        shuffle: see :class:`asr.training.batching.buckets.BucketSampler`.
-        draws: (N,) how often a sequence comes in an epoch, on average; None: once each. See
+        seed: of order and draws.
+        shuffle: False gives the longest sequences first, the same every epoch.
+        draws: (N,) how often a sequence is drawn in an epoch, on average; None: once each. See
             :func:`draws_per_epoch`.
         max_batch_length: longest length times size of a batch stays within this (0: only the size
             counts).

@@ -1,7 +1,8 @@
-"""Classification of whole sequences, signals and texts alike.
+"""Network of a signal classifier: normalisation, augmentation, layers and loss.
 
-Legend: B batch, T steps, D input width, S static features, C classes. (embedding ->) (convolution
-over time ->) recurrent layers (-> self-attention) -> pooling -> with static features -> C.
+Legend: B batch, T steps, D channels, S static features, C classes. The layers are those of
+:mod:`asr.sequence.classifier`: convolutions over time, recurrent layers, self-attention, pooling,
+then with the static features to C scores.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from asr.config import check_range
@@ -24,7 +25,15 @@ __all__ = ["AugmentConfig", "ClassifierTask", "ClassifierTaskConfig"]
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Changes of normalised signals in training; see :func:`asr.sequence.augment.augment`."""
+    """Augmentation of normalised signals in training; see :func:`asr.sequence.augment.augment`.
+
+    Attributes:
+        noise: deviation of added noise.
+        scale: deviation of a random factor on the whole signal.
+        time_masks: masked stretches of time.
+        time_share: longest masked stretch, as a share of the signal.
+        channel_mask: probability that a channel is masked.
+    """
 
     noise: float = 0.0
     scale: float = 0.0
@@ -44,6 +53,8 @@ class ClassifierTaskConfig:
     """Shape, augmentation and loss.
 
     Attributes:
+        model: layers.
+        augment: changes of the signals in training.
         label_smoothing: share of a label that is given to all classes alike (Szegedy et al. 2016,
             section 7).
     """
@@ -61,16 +72,16 @@ class ClassifierTask(Task):
 
     Args:
         config: see :class:`ClassifierTaskConfig`.
-        input_dim: see :class:`ClassifierNetwork`. Signals are normalised by :meth:`set_statistics`;
-            tokens (an embedding is given) are neither normalised nor augmented.
-        num_classes: see :class:`ClassifierNetwork`. Signals are normalised by
-            :meth:`set_statistics`; tokens (an embedding is given) are neither normalised nor
-            augmented.
-        static_dim: see :class:`ClassifierNetwork`. Signals are normalised by
-            :meth:`set_statistics`; tokens (an embedding is given) are neither normalised nor
-            augmented.
-        embedding: see :class:`ClassifierNetwork`. Signals are normalised by :meth:`set_statistics`;
-            tokens (an embedding is given) are neither normalised nor augmented.
+        channels: D.
+        num_classes: C.
+        static_dim: S.
+
+    Attributes:
+        mean: (D,) of the training signals; see :meth:`set_statistics`.
+        std: (D,) their deviation.
+        static_mean: (S,) of the static features.
+        static_std: (S,) their deviation.
+        class_weights: (C,) of the loss.
     """
 
     mean: Tensor
@@ -80,22 +91,15 @@ class ClassifierTask(Task):
     class_weights: Tensor
 
     def __init__(
-        self,
-        config: ClassifierTaskConfig,
-        input_dim: int,
-        num_classes: int,
-        static_dim: int = 0,
-        embedding: nn.Module | None = None,
+        self, config: ClassifierTaskConfig, channels: int, num_classes: int, static_dim: int = 0
     ) -> None:
         super().__init__()
         self.config = config
-        self.network = ClassifierNetwork(
-            config.model, input_dim, num_classes, static_dim, embedding
-        )
-        signal_dim = 0 if embedding is not None else input_dim
+        self.network = ClassifierNetwork(config.model, channels, num_classes, static_dim)
+        # buffers: saved with the weights, but not trained
         for name, width, value in (
-            ("mean", signal_dim, 0.0),
-            ("std", signal_dim, 1.0),
+            ("mean", channels, 0.0),
+            ("std", channels, 1.0),
             ("static_mean", static_dim, 0.0),
             ("static_std", static_dim, 1.0),
             ("class_weights", num_classes, 1.0),
@@ -103,34 +107,28 @@ class ClassifierTask(Task):
             self.register_buffer(name, torch.full((width,), value))
 
     def set_statistics(self, **statistics: npt.ArrayLike) -> None:
-        """Set ``mean``, ``std`` (D), ``static_mean``, ``static_std`` (S) or ``class_weights`` (C),
-        which are kept.
-        """
+        """Set some of the buffers by name; see the class's attributes."""
         for name, values in statistics.items():
             buffer: Tensor = getattr(self, name)
             buffer.copy_(torch.as_tensor(values, dtype=torch.float32))
 
     def forward(self, x: Tensor, x_lens: Tensor, static: Tensor | None = None) -> Tensor:
-        """Sequences as they are, (B,), static features as they are (B, S) -> unnormalised scores
-        (B, C).
-        """
-        return self._scores(self._normalised(x), x_lens, static)
+        """Return scores (B, C) before softmax of signals (B, T, D), steps (B,), features (B, S)."""
+        return self._scores((x - self.mean) / self.std, x_lens, static)
 
-    def _normalised(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.std if self.network.embedding is None else x
-
-    def _scores(self, x: Tensor, x_lens: Tensor, static: Tensor | None) -> Tensor:
+    def _scores(self, normalised: Tensor, x_lens: Tensor, static: Tensor | None) -> Tensor:
         if static is not None:
             static = (static - self.static_mean) / self.static_std
-        scores: Tensor = self.network(x, x_lens, static)
+        scores: Tensor = self.network(normalised, x_lens, static)
         return scores
 
     def loss(self, batch: LabelledBatch, generator: torch.Generator | None = None) -> LossSum:
-        """Sum of the weighted cross-entropy and of the weights; see
-        :class:`asr.training.task.Task`.
+        """Return the weighted cross-entropy, summed, and the sum of the weights.
+
+        See :class:`asr.training.task.Task`.
         """
-        x = self._normalised(batch.x)
-        if generator is not None and self.network.embedding is None:
+        x = (batch.x - self.mean) / self.std
+        if generator is not None:
             x = augment(x, batch.x_lens, generator, **asdict(self.config.augment))
         scores = self._scores(x, batch.x_lens, batch.static)
         smoothing = self.config.label_smoothing if self.training else 0.0

@@ -30,7 +30,7 @@ def baseline_row(name: str, series: Sequence[Series], config: ForecastConfig) ->
     """Return the row of a baseline, on the same scale and over the same windows as the network."""
     test, val, h = config.data.test_size, config.data.val_size, config.h
     training = [cut(one, len(one) - test - val) for one in series]
-    scalers = fit_layout(training, config.data.scaling, log=False, joint=False).scalers
+    scalers = fit_layout(training, scaling=config.data.scaling, log=False, joint=False).scalers
     scaled = [scalers[one.name].apply(one.values, one.name).astype(np.float64) for one in series]
     known = [values[: len(past)] for values, past in zip(scaled, training, strict=True)]
     forecast = fit_baseline(name, known, h, 24, RIDGE_LOOKBACK)

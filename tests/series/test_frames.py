@@ -1,4 +1,4 @@
-"""What may not reach a model: gaps, doubles, disorder, constants; and what is made of good frames."""
+"""Frames: gaps, duplicates, disorder and constants are refused; good frames become series."""
 
 from __future__ import annotations
 

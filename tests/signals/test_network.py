@@ -1,30 +1,14 @@
-"""The classifier: padding, loss, and that it learns what only order or only a static feature tells."""
+"""The classifier's task: loss, augmentation, normalisation."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
-from asr.errors import ConfigError
-from asr.sequence.classifier import ClassifierConfig, ClassifierNetwork
+from asr.sequence.classifier import ClassifierConfig
 from asr.signals.batches import LabelledBatch, LabelledLoader
 from asr.signals.network import AugmentConfig, ClassifierTask, ClassifierTaskConfig
-
-SHAPES = {
-    "plain": ClassifierConfig(hidden_dim=6),
-    "conv": ClassifierConfig(hidden_dim=6, conv_layers=2, conv_channels=5, pooling="max"),
-    "heads": ClassifierConfig(
-        hidden_dim=6, num_layers=2, attention_heads=3, pooling="mean", head_dim=7
-    ),
-    "window": ClassifierConfig(hidden_dim=6, attention_heads=2, attention_window=3),
-    "forward": ClassifierConfig(hidden_dim=6, bidirectional=False, cell="gru", pooling="last"),
-    "peephole": ClassifierConfig(
-        hidden_dim=6, cell="peephole_lstm", pooling="last", projection_dim=4, variational=True
-    ),
-}
 
 
 def batch(count: int = 4, width: int = 3, static: int = 2) -> LabelledBatch:
@@ -35,30 +19,6 @@ def batch(count: int = 4, width: int = 3, static: int = 2) -> LabelledBatch:
     labels = np.array([0, 1, 2, 1])[:count]
     statics = rng.standard_normal((count, static)).astype(np.float32)
     return LabelledLoader(sequences, labels, statics, 8, shuffle=False).load(0, 0)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_padding_and_batch_never_change_a_result(shape: str) -> None:
-    torch.manual_seed(0)
-    network = ClassifierNetwork(SHAPES[shape], 3, 3, static_dim=2).eval()
-    b = batch()
-    together = network(b.x, b.x_lens, b.static)
-    assert together.shape == (4, 3)
-    for row, n in enumerate(b.x_lens.tolist()):
-        alone = network(b.x[row : row + 1, :n], b.x_lens[row : row + 1], b.static[row : row + 1])
-        torch.testing.assert_close(together[row], alone[0], atol=1e-6, rtol=1e-5)
-
-
-def test_tokens_pass_through_an_embedding() -> None:
-    torch.manual_seed(0)
-    config = ClassifierTaskConfig(ClassifierConfig(hidden_dim=6), AugmentConfig(noise=1.0))
-    task = ClassifierTask(config, 5, 3, embedding=nn.Embedding(10, 5, padding_idx=0)).eval()
-    tokens, lens = torch.tensor([[3, 4, 9], [2, 0, 0]]), torch.tensor([3, 1])
-    scores = task(tokens, lens)
-    torch.testing.assert_close(scores[1:], task(tokens[1:, :1], lens[1:]))
-    b = LabelledBatch(tokens, lens, torch.zeros(2, 0), torch.tensor([0, 2]), ("0", "1"))
-    task.loss(b, torch.Generator()).total.backward()
-    assert task.network.embedding.weight.grad is not None
 
 
 def test_loss_is_the_weighted_mean_of_torch() -> None:
@@ -111,11 +71,3 @@ def test_statistics_travel_with_the_weights() -> None:
     task.set_statistics(mean=[1.0, 2, 3], std=[4.0, 5, 6])
     other.load_state_dict(task.state_dict())
     assert other.std.tolist() == [4, 5, 6]
-
-
-@pytest.mark.parametrize(
-    "setting", [{"pooling": "middle"}, {"cell": "rnn"}, {"dropout": 1.5}, {"num_layers": 0}]
-)
-def test_wrong_settings_are_named(setting: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=f"model.{next(iter(setting))}"):
-        ClassifierConfig(**setting)  # type: ignore[arg-type]

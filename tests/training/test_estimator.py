@@ -82,7 +82,7 @@ def _signal_checks() -> Iterator[Any]:
         yield pytest.param(estimator, check, marks=marks, id="-".join([name, *options]))
 
 
-@pytest.mark.parametrize(("estimator", "check"), _signal_checks())
+@pytest.mark.parametrize(("estimator", "check"), list(_signal_checks()))
 def test_a_classifier_of_signals_passes_scikit_learns_checks(
     estimator: Estimator[Any], check: Callable[[Any], None]
 ) -> None:

@@ -1,1 +1,1 @@
-"""Anomaly detection: network, training, detector, alarms."""
+"""Anomaly detection: configuration, network, training, detector, alarms."""

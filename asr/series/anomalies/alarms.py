@@ -1,4 +1,4 @@
-"""From errors to alarms: smoothing, a score, and a threshold that normal data alone decides.
+"""From errors to alarms: smoothing, a score, and a threshold fitted on normal data.
 
 n steps, C channels.
 """
@@ -25,13 +25,12 @@ class AlarmConfig:
     """How errors become alarms.
 
     Attributes:
-        smooth: steps over which errors are averaged with exponentially falling weights (1: not at
-            all).
-        score: ``sum`` of the absolute errors; ``scaled`` by each channel's deviation first; or
-            ``mahalanobis`` distance (Malhotra et al. 2015, section 2), which knows how the
-            channels' errors go together.
+        smooth: steps over which errors are averaged, by an exponential moving average (1: none).
+        score: ``sum`` of the absolute errors; ``scaled``: the sum after division by each channel's
+            deviation; or ``mahalanobis`` distance (Malhotra et al. 2015, section 2), which takes
+            the correlation of the channels' errors into account.
         quantile: of the scores of normal steps.
-        margin: the threshold is that quantile times this.
+        margin: factor; the threshold is the quantile times this.
     """
 
     smooth: float = 1.0
@@ -48,9 +47,10 @@ class AlarmConfig:
 
 @dataclass(frozen=True)
 class Alarms:
-    """What turns errors (n, C) into scores, fitted on normal steps.
+    """Turns errors (n, C) into scores; fitted on normal steps.
 
     Attributes:
+        config: smoothing and kind of score.
         mean: (C,) of the smoothed errors.
         weight: (C, C); the score is the norm of ``weight @ (error - mean)``: the sum of absolute
             values, or the root of the sum of squares for ``mahalanobis``.
@@ -65,8 +65,11 @@ class Alarms:
     rate: float
 
     def smoothed(self, errors: Floats, carried: Floats | None = None) -> Floats:
-        """Return running means (n, C) of errors (n, C), going on from ``carried`` (C,), the last
-        one before them.
+        """Return moving averages (n, C) of errors (n, C).
+
+        Args:
+            errors: of consecutive steps.
+            carried: (C,) the last average before them; None at the start of a series.
         """
         return _smoothed(errors, self.config.smooth, carried)
 
@@ -101,9 +104,11 @@ def _scores(smoothed: Floats, mean: Floats, weight: Floats, kind: str) -> npt.ND
 
 
 def fit_alarms(errors: Sequence[Floats], config: AlarmConfig, skip: int = 0) -> Alarms:
-    """Return alarms from the errors (n, C) on normal series; no label and no other data takes part.
+    """Return alarms fitted on the errors (n, C) of normal series, without any labels.
 
     Args:
+        errors: of each series.
+        config: smoothing, kind of score and threshold.
         skip: first steps of each series to leave out.
     """
     parts = [_smoothed(part, config.smooth, None)[skip:] for part in errors]
@@ -114,25 +119,31 @@ def fit_alarms(errors: Sequence[Floats], config: AlarmConfig, skip: int = 0) -> 
         weight = np.diag(1 / (normal.std(axis=0) + 1e-9))
     if config.score == "mahalanobis":
         covariance = np.cov(normal.T).reshape(channels, channels)
+        # a thousandth of the mean variance on the diagonal: channels may be collinear
         covariance = covariance + 1e-3 * np.trace(covariance) / channels * np.eye(channels)
+        # inverse = L L', so that |L' x|^2 = x' inverse x, the squared Mahalanobis distance
         weight = np.linalg.cholesky(np.linalg.inv(covariance)).T
     scores = _scores(normal, mean, weight, config.score)
     threshold = float(np.quantile(scores, config.quantile) * config.margin)
     return Alarms(
-        config, mean.tolist(), weight.tolist(), threshold, float((scores > threshold).mean())
+        config=config,
+        mean=mean.tolist(),
+        weight=weight.tolist(),
+        threshold=threshold,
+        rate=float((scores > threshold).mean()),
     )
 
 
 @dataclass(frozen=True)
 class DetectionRates:
-    """How alarms agree with labels, step by step.
+    """Agreement of alarms with labels, step by step.
 
     Attributes:
         f1: of the anomalous steps.
         false_alarm_rate: share of normal steps with an alarm.
         missed_alarm_rate: share of anomalous steps without one.
-        steps: counts.
-        anomalous: counts.
+        steps: their number.
+        anomalous: number of anomalous steps.
     """
 
     f1: float
@@ -143,17 +154,18 @@ class DetectionRates:
 
 
 def detection_rates(labels: npt.NDArray[Any], alarms: npt.NDArray[Any]) -> DetectionRates:
-    """Return the rates of ``alarms`` (n,) against ``labels`` (n,), both 0 or 1; NaN where a class
-    is absent.
+    """Return the rates of ``alarms`` (n,) against ``labels`` (n,), both 0 or 1.
+
+    A rate is NaN where it has nothing to count.
     """
-    true, found = np.asarray(labels) > 0, np.asarray(alarms) > 0
-    hits, false = int((true & found).sum()), int((~true & found).sum())
-    missed, normal = int((true & ~found).sum()), int((~true).sum())
+    anomalous, alarmed = np.asarray(labels) > 0, np.asarray(alarms) > 0
+    hits, false = int((anomalous & alarmed).sum()), int((~anomalous & alarmed).sum())
+    missed, normal = int((anomalous & ~alarmed).sum()), int((~anomalous).sum())
     nan = float("nan")
     return DetectionRates(
-        2 * hits / (2 * hits + false + missed) if hits + false + missed else nan,
-        false / normal if normal else nan,
-        missed / (hits + missed) if hits + missed else nan,
-        len(true),
-        hits + missed,
+        f1=2 * hits / (2 * hits + false + missed) if hits + false + missed else nan,
+        false_alarm_rate=false / normal if normal else nan,
+        missed_alarm_rate=missed / (hits + missed) if hits + missed else nan,
+        steps=len(anomalous),
+        anomalous=hits + missed,
     )

@@ -1,11 +1,11 @@
-"""Anomaly detection: networks that learn what is normal, and fail visibly at what is not.
+"""Networks for anomaly detection: trained on normal series, they have large errors elsewhere.
 
 Legend: B windows, T steps, C channels, H hidden, Z code.
 
 ``forecast`` predicts each step from those before it (Malhotra et al. 2015, "Long Short Term Memory
 Networks for Anomaly Detection in Time Series"); it carries its state from step to step.
-``autoencoder`` squeezes a window into a code and spells it out again (Malhotra et al. 2016,
-arXiv:1607.00148); it sees the last T steps at a time.
+``autoencoder`` encodes a window into a short code and decodes it again (Malhotra et al. 2016,
+arXiv:1607.00148); it reads the last T steps at a time.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class AnomalyModelConfig:
 
     Attributes:
         kind: ``autoencoder`` or ``forecast``.
-        cell: of the recurrent stacks.
-        hidden_dim: of the recurrent stacks.
-        num_layers: of the recurrent stacks.
-        dropout: between.
+        cell: lstm or gru.
+        hidden_dim: width of a recurrent layer.
+        num_layers: recurrent layers, of encoder and decoder each.
+        dropout: between recurrent layers.
         code_dim: Z of the autoencoder.
-        noise: deviation of the noise on its input in training, in scaled units (Vincent et al.
-            2008).
+        noise: deviation of the noise on the autoencoder's input in training, in scaled units
+            (Vincent et al. 2008).
     """
 
     kind: str = "autoencoder"
@@ -60,7 +60,13 @@ class AnomalyModelConfig:
 
 @dataclass(frozen=True)
 class AnomalyTaskConfig:
-    """Everything that decides what comes out of the network: channels C, window T, and its shape."""
+    """Shape of a network, as its model folder stores it.
+
+    Attributes:
+        num_channels: C.
+        window: T.
+        model: layers.
+    """
 
     num_channels: int
     window: int
@@ -102,22 +108,22 @@ class AnomalyTask(Task):
     ) -> tuple[Tensor, RecurrentState]:
         """(B, T, C), carried state -> (B, T, C), state after the last step.
 
-        ``forecast``: row t is the forecast of step t + 1. ``autoencoder``: row t is step t spelled
-        out again; its state means nothing.
+        ``forecast``: row t is the forecast of step t + 1. ``autoencoder``: row t is step t decoded
+        from the code; the state is not used.
         """
         lens = torch.full((x.size(0),), x.size(1), dtype=torch.int64, device=x.device)
         y, lens, new_state = self.encoder(x, lens, state)
         if self.config.model.kind == "autoencoder":
-            code = self.code(y[:, -1:]).expand(-1, x.size(1), -1)
+            code = self.code(y[:, -1:]).expand(-1, x.size(1), -1)  # the same code at every step
             y, _, _ = self.decoder(code, lens)
         values: Tensor = self.output(y)
         return values, new_state
 
     def errors(self, x: Tensor) -> Tensor:
-        """Return what a detector judges by.
+        """Return the errors that scores are made of.
 
-        ``forecast``: (B, T, C) -> (B, T, C), each step less its forecast; 0 is expected of the
-        first one. ``autoencoder``: (B, T, C) -> (B, 2 C), the mean error of each window, which
+        ``forecast``: (B, T, C) -> (B, T, C), each step less its forecast; that of the first step is
+        0. ``autoencoder``: (B, T, C) -> (B, 2 C), the mean error of each window, which
         shows shifts, and its mean absolute error, which shows changes of shape.
         """
         y, _ = self(x)
@@ -128,7 +134,7 @@ class AnomalyTask(Task):
         return x - expected
 
     def loss(self, batch: WindowBatch, generator: torch.Generator | None = None) -> LossSum:
-        """Summed squared error and the number of values; see :class:`asr.training.task.Task`."""
+        """Return squared errors, summed, and their number; see :class:`asr.training.task.Task`."""
         x = clean = batch.target
         model = self.config.model
         if generator is not None and model.noise and model.kind == "autoencoder":

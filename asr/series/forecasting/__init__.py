@@ -1,1 +1,1 @@
-"""Forecasting: network, training, forecaster, evaluation, baselines, metrics."""
+"""Forecasting: configuration, network, training, forecaster, evaluation, ensemble, baselines."""

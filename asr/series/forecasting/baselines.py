@@ -1,6 +1,4 @@
-"""What every forecast stands beside: repeat-last, seasonal naive, a linear model, AutoARIMA and
-AutoETS.
-"""
+"""Baselines for every forecast: last value, seasonal naive, linear, AutoARIMA and AutoETS."""
 
 from __future__ import annotations
 
@@ -20,6 +18,7 @@ Baseline = Callable[[Floats], Floats]
 
 BASELINES = ("repeat_last", "seasonal_naive", "linear", "auto_arima", "auto_ets")
 RIDGE = 1e-2  # penalty as a share of the mean squared input
+WINDOWS_AT_ONCE = 4096  # all windows of a long series may not fit into memory
 
 
 def fit_baseline(
@@ -37,8 +36,8 @@ def fit_baseline(
         lookback: of the linear model.
 
     Raises:
-        ConfigError: the name is unknown. MissingDependencyError: statsforecast is needed and not
-        installed.
+        ConfigError: the name is unknown.
+        MissingDependencyError: statsforecast is needed and not installed.
     """
     if name == "repeat_last":
         return lambda history: np.full(h, history[-1])
@@ -56,8 +55,7 @@ def fit_baseline(
 
 
 def _seasonal_naive(history: Floats, h: int, season: int) -> Floats:
-    cycle = history[-season:]
-    return np.resize(cycle, h)
+    return np.resize(history[-season:], h)  # the last season, repeated
 
 
 @dataclass(frozen=True)
@@ -81,16 +79,18 @@ class Linear:
 
 
 def _linear(training: Sequence[Floats], h: int, lookback: int) -> Linear:
+    """Return the ridge regression of h values on the lookback before them, over all windows.
+
+    The normal equations ``(X'X + penalty) W = X'Y`` are summed up window by window.
+    """
     size = lookback + 1
     gram, moment = np.zeros((size, size)), np.zeros((size, h))
     for values in training:
         if len(values) < lookback + h:
             continue
         rows = np.lib.stride_tricks.sliding_window_view(values, lookback + h)
-        for start in range(
-            0, len(rows), 4096
-        ):  # in pieces: all windows at once may not fit into memory
-            part = rows[start : start + 4096]
+        for start in range(0, len(rows), WINDOWS_AT_ONCE):
+            part = rows[start : start + WINDOWS_AT_ONCE]
             last = part[:, lookback - 1]
             x, y = _centred(part[:, :lookback], last), part[:, lookback:] - last[:, None]
             gram += x.T @ x
@@ -103,5 +103,5 @@ def _linear(training: Sequence[Floats], h: int, lookback: int) -> Linear:
 
 
 def _centred(x: Floats, last: Floats) -> Floats:
-    """Inputs relative to their last value, and a one for the intercept."""
+    """Return inputs relative to their last value, and a column of ones for the intercept."""
     return np.concatenate([x - last[:, None], np.ones((len(x), 1))], axis=1)

@@ -36,7 +36,12 @@ class Ensemble:
     members: dict[str, Baseline]
 
     def mix(self, scaled: Floats, history: Floats) -> Floats:
-        """Shift a network's forecast (h, Q) to the weighted mean; its intervals keep their width."""
+        """Return a forecast (h, Q) shifted to the weighted mean; intervals keep their width.
+
+        Args:
+            scaled: of the network.
+            history: (n,) scaled values up to the present, for the baselines.
+        """
         middle = scaled[:, scaled.shape[1] // 2]
         mixed = self.weights[NETWORK] * middle
         for name, member in self.members.items():

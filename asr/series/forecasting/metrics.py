@@ -27,8 +27,8 @@ class Accuracy:
     """Errors over all windows and steps, in the units of the values given.
 
     Attributes:
-        mae: mean absolute and squared error.
-        mse: mean absolute and squared error.
+        mae: mean absolute error.
+        mse: mean squared error.
         r2: coefficient of determination; NaN where the truth is constant.
         mase: mean absolute error over the naive error of the training part; NaN where that was not
             given.
@@ -48,6 +48,8 @@ def measure(truth: Floats, forecast: Floats, naive: Floats | float = math.nan) -
     """Return the figures of forecasts (..., h) against the truth (..., h).
 
     Args:
+        truth: values.
+        forecast: of the same shape.
         naive: :func:`naive_error` of each series, in a shape that broadcasts to the forecasts.
     """
     error = np.asarray(truth, np.float64) - forecast
@@ -106,11 +108,12 @@ def direction_accuracy(change: Floats, predicted: Floats) -> DirectionAccuracy:
     right = np.sign(change[moved]) == np.sign(predicted[moved])
     value, z = float(right.mean()), 1.959964
     middle = (value + z * z / (2 * count)) / (1 + z * z / count)
-    half = (
-        z
-        / (1 + z * z / count)
-        * math.sqrt(value * (1 - value) / count + z * z / (4 * count * count))
-    )
+    variance = value * (1 - value) / count + z * z / (4 * count * count)
+    half = z / (1 + z * z / count) * math.sqrt(variance)
     return DirectionAccuracy(
-        value, middle - half, middle + half, count, float((change[moved] > 0).mean())
+        value=value,
+        low=middle - half,
+        high=middle + half,
+        count=count,
+        always_up=float((change[moved] > 0).mean()),
     )

@@ -42,15 +42,15 @@ class ForecastModelConfig:
     """Shape of the forecaster.
 
     Attributes:
-        cell: of the recurrent stack.
-        hidden_dim: of the recurrent stack.
-        num_layers: of the recurrent stack.
-        norm: of the recurrent stack.
-        residual: of the recurrent stack.
+        cell: lstm or gru.
+        hidden_dim: width of a recurrent layer.
+        num_layers: recurrent layers.
+        norm: of the recurrent layers.
+        residual: add each recurrent layer's input to its output.
         dropout: before the output layer.
         segment: steps read at once (0: chosen from the lookback).
-        instance_norm: what is taken off each window and given back to its forecast: its ``last``
-            value, its mean and deviation (``standard``) or ``none``.
+        instance_norm: what is removed from each window and added to its forecast again: its
+            ``last`` value, its mean and deviation (``standard``) or ``none``.
         series_dim: width of an embedding of the series (0: all series share everything).
     """
 
@@ -77,18 +77,19 @@ class ForecastModelConfig:
 
 @dataclass(frozen=True)
 class ForecastTaskConfig:
-    """Everything that decides what comes out of the network.
+    """Shape, loss and horizon of a network, as its model folder stores them.
 
     Attributes:
-        h: steps ahead and back.
-        lookback: steps ahead and back.
+        h: steps ahead.
+        lookback: steps back.
         num_targets: C.
         num_past: J + K.
         num_future: K.
         num_series: rows of the embedding.
         loss: one of :data:`LOSSES`.
         quantiles: of the loss ``quantile``, rising.
-        huber_delta: of huber.
+        huber_delta: error at which huber turns from squares to absolute values.
+        model: layers.
     """
 
     h: int
@@ -145,40 +146,38 @@ class ForecastNetwork(nn.Module):
 
     def forward(self, target: Tensor, past: Tensor, future: Tensor, series: Tensor) -> Tensor:
         """(B, T, C), (B, T, J + K), (B, h, K), (B,) -> (B, h, C, Q)."""
-        x = functional.relu(
-            self.embed(_segments(torch.cat([target, past], -1), self.config.segment))
-        )
+        config, M = self.config, self.segments_ahead
+        # Encode: the recurrent stack reads N segments, not T steps.
+        segments = _segments(torch.cat([target, past], -1), config.segment)
+        x = functional.relu(self.embed(segments))
         B, N, D = x.shape
         _, _, state = self.stack(x, x.new_full((B,), N, dtype=torch.int64))
-        M = self.segments_ahead
+        # Decode: one step of the same stack for each of the M segments ahead, all from the last
+        # state and in parallel, as B * M sequences of one step.
         state = [tuple(part.repeat_interleave(M, dim=1) for part in layer) for layer in state]
-        questions = self._questions(future, series, B).reshape(B * M, 1, D)
-        y, _, _ = self.stack(questions, x.new_full((B * M,), 1, dtype=torch.int64), state)
+        queries = self._queries(future, series, B).reshape(B * M, 1, D)
+        y, _, _ = self.stack(queries, x.new_full((B * M,), 1, dtype=torch.int64), state)
         values: Tensor = self.output(y)
-        config = self.config
-        return values.view(B, M * config.segment, config.num_targets, config.num_outputs)[
-            :, : config.h
-        ]
+        steps = values.view(B, M * config.segment, config.num_targets, config.num_outputs)
+        return steps[:, : config.h]  # the last segment may reach beyond the horizon
 
-    def _questions(self, future: Tensor, series: Tensor, B: int) -> Tensor:
-        """What the decoder is asked: (B, M, D) of place, series and covariates known ahead."""
+    def _queries(self, future: Tensor, series: Tensor, B: int) -> Tensor:
+        """Return the decoder's input (B, M, D): place, series and covariates known ahead."""
         parts = [self.place.expand(B, -1, -1)]
         if self.series is not None:
             parts.append(self.series(series).unsqueeze(1).expand(-1, self.segments_ahead, -1))
-        questions = torch.cat(parts, -1)
+        queries = torch.cat(parts, -1)
         if self.ahead is not None:
             missing = self.segments_ahead * self.config.segment - future.size(1)
             padded = functional.pad(future, (0, 0, 0, missing))
-            questions = questions + self.ahead(padded.reshape(B, self.segments_ahead, -1))
-        return questions
+            queries = queries + self.ahead(padded.reshape(B, self.segments_ahead, -1))
+        return queries
 
 
 def _segments(x: Tensor, S: int) -> Tensor:
-    """(B, T, D) -> (B, ceil(T / S), S * D); the first step is repeated in front where S does not
-    divide T.
-    """
+    """(B, T, D) -> (B, ceil(T / S), S * D)."""
     B, T, D = x.shape
-    if short := -T % S:
+    if short := -T % S:  # the first step is repeated in front where S does not divide T
         x = torch.cat([x[:, :1].expand(-1, short, -1), x], 1)
     return x.reshape(B, -1, S * D)
 
@@ -213,6 +212,7 @@ class ForecastTask(Task):
         return values * spread.unsqueeze(-1) + level.unsqueeze(-1)
 
     def _instance(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return level and spread of each window and target, (B, 1, C) each."""
         one = target.new_ones(target.size(0), 1, target.size(2))
         kind = self.config.model.instance_norm
         if kind == "none":
@@ -223,7 +223,7 @@ class ForecastTask(Task):
         return mean, torch.sqrt(var + 1e-5)
 
     def loss(self, batch: WindowBatch, generator: torch.Generator | None = None) -> LossSum:
-        """Summed loss and the number of values; see :class:`asr.training.task.Task`."""
+        """Return the summed loss and the number of values; see :class:`~asr.training.task.Task`."""
         error = batch.truth.unsqueeze(-1) - self(batch)
         count = error.new_tensor(batch.truth.numel())
         if self.config.loss == "quantile":

@@ -189,7 +189,7 @@ class LengthTimes:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a fresh process found.
+    """What a fresh process measured.
 
     Attributes:
         load_s: to load the model, imports not counted.

@@ -16,7 +16,7 @@ import numpy as np
 from asr.config import build_config
 from asr.errors import ConfigError, NotFittedError
 
-__all__ = ["Estimator", "config_from", "not_fitted", "seed_from", "with_training"]
+__all__ = ["Estimator", "config_from", "not_fitted", "seed_from"]
 
 Self = TypeVar("Self", bound="Estimator[Any]")  # typing's own comes with Python 3.11
 Model = TypeVar("Model")
@@ -227,16 +227,3 @@ def _with(section: Any, values: Mapping[str, Any]) -> Any:
     """Return a section of a configuration with those of ``values`` that are not None."""
     given = {name: value for name, value in values.items() if value is not None}
     return dataclasses.replace(section, **given)
-
-
-def with_training(
-    config: Config, random_state: int | None, time_limit_s: float | None, max_epochs: int | None
-) -> Config:
-    """Return a configuration with what was given in its place; goes when nobody calls it."""
-    settings: Any = config
-    given = {"time_limit_s": time_limit_s, "max_epochs": max_epochs}
-    seed = settings.seed if random_state is None else random_state
-    changed: Config = dataclasses.replace(
-        settings, seed=seed, trainer=_with(settings.trainer, given)
-    )
-    return changed

@@ -165,7 +165,7 @@ def check_apart(bundle: Bundle, output: str | Path) -> None:
 
 
 def add_to_bundle(
-    folder: str | Path,
+    folder: str | Path | Bundle,
     files: Mapping[str, Path],
     config: Mapping[str, Any] | None = None,
     drop: Collection[str] = (),
@@ -178,7 +178,7 @@ def add_to_bundle(
         config: sections of ``config.yaml`` to add or replace.
         drop: names of files to remove.
     """
-    bundle = open_bundle(folder)
+    bundle = open_model(folder)
 
     def write(target: Path) -> None:
         for name in set(bundle.files) - set(drop) - set(files):
@@ -191,7 +191,7 @@ def add_to_bundle(
 
 
 def compact_bundle(
-    folder: str | Path,
+    folder: str | Path | Bundle,
     output: str | Path,
     files: Mapping[str, Path] | None = None,
     decoding: str | Path | None = None,
@@ -205,7 +205,7 @@ def compact_bundle(
             of the folder are then left out).
         decoding: YAML file of decoding settings for the copy.
     """
-    bundle = open_bundle(folder)
+    bundle = open_model(folder)
     check_apart(bundle, output)
     extra = dict(files or {})
     config = dict(bundle.config)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from asr.errors import ModelError
-from asr.model_folder import add_to_bundle, compact_bundle, open_bundle, save_weights, write_bundle
+from asr.model_folder import (
+    add_to_bundle,
+    compact_bundle,
+    open_bundle,
+    open_model,
+    save_weights,
+    write_bundle,
+)
 
 
 def fill(folder: Path) -> None:
@@ -124,3 +131,17 @@ def test_a_compact_copy_has_half_precision_and_its_own_language_model(tmp_path: 
     assert copied["steps"] == 70_000
     assert copied["w"].dtype == torch.float16
     torch.testing.assert_close(copied["w"].float(), weights["w"], atol=1e-7, rtol=2**-11)
+
+
+def test_a_model_is_opened_by_path_or_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_bundle(tmp_path / "run" / "model", fill)
+    opened = open_model(model.parent, task="ctc")
+    assert (opened.path, opened.name) == (model, "run")
+    monkeypatch.setattr("asr.model_folder._sha256", None)  # nothing is hashed a second time
+    assert open_model(opened) is opened
+    with pytest.raises(ModelError, match="for the task 'ctc', needed is one for 'tag'"):
+        open_model(opened, task="tag")
+    with pytest.raises(ModelError, match="There is no model 'nowhere'"):
+        open_model("nowhere")

@@ -94,11 +94,11 @@ def _is_number(value: Any) -> bool:
 
 def _is_finite(value: Any) -> bool:
     """Return whether a value is a number, and neither infinite nor NaN."""
-    return _is_number(value) and math.isfinite(value)
+    return bool(_is_number(value) and math.isfinite(value))
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and value >= 1
+    return isinstance(value, (int, np.integer)) and bool(value >= 1)
 
 
 # name -> what its value must fulfil, and how to say that

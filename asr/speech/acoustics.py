@@ -44,19 +44,23 @@ class StreamingNetwork(Protocol):
 
 
 class Acoustics(Protocol):
-    """The acoustic model: features and network of a speech model.
+    """The acoustic model: features and network of a speech model."""
 
-    Attributes:
-        backend: ``torch`` or ``onnxruntime``.
-        frames: sample rate, length and step of its frames.
-        tokens: of its output, V strings, the blank first.
-        streams: whether :meth:`streaming_network` gives one.
-    """
+    @property
+    def backend(self) -> str:
+        """What runs it: ``torch`` or ``onnxruntime``."""
 
-    backend: str
-    frames: FrameShape
-    tokens: Sequence[str]
-    streams: bool
+    @property
+    def frames(self) -> FrameShape:
+        """Sample rate, length and step of its frames."""
+
+    @property
+    def tokens(self) -> Sequence[str]:
+        """Tokens of its output: V strings, the blank first."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether :meth:`streaming_network` returns one."""
 
     def log_probs(self, recordings: Sequence[Array]) -> list[Array]:
         """Return log-probabilities (T', V) of mono recordings (n,), computed as one batch.

@@ -182,6 +182,6 @@ class DecoderFactory:
         """The phrase in the letter case of the transcripts, if one of the two fits."""
         if self.tokenizer.lexicon is not None:
             return phrase.lower()
-        known = set("".join(self.tokenizer.tokens)) | {" "}
+        known = set("".join(self.tokenizer.tokens[1:])) | {" "}  # without the blank's name
         cases = (phrase, phrase.lower(), phrase.upper())
         return next((p for p in cases if set(p) <= known), phrase)

@@ -6,7 +6,7 @@ Legend: B batch, N samples, T feature frames, T' output frames, V vocabulary, R 
 from __future__ import annotations
 
 import copy
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -22,31 +22,8 @@ __all__ = ["ExportableGraph", "OfflineGraph", "StreamingGraph"]
 Axes = dict[str, dict[int, str]]
 
 
-class ExportableGraph(Protocol):
-    """What an exporter asks of a graph, a ``torch.nn.Module``.
-
-    Attributes:
-        features: the first part, from samples to features.
-        input_names: of the arguments of ``forward``.
-        output_names: of what it returns.
-        dynamic_axes: name of an input or output -> its axes of any length, with names.
-    """
-
-    features: GraphLogMel
-
-    @property
-    def input_names(self) -> tuple[str, ...]: ...
-    @property
-    def output_names(self) -> tuple[str, ...]: ...
-    @property
-    def dynamic_axes(self) -> Axes: ...
-
-    def example_inputs(self) -> tuple[Tensor, ...]:
-        """Return arguments of ``forward`` to trace it with."""
-
-
-class _Graph(nn.Module):
-    """The network as whole recordings and streams go through it.
+class ExportableGraph(nn.Module, ABC):
+    """The network from samples on, and what an exporter asks of it.
 
     Args:
         task: the trained network.
@@ -72,8 +49,27 @@ class _Graph(nn.Module):
             projection = LinearInRange(self.conditioning.projection, PROBABILITY)
             self.conditioning.projection = projection
 
+    @property
+    @abstractmethod
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the arguments of ``forward``."""
 
-class OfflineGraph(_Graph):
+    @property
+    @abstractmethod
+    def output_names(self) -> tuple[str, ...]:
+        """Names of what ``forward`` returns."""
+
+    @property
+    @abstractmethod
+    def dynamic_axes(self) -> Axes:
+        """Name of an input or output -> its axes of any length, with names."""
+
+    @abstractmethod
+    def example_inputs(self) -> tuple[Tensor, ...]:
+        """Return arguments of ``forward`` to trace it with."""
+
+
+class OfflineGraph(ExportableGraph):
     """Samples of whole recordings, padded, and their lengths -> log-probabilities and theirs."""
 
     @property
@@ -111,7 +107,7 @@ class OfflineGraph(_Graph):
         return self.output(x).log_softmax(-1).transpose(0, 1), x_lens
 
 
-class StreamingGraph(_Graph):
+class StreamingGraph(ExportableGraph):
     """The next samples of a stream and its state -> log-probabilities and the state after them.
 
     Only for one-directional models with global normalisation. The state is the last input frames of

@@ -64,58 +64,76 @@ def posteriors(
         skip = np.zeros(S)
         for s in range(3, S, 2):
             skip[s] = 1.0 if symbol[s] != symbol[s - 2] else 0.0
-        alpha, emitted, beta, ahead = np.zeros((T, S)), np.zeros((T, S)), np.zeros(S), np.zeros(S)
-        total, reached = 0.0, T > 0
-        # forward: alpha of the states that the start reaches and from which the end is in reach
-        for t in range(T):
-            low, high = max(0, S - 2 * (T - t)), min(S, 2 * t + 2)
-            row, out = alpha[t], emitted[t]
-            for s in range(low, high):
-                out[s] = probs[b, t, symbol[s]]
-            if t == 0:
-                for s in range(low, high):
-                    row[s] = out[s]
-            else:
-                before = alpha[t - 1]
-                for s in range(low, min(high, 2)):
-                    row[s] = (before[s] + (before[s - 1] if s else 0.0)) * out[s]
-                for s in range(max(low, 2), high):
-                    row[s] = (before[s] + before[s - 1] + skip[s] * before[s - 2]) * out[s]
-            scale = row[low:high].sum() if low < high else 0.0
-            if not scale > 0.0:
-                reached = False
-                break
-            row[low:high] /= scale
-            total += np.log(scale)
+        alpha, emitted = np.zeros((T, S)), np.zeros((T, S))
+        reached, log_scale = _forward(probs[b, :T], symbol, skip, alpha, emitted)
         if not reached:
             continue
         # a path ends in the last label or in the blank after it
         end = alpha[T - 1, S - 1] + (alpha[T - 1, S - 2] if S > 1 else 0.0)
-        if not end > 0.0:
-            continue
-        # backward: beta frame by frame, and with it the posteriors of the frame
-        beta[max(0, S - 2) :] = 1.0
-        for t in range(T - 1, -1, -1):
-            row, share = alpha[t], 0.0
+        if end > 0.0 and _backward(alpha, emitted, symbol, skip, gamma[b]):
+            losses[b] = -(log_scale + np.log(end))
+
+
+@kernel(fastmath=FAST, error_model="numpy")
+def _forward(probs: F32, symbol: I64, skip: F64, alpha: F64, emitted: F64) -> tuple[bool, float]:
+    """Fill in alpha (T, S), each frame normalised, and the probability of each state's symbol.
+
+    Return whether a path reaches the last frame, and the sum of the logarithms of what the frames
+    were divided by.
+    """
+    T, S = alpha.shape
+    log_scale = 0.0
+    for t in range(T):
+        # the states that the start reaches and from which the end is in reach
+        low, high = max(0, S - 2 * (T - t)), min(S, 2 * t + 2)
+        row, out = alpha[t], emitted[t]
+        for s in range(low, high):
+            out[s] = probs[t, symbol[s]]
+        if t == 0:
+            for s in range(low, high):
+                row[s] = out[s]
+        else:
+            before = alpha[t - 1]
+            for s in range(low, min(high, 2)):
+                row[s] = (before[s] + (before[s - 1] if s else 0.0)) * out[s]
+            for s in range(max(low, 2), high):
+                row[s] = (before[s] + before[s - 1] + skip[s] * before[s - 2]) * out[s]
+        scale = row[low:high].sum() if low < high else 0.0
+        if not scale > 0.0:
+            return False, log_scale
+        row[low:high] /= scale
+        log_scale += np.log(scale)
+    return T > 0, log_scale
+
+
+@kernel(fastmath=FAST, error_model="numpy")
+def _backward(alpha: F64, emitted: F64, symbol: I64, skip: F64, gamma: F32) -> bool:
+    """Add the posterior probability of each state to that of its symbol in gamma (T, V).
+
+    Return whether all products of alpha and beta lie within the range of numbers.
+    """
+    T, S = alpha.shape
+    beta, ahead = np.zeros(S), np.zeros(S)
+    beta[max(0, S - 2) :] = 1.0
+    for t in range(T - 1, -1, -1):
+        row, share = alpha[t], 0.0
+        for s in range(S):
+            share += row[s] * beta[s]
+        if not share > LEAST:
+            return False
+        for s in range(S):
+            gamma[t, symbol[s]] += row[s] * beta[s] / share
+        if t:
+            # beta of the frame before, from what each state emits here times its own beta
+            out, largest = emitted[t], 0.0
             for s in range(S):
-                share += row[s] * beta[s]
-            if not share > LEAST:
-                reached = False
-                break
+                ahead[s] = beta[s] * out[s]
+                largest = max(largest, ahead[s])
             for s in range(S):
-                gamma[b, t, symbol[s]] += row[s] * beta[s] / share
-            if t:
-                out, largest = emitted[t], 0.0
-                for s in range(S):
-                    ahead[s] = beta[s] * out[s]
-                    largest = max(largest, ahead[s])
-                for s in range(S):
-                    beta[s] = ahead[s] / largest
-                for s in range(S):
-                    ahead[s] = beta[s]
-                for s in range(S - 2):
-                    beta[s] = ahead[s] + ahead[s + 1] + skip[s + 2] * ahead[s + 2]
-                if S > 1:
-                    beta[S - 2] = ahead[S - 2] + ahead[S - 1]
-        if reached:
-            losses[b] = -(total + np.log(end))
+                ahead[s] /= largest
+            beta[S - 1] = ahead[S - 1]
+            for s in range(S - 2):
+                beta[s] = ahead[s] + ahead[s + 1] + skip[s + 2] * ahead[s + 2]
+            if S > 1:
+                beta[S - 2] = ahead[S - 2] + ahead[S - 1]
+    return True

@@ -99,3 +99,13 @@ def test_minus_infinity_is_legal() -> None:
 def test_bad_tokens(tokens: list[str], message: str) -> None:
     with pytest.raises(DecodingError, match=message):
         Vocabulary(tokens)
+
+
+def test_a_stream_ends_as_the_whole() -> None:
+    log_probs = path_log_probs([0, 2, 2, 0, 2, 3, 1, 1, 0, 4])
+    decoder = GreedyDecoder(TOKENS)
+    stream = decoder.stream()
+    texts = [stream.push(chunk).text for chunk in np.split(log_probs, [0, 1, 2, 5, 9])]
+    assert texts == ["", "", "a", "aa", "aab", "aab c"]
+    assert stream.finish() == decoder(log_probs)
+    assert decoder.stream().finish()[0].text == ""

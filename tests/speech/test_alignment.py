@@ -152,15 +152,6 @@ def test_texts_that_do_not_fit(model: Path) -> None:
         recognizer.align(noise(1.0), "a", RATE, normalizer="nonsense")
 
 
-def test_long_recordings_are_stitched(model: Path) -> None:
-    recognizer = asr.load_model(model)
-    for seconds in (30.5, 61.0, 58.6):
-        stitched = recognizer._whole_log_probs(noise(seconds))
-        whole = recognizer.log_probs([noise(seconds)])[0]
-        assert stitched.shape == whole.shape
-        assert np.abs(stitched - whole).max() < 0.02
-
-
 def grid(text: str) -> dict[str, list[tuple[float, float, str]]]:
     """Tiers of a TextGrid, read by rules of Praat's manual."""
     tiers: dict[str, list[tuple[float, float, str]]] = {}

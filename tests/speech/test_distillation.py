@@ -1,4 +1,4 @@
-"""Distillation: the divergence against torch's own, and what a student learns from itself: nothing."""
+"""Distillation: the divergence against torch's own; a student that equals its teacher."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ RATE = 16000
 
 @pytest.fixture
 def store(tmp_path: Path) -> FeatureStore:
-    """Two recordings of their own and two stretches of a third one, at 22.05 kHz in two channels."""
+    """Two whole recordings, and two stretches of a third one of 22.05 kHz and two channels."""
     rng = np.random.default_rng(0)
     utterances = []
     for i in range(2):
@@ -106,7 +106,8 @@ def test_training_on_the_fly(
 ) -> None:
     (tmp_path / "c.yaml").write_text(
         "task: ctc\ndata: {max_batch_s: 3, on_the_fly: {enabled: true, speeds: [1.0, 2.0]}}\n"
-        "model: {num_layers: 1, hidden_dim: 8, conv_channels: 2}\ntrainer: {max_epochs: 1, threads: 1}\n"
+        "model: {num_layers: 1, hidden_dim: 8, conv_channels: 2}\n"
+        "trainer: {max_epochs: 1, threads: 1}\n"
     )
     given = [f"data.train={store.path}", f"data.dev={store.path}", f"output_dir={tmp_path / 'run'}"]
     train(tmp_path / "c.yaml", given)

@@ -99,7 +99,7 @@ def test_nothing_left_is_an_error(config: Path, tmp_path: Path) -> None:
         ("data.train=''", ConfigError, "data.train names no split"),
         ("data.train=nowhere", DataError, "nowhere does not exist"),
         ("output_dir=''", ConfigError, "names no output_dir"),
-        ("trainer.accelerator=foo", ConfigError, "cannot train so"),
+        ("trainer.accelerator=foo", ConfigError, "cannot train with these settings"),
         ("init_from=nowhere", ModelError, "no model .nowhere"),
     ],
 )

@@ -16,7 +16,8 @@ TRANSCRIPT = Transcript(
 EXPECTED = {
     "txt": "hello world\n",
     "srt": "1\n00:00:00,500 --> 00:00:00,900\nhello\n\n2\n01:01:01,000 --> 01:01:01,500\nworld\n",
-    "vtt": "WEBVTT\n\n00:00:00.500 --> 00:00:00.900\nhello\n\n01:01:01.000 --> 01:01:01.500\nworld\n",
+    "vtt": "WEBVTT\n\n00:00:00.500 --> 00:00:00.900\nhello\n"
+    "\n01:01:01.000 --> 01:01:01.500\nworld\n",
     "tsv": "start\tend\tconfidence\ttext\n0.50\t3661.50\t0.745\thello world\n",
     "ctm": "talk 1 0.50 0.40 hello 0.990\ntalk 1 3661.00 0.50 world 0.500\n",
 }

@@ -254,15 +254,15 @@ def _folder(split: str | Path) -> Path:
 
 
 def _save_to_model(bundle: Bundle, lm: Path | None, decoding: DecodingConfig) -> None:
-    folder, entry = bundle.path, {"decoding": as_dict(decoding)}
-    if lm is None or lm.resolve().parent == folder.resolve():
+    entry = {"decoding": as_dict(decoding)}
+    if lm is None or lm.resolve().parent == bundle.path.resolve():
         # The folder already holds this language model, or needs none.
-        add_to_bundle(folder, {}, entry)
+        add_to_bundle(bundle, {}, entry)
         return
     with tempfile.TemporaryDirectory() as temporary:
         compiled = Path(temporary) / LM_FILES[0]
         compile_lm(lm, compiled)
-        add_to_bundle(folder, {compiled.name: compiled}, entry, drop=LM_FILES[1:])
+        add_to_bundle(bundle, {compiled.name: compiled}, entry, drop=LM_FILES[1:])
 
 
 def _evaluate_split(

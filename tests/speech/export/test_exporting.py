@@ -166,7 +166,8 @@ def test_the_base_install_transcribes(exported: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", made_audio(1.0, RATE, 5), RATE, subtype="FLOAT")
     program = (
         "import sys\n"
-        "for name in ('torch', 'torchaudio', 'lhotse', 'lightning', 'jiwer', 'onnx'): sys.modules[name] = None\n"
+        "for name in ('torch', 'torchaudio', 'lhotse', 'lightning', 'jiwer', 'onnx'):\n"
+        "    sys.modules[name] = None\n"
         "from asr.cli import main\n"
         "main(sys.argv[1:])\n"
     )

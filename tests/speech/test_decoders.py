@@ -1,5 +1,9 @@
+"""From stored settings to decoders: methods, words, hotwords, and a second pass."""
+
 from __future__ import annotations
 
+import re
+from dataclasses import asdict, fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,11 +13,14 @@ import torch
 from typer.testing import CliRunner
 
 from asr.cli import app
+from asr.decoding import BeamDecoder, GreedyDecoder, Settings
 from asr.decoding.rescoring import N_BEST
 from asr.errors import ConfigError, ModelError
 from asr.language.modelling.model import FittedLanguageModel, load_scorer
 from asr.language.modelling.network import LanguageModelConfig, LanguageModelTask
 from asr.language.subwords import Subwords
+from asr.lm import estimate
+from asr.lm.arpa import write_arpa
 from asr.speech.decoders import DecoderFactory, DecodingConfig
 from asr.speech.jobs.evaluate import Emissions, tune_second_pass
 from asr.speech.recognizer import load_model
@@ -92,3 +99,68 @@ def test_transcribing_with_a_second_pass(language_model, tmp_path):
     refused = CliRunner().invoke(app, [*run, "--decoding-method", "greedy"])
     assert refused.exit_code == 1
     assert "second pass" in str(refused.exception)
+
+
+def pieces(*tokens: str) -> SimpleNamespace:
+    return SimpleNamespace(tokens=["<blank>", *tokens], lexicon=None)
+
+
+def test_auto_is_the_beam_where_it_is_needed(tmp_path):
+    write_arpa(estimate([["a b"]], order=1), tmp_path / "lm.arpa")
+    plain, with_lm = DECODERS, replace(DECODERS, lm=tmp_path / "lm.arpa")
+    configs = [DecodingConfig(), DecodingConfig(n_best=2), DecodingConfig(method="greedy")]
+    kinds = [[type(factory.make(c)) for c in configs] for factory in (plain, with_lm)]
+    assert kinds == [
+        [GreedyDecoder, BeamDecoder, GreedyDecoder],
+        [BeamDecoder, BeamDecoder, GreedyDecoder],
+    ]
+
+
+def test_the_search_takes_the_settings_whole():
+    config = DecodingConfig(method="beam", beam_size=7, lm_beta=0.25, merge="max", n_best=3)
+    settings = DECODERS.beam(config).settings
+    assert {f.name: getattr(settings, f.name) for f in fields(Settings)} == {
+        **asdict(Settings()),
+        "beam_size": 7,
+        "lm_beta": 0.25,
+        "merge": "max",
+        "n_best": 3,
+    }
+
+
+def test_hotwords_are_written_in_the_letters_of_the_model():
+    capitals = DecoderFactory(pieces("▁", "A", "B"))
+    hot = capitals.beam(DecodingConfig(hotwords={"ab": 2.0})).hotwords
+    assert hot == {"AB": 2.0}
+
+
+def test_hotwords_are_let_into_a_closed_vocabulary(tmp_path):
+    write_arpa(estimate([["a b"]], order=1), tmp_path / "lm.arpa")
+    factory = DecoderFactory(pieces("▁", "a", "b"), lm=tmp_path / "lm.arpa")
+    spoken = np.log(np.full((4, 4), 0.02))
+    spoken[[0, 1, 2, 3], [2, 3, 2, 0]] = np.log(0.94)  # aba
+    closed = DecodingConfig(open_vocabulary=False)
+    assert factory.beam(closed)(spoken)[0].text != "aba"
+    assert factory.beam(replace(closed, hotwords={"aba": 50.0}))(spoken)[0].text == "aba"
+
+
+def test_a_lexicon_needs_phones(tmp_path):
+    with pytest.raises(ConfigError, match="spells its words"):
+        DECODERS.with_lexicon(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"beam_size": 0}, "decoding.beam_size is 0"),
+        ({"n_best": 0}, "decoding.n_best is 0"),
+        ({"lm_alpha": -1.0}, "decoding.lm_alpha is -1"),
+        ({"merge": "mean"}, "decoding.merge is 'mean'"),
+        ({"method": "fast"}, "Unknown decoding method 'fast'"),
+        ({"rescore_weight": -0.5}, "decoding.rescore_weight"),
+        ({"hotwords": {"a": 1e6}}, "hotwords"),
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        DecodingConfig(**wrong)

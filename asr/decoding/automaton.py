@@ -1,15 +1,19 @@
-"""The n-gram model as an automaton in flat arrays: compiled once, saved with a checksum,
-memory-mapped.
+"""N-gram model as an automaton in flat arrays, saved with a checksum and memory-mapped.
 
-A state is a context that can matter (it has continuations or a back-off weight); contexts that
-cannot are folded into their longest suffix that can, as KenLM does (Heafield 2011, "KenLM: Faster
-and Smaller Language Model Queries", section 4.1). (state, word) -> (log p, next state) stands in
-one open-addressed table; a miss adds the back-off weight of the state and goes on from its longest
-shorter state; unigrams are an array of their own. Logarithms are natural.
+States are contexts. One hash table with open addressing maps (state, word) to (log p, next state).
+On a miss the query adds the back-off weight of the state and goes on in the state of the next
+shorter context. Unigrams have an array of their own, so the empty context never misses. Logarithms
+are natural.
 
-The file: 8 bytes magic and version, 8 bytes checksum of all that follows, 8 bytes length of the
-header, a JSON header (name, type, shape and place of each array), and the arrays, each at a
-multiple of 64 bytes. Little-endian.
+After an n-gram, the next state is the longest suffix of it that still matters as a context: one
+that the model continues, or that has a back-off weight. Words further back cannot change any later
+probability, so hypotheses that differ only there share a state. KenLM does the same (Heafield 2011,
+"KenLM: Faster and Smaller Language Model Queries", section 4.1). How the states are found in the
+trie of the n-grams is described in kernels/automaton.py.
+
+File format, little-endian: 8 bytes magic and version, 8 bytes checksum of all that follows, 8 bytes
+length of the header, a JSON header (offset and shape of each array), and the arrays, each at a
+multiple of 64 bytes.
 """
 
 from __future__ import annotations
@@ -43,23 +47,23 @@ _ARRAYS: dict[str, tuple[Any, int]] = {
     "shorter": (np.int32, 1),
     "text": (np.uint8, 1),
 }
-_MAX_LOAD = 0.75
-_MADV_POPULATE_READ = 22
+_MAX_LOAD = 0.75  # of the hash table: fuller tables need long probes
+_MADV_POPULATE_READ = 22  # Linux 5.14; Python's mmap module does not name it
 _REMEDY = "The file is damaged; compile it again (asr lm compile)."
 
 
 @dataclass(frozen=True, eq=False)
 class NgramAutomaton:
-    """A compiled back-off model; see the head of this module.
+    """A compiled back-off model; the module's docstring describes how it works.
 
     Attributes:
-        slots: uint32 (C, 4), C a power of two.
-        unigrams: float32 (W,).
-        after: int32 (W,), state after a word without context.
-        backoffs: float32 (S,).
-        shorter: int32 (S,).
-        text: the words in UTF-8, a line feed between them.
-        order: of the model.
+        slots: hash table, uint32 (C, 4), C a power of two: state, word, log p, next state.
+        unigrams: natural-log probability of each word without context, float32 (W,).
+        after: state after a word without context, int32 (W,).
+        backoffs: natural-log back-off weight of each state, float32 (S,).
+        shorter: state of the next shorter context of each state, int32 (S,).
+        text: the words in UTF-8, separated by line feeds.
+        order: number of words of the longest n-grams.
         bos_state: state at the beginning of a sentence.
     """
 
@@ -78,17 +82,17 @@ class NgramAutomaton:
 
     @cached_property
     def words(self) -> list[str]:
-        """Word of each id; 0, 1, 2 are ``<unk>``, ``<s>``, ``</s>``."""
+        """Return the word of each id; 0, 1, 2 are ``<unk>``, ``<s>``, ``</s>``."""
         return self.text.tobytes().decode().split("\n")
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Id of each word."""
+        """Return the id of each word."""
         return {word: i for i, word in enumerate(self.words)}
 
     @property
     def arrays(self) -> kernels.Ngrams:
-        """The model as the kernels take it."""
+        """Return the arrays in the form that the kernels take."""
         return kernels.Ngrams(
             slots=self.slots,
             probs=self.probs,
@@ -102,23 +106,28 @@ class NgramAutomaton:
         return self.ids.get(word, UNK) != UNK
 
     def begin(self) -> int:
-        """State at the beginning of a sentence."""
+        """Return the state at the beginning of a sentence."""
         return self.bos_state
 
     def step(self, state: int, word: str) -> tuple[float, int]:
-        """Natural-log p(word | state) and the state after it; a word outside the model scores as
-        ``<unk>``.
+        """Return the natural-log p(word | state) and the state after the word.
+
+        A word outside the model scores as ``<unk>``.
         """
         score, after = kernels.query(state, self.ids.get(word, UNK), self.arrays)
         return float(score), int(after)
 
     def unigram(self, word: str) -> float:
-        """Natural-log p(word) without context."""
+        """Return the natural-log p(word) without context."""
         return float(self.unigrams[self.ids.get(word, UNK)])
 
     def score(self, text: str | Iterable[str], *, bos: bool = True, eos: bool = True) -> float:
-        """Natural-log probability of a text (words split at white space), with the sentence's ends
-        by default.
+        """Return the natural-log probability of a text.
+
+        Args:
+            text: words, or a string that is split at white space.
+            bos: start at the beginning of a sentence, else without context.
+            eos: end with the end of the sentence.
         """
         words = text.split() if isinstance(text, str) else list(text)
         ids = np.array([self.ids.get(word, UNK) for word in words] + [EOS] * eos, dtype=np.int32)
@@ -127,7 +136,7 @@ class NgramAutomaton:
         return math.fsum(scores)
 
     def save(self, path: str | Path) -> None:
-        """Write the automaton to one file, wholly or not at all.
+        """Write the automaton to one file, atomically.
 
         Raises:
             LanguageModelError: the file cannot be written.
@@ -140,7 +149,7 @@ class NgramAutomaton:
 
     @classmethod
     def load(cls, path: str | Path) -> NgramAutomaton:
-        """Map a saved automaton into memory and check every byte and every index of it.
+        """Map a saved automaton into memory; check its checksum and every index.
 
         Raises:
             LanguageModelError: the file is missing, of another kind or version, cut off or damaged.
@@ -149,10 +158,10 @@ class NgramAutomaton:
             size = Path(path).stat().st_size
             if size < 24 or size % 8:
                 raise LanguageModelError(
-                    f"{path} is no compiled language model: {size} bytes.", _REMEDY
+                    f"{path} is not a compiled language model: {size} bytes.", _REMEDY
                 )
-            # Private and writable, though nothing writes: to the kernels a read-only array is
-            # another type.
+            # Copy-on-write, though nothing writes: to numba a read-only array is another type, so
+            # the kernels would be compiled twice.
             data = np.memmap(path, dtype=np.uint8, mode="c")
             _fetch(data)
         except (OSError, ValueError) as error:
@@ -161,7 +170,7 @@ class NgramAutomaton:
 
 
 def compile_model(model: NgramModel) -> NgramAutomaton:
-    """Compile an n-gram model; about a second a million n-grams.
+    """Compile an n-gram model; takes about a second per million n-grams.
 
     Raises:
         LanguageModelError: the model has more than 2^31 n-grams or a word with a line feed.
@@ -200,16 +209,16 @@ def compile_model(model: NgramModel) -> NgramAutomaton:
 
 
 def _fetch(data: npt.NDArray[np.uint8]) -> None:
-    """Read all pages of a mapped file at once: one by one, on first access, takes twice as long."""
+    """Read all pages of a mapped file at once; page faults one by one take twice as long."""
     memory = getattr(data, "_mmap", None)
     if memory is not None and sys.platform == "linux":
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # kernels before 5.14 do not know the request
+        # Linux before 5.14 does not know this request.
+        with contextlib.suppress(OSError, ValueError):
             memory.madvise(_MADV_POPULATE_READ)
 
 
 def _capacity(n: int) -> int:
+    """Return the number of slots, a power of two, for n entries."""
     return 1 << max(2, math.ceil(math.log2((n + 1) / _MAX_LOAD)))
 
 
@@ -244,11 +253,11 @@ def _write(automaton: NgramAutomaton, file: IO[bytes]) -> None:
 def _parse(data: npt.NDArray[np.uint8], path: str | Path) -> NgramAutomaton:
     if data[:8].tobytes() != MAGIC:
         hint = "Compile the ARPA file again with this version (asr lm compile)."
-        raise LanguageModelError(f"{path} is no compiled language model of this version.", hint)
+        raise LanguageModelError(f"{path} is not a compiled language model of this version.", hint)
     if int(kernels.checksum(data.view(np.uint64)[2:])) != int.from_bytes(
         data[8:16].tobytes(), "little"
     ):
-        raise LanguageModelError(f"{path} is damaged: its checksum does not fit.", _REMEDY)
+        raise LanguageModelError(f"{path} is damaged: its checksum does not match.", _REMEDY)
     try:
         length = int.from_bytes(data[16:24].tobytes(), "little")
         meta = json.loads(data[24 : 24 + length].tobytes())
@@ -260,7 +269,7 @@ def _parse(data: npt.NDArray[np.uint8], path: str | Path) -> NgramAutomaton:
         sound = _is_sound(automaton)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise LanguageModelError(
-            f"{path} has a header that makes no sense ({error}).", _REMEDY
+            f"{path} has an invalid header ({error}).", _REMEDY
         ) from None
     if not sound:
         raise LanguageModelError(f"{path} holds entries that point nowhere.", _REMEDY)

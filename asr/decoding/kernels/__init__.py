@@ -1,3 +1,4 @@
-"""Compiled inner loops (numba, nogil): plain arrays in, plain arrays out; no checks of user input
-in here.
+"""Compiled inner loops of the beam search (numba, nogil).
+
+Arrays in, arrays out; callers have checked what users gave.
 """

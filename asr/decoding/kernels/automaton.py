@@ -1,8 +1,23 @@
-"""Building, checking and querying the n-gram automaton.
+"""Build, check and query the n-gram automaton.
+
+A back-off model answers p(word | context) with the longest n-gram that it lists. If it does not
+list (context, word), it multiplies the back-off weight of the context and asks again without the
+context's first word (Katz 1987). The automaton makes each of these steps one table look-up: a state
+stands for a context, and each listed n-gram is an entry (state, word) -> (log-probability, next
+state). The next state is the longest suffix of context + word that the model knows as a context.
+
+It is built from a trie of the n-grams in three steps:
+
+1. ``suffixes`` links every node to the node without its first word, as the failure links of Aho and
+   Corasick do for strings.
+2. ``number_states`` gives a state to every node that matters as a context. A node without
+   continuations and without a back-off weight does not: a query there always backs off, for free,
+   to its longest suffix. So that suffix is its state, and the automaton gets smaller.
+3. ``fill`` writes the entries and the back-off links.
 
 S states (contexts), W words, C slots of the hash table. A slot is four 32-bit numbers: state, word,
-log-probability (float32 bits) and next state; an empty slot has state ``EMPTY``. One slot holds all
-that a query needs, so a query that finds its n-gram costs one cache line.
+log-probability (float32 bits) and next state; an empty slot has state ``EMPTY``. A slot holds all
+that a query needs, so a query that hits at once costs one cache line.
 """
 
 from __future__ import annotations
@@ -24,19 +39,19 @@ NONE = -1
 
 
 class Ngrams(NamedTuple):
-    """An n-gram model as the search asks it; log-probabilities are natural."""
+    """Arrays of an n-gram automaton; log-probabilities are natural."""
 
     slots: U32  # (C, 4): state, word, log-probability, next state
-    probs: F32  # slots seen as float32
+    probs: F32  # the slots viewed as float32
     unigrams: F32  # (W,)
-    after: I32  # (W,) state after a word that no context knows
+    after: I32  # (W,) state after a word that only the unigrams list
     backoffs: F32  # (S,)
     shorter: I32  # (S,) state without the first word of its context
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def slot_of(state: int, word: int, mask: int) -> int:
-    """First slot to probe for (state, word)."""
+    """Return the first slot to probe for (state, word)."""
     h = np.uint64(state) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(word) * np.uint64(
         0xC2B2AE3D27D4EB4F
     )
@@ -49,10 +64,10 @@ def slot_of(state: int, word: int, mask: int) -> int:
 def query(state: int, word: int, m: Ngrams) -> tuple[float, int]:
     """Return log p(word | state) and the next state.
 
-    State 0 is the empty context. A context that has not seen the word backs off: its back-off
-    weight is added, and the context without its first word is asked.
+    State 0 is the empty context. A context that does not list the word backs off: its back-off
+    weight is added, and the context without its first word is queried.
     """
-    mask = m.slots.shape[0] - 1
+    mask = m.slots.shape[0] - 1  # the number of slots is a power of two
     total = 0.0
     while state > 0:
         slot = slot_of(state, word, mask)
@@ -67,7 +82,7 @@ def query(state: int, word: int, m: Ngrams) -> tuple[float, int]:
 
 @kernel
 def score_words(words: I32, state: int, m: Ngrams, out: npt.NDArray[np.float64]) -> int:
-    """Score word ids one after the other into ``out``; return the state after them."""
+    """Write the log-probability of each word id into ``out``; return the state after the last."""
     for i in range(len(words)):
         out[i], state = query(state, words[i], m)
     return state
@@ -91,8 +106,12 @@ def insert(slots: U32, probs: F32, ngram: tuple[int, int], prob: float, followin
 def suffixes(
     last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArray[np.int32]
 ) -> None:
-    """For every node of an n-gram trie the node of its longest listed proper suffix, NONE for
-    unigrams.
+    """Link every node of an n-gram trie to its longest listed proper suffix; NONE for unigrams.
+
+    The trie lists nodes by length, so the suffix of a parent is known before its children come. The
+    suffix of an n-gram "a b c" is "b c", if that is listed, which is a child of the suffix of "a
+    b". If it is not (pruned models lack it), the next shorter suffix of "a b" is tried, and at last
+    the unigram "c", which is always there.
     """
     for node in range(n_unigrams):
         out[node] = NONE
@@ -100,8 +119,9 @@ def suffixes(
         for child in range(first_child[parent], first_child[parent + 1]):
             word = last_words[child]
             context = out[parent]
-            found = word  # the unigram
+            longest = word  # the unigram: its node has the number of its word
             while context != NONE:
+                # Binary search of the word among the children, which are sorted by word.
                 low, end = first_child[context], first_child[context + 1]
                 high = end
                 while low < high:
@@ -111,21 +131,25 @@ def suffixes(
                     else:
                         high = middle
                 if low < end and last_words[low] == word:
-                    found = low
+                    longest = low
                     break
                 context = out[context]
-            out[child] = found
+            out[child] = longest
 
 
 @kernel
 def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_of: I32) -> int:
-    """State of every node: its own if it can matter as a context, else that of its longest suffix;
-    returns S.
+    """Fill in the state of every node; return the number of states S.
+
+    A node gets a state of its own if it matters as a context: something follows it, it has a
+    back-off weight, or it is the beginning of a sentence. Otherwise a query at the node could only
+    back off to its longest suffix, without any weight, so it shares the state of that suffix.
+    Suffixes are shorter, so they come first and have their states already.
     """
     n_states = 1  # state 0 is the empty context
     for node in range(len(suffix)):
         useful = node == bos
-        if node < len(first_child) - 1:
+        if node < len(first_child) - 1:  # n-grams of the highest order have neither
             useful = useful or first_child[node] < first_child[node + 1] or backoffs[node] != 0.0
         if useful:
             state_of[node] = n_states
@@ -136,7 +160,7 @@ def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_
 
 
 class Trie(NamedTuple):
-    """Arrays of :class:`asr.lm.trie.Trie`: a node is an n-gram, its children are a word longer."""
+    """Arrays of :class:`asr.lm.trie.Trie`: a node is an n-gram, its children have one word more."""
 
     last_words: I32
     first_child: I64
@@ -146,12 +170,18 @@ class Trie(NamedTuple):
 
 @kernel
 def fill(trie: Trie, suffix: I32, state_of: I32, m: Ngrams) -> None:
-    """Fill table and back-offs of an automaton (natural logs) from the trie."""
+    """Fill the hash table and the back-offs of an automaton (natural logs) from the trie.
+
+    The children of a node are the entries of its state. Children exist only where the node is a
+    context that matters, so every entry belongs to a node with a state of its own.
+    """
     ln10 = np.log(10.0)
     previous = 0
     for node in range(len(trie.first_child) - 1):
         state = state_of[node]
-        if state == previous + 1:  # states were numbered in the order of their nodes
+        # States were numbered in the order of their nodes, so a new state is the previous one + 1;
+        # any other number is the shared state of a suffix.
+        if state == previous + 1:
             previous = state
             m.backoffs[state] = trie.log10_backoffs[node] * ln10
             m.shorter[state] = 0 if suffix[node] == NONE else state_of[suffix[node]]
@@ -162,7 +192,7 @@ def fill(trie: Trie, suffix: I32, state_of: I32, m: Ngrams) -> None:
 
 @kernel
 def is_sound(m: Ngrams) -> bool:
-    """Whether no query can leave the arrays or run for ever, and every number is finite."""
+    """Return whether every query ends, stays inside the arrays and meets only finite numbers."""
     slots, probs, unigrams, after, backoffs, shorter = m
     S, W = np.uint32(len(backoffs)), np.uint32(len(unigrams))
     empty, bad = 0, 0
@@ -180,16 +210,17 @@ def is_sound(m: Ngrams) -> bool:
         bad += (not abs(unigrams[w]) < 1e30) | (after[w] < 0) | (after[w] >= len(backoffs))
     bad += shorter[0] != 0
     for s in range(1, len(backoffs)):
+        # A shorter context has a smaller number: so backing off always ends at state 0.
         bad += (shorter[s] < 0) | (shorter[s] >= s) | (not abs(backoffs[s]) < 1e30)
-    return bad == 0 and empty > 0
+    return bad == 0 and empty > 0  # a probe ends at an empty slot
 
 
 @kernel
 def checksum(data: npt.NDArray[np.uint64]) -> int:
-    """64-bit checksum of 8-byte words: every step is a bijection, so a change within one word never
-    goes unseen.
+    """Return a 64-bit checksum of 8-byte words that detects every change within one word.
 
-    Four lanes, so that the multiplications overlap.
+    Each step is a bijection, so two inputs that differ in one word never collide. Four lanes, so
+    that the multiplications overlap.
     """
     prime = np.uint64(0x9E3779B185EBCA87)
     a, b, c, d = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)

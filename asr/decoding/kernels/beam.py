@@ -1,8 +1,27 @@
-"""The prefix beam search, one frame after the other (Hannun et al. 2014, algorithm 1).
+"""CTC prefix beam search, frame by frame (Hannun et al. 2014, algorithm 1).
 
-A frame is searched in four steps: the prefixes that stay (with what their parents in the beam pass
-on to them), the new prefixes (extension.py), the selection of the B best (selection.py), and the
-rows of the next beam. layout.py describes the arrays.
+CTC emits one token or the blank in every frame; an alignment becomes text by merging repeated
+tokens and then dropping blanks. So many alignments spell the same token sequence. The search keeps
+the B most probable token sequences, called prefixes, not alignments, and sums over the alignments
+of each. Two masses per prefix are enough for that:
+
+- BLANK: of the alignments that end in a blank;
+- OTHER: of the alignments that end in the prefix's last token.
+
+They must be apart because the same token means different things after them: after a blank it is a
+new token, after itself it is a repetition that CTC merges. With p the probabilities of a frame, and
+"a" the last token of a prefix, one frame does this:
+
+- blank: the prefix stays, BLANK' = (BLANK + OTHER) * p[blank];
+- "a" again: the prefix stays, OTHER' = OTHER * p["a"];
+- another token, or "a" behind a blank: a longer prefix, with the mass (BLANK + OTHER) * p[token],
+  or BLANK * p["a"], times the weights of the language model.
+
+A longer prefix may be in the beam already; then that mass is added to its OTHER'.
+
+A frame is searched in four steps: the masses of the prefixes that stay (``_stay``), the longer
+prefixes (extension.py), the choice of the B best (selection.py), and the rows of the next beam
+(``_commit``). layout.py describes the arrays.
 """
 
 from __future__ import annotations
@@ -65,6 +84,11 @@ from asr.kernels import kernel
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _mix(parent: int, token: int) -> int:
+    """Return the hash of a token sequence from that of its parent and its last token.
+
+    Prefixes are compared by these 64 bits alone. Among the few thousand prefixes of a frame two of
+    equal hash have a chance below 1e-12.
+    """
     h = (np.uint64(parent) ^ (np.uint64(token + 1) * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(
         0xD6E8FEB86659FD93
     )
@@ -75,7 +99,7 @@ def _mix(parent: int, token: int) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def start(search: Search, bos_state: int, hot_state: int) -> None:
-    """Begin: one empty prefix."""
+    """Reset a search to one empty prefix of mass 1, as if a blank had just been seen."""
     search.counters[:] = 0
     search.counters[COUNT] = 1
     search.counters[ARENA] = 1
@@ -95,8 +119,10 @@ def start(search: Search, bos_state: int, hot_state: int) -> None:
 def _active_tokens(
     frame: F32, starts: npt.NDArray[np.bool_], minimum: float, s: Search
 ) -> tuple[int, int]:
-    """Tokens worth appending, most probable first, split into those that continue a word and those
-    that start one.
+    """Fill in the tokens worth appending, most probable first; return how many.
+
+    Two lists: those that continue a word and those that start one. If no token reaches the minimum,
+    the best one alone is tried.
     """
     V = len(frame)
     n_inner, n_starting = 0, 0
@@ -124,9 +150,7 @@ def _active_tokens(
 
 @kernel(error_model="numpy", _nrt=False)
 def _sort_by(frame: F32, tokens: I32, p: F64, n: int) -> None:
-    """Sort tokens by falling log-probability (Shell 1959), equal ones by number, and fill in their
-    probabilities.
-    """
+    """Sort tokens by falling log-probability, then number (Shell 1959); fill in probabilities."""
     gap = 1
     while gap * 9 < n:
         gap = gap * 3 + 1
@@ -148,14 +172,21 @@ def _sort_by(frame: F32, tokens: I32, p: F64, n: int) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def _compact(s: Search) -> None:
-    """Drop the arena's nodes that no prefix of the beam descends from."""
+    """Drop the nodes of the arena that no prefix of the beam descends from.
+
+    The arena is a tree of tokens with links to the parents: from the node of a prefix they spell it
+    backwards. Prefixes that left the beam leave dead branches.
+    """
     used, current = s.counters[ARENA], s.counters[CURRENT]
+    # Mark: from each prefix up to the first node that another prefix has marked.
     s.arena_map[:used] = 0
     for i in range(s.counters[COUNT]):
         node = s.ints[current, i, NODE]
         while node >= 0 and s.arena_map[node] == 0:
             s.arena_map[node] = 1
             node = s.arena[node, 0]
+    # Move the marked nodes together. A parent has a smaller number than its children, so its new
+    # number is known, and ``arena_map`` turns from marks into new numbers on the way.
     kept = 0
     for node in range(used):
         if s.arena_map[node]:
@@ -171,8 +202,9 @@ def _compact(s: Search) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def _index_prefixes(s: Search) -> None:
-    """Hash table of the beam's prefixes, and for each the beam's prefixes that are one token
-    longer.
+    """Build the hash table of the beam's prefixes and empty their lists of children.
+
+    The children of a prefix are the prefixes of the beam with one token more.
     """
     n, current, mask = s.counters[COUNT], s.counters[CURRENT], len(s.table) - 1
     s.table[:] = -1
@@ -187,6 +219,7 @@ def _index_prefixes(s: Search) -> None:
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _find_prefix(s: Search, identity: int, current: int) -> int:
+    """Return the row of the prefix with this hash, or -1."""
     mask = len(s.table) - 1
     slot = identity & mask
     while s.table[slot] >= 0:
@@ -198,8 +231,10 @@ def _find_prefix(s: Search, identity: int, current: int) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def _stay(s: Search, frame: F32, use_max: bool) -> None:
-    """Masses of the prefixes that stay: by a blank, by a repeated token, or reached again from the
-    parent.
+    """Compute the masses of the prefixes that stay in this frame; link parents to children.
+
+    A prefix stays by a blank, by its last token again, or because its parent reaches it with that
+    token.
     """
     current = s.counters[CURRENT]
     floats, ints = s.floats[current], s.ints[current]
@@ -208,13 +243,15 @@ def _stay(s: Search, frame: F32, use_max: bool) -> None:
         blank, other, token = floats[i, BLANK], floats[i, OTHER], ints[i, TOKEN]
         s.stay[i, 0] = add(blank, other, use_max) * p_blank
         s.stay[i, 1] = 0.0
-        if token == 0:
+        if token == 0:  # the empty prefix has no last token
             continue
         p = math.exp(np.float64(frame[token]))
         s.stay[i, 1] = other * p
         parent = _find_prefix(s, ints[i, PARENT], current)
         if parent < 0:
             continue
+        # The parent reaches this prefix from all its alignments, but if both end in the same token
+        # only from those that end in a blank: CTC merges the others into the parent itself.
         source = floats[parent, BLANK]
         if ints[parent, TOKEN] != token:
             source = add(source, floats[parent, OTHER], use_max)
@@ -226,7 +263,12 @@ def _stay(s: Search, frame: F32, use_max: bool) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
-    """Write the rows of the next beam."""
+    """Write the rows of the next beam from the ``m`` chosen candidates.
+
+    A prefix that stays keeps its row apart from the masses. A new prefix starts as a copy of its
+    parent's row and changes what its last token changes. Masses are divided by the best one of the
+    frame, whose logarithm goes into ``scale[LOG_SCALE]``, so that they never underflow.
+    """
     current, count = s.counters[CURRENT], s.counters[COUNT]
     floats, ints = s.floats[current], s.ints[current]
     new_floats, new_ints = s.floats[1 - current], s.ints[1 - current]
@@ -243,10 +285,9 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
             new_floats[i, BLANK] = s.stay[row, 0] * inverse
             new_floats[i, OTHER] = s.stay[row, 1] * inverse
             continue
-        token, closes = (
-            np.int64(s.cand_ints[candidate, APPENDED]),
-            s.cand_ints[candidate, CLOSES] == 1,
-        )
+        token = np.int64(s.cand_ints[candidate, APPENDED])
+        closes = s.cand_ints[candidate, CLOSES] == 1
+        # Every alignment of a new prefix ends in its last token.
         new_floats[i, BLANK] = 0.0
         new_floats[i, OTHER] = s.cand_mass[candidate] * inverse
         new_floats[i, GAIN] = s.cand_gain[candidate]
@@ -257,6 +298,7 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
         new_ints[i, END_STATE] = -1
         if s.cand_ints[candidate, TARGET] < 0:
             new_floats[i, EXTRA] += o.unk_token_score
+        # The masses hold these scores already; apart from them they are kept for the result.
         if closes:
             new_floats[i, LM] += floats[row, END_LM]
             new_floats[i, EXTRA] += closing_extra(o, g, ints[row, LEX])
@@ -270,11 +312,8 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
             state, earned = hot_step(h, ints[row, HOT], token, closes)
             new_floats[i, EXTRA] += earned
             new_ints[i, HOT] = state
-        s.arena[node, 0], s.arena[node, 1], s.arena[node, 2] = (
-            ints[row, NODE],
-            token,
-            s.counters[FRAME],
-        )
+        s.arena[node, 0], s.arena[node, 1] = ints[row, NODE], token
+        s.arena[node, 2] = s.counters[FRAME]
         new_ints[i, NODE] = node
         node += 1
     s.counters[ARENA] = node
@@ -285,9 +324,7 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def _skip_blank(s: Search, logp: float, use_max: bool) -> None:
-    """A frame that is nearly surely blank: every run of a repeated token ends, nothing else
-    happens.
-    """
+    """Apply a frame that is almost certainly blank: every alignment now ends in a blank."""
     floats = s.floats[s.counters[CURRENT]]
     for i in range(s.counters[COUNT]):
         floats[i, BLANK] = add(floats[i, BLANK], floats[i, OTHER], use_max)
@@ -297,7 +334,11 @@ def _skip_blank(s: Search, logp: float, use_max: bool) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def advance(o: Options, g: Language, h: Hotwords, s: Search, log_probs: F32) -> tuple[int, int]:
-    """Search the frames of ``log_probs`` (T, V); returns (status, frames done)."""
+    """Search the frames of ``log_probs`` (T, V); return (status, frames done).
+
+    Every status but DONE stops before the frame is committed, so the caller can mend the cause
+    (give a larger arena or more room, look up n-grams) and continue with the same frame.
+    """
     room = s.arena.shape[0] - o.beam_size
     for t in range(len(log_probs)):
         frame = log_probs[t]
@@ -314,7 +355,7 @@ def advance(o: Options, g: Language, h: Hotwords, s: Search, log_probs: F32) -> 
         _stay(s, frame, o.use_max)
         if not extend(o, g, h, s, (n_inner, n_starting)):
             return NO_ROOM, t
-        if s.counters[MISSES] > 0:
+        if s.counters[MISSES] > 0:  # n-grams that a lazily filled model has yet to look up
             return MISSING, t
         m = select(o, s)
         if m == 0:

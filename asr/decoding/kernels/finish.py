@@ -1,4 +1,4 @@
-"""From the last beam to hypotheses: closing, merging equal texts, alignment, word posteriors.
+"""Turn the last beam into hypotheses: close words, merge equal texts, align, agreement of words.
 
 B beam rows, T frames, V vocabulary, L tokens.
 """
@@ -50,15 +50,15 @@ EOS = 2
 
 
 class Spelling(NamedTuple):
-    """How tokens make words: does a token start a word, and which characters does it add."""
+    """How tokens make words: whether a token starts a word, and which characters it adds."""
 
     starts: npt.NDArray[np.bool_]  # (V,)
     codes: I32  # characters of all tokens
-    first: I64  # (V + 1,)
+    first: I64  # (V + 1,) token v has the characters codes[first[v] : first[v + 1]]
 
 
 class Texts(NamedTuple):
-    """Texts of all rows as word hashes; row r has ``hashes[bounds[r]:bounds[r + 1]]``."""
+    """Texts of all rows as word hashes; row r has ``hashes[bounds[r] : bounds[r + 1]]``."""
 
     hashes: U64
     bounds: I64  # (B + 1,)
@@ -67,8 +67,8 @@ class Texts(NamedTuple):
 class Alignment(NamedTuple):
     """Workspace and result of an alignment of L tokens to T frames."""
 
-    score: F32  # (2 L + 1,)
-    back: npt.NDArray[np.uint8]  # (T, 2 L + 1)
+    score: F32  # (2 L + 1,) score of the best path into each state
+    back: npt.NDArray[np.uint8]  # (T, 2 L + 1) how many states the best path moved: 0, 1 or 2
     starts: I32  # (L,) first frame of each token
     ends: I32  # (L,) frame after the last
     peaks: F64  # (L,) best log-probability
@@ -76,7 +76,7 @@ class Alignment(NamedTuple):
 
 @kernel(error_model="numpy", _nrt=False)
 def weight_of(o: Options, g: Language, h: Hotwords, s: Search, row: int) -> float:
-    """Return the logarithm of the weights in a row's mass."""
+    """Return the logarithm of the weights that a row's mass has beside its CTC probability."""
     current = s.counters[CURRENT]
     lex = s.ints[current, row, LEX]
     weight = o.lm_alpha * s.floats[current, row, LM] + o.lm_beta * s.ints[current, row, WORDS]
@@ -88,15 +88,15 @@ def weight_of(o: Options, g: Language, h: Hotwords, s: Search, row: int) -> floa
 
 @kernel(error_model="numpy", _nrt=False)
 def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
-    """Scores (B, 3) of every row with its open word closed and the sentence ended; -inf where the
-    lexicon forbids it.
+    """Fill in the scores (B, 3) of every row with its open word closed and the sentence ended.
 
-    Returns the number of queries that a lazily filled model lacks; then the scores mean nothing
-    yet.
+    -inf if the open word is not in the lexicon. Returns the number of queries that a lazily filled
+    model could not answer; unless it is 0, the scores are not valid yet.
     """
     current = s.counters[CURRENT]
     floats, ints = s.floats[current], s.ints[current]
     for row in range(s.counters[COUNT]):
+        # Take every weight out again, look-ahead included: the CTC score is left.
         mass = add(floats[row, BLANK], floats[row, OTHER], o.use_max)
         acoustic = s.scale[LOG_SCALE] + math.log(mass) - weight_of(o, g, h, s, row)
         lm, extra = floats[row, LM], floats[row, EXTRA]
@@ -111,7 +111,7 @@ def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
             extra += closing_extra(o, g, lex)
             words += 1
             state = max(ints[row, END_STATE], 0)
-            if o.hot:
+            if o.hot:  # the end of a sentence is a word boundary: a phrase may end here
                 extra += h.earned[h.follow[ints[row, HOT], 1]]
         if o.word_lm or o.token_lm:
             lm += ask(g, s, state, EOS)[0]
@@ -122,7 +122,10 @@ def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def trace(s: Search, row: int, tokens: I32, frames: I32) -> int:
-    """Tokens of a row and the frames at which the search first met them; returns their number L."""
+    """Fill in the tokens of a row and the frames that first reached them; return their number L.
+
+    If there is no room for L tokens, nothing is written.
+    """
     node = s.ints[s.counters[CURRENT], row, NODE]
     length = 0
     while node > 0:
@@ -155,7 +158,7 @@ def word_hashes(tokens: I32, spelling: Spelling, out: U64) -> int:
 
 @kernel
 def texts(s: Search, spelling: Spelling, texts: Texts) -> None:
-    """Fill in the word hashes of all rows, one row after the other."""
+    """Fill in the word hashes of all rows."""
     hashes, bounds = texts
     total = 0
     tokens, frames = np.empty(64, np.int32), np.empty(64, np.int32)
@@ -171,7 +174,7 @@ def texts(s: Search, spelling: Spelling, texts: Texts) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def _rank(scores: F64, n: int, order: I64, filled: bool) -> None:
-    """Sort ``order[:n]`` (first filled with 0 ... n - 1 unless it is) by falling score; stable."""
+    """Sort ``order[:n]`` by falling score, stably; unless ``filled``, start from 0 ... n - 1."""
     for i in range(n):
         row = order[i] if filled else i
         j = i
@@ -183,9 +186,10 @@ def _rank(scores: F64, n: int, order: I64, filled: bool) -> None:
 
 @kernel
 def merge(scores: F64, texts: Texts, use_max: bool, order: I64) -> int:
-    """Rows of different texts, best first, into ``order``; equal texts add up in the best of them.
+    """Write the best row of every distinct text into ``order``, best first; return how many.
 
-    Returns how many.
+    Different token sequences can spell the same text. Their probabilities add up in the best of
+    them, unless ``use_max``.
     """
     hashes, bounds = texts
     B = len(bounds) - 1
@@ -210,6 +214,7 @@ def merge(scores: F64, texts: Texts, use_max: bool, order: I64) -> int:
             n += 1
         elif not use_max:
             best = order[same]
+            # log(e^a + e^b) - a, for the better score a
             gain = math.log1p(math.exp(scores[row, SCORE] - scores[best, SCORE]))
             scores[best, SCORE] += gain
             scores[best, ACOUSTIC] += gain
@@ -219,8 +224,10 @@ def merge(scores: F64, texts: Texts, use_max: bool, order: I64) -> int:
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _best_step(score: F32, tokens: I32, state: int) -> tuple[float, int]:
-    """Best score of reaching a state from itself (0), the one before (1) or, past a blank between
-    different tokens, the one before that (2).
+    """Return the best score of reaching a state, and how many states it moved from.
+
+    0: from itself; 1: from the state before; 2: from the token before, if it is another token, so
+    that no blank is needed in between.
     """
     best, step = score[state], 0
     if state > 0 and score[state - 1] > best:
@@ -233,15 +240,15 @@ def _best_step(score: F32, tokens: I32, state: int) -> tuple[float, int]:
 
 @kernel(error_model="numpy", _nrt=False)
 def _forward(log_probs: F32, tokens: I32, met: I32, a: Alignment) -> None:
-    """Viterbi scores of all states; state 2 i + 1 is token i, even states are blanks."""
+    """Compute the Viterbi scores of all states; state 2 i + 1 is token i, even ones are blanks."""
     T, L = len(log_probs), len(tokens)
     S = 2 * L + 1
     a.score[:S] = -np.inf
-    reached = 0  # tokens met up to now
+    reached = 0  # tokens that the search had met by this frame
     for t in range(T):
         while reached < L and met[reached] <= t:
             reached += 1
-        low = max(0, S - 2 * (T - t))  # states from which the end is still in reach
+        low = max(0, S - 2 * (T - t))  # from lower states the end is out of reach
         for i in range(2 * reached, low - 1, -1):  # downwards, so that one row of scores is enough
             best, step = _best_step(a.score, tokens, i)
             if t == 0:
@@ -256,11 +263,12 @@ def _forward(log_probs: F32, tokens: I32, met: I32, a: Alignment) -> None:
 def align(log_probs: F32, tokens: I32, met: I32, a: Alignment) -> bool:
     """Find the best alignment of tokens (L,) to ``log_probs`` (T, V); False if there is none.
 
-    Viterbi over blanks and tokens in turn (Graves et al. 2006, section 4.1), from the frames
-    ``met`` (L,) at which the search first met each token on.
+    Viterbi over blank, token, blank, token, ... (Graves et al. 2006, section 4.1). Token i is not
+    aligned before frame ``met[i]``, at which the search first appended it.
     """
     S = 2 * len(tokens) + 1
     _forward(log_probs, tokens, met, a)
+    # An alignment ends in the last token or in the blank behind it.
     state = S - 1 if S == 1 or a.score[S - 1] >= a.score[S - 2] else S - 2
     if a.score[state] == -np.inf:
         return False
@@ -279,10 +287,10 @@ def align(log_probs: F32, tokens: I32, met: I32, a: Alignment) -> bool:
 
 @kernel
 def agreement(texts: Texts, weights: F64, rows: I64, best: int, out: F64) -> None:
-    """For every word of row ``best`` the weight of the rows that have it at the aligned place, into
-    ``out``.
+    """Sum, for every word of row ``best``, the weights of the rows that agree with it.
 
-    Rows are aligned by edit distance; what they have in common at the ends is matched at once.
+    A row agrees if it has the same word at the place that the edit distance aligns. Common words at
+    both ends match without computing distances.
     """
     hashes, bounds = texts
     a = hashes[bounds[best] : bounds[best + 1]]
@@ -304,9 +312,11 @@ def agreement(texts: Texts, weights: F64, rows: I64, best: int, out: F64) -> Non
 
 @kernel
 def _match_middle(a: U64, b: U64, weight: float, out: F64) -> None:
+    """Add ``weight`` to ``out`` for the words of ``a`` that the edit distance matches in ``b``."""
     n, m = len(a), len(b)
     if n == 0 or m == 0:
         return
+    # cost[i, j]: edit distance of a[i:] and b[j:]; so the best path can be walked forwards.
     cost = np.empty((n + 1, m + 1), np.int32)
     for i in range(n, -1, -1):
         for j in range(m, -1, -1):

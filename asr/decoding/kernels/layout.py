@@ -1,15 +1,23 @@
-"""What the kernels of the beam search share: the layout of their arrays, and the n-gram queries.
+"""Arrays that the kernels of the beam search share, and their n-gram queries.
 
 T frames, V vocabulary, B beam size, N lexicon nodes, A nodes of the prefix arena, K candidates.
 
-A beam is two tables with one row a prefix: floats (masses and scores) and integers (identity,
-states). There are two such beams, of this frame and of the next; ``counters[CURRENT]`` says which
-is which.
+A prefix is a token sequence with all of its alignments to the frames so far. A beam is two tables
+with one row per prefix: floats (masses and scores) and integers (identity, states). There are two
+beams, of this frame and of the next; ``counters[CURRENT]`` is the index of this frame's.
 
-Masses are linear, not logarithmic: the mass of a prefix is its probability times ``exp`` of all its
-weights (language model, words, hotwords, look-ahead), scaled so that the best of the last frame is
-one; ``scale[LOG_SCALE]`` keeps the logarithm. So adding alignments is an addition, extending a
-prefix is a multiplication, and the inner loop takes no logarithm.
+Masses are linear, not logarithmic. The mass of a prefix is its CTC probability times ``exp`` of its
+weighted scores (language model, word bonus, hotwords, look-ahead). The search only ever adds masses
+(two alignments of one prefix) and multiplies them (one more token), so it needs no logarithm and,
+but for the language model, no exponential in its inner loop; in the log domain each addition would
+take both. Linear masses would underflow after some hundred frames, so they are divided by the best
+one of every frame, and ``scale[LOG_SCALE]`` sums up the logarithms of what they were divided by.
+
+Look-ahead: the n-gram model scores a word only once it is complete, so until then a prefix with an
+unlikely open word would look as good as one with a likely word. Therefore an open word counts the
+best unigram score among the words that it can still become (``Language.factors``, one factor per
+node of the lexicon's trie). Each token replaces the factor of one node by that of the next, and
+closing the word replaces it by the n-gram score, so no trace of it is left in the result.
 """
 
 from __future__ import annotations
@@ -42,18 +50,10 @@ HASH, PARENT, NODE, TOKEN, LEX, STATE, WORDS, HOT, END_STATE, N_INTS = 0, 1, 2, 
 # HOT: state of the hotword automaton. END_STATE: STATE after closing the word, -1: unknown yet.
 
 # Slots of the counters.
-COUNT, CURRENT, FRAME, ARENA, MISSES, CANDIDATES, ABOVE, LOWEST, N_COUNTERS = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-)
-# COUNT: rows of the beam. ARENA, CANDIDATES: used entries. MISSES: queries to be resolved.
+COUNT, CURRENT, FRAME, ARENA, MISSES = 0, 1, 2, 3, 4
+CANDIDATES, ABOVE, LOWEST, N_COUNTERS = 5, 6, 7, 8
+# COUNT: rows of the beam. FRAME: frames searched. ARENA, CANDIDATES: entries in use.
+# MISSES: queries that a lazily filled model could not answer.
 # ABOVE, LOWEST: see selection.py.
 
 # Slots of the scale: its logarithm, and the best mass and the threshold of the frame.
@@ -62,17 +62,20 @@ LOG_SCALE, BEST, THRESHOLD, N_SCALES = 0, 1, 2, 3
 # Columns of a candidate: row of the beam, token, lexicon node, whether a word was closed.
 ROW, APPENDED, TARGET, CLOSES, N_CANDIDATE = 0, 1, 2, 3, 4
 
+# How a call of the search ended: all frames done; the arena or the candidates need more memory;
+# n-grams have to be looked up; no prefix has any mass.
 DONE, ARENA_FULL, NO_ROOM, MISSING, DEAD = 0, 1, 2, 3, 4
 
+# Words of the model by id, and what stands in place of an id.
 UNKNOWN_WORD = 0
 NO_WORD = -1
-HOMOPHONES = -2  # and below: words of one sound
+HOMOPHONES = -2  # and below: a group of words that sound alike
 
-BUCKETS = 512  # of the histogram of masses
+BUCKETS = 512  # classes of the histogram of masses
 
 
 class Options(NamedTuple):
-    """Numbers of a search."""
+    """Settings of a search; see :class:`asr.decoding.settings.Settings`."""
 
     beam_size: int
     lm_alpha: float
@@ -92,17 +95,17 @@ class Options(NamedTuple):
     exact_masks: bool
     unknown_factor: float  # look-ahead factor of an unknown word
     hot_limit: float  # the largest factor that hotwords can give one token
-    root_limit: float  # the largest factor that the first token of a word can bring
+    root_limit: float  # the largest look-ahead factor of the first token of a word
 
 
 class Language(NamedTuple):
     """Arrays of tokens, lexicon and n-gram model."""
 
-    starts: npt.NDArray[np.bool_]  # (V,) does the token start a word
-    lone: npt.NDArray[np.bool_]  # (V,) is it a word mark alone
+    starts: npt.NDArray[np.bool_]  # (V,) whether the token starts a word
+    lone: npt.NDArray[np.bool_]  # (V,) whether it is a word mark alone, without characters
     token_ids: I32  # (V,) the model's word of each token, for a token model
     edges: Edges
-    gains: F32  # rows of the edges, seen as float32
+    gains: F32  # rows of the edges viewed as float32
     factors: F64  # (N,) exp of the look-ahead
     # (N,) the model's word that ends at a node; NO_WORD: none; HOMOPHONES - i: those of group i
     node_words: I32
@@ -112,13 +115,13 @@ class Language(NamedTuple):
 
 
 class Hotwords(NamedTuple):
-    """Aho-Corasick automaton of the phrases over characters; code 1 is the word boundary."""
+    """Automaton of the phrases' characters (Aho and Corasick 1975); code 1: word boundary."""
 
     follow: I32  # (states, characters)
     earned: F64  # (states,) weights of the phrases that are complete here
-    pending: F64  # (states,) share of a phrase under way
+    pending: F64  # (states,) share of the weight of a phrase that is half said
     codes: I32  # characters of all tokens
-    first: I64  # (V + 1,)
+    first: I64  # (V + 1,) token v has the characters codes[first[v] : first[v + 1]]
 
 
 class Search(NamedTuple):
@@ -132,7 +135,7 @@ class Search(NamedTuple):
     arena_map: I32  # (A,)
     misses: I32  # (M, 2): state, word
     cand_mass: F64  # (K,)
-    cand_bits: I64  # cand_mass seen as integers
+    cand_bits: I64  # cand_mass viewed as integers
     cand_ints: I32  # (K, N_CANDIDATE)
     cand_gain: F64  # (K,): becomes GAIN of the new row
     stay: F64  # (B, 2): BLANK and OTHER of the rows that stay, in this frame
@@ -144,8 +147,8 @@ class Search(NamedTuple):
     table: I32  # hash table from HASH to row
     histogram: I32  # (BUCKETS,) candidates by mass
     chosen: I32  # (K,) candidates that make the next beam
-    tied: I32
-    masses: F64
+    tied: I32  # (K,) candidates of the smallest mass that is kept
+    masses: F64  # (K,) workspace of the selection
     # (V,) tokens worth appending, most probable first, and their probabilities: those that continue
     # a word, and those that start one
     inner: I32
@@ -156,15 +159,15 @@ class Search(NamedTuple):
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def add(a: float, b: float, use_max: bool) -> float:
-    # Viterbi keeps the best alignment; else alignments of one prefix add up.
+    """Return the joint mass of two sets of alignments: the sum, or the maximum (Viterbi)."""
     return max(a, b) if use_max else a + b
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def ask(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
-    """Return log p(word | state) and the next state; what a lazily filled model lacks is noted."""
+    """Return log p(word | state) and the next state; note queries that cannot be answered yet."""
     lm, after = query(state, word, g.ngrams)
-    if after < 0:
+    if after < 0:  # a lazily filled model has yet to look this n-gram up
         m = s.counters[MISSES]
         if m < len(s.misses):
             s.misses[m, 0], s.misses[m, 1] = state, word
@@ -175,7 +178,7 @@ def ask(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
 
 @kernel(error_model="numpy", _nrt=False)
 def ask_alike(g: Language, s: Search, state: int, word: int) -> tuple[float, int]:
-    """Like :func:`ask`; of words that sound alike, the most probable after ``state`` counts."""
+    """Query as :func:`ask` does; among words that sound alike take the most probable one."""
     if word > HOMOPHONES:
         return ask(g, s, state, max(word, UNKNOWN_WORD))
     best, best_after = -np.inf, 0
@@ -189,8 +192,10 @@ def ask_alike(g: Language, s: Search, state: int, word: int) -> tuple[float, int
 
 @kernel(error_model="numpy", _nrt=False)
 def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> bool:
-    """Make sure that a row knows its score after closing its open word; False if the lexicon
-    forbids to close it.
+    """Compute END_LM and END_STATE of a row, once; False if its open word is no word.
+
+    The n-gram score of the open word does not depend on the frame, so it is kept in the row as long
+    as the prefix stays in the beam.
     """
     lex = s.ints[buffer, row, LEX]
     word = g.node_words[lex] if lex > 0 else np.int32(NO_WORD)
@@ -204,7 +209,7 @@ def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> boo
         return True
     misses = s.counters[MISSES]
     lm, after = ask_alike(g, s, s.ints[buffer, row, STATE], word)
-    if s.counters[MISSES] == misses:
+    if s.counters[MISSES] == misses:  # an answer, not a placeholder
         s.floats[buffer, row, END_LM] = lm
         s.ints[buffer, row, END_STATE] = after
     return True
@@ -212,20 +217,22 @@ def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> boo
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def closing_extra(o: Options, g: Language, lex: int) -> float:
-    """Score of closing a word that the model does not know."""
+    """Return ``unk_score`` if the word of a node is outside the model, else 0."""
     known = lex > 0 and (g.node_words[lex] > UNKNOWN_WORD or g.node_words[lex] <= HOMOPHONES)
     return o.unk_score if o.word_lm and not known else 0.0
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def look_ahead_factor(o: Options, g: Language, lex: int) -> float:
+    """Return the look-ahead factor of a lexicon node; -1 is an unknown word."""
     return g.factors[lex] if lex >= 0 else o.unknown_factor
 
 
 @kernel(error_model="numpy", _nrt=False)
 def hot_step(hot: Hotwords, state: int, token: int, boundary: bool) -> tuple[int, float]:
-    """State after a token (a word boundary before it if asked) and the weight of the phrases
-    completed on the way.
+    """Return the state after a token and the weights of the phrases completed by it.
+
+    ``boundary``: the token starts a new word, so a word boundary is read first.
     """
     earned = 0.0
     if boundary:

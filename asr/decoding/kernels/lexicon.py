@@ -1,9 +1,11 @@
-"""Tries over words and their edges by token.
+"""Lexicon as a trie of characters with edges by token.
 
-N nodes of the trie of words (node 0 is the root, the empty beginning), E edges. An edge leads from
-a node by a token to the node that the token's characters reach, so a word can be spelled by every
-sequence of tokens that yields it. The edges of a node stand side by side, sorted by token: columns
+A node is a beginning of a word, the root (node 0) the empty one. An edge leads from a node by a
+token to the node that the token's characters reach. So a word can be spelled by every sequence of
+tokens that yields its characters. The edges of a node lie side by side, sorted by token: columns
 token, target, gain (float32 bits), unused.
+
+N nodes, E edges.
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ class Edges(NamedTuple):
 
     first: I32  # (N + 1,) first row of each node
     rows: I32  # (E, 4): token, target, gain (float32 bits), unused; sorted by token within a node
-    masks: npt.NDArray[np.uint64]  # (N,) set of a node's tokens modulo 64
+    masks: npt.NDArray[np.uint64]  # (N,) bit k: the node has a token with number k modulo 64
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
 def popcount(typing_context: Any, x: Any) -> Any:
-    """Number of set bits of a 64-bit number."""
+    """Return the number of set bits of a 64-bit number."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -43,11 +45,10 @@ def popcount(typing_context: Any, x: Any) -> Any:
 
 @kernel
 def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) -> int:
-    """Trie of sorted distinct words (``codes[offsets[w]:offsets[w + 1]]``) in depth-first order;
-    returns N.
+    """Build the trie of sorted distinct words, numbered depth first; return the number of nodes N.
 
-    Fills per node its parent, the last character of its beginning, and the word that ends there
-    (-1: none).
+    Word w has the characters ``codes[offsets[w] : offsets[w + 1]]``. Fills in, per node, its
+    parent, its last character, and the word that ends there (-1: none).
     """
     longest = 0
     for w in range(len(offsets) - 1):
@@ -57,6 +58,8 @@ def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) ->
     n_nodes = 1
     for w in range(len(offsets) - 1):
         start, length = offsets[w], offsets[w + 1] - offsets[w]
+        # Words are sorted, so a word shares the longest beginning with the word before it; the
+        # nodes of that beginning are on ``path``.
         depth = 0
         if w > 0:
             before, other = offsets[w - 1], offsets[w] - offsets[w - 1]
@@ -72,7 +75,7 @@ def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) ->
 
 @kernel
 def children_of(parents: I32) -> tuple[I32, I32]:
-    """Children of each node: (first (N + 1,), node (N - 1,)), in the order of their numbers."""
+    """Return each node's children: (first (N + 1,), nodes (N - 1,)), in order of their numbers."""
     first = np.zeros(len(parents) + 1, np.int32)
     for node in range(1, len(parents)):
         first[parents[node] + 1] += 1
@@ -87,7 +90,7 @@ def children_of(parents: I32) -> tuple[I32, I32]:
 
 
 class Children(NamedTuple):
-    """A trie of characters: each node's children, and the character that leads to a node."""
+    """A trie of characters: the children of each node, and the last character of each node."""
 
     first: I32  # (N + 1,)
     nodes: I32  # (N - 1,) sorted by character within a node
@@ -106,9 +109,9 @@ def _insert_edge(edges: I32, first: int, end: int, edge: tuple[int, int]) -> Non
 
 @kernel
 def _push_common_children(words: Children, pieces: Children, stack: I32, size: int) -> int:
-    """Replace the pair of nodes above the stack's top by their children of equal characters.
+    """Replace the pair of nodes just taken off the stack by its pairs of children.
 
-    Returns the new size of the stack.
+    A pair of children has the same character in both tries. Returns the new size of the stack.
     """
     here, piece = stack[size, 0], stack[size, 1]
     a, b = words.first[here], pieces.first[piece]
@@ -130,12 +133,14 @@ def _push_common_children(words: Children, pieces: Children, stack: I32, size: i
 def link_tokens(
     words: Children, pieces: Children, tokens: tuple[I32, I32], edge_first: I32, edges: I32
 ) -> int:
-    """Fill the edges of every node and return E; with an empty ``edges`` they are only counted.
+    """Fill in the edges of every node; return E. With an empty ``edges`` they are only counted.
 
-    ``tokens`` hold, per node of the trie of pieces, the token that ends there and continues a word,
-    and the one that starts a word (-1: none). Only the root has edges by starting tokens.
+    ``tokens``: for each node of the trie of pieces, the token that ends there and continues a word,
+    and the token that ends there and starts a word (-1: none). Only the root has edges by tokens
+    that start a word.
 
-    From each node of the trie of words, both tries are walked down together.
+    From each node of the trie of words, both tries are walked down together: where a piece ends,
+    its token leads to the node of the words that has been reached.
     """
     inner, starting = tokens
     n_edges = 0
@@ -161,7 +166,7 @@ def link_tokens(
 
 @kernel
 def masks_of(edge_first: I32, edges: I32) -> npt.NDArray[np.uint64]:
-    """Per node the set of its tokens modulo 64."""
+    """Return, per node, the set of its tokens modulo 64."""
     masks = np.zeros(len(edge_first) - 1, np.uint64)
     for node in range(len(masks)):
         for e in range(edge_first[node], edge_first[node + 1]):
@@ -173,9 +178,11 @@ def masks_of(edge_first: I32, edges: I32) -> npt.NDArray[np.uint64]:
 def look_ahead(
     parents: I32, ends: I32, word_scores: F64, edges: Edges, gains: F32
 ) -> npt.NDArray[np.float64]:
-    """Return the factor of every node: exp of the best score of a word below it, 1 at the root.
+    """Return the look-ahead factor of every node; fill in the gain of every edge.
 
-    ``gains``, the rows of the edges seen as float32, get each edge's ratio of factors.
+    The factor of a node is exp of the best score of a word in its subtree, 1 at the root. The gain
+    of an edge, factor(target) / factor(node), is what the search multiplies by when it takes the
+    edge; ``gains`` are the rows of the edges viewed as float32.
     """
     best = np.full(len(parents), -np.inf)
     for node in range(len(parents) - 1, 0, -1):  # children have larger numbers than their parents
@@ -192,13 +199,16 @@ def look_ahead(
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def find_edge(edges: Edges, node: int, token: int, exact: bool) -> int:
-    """Return the edge of ``node`` by ``token``, or -1; ``exact``: no two tokens share a bit."""
+    """Return the edge of ``node`` by ``token``, or -1.
+
+    ``exact``: there are at most 64 tokens, so every token has its own bit in the masks.
+    """
     bit = np.uint64(1) << np.uint64(token & 63)
     mask = edges.masks[node]
     if not mask & bit:
         return -1
     low = np.int64(edges.first[node])
-    if exact:  # the edge's place is the number of smaller tokens
+    if exact:  # the edge's position is the number of smaller tokens that the node has
         return low + np.int64(popcount(mask & (bit - np.uint64(1))))
     high = np.int64(edges.first[node + 1])
     end = high

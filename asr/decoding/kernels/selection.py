@@ -1,9 +1,10 @@
-"""Which candidates make the next beam: a running threshold, then the B best.
+"""Choose the candidates of the next beam: a rising threshold, then exactly the B best.
 
-A histogram of the masses (eight classes an octave) yields a threshold below which the B best cannot
-lie: as soon as B candidates lie above a class, nothing in it or below can survive. The threshold
-rises while candidates are made, so those below it are never stored, and because tokens are tried in
-falling order most are never even looked at. Nothing else limits the number of candidates.
+A histogram counts the candidates by mass, in eight classes per factor of two. As soon as B
+candidates lie above a class, nothing in that class or below can be among the B best, so the
+threshold rises to the next class. It rises while candidates are still being made: those below it
+are never stored, and, since tokens come most probable first, most are never computed. The threshold
+is conservative: the selection at the end is exact, the same as sorting all candidates.
 """
 
 from __future__ import annotations
@@ -33,13 +34,15 @@ from asr.decoding.kernels.layout import (
 )
 from asr.kernels import kernel
 
-_SHIFT = 49  # of the bits of a float64: its exponent and three bits below, eight classes an octave
+# A float64 shifted right by 49 bits keeps its exponent and the three highest bits of its mantissa:
+# eight classes per factor of two, without a logarithm.
+_SHIFT = 49
 _LOWEST = (1023 - 48) << 3  # masses below 2**-48 of the last frame's best share the lowest class
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _bucket(bits: int) -> int:
-    """Class of a mass, given as the bits of its float64."""
+    """Return the class of a mass, which is given as the bits of its float64."""
     return min(max((bits >> _SHIFT) - _LOWEST, 0), BUCKETS - 1)
 
 
@@ -52,7 +55,7 @@ def _bucket_floor(bucket: int) -> float:
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _raise_threshold(o: Options, s: Search) -> None:
-    """Raise the threshold as far as the histogram allows."""
+    """Raise the threshold as far as the histogram and the beam threshold allow."""
     above, lowest = s.counters[ABOVE], s.counters[LOWEST]
     while above - s.histogram[lowest] >= o.beam_size:  # B candidates lie in higher classes
         above -= s.histogram[lowest]
@@ -63,7 +66,7 @@ def _raise_threshold(o: Options, s: Search) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def count_stayers(o: Options, s: Search) -> None:
-    """Begin the candidates of a frame: candidate i is row i of the beam, which stays as it is."""
+    """Start the candidates of a frame with the prefixes that stay: candidate i is row i."""
     count = s.counters[COUNT]
     s.histogram[:] = 0
     s.counters[ABOVE], s.counters[LOWEST] = 0, 0
@@ -81,7 +84,7 @@ def count_stayers(o: Options, s: Search) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def _make_room(s: Search) -> bool:
-    """Drop new candidates that have fallen below the threshold; False where too few have."""
+    """Drop longer prefixes that are now below the threshold; False if they are too few."""
     kept, threshold = s.counters[COUNT], s.scale[THRESHOLD]
     for i in range(s.counters[COUNT], s.counters[CANDIDATES]):
         if s.cand_mass[i] >= threshold:
@@ -101,7 +104,7 @@ def store(
     mass: float,
     gain: float,
 ) -> bool:
-    """Store a candidate (row, token, lexicon node, whether it closes a word); False: no room."""
+    """Store a candidate (row, token, lexicon node, closes a word); False: no room."""
     n = s.counters[CANDIDATES]
     if n == len(s.cand_mass):
         if not _make_room(s):
@@ -147,7 +150,7 @@ def _kth_largest(values: F64, n: int, k: int) -> float:
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
-    """Order among equal masses: a blank first, then tokens by number, new before repeated."""
+    """Return the order among equal masses: blank, then tokens by number, new before repeated."""
     if candidate >= count:
         return np.int64(s.cand_ints[candidate, APPENDED]) * 2
     return 0 if s.stay[candidate, 0] >= s.stay[candidate, 1] else ints[candidate, TOKEN] * 2 + 1
@@ -155,7 +158,7 @@ def _rank_of_tie(s: Search, candidate: int, count: int, ints: I64) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def _within_threshold(s: Search) -> int:
-    """Put the candidates at or above the threshold into ``chosen``; return how many."""
+    """Write the candidates at or above the threshold into ``chosen``; return how many."""
     m = 0
     for i in range(s.counters[CANDIDATES]):
         if s.cand_mass[i] >= s.scale[THRESHOLD] and s.cand_mass[i] > 0.0:
@@ -166,7 +169,11 @@ def _within_threshold(s: Search) -> int:
 
 @kernel(error_model="numpy", _nrt=False)
 def _break_ties(s: Search, kept: int, ties: int, wanted: int) -> None:
-    """Fill ``chosen`` from ``kept`` on with the first ``wanted`` of the tied candidates."""
+    """Append the first ``wanted`` of the tied candidates to the ``kept`` chosen ones.
+
+    A partial selection sort: ties are few. With a fixed order the result depends neither on the
+    order of the candidates nor on the machine.
+    """
     count, ints = s.counters[COUNT], s.ints[s.counters[CURRENT]]
     for i in range(wanted):
         first = i
@@ -180,7 +187,7 @@ def _break_ties(s: Search, kept: int, ties: int, wanted: int) -> None:
 
 @kernel(error_model="numpy", _nrt=False)
 def select(o: Options, s: Search) -> int:
-    """Put the B best candidates, by number, into ``chosen``; return how many there are."""
+    """Write the numbers of the B best candidates into ``chosen``; return how many there are."""
     if not s.scale[BEST] > 0.0:
         return 0
     m = _within_threshold(s)

@@ -1,6 +1,4 @@
-"""The user's cache folder: what is computed from a large file once is read from here at the next
-start.
-"""
+"""The user's cache folder: results computed from large files, read again at the next start."""
 
 from __future__ import annotations
 
@@ -26,17 +24,21 @@ T = TypeVar("T")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-OURS = re.compile(
-    "[0-9a-f]{32}"
-)  # a name that cache_path gives: somebody else's files may lie in the folder
-KEEP_S = 30 * 86400  # what nobody read for so long goes when something new comes
+# A file name that cache_path gives; other files in the folder are not ours and never deleted.
+OURS = re.compile("[0-9a-f]{32}")
+KEEP_S = 30 * 86400  # files that were not read for this long are deleted when a new one is written
 
 
 def cache_path(kind: str, *key: str | bytes, suffix: str) -> Path | None:
-    """Where the thing of this kind that ``key`` determines is kept, or None where nothing shall be.
+    """Return the path of a cached file, or None if caching is switched off.
 
-    ``$ASR_CACHE_DIR`` names the folder (default: ``asr`` in the user's cache folder); set, but
-    empty: nothing is kept.
+    ``$ASR_CACHE_DIR`` is the cache folder (default: ``asr`` in the user's cache folder); if it is
+    set but empty, nothing is cached.
+
+    Args:
+        kind: subfolder of the cache.
+        key: everything that determines the content.
+        suffix: of the file name.
     """
     folder = os.environ.get("ASR_CACHE_DIR")
     if folder == "":
@@ -60,44 +62,42 @@ def cached(
     save: Callable[[T, Path], None],
     bad: tuple[type[Exception], ...],
 ) -> T:
-    """Return what is kept at ``path``; make and keep it where it is missing or damaged.
+    """Return the cached result; compute and cache it if it is missing or damaged.
 
-    A cache that cannot be written is only slower. Files beside it that nobody read for a month are
-    deleted.
+    If the cache cannot be written, the result is not cached. Files of the same folder that were not
+    read for a month are deleted.
 
     Args:
-        path: of the cached file; None: nothing is kept.
-        load: reads it.
-        make: makes it anew.
-        save: writes it.
-        bad: what ``load`` raises for a damaged file, beside OSError.
+        path: the cached file; None: do not cache.
+        load: reads the file.
+        make: computes the result.
+        save: writes the file.
+        bad: exceptions that ``load`` raises for a damaged file, beside OSError.
     """
     if path is not None and path.exists():
         with contextlib.suppress(OSError, *bad):
-            kept = load(path)
+            result = load(path)
             with contextlib.suppress(OSError):
-                os.utime(path)  # it was read now
-            return kept
-    made = make()
+                os.utime(path)  # mark it as read now
+            return result
+    result = make()
     if path is not None:
         with contextlib.suppress(OSError, AsrError):
-            save(made, path)
+            save(result, path)
             _drop_unused(path)
-    return made
+    return result
 
 
 def cached_arrays(path: Path | None, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays kept at ``path`` (``.npz``, with checksums); if they are missing or damaged they
-    are made and kept.
-    """
+    """Return cached arrays (``.npz``, with checksums); compute them if missing or damaged."""
     damaged = (ValueError, EOFError, KeyError, zipfile.BadZipFile)
     return cached(path, _load_arrays, make, _save_arrays, damaged)
 
 
 def _load_arrays(path: Path) -> Arrays:
     with path.open("rb") as file:
-        kept = np.load(file)
-        return {name: kept[name] for name in kept.files}
+        arrays = np.load(file)
+        return {name: arrays[name] for name in arrays.files}
 
 
 def _save_arrays(arrays: Arrays, path: Path) -> None:

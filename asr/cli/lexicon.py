@@ -1,4 +1,4 @@
-"""``asr lexicon``: words of a text -> how each is said."""
+"""``asr lexicon``: pronouncing dictionary of the words of a text."""
 
 from __future__ import annotations
 
@@ -11,27 +11,31 @@ import typer
 def lexicon(
     texts: Annotated[
         list[Path],
-        typer.Argument(metavar="TEXT...", help="One sentence a line, normalised; .gz too."),
+        typer.Argument(
+            metavar="TEXT...", help="Normalised text, one sentence per line; may be .gz."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Dictionary to write; gzipped if it ends in .gz.")
     ],
     dictionary: Annotated[
         Path | None,
-        typer.Option("--dictionary", help="Existing one, such as CMUdict; its entries are kept."),
+        typer.Option(
+            "--dictionary", help="Existing dictionary, such as CMUdict; it takes precedence."
+        ),
     ] = None,
     voice: Annotated[
         str,
         typer.Option(
-            "--voice", help="Voice of eSpeak NG whose rules say the words that no dictionary has."
+            "--voice", help="eSpeak NG voice that pronounces words outside the dictionary."
         ),
     ] = "en-us",
     max_words: Annotated[
         int | None,
-        typer.Option("--max-words", min=1, help="Keep so many of the most frequent words."),
+        typer.Option("--max-words", min=1, help="Keep this many of the most frequent words."),
     ] = None,
 ) -> None:
-    """Write a pronouncing dictionary of the words of texts, for models of phones."""
+    """Write a pronouncing dictionary of the words of texts, for models with phone tokens."""
     from data_prep.pronounce import pronounce, words_of
 
     entries = pronounce(words_of(texts, max_words), dictionary, voice)

@@ -1,4 +1,4 @@
-"""``asr lm``: text -> n-gram model (ARPA), smaller models, mixtures, perplexity."""
+"""``asr lm``: estimate, prune, interpolate, measure and compile n-gram models."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 app = typer.Typer(
-    help="Estimate, prune, interpolate and measure n-gram language models.", no_args_is_help=True
+    help="Estimate, prune, interpolate, measure and compile n-gram language models.",
+    no_args_is_help=True,
 )
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL.arpa", help="An ARPA file, plain or .gz.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL.arpa", help="ARPA file; may be .gz.")]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="ARPA file to write; gzipped if it ends in .gz.")
 ]
@@ -31,31 +32,34 @@ def _say(message: str) -> None:
 def build(
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT...", help="One sentence a line; .gz too; - for stdin."),
+        typer.Argument(
+            metavar="TEXT...", help="Text, one sentence per line; may be .gz; - for stdin."
+        ),
     ],
     output: Output,
-    order: Annotated[int, typer.Option(help="Longest n-grams, 1-6.")] = 3,
+    order: Annotated[int, typer.Option(help="Order of the model, 1-6.")] = 3,
     prune: Annotated[
-        str, typer.Option(help="Per order, drop n-grams seen at most so often, as lmplz: '0 0 1'.")
+        str,
+        typer.Option(help="Per order, drop n-grams with at most this count, as lmplz: '0 0 1'."),
     ] = "0",
     vocabulary: Annotated[
-        Path | None, typer.Option(help="File of the words to keep; others are <unk>.")
+        Path | None, typer.Option(help="File of words; all others become <unk>.")
     ] = None,
     max_words: Annotated[
-        int | None, typer.Option(help="Keep so many of the most frequent words.")
+        int | None, typer.Option(help="Keep this many of the most frequent words.")
     ] = None,
     memory: Annotated[
-        str | None, typer.Option(help="Bound for this process, such as 500MB; spills to disk.")
+        str | None, typer.Option(help="Memory limit, such as 500MB; spills to disk.")
     ] = None,
-    temp_dir: Annotated[Path | None, typer.Option(help="Folder of temporary files.")] = None,
+    temp_dir: Annotated[Path | None, typer.Option(help="Folder for temporary files.")] = None,
     discount_fallback: Annotated[
         str,
         typer.Option(
-            help="D1 D2 D3+ where counts are too few for discounts; 'none': stop with an error."
+            help="D1 D2 D3+ if counts are too few to estimate them; 'none': fail instead."
         ),
     ] = "0.5 1 1.5",
     interpolate_unigrams: Annotated[
-        bool, typer.Option(help="Mix unigrams with the uniform distribution.")
+        bool, typer.Option(help="Interpolate unigrams with the uniform distribution.")
     ] = True,
     skip_symbols: SkipSymbols = False,
     threads: Annotated[int | None, typer.Option(help="Default: all processors.")] = None,
@@ -94,7 +98,7 @@ def _numbers(text: str, kind: type[int] | type[float], option: str) -> list[Any]
     try:
         return [kind(part) for part in text.replace(",", " ").split()]
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no list of numbers", param_hint=option) from None
+        raise typer.BadParameter(f"{text!r} is not a list of numbers", param_hint=option) from None
 
 
 def _three(text: str) -> tuple[float, float, float]:
@@ -112,10 +116,10 @@ def prune(
         float | None, typer.Option(help="Relative change of perplexity, such as 1e-8.")
     ] = None,
     max_ngrams: Annotated[
-        int | None, typer.Option(help="Keep at most so many n-grams of all orders.")
+        int | None, typer.Option(help="Keep at most this many n-grams of all orders.")
     ] = None,
 ) -> None:
-    """Drop the n-grams that matter least (entropy pruning)."""
+    """Drop the n-grams that change the model least (entropy pruning)."""
     from asr.lm import prune_entropy, read_arpa, write_arpa
 
     before = read_arpa(model)
@@ -132,10 +136,10 @@ def interpolate(
     output: Output,
     weights: Annotated[str | None, typer.Option(help="One weight per model: '0.7 0.3'.")] = None,
     heldout: Annotated[
-        list[str] | None, typer.Option(help="Text to find the best weights on; repeatable.")
+        list[str] | None, typer.Option(help="Text to tune the weights on; repeatable.")
     ] = None,
 ) -> None:
-    """Mix models linearly, by given weights or by those best on held-out text."""
+    """Interpolate models linearly, with given weights or weights tuned on held-out text."""
     from asr.errors import LanguageModelError
     from asr.lm import interpolate as mix
     from asr.lm import interpolation_weights, read_arpa, write_arpa
@@ -161,12 +165,14 @@ def perplexity(
     model: Model,
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT...", help="One sentence a line; .gz too; - for stdin."),
+        typer.Argument(
+            metavar="TEXT...", help="Text, one sentence per line; may be .gz; - for stdin."
+        ),
     ],
     skip_symbols: SkipSymbols = False,
     as_json: AsJson = False,
 ) -> None:
-    """Perplexity of a model on text, with and without unknown words."""
+    """Print the perplexity of a model on text, with and without unknown words."""
     from dataclasses import asdict
 
     from asr.lm import perplexity as measure
@@ -184,7 +190,7 @@ def perplexity(
 
 @app.command("compile")
 def compile_model(model: Model, output: Output) -> None:
-    """Compile an ARPA file into arrays that the decoder maps into memory at once."""
+    """Compile an ARPA file into an automaton, which the decoder loads at once."""
     from asr.decoding import compile_lm
 
     compile_lm(model, output)

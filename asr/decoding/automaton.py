@@ -268,9 +268,7 @@ def _parse(data: npt.NDArray[np.uint8], path: str | Path) -> NgramAutomaton:
         )
         sound = _is_sound(automaton)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise LanguageModelError(
-            f"{path} has an invalid header ({error}).", _REMEDY
-        ) from None
+        raise LanguageModelError(f"{path} has an invalid header ({error}).", _REMEDY) from None
     if not sound:
         raise LanguageModelError(f"{path} holds entries that point nowhere.", _REMEDY)
     return automaton

@@ -1,7 +1,8 @@
-"""Prefix beam search with an n-gram model: the decoder that users meet. T frames, V vocabulary.
+"""CTC prefix beam search fused with an n-gram model. T frames, V vocabulary.
 
-The rules of the search are written down in tests/support/reference_decoder.py, the slow search that
-the tests compare with; the inner loop stands in kernels/beam.py.
+:class:`BeamDecoder` checks and prepares what the search reads. kernels/beam.py has the inner loop
+and explains it; tests/support/reference_decoder.py is a slow search by the same rules, which the
+tests compare with.
 """
 
 from __future__ import annotations
@@ -46,24 +47,23 @@ class BeamDecoder:
         tokens: V token strings, the blank first; see :class:`asr.decoding.vocabulary.Vocabulary`.
         lm: path (ARPA, gzipped ARPA, compiled automaton, KenLM binary),
             :class:`asr.lm.model.NgramModel`, or a model that
-            :func:`asr.decoding.language_models.load_lm` returned. Without one only acoustics and
-            ``lm_beta`` rank.
-        lexicon: words; nothing else is recognised then, unless ``open_vocabulary``. Without one
-            every word is possible. Where tokens are phones: word -> its pronunciations, each a
-            sequence of phones, such as :class:`asr.text.pronunciations.Pronunciations`; of words
+            :func:`asr.decoding.language_models.load_lm` returned. Without one, hypotheses are
+            ranked by the acoustic model and ``lm_beta`` alone.
+        lexicon: the only words that can be recognised, unless ``open_vocabulary``. Without one
+            every word is possible. If tokens are phones: word -> its pronunciations, each a
+            sequence of phones, such as :class:`asr.text.pronunciations.Pronunciations`; among words
             that sound alike the language model chooses.
-        lm_unit: what ``lm``
-        predicts: ``"word"``, or ``"token"`` (a model over the tokens themselves).
-        open_vocabulary: admit words outside lexicon and model; by default only without a lexicon.
-            ``False`` without a lexicon admits the model's words alone.
+        lm_unit: what ``lm`` predicts: ``"word"``, or ``"token"`` (the tokens themselves).
+        open_vocabulary: allow words outside lexicon and model; by default only without a lexicon.
+            ``False`` without a lexicon allows only the model's words.
         hotwords: phrases, or phrase -> weight; each raises the score of a hypothesis by its weight.
         hotword_weight: weight of phrases that are given without one.
-        threads: utterances of a list that are decoded at the same time.
-        settings: the numbers of the search, see :class:`asr.decoding.settings.Settings`.
-        numbers: those of them that differ, by name, as ``beam_size=50``.
+        threads: utterances of a list that are decoded in parallel.
+        settings: settings of the search, see :class:`asr.decoding.settings.Settings`.
+        numbers: single settings that differ from them, such as ``beam_size=50``.
 
     Raises:
-        DecodingError: tokens, words or numbers that cannot be used.
+        DecodingError: invalid tokens, words or settings.
         LanguageModelError: the model is missing, malformed, or fits the tokens in no word.
 
     Example:
@@ -107,9 +107,10 @@ class BeamDecoder:
             self._known = know_words(self._spelled(lexicon), word_lm)
         self._compile()
 
-    # setting up ----------------------------------------------------------------------------------
+    # setup ---------------------------------------------------------------------------------------
 
     def _spelled(self, lexicon: Iterable[str] | None) -> Lexicon:
+        """Return the trie of the words that the search knows: of the lexicon and of the model."""
         uses_words = lexicon is not None or (self.lm is not None and self.lm_unit == "word")
         if uses_words and not self.vocabulary.has_boundaries:
             remedy = "Mark word starts with '▁', or use lm_unit='token'."
@@ -137,13 +138,14 @@ class BeamDecoder:
             )
 
     def _compile(self) -> None:
-        """Make what a search reads: numbers, arrays of the lexicon, the model and the hotwords."""
+        """Prepare what a search reads: options, and arrays of lexicon, model and hotwords."""
         lm = self.lm
         vocabulary = self.vocabulary if self._sounds is None else self._sounds.vocabulary
         scores, unknown = self._look_ahead_scores()
         lexicon = self._known.lexicon.weighted(scores)
         hot = build_hotwords(self._spoken_hotwords(), vocabulary)
         language = self._language(vocabulary, lexicon)
+        # The table of a KenLM binary grows while the search runs, so its arrays may be replaced.
         growing = lm if isinstance(lm, KenlmModel) else None
         self._compiled = Compiled(
             vocabulary=vocabulary,
@@ -166,7 +168,7 @@ class BeamDecoder:
         return self.lm is not None and self.lm_unit == "word"
 
     def _look_ahead_scores(self) -> tuple[npt.NDArray[np.float64], float]:
-        """Score of each word of the lexicon without context, and that of an unknown word."""
+        """Return the look-ahead score of each word of the lexicon, and that of an unknown word."""
         s, ids = self.settings, self._known.ids
         scores = np.full(len(ids), s.lm_beta)
         unknown = s.lm_beta
@@ -178,7 +180,7 @@ class BeamDecoder:
         return scores, unknown
 
     def _options(self, vocabulary: Vocabulary, lexicon: Lexicon, unknown: float) -> kernels.Options:
-        """Numbers of the search; ``unknown``: look-ahead score of an unknown word."""
+        """Return the options of the kernels; ``unknown``: look-ahead score of an unknown word."""
         s = self.settings
         first_gains = lexicon.edges.view(np.float32)[: lexicon.edge_first[1], 2]  # of the root
         return kernels.Options(
@@ -204,7 +206,7 @@ class BeamDecoder:
         )
 
     def _language(self, vocabulary: Vocabulary, lexicon: Lexicon) -> kernels.Language:
-        """Arrays of tokens, lexicon and n-gram model."""
+        """Return the arrays of tokens, lexicon and n-gram model."""
         ids = self._known.ids
         words = ids[lexicon.ends] if len(ids) else np.full(len(lexicon.ends), kernels.NO_WORD)
         return kernels.Language(
@@ -220,7 +222,7 @@ class BeamDecoder:
         )
 
     def _spoken_hotwords(self) -> dict[str, float]:
-        """Hotwords in the characters of the search's tokens."""
+        """Return the hotwords in the characters of the search's tokens."""
         if self._sounds is None:
             return self.hotwords
         return {
@@ -243,13 +245,13 @@ class BeamDecoder:
         if self.lm is None or self.lm_unit == "word":
             return np.zeros(len(self.vocabulary), np.int32)
         ids = self.lm.ids
-        found = np.array([ids.get(token, UNK) for token in self.vocabulary.tokens], dtype=np.int32)
-        found[BLANK_ID] = UNK
-        if not found.any():
+        known = np.array([ids.get(token, UNK) for token in self.vocabulary.tokens], dtype=np.int32)
+        known[BLANK_ID] = UNK
+        if not known.any():
             raise DecodingError(
                 "The token language model knows none of the tokens.", "Train it on the same tokens."
             )
-        return found
+        return known
 
     def replace(self, **changes: Any) -> BeamDecoder:
         """Return a decoder with other settings that shares tokens, words and model with this one.
@@ -276,7 +278,7 @@ class BeamDecoder:
     def __call__(
         self, log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
     ) -> list[Hypothesis] | list[list[Hypothesis]]:
-        """Hypotheses of one utterance (T, V), best first; of a list of utterances a list of those.
+        """Return the hypotheses of one utterance (T, V), best first, or a list of them for a list.
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
@@ -296,25 +298,21 @@ class BeamDecoder:
             space = SearchSpace(self._compiled)
         space.reset()
         space.push(frames)
-        found = space.finish(frames)
+        hypotheses = space.finish(frames)
         self._spaces.append(space)
-        return found
+        return hypotheses
 
     def stream(self) -> Stream:
-        """A new utterance that is decoded while it arrives; see
-        :class:`asr.decoding.stream.Stream`.
-        """
+        """Return a :class:`asr.decoding.stream.Stream`, which decodes an utterance in chunks."""
         from asr.decoding.stream import Stream
 
         return Stream(self._compiled)
 
 
 def _penalised_skip(settings: Settings) -> float:
-    return float(
-        penalise_blank(
-            np.log([settings.blank_skip, 1 - settings.blank_skip]), settings.blank_penalty
-        )[0]
-    )
+    """Return the logarithm of ``blank_skip`` after the blank penalty, which the search sees."""
+    frame = np.log([settings.blank_skip, 1 - settings.blank_skip])
+    return float(penalise_blank(frame, settings.blank_penalty)[0])
 
 
 def _checked_threads(threads: Any) -> int:
@@ -330,6 +328,7 @@ def _characters(vocabulary: Vocabulary) -> tuple[npt.NDArray[np.int32], npt.NDAr
 
 
 def _no_model() -> Ngrams:
+    """Return an automaton that is never queried, for searches without a language model."""
     slots = np.full((4, 4), 0xFFFFFFFF, np.uint32)
     zero, none = np.zeros(3, np.float32), np.zeros(3, np.int32)
     return Ngrams(

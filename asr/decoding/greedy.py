@@ -1,8 +1,7 @@
-"""Best-path decoding: the most probable output of every frame, collapsed. T frames, V vocabulary, L
-tokens.
+"""Best-path (greedy) decoding: take the best token of every frame, merge repeats, drop blanks.
 
-Graves et al. 2006, "Connectionist Temporal Classification", section 3.2: repeats are merged, then
-blanks removed.
+Graves et al. 2006, "Connectionist Temporal Classification", section 3.2. T frames, V vocabulary, L
+tokens.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ class GreedyDecoder:
 
     Args:
         tokens: V token strings, the blank first (see :class:`asr.decoding.vocabulary.Vocabulary`).
-        lexicon: where tokens are phones, word -> its pronunciations; of words that sound alike the
-            first one is taken, and what sounds like no word is written in its phones.
+        lexicon: if tokens are phones, word -> its pronunciations. Among words that sound alike the
+            first one is taken; a sound that no word has is written as its phones.
 
     Example:
         >>> import numpy as np
@@ -56,8 +55,7 @@ class GreedyDecoder:
     def __call__(
         self, log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
     ) -> list[Hypothesis] | list[list[Hypothesis]]:
-        """One hypothesis for (T, V), in a list as beam search would return it; for a list of arrays
-        a list of those.
+        """Return a list of one hypothesis for an array (T, V), a list of such lists for a list.
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
@@ -67,7 +65,7 @@ class GreedyDecoder:
         return [self._one(log_probs)]
 
     def stream(self) -> GreedyStream:
-        """A new utterance that is decoded while it arrives."""
+        """Return a stream, which decodes an utterance in chunks."""
         return GreedyStream(partial(self._one, allow_empty=True), len(self.vocabulary))
 
     def _one(self, log_probs: Any, allow_empty: bool = False) -> Hypothesis:
@@ -76,7 +74,7 @@ class GreedyDecoder:
 
 
 def greedy(log_probs: npt.NDArray[Any], tokens: Sequence[str]) -> Hypothesis:
-    """Best-path hypothesis of ``log_probs`` (T, V); see :class:`GreedyDecoder`."""
+    """Return the best-path hypothesis of ``log_probs`` (T, V); see :class:`GreedyDecoder`."""
     return GreedyDecoder(tokens)(log_probs)[0]
 
 
@@ -86,7 +84,7 @@ def _best_path(
 ) -> Hypothesis:
     path = log_probs.argmax(axis=1)
     best = log_probs.max(axis=1)
-    starts = np.flatnonzero(np.diff(path, prepend=-1))  # first frame of every run of equal outputs
+    starts = np.flatnonzero(np.diff(path, prepend=-1))  # first frame of every run of equal tokens
     ends = np.append(starts[1:], len(path))
     peaks = np.maximum.reduceat(best, starts)
     spoken = path[starts] != BLANK_ID

@@ -1,8 +1,9 @@
-"""Weighted phrases as an Aho-Corasick automaton over characters (Aho and Corasick 1975).
+"""Hotwords: weighted phrases as an automaton over characters (Aho and Corasick 1975).
 
-A phrase earns its weight bit by bit while it is spelled, and gives back what it has earned as soon
-as the text turns out to go another way; only a phrase that is complete, from word boundary to word
-boundary, keeps its weight. Where phrases overlap, each complete one counts.
+While a phrase is being spelled, a prefix gets a growing share of its weight in advance, so that it
+survives in the beam. The share is taken back if the text continues differently. Only a complete
+phrase, from word boundary to word boundary, keeps its weight. If phrases overlap, each complete one
+counts.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from asr.errors import DecodingError
 
 __all__ = ["build_hotwords", "check_hotwords"]
 
-MAX_WEIGHT = 300.0  # in natural-log units; a double still holds e to the twice of it
-BOUNDARY = 1  # code of the word boundary; 0 is any character of no phrase
+MAX_WEIGHT = 300.0  # natural-log units; exp(2 * 300) still fits a double
+BOUNDARY = 1  # code of the word boundary; 0 is every character that no phrase has
 
 
 def check_hotwords(
     hotwords: Mapping[str, float] | Iterable[str] | None, weight: float
 ) -> dict[str, float]:
-    """Phrases with their weights (natural-log units); a plain list gets ``weight`` for each.
+    """Return phrase -> weight (natural-log units); phrases of a plain list get ``weight``.
 
     Raises:
         DecodingError: an empty phrase, or a weight that is not a positive number of at most 300.
@@ -49,7 +50,7 @@ def check_hotwords(
 
 
 def build_hotwords(hotwords: Mapping[str, float], vocabulary: Vocabulary) -> Hotwords:
-    """The automaton of phrases as :func:`check_hotwords` returns them.
+    """Return the automaton of phrases that :func:`check_hotwords` returned.
 
     Raises:
         DecodingError: a phrase has a character that no token has.
@@ -75,6 +76,7 @@ def build_hotwords(hotwords: Mapping[str, float], vocabulary: Vocabulary) -> Hot
 def _phrase_trie(
     hotwords: Mapping[str, float], code: Mapping[str, int]
 ) -> tuple[list[dict[int, int]], list[float], list[float]]:
+    """Return the trie of the phrases: children, weights of complete phrases, shares in advance."""
     children: list[dict[int, int]] = [{}]
     earned, pending = [0.0], [0.0]
     for phrase, weight in hotwords.items():
@@ -95,8 +97,11 @@ def _phrase_trie(
 
 
 def _complete(children: list[dict[int, int]], earned: list[float], n_codes: int) -> tuple[Any, Any]:
-    """Follow-up of every state and character, and the weights complete in every state, suffixes
-    included.
+    """Return the next state for every state and character, and the weights earned in every state.
+
+    Breadth first, so that the suffix of a node (its failure link) is complete before the node: a
+    node inherits the transitions of its suffix, except where it has children of its own, and also
+    earns what its suffix earns.
     """
     follow = np.zeros((len(children), n_codes), np.int32)
     total = np.array(earned)

@@ -1,11 +1,11 @@
-"""Checks of log-probabilities before any search touches them. T frames, V vocabulary.
+"""Validate log-probabilities before a search. T frames, V vocabulary.
 
 Accepted: float16, float32 and float64 arrays (T, V) of natural-log probabilities, each frame
-summing to one; ``-inf`` is a legal "impossible". Refused, each with its own message: NaN, ``+inf``,
-positive values, frames that do not sum to one (above 64 tokens every eighth is checked), another
-vocabulary size, other types and ranks, and zero frames: an utterance without a frame has no audio,
-and an empty transcript would hide it (a stream may finish without frames, and then yields the empty
-hypothesis).
+summing to one; ``-inf`` is probability 0. Rejected, each with its own message: NaN, ``+inf``,
+positive values, frames that do not sum to one (with more than 64 tokens every eighth frame is
+checked), another vocabulary size, other types and ranks, and zero frames: without frames there was
+no audio, which an empty transcript would hide. A stream may finish without frames; its hypothesis
+is empty.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _NORMALISE = "Apply log_softmax over the vocabulary axis to the network's output
 def check_log_probs(
     log_probs: Any, vocabulary_size: int, *, allow_empty: bool = False
 ) -> npt.NDArray[np.float32]:
-    """Return ``log_probs`` as a C-contiguous float32 array (T, V), or say what is wrong with it.
+    """Return valid ``log_probs`` as a C-contiguous float32 array (T, V).
 
     Args:
         log_probs: array-like (T, V), natural logarithms.
         vocabulary_size: V, the number of tokens with the blank.
-        allow_empty: let zero frames pass (chunks of a stream).
+        allow_empty: accept zero frames (chunks of a stream).
 
     Raises:
-        DecodingError: see the head of this module.
+        DecodingError: they are not valid; the module's docstring lists what is checked.
     """
     array = _as_array(log_probs)
     if array.ndim != 2:
@@ -67,9 +67,7 @@ def check_log_probs(
 
 
 def penalise_blank(log_probs: npt.NDArray[Any], penalty: float) -> npt.NDArray[Any]:
-    """Return ``log_probs`` (..., V) with ``penalty`` taken from the blank's, each frame normalised
-    again.
-    """
+    """Return ``log_probs`` (..., V) with ``penalty`` subtracted from the blank, then normalised."""
     blank = np.asarray(log_probs[..., 0], np.float64)
     penalised = log_probs - np.log1p(np.exp(blank) * np.expm1(-penalty))[..., None].astype(
         log_probs.dtype

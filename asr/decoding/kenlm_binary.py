@@ -1,8 +1,8 @@
-"""KenLM binary files, read through the ``kenlm`` package; slower than an automaton, with the same
-results.
+"""KenLM binary files, queried through the ``kenlm`` package.
 
-The kernels ask a table that starts empty. What they miss is asked of kenlm between two attempts at
-the same frame, and remembered; a state number stands for a kenlm state.
+The results are those of a compiled automaton, but slower. The kernels query a table that starts
+empty. What it lacks is queried from kenlm between two attempts at the same frame, and stored. A
+state number stands for a state object of kenlm.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _REMEDY = "The file is damaged or of another version; build it again, or give th
 
 
 class KenlmModel:
-    """A KenLM binary (probing, trie, quantised) behind the same table as an automaton.
+    """A KenLM binary (probing, trie, quantised) with the interface of an automaton.
 
-    The format carries no checksum: header, number of words and size are checked, the numbers cannot
-    be. Use files that you trust.
+    The format has no checksum: header, number of words and size are checked, the probabilities
+    cannot be. Use files that you trust.
 
     Raises:
         LanguageModelError: the file is damaged, of another version, or was built without its words.
@@ -51,8 +51,8 @@ class KenlmModel:
         self._new_state = kenlm.State
         self.order = int(self._model.order)
         self._lock = threading.Lock()
-        # To the kernels state 0 is the end of backing off, which kenlm does itself: no state of
-        # kenlm has that number.
+        # In the kernels state 0 ends backing off, which kenlm does itself, so none of its states
+        # gets that number.
         self._states: list[Any] = [None, kenlm.State(), kenlm.State()]
         self._model.NullContextWrite(self._states[1])
         self._model.BeginSentenceWrite(self._states[2])
@@ -68,12 +68,12 @@ class KenlmModel:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Id of each word."""
+        """Return the id of each word."""
         return {word: i for i, word in enumerate(self.words)}
 
     @property
     def arrays(self) -> kernels.Ngrams:
-        """What is known of the model so far, as the kernels take it."""
+        """Return what has been queried so far, in the form that the kernels take."""
         return kernels.Ngrams(
             slots=self.slots,
             probs=self.slots.view(np.float32),
@@ -87,23 +87,24 @@ class KenlmModel:
         return self.ids.get(word, UNK) != UNK
 
     def begin(self) -> int:
-        """State at the beginning of a sentence."""
+        """Return the state at the beginning of a sentence."""
         return self.bos_state
 
     def unigram(self, word: str) -> float:
-        """Natural-log p(word) without context."""
+        """Return the natural-log p(word) without context."""
         return float(self.unigrams[self.ids.get(word, UNK)])
 
     def step(self, state: int, word: str) -> tuple[float, int]:
-        """Natural-log p(word | state) and the state after it; a word outside the model scores as
-        ``<unk>``.
+        """Return the natural-log p(word | state) and the state after the word.
+
+        A word outside the model scores as ``<unk>``.
         """
         with self._lock:
             score, after = self._ask(state, self.ids.get(word, UNK))
             return score, self._number(after)
 
     def resolve(self, misses: npt.NDArray[np.int32]) -> None:
-        """Ask kenlm for (state, word) pairs and put the answers into the table."""
+        """Query kenlm for (state, word) pairs and store the answers in the table."""
         with self._lock:
             for state, word in misses.tolist():
                 if (state, word) not in self._known:
@@ -116,9 +117,8 @@ class KenlmModel:
 
     def _ask(self, state: int, word: int) -> tuple[float, Any]:
         after = self._new_state()
-        return self._model.BaseScore(self._states[state], self.words[word], after) * math.log(
-            10
-        ), after
+        log10 = self._model.BaseScore(self._states[state], self.words[word], after)
+        return log10 * math.log(10), after
 
     def _number(self, state: Any) -> int:
         number = self._numbers.get(state)
@@ -144,7 +144,7 @@ class KenlmModel:
 
 
 def _read_words(path: Path) -> list[str]:
-    """Read the words at the end of a KenLM binary: the three special ones, then the others."""
+    """Return the words listed at the end of a KenLM binary, the three special ones first."""
     try:
         data = np.memmap(path, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:
@@ -167,7 +167,7 @@ def _read_words(path: Path) -> list[str]:
 
 def _read_counts(data: npt.NDArray[np.uint8], path: Path) -> list[int]:
     if len(data) < 256 or data[: len(KENLM_MAGIC)].tobytes() != KENLM_MAGIC:
-        raise LanguageModelError(f"{path} is no KenLM binary, or cut off.", _REMEDY)
+        raise LanguageModelError(f"{path} is not a KenLM binary, or truncated.", _REMEDY)
     head = data[:256].tobytes()
     if _SANITY.unpack_from(head)[1:] != _SANE:
         raise LanguageModelError(f"{path} was built on a machine of another kind.", _REMEDY)

@@ -1,6 +1,4 @@
-"""What a search knows of words before any weight is set: how tokens spell or say them, and what the
-model knows.
-"""
+"""Words of a search before any weight is applied: their trie and their ids in the model."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ from asr.text.pronunciations import Pronunciations
 
 __all__ = ["KnownWords", "know_sounds", "know_words"]
 
-_VERSION = "1"  # of what is kept in the cache
+_VERSION = "1"  # of the cached arrays
 _TRIE = ("parents", "ends", "edge_first", "edges", "masks")
 _NUMBERS = ("ids", "unigrams", "homophones")
 
@@ -35,13 +33,13 @@ class KnownWords:
 
     Attributes:
         lexicon: their trie.
-        ids: int32 (W,), the model's id of each word (UNK for those it lacks); where several words
-            sound alike, ``HOMOPHONES`` less the place of their group, see
-            :class:`asr.decoding.kernels.layout.Language`.
-        unigrams: float64 (W,), the model's score of each without context, of those that sound alike
-            the best.
-        homophones: int32 (G,), groups of ids, each after its length. Words that the model lacks
-            have no part in one.
+        ids: int32 (W,), the model's id of each word (UNK if the model lacks it). If several words
+            of the model sound alike, ``HOMOPHONES`` minus the index of their group in
+            ``homophones``; see :class:`asr.decoding.kernels.layout.Language`.
+        unigrams: float64 (W,), log-probability of each word without context; of words that sound
+            alike, the best.
+        homophones: int32 (G,), groups of ids, each preceded by its length. Only words of the model
+            are listed.
     """
 
     lexicon: Lexicon
@@ -51,7 +49,7 @@ class KnownWords:
 
 
 def know_words(lexicon: Lexicon, lm: AnyModel | None) -> KnownWords:
-    """Words that the tokens spell; without a model over words (``lm``) each is any known word."""
+    """Return the words that the tokens spell; without a model over words every word has id 1."""
     words, no_groups = lexicon.words, np.zeros(1, np.int32)
     if lm is None:
         return KnownWords(lexicon, np.ones(len(words), np.int32), np.zeros(len(words)), no_groups)
@@ -64,11 +62,12 @@ def know_sounds(
     vocabulary: Vocabulary,
     lm: AnyModel | None,
 ) -> tuple[Sounds, KnownWords]:
-    """Words that the tokens, which are phones, say; from the cache where the dictionary was read
-    from a file.
+    """Return the words that tokens which are phones can say.
+
+    Cached, if the dictionary was read from a file.
 
     Raises:
-        DecodingError: no word, or a phone that no token is.
+        DecodingError: there are no words, or a phone is not a token.
     """
     if not isinstance(pronunciations, Pronunciations):
         pronunciations = Pronunciations(pronunciations)
@@ -122,14 +121,14 @@ def _know(sounds: Sounds, lm: AnyModel | None) -> KnownWords:
     for place, alike in enumerate(spellings):
         if len(alike) == 1:
             continue
-        found = [lm.ids[word] for word in alike if word in lm.ids]
-        if len(found) > 1:
+        known_ids = [lm.ids[word] for word in alike if word in lm.ids]
+        if len(known_ids) > 1:
             ids[place] = HOMOPHONES - len(groups)
-            groups += [len(found), *found]
-        elif found:
-            ids[place] = found[0]
-        if found:
-            unigrams[place] = max(lm.unigrams.item(i) for i in found)
+            groups += [len(known_ids), *known_ids]
+        elif known_ids:
+            ids[place] = known_ids[0]
+        if known_ids:
+            unigrams[place] = max(lm.unigrams.item(i) for i in known_ids)
     return KnownWords(known.lexicon, ids, unigrams, np.array(groups or [0], np.int32))
 
 

@@ -1,6 +1,4 @@
-"""The words that the search knows, as a trie walked by tokens; see kernels/lexicon.py for the
-arrays.
-"""
+"""Words of a search as a trie with edges by token; kernels/lexicon.py describes the arrays."""
 
 from __future__ import annotations
 
@@ -23,11 +21,11 @@ class Lexicon:
 
     Attributes:
         words: the words that the tokens can spell, sorted.
-        parents: int32 (N,), parent of each node, and index of the word that ends there (-1: none).
-        ends: int32 (N,), parent of each node, and index of the word that ends there (-1: none).
-        edge_first: int32 (N + 1,).
-        edges: int32 (E, 4).
-        masks: uint64 (N,).
+        parents: int32 (N,), parent of each node (-1 for the root).
+        ends: int32 (N,), index of the word that ends at each node (-1: none).
+        edge_first: int32 (N + 1,), first edge of each node.
+        edges: int32 (E, 4), token, target, gain (float32 bits), unused.
+        masks: uint64 (N,), the tokens of each node modulo 64.
         factors: float64 (N,), look-ahead factor of each node, from :meth:`weighted`.
     """
 
@@ -40,9 +38,7 @@ class Lexicon:
     factors: npt.NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
 
     def weighted(self, word_scores: npt.NDArray[np.float64]) -> Lexicon:
-        """A copy whose look-ahead follows ``word_scores`` (one per word, as the search will add
-        them).
-        """
+        """Return a copy with the look-ahead of ``word_scores`` (W,), one weighted score a word."""
         rows = self.edges.copy()
         edges = kernels.Edges(self.edge_first, rows, self.masks)
         gains = rows.view(np.float32)
@@ -51,7 +47,7 @@ class Lexicon:
 
 
 def check_words(words: Iterable[str]) -> list[str]:
-    """Words of a closed lexicon, or what is wrong with them.
+    """Return the words of a lexicon as a list, checked.
 
     Raises:
         DecodingError: no word at all, an empty or repeated word, or white space in a word.
@@ -71,15 +67,14 @@ def check_words(words: Iterable[str]) -> list[str]:
             )
         if word in seen:
             raise DecodingError(
-                f"The word {word!r} stands twice in the lexicon.", "List every word once."
+                f"The word {word!r} is in the lexicon twice.", "List every word once."
             )
         seen.add(word)
     return listed
 
 
 def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
-    """Trie of those ``words`` (distinct) that the vocabulary's tokens can spell, by any sequence of
-    tokens.
+    """Return the trie of those ``words`` (distinct) that some sequence of tokens can spell.
 
     Raises:
         DecodingError: no word can be spelled.
@@ -89,7 +84,7 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
         if piece:
             pieces.setdefault(piece, [-1, -1])[bool(vocabulary.starts_word[token])] = token
     characters, given = set("".join(pieces)), words
-    if not characters.issuperset("".join(words)):  # seldom: most models of words and tokens agree
+    if not characters.issuperset("".join(words)):  # rare: most lexicons fit
         words = [word for word in words if characters.issuperset(word)]
     spelled = sorted(words)
     if not spelled:
@@ -133,7 +128,7 @@ def _trie(
 
 
 def plain_lexicon() -> Lexicon:
-    """The lexicon without words: every open word is unknown."""
+    """Return a lexicon without words, in which every open word is unknown."""
     none = np.full(1, -1, np.int32)
     return Lexicon(
         words=[],

@@ -1,4 +1,4 @@
-"""Re-ranking N-best lists with a second language model of any kind."""
+"""Re-rank N-best lists with a second language model of any kind."""
 
 from __future__ import annotations
 
@@ -38,11 +38,10 @@ def rescore(
     first_pass_weight: float = 1.0,
     word_bonus: float = 0.0,
 ) -> list[Hypothesis]:
-    """Hypotheses re-ranked by ``first_pass_weight * score + weight * scorer(text) + word_bonus *
-    words``, best first.
+    """Return the hypotheses with combined scores, best first.
 
-    Ties keep their order. ``score`` of the results is the new one; acoustic and n-gram scores stay
-    as they were.
+    The new ``score`` is ``first_pass_weight * score + weight * scorer(text) + word_bonus * words``.
+    Ties keep their order. Acoustic and n-gram scores do not change.
 
     Args:
         hypotheses: an N-best list.
@@ -52,8 +51,7 @@ def rescore(
         word_bonus: added for every word.
 
     Raises:
-        DecodingError: a weight is not finite, or the scorer returns another number of scores, or
-        NaN.
+        DecodingError: a weight is not finite, or the scorer returns NaN or too few or many scores.
 
     Example:
         >>> score = lambda texts: [-len(text) for text in texts]
@@ -76,9 +74,8 @@ def rescore(
 def _combined(
     h: Hypothesis, score: float, weight: float, first_pass_weight: float, word_bonus: float
 ) -> float:
-    second = (
-        weight * score if weight else 0.0
-    )  # a scorer may say -inf, which a weight of 0 must not turn into NaN
+    # A scorer may return -inf, and 0 * -inf is NaN.
+    second = weight * score if weight else 0.0
     return first_pass_weight * h.score + second + word_bonus * len(h.text.split())
 
 
@@ -105,9 +102,9 @@ class TunedRescoring:
     Attributes:
         weight: for :func:`rescore`.
         word_bonus: for :func:`rescore`.
-        wer: with them.
-        wer_before: of the search alone.
-        oracle: of the best hypothesis of every list, below which no re-ranking can come.
+        wer: word error rate with these weights.
+        wer_before: word error rate of the search alone.
+        oracle: word error rate of the best hypothesis of every list, a lower bound of ``wer``.
     """
 
     weight: float
@@ -126,14 +123,14 @@ def tune_rescoring(
     word_bonuses: Sequence[float] = (0.0, 0.5, 1.0, 1.5, 2.0),
     count_errors: ErrorCount = word_errors,
 ) -> TunedRescoring:
-    """Return the weight and the bonus a word with the fewest errors; every text is scored once.
+    """Return the weight and word bonus with the fewest errors; every text is scored once.
 
     Args:
-        n_best: a list for each utterance, best first.
-        references: their texts.
+        n_best: one list of hypotheses per utterance, best first.
+        references: the text of each utterance.
         scorer: see :func:`rescore`.
-        weights: what is tried; where several are best, the first.
-        word_bonuses: what is tried; where several are best, the first.
+        weights: values to try; among equally good ones the first wins.
+        word_bonuses: values to try; among equally good ones the first wins.
         count_errors: (reference, hypothesis) -> (errors, reference words).
 
     Raises:
@@ -156,11 +153,11 @@ def tune_rescoring(
         raise DecodingError("The references have no words.", "Tune on utterances with transcripts.")
 
     def total(weight: float, bonus: float) -> int:
-        lost = 0
+        n_errors = 0
         for hypotheses, wrong in zip(n_best, errors, strict=True):
             ranks = [_combined(h, score[h.text], weight, 1.0, bonus) for h in hypotheses]
-            lost += wrong[max(range(len(ranks)), key=ranks.__getitem__)]
-        return lost
+            n_errors += wrong[max(range(len(ranks)), key=ranks.__getitem__)]
+        return n_errors
 
     pairs = [(0.0, 0.0), *((w, b) for w in weights for b in word_bonuses)]
     counts = [total(*pair) for pair in pairs]
@@ -170,18 +167,17 @@ def tune_rescoring(
 
 
 class RescoringDecoder:
-    """A beam search whose N-best lists are re-ranked; called as the search itself is, and streams
-    as it does.
+    """Beam search with re-ranked N-best lists, with the interface of the search.
 
     Args:
-        decoder: the search; as many hypotheses are returned as its own ``n_best`` says.
+        decoder: the search; its own ``n_best`` is the number of hypotheses returned.
         scorer: see :func:`rescore`.
         weight: see :func:`rescore`.
         word_bonus: see :func:`rescore`.
-        n_best: hypotheses that are re-ranked.
+        n_best: number of hypotheses that are re-ranked.
 
     Attributes:
-        vocabulary: of the search.
+        vocabulary: the tokens of the search.
     """
 
     def __init__(
@@ -193,10 +189,8 @@ class RescoringDecoder:
         n_best: int = N_BEST,
     ) -> None:
         self.kept = decoder.settings.n_best
-        self.decoder, self.vocabulary = (
-            decoder.replace(n_best=max(n_best, self.kept)),
-            decoder.vocabulary,
-        )
+        self.decoder = decoder.replace(n_best=max(n_best, self.kept))
+        self.vocabulary = decoder.vocabulary
         self.scorer, self.weight, self.word_bonus = scorer, weight, word_bonus
 
     def __call__(self, log_probs: Sequence[Any]) -> list[list[Hypothesis]]:
@@ -204,23 +198,19 @@ class RescoringDecoder:
         return self.rank(self.decoder(list(log_probs)))
 
     def rank(self, lists: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
-        """Return N-best lists of the search re-ranked; every text is scored once, all of them
-        together.
-        """
+        """Return the re-ranked N-best lists; all texts are scored in one call, each text once."""
         known = _known_scores(lists, self.scorer)
         scorer = partial(map, known.__getitem__)
         best = (rescore(n, scorer, weight=self.weight, word_bonus=self.word_bonus) for n in lists)
         return [hypotheses[: self.kept] for hypotheses in best]
 
     def stream(self) -> RescoringStream:
-        """Return the state of a decoding that receives its frames piece by piece."""
+        """Return a stream, which decodes an utterance in chunks."""
         return RescoringStream(self.decoder.stream(), self)
 
 
 class RescoringStream:
-    """A stream of the search (:class:`asr.decoding.stream.Stream`) whose hypotheses are re-ranked
-    at the end.
-    """
+    """A :class:`asr.decoding.stream.Stream` whose final hypotheses are re-ranked."""
 
     def __init__(self, stream: Stream, decoder: RescoringDecoder) -> None:
         self.stream, self.decoder = stream, decoder

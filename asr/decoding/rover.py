@@ -1,8 +1,8 @@
-"""Voting among the transcripts of several recognisers, word by word.
+"""ROVER: combine the transcripts of several recognisers by voting, word by word.
 
-ROVER: Fiscus 1997, "A post-processing system to yield reduced word error rates", sections 3-4.
-Transcripts are aligned one after the other to a network of slots, each slot holding a word (or
-none) from every transcript; each slot is voted.
+Fiscus 1997, "A post-processing system to yield reduced word error rates", sections 3-4. Transcripts
+are aligned one after the other to a network of slots. Each slot holds one word, or none, from every
+transcript, and the words of a slot are voted on.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from asr.errors import DecodingError
 __all__ = ["rover"]
 
 Word = tuple[str, float]
-"""A word and its confidence in 0-1; the empty word stands for none."""
+"""A word and its confidence in 0-1; the empty word means that there is none."""
 
 
 @dataclass
 class _Slot:
-    votes: list[Word]  # one of each transcript so far
+    votes: list[Word]  # one from each transcript so far
 
     def holds(self, word: str) -> bool:
         return any(vote == word for vote, _ in self.votes)
@@ -31,17 +31,16 @@ class _Slot:
 def rover(
     transcripts: Sequence[str | Sequence[Word]], *, alpha: float = 1.0, null_confidence: float = 0.7
 ) -> list[Word]:
-    """Return the words that the transcripts agree on, with the score that each won with.
+    """Return the words that win the vote, each with its score.
 
     A word's score in its slot is ``alpha * share of the votes + (1 - alpha) * its mean confidence``
-    (Fiscus 1997, equation 1); the highest wins, and among equals the one of the earliest
-    transcript.
+    (Fiscus 1997, equation 1). The highest score wins; among equals, the earliest transcript.
 
     Args:
         transcripts: texts, or lists of (word, confidence); the first one is the base, so put the
             best first.
-        alpha: 1 votes by frequency alone.
-        null_confidence: confidence of a word not being there.
+        alpha: 1: vote by frequency alone.
+        null_confidence: confidence of an empty word.
 
     Raises:
         DecodingError: there are no transcripts, or alpha or a confidence is not in 0-1.
@@ -75,7 +74,7 @@ def _words(transcript: str | Sequence[Word]) -> list[Word]:
 
 
 def _merge(slots: list[_Slot], words: list[Word], seen: int, null_confidence: float) -> list[_Slot]:
-    """Align words to the slots with the fewest edits and put them in."""
+    """Align words to the slots by edit distance and add them as votes."""
     none = ("", null_confidence)
     merged: list[_Slot] = []
     for slot, word in _align(slots, words):
@@ -89,8 +88,7 @@ def _merge(slots: list[_Slot], words: list[Word], seen: int, null_confidence: fl
 
 def _align(slots: list[_Slot], words: list[Word]) -> list[tuple[_Slot | None, Word | None]]:
     cost = np.zeros((len(slots) + 1, len(words) + 1))
-    # passing over a slot where some transcript has no word either costs nothing: it agrees with
-    # that one
+    # Skipping a slot in which some transcript has no word is free: the two agree.
     skips = [0.0 if slot.holds("") else 1.0 for slot in slots]
     cost[1:, 0], cost[0, 1:] = np.cumsum(skips), np.arange(1, len(words) + 1)
     for i, slot in enumerate(slots, 1):
@@ -106,13 +104,8 @@ def _trace(
     i, j = len(slots), len(words)
     steps: list[tuple[_Slot | None, Word | None]] = []
     while i or j:
-        match = (
-            i
-            and j
-            and cost[i, j]
-            == cost[i - 1, j - 1] + (0.0 if slots[i - 1].holds(words[j - 1][0]) else 1.0)
-        )
-        if match:
+        agrees = bool(i and j) and slots[i - 1].holds(words[j - 1][0])
+        if i and j and cost[i, j] == cost[i - 1, j - 1] + (0.0 if agrees else 1.0):
             i, j = i - 1, j - 1
             steps.append((slots[i], words[j]))
         elif i and cost[i, j] == cost[i - 1, j] + skips[i - 1]:

@@ -1,5 +1,4 @@
-"""One running search: its memory, the loop around the kernel, and the way from the last beam to
-hypotheses.
+"""One running search: its memory, the loop around the kernel, and its hypotheses.
 
 T frames, V vocabulary, B beam size, L tokens.
 """
@@ -26,17 +25,17 @@ from asr.errors import DecodingError
 
 __all__ = ["Compiled", "SearchSpace"]
 
-_MISSES = 1 << 14
-_FLOOR = 1e-12
+_MISSES = 1 << 14  # queries that are collected before a lazily filled model answers them
+_FLOOR = 1e-12  # smallest share of agreement, so that its logarithm is finite
 
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """All that a search reads: options, arrays, and where it begins."""
+    """All that a search reads: options, arrays, and its first states."""
 
     vocabulary: Vocabulary
     speller: Speller | None
-    """Writes the vocabulary's words, where these are sounds."""
+    """Turns sounds into words, if the tokens are phones."""
     options: kernels.Options
     language: Callable[[], kernels.Language]
     hotwords: kernels.Hotwords
@@ -44,11 +43,11 @@ class Compiled:
     bos_state: int
     hot_state: int
     resolve: Callable[[npt.NDArray[np.int32]], None]
-    """Fills in what a lazily filled model lacks."""
+    """Answers the queries that a lazily filled model could not answer."""
     settings: Settings
 
     def frames(self, log_probs: Any, *, allow_empty: bool = False) -> npt.NDArray[np.float32]:
-        """Checked log-probabilities (T, V) as the search takes them.
+        """Return checked log-probabilities (T, V) in the form that the search takes.
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
@@ -58,10 +57,10 @@ class Compiled:
         return penalise_blank(frames, float(penalty)) if penalty else frames
 
     def words(self, ids: Sequence[int], ended: bool = True) -> list[tuple[str, list[int]]]:
-        """Words of a token sequence as they are written, each with the positions in ``ids`` that
-        say it.
+        """Return the words of a token sequence, each with the positions in ``ids`` of its tokens.
 
-        A last word that is not ``ended`` is left out while it sounds like none.
+        Unless ``ended``, the last word may be incomplete; among phones it is left out until it
+        sounds like a word.
         """
         groups = self.vocabulary.groups(ids)
         if self.speller and groups and not ended and not self.speller.sounds.words(groups[-1][0]):
@@ -101,9 +100,7 @@ def _new_space(B: int, V: int, K: int, A: int) -> kernels.Search:
 
 
 class SearchSpace:
-    """Memory and progress of one search; can be used again for the next utterance, by one thread at
-    a time.
-    """
+    """Memory and state of one search; reusable for the next utterance, but not thread-safe."""
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
@@ -119,10 +116,10 @@ class SearchSpace:
         """Search the frames of ``log_probs`` (T, V), checked already.
 
         Raises:
-            DecodingError: no hypothesis can explain a frame (every one that the lexicon admits has
-            probability zero).
+            DecodingError: every prefix that the lexicon allows has probability zero at a frame.
         """
         c = self.compiled
+        # The kernel stops where it needs help from here, and continues with the same frame.
         done = 0
         while True:
             status, frames = beam.advance(
@@ -136,7 +133,7 @@ class SearchSpace:
             elif status == kernels.DEAD:
                 frame = int(self.space.counters[kernels.FRAME])
                 raise DecodingError(
-                    f"No hypothesis is possible at frame {frame}.", "Widen the lexicon."
+                    f"No hypothesis is possible at frame {frame}.", "Add words to the lexicon."
                 )
             else:
                 self._grow(status)
@@ -146,6 +143,7 @@ class SearchSpace:
         self.space.counters[kernels.MISSES] = 0
 
     def _grow(self, status: int) -> None:
+        """Double the memory that ran out: of the candidates or of the arena."""
         old = self.space
         K, A = len(old.cand_mass), len(old.arena)
         more_candidates = status == kernels.NO_ROOM
@@ -160,8 +158,9 @@ class SearchSpace:
     # hypotheses ----------------------------------------------------------------------------------
 
     def partial(self) -> Hypothesis:
-        """Best prefix so far, with the frames at which its tokens were first met; its open word is
-        not closed yet.
+        """Return the best prefix so far, with its open word not closed yet.
+
+        Token frames are those at which the search first appended the tokens.
         """
         s = self.space
         current, count = int(s.counters[kernels.CURRENT]), int(s.counters[kernels.COUNT])
@@ -202,7 +201,8 @@ class SearchSpace:
         order = order[: int(finish.merge(scores, texts, c.options.use_max, order))]
         weights = np.exp(scores[order, finish.SCORE] - scores[order[0], finish.SCORE])
         weights /= weights.sum()
-        best: dict[str, Hypothesis] = {}  # two sequences of sounds may be written alike
+        # Different sounds may be written as the same words, so texts are compared once more.
+        best: dict[str, Hypothesis] = {}
         for row in order.tolist():
             tokens, met = self._trace(row)
             words = c.words(tokens)
@@ -227,10 +227,10 @@ class SearchSpace:
         return list(best.values())
 
     def _texts(self) -> Texts:
-        """Texts of all rows of the beam."""
+        """Return the texts of all rows of the beam."""
         counters = self.space.counters
         B, frames = int(counters[kernels.COUNT]), int(counters[kernels.FRAME])
-        longest = B * (frames + 1)  # a word takes a frame at least
+        longest = B * (frames + 1)  # a word takes at least one frame
         texts = Texts(np.empty(longest, np.uint64), np.empty(B + 1, np.int64))
         finish.texts(self.space, self.compiled.spelling, texts)
         return texts
@@ -240,6 +240,7 @@ class SearchSpace:
         return c.options, c.language(), c.hotwords
 
     def _trace(self, row: int) -> tuple[list[int], list[int]]:
+        # The first call only counts the tokens.
         tokens, frames = np.empty(0, np.int32), np.empty(0, np.int32)
         length = finish.trace(self.space, row, tokens, frames)
         tokens, frames = np.empty(length, np.int32), np.empty(length, np.int32)
@@ -252,7 +253,11 @@ class SearchSpace:
         aligned: Alignment,
         agreed: npt.NDArray[np.float64],
     ) -> tuple[WordSpan, ...]:
-        """Words with times and confidences (token probabilities, agreement of hypotheses)."""
+        """Return words with frames and confidences.
+
+        A confidence is the agreement of the hypotheses on the word times the geometric mean of its
+        tokens' probabilities, raised to ``confidence_power``.
+        """
         power = self.compiled.settings.confidence_power
         peaks = np.minimum(aligned.peaks, 0.0).tolist()
         spans = []
@@ -264,8 +269,9 @@ class SearchSpace:
         return tuple(spans)
 
     def _cut_off(self) -> list[Hypothesis]:
-        """No open word of the beam is in the lexicon: the best row without the word that the
-        audio's end cut off.
+        """Return the best row without its last word, which the end of the audio cut off.
+
+        For a beam in which no open word is in the lexicon.
         """
         best = self.partial()
         starts_word = self.compiled.vocabulary.starts_word

@@ -1,4 +1,4 @@
-"""The numbers of a beam search, declared once."""
+"""Settings of a beam search."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from asr.errors import DecodingError
 
 __all__ = ["WIDE_BEAM", "Settings", "with_numbers"]
 
-# Of phones: they leave much open until a word is whole.
+# For phones: several words are possible until the last phone of a word.
 WIDE_BEAM = {"beam_size": 1500, "beam_threshold": 14.0}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Numbers of a beam search; all scores are natural logarithms.
+    """Settings of a beam search; all scores are natural logarithms.
 
     Attributes:
         beam_size: prefixes kept after each frame.
         lm_alpha: weight of the language model.
-        lm_beta: bonus a word.
+        lm_beta: bonus per word.
         unk_score: added to every word outside the model, on top of ``lm_alpha * log p(<unk>)``.
-        unk_token_score: added to it for every token from the first one on that leads beyond all
-            beginnings of known words; without it one long unknown word would be a cheap way around
-            many known ones.
+        unk_token_score: added to a word outside the model for every token from the one on that no
+            known word can continue with; without it one long unknown word would be cheaper than
+            several known ones.
         beam_threshold: prefixes worse than the best one by more than this are dropped (``inf``:
             none).
-        token_min_logp: tokens less probable than this are not appended, the frame's best one
-            excepted (``-inf``: all are).
-        blank_skip: a frame whose blank is more probable than this is not searched (1: every frame
+        token_min_logp: tokens less probable than this are not appended, unless no token of the
+            frame is more probable (``-inf``: all are).
+        blank_skip: frames whose blank is more probable than this are not searched (1: every frame
             is).
-        blank_penalty: taken from the blank's log-probability in every frame, so that fewer words
-            are left out: an uncertain network prefers the blank to an uncertain word.
-        merge: ``"sum"`` adds up the alignments of a prefix; ``"max"`` keeps the best one.
-        lookahead: count the best unigram score in reach for an open word.
-        n_best: hypotheses returned, of different texts.
+        blank_penalty: subtracted from the blank's log-probability in every frame; fewer words are
+            deleted, because an uncertain network prefers the blank to an uncertain word.
+        merge: ``"sum"`` sums over the alignments of a prefix; ``"max"`` keeps the best (Viterbi).
+        lookahead: score an open word by the best unigram among the words that it can become.
+        n_best: hypotheses returned; their texts differ.
         confidence_power: exponent that calibrates word confidences, above 1 for overconfident
-            models; see :func:`asr.decoding.tune.fit_confidence`. Before it, the confidence of a
-            word is the share of the beam that agrees on it (weights ``exp(score)``) times the
-            geometric mean of its tokens' probabilities.
+            models; see :func:`asr.decoding.tune.fit_confidence`. It is applied to the share of the
+            beam that agrees on a word (weights ``exp(score)``) times the geometric mean of the
+            probabilities of the word's tokens.
 
     Raises:
-        DecodingError: a number outside its range.
+        DecodingError: a setting is out of its range.
     """
 
     beam_size: int = 100
@@ -74,10 +74,10 @@ S = TypeVar("S", bound=Settings)
 
 
 def with_numbers(settings: S, numbers: dict[str, Any]) -> S:
-    """Return settings with some numbers changed, given by name.
+    """Return settings with some values changed, given by name.
 
     Raises:
-        DecodingError: an unknown name, or a number outside its range.
+        DecodingError: an unknown name, or a value out of its range.
     """
     known = {field.name for field in fields(Settings)}
     for name in numbers:
@@ -101,7 +101,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and bool(value >= 1)
 
 
-# name -> what its value must fulfil, and how to say that
+# name -> (check of the value, what to give instead)
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "beam_size": (_is_count, "a whole number >= 1"),
     "lm_alpha": (lambda x: _is_finite(x) and x >= 0, "a finite number >= 0"),

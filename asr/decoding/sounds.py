@@ -1,9 +1,9 @@
-"""Words known by their sound: what tokens that are phones may say, and how it is written.
+"""Decode phones: a lexicon of sounds, and the words that spell them.
 
-Inside the search every phone is one character and a "word" is a sound, a string of such characters;
-several words may have one sound. While it searches, the search takes the word that the language
-model likes best after what came before; :class:`Speller` then writes the sounds found as the words
-that are likeliest all together.
+Inside the search every phone is one character, and a "word" is a sound: a string of such
+characters, which several words may share. During the search a sound scores as the most probable of
+its words in the context. Afterwards :class:`Speller` chooses the most probable sequence of words
+for the sounds of the hypothesis.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from asr.text.pronunciations import Pronunciations
 __all__ = ["Sounds", "Speller", "written"]
 
 _FIRST = 0xE000  # private use area of Unicode: 6,400 code points
-_KEPT = 16  # states of the language model that a speller follows at a time
+_KEPT = 16  # beam size of the speller, in states of the language model
 
 
 class Sounds:
-    """Sounds of a pronouncing dictionary in the tokens of a model; :meth:`of` makes them.
+    """The sounds of a pronouncing dictionary in the tokens of a model; create it with :meth:`of`.
 
     Attributes:
-        vocabulary: the tokens with one character in place of each phone.
+        vocabulary: the tokens, with one character instead of each phone.
         lexicon: the dictionary.
-        spellings: sound -> the words that have it, in the order of the dictionary, a blank between
-            them.
+        spellings: sound -> its words in the order of the dictionary, separated by spaces.
     """
 
     def __init__(
@@ -48,69 +47,66 @@ class Sounds:
 
     @classmethod
     def of(cls, lexicon: Mapping[str, Sequence[Sequence[str]]], vocabulary: Vocabulary) -> Sounds:
-        """Sounds of a dictionary in the tokens of a model.
+        """Return the sounds of a dictionary in the tokens of a model.
 
         Args:
             lexicon: word -> its pronunciations, each a sequence of phones.
             vocabulary: tokens ``▁PHONE``, ``PHONE``.
 
         Raises:
-            DecodingError: no word, or a phone that no token is.
+            DecodingError: there are no words, or a phone is not a token.
         """
         if not lexicon:
             raise DecodingError("The lexicon is empty.", "Give at least one word.")
-        sounds = cls(
-            lexicon if isinstance(lexicon, Pronunciations) else Pronunciations(lexicon),
-            vocabulary,
-            {},
-        )
+        if not isinstance(lexicon, Pronunciations):
+            lexicon = Pronunciations(lexicon)
+        sounds = cls(lexicon, vocabulary, {})
         ways, words = sounds.lexicon.said()
         spellings: dict[str, str] = {}
         for sound, word in zip(sounds._sounds_of(ways), words, strict=True):
             before = spellings.get(sound)
-            if (
-                before is None or before.rpartition(" ")[2] != word
-            ):  # not a word that is said so twice
+            # A word whose pronunciation is listed twice counts once.
+            if before is None or before.rpartition(" ")[2] != word:
                 spellings[sound] = word if before is None else f"{before} {word}"
         sounds.spellings = spellings
         return sounds
 
     def _sounds_of(self, ways: Sequence[str]) -> list[str]:
-        """Sounds of pronunciations, the phones of each joined by blanks."""
-        try:
-            return "".join(
-                [*map({**self._letter, "\n": "\n"}.__getitem__, " \n ".join(ways).split(" "))]
-            ).split("\n")
+        """Return the sounds of pronunciations, whose phones are separated by spaces."""
+        letters = {**self._letter, "\n": "\n"}
+        try:  # all at once: dictionaries have over 100,000 entries
+            joined = "".join(map(letters.__getitem__, " \n ".join(ways).split(" ")))
+            return joined.split("\n")
         except KeyError as error:
             way = next(way for way in ways if error.args[0] in way.split(" "))
             raise DecodingError(
-                f"{way!r} has the phone {error.args[0]!r}, which no token is.",
-                "Use the dictionary of the model's training.",
+                f"{way!r} has the phone {error.args[0]!r}, which is not a token.",
+                "Use the dictionary that the model was trained with.",
             ) from None
 
     def words(self, sound: str) -> list[str]:
-        """Words that have a sound, in the order of the dictionary; none where nothing sounds so."""
+        """Return the words that have a sound, in the order of the dictionary."""
         return self.spellings[sound].split(" ") if sound in self.spellings else []
 
     def phrases(self, phrase: str) -> list[str]:
-        """Every way to say a phrase, as sounds with a space between them; at most the first 16.
+        """Return the pronunciations of a phrase, as sounds separated by spaces; at most 16.
 
         Raises:
             DecodingError: a word is not in the dictionary.
         """
-        found = [""]
+        spoken = [""]
         for word in phrase.split():
             if word not in self.lexicon:
                 raise DecodingError(
-                    f"How {word!r} is said is not known.",
+                    f"The pronunciation of {word!r} is not known.",
                     "Give its phones in a dictionary (--lexicon), or leave it out.",
                 )
             ways = self._sounds_of([" ".join(way) for way in self.lexicon[word]])
-            found = [f"{before} {way}".strip() for before in found for way in ways][:16]
-        return found
+            spoken = [f"{before} {way}".strip() for before in spoken for way in ways][:16]
+        return spoken
 
     def phones(self, sound: str) -> str:
-        """A sound that no word has, in the letters of its phones."""
+        """Return the names of a sound's phones, for sounds that no word has."""
         return "".join(self._phone[letter] for letter in sound).lower()
 
 
@@ -121,8 +117,9 @@ class _Model(Protocol):
 
 
 class Speller:
-    """Writes sequences of sounds as words: the likeliest sequence, or without a model the first
-    word of each sound.
+    """Turn sequences of sounds into words.
+
+    With a language model the most probable sequence, without one the first word of each sound.
 
     Args:
         sounds: the dictionary.
@@ -136,10 +133,12 @@ class Speller:
         self.sounds, self.lm, self.bonus = sounds, lm, dict(bonus or {})
 
     def __call__(self, sequence: Sequence[str]) -> list[str]:
-        """Words of a sequence of sounds; a sound that no word has is written in its phones."""
+        """Return the words of a sequence of sounds; a sound without a word is its phones."""
         choices = [self._choices(sound) for sound in sequence]
         if self.lm is None or all(len(words) == 1 for words in choices):
             return [words[0] for words in choices]
+        # A beam search over words: per state of the model the best path, as nested pairs
+        # (path before, word), so that paths share their beginnings.
         paths: dict[Any, tuple[float, tuple[Any, ...]]] = {self.lm.begin(): (0.0, ())}
         for words in choices:
             following: dict[Any, tuple[float, tuple[Any, ...]]] = {}
@@ -174,9 +173,7 @@ class Speller:
 def written(
     groups: list[tuple[str, list[int]]], speller: Speller | None
 ) -> list[tuple[str, list[int]]]:
-    """Words of :meth:`Vocabulary.groups` as they are written: as they are, or spelled where they
-    are sounds.
-    """
+    """Return words of :meth:`Vocabulary.groups`; with a speller, sounds are turned into words."""
     if speller is None:
         return groups
     words = speller([sound for sound, _ in groups])

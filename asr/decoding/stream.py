@@ -1,4 +1,4 @@
-"""Decoding while the audio arrives. T frames, V vocabulary."""
+"""Decode an utterance in chunks, while its audio arrives. T frames, V vocabulary."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["GreedyStream", "Stream"]
 
 
 class Stream:
-    """One utterance in chunks: any chunking ends in the same hypotheses as the whole at once.
+    """Beam search of one utterance in chunks; :meth:`asr.decoding.BeamDecoder.stream` makes it.
 
-    From :meth:`asr.decoding.BeamDecoder.stream`. The log-probabilities are kept until the end (4 T
-    V bytes), since word times and confidences come from the best alignment of the final text; cut
-    long audio into utterances.
+    The final hypotheses do not depend on the chunks: they equal those of the whole utterance. The
+    log-probabilities are kept until the end (4 T V bytes), because word times and confidences come
+    from the best alignment of the final text. So split long audio into utterances.
 
     Example:
         >>> stream = decoder.stream()  # doctest: +SKIP
@@ -37,8 +37,8 @@ class Stream:
     def push(self, log_probs: Any) -> Hypothesis:
         """Take the next frames (T, V), zero or more; return the best hypothesis so far.
 
-        Its times are those at which the search first met each token, and its last word may still be
-        open.
+        Its times are those at which the search first appended each token, and its last word may be
+        incomplete.
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`; or the stream is
@@ -51,7 +51,7 @@ class Stream:
         return space.partial()
 
     def finish(self) -> list[Hypothesis]:
-        """End the utterance: hypotheses, best first (the empty one if no frame was pushed).
+        """End the utterance; return hypotheses, best first (an empty one if there were no frames).
 
         Raises:
             DecodingError: the stream is finished already.
@@ -69,8 +69,7 @@ class Stream:
 
 
 class GreedyStream:
-    """One utterance in chunks for best-path decoding; from
-    :meth:`asr.decoding.GreedyDecoder.stream`.
+    """Best path of one utterance in chunks; :meth:`asr.decoding.GreedyDecoder.stream` makes it.
 
     Args:
         decode: (T, V) -> the hypothesis.
@@ -93,7 +92,7 @@ class GreedyStream:
         return self._decode(self._frames)
 
     def finish(self) -> list[Hypothesis]:
-        """End the utterance: its one hypothesis.
+        """End the utterance; return a list of its one hypothesis.
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.

@@ -1,9 +1,9 @@
-"""Finding lm_alpha, lm_beta, blank_penalty, the beam and the confidence power on a development set.
+"""Tune lm_alpha, lm_beta, blank_penalty, beam size and confidences on a development set.
 
-The set is decoded once with many hypotheses per utterance; every pair of weights re-ranks them,
-which costs next to nothing; the best pairs are decoded anew, and around the winner it goes on with
-half the steps. Only decoded pairs win. Then the blank's penalty rises for as long as that helps,
-the pairs around the winner searched with each.
+The set is decoded once with many hypotheses per utterance. All pairs of weights of a grid re-rank
+these hypotheses, which costs almost nothing, and only the best pairs are decoded. Then the same is
+done around the winner with half the step, several times. Only decoded pairs can win. At last the
+blank penalty is raised as long as that helps, with the pairs around the winner for each value.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ _N_BEST = 50
 
 @dataclass(frozen=True)
 class Tuned:
-    """The weights found, their word error rate (a fraction) on the development set, and all that
-    was decoded.
-    """
+    """The best weights, and their word error rate (a fraction) on the development set."""
 
     lm_alpha: float
     lm_beta: float
@@ -52,18 +50,17 @@ def tune(
     rounds: int = 3,
     count_errors: ErrorCount = word_errors,
 ) -> Tuned:
-    """Return the lm_alpha, lm_beta and blank_penalty with the fewest word errors on a development
-    set.
+    """Return the lm_alpha, lm_beta and blank_penalty with the fewest word errors.
 
     Args:
-        decoder: its own weights are tried first. Without a language model only lm_beta is searched.
-        log_probs: arrays (T, V).
-        references: their texts.
-        alphas: the grid of the first round.
-        betas: the grid of the first round.
-        rounds: how often the steps are halved around the best.
-        blank_penalties: tried afterwards in rising order, until one does not help;
-        empty: the decoder's own is kept.
+        decoder: its own weights are tried first. Without a language model lm_alpha is not tuned.
+        log_probs: one array (T, V) per utterance of the development set.
+        references: the text of each utterance.
+        alphas: values of lm_alpha in the first grid.
+        betas: values of lm_beta in the first grid.
+        blank_penalties: tried afterwards in rising order, until one does not help; if empty, the
+            decoder's own is kept.
+        rounds: number of further grids around the best pair, each with half the step.
         count_errors: (reference, hypothesis) -> (errors, reference words).
 
     Raises:
@@ -97,7 +94,7 @@ def _step(grid: Sequence[float]) -> float:
 
 
 class _Search:
-    """Decodings so far and their hypotheses, pooled for re-ranking."""
+    """The decodings so far, and all their hypotheses for re-ranking."""
 
     def __init__(
         self,
@@ -135,7 +132,7 @@ class _Search:
         return [(alpha, beta, self.penalty, wer) for (alpha, beta), wer in self.tried.items()]
 
     def decode(self, alpha: float, beta: float) -> None:
-        """Decode with a pair of weights, unless that was done."""
+        """Decode with a pair of weights, unless that was done before."""
         if (alpha, beta) in self.tried:
             return
         results = self.decoder.replace(lm_alpha=alpha, lm_beta=beta)(self.log_probs)
@@ -143,26 +140,27 @@ class _Search:
         for pool, reference, hypotheses in zip(self.pool, self.references, results, strict=True):
             for h in hypotheses:
                 if h.text not in pool:
-                    # What neither weight explains (hotwords, unknown words) stays as it is.
+                    # The part of the score that depends on neither weight: hotwords, unknown words.
                     rest = h.score - h.acoustic_score - alpha * h.lm_score - beta * len(h.words)
                     pool[h.text] = (h, self.count_errors(reference, h.text)[0], rest)
             errors += pool[hypotheses[0].text][1]
         self.tried[(alpha, beta)] = errors / self.n_words
 
     def decode_around(self, centre: tuple[float, float, float], step: tuple[float, float]) -> None:
-        """Decode with the best pairs one step from a pair."""
+        """Decode with the best of the pairs that are one step away from ``centre``."""
         (a, b), (step_a, step_b) = centre[:2], step
         self.decode_best(
             [max(a + step_a * k, 0.0) for k in (-1, 0, 1)], [b + step_b * k for k in (-1, 0, 1)]
         )
 
     def decode_best(self, alphas: Sequence[float], betas: Sequence[float], keep: int = 3) -> None:
-        """Decode with those few pairs of the grid that re-rank the pooled hypotheses best."""
+        """Decode with the ``keep`` pairs of the grid that re-rank the hypotheses best."""
         pairs = [(a, b) for a in alphas for b in betas if (a, b) not in self.tried]
         for a, b in sorted(pairs, key=lambda pair: self._reranked(*pair))[:keep]:
             self.decode(a, b)
 
     def _reranked(self, alpha: float, beta: float) -> int:
+        """Return the errors of the best-ranked hypotheses; among equal scores the fewest."""
         errors = 0
         for pool in self.pool:
             scored = (
@@ -182,8 +180,7 @@ def smallest_beam(
     tolerance: float = 0.001,
     count_errors: ErrorCount = word_errors,
 ) -> int:
-    """Return the smallest beam whose word error rate is within ``tolerance`` (a fraction) of the
-    best one's.
+    """Return the smallest beam whose word error rate is within ``tolerance`` of the best.
 
     Raises:
         DecodingError: as :func:`tune`.
@@ -203,10 +200,10 @@ def smallest_beam(
 def fit_confidence(
     decoder: BeamDecoder, log_probs: Sequence[npt.NDArray[Any]], references: Sequence[str]
 ) -> float:
-    """Return the ``confidence_power`` under which confidences predict best which words are right.
+    """Return the ``confidence_power`` that calibrates word confidences best.
 
-    The negative log-likelihood of right and wrong words is minimised over the power (a temperature
-    of the logarithm).
+    It minimises the negative log-likelihood of the words being right or wrong; the power is a
+    temperature of the log-confidence.
 
     Raises:
         DecodingError: as :func:`tune`, or the decoder finds no words.
@@ -235,7 +232,7 @@ def fit_confidence(
 
 
 def _right_words(reference: list[str], words: list[str]) -> list[bool]:
-    """Which words of a hypothesis the best alignment matches with the reference."""
+    """Return, for each word of a hypothesis, whether the best alignment finds it right."""
     n, m = len(words), len(reference)
     cost = np.zeros((n + 1, m + 1), np.int64)
     cost[:, m], cost[n, :] = np.arange(n, -1, -1), np.arange(m, -1, -1)
@@ -256,7 +253,7 @@ def _right_words(reference: list[str], words: list[str]) -> list[bool]:
 
 
 def with_weights(decoder: BeamDecoder, tuned: Tuned) -> BeamDecoder:
-    """The decoder with the weights found."""
+    """Return the decoder with tuned weights."""
     return decoder.replace(
         lm_alpha=tuned.lm_alpha, lm_beta=tuned.lm_beta, blank_penalty=tuned.blank_penalty
     )

@@ -1,4 +1,4 @@
-"""What decoding hands back: hypotheses, their words and their scores."""
+"""Results of decoding: hypotheses, their words and their scores."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ __all__ = ["Hypothesis", "WordSpan"]
 
 @dataclass(frozen=True, slots=True)
 class WordSpan:
-    """A word and where it stands.
+    """A word with its time and confidence; the spans of a hypothesis are in order, without overlap.
 
-    ``start_frame`` is the output frame of its first token, ``end_frame`` the frame after its last
-    one (so a word of one frame has ``end_frame == start_frame + 1``); spans of one hypothesis never
-    overlap and never go back in time. ``confidence`` is in 0-1.
+    Attributes:
+        word: the word.
+        start_frame: output frame of its first token.
+        end_frame: output frame after its last token; a word of one frame ends at start_frame + 1.
+        confidence: in 0-1.
     """
 
     word: str
@@ -28,13 +30,13 @@ class Hypothesis:
 
     Attributes:
         text: words with one space between them.
-        score: by which the search ranked it.
+        score: total score, by which hypotheses are ranked.
         acoustic_score: log p(tokens | audio), summed over the alignments that the search kept; of
-            the best one where merging is ``"max"``, and for greedy.
+            the best alignment if merging is ``"max"`` or decoding is greedy.
         lm_score: unweighted log-probability of the language model, end of sentence included; 0.0
             without a model.
-        tokens: ids of the tokens.
-        token_frames: output frame at which each token is first emitted on the best alignment.
+        tokens: token ids.
+        token_frames: first output frame of each token in the best alignment.
         words: words with frames and confidences.
     """
 

@@ -1,7 +1,6 @@
-"""The acoustic model's tokens, checked once: which is the blank, which start a word, what each
-prints.
+"""Tokens of an acoustic model: the blank, word starts, and the characters of each token.
 
-V vocabulary (tokens, the blank included).
+V vocabulary size, the blank included.
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ __all__ = ["BLANK", "BLANK_ID", "WORD_MARK", "Vocabulary", "word_spans"]
 
 BLANK = "<blank>"
 BLANK_ID = 0
-WORD_MARK = (
-    "▁"  # U+2581; at the beginning of a token it starts a word, alone it is the space between words
-)
+# U+2581. At the beginning of a token it starts a word; alone it is the space between words.
+WORD_MARK = "▁"
 _LONE_MARKS = (WORD_MARK, " ", "|")
 
 
@@ -44,12 +42,12 @@ def _check(tokens: Sequence[str]) -> None:
             )
         if token in seen:
             raise DecodingError(
-                f"Token {token!r} stands twice, at {seen[token]} and {index}.",
+                f"Token {token!r} is listed twice, at {seen[token]} and {index}.",
                 "Give every output its own token.",
             )
         if WORD_MARK in token[1:] or (token not in _LONE_MARKS and any(c.isspace() for c in token)):
             raise DecodingError(
-                f"tokens[{index}] = {token!r} holds a word boundary in its middle.",
+                f"tokens[{index}] = {token!r} has a word boundary inside.",
                 "Train the pieces with split_by_whitespace, so that no token spans two words.",
             )
         seen[token] = index
@@ -71,7 +69,7 @@ class Vocabulary:
     tokens: tuple[str, ...]
     starts_word: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
     pieces: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """What each token adds to its word: the token without its word mark, "" for the blank."""
+    """Characters that each token adds to its word: without the word mark, "" for the blank."""
 
     _starts: tuple[bool, ...] = field(init=False, repr=False, compare=False)
 
@@ -90,12 +88,13 @@ class Vocabulary:
 
     @property
     def has_boundaries(self) -> bool:
-        """True if some token can start a word; without one, a text is a single word."""
+        """Return whether some token starts a word; otherwise every text is one word."""
         return bool(self.starts_word.any())
 
     def groups(self, ids: Sequence[int]) -> list[tuple[str, list[int]]]:
-        """Words of a token sequence, each with the positions in ``ids`` that spell it (a lone mark
-        belongs to none).
+        """Return the words of a token sequence, each with the positions in ``ids`` of its tokens.
+
+        A word mark alone belongs to no word.
         """
         words: list[tuple[str, list[int]]] = []
         pieces, starts_word = self.pieces, self._starts
@@ -110,7 +109,7 @@ class Vocabulary:
         return [*words, (spelled, positions)] if positions else words
 
     def text(self, ids: Sequence[int]) -> str:
-        """Text of a token sequence: words with one space between them."""
+        """Return the text of a token sequence: its words with one space in between."""
         return " ".join(word for word, _ in self.groups(ids))
 
 
@@ -120,20 +119,20 @@ def word_spans(
     ends: Sequence[int],
     confidences: Sequence[float],
 ) -> tuple[WordSpan, ...]:
-    """Words with frames and confidences, from the frames and the probability of each token.
+    """Return words with frames and confidences, from those of their tokens.
 
-    A word's confidence is the product of its tokens' (CTC takes outputs at different frames as
-    independent).
+    A word's confidence is the product of its tokens' confidences: in CTC, outputs at different
+    frames are independent given the audio.
 
     Args:
         words: as :meth:`Vocabulary.groups` returns them.
+        starts: first frame of each token.
+        ends: frame after the last of each token.
+        confidences: probability of each token.
     """
     spans = []
     for word, positions in words:
-        confidence = math.prod(confidences[p] for p in positions)
-        spans.append(
-            WordSpan(
-                word, int(starts[positions[0]]), int(ends[positions[-1]]), min(confidence, 1.0)
-            )
-        )
+        confidence = min(math.prod(confidences[p] for p in positions), 1.0)
+        start, end = int(starts[positions[0]]), int(ends[positions[-1]])
+        spans.append(WordSpan(word, start, end, confidence))
     return tuple(spans)

@@ -1,6 +1,4 @@
-"""Word errors of one text against another; the full picture (normalisers, tables) belongs to
-:mod:`asr.scoring`.
-"""
+"""Count the word errors of one text; :mod:`asr.scoring` does it with normalisers and tables."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ __all__ = ["word_errors"]
 
 
 def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
-    """Substitutions + deletions + insertions, and the number of reference words (Levenshtein 1966).
+    """Return (substitutions + deletions + insertions, reference words) (Levenshtein 1966).
 
     Example:
         >>> word_errors("a b c", "a x c d")

@@ -1,8 +1,8 @@
-"""English written forms made alike: contractions, spellings, titles, fillers and numbers.
+"""Normalise English: contractions, spellings, titles, fillers and numbers.
 
-In the spirit of Whisper's English normaliser (Radford et al. 2022, appendix C), with rules of our
-own: a possessive keeps its "'s", and digits spoken one by one stay single ("one two" -> "1 2",
-never "12").
+Similar to Whisper's English normaliser (Radford et al. 2022, appendix C), with rules of its own: a
+possessive keeps its "'s", and digits spoken one by one stay single ("one two" -> "1 2", never
+"12").
 """
 
 from __future__ import annotations
@@ -69,8 +69,7 @@ _NOT_AFTER_YEAR = {"hundred", "hundredth", *_SCALES}
 
 
 def spell_numbers(text: str) -> str:
-    """Return lower-case ``text`` with its digits spelled out as English words, without "and" and
-    without hyphens.
+    """Return lower-case ``text`` with numbers as English words, without "and" and hyphens.
 
     Example:
         >>> spell_numbers("the 21st of 1,050.5")
@@ -111,9 +110,7 @@ def _spell_ordinal(digits: str) -> str:
 
 
 class _NumberReader:
-    """Reads one number at a time from a list of words; `read` returns its digits and how many words
-    it took.
-    """
+    """Reads numbers from a list of words; `read` returns the digits and the number of words."""
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
@@ -136,8 +133,9 @@ class _NumberReader:
         return self._fraction(value, place, start)
 
     def _below_hundred(self, place: int) -> tuple[int, int]:
-        """Value and next place of "twenty", "twenty one", "twenty first", "five"; the same place if
-        there is none.
+        """Return the value of "twenty", "twenty one", "twenty first", "five", and the next place.
+
+        The place stays the same if there is no number.
         """
         word = self.word(place)
         if word in _ORDINALS and _ORDINALS[word] in _SMALL:
@@ -174,8 +172,9 @@ class _NumberReader:
         return Decimal(value), after
 
     def _groups(self, first: Decimal, place: int) -> tuple[Decimal, int, bool]:
-        """Multiply by the scales that follow and add the smaller groups after them: "two million
-        five thousand six".
+        """Multiply by the scales that follow, and add the smaller groups behind each.
+
+        As in "two million five thousand six".
         """
         total, group, limit = Decimal(0), first, 10**15
         while True:
@@ -206,9 +205,7 @@ class _NumberReader:
         return f"{value}.{digits}", place - start
 
     def _year(self, start: int) -> tuple[str, int] | None:
-        """Read "nineteen eighty four", "twenty ten", "nineteen oh five": a century 17 to 20 and two
-        digits.
-        """
+        """Read a year: a century from 17 to 20 and two digits, as in "nineteen eighty four"."""
         century = _SMALL.get(self.word(start), 0)
         if not 17 <= century <= 20:
             return None
@@ -216,11 +213,9 @@ class _NumberReader:
             return f"{century}0{_SMALL[self.word(start + 2)]}", 3
         value, after = self._below_hundred(start + 1)
         usual = value >= 10 and self.word(after - 1) not in _ORDINALS
-        return (
-            (f"{century}{value}", after - start)
-            if usual and self.word(after) not in _NOT_AFTER_YEAR
-            else None
-        )
+        if not usual or self.word(after) in _NOT_AFTER_YEAR:
+            return None
+        return f"{century}{value}", after - start
 
 
 def _with_suffix(value: int) -> str:
@@ -233,13 +228,13 @@ def _with_suffix(value: int) -> str:
 def _numbers_to_digits(words: list[str]) -> list[str]:
     reader, out, place = _NumberReader(words), [], 0
     while place < len(words):
-        found = reader.read(place)
-        if found is None or words[place] == "second":  # "wait a second" is more common than "2nd"
+        number = reader.read(place)
+        if number is None or words[place] == "second":  # "wait a second" is more common than "2nd"
             out.append(words[place])
             place += 1
         else:
-            out.append(found[0])
-            place += found[1]
+            out.append(number[0])
+            place += number[1]
     return out
 
 
@@ -288,7 +283,7 @@ _TITLES = {
     "jr": "junior",
     "vs": "versus",
 }
-# Short forms that are words or names of their own: only with their full stop.
+# Abbreviations that are also words or names: they are expanded only with their full stop.
 _DOTTED = {
     "capt": "captain",
     "gen": "general",
@@ -333,8 +328,7 @@ _DOUBLE = (
 )
 _DOUBLE += " signal spiral total travel tunnel"
 _SPELLING_RULES = [
-    # The stems that only look British ("arm", "hum") are harmless: "armour" and "humour" are what
-    # the rule rewrites.
+    # Stems such as "arm" and "hum" are safe: the rule rewrites only "armour" and "humour".
     (
         rf"\b((?:dis|un|mis)?(?:{'|'.join(_OUR.split())}))our"
         r"(?=(?:s|ed|ing|er|ers|able|ably|ful|ite|ites|less|hood|ly)?\b)",
@@ -422,11 +416,10 @@ _CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yen"}
 
 
 def english(text: str) -> str:
-    """Return English in lower case with contractions opened, American spellings, fillers dropped
-    and numbers as digits.
+    """Return English text normalised for scoring.
 
-    Notes in brackets and accents are dropped. "one thousand", "1,000" and "1 thousand" all become
-    1000.
+    Lower case, contractions expanded, American spelling, numbers as digits; without fillers, notes
+    in brackets and accents. "one thousand", "1,000" and "1 thousand" all become 1000.
 
     Example:
         >>> english("Mr. O’Neil won't pay twenty-one pounds — uh, for the colour [laughs]")
@@ -437,9 +430,8 @@ def english(text: str) -> str:
     text = re.sub(_FILLERS, " ", text)
     text = _open_words(text)
     text = _symbols_to_words(text)
-    text = re.sub(
-        r"(?<=\d)\.(?=\d)", "\0", text
-    )  # the decimal point outlives the removal of punctuation
+    # The decimal point must survive the removal of punctuation.
+    text = re.sub(r"(?<=\d)\.(?=\d)", "\0", text)
     text = re.sub(r"[^\w\s'\0]|_", " ", text)
     text = re.sub(r"(?<!\w)'+|'+(?!\w)", " ", text).replace("\0", ".")
     for pattern, replacement in _SPELLING_RULES:

@@ -1,4 +1,4 @@
-"""Text files with one record a line: UTF-8 text, plain or gzip, and JSON lines."""
+"""Read text files with one record per line: UTF-8, plain or gzipped, and JSON lines."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["iter_lines", "read_json_lines"]
 
 
 def iter_lines(path: str | Path, needed: str = "a text file") -> Iterator[str]:
-    """Yield the lines of a UTF-8 file without their ends.
+    """Yield the lines of a UTF-8 file without their line ends.
 
-    Only a line feed, perhaps after a carriage return, ends a line: Unicode's other separators may
-    stand inside a sentence. A byte order mark is dropped.
+    Only "\\n" and "\\r\\n" end a line: Unicode's other separators may occur inside a sentence. A
+    byte order mark is dropped.
 
     Args:
         path: the file; .gz is decompressed.
-        needed: what the caller reads, for the error's remedy.
+        needed: what kind of file the caller needs, for the error's remedy.
 
     Raises:
         DataError: the file is missing, damaged or not UTF-8.
@@ -47,7 +47,7 @@ def _open(path: Path) -> IO[str]:
 
 
 def read_json_lines(path: str | Path, needed: str = "a .jsonl file") -> Iterator[tuple[int, Any]]:
-    """Yield the line number, counted from 1, and the content of each line that is not blank.
+    """Yield the line number, from 1, and the parsed JSON of each line that is not blank.
 
     Raises:
         DataError: see :func:`iter_lines`; or a line is not JSON.

@@ -1,7 +1,7 @@
-"""Named transcript normalisers: what counts as the same text before words are compared.
+"""Transcript normalisers: which differences between two texts do not count as errors.
 
-A word error rate means little without the name of the normaliser behind it, so the names are few,
-fixed and printed with every result.
+A word error rate means little without the normaliser it was computed with. So normalisers are few
+and have fixed names, which are printed with every result.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ _SMALL = str.maketrans(
 
 
 def normalize(text: str, name: str = "none") -> str:
-    """Return ``text`` as the normaliser ``name`` writes it: words separated by single spaces, no
-    space at the ends.
+    """Return ``text`` normalised: words separated by single spaces, no space at the ends.
 
     Args:
         text: one transcript.
-        name: a key of `NORMALIZERS`.
+        name: of the normaliser, a key of `NORMALIZERS`.
 
     Raises:
         ConfigError: ``name`` is not a key of `NORMALIZERS`.
@@ -45,7 +44,7 @@ def get_normalizer(name: str) -> Callable[[str], str]:
     """Return the normaliser of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such normaliser.
     """
     try:
         return NORMALIZERS[name]
@@ -57,20 +56,16 @@ def get_normalizer(name: str) -> Callable[[str], str]:
 
 
 def none(text: str) -> str:
-    """Return the text with white space collapsed and nothing else changed (case and punctuation
-    count).
-    """
+    """Return the text with white space collapsed; case and punctuation count."""
     return " ".join(text.split())
 
 
 def librispeech(text: str) -> str:
-    """Return lower-case letters a-z, apostrophes and spaces only: LibriSpeech's alphabet, in lower
-    case.
+    """Return the text in LibriSpeech's alphabet in lower case: a-z, apostrophe and space.
 
-    LibriSpeech's own transcripts come out unchanged but for their case. Accents are dropped,
-    hyphens separate words, digits are spelled out as cardinals or ordinals ("1st", "42"), "&" and
-    "%" become words; an apostrophe stays where it touches a letter. What has no Latin letter is
-    dropped.
+    LibriSpeech's own transcripts only change their case. Accents are dropped, hyphens separate
+    words, digits are spelled out as cardinals or ordinals ("1st", "42"), "&" and "%" become words,
+    and an apostrophe next to a letter is kept. Other scripts and symbols are dropped.
     """
     text = _fold_accents(unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower())
     text = spell_numbers(text.replace("&", " and ").replace("%", " percent "))
@@ -79,11 +74,10 @@ def librispeech(text: str) -> str:
 
 
 def basic(text: str) -> str:
-    """Return the text of any language in NFKC and lower case, with punctuation and symbols replaced
-    by spaces.
+    """Return text of any language in NFKC and lower case, without punctuation and symbols.
 
-    An apostrophe between two letters is part of the word ("don't", "l'homme"). Combining marks
-    stay: scripts of India and South-East Asia write vowels with them.
+    An apostrophe between two letters is part of the word ("don't", "l'homme"). Combining marks are
+    kept: scripts of India and South-East Asia write vowels with them.
     """
     text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower()
     text = unicodedata.normalize("NFKC", text)  # lower-casing can leave a sequence that composes
@@ -91,12 +85,10 @@ def basic(text: str) -> str:
 
 
 def chinese(text: str) -> str:
-    """Return Chinese characters separated by spaces, full-width forms made half-width, punctuation
-    removed.
+    """Return Chinese with spaces between characters, half-width forms, without punctuation.
 
-    Latin words and numbers stay whole, in lower case, so that the word error rate is the mixed
-    error rate usual for Mandarin. Simplified and traditional characters are not converted into each
-    other.
+    Latin words and numbers stay whole, in lower case, so the word error rate is the mixed error
+    rate that is usual for Mandarin. Simplified and traditional characters are not converted.
     """
     return none("".join(f" {char} " if _is_ideograph(char) else char for char in basic(text)))
 

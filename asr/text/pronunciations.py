@@ -1,6 +1,4 @@
-"""Pronouncing dictionaries: which phones a word is said with, in the line format of Kaldi and of
-CMUdict.
-"""
+"""Pronouncing dictionaries: word -> phones, in the text format of Kaldi and CMUdict."""
 
 from __future__ import annotations
 
@@ -20,21 +18,20 @@ __all__ = ["Phones", "Pronunciations"]
 Phones = tuple[str, ...]
 _MADE_HERE = ";;; word, a blank, its phones with one blank between them; made by asr\n"
 _STRESS = re.compile(r"(?<=\w)[012](?!\w)")
-_VARIANT = re.compile(r"\(\d+\)$")  # READ(2), as CMUdict numbers what is said in several ways
+_VARIANT = re.compile(r"\(\d+\)$")  # READ(2): CMUdict numbers further pronunciations
 
 
 class Pronunciations(Mapping[str, tuple[Phones, ...]]):
-    """Word -> its pronunciations, the usual one first; words in the order in which they were given.
+    """Mapping of word -> pronunciations, the most usual first; words keep their order.
 
     Args:
-        entries: phones of each word, at least one way to say it.
+        entries: word -> its pronunciations, at least one, each a sequence of phones.
 
     Attributes:
-        fingerprint: of the file that the words were read from; None where they were given.
+        fingerprint: hash of the file that was read; None if there was no file.
 
     Raises:
-        TokenError: a word with white space in it or without a pronunciation, or a phone that is
-        empty or has a blank.
+        TokenError: a word has white space or no pronunciation, or a phone is empty or has a space.
 
     Example:
         >>> spoken = Pronunciations({"their": [("DH", "EH", "R")], "there": [("DH", "EH", "R")]})
@@ -65,8 +62,9 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     @cached_property
     def _said(self) -> dict[str, list[str]]:
-        """Pronunciations of each word, their phones joined by blanks; of a file made here, parsed
-        when first needed.
+        """Pronunciations of each word, as phones separated by spaces.
+
+        A file that `save` wrote is parsed only when this is needed first.
         """
         said: dict[str, list[str]] = {}
         for line in self._text.removeprefix(_MADE_HERE).splitlines():
@@ -76,7 +74,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     @cached_property
     def phones(self) -> Phones:
-        """Every phone that occurs, sorted."""
+        """Return all phones, sorted."""
         return tuple(sorted(set(" ".join(self.said()[0]).split(" "))))
 
     def __getitem__(self, word: str) -> tuple[Phones, ...]:
@@ -86,7 +84,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         return word in self._said
 
     def updated(self, more: Pronunciations) -> Pronunciations:
-        """Return a dictionary with the words of both, those of ``more`` as ``more`` says them."""
+        """Return a dictionary with the words of both; ``more`` takes precedence."""
         both = Pronunciations({})
         both._said = self._said | more._said
         if self.fingerprint and more.fingerprint:
@@ -94,9 +92,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         return both
 
     def said(self) -> tuple[list[str], list[str]]:
-        """Return every pronunciation, its phones joined by blanks, and beside it the word that is
-        said so.
-        """
+        """Return all pronunciations, as phones separated by spaces, and the word of each."""
         ways = [way for ways in self._said.values() for way in ways]
         return ways, [word for word, ways in self._said.items() for _ in ways]
 
@@ -108,25 +104,23 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     @classmethod
     def load(cls, path: str | Path, stress: bool = False) -> Pronunciations:
-        """Read a dictionary with a word and its phones on each line, white space between them;
-        gzipped if it ends so.
+        """Read a dictionary with a word and its phones on each line, separated by white space.
 
-        A word may have several lines; ``WORD(2)`` is another way to say WORD. What follows a ``#``,
-        and lines that begin with ``;;;``, are comments. Words are made lower case.
+        A word may have several lines; ``WORD(2)`` is another pronunciation of WORD. Text behind a
+        ``#`` and lines that start with ``;;;`` are comments. Words are converted to lower case.
 
         Args:
-            path: of the file.
-            stress: keep the digits at the end of ARPAbet vowels (``AH0``), which say how they are
-                stressed.
+            path: the file; .gz is decompressed.
+            stress: keep the stress digits of ARPAbet vowels (``AH0``).
 
         Raises:
-            TokenError: the file is missing, is no text, or has a line without phones.
+            TokenError: the file is missing or not text, or a line has no phones.
         """
         path = Path(path)
         text = _read(path)
         loaded = cls.__new__(cls)
         loaded.fingerprint = f"{hashlib.sha256(text.encode()).hexdigest()} {stress}"
-        if stress and text.startswith(_MADE_HERE):  # nothing to look out for
+        if stress and text.startswith(_MADE_HERE):  # no comments, variants or capitals in it
             loaded._text = text
             return loaded
         said: dict[str, list[str]] = {}
@@ -144,14 +138,12 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             word = _VARIANT.sub("", word).lower() if word.endswith(")") else word.lower()
             said.setdefault(word, []).append(way if stress else _STRESS.sub("", way))
         if not said:
-            raise TokenError(f"{path} names no word.", "Write on each line: word PHONE PHONE ...")
+            raise TokenError(f"{path} has no words.", "Write on each line: word PHONE PHONE ...")
         loaded._said = said
         return loaded
 
     def save(self, path: str | Path) -> None:
-        """Write the dictionary, gzipped where the name ends in ``.gz``; the same words give the
-        same bytes.
-        """
+        """Write the dictionary, gzipped if the name ends in ``.gz``; equal words, equal bytes."""
         text = (
             _MADE_HERE + "".join(f"{word} {way}\n" for way, word in zip(*self.said(), strict=True))
         ).encode()
@@ -166,11 +158,11 @@ def _read(path: Path) -> str:
         raw = path.read_bytes()
         return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
     except OSError as error:
-        reason = error.strerror or "it is no gzip file"
+        reason = error.strerror or "it is not a gzip file"
         raise TokenError(
             f"Cannot read the dictionary {path}: {reason}.", "Check the path."
         ) from None
     except (EOFError, zlib.error, UnicodeDecodeError):
         raise TokenError(
-            f"The dictionary {path} is damaged or no UTF-8 text.", "Fetch it again."
+            f"The dictionary {path} is damaged or not UTF-8.", "Download it again."
         ) from None

@@ -1,4 +1,4 @@
-"""Tokenizers: text <-> ids of CTC units; id 0 is the blank, ``▁`` begins a word."""
+"""Tokenizers: text <-> ids of CTC tokens; id 0 is the blank, ``▁`` starts a word."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SPACE = "▁"
 
 
 class Tokenizer(ABC):
-    """Text to ids and back.
+    """Converts text to token ids and back.
 
     Attributes:
         tokens: token of every id; ``tokens[0]`` is the CTC blank.
-        lexicon: words by what they sound like, where tokens are phones; None where tokens spell.
+        lexicon: pronunciations of words if tokens are phones, else None.
     """
 
     blank_id = 0
@@ -44,14 +44,14 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
-        """Return the ids of ``text``, no blanks among them.
+        """Return the ids of ``text``, without blanks.
 
         Raises:
-            TokenError: a character has no token; the character is named.
+            TokenError: a character has no token; the message names it.
         """
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of ``ids``; blanks are passed over."""
+        """Return the text of ``ids``; blanks are skipped."""
         return (
             "".join(self.tokens[i] for i in ids if i != self.blank_id).replace(SPACE, " ").strip()
         )
@@ -62,7 +62,7 @@ class Tokenizer(ABC):
 
 
 class CharTokenizer(Tokenizer):
-    """One token a character; the space between words is the token ``▁``.
+    """One token per character; the space between words is the token ``▁``.
 
     Args:
         characters: the alphabet, without the space.
@@ -87,7 +87,7 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, texts: Iterable[str]) -> CharTokenizer:
-        """Return the tokenizer of every character in ``texts``."""
+        """Return a tokenizer of all characters in ``texts``."""
         return cls(sorted({c for text in texts for c in text if not c.isspace()}))
 
     def encode(self, text: str) -> list[int]:
@@ -95,8 +95,8 @@ class CharTokenizer(Tokenizer):
             return [self._ids[c] for c in " ".join(text.split())]
         except KeyError as error:
             raise TokenError(
-                f"The character {error.args[0]!r} in {text[:60]!r} is none of the {len(self) - 1} "
-                "that are known.",
+                f"The character {error.args[0]!r} in {text[:60]!r} is not one of the tokenizer's "
+                f"{len(self) - 1}.",
                 "Normalise the text (--normalizer), or train with a tokenizer made from this text "
                 "too.",
             ) from None
@@ -109,11 +109,12 @@ class CharTokenizer(Tokenizer):
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """Pieces of a sentencepiece model (Kudo & Richardson 2018), its unknown piece moved to the
-    blank's id 0.
+    """The pieces of a sentencepiece model (Kudo & Richardson 2018).
+
+    The blank takes the place of the unknown piece, id 0.
 
     Args:
-        model: serialised sentencepiece model whose id 0 is the unknown piece.
+        model: serialised sentencepiece model; id 0 is its unknown piece.
     """
 
     FILE = "tokenizer.model"
@@ -141,11 +142,10 @@ class SentencePieceTokenizer(Tokenizer):
     def train(
         cls, texts: Iterable[str], vocab_size: int, model_type: str = "unigram"
     ) -> SentencePieceTokenizer:
-        """Return a tokenizer of at most ``vocab_size`` tokens, the blank included, trained on
-        ``texts``.
+        """Return a tokenizer trained on ``texts``, of at most ``vocab_size`` tokens with the blank.
 
         Raises:
-            TokenError: there is too little text for so many pieces.
+            TokenError: there is too little text for this number of pieces.
         """
         import io
 
@@ -195,15 +195,14 @@ class SentencePieceTokenizer(Tokenizer):
 
 
 class PhoneTokenizer(Tokenizer):
-    """Two tokens a phone: one for the phone at the beginning of a word (``▁AH``), one for it
-    elsewhere (``AH``).
+    """Two tokens per phone: at the start of a word (``▁AH``) and elsewhere (``AH``).
 
-    A text is encoded by the first pronunciation of each word. What sounds alike is decoded to the
-    word that stands first in the dictionary; the beam search lets the language model choose.
+    A text is encoded with the first pronunciation of each word. Among words that sound alike,
+    `decode` takes the first one of the dictionary; the beam search lets the language model choose.
 
     Args:
         lexicon: pronunciations of all words that texts may have.
-        phones: of the model, those of the lexicon by default.
+        phones: the phones of the model; by default those of the lexicon.
 
     Example:
         >>> said = {"a": [("AH",)], "tee": [("T", "IY")], "tea": [("T", "IY")]}
@@ -223,21 +222,19 @@ class PhoneTokenizer(Tokenizer):
     @cached_property
     def _words(self) -> dict[str, str]:
         ways, words = self.lexicon.said()
-        return dict(
-            zip(reversed(ways), reversed(words), strict=True)
-        )  # the first word of each sound
+        # Reversed, so that the first word of each sound wins.
+        return dict(zip(reversed(ways), reversed(words), strict=True))
 
     def with_words(self, more: Pronunciations) -> PhoneTokenizer:
-        """Return a tokenizer of the same tokens that knows further words; ``more`` comes first
-        where both know one.
+        """Return a tokenizer of the same tokens with further words; ``more`` takes precedence.
 
         Raises:
-            TokenError: a phone that this tokenizer lacks.
+            TokenError: a phone is not one of the tokenizer's.
         """
         if new := sorted(set(more.phones) - set(self.phones)):
             raise TokenError(
                 f"The model has no phone {new[0]!r}.",
-                f"Write words with its own: {' '.join(self.phones)}.",
+                f"Use the phones of the model: {' '.join(self.phones)}.",
             )
         return PhoneTokenizer(self.lexicon.updated(more), self.phones)
 
@@ -274,15 +271,17 @@ TOKENIZERS = ("characters", "unigram", "bpe", "phones")
 def train_tokenizer(
     kind: str, texts: Sequence[str], vocab_size: int, lexicon: str | Path = ""
 ) -> Tokenizer:
-    """Return a tokenizer of ``kind`` (``characters``, ``unigram``, ``bpe`` or ``phones``) for
-    ``texts``.
+    """Return a tokenizer trained on ``texts``.
 
-    ``phones`` need ``lexicon``, a pronouncing dictionary (:meth:`Pronunciations.load`).
+    Args:
+        kind: ``characters``, ``unigram``, ``bpe`` or ``phones``.
+        texts: the transcripts of the training data.
+        vocab_size: number of tokens of ``unigram`` and ``bpe``.
+        lexicon: pronouncing dictionary of ``phones``, see :meth:`Pronunciations.load`.
 
     Raises:
-        TokenError: ``kind`` is unknown, the texts are empty, or too little for ``vocab_size``
-        pieces; or the dictionary
-            is missing or damaged.
+        TokenError: ``kind`` is unknown, there is too little text, or the dictionary is missing or
+            damaged.
     """
     if not any(text.strip() for text in texts):
         raise TokenError(
@@ -306,7 +305,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     """Return the tokenizer of a model folder.
 
     Raises:
-        TokenError: the folder holds none, or a damaged one.
+        TokenError: there is none in the folder, or it is damaged.
     """
     folder = Path(folder)
     if (path := folder / SentencePieceTokenizer.FILE).is_file():

@@ -60,7 +60,8 @@ def test_a_missing_suffix_does_not_change_scores(tmp_path: Path) -> None:
     arpa = (
         "\\data\\\nngram 1=5\nngram 2=2\nngram 3=1\n\n"
         "\\1-grams:\n-1\t<unk>\t0\n0\t<s>\t-0.5\n-1\t</s>\t0\n-1\ta\t-0.3\n"
-        "-1\tb\t-0.2\n\n\\2-grams:\n-0.5\ta b\t-0.1\n-0.4\tb a\t-0.3\n\n\\3-grams:\n-0.2\ta b a\n\n\\end\\\n"
+        "-1\tb\t-0.2\n\n\\2-grams:\n-0.5\ta b\t-0.1\n-0.4\tb a\t-0.3\n\n"
+        "\\3-grams:\n-0.2\ta b a\n\n\\end\\\n"
     )
     (tmp_path / "x.arpa").write_text(arpa)
     assert_equals_kenlm(

@@ -407,7 +407,7 @@ def test_one_frame_and_a_vocabulary_of_blanks() -> None:
         ({"n_best": 0}, "n_best"),
         ({"threads": 0}, "threads"),
         ({"lexicon": []}, "lexicon is empty"),
-        ({"lexicon": ["a", "b", "a"]}, "'a' stands twice"),
+        ({"lexicon": ["a", "b", "a"]}, "'a' is in the lexicon twice"),
         ({"lexicon": ["a b"]}, "not a word"),
         ({"lexicon": "abc"}, "lexicon is a string"),
         ({"lexicon": ["XYZ"]}, "can spell none"),

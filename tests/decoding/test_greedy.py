@@ -92,7 +92,7 @@ def test_minus_infinity_is_legal() -> None:
         (["a", "<blank>"], "tokens\\[0\\]"),
         (["<blank>", "a", "a"], "twice, at 1 and 2"),
         (["<blank>", ""], "empty string"),
-        (["<blank>", "▁a▁b"], "word boundary in its middle"),
+        (["<blank>", "▁a▁b"], "word boundary inside"),
         ("<blank>", "list of strings"),
     ],
 )

@@ -125,7 +125,7 @@ def test_hotwords_are_heard_by_their_sound(automaton: NgramAutomaton) -> None:
     assert plain.replace(hotwords={"zz": 12.0})(log_probs)[0].text.startswith("zz")
     far = plain.replace(hotwords={"zz a": 250.0})(frames("▁AH", "▁AH"))[0]
     assert far.score > plain(frames("▁AH", "▁AH"))[0].score
-    with pytest.raises(DecodingError, match="How 'zebra' is said"):
+    with pytest.raises(DecodingError, match="pronunciation of 'zebra'"):
         plain.replace(hotwords=["zebra"])
 
 
@@ -145,7 +145,7 @@ def test_a_stream_ends_in_the_offline_result(
     ("arguments", "message"),
     [
         ({"lexicon": {}}, "lexicon is empty"),
-        ({"lexicon": {"a": [("EH",)]}}, "the phone 'EH', which no token is"),
+        ({"lexicon": {"a": [("EH",)]}}, "the phone 'EH', which is not a token"),
         ({"lexicon": LEXICON, "open_vocabulary": True}, "cannot be written"),
         ({"lexicon": LEXICON, "tokens": ["<blank>", "AH", "BB", "K"]}, "No token starts a word"),
     ],

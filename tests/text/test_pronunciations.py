@@ -1,4 +1,4 @@
-"""Pronouncing dictionaries and the tokenizer of phones: files there and back, spelling, bad input."""
+"""Pronouncing dictionaries and the tokenizer of phones: round trips, spelling, bad input."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_bad_input(tmp_path: Path) -> None:
         Pronunciations({"a": [("▁A",)]})
     for content, message in (
         (b"the DH AH\ncat\n", "line 2: 'cat' has no phones"),
-        (b"\n", "names no word"),
-        (b"\xff\xfe", "no UTF-8 text"),
+        (b"\n", "has no words"),
+        (b"\xff\xfe", "not UTF-8"),
     ):
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(TokenError, match=message):

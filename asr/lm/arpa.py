@@ -1,4 +1,4 @@
-"""ARPA files: read into arrays, written from arrays."""
+"""Read and write ARPA files."""
 
 from __future__ import annotations
 
@@ -23,20 +23,18 @@ from asr.lm.sorting import is_sorted, sorted_row_order
 
 __all__ = ["ArpaWriter", "arpa_writer", "read_arpa", "write_arpa"]
 
-_MISSING_UNK_LOG10_PROB = -100.0  # what KenLM assumes when a model does not list <unk>
-_BLOCK = 1 << 24
+_MISSING_UNK_LOG10_PROB = -100.0  # as KenLM assumes if a model does not list <unk>
+_BLOCK = 1 << 24  # bytes of text that are written at a time
 _COUNT_LINE = re.compile(r"ngram\s+(\d+)\s*=\s*(\d{1,15})")
-_REMEDY = "The file is malformed or cut off; write it again."
+_REMEDY = "The file is malformed or truncated; create it again."
 
 
 def read_arpa(path: str | Path) -> NgramModel:
-    """The model in an ARPA file, plain or gzipped (told by content), orders 1-6; log10
-    probabilities as in the file.
+    """Return the model of an ARPA file of order 1-6, plain or gzipped (detected by content).
 
-    Every score equals what the file defines. Rows are sorted; an n-gram whose prefix is not listed
-    gets that prefix added with its backed-off probability, and a missing ``<unk>`` gets log10
-    probability -100 as KenLM has it. ``<UNK>`` is read as ``<unk>``. Text before ``\\data\\`` is
-    skipped.
+    All scores equal those of the file. Rows are sorted; missing prefixes of n-grams are added with
+    their backed-off probabilities; a missing ``<unk>`` gets log10 probability -100, as in KenLM.
+    ``<UNK>`` is read as ``<unk>``. Text before ``\\data\\`` is skipped.
 
     Raises:
         LanguageModelError: the file is missing, damaged or malformed; the message names the line.
@@ -58,18 +56,18 @@ def _load(path: Path) -> bytes:
         )
     if text.startswith(b"asr-lm\0"):
         raise LanguageModelError(
-            f"{path} is compiled already, not ARPA text.", "Give the file it was compiled from."
+            f"{path} is a compiled model, not ARPA text.", "Give the file it was compiled from."
         )
     return text
 
 
 class _Reader:
-    """One pass over the text of an ARPA file."""
+    """Parses the text of an ARPA file in one pass."""
 
     def __init__(self, path: Path, text: bytes) -> None:
         self.path, self.text, self.data = path, text, np.frombuffer(text, np.uint8)
-        self.position = 0  # of the next line
-        self.start = 0  # of the line read last
+        self.position = 0  # start of the next line
+        self.start = 0  # start of the last line that was read
 
     def read(self) -> NgramModel:
         counts = self._header()
@@ -80,27 +78,25 @@ class _Reader:
         line = self._next_line()
         if line != "\\end\\":
             self._fail(
-                "expected \\end\\ (all n-grams that the header promises were read), found "
-                f"{_quoted(line)}"
+                f"expected \\end\\ after the number of n-grams in the header, found {_quoted(line)}"
             )
         return close_prefixes(
             NgramModel(vocabulary.words, *(list(arrays) for arrays in zip(*sections, strict=True)))
         )
 
     def _fail(self, problem: str, position: int | None = None, lines_on: int = 0) -> NoReturn:
-        line = (
-            1 + self.text.count(b"\n", 0, self.start if position is None else position) + lines_on
-        )
+        end = self.start if position is None else position
+        line = 1 + self.text.count(b"\n", 0, end) + lines_on
         raise LanguageModelError(f"{self.path}, line {line}: {problem}.", _REMEDY)
 
     def _line_at(self, position: int) -> tuple[str, int]:
-        """The stripped line at a position, and the position behind it."""
+        """Return the stripped line at a position, and the position of the next line."""
         end = self.text.find(b"\n", position)
         end = len(self.text) if end < 0 else end
         return self.text[position:end].strip().decode("utf-8", "replace"), end + 1
 
     def _next_line(self) -> str | None:
-        """The next line that is not blank; None at the end."""
+        """Return the next line that is not blank; None at the end."""
         while self.position < len(self.text):
             self.start = self.position
             line, self.position = self._line_at(self.position)
@@ -115,7 +111,7 @@ class _Reader:
             line = self._next_line()
         if line is None:
             raise LanguageModelError(
-                f"{self.path} is no ARPA file: it has no line \\data\\.", "Give an ARPA model."
+                f"{self.path} is not an ARPA file: it has no line \\data\\.", "Give an ARPA model."
             )
         counts: list[int] = []
         while (line := self._next_line()) is not None and (match := _COUNT_LINE.fullmatch(line)):
@@ -130,17 +126,17 @@ class _Reader:
         for n, count in enumerate(counts, 1):
             if count * (2 * n + 1) > len(self.data):
                 self._fail(
-                    f"the header promises {count} {n}-grams, more than {len(self.text)} bytes can "
-                    "hold"
+                    f"the header announces {count} {n}-grams, more than fit into "
+                    f"{len(self.text)} bytes"
                 )
-        self.position = self.start  # the line that ended the header opens the first section
+        self.position = self.start  # the line after the counts begins the first section
         return counts
 
     def _open_section(self, n: int) -> int:
         line = self._next_line()
         if line != f"\\{n}-grams:":
             self._fail(
-                f"expected \\{n}-grams: (all n-grams that the header promises were read), found "
+                f"expected \\{n}-grams: after the number of n-grams in the header, found "
                 f"{_quoted(line)}"
             )
         return self.position
@@ -201,8 +197,9 @@ class _Reader:
         return words
 
     def _special_first(self, listed: list[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
-        """Words with the special three in front, and for each the row where the file lists it (-1:
-        nowhere).
+        """Return the words, the three special ones first, and each word's row in the file.
+
+        -1: the file does not list the word.
         """
         places = {word: row for row, word in enumerate(listed) if word in (*SPECIAL_WORDS, "<UNK>")}
         places.setdefault("<unk>", places.pop("<UNK>", -1))
@@ -246,7 +243,9 @@ class _Reader:
 
 class _Vocabulary(NamedTuple):
     words: list[str]
-    spans: npt.NDArray[np.int64]  # (unigrams in the file, 2), where each word stands in the text
+    spans: npt.NDArray[
+        np.int64
+    ]  # (unigrams in the file, 2), start and end of each word in the text
     table: npt.NDArray[np.int32]  # hash table of the file's unigrams
     ids: npt.NDArray[np.int32]  # word id of the file's unigrams
 
@@ -261,10 +260,10 @@ def _quoted(line: str | None) -> str:
 
 
 def write_arpa(model: NgramModel, path: str | Path, decimals: int = 7) -> None:
-    """Write a model as ARPA text, gzipped if ``path`` ends in ``.gz``; whole or not at all.
+    """Write a model as ARPA text, atomically; gzipped if ``path`` ends in ``.gz``.
 
-    Seven decimals keep float32 to within 5e-8; three make a gzipped file a third smaller and move
-    no decision.
+    Seven decimals keep float32 to within 5e-8. Three make a gzipped file a third smaller and do not
+    change recognition results.
 
     Raises:
         LanguageModelError: the file cannot be written.
@@ -280,8 +279,9 @@ def write_arpa(model: NgramModel, path: str | Path, decimals: int = 7) -> None:
 def arpa_writer(
     path: str | Path, words: Sequence[str], counts: Sequence[int], decimals: int = 7
 ) -> Iterator[ArpaWriter]:
-    """A writer of an ARPA file with the header written; the file is complete when the block ends
-    without an error.
+    """Context manager: a writer of an ARPA file, which has written the header.
+
+    The file appears when the block ends without an error.
     """
     try:
         with (
@@ -290,9 +290,8 @@ def arpa_writer(
             contextlib.ExitStack() as stack,
         ):
             file: IO[bytes] | gzip.GzipFile = raw
-            if str(path).endswith(
-                ".gz"
-            ):  # no name and no time inside: equal models give equal files
+            if str(path).endswith(".gz"):
+                # Without name and time in the gzip header, equal models give equal files.
                 file = stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
             writer = stack.enter_context(ArpaWriter(file, words, len(counts), decimals))
             file.write(
@@ -307,7 +306,7 @@ def arpa_writer(
 
 
 class ArpaWriter:
-    """Prints n-grams, order after order, in as many parts as they come; see :func:`arpa_writer`."""
+    """Writes n-grams by ascending order, each order in any number of parts; see `arpa_writer`."""
 
     def __init__(
         self, file: IO[bytes] | gzip.GzipFile, words: Sequence[str], order: int, decimals: int
@@ -319,10 +318,8 @@ class ArpaWriter:
             np.int64
         )
         size = _BLOCK + order * max(map(len, encoded))
-        self._blocks = [
-            np.empty(size, np.uint8),
-            np.empty(size, np.uint8),
-        ]  # one is printed while one is written
+        # Two blocks: one is filled while the other is written by the thread.
+        self._blocks = [np.empty(size, np.uint8), np.empty(size, np.uint8)]
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._pending: concurrent.futures.Future[int] | None = None
 
@@ -333,7 +330,7 @@ class ArpaWriter:
         self._pool.shutdown()
 
     def _write(self, data: bytes | memoryview) -> None:
-        """Hand data to the writing thread once the previous write has succeeded."""
+        """Pass data to the writing thread, once the previous write has succeeded."""
         if self._pending is not None:
             self._pending.result()
         self._pending = self._pool.submit(self._file.write, data)
@@ -345,23 +342,32 @@ class ArpaWriter:
         log10_probs: npt.NDArray[np.float32],
         log10_backoffs: npt.NDArray[np.float32],
     ) -> None:
-        """Print n-grams (count, n), orders ascending; back-offs of the highest order are not
-        printed.
+        """Write n-grams (count, n); orders must ascend.
+
+        Back-off weights of the highest order are not written.
         """
         if n > self._n:
             self._write(b"\n" * (n > 1) + b"\\%d-grams:\n" % n)
             self._n = n
-        done, style = 0, (n < self._order, self._text, self._starts, self._decimals)
+        done = 0
         while done < len(rows):
             self._blocks.reverse()
             block = self._blocks[0]
             done, used = kernels.print_ngrams(
-                rows, log10_probs, log10_backoffs, *style, done, block
+                rows,
+                log10_probs,
+                log10_backoffs,
+                has_backoff=n < self._order,
+                text=self._text,
+                text_starts=self._starts,
+                decimals=self._decimals,
+                first=done,
+                out=block,
             )
             self._write(block[:used].data)
 
     def close(self) -> None:
-        """Print the end mark; raises what went wrong in writing."""
+        """Write the end mark; raises the error of a failed write."""
         self._write(b"\n\\end\\\n")
         assert self._pending is not None
         self._pending.result()

@@ -1,4 +1,4 @@
-"""Kernels of ARPA reading and writing: bytes in, bytes out."""
+"""Kernels that parse and print the text of ARPA files."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ Bytes = npt.NDArray[np.uint8]
 OK, END_OF_FILE, BLANK_LINE, BAD_PROB, POSITIVE_PROB = 0, 1, 2, 3, 4
 FEW_WORDS, UNKNOWN_WORD, BAD_BACKOFF, EXTRA_FIELD, REPEATED_WORD = 5, 6, 7, 8, 9
 
+# Bytes.
 _NEWLINE, _BACKSLASH, _MINUS, _PLUS, _DOT, _ZERO, _NINE = 10, 92, 45, 43, 46, 48, 57
 _POWERS = 10.0 ** np.arange(23)  # exact in float64
 
@@ -39,7 +40,7 @@ def _is_space(byte: int) -> bool:
 
 @kernel(inline="always")
 def _field(data: Bytes, position: int) -> tuple[int, int]:
-    """Bounds of the next field on this line; empty at the end of the line."""
+    """Return the bounds of the next field on this line; empty at the end of the line."""
     end = len(data)
     while position < end and _is_space(data[position]):
         position += 1
@@ -51,8 +52,9 @@ def _field(data: Bytes, position: int) -> tuple[int, int]:
 
 @kernel
 def _number(data: Bytes, start: int, end: int) -> float:
-    """The decimal number in data[start:end], correct to far more than float32; NaN if it is none or
-    of absurd size.
+    """Return the decimal number in data[start:end], at higher precision than float32.
+
+    NaN if it is not a number, or too large for a logarithm.
     """
     position, negative = start, False
     if position < end and (data[position] == _MINUS or data[position] == _PLUS):
@@ -102,7 +104,7 @@ def _number(data: Bytes, start: int, end: int) -> float:
             step = min(22, exponent)
             value *= _POWERS[step]
             exponent -= step
-    if not abs(value) < 1e9:  # no logarithm of a probability
+    if not abs(value) < 1e9:  # not the logarithm of a probability
         return np.nan
     return -value if negative else value
 
@@ -127,7 +129,7 @@ def _same(data: Bytes, a: int, b: int, length: int) -> bool:
 def _lookup(
     data: Bytes, start: int, end: int, spans: npt.NDArray[np.int64], table: npt.NDArray[np.int32]
 ) -> int:
-    """Slot of the table where this word stands or would stand."""
+    """Return the slot of a word in the hash table, or the free slot for it."""
     mask = np.int64(len(table) - 1)
     slot: int = np.int64(_hash(data, start, end)) & mask
     while table[slot] >= 0:
@@ -142,7 +144,7 @@ def _lookup(
 
 @kernel
 def _line_start(data: Bytes, position: int) -> tuple[int, int]:
-    """Return (status, start of the probability); refuse file ends, blank lines and headers."""
+    """Return (status, start of the probability); not OK at file ends, blank lines and headers."""
     start, end = _field(data, position)
     if start == len(data):
         return END_OF_FILE, start
@@ -153,7 +155,7 @@ def _line_start(data: Bytes, position: int) -> tuple[int, int]:
 
 @kernel
 def _prob(data: Bytes, start: int) -> tuple[int, float, int]:
-    """(status, value, position behind it) of the first field of an n-gram's line."""
+    """Return (status, value, position behind it) of the first field of an n-gram's line."""
     start, end = _field(data, start)
     value = _number(data, start, end)
     if np.isnan(value):
@@ -165,7 +167,7 @@ def _prob(data: Bytes, start: int) -> tuple[int, float, int]:
 
 @kernel
 def _line_end(data: Bytes, position: int, has_backoff: bool) -> tuple[int, float, int]:
-    """(status, back-off, position of the next line) of what follows an n-gram's words."""
+    """Return (status, back-off, position of the next line) of the rest of an n-gram's line."""
     start, end = _field(data, position)
     backoff = 0.0
     if start < end:
@@ -190,8 +192,10 @@ def parse_unigrams(
     backoffs: npt.NDArray[np.float32],
     table: npt.NDArray[np.int32],
 ) -> tuple[int, int, int]:
-    """Fill word spans (count, 2), numbers and the hash table (word -> row); returns (status, rows
-    read, position).
+    """Parse the unigrams; return (status, rows read, position).
+
+    Fills in the start and end of each word (count, 2), the numbers, and the hash table from word to
+    row. If the status is not OK, the position is the start of the line with the problem.
     """
     for row in range(len(spans)):
         status, start = _line_start(data, position)
@@ -227,8 +231,9 @@ def parse_ngrams(
     probs: npt.NDArray[np.float32],
     backoffs: npt.NDArray[np.float32],
 ) -> tuple[int, int, int]:
-    """Fill the rows (count, n) of one section with their words' ids; returns (status, rows read,
-    position).
+    """Parse the n-grams of one order into rows (count, n) of word ids.
+
+    Returns (status, rows read, position) as :func:`parse_unigrams` does.
     """
     for row in range(len(rows)):
         status, start = _line_start(data, position)
@@ -241,10 +246,10 @@ def parse_ngrams(
             start, end = _field(data, end)
             if start == end:
                 return FEW_WORDS, row, position
-            found = table[_lookup(data, start, end, spans, table)]
-            if found < 0:
+            unigram = table[_lookup(data, start, end, spans, table)]
+            if unigram < 0:
                 return UNKNOWN_WORD, row, position
-            rows[row, i] = row_ids[found]
+            rows[row, i] = row_ids[unigram]
         status, backoff, after = _line_end(data, end, has_backoff)
         if status != OK:
             return status, row, position
@@ -254,7 +259,7 @@ def parse_ngrams(
 
 @kernel
 def _print_number(value: float, decimals: int, out: Bytes, position: int) -> int:
-    """Print with at most so many decimals, no trailing zeros; returns the position behind it."""
+    """Print a number without trailing zeros; return the position behind it."""
     scale = 10**decimals
     scaled = np.int64(np.rint(abs(np.float64(value)) * scale))
     if scaled == 0:
@@ -294,7 +299,7 @@ def print_ngrams(
     first: int,
     out: Bytes,
 ) -> tuple[int, int]:
-    """Print rows from ``first`` on until ``out`` is nearly full; returns (next row, bytes used)."""
+    """Print rows from ``first`` on until ``out`` is nearly full; return (next row, bytes used)."""
     position, columns = 0, rows.shape[1]
     for row in range(first, len(rows)):
         need = 64

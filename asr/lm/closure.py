@@ -1,4 +1,4 @@
-"""Completing a model so that its n-grams form a trie."""
+"""Complete a model so that its n-grams form a trie."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["close_prefixes"]
 def _mark_orphans(
     rows: npt.NDArray[np.int32], parents: npt.NDArray[np.int32], orphan: npt.NDArray[np.bool_]
 ) -> int:
-    """Mark the first row of each prefix that is not among ``parents``; returns their number.
+    """Mark the first row of each prefix that is not among ``parents``; return how many.
 
-    Both are sorted.
+    Rows and parents are sorted, so one pass over both is enough.
     """
     parent, marked, columns = 0, 0, parents.shape[1]
     for row in range(len(rows)):
@@ -45,8 +45,9 @@ def _mark_orphans(
 
 
 def close_prefixes(model: NgramModel) -> NgramModel:
-    """The same scores, with every n-gram's prefix listed: a missing one gets its backed-off
-    probability, back-off 0.
+    """Return a model with the same scores that lists the prefix of every n-gram.
+
+    A missing prefix is added with its backed-off probability and back-off weight 0 (log10).
     """
     rows, probs, backoffs = list(model.ngrams), list(model.log10_probs), list(model.log10_backoffs)
     added = False
@@ -69,16 +70,17 @@ def close_prefixes(model: NgramModel) -> NgramModel:
 
 
 def _fill(model: NgramModel) -> NgramModel:
-    """Replace NaN probabilities by what backing off gives, lowest order first."""
+    """Replace NaN probabilities by backed-off probabilities, lowest order first."""
     trie = build_trie(model)
     for n in range(2, model.order):
         rows, probs = model.ngrams[n - 1], trie.log10_probs[trie.offsets[n - 1] : trie.offsets[n]]
-        holes = np.flatnonzero(np.isnan(probs))
-        lower = np.empty(len(holes))
+        missing = np.flatnonzero(np.isnan(probs))
+        lower = np.empty(len(missing))
         arrays = trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs
-        score_rows(rows[holes], 1, *arrays, lower)
-        parents = np.searchsorted(trie.first_child, holes + trie.offsets[n - 1], side="right") - 1
-        probs[holes] = lower + trie.log10_backoffs[parents]
+        score_rows(rows[missing], 1, *arrays, lower)
+        nodes = missing + trie.offsets[n - 1]
+        parents = np.searchsorted(trie.first_child, nodes, side="right") - 1
+        probs[missing] = lower + trie.log10_backoffs[parents]
     filled = [
         trie.log10_probs[a:b] for a, b in zip(trie.offsets[:-1], trie.offsets[1:], strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Text -> word ids: one sentence per line, UTF-8, words between white space, plain or gzipped."""
+"""Convert text to word ids: UTF-8, one sentence per line, words separated by white space."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["Text", "Tokenizer", "as_texts"]
 Text: TypeAlias = "str | os.PathLike[str] | Iterable[str]"
 """A path (``-`` is standard input) or an iterable of sentences."""
 
-_BLOCK = 1 << 22
-_DONE, _FULL, _SPECIAL = 0, 1, 2
+_BLOCK = 1 << 22  # bytes of text that are read at a time
+_DONE, _FULL, _SPECIAL = 0, 1, 2  # all read; arrays too small; reserved symbol in the text
 _BOM = b"\xef\xbb\xbf"
 
 
 def as_texts(texts: str | os.PathLike[str] | Sequence[Text]) -> list[Text]:
-    """A list of texts from one path or from several texts."""
+    """Return a list of texts from one path or several texts."""
     return [texts] if isinstance(texts, (str, os.PathLike)) else list(texts)
 
 
@@ -63,11 +63,11 @@ def _tokenize(
     ids: npt.NDArray[np.int32],
     used: int,
 ) -> tuple[int, int, int, int]:
-    """Append the ids of text[start:] to ids[used:]; every newline becomes the end of a sentence.
+    """Append the ids of text[start:] to ids[used:]; every newline ends a sentence.
 
     Word w is ``pool[ends[w] : ends[w + 1]]``. Without ``grow`` unknown words become id 0. Returns
-    (status, position, vocabulary size, ids used); the position is at the word that does not fit or
-    may not be.
+    (status, position, vocabulary size, ids used); unless all was read, the position is at the word
+    that does not fit or is not allowed.
     """
     mask = np.uint64(len(table) - 1)
     position, end = start, len(text)
@@ -122,13 +122,16 @@ def _tokenize(
 
 
 class Tokenizer:
-    """Turns texts into word ids; a vocabulary that grows, or a given one in which unknown words are
-    ``<unk>`` (id 0).
+    """Converts texts to word ids with a growing vocabulary, or a fixed one with ``<unk>`` (id 0).
+
+    Args:
+        words: fixed vocabulary, the three special words first; None: it grows.
+        skip_symbols: treat ``<s>``, ``</s>`` and ``<unk>`` in a text as white space.
 
     Attributes:
-        counts: int64 (vocabulary,), how often each word was seen; ``</s>`` once a line.
-        lines: what was read so far.
-        bytes: what was read so far.
+        counts: int64 (vocabulary,), count of each word; ``</s>`` counts once per line.
+        lines: lines of the present text that were read so far.
+        bytes: bytes of all texts that were read so far.
     """
 
     def __init__(self, words: Sequence[str] | None = None, skip_symbols: bool = False) -> None:
@@ -137,7 +140,7 @@ class Tokenizer:
         self._size, self._table = 0, np.full(1 << 16, -1, np.int32)
         self._hashes, self._counts = np.zeros(1 << 15, np.uint64), np.zeros(1 << 15, np.int64)
         self._pool, self._ends = np.zeros(1 << 18, np.uint8), np.zeros((1 << 15) + 1, np.int64)
-        for word in SPECIAL_WORDS:  # one by one: the kernel would refuse the second of them
+        for word in SPECIAL_WORDS:  # one by one: the kernel rejects special words it knows
             self._read((word + " ").encode(), "")
         if words is not None:
             self._read("\n".join(words[3:]).encode(), "")
@@ -147,22 +150,20 @@ class Tokenizer:
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
-        """How often each word was seen."""
+        """Return how often each word was seen."""
         return self._counts[: self._size]
 
     def words(self) -> list[str]:
-        """Word of each id."""
+        """Return the word of each id."""
         text, ends = self._pool.tobytes(), self._ends[: self._size + 1].tolist()
         return [text[start:end].decode() for start, end in itertools.pairwise(ends)]
 
     def read(self, text: Text) -> Iterator[npt.NDArray[np.int32]]:
-        """Word ids of a text in blocks of whole sentences, each sentence closed by the id of
-        ``</s>``.
+        """Yield the word ids of a text in blocks of whole sentences; each ends with ``</s>``.
 
         Raises:
-            LanguageModelError: the file is missing, damaged or not UTF-8, or holds ``<s>``,
-            ``</s>`` or ``<unk>``; the
-                message names the line.
+            LanguageModelError: the file is missing, damaged or not UTF-8, or contains ``<s>``,
+                ``</s>`` or ``<unk>``; the message names the line.
         """
         self.lines = 0
         name = str(text) if isinstance(text, (str, os.PathLike)) else "the given sentences"
@@ -174,9 +175,19 @@ class Tokenizer:
         text = np.frombuffer(block, np.uint8)
         ids, used, position = np.empty(len(block), np.int32), 0, 0
         while True:
-            arrays = self._table, self._hashes, self._pool, self._ends, self._counts
             status, position, self._size, used = _tokenize(
-                text, position, *arrays, self._size, self._grow, self._skip_symbols, ids, used
+                text,
+                position,
+                table=self._table,
+                hashes=self._hashes,
+                pool=self._pool,
+                ends=self._ends,
+                counts=self._counts,
+                size=self._size,
+                grow=self._grow,
+                skip_symbols=self._skip_symbols,
+                ids=ids,
+                used=used,
             )
             if status != _FULL:
                 break
@@ -184,16 +195,16 @@ class Tokenizer:
         if status == _SPECIAL:
             word = block[position:].split(None, 1)[0].decode()
             raise LanguageModelError(
-                f"{name}, line {self.lines + block.count(10, 0, position) + 1}: the text holds the "
-                f"symbol {word}, "
-                "which only the model itself may use.",
-                "Take it out, or have such symbols skipped (skip_symbols, --skip-symbols).",
+                f"{name}, line {self.lines + block.count(10, 0, position) + 1}: the text contains "
+                f"{word}, which is reserved for the model.",
+                "Remove it, or skip such symbols (skip_symbols, --skip-symbols).",
             )
         self.lines += block.count(10)
         self.bytes += len(block)
         return ids[:used]
 
     def _make_room(self, pending_bytes: int) -> None:
+        """Enlarge the arrays that are full; ``pending_bytes`` of text are left."""
         if 2 * (self._size + 1) > len(self._table):
             self._table = np.full(2 * len(self._table), -1, np.int32)
             _grow_table(self._table, self._hashes, self._size)
@@ -219,7 +230,7 @@ class Tokenizer:
 
 
 def _blocks(text: Text) -> Iterator[bytes]:
-    """Blocks of whole lines, the last newline added where it is missing."""
+    """Yield blocks of whole lines; a missing last newline is added."""
     if not isinstance(text, (str, os.PathLike)):
         yield from _sentence_blocks(text)
         return
@@ -255,7 +266,8 @@ def _sentence_blocks(sentences: Iterable[str]) -> Iterator[bytes]:
     for sentence in sentences:
         if "\n" in sentence:
             raise LanguageModelError(
-                f"A sentence holds a line break: {sentence[:60]!r}.", "Give one sentence each."
+                f"A sentence contains a line break: {sentence[:60]!r}.",
+                "Give one sentence per item.",
             )
         lines.append(sentence)
         size += len(sentence)

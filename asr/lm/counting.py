@@ -1,19 +1,19 @@
 """Kernels of modified Kneser-Ney estimation over packed n-gram records.
 
-Legend: an n-gram w1 ... wn is packed (see asr/lm/sorting.py) in one of three column orders, each of
-which makes one step a single pass over sorted records:
+An n-gram w1 ... wn is packed (see asr/lm/sorting.py) in one of three column orders. Each makes one
+step of the estimation a single pass over sorted records:
 
-* suffix order   (wn, ..., w1): n-grams that end alike stand together, which gives the adjusted
+* suffix order (wn, ..., w1): n-grams with the same ending are adjacent, which gives the adjusted
   counts;
-* context order  (wn-1, ..., w1, wn): n-grams with one context stand together, which gives
-  discounted probabilities, and contexts that end alike stand together, which lets the lower order
-  be interpolated in the same pass;
-* reading order  (w1, ..., wn): what a model is stored in, and where n-grams meet the back-off of
-  their context.
+* context order (wn-1, ..., w1, wn): n-grams of one context are adjacent, which gives discounted
+  probabilities; and contexts with the same ending are adjacent, so the lower order can be
+  interpolated in the same pass;
+* reading order (w1, ..., wn): the order of a finished model, in which each n-gram is joined with
+  its back-off weight as a context.
 
-Sorting is stable, so changing from one order to the next sorts only by the columns that move to the
-front. A record is the packed n-gram and one value word: a count; then ``adjusted count * 2 +
-pruned``; then two float32, the probability and the back-off weight *of the context*.
+Sorting is stable, so changing to the next order sorts only by the columns that move to the front. A
+record is the packed n-gram and one 64-bit value: first a count; then ``adjusted count * 2 +
+pruned``; at last two float32, the probability and the back-off weight *of the context*.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ONE = np.uint64(1)
 
 
 def prefix_masks(columns: int, bits: int) -> npt.NDArray[np.uint64]:
-    """Masks that leave the first ``columns`` fields of a key."""
+    """Return masks that keep the first ``columns`` fields of a key."""
     per_word = 64 // bits
     masks = []
     for start in range(0, columns, per_word):
@@ -60,7 +60,7 @@ def _field(records: Records, row: int, column: int, bits: int) -> int:
 
 @kernel(inline="always")
 def _put(records: Records, row: int, column: int, bits: int, value: int) -> None:
-    """Set a field; columns must be set in turn, as the first of each word clears it."""
+    """Set a field; columns must be set in order, as the first one of each word clears it."""
     per_word = 64 // bits
     shift = np.uint64(bits * (per_word - 1 - column % per_word))
     old = np.uint64(0) if column % per_word == 0 else records[row, column // per_word]
@@ -69,7 +69,7 @@ def _put(records: Records, row: int, column: int, bits: int, value: int) -> None
 
 @kernel(inline="always")
 def _compare(a: Records, i: int, b: Records, j: int, masks: npt.NDArray[np.uint64]) -> int:
-    """-1, 0 or 1 as the masked key of a[i] is less than, equal to or greater than that of b[j]."""
+    """Return -1, 0 or 1: the masked key of a[i] is less than, equal to or greater than b[j]'s."""
     for k in range(len(masks)):
         x, y = a[i, k] & masks[k], b[j, k] & masks[k]
         if x != y:
@@ -85,8 +85,9 @@ def fill_keys(
     context: npt.NDArray[np.int64],
     out: Records,
 ) -> None:
-    """Write the n-gram that ends at each token, in suffix order; before a sentence stands one
-    ``<s>`` after another.
+    """Write the n-gram that ends at each token, in suffix order; sentences are padded with ``<s>``.
+
+    ``context``: the last words of the text so far, the most recent first.
     """
     order = len(context) + 1
     for i in range(len(ids)):
@@ -105,9 +106,7 @@ def fill_keys(
 
 @kernel
 def count_keys(records: Records, masks: npt.NDArray[np.uint64], out: Records) -> int:
-    """Sum up equal neighbours of sorted keys or of sorted records with counts; returns how many are
-    in ``out``.
-    """
+    """Merge equal neighbours of sorted keys, or records with counts; return how many are left."""
     words, used = len(masks), -1
     counted = records.shape[1] > words
     for row in range(len(records)):
@@ -131,18 +130,18 @@ def adjust(
     out: Records,
     count_counts: npt.NDArray[np.int64],
 ) -> int:
-    """n-grams with adjusted counts, in context order, from the counted ``order``-grams in suffix
-    order.
+    """Write n-grams with adjusted counts, in context order; return how many.
 
-    The count of an n-gram is the number of different words before it; of the highest order and of
-    n-grams that begin with ``<s>`` it is how often it was seen (Chen & Goodman 1998, section
-    4.1.6). At most ``prune`` times seen: marked. ``masks`` and ``longer_masks`` leave n and n + 1
-    fields. ``count_counts[c]`` grows by the n-grams with count c < 5. Returns the number of records
-    in ``out``.
+    ``records`` are the counted ``order``-grams in suffix order. The adjusted count of an n-gram is
+    the number of different words before it; for the highest order, and for n-grams that begin with
+    ``<s>``, it is the plain count (Chen & Goodman 1998, section 4.1.6). N-grams with a plain count
+    of at most ``prune`` are marked as pruned. ``masks`` and ``longer_masks`` keep n and n + 1
+    fields. ``count_counts[c]`` is incremented for each n-gram with adjusted count c < 5.
     """
     value, count_at = key_width_kernel(n, bits), key_width_kernel(order, bits)
     used, adjusted, seen, before = -1, np.int64(0), np.int64(0), -1
     for row in range(len(records)):
+        # <s> is never predicted, so n-grams with <s> behind their first word are only padding.
         short = False
         for column in range(n - 1):
             short = short or _field(records, row, column, bits) == _BOS
@@ -188,7 +187,7 @@ def adjust(
 
 @kernel(inline="always")
 def key_width_kernel(columns: int, bits: int) -> int:
-    """As asr.lm.sorting.key_width, callable from kernels."""
+    """Return asr.lm.sorting.key_width; callable from kernels."""
     per_word = 64 // bits
     return (columns + per_word - 1) // per_word
 
@@ -221,25 +220,29 @@ def interpolate(
     parent_masks: npt.NDArray[np.uint64],
     lower: npt.NDArray[np.float32],
 ) -> int:
-    """Turn adjusted counts into interpolated probabilities and contexts' back-off weights, in
-    place.
+    """Replace adjusted counts by probabilities and back-off weights; return how many are kept.
 
-    ``floats`` is ``records`` seen as float32. ``parents`` are the records of the order below in
-    context order with their probabilities; ``lower`` (vocabulary,) holds the probabilities behind
-    one of its contexts at a time and, for n = 2, the unigrams'. Chen & Goodman 1998, section 4.1.6;
-    the mass of pruned n-grams goes to the back-off. Returns the number of records kept, which are
-    all but the pruned.
+    Interpolated modified Kneser-Ney (Chen & Goodman 1998, section 4.1.6): p(w | h) = (count -
+    discount) / total + weight(h) * p(w | shorter h), with weight(h) the discounted mass / total.
+    The mass of pruned n-grams, which are removed, goes to the back-off weight as well.
+
+    ``floats`` is ``records`` viewed as float32. ``parents`` are the records of the order below, in
+    context order, with their probabilities. ``lower`` (vocabulary,) is workspace: the probabilities
+    of the words after one shorter context; for n = 2 it holds the unigram probabilities.
     """
     value, parent_value = key_width_kernel(n, bits), key_width_kernel(n - 1, bits)
     kept, parent, start = 0, 0, 0
     last = n - 1
     while start < len(records):
+        # All n-grams of one context: the total of their counts, and the mass that is discounted.
         end, total, mass = start, np.int64(0), 0.0
         while end < len(records) and _compare(records, start, records, end, context_masks) == 0:
             count = np.int64(records[end, value] >> _ONE)
             total += count
             mass += count if records[end, value] & _ONE else discounts[min(count, 3)]
             end += 1
+        # Contexts with the same ending share their shorter context, so the parents advance along
+        # with the records.
         if n > 2:
             while (
                 parent < len(parents)
@@ -294,8 +297,9 @@ def finish(
     log10_probs: npt.NDArray[np.float32],
     log10_backoffs: npt.NDArray[np.float32],
 ) -> None:
-    """Unpack n-grams in reading order and join each with the back-off weight that its extensions
-    ``longer`` carry.
+    """Unpack n-grams in reading order, with log10 probabilities and back-off weights.
+
+    The back-off weight of an n-gram comes from the n-grams that extend it, ``longer``.
     """
     value, longer_value, child = key_width_kernel(n, bits), key_width_kernel(n + 1, bits), 0
     for row in range(len(records)):

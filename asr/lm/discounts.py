@@ -16,7 +16,7 @@ FALLBACK = (0.5, 1.0, 1.5)  # lmplz --discount_fallback
 
 
 class Discounts(NamedTuple):
-    """What is taken off an adjusted count of 0, 1, 2, and 3 or more."""
+    """Discounts of adjusted counts of 0, 1, 2, and 3 or more."""
 
     zero: float
     one: float
@@ -30,14 +30,19 @@ def discounts_from_counts(
     fallback: tuple[float, float, float] | None,
     notify: Callable[[str], None],
 ) -> Discounts:
-    """Discounts of order ``n`` from ``count_counts[c]``, the number of n-grams with adjusted count
-    c (c = 0 ... 4).
+    """Return the discounts of order ``n``.
 
-    Where a count from 1 to 3 was never seen, or a discount would be negative or above its count,
-    ``fallback`` is used and ``notify`` told; these are the conditions under which lmplz stops.
+    If no n-gram has an adjusted count of 1, 2 or 3, or if a discount would be negative or above its
+    count, ``fallback`` is used. Under the same conditions lmplz stops.
+
+    Args:
+        n: order of the n-grams, for messages.
+        count_counts: number of n-grams with each adjusted count from 0 to 4.
+        fallback: discounts of counts 1, 2, and 3 or more; None: raise an error.
+        notify: receives a message if the fallback is used.
 
     Raises:
-        LanguageModelError: as above, and ``fallback`` is None.
+        LanguageModelError: the discounts cannot be computed and ``fallback`` is None.
 
     Source: Chen & Goodman 1998, equation 26.
     """

@@ -1,4 +1,4 @@
-"""Several models mixed into one."""
+"""Linear interpolation of n-gram models, and its weights."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ def interpolation_weights(
     tolerance: float = 1e-6,
     max_rounds: int = 500,
 ) -> list[float]:
-    """Weights (sum 1) that give the mixture the lowest perplexity on held-out texts, by
-    expectation-maximisation.
+    """Return the weights with the lowest perplexity on held-out texts; their sum is 1.
 
-    Words unknown to all models do not count; a word that one model does not know has probability 0
-    there.
+    By expectation-maximisation. Words that no model knows are ignored; a word that a model does not
+    know has probability 0 in that model.
 
     Raises:
-        LanguageModelError: fewer than two models, or no known word in the texts.
+        LanguageModelError: there are fewer than two models, or no known word in the texts.
     """
     _check(models)
     columns, known = [], []
@@ -41,18 +40,14 @@ def interpolation_weights(
         parts = list(Scorer(model).texts(heldout))
         ids = np.concatenate([ids for ids, _ in parts]) if parts else np.empty(0, np.int32)
         known.append(ids != UNK)
-        columns.append(
-            np.where(
-                known[-1],
-                10.0 ** np.concatenate([np.empty(0), *(scores for _, scores in parts)]),
-                0.0,
-            )
-        )
+        scores = np.concatenate([np.empty(0), *(scores for _, scores in parts)])
+        columns.append(np.where(known[-1], 10.0**scores, 0.0))
     probs = np.stack(columns, axis=1)[np.any(known, axis=0)]
     if len(probs) == 0:
         raise LanguageModelError("The held-out text is empty.", "Give text to tune the weights on.")
     weights = np.full(len(models), 1 / len(models))
     for _ in range(max_rounds):
+        # The new weight of a model is the mean share that it has in the mixture's probabilities.
         mixed = probs * weights
         updated = (mixed / mixed.sum(axis=1, keepdims=True)).mean(axis=0)
         if np.abs(updated - weights).max() < tolerance:
@@ -62,14 +57,15 @@ def interpolation_weights(
 
 
 def interpolate(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
-    """The linear mixture ``p(w | h) = sum of weight * p_i(w | h)`` as one back-off model.
+    """Return the mixture ``p(w | h) = sum of weight_i * p_i(w | h)`` as one back-off model.
 
-    It lists every n-gram of any model; back-off weights are computed anew, so that probabilities
-    sum to one. A word that one model does not know has probability 0 there, not that of ``<unk>``.
+    It lists every n-gram of any model, and its back-off weights are recomputed so that
+    probabilities sum to one. A word that a model does not know has probability 0 in that model, not
+    that of ``<unk>``.
 
     Raises:
-        LanguageModelError: fewer than two models, or weights that are negative, too few or do not
-        sum to 1.
+        LanguageModelError: there are fewer than two models, or the weights are negative, too few or
+            too many, or do not sum to 1.
 
     Example:
         >>> from asr.lm import estimate
@@ -83,7 +79,7 @@ def interpolate(models: Sequence[NgramModel], weights: Sequence[float]) -> Ngram
     if len(lambdas) != len(models) or not (lambdas >= 0).all() or not abs(lambdas.sum() - 1) < 1e-4:
         raise LanguageModelError(
             f"The weights {list(weights)} do not fit {len(models)} models.",
-            "Give one per model, none negative, sum 1.",
+            "Give one weight >= 0 per model; their sum must be 1.",
         )
     words = list(SPECIAL_WORDS) + list(
         dict.fromkeys(word for model in models for word in model.words[3:])
@@ -107,14 +103,14 @@ def interpolate(models: Sequence[NgramModel], weights: Sequence[float]) -> Ngram
 def _check(models: Sequence[NgramModel]) -> None:
     if len(models) < 2:
         raise LanguageModelError(
-            f"Interpolation of {len(models)} model(s) makes no sense.", "Give two or more models."
+            f"{len(models)} model(s) cannot be interpolated.", "Give two or more models."
         )
 
 
 def _union(
     models: Sequence[NgramModel], to_union: list[npt.NDArray[np.int32]], n: int, vocabulary: int
 ) -> npt.NDArray[np.int32]:
-    """The n-grams of all models in union ids, sorted and distinct."""
+    """Return the n-grams of all models in the ids of the joint vocabulary, sorted, distinct."""
     if n == 1:
         return np.arange(vocabulary, dtype=np.int32)[:, None]
     parts = [
@@ -136,7 +132,7 @@ def _add(
     rows: list[npt.NDArray[np.int32]],
     probs: list[npt.NDArray[np.float64]],
 ) -> None:
-    """Add a model's share to the probabilities of the union's n-grams."""
+    """Add a model's weighted probabilities to those of all n-grams."""
     trie = build_trie(model)
     for part, total in zip(rows, probs, strict=True):
         own = backward[part]

@@ -13,15 +13,15 @@ from asr.lm.storage import parse_memory
 
 __all__ = ["available_memory"]
 
-_TYPICAL = (
-    200 * 10**6
-)  # interpreter, libraries and compiled kernels, where the system does not tell
+# Interpreter, libraries and compiled kernels, if the system does not report it.
+_TYPICAL = 200 * 10**6
 _BUFFERS = 80 * 10**6  # blocks of text being read and written
-_M_MMAP_THRESHOLD = -3  # of malloc.h
-_SMALLEST = 100 * 10**6  # with less, what the allocator keeps would break the bound
+_M_MMAP_THRESHOLD = -3  # a constant of malloc.h
+_SMALLEST = 100 * 10**6  # with less, memory held by the allocator would exceed the limit
 
 
 def _resident() -> int:
+    """Return the resident memory of this process in bytes."""
     try:
         import resource
 
@@ -31,23 +31,20 @@ def _resident() -> int:
 
 
 def _return_freed_memory() -> None:
-    """Make glibc give back every freed block of 1 MB or more; by itself it keeps ever larger ones
-    for later use.
-    """
+    """Make glibc return every freed block of 1 MB or more; by default it keeps ever larger ones."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another system's allocator
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def available_memory(memory: str | int, load_kernels: Callable[[], object]) -> int:
-    """Return the bytes left for tables when this whole process may take ``memory``.
+    """Return the bytes left for tables if the whole process may use ``memory``.
 
     Args:
         memory: limit of the process, such as ``"2GB"``.
-        load_kernels: called first, so that compiled code counts as the program's own memory.
+        load_kernels: called first, so that compiled code counts as used already.
 
     Raises:
-        LanguageModelError: the bound is no size, or too small for the program itself and a little
-        room to work.
+        LanguageModelError: the limit is not a size, or too small for the program itself.
     """
     total = parse_memory(memory)
     _return_freed_memory()
@@ -56,7 +53,7 @@ def available_memory(memory: str | int, load_kernels: Callable[[], object]) -> i
     own = _resident() + _BUFFERS
     if total - own < _SMALLEST:
         raise LanguageModelError(
-            f"A memory bound of {total / 1e6:.0f} MB is too small: the program itself takes "
+            f"A memory limit of {total / 1e6:.0f} MB is too small: the program itself takes "
             f"{own / 1e6:.0f} MB.",
             f"Give at least {(own + _SMALLEST) / 1e6:.0f}MB.",
         )

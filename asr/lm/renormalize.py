@@ -1,4 +1,4 @@
-"""Back-off weights that make every context's probabilities sum to one."""
+"""Compute back-off weights with which every context's probabilities sum to one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from asr.lm.trie import Trie, build_trie, score_rows
 
 __all__ = ["lower_order_scores", "renormalized"]
 
-_LEAST_MASS = 1e-9  # what rounding may leave of no mass at all
+_LEAST_MASS = 1e-9  # smallest mass, so that rounding errors leave it positive
 
 
 @kernel
@@ -22,8 +22,11 @@ def _fill_backoffs(
     start: int,
     log10_backoffs: npt.NDArray[np.float32],
 ) -> None:
-    """``first_child`` (contexts + 1,) into ``log10_probs`` of all nodes; ``lower`` begins at node
-    ``start``.
+    """Fill in the back-off weights of the contexts of one order.
+
+    The weight of a context is the mass that its n-grams leave, divided by the mass that the same
+    words leave in the shorter context. ``first_child`` (contexts + 1,) indexes ``log10_probs`` of
+    all nodes; ``lower`` starts at node ``start``.
     """
     for context in range(len(log10_backoffs)):
         left, lower_left = 1.0, 1.0
@@ -39,7 +42,7 @@ def _fill_backoffs(
 
 
 def lower_order_scores(trie: Trie, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-    """log10 p(last word | the row's words without the first) for rows (count, n), n >= 2."""
+    """Return log10 p(last word | words between first and last) of rows (count, n), n >= 2."""
     out = np.empty(len(rows))
     score_rows(
         rows,
@@ -54,7 +57,7 @@ def lower_order_scores(trie: Trie, rows: npt.NDArray[np.int32]) -> npt.NDArray[n
 
 
 def renormalized(model: NgramModel) -> NgramModel:
-    """The same probabilities with back-off weights computed anew, lowest order first."""
+    """Return the model with recomputed back-off weights, lowest order first."""
     trie = build_trie(model)
     for n in range(2, model.order + 1):
         low, high, end = (int(trie.offsets[k]) for k in (n - 2, n - 1, n))

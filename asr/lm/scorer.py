@@ -1,4 +1,4 @@
-"""How well a model predicts a text."""
+"""Log-probabilities and perplexity of texts under a model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["Perplexity", "Scorer", "perplexity"]
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Perplexity of a text, every sentence end counted as one prediction (as KenLM's ``query`` has
-    it).
+    """Perplexity of a text; sentence ends count as predictions, as in KenLM's ``query``.
 
     Attributes:
-        with_oov: of all predictions; unknown words score as ``<unk>``.
-        without_oov: unknown words are not counted (they still stand in the contexts of others).
-        words: words in the text, sentence ends not included.
-        oov: words that the model does not know.
-        log10_prob: of the whole text.
-        log10_prob_oov: the part of it that falls on unknown words.
+        with_oov: perplexity of all predictions; unknown words score as ``<unk>``.
+        without_oov: perplexity without unknown words, which stay in the contexts of others.
+        sentences: number of sentences.
+        words: number of words, without sentence ends.
+        oov: number of words that the model does not know.
+        log10_prob: log10 probability of the whole text.
+        log10_prob_oov: the part of it that is due to unknown words.
     """
 
     with_oov: float
@@ -67,7 +67,7 @@ def _score(
 
 
 class Scorer:
-    """log10 probabilities of texts under a model; built once, used often.
+    """Scores texts with a model; create it once for many texts.
 
     Example:
         >>> from asr.lm import estimate
@@ -80,8 +80,9 @@ class Scorer:
         self.model, self._trie = model, build_trie(model)
 
     def ids(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-        """log10 probability of each id in (T,); a sentence begins at the start and behind every
-        ``</s>``.
+        """Return the log10 probability of each id in (T,).
+
+        A sentence begins at the start and after every ``</s>``.
         """
         nodes = np.full(self.model.order - 1, -1, np.int64)
         nodes[:1] = BOS
@@ -98,8 +99,9 @@ class Scorer:
         return out
 
     def sentence(self, sentence: str) -> npt.NDArray[np.float64]:
-        """log10 probability of each word of a sentence and of its end; unknown words score as
-        ``<unk>``.
+        """Return the log10 probability of each word of a sentence, and of its end.
+
+        Unknown words score as ``<unk>``.
         """
         ids = [self.model.ids.get(word, UNK) for word in sentence.split()]
         return self.ids(np.array([*ids, EOS], np.int32))
@@ -107,7 +109,7 @@ class Scorer:
     def texts(
         self, texts: str | os.PathLike[str] | Sequence[Text], skip_symbols: bool = False
     ) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]]:
-        """Ids and log10 probabilities of texts, in blocks of whole sentences.
+        """Yield ids and log10 probabilities of texts, in blocks of whole sentences.
 
         Raises:
             LanguageModelError: a text cannot be read or holds reserved symbols.
@@ -124,27 +126,31 @@ def perplexity(
     *,
     skip_symbols: bool = False,
 ) -> Perplexity:
-    """Perplexity of a model on texts (a path, or a sequence of paths and iterables of sentences).
+    """Return the perplexity of a model on texts.
+
+    Args:
+        model: the model, or a scorer of it.
+        texts: a path, or a sequence of paths and iterables of sentences.
+        skip_symbols: treat ``<s>``, ``</s>`` and ``<unk>`` in a text as white space.
 
     Raises:
-        LanguageModelError: a text cannot be read, holds reserved symbols, or there is none.
+        LanguageModelError: a text cannot be read or holds reserved symbols, or there is no text.
     """
     scorer = model if isinstance(model, Scorer) else Scorer(model)
-    total = lost = 0.0
+    total = total_oov = 0.0
     tokens = sentences = oov = 0
     for ids, scores in scorer.texts(texts, skip_symbols):
         unknown = ids == UNK
-        total, lost = total + float(scores.sum()), lost + float(scores[unknown].sum())
-        tokens, sentences, oov = (
-            tokens + len(ids),
-            sentences + int((ids == EOS).sum()),
-            oov + int(unknown.sum()),
-        )
+        total += float(scores.sum())
+        total_oov += float(scores[unknown].sum())
+        tokens += len(ids)
+        sentences += int((ids == EOS).sum())
+        oov += int(unknown.sum())
     if tokens == 0:
         raise LanguageModelError(
-            "The text is empty: there is no perplexity of nothing.", "Give text to score."
+            "The text is empty, so it has no perplexity.", "Give text to score."
         )
-    known = -(total - lost) / (tokens - oov)  # every sentence has an end, which is known
+    known = -(total - total_oov) / (tokens - oov)  # never 0: every sentence has an end
     return Perplexity(
         with_oov=_power(-total / tokens),
         without_oov=_power(known),
@@ -152,7 +158,7 @@ def perplexity(
         words=tokens - sentences,
         oov=oov,
         log10_prob=total,
-        log10_prob_oov=lost,
+        log10_prob_oov=total_oov,
     )
 
 

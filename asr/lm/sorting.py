@@ -1,8 +1,7 @@
 """Radix sort of fixed-width integer records.
 
-An n-gram is packed into K unsigned 64-bit words, most significant field first; a record is such a
-key and, behind it, words that only travel along. Records are arrays (count, W), W >= K. The key
-*is* the n-gram: no comparisons.
+An n-gram is packed into K unsigned 64-bit words, the most significant field first. A record is such
+a key, followed by words that are only moved along with it. Records are arrays (count, W), W >= K.
 """
 
 from __future__ import annotations
@@ -19,18 +18,15 @@ __all__ = ["Records", "is_sorted", "key_width", "pack_rows", "sort_records", "so
 
 Records = npt.NDArray[np.uint64]
 
-# a first pass spreads the records over 2048 buckets, most of which then fit in the processor's
-# cache
+# A first pass spreads the records over 2048 buckets, most of which then fit in the CPU cache.
 _SPLIT_BITS = 11
 _DIGIT_BITS = 8
-_SMALL = 40  # up to here insertion sort is fastest
-_LARGE = 1 << 16  # buckets above this are split once more before they are sorted
+_SMALL = 40  # records up to which insertion sort is fastest
+_LARGE = 1 << 16  # larger buckets are split once more before they are sorted
 
 
 def key_width(columns: int, bits: int) -> int:
-    """Number of 64-bit words that hold ``columns`` fields of ``bits`` bits; no field straddles two
-    words.
-    """
+    """Return the number of 64-bit words of a key: ``columns`` fields, none across two words."""
     return -(-columns // (64 // bits))
 
 
@@ -38,9 +34,7 @@ def key_width(columns: int, bits: int) -> int:
 def pack_rows(
     rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int64], bits: int, out: Records
 ) -> None:
-    """Pack the given columns of ``rows`` into the first words of ``out``; the first column becomes
-    most significant.
-    """
+    """Pack columns of ``rows`` into the first words of ``out``, the most significant first."""
     per_word = 64 // bits
     for row in range(len(rows)):
         for i in range(len(columns)):
@@ -51,7 +45,7 @@ def pack_rows(
 
 
 def _digits(columns: int, bits: int, split: bool) -> npt.NDArray[np.int64]:
-    """(word, shift, width) of each digit of the key, most significant first."""
+    """Return (word, shift, width) of each digit of the key, most significant first."""
     per_word = 64 // bits
     digits: list[tuple[int, int, int]] = []
     for start in range(0, columns, per_word):
@@ -73,8 +67,9 @@ def _split(
     digit: npt.NDArray[np.int64],
     copy_back: bool,
 ) -> npt.NDArray[np.int64]:
-    """Order records[low:high] by one digit (stable) into ``scratch``, and back if asked; returns
-    buckets' bounds.
+    """Sort records[low:high] by one digit, stably, into ``scratch``; return the buckets' bounds.
+
+    A counting sort. With ``copy_back`` the result is copied back to ``records``.
     """
     word, shift, mask = digit[0], np.uint64(digit[1]), np.uint64((1 << digit[2]) - 1)
     bounds = np.zeros((1 << digit[2]) + 1, np.int64)
@@ -125,7 +120,7 @@ def _sort_bucket(
     digits: npt.NDArray[np.int64],
     done: int,
 ) -> None:
-    """Sort records[low:high], equal in their first ``done`` digits, from the last digit on."""
+    """Sort records[low:high], which agree in their first ``done`` digits, from the last digit."""
     if high - low < 2 or done == len(digits):
         return
     if high - low <= _SMALL:
@@ -166,8 +161,9 @@ def _sort_buckets(
 
 
 def sort_records(records: Records, columns: int, bits: int, threads: int = 1) -> Records:
-    """Sort records (count, W) by the ``columns`` fields of ``bits`` bits in front; in place, and
-    returned.
+    """Sort records (count, W) by their first ``columns`` fields of ``bits`` bits, in place.
+
+    Returns ``records``.
     """
     if len(records) < 2:
         return records
@@ -189,17 +185,16 @@ def sort_records(records: Records, columns: int, bits: int, threads: int = 1) ->
 
 
 def _shares(buckets: npt.NDArray[np.int64], threads: int) -> Sequence[npt.NDArray[np.int64]]:
-    """Cut the buckets into runs of about equal numbers of records, several per thread so that none
-    waits for long.
-    """
+    """Split the buckets into parts with about equal numbers of records, four per thread."""
     ends = np.cumsum(buckets[:, 1] - buckets[:, 0])
     cuts = np.searchsorted(ends, np.arange(1, 4 * threads) * ends[-1] // (4 * threads))
     return [part for part in np.split(buckets, np.unique(cuts)) if len(part)]
 
 
 def sorted_row_order(rows: npt.NDArray[np.int32], bits: int) -> npt.NDArray[np.int64]:
-    """Row numbers that put ``rows`` (count, columns) into lexicographic order; ids below ``2 **
-    bits``; stable.
+    """Return the row numbers that sort ``rows`` (count, columns) lexicographically, stably.
+
+    All values are below ``2 ** bits``.
     """
     columns = rows.shape[1]
     width = key_width(columns, bits)
@@ -211,9 +206,7 @@ def sorted_row_order(rows: npt.NDArray[np.int32], bits: int) -> npt.NDArray[np.i
 
 @kernel
 def is_sorted(rows: npt.NDArray[np.int32]) -> bool:
-    """Whether ``rows`` (count, columns) are in strictly increasing lexicographic order (so also
-    distinct).
-    """
+    """Return whether ``rows`` (count, columns) strictly increase in lexicographic order."""
     for row in range(1, len(rows)):
         greater = False
         for i in range(rows.shape[1]):

@@ -1,4 +1,4 @@
-"""Sorted records in memory or, when memory is bounded, in temporary files."""
+"""Sorted records in memory or, if memory is limited, in temporary files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from asr.lm.sorting import Records, sort_records
 
 __all__ = ["RecordStore", "TokenStore", "Workspace", "parse_memory", "slices"]
 
-_SAMPLE_STEP = 1024
+_SAMPLE_STEP = 1024  # records between two sampled keys of a run on disk
 _MOST = np.uint64(2**64 - 1)
 _UNITS = {
     "": 1,
@@ -33,25 +33,25 @@ _UNITS = {
 
 
 def parse_memory(text: str | int) -> int:
-    """Bytes of a size such as ``500MB``, ``2G``, ``1.5GiB`` or a plain number.
+    """Return the bytes of a size such as ``500MB``, ``2G``, ``1.5GiB`` or a plain number.
 
     Raises:
-        LanguageModelError: the text is no size.
+        LanguageModelError: the text is not a size.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", str(text).lower())
     if match is None:
         raise LanguageModelError(
-            f"{text!r} is no memory size.", "Give a number with a unit, such as 500MB or 2GB."
+            f"{text!r} is not a memory size.", "Give a number with a unit, such as 500MB or 2GB."
         )
     return int(float(match[1]) * _UNITS[match[2] or ""])
 
 
 class Workspace:
-    """How much memory the n-gram tables may take together, and where they go when they need more.
+    """Memory limit of the n-gram tables, and a folder for tables that exceed it.
 
     Attributes:
-        limit: bytes, or None for no bound.
-        spills: whether tables go to disk; decided once the number of tokens is known.
+        limit: bytes, or None for no limit.
+        spills: whether tables are on disk; decided once the number of tokens is known.
     """
 
     def __init__(self, limit: int | None, folder: str | Path | None = None) -> None:
@@ -67,7 +67,7 @@ class Workspace:
             self._folder.cleanup()
 
     def new_file(self) -> Path:
-        """A name for one more temporary file; all are removed when the workspace closes."""
+        """Return the path of a new temporary file; all are deleted when the workspace closes."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="asr-lm-", dir=self._parent)
         self._files += 1
@@ -87,7 +87,7 @@ class TokenStore:
     def add(self, ids: npt.NDArray[np.int32]) -> None:
         """Append one block."""
         self.count += len(ids)
-        self._blocks.append(ids.copy())  # the caller's array is a corner of a larger one
+        self._blocks.append(ids.copy())  # a view would keep the caller's larger array
         self._held += len(ids)
         limit = self._workspace.limit
         if limit is not None and (self._file is not None or 16 * self._held > limit):
@@ -110,7 +110,7 @@ class TokenStore:
 
 @kernel
 def _lower_bound(records: Records, first: np.uint64) -> int:
-    """Number of records whose first key word is less than ``first``."""
+    """Return the number of records whose first key word is less than ``first``."""
     low, high = 0, len(records)
     while low < high:
         middle = (low + high) >> 1
@@ -122,21 +122,18 @@ def _lower_bound(records: Records, first: np.uint64) -> int:
 
 
 class RecordStore:
-    """Runs of sorted records (count, width) of one kind; what comes later is, among equals, later
-    in the order.
-    """
+    """Runs of sorted records (count, width); among equal records, earlier runs come first."""
 
     def __init__(self, workspace: Workspace, width: int) -> None:
         self.width, self.count = width, 0
         self._runs: list[Records] = []
-        self._samples: list[
-            npt.NDArray[np.uint64]
-        ] = []  # every so manieth first key word of the runs on disk
+        # First key word of every _SAMPLE_STEP-th record, per run on disk.
+        self._samples: list[npt.NDArray[np.uint64]] = []
         self._file = workspace.new_file() if workspace.spills else None
         self._bounds = [0]
 
     def add(self, records: Records) -> None:
-        """Append a sorted run, which now belongs to the store."""
+        """Append a sorted run; the store takes ownership of the array."""
         self.count += len(records)
         if self._file is None:
             self._runs.append(records)
@@ -147,7 +144,7 @@ class RecordStore:
             self._samples.append(records[::_SAMPLE_STEP, 0].copy())
 
     def find(self, first: int | np.uint64) -> list[int]:
-        """In each run the number of records whose first key word is less than ``first``."""
+        """Return, for each run, the number of records whose first key word is below ``first``."""
         key = np.uint64(first)
         if self._file is None or not self._samples:
             return [_lower_bound(run, key) for run in self._runs]
@@ -159,23 +156,20 @@ class RecordStore:
 
     @staticmethod
     def _find_on_disk(run: Records, sample: npt.NDArray[np.uint64], key: np.uint64) -> int:
-        """As _lower_bound; touches a few neighbouring pages only, since pages that are touched
-        count as ours.
-        """
+        """Return _lower_bound of a mapped run, reading few pages: they count as our memory."""
         end = int(np.searchsorted(sample, key)) * _SAMPLE_STEP
         start = max(0, end - _SAMPLE_STEP)
         return start + _lower_bound(run[start:end], key)
 
     def ends(self) -> list[int]:
-        """Number of records in each run."""
-        return (
-            [len(run) for run in self._runs]
-            if self._file is None
-            else np.diff(self._bounds).tolist()
-        )
+        """Return the number of records in each run."""
+        if self._file is None:
+            return [len(run) for run in self._runs]
+        lengths: list[int] = np.diff(self._bounds).tolist()
+        return lengths
 
     def load(self, starts: Sequence[int], ends: Sequence[int]) -> list[Records]:
-        """The given part of each run, in memory."""
+        """Return the given part of each run, in memory."""
         if self._file is None:
             return [run[a:b] for run, a, b in zip(self._runs, starts, ends, strict=True)]
         return [
@@ -189,21 +183,15 @@ class RecordStore:
         return flat.reshape(-1, self.width)
 
     def between(self, first: np.uint64, last: np.uint64) -> Records:
-        """Records with ``first <= first key word <= last``, from runs that follow each other in
-        order.
-        """
+        """Return records with ``first <= first key word <= last``; all runs together are sorted."""
         ends = self.ends() if last == _MOST else self.find(last + np.uint64(1))
         parts = self.load(self.find(first), ends)
-        return (
-            parts[0]
-            if len(parts) == 1
-            else np.concatenate([np.empty((0, self.width), np.uint64), *parts])
-        )
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([np.empty((0, self.width), np.uint64), *parts])
 
     def runs(self) -> list[Records]:
-        """All runs of a store in memory, not copied: whoever changes one in place discards the
-        store.
-        """
+        """Return all runs in memory, not copied; discard the store before changing them."""
         return self._runs
 
     def discard(self) -> None:
@@ -221,14 +209,14 @@ def slices(
     threads: int = 1,
     whole: int = 1,
 ) -> Iterator[list[Records]]:
-    """Cut all stores alike; yields, in ascending order, each store's merged part, sorted.
+    """Split all stores at the same keys; yield, in ascending order, each store's sorted part.
 
     Each part is sorted by the first ``columns`` fields, stably across runs. Without a limit there
-    is one part, else parts take at most ``limit`` bytes together; what agrees in the first
-    ``whole`` fields (1 or 2) stays together.
+    is one part. With a limit, the parts of all stores take at most ``limit`` bytes together, and
+    records that agree in the first ``whole`` fields (1 or 2) are in the same part.
 
     Raises:
-        LanguageModelError: the n-grams that have to stay together exceed the limit.
+        LanguageModelError: records that must be in the same part exceed the limit.
     """
     if limit is None:
         yield [
@@ -255,9 +243,7 @@ def _next_cut(
     shift: int,
     limit: int,
 ) -> tuple[int, list[list[int]]]:
-    """The highest first fields up to which the records fit into the limit, and where that is in
-    each run.
-    """
+    """Return the highest cut up to which the records fit into the limit, and its place per run."""
 
     def measure(high: int) -> tuple[int, list[list[int]]]:
         ends = [store.find(high << shift) if high < last else store.ends() for store in stores]
@@ -278,16 +264,15 @@ def _next_cut(
             over = middle
     if fits == low:
         raise LanguageModelError(
-            "The memory bound is too small: n-grams that have to stay together take "
-            f"{measure(over)[0] / 1e6:.1f} MB, "
-            f"and {limit / 1e6:.1f} MB are left for them.",
+            "The memory limit is too small: n-grams that are processed together take "
+            f"{measure(over)[0] / 1e6:.1f} MB, and {limit / 1e6:.1f} MB are left for them.",
             "Give more memory.",
         )
     return fits, measure(fits)[1]
 
 
 def _merge(runs: list[Records], width: int, columns: int, bits: int, threads: int) -> Records:
-    """One sorted array; ``runs`` is emptied, so that no more than two copies are held at a time."""
+    """Return one sorted array; ``runs`` is emptied, so that at most two copies exist at a time."""
     if not runs:
         return np.empty((0, width), np.uint64)
     if len(runs) == 1:

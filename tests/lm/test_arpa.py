@@ -157,7 +157,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         (b"", "no line"),
         (b"hello\n", "no line"),
         (b"mmap lm http://kheafield.com/code format version 5\n\0", "KenLM binary"),
-        (b"asr-lm\0\1" + bytes(100), "compiled already"),
+        (b"asr-lm\0\1" + bytes(100), "is a compiled model"),
         (gzip.compress(ARPA.encode())[:60], "Cannot read"),
         (ARPA.encode().replace(b"\ta\t", b"\t\xff\t"), "line 11: this unigram is not valid UTF-8"),
     ]:

@@ -232,7 +232,7 @@ def test_n_grams_of_one_context_beyond_the_bound(
         sys.modules["asr.lm.estimation"], "available_memory", lambda memory, load_kernels: memory
     )
     text = [f"a w{i} a" for i in range(6000)]
-    with pytest.raises(LanguageModelError, match="have to stay together"):
+    with pytest.raises(LanguageModelError, match="are processed together"):
         build_arpa([text], tmp_path / "a.arpa", 3, memory=20_000, notify=silent)
     assert not (tmp_path / "a.arpa").exists()
 

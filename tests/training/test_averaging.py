@@ -60,9 +60,9 @@ def test_the_mean_of_the_last_epochs() -> None:
 
 def test_averages_of_two_kinds_do_not_mix() -> None:
     module = nn.Linear(2, 2)
-    with pytest.raises(ModelError, match="another kind of average"):
+    with pytest.raises(ModelError, match="another kind of weight average"):
         EpochAverage(module, 2).load(ExponentialAverage(module, 0.9).state())
-    with pytest.raises(ModelError, match="another kind of average"):
+    with pytest.raises(ModelError, match="another kind of weight average"):
         ExponentialAverage(module, 0.9).load(EpochAverage(module, 2).state())
     with pytest.raises(ConfigError, match="both set"):
         OptimizerConfig(average_decay=0.9, average_last=3)

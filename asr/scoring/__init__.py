@@ -1,5 +1,4 @@
-"""Scoring: word and character error rates with intervals, tables, alignments, and the significance
-of a difference.
+"""Scoring: error rates with confidence intervals, tables, alignments and significance tests.
 
 >>> from asr.scoring import score_texts
 >>> result = score_texts(["the cat sat"], ["the cat sang"])

@@ -1,4 +1,4 @@
-"""Word alignments: jiwer's (Levenshtein) and sclite's (weighted), in one form.
+"""Word alignments, by jiwer (Levenshtein) or as sclite (weighted), in one form.
 
 An alignment is a string of edits in order: ``=`` hit, ``S`` substitution, ``D`` deletion, ``I``
 insertion. ``=``, ``S`` and ``D`` consume a reference word, ``=``, ``S`` and ``I`` a hypothesis
@@ -28,12 +28,12 @@ def align_words(references: Words, hypotheses: Words, aligner: str = "jiwer") ->
     Args:
         references: words of each utterance.
         hypotheses: the same number of sequences.
-        aligner: ``jiwer`` finds the fewest errors; ``sclite`` weighs a substitution 4 and an
-            insertion or deletion 3 and breaks ties as NIST's sclite does, so that a hit is worth
-            more: its counts can be higher.
+        aligner: ``jiwer`` minimises the number of errors; ``sclite`` minimises weighted errors (4
+            for a substitution, 3 for an insertion or deletion) and breaks ties as NIST's sclite
+            does, so its count of errors can be higher.
 
     Raises:
-        ScoringError: no aligner has that name.
+        ScoringError: there is no aligner with that name.
         MissingDependencyError: jiwer is not installed.
     """
     if aligner not in ALIGNERS:
@@ -53,7 +53,7 @@ def align_characters(references: Sequence[str], hypotheses: Sequence[str]) -> li
 def steps(
     edits: str, reference: Sequence[str], hypothesis: Sequence[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield (edit, reference word, hypothesis word); the absent word is empty."""
+    """Yield (edit, reference word, hypothesis word); a missing word is empty."""
     i = j = 0
     for edit in edits:
         left = "" if edit == "I" else reference[i]
@@ -64,8 +64,7 @@ def steps(
 
 def _align_jiwer(references: Words, hypotheses: Words) -> list[str]:
     jiwer = require("jiwer", "train")
-    # The words are parted already, so jiwer's transforms, which join and split again, have nothing
-    # to do.
+    # The texts are split into words already, so jiwer's own transforms are replaced by no-ops.
     output = jiwer.process_words(
         list(references),
         list(hypotheses),

@@ -1,6 +1,6 @@
-"""BLEU (Papineni et al.
+"""BLEU and chrF of translations, computed by sacreBLEU.
 
-2002) as sacreBLEU computes it (Post 2018), with the signature that makes it comparable.
+Papineni et al. 2002; Post 2018. The signature names all settings, so that scores are comparable.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ __all__ = ["Bleu", "score_bleu"]
 
 @dataclass(frozen=True)
 class Bleu:
-    """How near translations are to their references.
+    """Scores of translations against their references.
 
     Attributes:
-        bleu: 0 to 100.
+        bleu: BLEU, 0 to 100.
         chrf: chrF2, 0 to 100.
-        signature: sacreBLEU's, of the BLEU.
-        sentences: how many.
+        signature: sacreBLEU's signature of the BLEU score.
+        sentences: number of sentences.
     """
 
     bleu: float
@@ -36,17 +36,17 @@ def score_bleu(
     """Return BLEU and chrF of untokenised translations against one reference each.
 
     Args:
-        references: in the same order.
-        hypotheses: in the same order.
-        lowercase: compare in lower case; the signature says so.
+        references: one per translation.
+        hypotheses: the translations, in the same order.
+        lowercase: compare in lower case; the signature records it.
 
     Raises:
-        ScoringError: there are none, or not as many of one as of the other.
+        ScoringError: there are none, or their numbers differ.
     """
     if not references or len(references) != len(hypotheses):
         raise ScoringError(
             f"{len(hypotheses)} translations cannot be compared with {len(references)} references.",
-            "Give one reference a translation.",
+            "Give one reference per translation.",
         )
     metrics = require("sacrebleu", "train").metrics
     bleu, chrf = metrics.BLEU(lowercase=lowercase), metrics.CHRF(lowercase=lowercase)

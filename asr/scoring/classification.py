@@ -1,4 +1,4 @@
-"""How good class predictions are. Legend: N items, C classes."""
+"""Accuracy, F1, AUC and confusions of class predictions. N items, C classes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ __all__ = ["ClassScore", "ClassificationScore", "area_under_curve", "score_class
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class against the rest; ``auc`` is None where the truth holds only this class or never
-    this class.
+    """Scores of one class against the rest.
+
+    Attributes:
+        name: of the class.
+        support: number of items of the class.
+        precision: a fraction.
+        recall: a fraction.
+        f1: harmonic mean of precision and recall.
+        auc: area under the ROC curve; None if all items, or none, are of this class.
     """
 
     name: str
@@ -29,12 +36,12 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class ClassificationScore:
-    """Figures of a set of predictions.
+    """Scores of a set of predictions.
 
     Attributes:
-        confusion: (C, C) counts, truth by row and prediction by column.
-        per_class: in the order of the classes.
-        accuracy: share of right predictions.
+        confusion: (C, C) counts; rows are the truth, columns the prediction.
+        per_class: scores of each class, in the order of the classes.
+        accuracy: fraction of correct predictions.
     """
 
     confusion: npt.NDArray[np.int64]
@@ -43,25 +50,24 @@ class ClassificationScore:
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 of the classes that occur in truth or prediction."""
+        """Return the mean F1 of the classes that occur in truth or prediction."""
         seen = (self.confusion.sum(0) + self.confusion.sum(1)) > 0
-        return float(
-            np.mean([score.f1 for score, there in zip(self.per_class, seen, strict=True) if there])
-        )
+        scores = [score.f1 for score, occurs in zip(self.per_class, seen, strict=True) if occurs]
+        return float(np.mean(scores))
 
     @property
     def macro_auc(self) -> float | None:
-        """Mean area under the curves of one class against the rest, where they are defined."""
+        """Return the mean AUC of the classes for which it is defined; None if there are none."""
         areas = [score.auc for score in self.per_class if score.auc is not None]
         return float(np.mean(areas)) if areas else None
 
     def macro_f1_over(self, names: Sequence[str]) -> float:
-        """Return the mean F1 of some classes; others count where mistaken for these."""
+        """Return the mean F1 of some classes; other items count if they are mistaken for these."""
         by_name = {score.name: score.f1 for score in self.per_class}
         return float(np.mean([by_name[name] for name in names]))
 
     def most_confused(self, count: int = 10) -> list[tuple[str, str, int]]:
-        """Return (truth, prediction, how often) of the commonest mistakes, the commonest first."""
+        """Return (truth, prediction, count) of the most frequent mistakes, most frequent first."""
         names = [row.name for row in self.per_class]
         mistakes = [
             (names[i], names[j], int(n))
@@ -71,7 +77,7 @@ class ClassificationScore:
         return sorted(mistakes, key=lambda row: (-row[2], row[:2]))[:count]
 
     def figures(self) -> dict[str, float]:
-        """Return every figure by name, as ``metrics.json`` keeps them."""
+        """Return all scores by name, as they are written to ``metrics.json``."""
         figures = {"accuracy": self.accuracy, "macro_f1": self.macro_f1}
         if self.macro_auc is not None:
             figures["macro_auc"] = self.macro_auc
@@ -99,10 +105,10 @@ class ClassificationScore:
 def area_under_curve(
     positive: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating]
 ) -> float | None:
-    """Return the area under the ROC curve: how often a positive scores above a negative, ties
-    counted half.
+    """Return the area under the ROC curve; None if all items are positive, or all negative.
 
-    By ranks (Mann & Whitney 1947; Hanley & McNeil 1982). None where all items are of one kind.
+    It is the probability that a positive item scores above a negative one, ties counted half;
+    computed from ranks (Mann & Whitney 1947; Hanley & McNeil 1982).
     """
     num_positive = int(positive.sum())
     num_negative = len(positive) - num_positive
@@ -110,24 +116,22 @@ def area_under_curve(
         return None
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float(
-        (ranks[positive].sum() - num_positive * (num_positive + 1) / 2)
-        / (num_positive * num_negative)
-    )
+    wins = ranks[positive].sum() - num_positive * (num_positive + 1) / 2
+    return float(wins / (num_positive * num_negative))
 
 
 def score_classes(
     truth: npt.NDArray[np.int64], probabilities: npt.NDArray[np.floating], classes: Sequence[str]
 ) -> ClassificationScore:
-    """Return the figures of predictions.
+    """Return the scores of predictions.
 
     Args:
         truth: (N,) class numbers.
-        probabilities: (N, C), or any scores that are larger for likelier classes.
+        probabilities: (N, C), or any scores that are higher for more probable classes.
         classes: C names.
 
     Raises:
-        ScoringError: nothing to score, or shapes do not fit together.
+        ScoringError: there are no items, or the shapes do not match.
 
     Example:
         >>> truth, scores = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -138,8 +142,8 @@ def score_classes(
         raise ScoringError("There is nothing to score.", "Give at least one labelled item.")
     if probabilities.shape != (len(truth), len(classes)):
         raise ScoringError(
-            f"Scores have shape {probabilities.shape}, needed is ({len(truth)}, {len(classes)}): "
-            "items, classes."
+            f"Scores have shape {probabilities.shape} but must have ({len(truth)}, "
+            f"{len(classes)}): items, classes."
         )
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (truth, probabilities.argmax(1)), 1)
@@ -155,11 +159,8 @@ def score_classes(
 def _class_score(
     name: str, confusion: npt.NDArray[np.int64], number: int, auc: float | None
 ) -> ClassScore:
-    hits, support, predicted = (
-        confusion[number, number],
-        confusion[number].sum(),
-        confusion[:, number].sum(),
-    )
+    hits = confusion[number, number]
+    support, predicted = confusion[number].sum(), confusion[:, number].sum()
     precision, recall = hits / max(1, predicted), hits / max(1, support)
     f1 = 2 * hits / max(1, support + predicted)
     return ClassScore(

@@ -1,6 +1,4 @@
-"""Precision, recall and F1 of entities in tagged sentences, as CoNLL's script and seqeval count
-them.
-"""
+"""Precision, recall and F1 of entities in tagged sentences, as in conlleval and seqeval."""
 
 from __future__ import annotations
 
@@ -15,13 +13,13 @@ __all__ = ["EntityScore", "score_entities"]
 
 @dataclass(frozen=True)
 class EntityScore:
-    """Figures of whole entities: right means right in type, beginning and end; fractions.
+    """Scores of whole entities, as fractions; type, beginning and end must be correct.
 
     Attributes:
         precision: over all entities.
         recall: over all entities.
         f1: over all entities.
-        entities: in the reference.
+        entities: number of entities in the reference.
         accuracy: of single tags.
         by_type: type -> (precision, recall, f1, entities).
     """
@@ -40,8 +38,8 @@ def score_entities(
     """Return the entity scores of predicted BIO tags (micro-averaged; seqeval's default mode).
 
     Raises:
-        ScoringError: sentences or their lengths differ in number. MissingDependencyError: seqeval
-        is not installed.
+        ScoringError: the numbers of sentences, or the lengths of a sentence, differ.
+        MissingDependencyError: seqeval is not installed.
     """
     if len(references) != len(predictions):
         raise ScoringError(
@@ -59,30 +57,26 @@ def score_entities(
         precision_recall_fscore_support,
     )
 
-    gold, found = [list(tags) for tags in references], [list(tags) for tags in predictions]
-    types = sorted({name for name, _, _ in [*get_entities(gold), *get_entities(found)]})
+    gold, predicted = [list(tags) for tags in references], [list(tags) for tags in predictions]
+    types = sorted({name for name, _, _ in [*get_entities(gold), *get_entities(predicted)]})
     if not types:
-        accuracy = float(accuracy_score(gold, found)) if any(gold) else 1.0
+        accuracy = float(accuracy_score(gold, predicted)) if any(gold) else 1.0
         return EntityScore(
             precision=1.0, recall=1.0, f1=1.0, entities=0, accuracy=accuracy, by_type={}
         )
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # a type that is never predicted has precision 0, which is meant
-        overall = precision_recall_fscore_support(gold, found, average="micro", zero_division=0)
-        columns = precision_recall_fscore_support(gold, found, average=None, zero_division=0)
+        # A type that is never predicted has precision 0, as intended.
+        warnings.simplefilter("ignore")
+        overall = precision_recall_fscore_support(gold, predicted, average="micro", zero_division=0)
+        columns = precision_recall_fscore_support(gold, predicted, average=None, zero_division=0)
     rows = zip(types, *(column.tolist() for column in columns), strict=True)
     by_type = {name: (p, r, f, int(n)) for name, p, r, f, n in rows}
-    entities, (precision, recall, f1) = (
-        sum(n for *_, n in by_type.values()),
-        map(float, overall[:3]),
-    )
+    precision, recall, f1 = map(float, overall[:3])
     return EntityScore(
         precision=precision,
         recall=recall,
         f1=f1,
-        entities=entities,
-        accuracy=float(accuracy_score(gold, found)),
+        entities=sum(n for *_, n in by_type.values()),
+        accuracy=float(accuracy_score(gold, predicted)),
         by_type=by_type,
     )

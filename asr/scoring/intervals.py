@@ -1,8 +1,8 @@
-"""Confidence intervals of error rates and of their differences, by resampling speakers or
-utterances.
+"""Bootstrap confidence intervals of error rates and of their differences.
 
-The plain percentile bootstrap is too narrow for the few speakers of a test set (with 20 it covers
-about 90 % instead of 95), so intervals here are studentised: Efron & Tibshirani (1993), An
+Speakers or utterances are resampled. The plain percentile bootstrap is too narrow for the few
+speakers of a test set (with 20 speakers it covers about 90 % instead of 95), so intervals are
+studentised: Efron & Tibshirani (1993), An
 Introduction to the Bootstrap, section 12.5, with the linearised variance of a ratio. Resampling
 whole speakers follows Bisani & Ney (2004), Bootstrap estimates for confidence intervals in ASR
 performance evaluation, ICASSP.
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 __all__ = ["SPEAKERS_NEEDED", "Interval", "Resampled", "groups_of", "resample", "seeded_weights"]
 
-SPEAKERS_NEEDED = 20
-_CHUNK = 2_000_000  # weights in memory at once
+SPEAKERS_NEEDED = 20  # with fewer, utterances are resampled
+_CHUNK = 2_000_000  # weights in memory at a time
 
 Floats = NDArray[np.float64]
 
@@ -32,8 +32,8 @@ class Interval:
         low: lower end, a fraction.
         high: upper end.
         unit: what was resampled: ``speaker`` or ``utterance``.
-        units: how many of them there are.
-        method: ``studentised``, or ``percentile`` where too few units hold errors for the former.
+        units: number of units.
+        method: ``studentised``, or ``percentile`` if too few units have errors for that.
     """
 
     low: float
@@ -45,13 +45,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Resampled:
-    """What resampling says about one ratio of sums.
+    """Bootstrap result of one ratio of sums.
 
     Attributes:
-        low: the 95 % interval.
-        high: the 95 % interval.
-        p_value: two-sided, of the hypothesis that the ratio is 0 (of use for differences).
-        share_below: share of the resamples in which the ratio is below 0, ties counted half.
+        low: lower end of the 95 % interval.
+        high: upper end of the 95 % interval.
+        p_value: two-sided, of the hypothesis that the ratio is 0 (for differences).
+        share_below: fraction of the resamples in which the ratio is below 0, ties counted half.
         method: see `Interval`.
     """
 
@@ -63,11 +63,10 @@ class Resampled:
 
 
 def groups_of(speakers: Sequence[str | None]) -> tuple[NDArray[np.int64], str]:
-    """Return the unit to which each utterance belongs, and what units are: speakers from 20 on,
-    else utterances.
+    """Return the unit of each utterance, and what the units are: ``speaker`` or ``utterance``.
 
-    With fewer speakers, or where some are unknown, the interval speaks for these speakers only, not
-    for new ones.
+    Speakers, if there are at least 20 and all are known. Otherwise the interval holds for these
+    speakers only, not for new ones.
     """
     names = sorted({speaker for speaker in speakers if speaker is not None})
     if len(names) >= SPEAKERS_NEEDED and None not in speakers:
@@ -77,7 +76,7 @@ def groups_of(speakers: Sequence[str | None]) -> tuple[NDArray[np.int64], str]:
 
 
 def seeded_weights(units: int, samples: int, seed: int) -> list[NDArray[np.float32]]:
-    """Return how often each unit is drawn in each resample: arrays (part of the samples, units)."""
+    """Return how often each unit is drawn in each resample, as arrays (some samples, units)."""
     generator = np.random.default_rng(seed)
     rows = max(1, _CHUNK // units)
     return [
@@ -108,14 +107,14 @@ def resample(
         numerators: (units,) errors, or differences of errors.
         denominators: (units,) reference words.
         samples: number of resamples.
-        seed: of the random numbers; the same seed gives the same answer.
+        seed: of the random numbers; the same seed gives the same result.
         level: of the interval.
-        symmetric: lay the interval evenly about the ratio (Hall 1988, On symmetric bootstrap
-            confidence intervals): closer to its level for differences, and it leaves 0 out just
-            where the p-value is below 1 - level.
+        symmetric: centre the interval on the ratio (Hall 1988, On symmetric bootstrap confidence
+            intervals). For differences this is closer to the level, and the interval excludes 0
+            exactly if the p-value is below 1 - level.
 
     Returns:
-        None where nothing can be said: fewer than two units with words, or no numerator but 0.
+        None if there are fewer than two units with words, or if all numerators are 0.
     """
     total = denominators.sum()
     if np.count_nonzero(denominators) < 2 or total <= 0 or not numerators.any():
@@ -136,9 +135,8 @@ def resample(
     tail = (1 - level) / 2
     if error <= 0 or np.mean(~np.isfinite(scores)) > tail / 2:
         low, high = np.quantile(ratios, [tail, 1 - tail])
-        p_value = max(
-            1 / (1 + len(ratios)), min(1.0, 2 * min(below, 1 - below))
-        )  # not below what so many can tell
+        # Not below the resolution of this number of resamples.
+        p_value = max(1 / (1 + len(ratios)), min(1.0, 2 * min(below, 1 - below)))
         return Resampled(float(low), float(high), p_value, below, "percentile")
     scores = scores[np.isfinite(scores)]
     low_score, high_score = np.quantile(scores, [tail, 1 - tail])
@@ -156,17 +154,18 @@ def resample(
 
 
 def _moments(numerators: Floats, denominators: Floats) -> Floats:
-    """(units, 5): what `_ratio_and_error` needs, summed over the units of a resample."""
+    """Return (units, 5): terms whose sums over a resample `_ratio_and_error` needs."""
     x, w = numerators, denominators
     return np.stack([x, w, x * x, x * w, w * w], axis=1)
 
 
 def _ratio_and_error(sums: Floats, units: int) -> tuple[Floats, Floats]:
-    """Ratio of the sums and its standard error by linearisation (Cochran 1977, Sampling Techniques,
-    section 2.11).
+    """Return the ratio of the sums and its standard error.
+
+    By linearisation (Cochran 1977, Sampling Techniques, section 2.11).
     """
     x, w, xx, xw, ww = sums.T
     ratio = x / w
     residuals = np.maximum(xx - 2 * ratio * xw + ratio * ratio * ww, 0.0)
-    residuals[residuals < 1e-9 * np.maximum(xx, 1e-30)] = 0.0  # rounding, not spread
+    residuals[residuals < 1e-9 * np.maximum(xx, 1e-30)] = 0.0  # rounding errors, not variance
     return ratio, np.sqrt(residuals * units / (units - 1)) / w

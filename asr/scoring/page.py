@@ -1,6 +1,4 @@
-"""One HTML page for a score or a comparison: nothing is fetched, it reads on a phone, it plays the
-audio if asked.
-"""
+"""HTML page of a score or a comparison: one file, readable on a phone, with audio if wanted."""
 
 from __future__ import annotations
 
@@ -43,16 +41,15 @@ def write_score_page(
     """Write the page of one score.
 
     Args:
-        score: what to show.
-        path: the HTML file; replaced as a whole.
+        score: the score.
+        path: the HTML file; replaced atomically.
         title: heading of the page.
-        audio: ``none``; ``link`` plays files from where they lie, by paths relative to the page;
-            ``embed`` puts the sound of each utterance into the page.
-        sources: id -> utterance with ``audio`` where the references do not name it.
+        audio: ``none``; ``link``: link to the audio files, by paths relative to the page;
+            ``embed``: store the audio of each utterance in the page.
+        sources: id -> utterance with ``audio``, if the references do not name it.
 
     Raises:
-        ScoringError: audio is asked for and no utterance names a file, or a file to embed is
-        missing.
+        ScoringError: audio is wanted and no utterance names a file, or a file to embed is missing.
     """
     facts = [f"normalizer: {score.normalizer}", f"aligner: {score.aligner}"]
     if score.wer_interval is not None:
@@ -79,9 +76,7 @@ def write_comparison_page(
     audio: str = "none",
     sources: Mapping[str, Utterance] | None = None,
 ) -> None:
-    """Write the page on which two systems are read, and heard, side by side; arguments as in
-    `write_score_page`.
-    """
+    """Write a page with two systems side by side; arguments as in `write_score_page`."""
     data = {
         "title": title,
         "facts": [f"normalizer: {result.a.normalizer}", *comparison_lines(result, names)],
@@ -94,7 +89,7 @@ def write_comparison_page(
 
 def _write(data: dict[str, Any], path: str | Path) -> None:
     template = files("asr.scoring").joinpath("page.html").read_text(encoding="utf-8")
-    # Inside <script>, "<" could end the element: JSON may write it as an escape.
+    # Inside <script>, "<" could end the element, so it is written as a JSON escape.
     payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     values = {"TITLE": html.escape(data["title"]), "DATA": payload}
     atomic_write_text(path, re.sub(r"%(TITLE|DATA)%", lambda match: values[match[1]], template))
@@ -184,7 +179,7 @@ def _utterances(
 def _link(source: Utterance, page: Path) -> str:
     if parse_address(source.audio):
         raise ScoringError(
-            f"{source.id!r} lies in a shard, {source.audio}; no page can link into it.", "Embed it."
+            f"{source.id!r} is in a shard, {source.audio}; a page cannot link to it.", "Embed it."
         )
     target = os.path.relpath(Path(str(source.audio)).resolve(), page.resolve().parent)
     span = (
@@ -212,7 +207,7 @@ def _embedded(source: Utterance) -> str:
 
 
 def _cut(path: str, start: float, end: float) -> bytes:
-    """The stretch of the recording as a 16-bit WAV file."""
+    """Return a segment of the recording as a 16-bit WAV file."""
     import soundfile
 
     from asr.audio.reading import read_stretch

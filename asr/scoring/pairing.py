@@ -1,4 +1,4 @@
-"""References and hypotheses brought together: by id, by line, or by time."""
+"""Pair references with hypotheses: by id, by line, or by time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ _LIBRISPEECH_ID = re.compile(r"([A-Za-z0-9]+)-([A-Za-z0-9]+)-\d+")
 
 @dataclass(frozen=True)
 class Pair:
-    """One utterance: its reference (with speaker, times and audio where known) and the text of its
-    hypothesis.
-    """
+    """One utterance: its reference, with speaker, times and audio if known, and its hypothesis."""
 
     reference: Utterance
     hypothesis: str
@@ -28,13 +26,12 @@ class Pair:
 def pair(references: Transcripts, hypotheses: Transcripts) -> list[Pair]:
     """Return the pairs in the order of the references.
 
-    Utterances meet by id, whatever their order; two files of bare lines meet line by line; a CTM
-    meets an STM by time, each word in the segment that holds its middle.
+    Utterances are paired by id, in any order; files of lines without ids are paired line by line;
+    the words of a CTM are assigned to the segments of an STM by the middle of their time.
 
     Raises:
-        ScoringError: the counts of two files of lines differ, one file has ids and the other none,
-        ids are missing on
-            either side, or there are no references.
+        ScoringError: the numbers of lines differ, only one file has ids, ids are missing on either
+            side, or there are no references.
     """
     if not references.utterances:
         raise ScoringError(
@@ -63,8 +60,8 @@ def _refuse_unequal_lines(references: Transcripts, hypotheses: Transcripts) -> N
         raise ScoringError(
             f"{references.path} has {len(references)} lines, {hypotheses.path} has "
             f"{len(hypotheses)}.",
-            "Lines are paired by place: both files need as many, with an empty line for an empty "
-            "utterance.",
+            "Lines are paired by number: both files need the same number of lines, with an empty "
+            "line for an empty utterance.",
         )
 
 
@@ -82,8 +79,7 @@ def _refuse_unequal_ids(references: Transcripts, hypotheses: Transcripts) -> Non
         f"{references.path} has {len(references)} utterances, {hypotheses.path} has "
         f"{len(hypotheses)}; "
         f"{' and '.join(parts)}.",
-        "Both need the same ids; write an empty text for an utterance in which nothing was "
-        "recognised.",
+        "Both need the same ids; give an empty text if nothing was recognised in an utterance.",
     )
 
 
@@ -92,11 +88,10 @@ def _some(ids: list[str], shown: int = 5) -> str:
 
 
 def _pair_by_time(references: Transcripts, hypotheses: Transcripts) -> list[Pair]:
-    """Put every word of the CTM into the segment that holds its middle; a word between segments
-    goes to the next one.
+    """Assign every word of the CTM to the segment that contains its middle.
 
-    Words inside ignored segments are dropped with them. The rule for words between segments is
-    sclite's.
+    A word between segments belongs to the next one, as in sclite. Words inside ignored segments are
+    dropped.
     """
     channels: dict[tuple[str, str], list[Utterance]] = {}
     for segment in [*references.utterances.values(), *references.ignored]:
@@ -133,13 +128,13 @@ def _distribute(
 
 
 def with_speakers(pairs: list[Pair], speakers: Mapping[str, str] | None = None) -> list[Pair]:
-    """Name the speaker of every utterance where that is possible.
+    """Return the pairs with the speaker of each utterance, as far as it is known.
 
-    In this order: the map given; the manifest's or STM's own; ids like SPEAKER-CHAPTER-UTTERANCE,
-    if all have the form.
+    Taken from the first of: the given map; the manifest or STM; ids of the form
+    SPEAKER-CHAPTER-UTTERANCE, if all ids have it.
 
     Raises:
-        ScoringError: the map lacks some of the ids.
+        ScoringError: ids are missing in the map.
     """
     if speakers is not None:
         missing = [p.reference.id for p in pairs if p.reference.id not in speakers]

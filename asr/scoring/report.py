@@ -1,4 +1,4 @@
-"""What the commands print: figures to standard output, in words or as JSON."""
+"""Print scores and comparisons to standard output, as tables or JSON."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def print_comparison_json(result: Comparison, names: tuple[str, str]) -> None:
 
 
 def case_note(pairs: Sequence[Pair], score: Score) -> str | None:
-    """Say so where only one side is in capitals: that alone makes every word wrong."""
+    """Return a note if only one side is in capitals, which alone makes every word wrong."""
     references = "".join(p.reference.text for p in pairs)
     hypotheses = "".join(p.hypothesis for p in pairs)
     opposed = (references.isupper() and hypotheses.islower()) or (
@@ -90,8 +90,8 @@ def case_note(pairs: Sequence[Pair], score: Score) -> str | None:
     if score.normalizer != "none" or not opposed:
         return None
     return (
-        "note: one side is in capitals, the other in small letters; --normalizer basic or "
-        "librispeech makes them alike"
+        "note: one side is in capitals, the other in lower case; use --normalizer basic or "
+        "librispeech"
     )
 
 

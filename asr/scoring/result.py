@@ -1,4 +1,4 @@
-"""Error rates with the counts behind them."""
+"""Word and character error rates, with their counts and confidence intervals."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["Score", "UtteranceScore", "score_pairs", "score_texts", "score_utter
 
 @dataclass(frozen=True)
 class UtteranceScore:
-    """One utterance after normalisation.
+    """Score of one utterance, after normalisation.
 
     Attributes:
         id: of the utterance.
-        reference: its words.
-        hypothesis: its words.
+        reference: words of the reference.
+        hypothesis: words of the hypothesis.
         edits: the alignment, see `asr.scoring.align`.
-        characters: characters in the reference.
-        character_errors: of the best alignment of characters.
-        source: speaker, times and audio, as far as they are known.
+        characters: number of characters in the reference.
+        character_errors: errors of the best alignment of characters.
+        source: the reference with speaker, times and audio, if known.
     """
 
     id: str
@@ -50,27 +50,33 @@ class UtteranceScore:
         return self.source.speaker
 
     def steps(self) -> list[tuple[str, str, str]]:
-        """Return (edit, reference word, hypothesis word) in order; the absent word is empty."""
+        """Return (edit, reference word, hypothesis word) in order; a missing word is empty."""
         return list(steps(self.edits, self.reference, self.hypothesis))
 
 
 @dataclass(frozen=True)
 class Score:
-    """Corpus-level error rates: sums over all utterances, never means of utterances' rates.
+    """Error rates of a corpus: counts are summed over utterances, rates are never averaged.
 
     Attributes:
-        wer: (substitutions + deletions + insertions) / words, a fraction; with no reference word at
-            all, the number of insertions, as jiwer has it.
-        cer: the same for characters, single spaces between words included (except with the
-            normaliser ``chinese``).
-        words: in the references.
+        wer: (substitutions + deletions + insertions) / words, a fraction; if the references have no
+            words, the number of insertions, as in jiwer.
+        cer: the same for characters, with single spaces between words (except with the normaliser
+            ``chinese``).
+        words: number of words in the references.
+        substitutions: number of substituted words.
+        deletions: number of deleted words.
+        insertions: number of inserted words.
+        hits: number of correct words.
         sentences: number of utterances.
-        sentence_errors: those with at least one error.
-        normalizer: name of the normaliser behind all this.
+        sentence_errors: number of utterances with at least one error.
+        characters: number of characters in the references.
+        character_errors: number of errors of characters.
+        normalizer: name of the normaliser.
         aligner: ``jiwer`` or ``sclite``.
-        wer_interval: 95 % interval; None where there is no error or only one utterance.
+        wer_interval: 95 % interval; None if there is no error or only one utterance.
         cer_interval: the same for characters.
-        utterances: in the order of the references.
+        utterances: score of each utterance, in the order of the references.
     """
 
     wer: float
@@ -99,7 +105,7 @@ class Score:
         return self.sentence_errors / self.sentences
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures without the utterances for `json.dumps`; rates are fractions."""
+        """Return everything but the utterances, ready for `json.dumps`; rates are fractions."""
         keys = (
             "wer",
             "cer",
@@ -138,11 +144,11 @@ def score_texts(
 
     Args:
         references: texts, or id -> text.
-        hypotheses: the same form: as many texts, or the same ids.
+        hypotheses: in the same form, with the same number of texts or the same ids.
         normalizer: a key of `asr.text.NORMALIZERS`, applied to both sides.
         speakers: id -> speaker; from 20 speakers on the intervals are by speaker.
         aligner: ``jiwer`` or ``sclite``, see `asr.scoring.align.align_words`.
-        samples: number of bootstrap samples; 0 leaves the intervals out.
+        samples: number of bootstrap samples; 0: no intervals.
         seed: of the bootstrap.
 
     Raises:
@@ -185,9 +191,7 @@ def score_pairs(
     samples: int = 2000,
     seed: int = 0,
 ) -> Score:
-    """Score pairs as `asr.scoring.pairing.pair` gives them; arguments and errors as in
-    `score_texts`.
-    """
+    """Score the pairs of `asr.scoring.pairing.pair`; arguments and errors as in `score_texts`."""
     return sum_up(score_utterances(pairs, normalizer, aligner), normalizer, aligner, samples, seed)
 
 
@@ -198,9 +202,7 @@ def sum_up(
     samples: int = 2000,
     seed: int = 0,
 ) -> Score:
-    """Return the score of a corpus, of scored utterances in order; arguments and errors as in
-    `score_texts`.
-    """
+    """Return the score of a corpus from scored utterances; arguments as in `score_texts`."""
     if not utterances:
         raise ScoringError(
             "There are no references to score against.", "Give at least one utterance."
@@ -234,17 +236,15 @@ def sum_up(
 def score_utterances(
     pairs: Sequence[Pair], normalizer: str, aligner: str
 ) -> tuple[UtteranceScore, ...]:
-    """Return the score of each pair by itself; one does not depend on the others."""
+    """Return the score of each pair; it does not depend on other pairs."""
     normalise = get_normalizer(normalizer)
     references = [normalise(p.reference.text) for p in pairs]
     hypotheses = [normalise(p.hypothesis) for p in pairs]
     left, right = [text.split() for text in references], [text.split() for text in hypotheses]
-    # A Chinese word is a character and the space after it is ours, not the language's.
+    # The normaliser puts spaces between Chinese characters; they are no characters of the text.
     joint = "" if normalizer == "chinese" else " "
-    left_text, right_text = (
-        [joint.join(words) for words in left],
-        [joint.join(words) for words in right],
-    )
+    left_text = [joint.join(words) for words in left]
+    right_text = [joint.join(words) for words in right]
     word_edits = align_words(left, right, aligner)
     character_edits = align_characters(left_text, right_text)
     return tuple(
@@ -271,12 +271,12 @@ def _with_intervals(result: Score, samples: int, seed: int) -> Score:
     )
     sums = np.zeros((int(groups.max()) + 1, 4))
     np.add.at(sums, groups, counts)
-    intervals = []
+    intervals: list[Interval | None] = []
     for column in (0, 2):
-        found = resample(sums[:, column], sums[:, column + 1], samples, seed)
-        intervals.append(
-            None
-            if found is None
-            else Interval(max(0.0, found.low), max(0.0, found.high), unit, len(sums), found.method)
-        )
+        bootstrap = resample(sums[:, column], sums[:, column + 1], samples, seed)
+        if bootstrap is None:
+            intervals.append(None)
+            continue
+        low, high = max(0.0, bootstrap.low), max(0.0, bootstrap.high)
+        intervals.append(Interval(low, high, unit, len(sums), bootstrap.method))
     return replace(result, wer_interval=intervals[0], cer_interval=intervals[1])

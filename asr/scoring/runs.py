@@ -1,4 +1,4 @@
-"""Two systems given as files or as run folders: where their hypotheses and references lie."""
+"""Find the hypotheses and references of two systems, given as files or run folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Sides", "find_sides"]
 
 @dataclass(frozen=True)
 class Sides:
-    """Two files of hypotheses, the references, and what to call the systems."""
+    """Hypotheses of two systems, their references, and the names of the systems."""
 
     a: Path
     b: Path
@@ -24,14 +24,14 @@ def find_sides(a: Path, b: Path, reference: Path | None = None, split: str | Non
     """Return the files behind two hypotheses or two run folders (``RUN/SPLIT/hypotheses.tsv``).
 
     Args:
-        a: both files, or both folders.
-        b: both files, or both folders.
-        reference: of the references; without it ``references.tsv`` beside the hypotheses is taken.
-        split: needed where two run folders share several.
+        a: a file, or a run folder if ``b`` is one too.
+        b: a file, or a run folder if ``a`` is one too.
+        reference: the references; by default ``references.tsv`` next to the hypotheses.
+        split: needed if the run folders have several splits in common.
 
     Raises:
-        ScoringError: one is a folder and the other not, no split or several are in common, or no
-        references are found.
+        ScoringError: only one side is a folder, the runs have no split or several in common, or
+            there are no references.
     """
     for path in (a, b):
         if not path.exists():
@@ -47,8 +47,7 @@ def find_sides(a: Path, b: Path, reference: Path | None = None, split: str | Non
             f"A split ({split}) can be chosen only between two run folders.", "Leave --split out."
         )
     left, right = (_split_folder(a, b, split)) if runs else (a, b)
-    found = reference or _references_beside(left, right)
-    return Sides(left, right, found, _names(a, b))
+    return Sides(left, right, reference or _references_beside(left, right), _names(a, b))
 
 
 def _names(a: Path, b: Path) -> tuple[str, str]:
@@ -80,7 +79,7 @@ def _split_folder(a: Path, b: Path, split: str | None) -> tuple[Path, Path]:
 
 
 def _splits(run: Path) -> dict[str, Path]:
-    """Return evaluated splits by name; a folder of hypotheses itself is one without a name."""
+    """Return the evaluated splits by name; a folder of hypotheses is one split without a name."""
     if (run / "hypotheses.tsv").exists():
         return {"": run / "hypotheses.tsv"}
     return {file.parent.name: file for file in sorted(run.glob("*/hypotheses.tsv"))}
@@ -91,18 +90,15 @@ def _listed(splits: dict[str, Path]) -> str:
 
 
 def _references_beside(a: Path, b: Path) -> Path:
-    found = [
-        path.parent / "references.tsv"
-        for path in (a, b)
-        if (path.parent / "references.tsv").exists()
-    ]
-    if not found:
+    paths = [path.parent / "references.tsv" for path in (a, b)]
+    paths = [path for path in paths if path.exists()]
+    if not paths:
         raise ScoringError(
             f"There is no references.tsv beside {a} or {b}.", "Give the references with -r."
         )
-    if found[0].read_bytes() != found[-1].read_bytes():
+    if paths[0].read_bytes() != paths[-1].read_bytes():
         raise ScoringError(
-            f"{found[0]} and {found[-1]} differ.",
-            "Name the references that both are scored against: -r.",
+            f"{paths[0]} and {paths[-1]} differ.",
+            "Give the references that both are scored against: -r.",
         )
-    return found[0]
+    return paths[0]

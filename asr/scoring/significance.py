@@ -1,4 +1,4 @@
-"""Is one system better than the other, or is it chance? Paired bootstrap and matched pairs."""
+"""Significance of the difference of two systems: paired bootstrap and matched pairs."""
 
 from __future__ import annotations
 
@@ -24,25 +24,23 @@ __all__ = [
     "segment_errors",
 ]
 
-_GOOD_WORDS = (
-    2  # words that both systems have right, side by side, end a segment (sc_stats' default)
-)
+# This many adjacent words that both systems have right end a segment (default of sc_stats).
+_GOOD_WORDS = 2
 
 
 @dataclass(frozen=True)
 class PairedBootstrap:
-    """The difference WER of B - WER of A when utterances or speakers are drawn anew, the same ones
-    for both systems.
+    """Bootstrap of WER of B - WER of A; both systems are resampled alike.
 
     Attributes:
-        difference: B - A, a fraction; below 0 where B is better.
-        low: its 95 % interval.
-        high: its 95 % interval.
+        difference: WER of B - WER of A, a fraction; below 0 if B is better.
+        low: lower end of its 95 % interval.
+        high: upper end of its 95 % interval.
         p_value: two-sided.
-        share_b_better: share of the resamples in which B has the lower rate, ties counted half
+        share_b_better: fraction of the resamples in which B has the lower rate, ties counted half
             (Bisani & Ney 2004).
-        unit: ``speaker`` or ``utterance``.
-        units: how many of them.
+        unit: what was resampled: ``speaker`` or ``utterance``.
+        units: number of units.
     """
 
     difference: float
@@ -56,19 +54,20 @@ class PairedBootstrap:
 
 @dataclass(frozen=True)
 class MatchedPairs:
-    """Matched-pairs sentence-segment word error test (Gillick & Cox 1989, section 3; as in NIST's
-    sc_stats).
+    """Matched-pairs sentence-segment word error test, MAPSSWE, as in NIST's sc_stats.
+
+    Gillick & Cox 1989, section 3.
 
     Attributes:
         segments: number of segments with an error of either system.
-        errors_a: errors inside them.
-        errors_b: errors inside them.
-        mean: of errors of A - errors of B over the segments.
-        std: its standard deviation (n - 1).
-        z: mean / (std / sqrt(segments)), standard normal where the systems are equally good; null
-            in JSON if infinite.
-        p_value: two-sided; of the sign test where all segments differ by the same; 1 where no
-            segment differs; sc_stats reads it from a table at |z| cut to two decimals.
+        errors_a: errors of A in these segments.
+        errors_b: errors of B in these segments.
+        mean: mean of errors of A - errors of B over the segments.
+        std: standard deviation of this difference (n - 1).
+        z: mean / (std / sqrt(segments)), standard normal if the systems are equally good; null in
+            JSON if infinite.
+        p_value: two-sided; from the sign test if all segments differ by the same number; 1 if no
+            segment differs. sc_stats reads it from a table, at |z| truncated to two decimals.
     """
 
     segments: int
@@ -85,11 +84,11 @@ class Comparison:
     """Two systems on the same references.
 
     Attributes:
-        a: their scores; utterances in the same order.
-        b: their scores; utterances in the same order.
-        bootstrap: None where the systems make the same number of errors in every unit, or there is
+        a: score of the first system.
+        b: score of the second system, with utterances in the same order.
+        bootstrap: None if the systems make the same number of errors in every unit, or if there is
             only one unit.
-        mapsswe: symmetric: swapping the systems changes only signs.
+        mapsswe: matched pairs; swapping the systems only changes signs.
     """
 
     a: Score
@@ -98,10 +97,10 @@ class Comparison:
     mapsswe: MatchedPairs
 
     def to_json(self) -> dict[str, Any]:
-        """Return all figures without the utterances, ready for `json.dumps`."""
+        """Return everything but the utterances, ready for `json.dumps`."""
         mapsswe = asdict(self.mapsswe)
         if math.isinf(self.mapsswe.z):
-            mapsswe["z"] = None  # JSON knows no infinity
+            mapsswe["z"] = None  # JSON has no infinity
         return {
             "a": self.a.to_json(),
             "b": self.b.to_json(),
@@ -124,11 +123,10 @@ def compare_pairs(
     """Compare two systems on the same references.
 
     Args:
-        a: pairs with the same references in the same order.
-        b: pairs with the same references in the same order.
-        normalizer: applied to all sides.
-        aligner: for the counts; the matched pairs always rest on sclite's alignment, as sc_stats
-            does.
+        a: pairs of the first system.
+        b: pairs of the second system, with the same references in the same order.
+        normalizer: applied to references and hypotheses.
+        aligner: for the counts; matched pairs always use sclite's alignment, as sc_stats does.
         samples: number of bootstrap samples.
         seed: of the bootstrap.
 
@@ -168,15 +166,15 @@ def _paired_bootstrap(a: Score, b: Score, samples: int, seed: int) -> PairedBoot
         for left, right in zip(a.utterances, b.utterances, strict=True)
     ]
     np.add.at(sums, groups, np.array(differences, dtype=float))
-    found = resample(sums[:, 0], sums[:, 1], samples, seed, symmetric=True)
-    if found is None:
+    bootstrap = resample(sums[:, 0], sums[:, 1], samples, seed, symmetric=True)
+    if bootstrap is None:
         return None
     return PairedBootstrap(
         difference=b.wer - a.wer,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
-        share_b_better=found.share_below,
+        low=bootstrap.low,
+        high=bootstrap.high,
+        p_value=bootstrap.p_value,
+        share_b_better=bootstrap.share_below,
         unit=unit,
         units=len(sums),
     )
@@ -190,8 +188,8 @@ def matched_pairs(edits_a: Sequence[str], edits_b: Sequence[str]) -> MatchedPair
     """Return the matched-pairs test on two systems' alignments with the same references.
 
     Args:
-        edits_a: for each sentence the edits of either system, see `asr.scoring.align`.
-        edits_b: for each sentence the edits of either system, see `asr.scoring.align`.
+        edits_a: alignment of each sentence by the first system, see `asr.scoring.align`.
+        edits_b: alignment of each sentence by the second system.
 
     Source:
         Gillick & Cox (1989), Some statistical issues in the comparison of speech recognition
@@ -206,7 +204,7 @@ def matched_pairs(edits_a: Sequence[str], edits_b: Sequence[str]) -> MatchedPair
     if std > 0 or mean == 0 or n < 2:
         z = mean / (std / math.sqrt(n)) if std > 0 else 0.0
         p_value = math.erfc(abs(z) / math.sqrt(2))
-    else:  # all segments differ alike, and there is no spread to compare with: the sign test
+    else:  # all segments differ by the same number, so there is no variance: the sign test
         z, p_value = math.copysign(math.inf, mean), 0.5 ** (n - 1)
     return MatchedPairs(
         segments=n,
@@ -220,12 +218,11 @@ def matched_pairs(edits_a: Sequence[str], edits_b: Sequence[str]) -> MatchedPair
 
 
 def segment_errors(a: str, b: str) -> list[tuple[int, int]]:
-    """Return (errors of A, errors of B) for each segment of one sentence; segments without an error
-    are left out.
+    """Return (errors of A, errors of B) for each segment of one sentence that has errors.
 
-    A segment ends where both systems have two neighbouring reference words right with nothing
-    inserted between them, or at the end of the sentence: errors on the two sides of such a place
-    are taken as independent.
+    A segment ends where both systems have two adjacent reference words right, without an insertion
+    in between, or at the end of the sentence. Errors on the two sides of such a place are
+    considered independent.
     """
     wrong_a, wrong_b = _errors_by_slot(a), _errors_by_slot(b)
     segments, current, good = [], (0, 0), 0
@@ -241,8 +238,9 @@ def segment_errors(a: str, b: str) -> list[tuple[int, int]]:
 
 
 def _errors_by_slot(edits: str) -> list[tuple[int, int]]:
-    """For each reference word (insertions before it, 1 if it is wrong), and one more slot for
-    insertions at the end.
+    """Return, for each reference word, (insertions before it, 1 if it is wrong).
+
+    The last slot is for insertions at the end.
     """
     slots, insertions = [], 0
     for edit in edits:

@@ -1,4 +1,4 @@
-"""What a score is made of: by speaker, by length, and word by word."""
+"""Break a score down by speaker, by length and by word."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ _LENGTHS = ((0, 0), (1, 5), (6, 10), (11, 20), (21, 40), (41, None))
 
 @dataclass(frozen=True)
 class GroupScore:
-    """Counts of some of the utterances; ``wer`` is a fraction, None where the references hold no
-    word.
-    """
+    """Counts of a group of utterances; rates are fractions, None if the references are empty."""
 
     name: str
     sentences: int
@@ -41,8 +39,9 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often ``reference`` became ``hypothesis``; without hypothesis a deletion, without
-    reference an insertion.
+    """How often ``reference`` was recognised as ``hypothesis``.
+
+    An empty hypothesis is a deletion, an empty reference an insertion.
     """
 
     reference: str
@@ -51,9 +50,7 @@ class Confusion:
 
 
 def by_speaker(score: Score) -> list[GroupScore]:
-    """Return one row for each speaker, the highest word error rate first; empty where no speaker is
-    known.
-    """
+    """Return one row per speaker, highest word error rate first; empty if no speaker is known."""
     if all(u.speaker is None for u in score.utterances):
         return []
     groups: dict[str, list[UtteranceScore]] = {}
@@ -64,7 +61,7 @@ def by_speaker(score: Score) -> list[GroupScore]:
 
 
 def by_length(score: Score) -> list[GroupScore]:
-    """Return one row for each class of reference lengths in words that occurs."""
+    """Return one row per range of reference lengths in words; empty ranges are left out."""
     rows = []
     for low, high in _LENGTHS:
         inside = [
@@ -79,9 +76,7 @@ def by_length(score: Score) -> list[GroupScore]:
 
 
 def confusions(score: Score, top: int = 10) -> dict[str, list[Confusion]]:
-    """Return the most frequent substitutions, deletions and insertions, at most ``top`` of each;
-    ties by alphabet.
-    """
+    """Return the ``top`` most frequent substitutions, deletions and insertions; ties by word."""
     counts: dict[str, Counter[tuple[str, str]]] = {"S": Counter(), "D": Counter(), "I": Counter()}
     for utterance in score.utterances:
         for edit, reference, hypothesis in utterance.steps():

@@ -1,6 +1,4 @@
-"""Scores and alignments for a terminal; colour only helps, everything is said in characters as
-well.
-"""
+"""Print scores and alignments to a terminal; nothing depends on colour alone."""
 
 from __future__ import annotations
 
@@ -30,12 +28,12 @@ _STYLES = {"=": "", "S": "bold yellow", "D": "bold red", "I": "bold cyan"}
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """Return a fraction in percent, or a dash."""
+    """Return a fraction in percent; a dash for None."""
     return "-" if value is None else f"{100 * value:.{digits}f}"
 
 
 def print_score(score: Score, console: Console, title: str = "") -> None:
-    """Print rates with intervals and counts, and the names of normaliser and aligner."""
+    """Print error rates with intervals and counts, and the names of normaliser and aligner."""
     table = _table(title or None, ["", "%", "95 % interval", "errors", "of"], left=1)
     rows = [
         ("WER", score.wer, score.wer_interval, score.errors, f"{score.words} words"),
@@ -65,7 +63,7 @@ def print_score(score: Score, console: Console, title: str = "") -> None:
     )
     plain(console, _how(score.wer_interval))
     if not score.words:
-        plain(console, "The references hold no word: the rates count insertions instead.")
+        plain(console, "The references have no words: the rates count insertions instead.")
 
 
 def print_confusions(score: Score, console: Console, top: int = 10) -> None:
@@ -101,7 +99,7 @@ def print_groups(
         else:
             plain(
                 console,
-                "No speaker is known: give a map of ids to speakers, or references that name them.",
+                "No speaker is known: give a map of ids to speakers, or references with speakers.",
             )
     if lengths:
         _print_groups("By length of the reference", "words", by_length(score), console)
@@ -117,7 +115,7 @@ def print_alignments(score: Score, console: Console, limit: int = 20) -> None:
 
 
 def print_comparison(result: Comparison, names: tuple[str, str], console: Console) -> None:
-    """Print two systems side by side, the difference and what the tests say about it."""
+    """Print two systems side by side, their difference and the significance tests."""
     table = _table(
         None, ["", "WER %", "95 % interval", "CER %", "sub", "del", "ins", "SER %"], left=1
     )
@@ -137,7 +135,7 @@ def print_comparison(result: Comparison, names: tuple[str, str], console: Consol
 
 
 def comparison_lines(result: Comparison, names: tuple[str, str]) -> list[str]:
-    """Say in words what the difference is and how sure it is."""
+    """Return the difference and the results of the tests as sentences."""
     delta, test, boot = result.b.wer - result.a.wer, result.mapsswe, result.bootstrap
     relative = f" ({100 * delta / result.a.wer:+.1f} % relative)" if result.a.wer else ""
     lines = [f"Difference, {names[1]} - {names[0]}: {100 * delta:+.2f} % absolute{relative}"]
@@ -165,7 +163,7 @@ def comparison_lines(result: Comparison, names: tuple[str, str]) -> list[str]:
 
 
 def plain(console: Console, text: str) -> None:
-    """Print text as it is: no markup, no highlighting, no folding inside of words."""
+    """Print text as it is: no markup, no highlighting, no line breaks inside words."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -179,7 +177,7 @@ def _interval(interval: Interval | None) -> str:
 
 def _how(interval: Interval | None) -> str:
     if interval is None:
-        return "No interval: that takes two utterances, at least one error, and resamples."
+        return "No interval: it needs two utterances, at least one error, and resamples."
     return f"Intervals: {interval.method} bootstrap over {interval.units} {interval.unit}s"
 
 
@@ -198,9 +196,8 @@ def _print_groups(title: str, name: str, rows: Iterable[GroupScore], console: Co
     )
     for row in rows:
         counts = [str(n) for n in (row.substitutions, row.deletions, row.insertions)]
-        rates = [percent(row.wer), percent(row.cer)]
-        ser = percent(row.sentence_errors / row.sentences)
-        table.add_row(Text(row.name), str(row.sentences), str(row.words), *rates, *counts, ser)
+        cells = [str(row.sentences), str(row.words), percent(row.wer), percent(row.cer), *counts]
+        table.add_row(Text(row.name), *cells, percent(row.sentence_errors / row.sentences))
     console.print(table)
 
 
@@ -213,8 +210,9 @@ def _print_alignment(utterance: UtteranceScore, console: Console) -> None:
 
 
 def _alignment_lines(utterance: UtteranceScore, width: int) -> list[Text]:
-    """REF, HYP and edit lines in columns, folded at ``width``; the absent word is a row of
-    asterisks.
+    """Return REF, HYP and edit lines in columns, wrapped at ``width``.
+
+    A missing word is a row of asterisks.
     """
     lines: list[Text] = []
     room = 0

@@ -1,4 +1,4 @@
-"""Transcripts with times: CTM (a word a line) and STM (a segment a line), NIST's formats."""
+"""Read transcripts with times in NIST's formats: CTM (words) and STM (segments)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asr.scoring.utterances import Collector, TimedWord, Transcripts, Utterance,
 
 __all__ = ["read_ctm", "read_stm"]
 
-# Starts and durations are each rounded to 10 ms: so much overlap comes from rounding.
+# Starts and durations are rounded to 10 ms each, which can cause this much overlap.
 _ROUNDING_S = 0.0105
 
 
@@ -23,8 +23,9 @@ def _seconds(path: Path, number: int, value: str) -> float:
 
 
 def read_ctm(path: Path, name: str, role: str) -> Transcripts:
-    """``recording channel start duration word [confidence]`` (NIST); words whose times overlap are
-    refused.
+    """Read lines of ``recording channel start duration word [confidence]``.
+
+    Words whose times overlap are an error.
     """
     words: dict[tuple[str, str], list[TimedWord]] = {}
     for number, line in read_lines(path, comment=";;"):
@@ -61,15 +62,14 @@ def _refuse_overlap(path: Path, words: list[TimedWord]) -> None:
                 f"{path}: line {left.line} ({left.word!r}, {left.start:.2f}-{left.end:.2f} s) and "
                 f"line {right.line} "
                 f"({right.word!r}, {right.start:.2f}-{right.end:.2f} s) overlap in time.",
-                "A channel of a CTM holds one word at a time: check its start and duration "
-                "columns.",
+                "In a CTM a channel has one word at a time: check the start and duration columns.",
             )
 
 
 def read_stm(path: Path, name: str, role: str) -> Transcripts:
-    """``recording channel speaker start end [<labels>] text`` (NIST).
+    """Read lines of ``recording channel speaker start end [<labels>] text``.
 
-    A recording with one segment lends it its name; else the id is ``recording-channel-start-end``.
+    The id of a segment is ``recording-channel-start-end``, or ``recording`` if it has only one.
     """
     segments: list[tuple[int, Utterance]] = []
     for number, line in read_lines(path, comment=";;"):
@@ -109,8 +109,9 @@ def _with_segment_ids(path: Path, name: str, segments: list[tuple[int, Utterance
     counts: dict[str | None, int] = {}
     for _, segment in segments:
         counts[segment.recording] = counts.get(segment.recording, 0) + 1
-    found = Collector(path)
+    utterances = Collector(path)
     for number, u in scored:
         long_id = f"{u.recording}-{u.channel}-{u.start:.2f}-{u.end:.2f}"
-        found.add(replace(u, id=str(u.recording) if counts[u.recording] == 1 else long_id), number)
-    return Transcripts(path, name, found.utterances, ignored=ignored)
+        utterance_id = str(u.recording) if counts[u.recording] == 1 else long_id
+        utterances.add(replace(u, id=utterance_id), number)
+    return Transcripts(path, name, utterances.utterances, ignored=ignored)

@@ -1,7 +1,7 @@
-"""Transcripts on disk, in the forms that people have them, read into one.
+"""Read transcripts in the usual file formats.
 
-Every reader gives `Transcripts`: utterances by id, in the file's order. What cannot be read without
-guessing is refused with the file and the line.
+Every reader returns `Transcripts`: utterances by id, in the order of the file. What is ambiguous or
+malformed is an error that names the file and the line.
 """
 
 from __future__ import annotations
@@ -36,14 +36,13 @@ def read_transcripts(
     Args:
         path: a file; a folder with ``cuts.jsonl.gz`` or ``hypotheses.tsv``; or a folder of
             ``*.json`` or ``*.txt`` with one utterance each, as ``asr transcribe -o`` writes it
-            (ids: the paths within the folder, less the suffix).
-        format: a key of `FORMATS`; by default told by the name of the file.
-        role: ``reference`` or ``hypothesis``; a JSON line that holds both is read accordingly.
+            (ids: the paths within the folder without suffix).
+        format: a key of `FORMATS`; by default detected from the file name.
+        role: ``reference`` or ``hypothesis``: which one to read of JSON lines that have both.
 
     Raises:
-        DataError: the file is missing, is not UTF-8 or gzip, has a malformed line or an id twice
-        (each with its line),
-            or its format cannot be told.
+        DataError: the file is missing, not UTF-8 or gzip, of unknown format, or has a malformed
+            line or the same id twice.
     """
     path = Path(path)
     if format is not None and format not in FORMATS:
@@ -60,11 +59,12 @@ def read_transcripts(
 
 
 def read_speakers(path: str | Path) -> dict[str, str]:
-    """Read a map utterance id -> speaker: two columns parted by a tab or spaces, as in Kaldi's
-    ``utt2spk``.
+    """Read utterance id -> speaker from two columns, as in Kaldi's ``utt2spk``.
+
+    Columns are separated by a tab or spaces.
 
     Raises:
-        DataError: a line has another number of columns, or an id comes twice with two speakers.
+        DataError: a line does not have two columns, or an id has two speakers.
     """
     path = Path(path)
     speakers: dict[str, str] = {}
@@ -96,8 +96,8 @@ def _guess_format(path: Path) -> str:
     suffix = Path(name).suffix
     if suffix not in known:
         raise DataError(
-            f"The format of {path} cannot be told by its name.",
-            f"Name it with a format option: {', '.join(FORMATS)}.",
+            f"The format of {path} cannot be detected from its name.",
+            f"Give a format: {', '.join(FORMATS)}.",
         )
     return known[suffix]
 
@@ -107,7 +107,7 @@ def _guess_format(path: Path) -> str:
 
 
 def _read_txt(path: Path, name: str, role: str) -> Transcripts:
-    """One utterance a line, without ids; an empty line is an empty utterance."""
+    """Read one utterance per line, without ids; an empty line is an empty utterance."""
     lines = decoded(path).split("\n")
     if lines[-1].strip() == "":
         lines.pop()
@@ -117,17 +117,17 @@ def _read_txt(path: Path, name: str, role: str) -> Transcripts:
 
 
 def _read_kaldi(path: Path, name: str, role: str) -> Transcripts:
-    """``id text``; an id alone has an empty text."""
-    found = Collector(path)
+    """Read lines of ``id text``; an id alone has an empty text."""
+    utterances = Collector(path)
     for number, line in read_lines(path):
         utterance_id, _, text = line.strip().replace("\t", " ").partition(" ")
-        found.add(Utterance(utterance_id, text.strip()), number)
-    return Transcripts(path, name, found.utterances)
+        utterances.add(Utterance(utterance_id, text.strip()), number)
+    return Transcripts(path, name, utterances.utterances)
 
 
 def _read_tsv(path: Path, name: str, role: str) -> Transcripts:
-    """``id<TAB>text``, or columns named by a first line that holds ``id`` and ``text``."""
-    found, columns = Collector(path), ["id", "text"]
+    """Read lines of ``id<TAB>text``, or columns named by a header with ``id`` and ``text``."""
+    utterances, columns = Collector(path), ["id", "text"]
     for place, (number, line) in enumerate(read_lines(path)):
         fields = line.split("\t")
         if (
@@ -144,13 +144,13 @@ def _read_tsv(path: Path, name: str, role: str) -> Transcripts:
             raise DataError(
                 f"{path}, line {number}: needed {'<TAB>'.join(columns)}, found {len(fields)} "
                 f"columns: {line[:80]!r}.",
-                "Part the id from the text by one tab and keep tabs out of the text.",
+                "Separate id and text by one tab, and use no tabs inside the text.",
             )
         row = dict(zip(columns, (f.strip() for f in fields), strict=False))
-        found.add(
+        utterances.add(
             Utterance(row["id"], row.get("text", ""), speaker=row.get("speaker") or None), number
         )
-    return Transcripts(path, name, found.utterances)
+    return Transcripts(path, name, utterances.utterances)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -167,33 +167,29 @@ def _parse_json(path: Path, text: str, line: int) -> Any:
 
 
 def _read_jsonl(path: Path, name: str, role: str) -> Transcripts:
-    """One object a line with an id and a text; a Lhotse manifest of cuts or supervisions is read as
-    well.
-    """
-    found = Collector(path)
+    """Read one object with an id and a text per line; also a Lhotse manifest."""
+    utterances = Collector(path)
     for number, line in read_lines(path):
-        found.add(_from_object(_parse_json(path, line, number), path, number, role), number)
-    return Transcripts(path, name, found.utterances)
+        utterances.add(_from_object(_parse_json(path, line, number), path, number, role), number)
+    return Transcripts(path, name, utterances.utterances)
 
 
 def _read_json(path: Path, name: str, role: str) -> Transcripts:
-    """A list of objects, a map id -> text, or one transcript as ``asr transcribe -f json`` writes
-    it.
-    """
+    """Read a list of objects, a map id -> text, or the output of ``asr transcribe -f json``."""
     content = _parse_json(path, decoded(path), 1)
-    found = Collector(path)
+    utterances = Collector(path)
     if (
         isinstance(content, dict)
         and isinstance(content.get("text"), str)
         and not _first(content, _ID_KEYS)
     ):
-        found.add(
+        utterances.add(
             Utterance(path.name.removesuffix(".gz").removesuffix(".json"), content["text"]), 1
         )
     elif isinstance(content, dict) and "text" not in content:
         for key, value in content.items():
             entry = {"text": value} if isinstance(value, str) else value
-            found.add(
+            utterances.add(
                 _from_object(
                     {"id": key, **entry} if isinstance(entry, dict) else entry, path, 1, role
                 ),
@@ -201,8 +197,8 @@ def _read_json(path: Path, name: str, role: str) -> Transcripts:
             )
     else:
         for place, entry in enumerate(content if isinstance(content, list) else [content], 1):
-            found.add(_from_object(entry, path, place, role, what="entry"), place)
-    return Transcripts(path, name, found.utterances)
+            utterances.add(_from_object(entry, path, place, role, what="entry"), place)
+    return Transcripts(path, name, utterances.utterances)
 
 
 def _first(entry: dict[str, Any], keys: tuple[str, ...]) -> Any:
@@ -221,7 +217,7 @@ def _from_object(entry: Any, path: Path, number: int, role: str, what: str = "li
         except (AttributeError, KeyError, TypeError, ValueError):
             needed = "a cut needs an id, a start and supervisions with a text"
             raise DataError(
-                f"{path}, line {number}: {needed}.", "Make the manifest again."
+                f"{path}, line {number}: {needed}.", "Create the manifest again."
             ) from None
     audio, text = _first(entry, _AUDIO_KEYS), _first(entry, _TEXT_KEYS[role])
     utterance_id = _first(entry, _ID_KEYS)
@@ -243,7 +239,7 @@ def _from_object(entry: Any, path: Path, number: int, role: str, what: str = "li
 
 
 def _from_cut(cut: dict[str, Any], path: Path) -> Utterance:
-    """One utterance for one Lhotse cut: the texts of its supervisions in the order of time."""
+    """Return the utterance of a Lhotse cut: the texts of its supervisions in order of time."""
     supervisions = sorted(cut["supervisions"] or [], key=lambda s: float(s.get("start", 0.0)))
     speakers = {str(s["speaker"]) for s in supervisions if s.get("speaker") is not None}
     recording = cut.get("recording") or {}
@@ -261,7 +257,7 @@ def _from_cut(cut: dict[str, Any], path: Path) -> Utterance:
 
 
 def _sound(source: dict[str, Any], manifest: Path) -> str | None:
-    """The path, or the address in a shard, of one of a Lhotse recording's sources."""
+    """Return the path, or the address in a shard, of a source of a Lhotse recording."""
     if source.get("type") == "command":
         address = recording_path(source["source"])
         return address if parse_address(address) else None
@@ -292,12 +288,12 @@ def _read_folder(path: Path, format: str | None, role: str) -> Transcripts:
             f"The folder {path} holds no transcripts (*.json, *.txt, hypotheses.tsv, "
             "cuts.jsonl.gz)."
         )
-    found = Collector(path)
+    utterances = Collector(path)
     for number, file in enumerate(files, 1):
         utterance_id = file.relative_to(path).as_posix().removesuffix(suffix)
         text = " ".join(decoded(file).split()) if suffix == ".txt" else _json_text(file)
-        found.add(Utterance(utterance_id, text), number)
-    return Transcripts(path, "folder", found.utterances)
+        utterances.add(Utterance(utterance_id, text), number)
+    return Transcripts(path, "folder", utterances.utterances)
 
 
 def _json_text(path: Path) -> str:

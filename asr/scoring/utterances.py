@@ -1,4 +1,4 @@
-"""Transcripts in memory, and the lines of the files that they come from."""
+"""Transcripts in memory, and reading the lines of their files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Collector", "TimedWord", "Transcripts", "Utterance", "decoded", "rea
 
 @dataclass(frozen=True)
 class Utterance:
-    """One transcript; times in seconds within ``recording``, where they are known."""
+    """One transcript; times, if known, are in seconds within ``recording``."""
 
     id: str
     text: str
@@ -46,10 +46,11 @@ class Transcripts:
     """The utterances of one file, by id.
 
     Attributes:
-        path: where they come from.
+        path: of the file.
         format: a key of `FORMATS`.
-        utterances: by id, in the file's order; files of bare lines have the line numbers as ids.
-        words: CTM only: (recording, channel) -> words in the order of time.
+        utterances: id -> utterance, in the order of the file; if lines have no ids, the ids are the
+            line numbers.
+        words: CTM only: (recording, channel) -> words in order of time.
         ignored: STM only: segments marked IGNORE_TIME_SEGMENT_IN_SCORING.
     """
 
@@ -77,14 +78,14 @@ def decoded(path: Path) -> str:
         ) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
-            f"{path} is a damaged gzip file ({error}).", "Copy or make it again."
+            f"{path} is a damaged gzip file ({error}).", "Copy or create it again."
         ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
 
 
 def read_lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:
-    """Yield number and text of the lines that hold something; only a line feed ends a line."""
+    """Yield number and text of the lines that are not blank; only a line feed ends a line."""
     for number, line in enumerate(decoded(path).split("\n"), 1):
         line = line.rstrip("\r")
         if line.strip() and not (comment and line.lstrip().startswith(comment)):
@@ -92,7 +93,7 @@ def read_lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, st
 
 
 class Collector:
-    """Gathers utterances and refuses an id that comes twice."""
+    """Collects utterances; the same id twice is an error."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,6 +1,4 @@
-"""The weighted alignment of NIST's sclite, compiled; kept apart so that only those who need it pay
-for numba.
-"""
+"""The weighted alignment of NIST's sclite, compiled; a module of its own, as it imports numba."""
 
 from __future__ import annotations
 
@@ -17,10 +15,10 @@ _EQUAL, _SUB, _DEL, _INS = (ord(code) for code in "=SDI")
 
 @kernel
 def trace(reference: NDArray[np.int64], hypothesis: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the edits (``=``, ``S``, ``D``, ``I`` as ASCII) that cost least; O(R H) time and bytes
-    of memory.
+    """Return the edits (``=``, ``S``, ``D``, ``I`` as ASCII) with the lowest cost.
 
-    Ties go to the diagonal, then to the insertion, then to the deletion, as in sclite 2.10.
+    Ties prefer the diagonal, then the insertion, then the deletion, as in sclite 2.10. Takes O(R H)
+    time and bytes for R reference and H hypothesis words.
     """
     rows, columns = len(reference), len(hypothesis)
     back = np.empty((rows + 1, columns + 1), dtype=np.uint8)

@@ -49,7 +49,7 @@ def test_one_kind_has_no_curve() -> None:
 
 
 def test_wrong_shapes_are_named() -> None:
-    with pytest.raises(ScoringError, match=r"\(3, 1\), needed is \(3, 2\)"):
+    with pytest.raises(ScoringError, match=r"\(3, 1\) but must have \(3, 2\)"):
         score_classes(np.zeros(3, np.int64), np.zeros((3, 1)), ["a", "b"])
     with pytest.raises(ScoringError, match="nothing to score"):
         score_classes(np.zeros(0, np.int64), np.zeros((0, 2)), ["a", "b"])

@@ -183,7 +183,7 @@ def test_other_order_of_ids_is_fine(tmp_path: Path) -> None:
         ("a.stm", "f A spk 3.0 1.0 words\n", "ends at 1.00 s, before it starts at 3.00 s"),
         ("a.stm", "f A spk\n", "needed RECORDING CHANNEL SPEAKER"),
         ("a.tsv.gz", b"\x1f\x8bgarbage", "damaged gzip"),
-        ("a.xml", "<x/>", "cannot be told by its name"),
+        ("a.xml", "<x/>", "cannot be detected from its name"),
     ],
 )
 def test_malformed_files_name_file_and_line(

@@ -1,5 +1,6 @@
-"""Attention over padded sequences. Legend: B batch, L queries, S memory steps, Q query width, D
-memory width, H heads.
+"""Attention over padded sequences.
+
+B batch, L queries, S memory steps, Q query width, D memory width, H heads.
 
 Additive: Bahdanau et al. 2015, appendix A.1.2. Dot and general: Luong et al. 2015, section 3.1.
 Multi-head and causal: Vaswani et al. 2017, sections 3.2.1-3.2.3. Local window: Beltagy et al. 2020
@@ -36,9 +37,7 @@ SCORES = ("additive", "dot", "general")
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Return softmax of scores (..., S) over the steps where mask is true; zeros where it is true
-    nowhere.
-    """
+    """Return the softmax of scores (..., S) over the steps where mask is true; else zeros."""
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(-1).masked_fill(~mask, 0.0)
 
@@ -51,16 +50,15 @@ def attention_mask(
     window: int = 0,
     offset: int = 0,
 ) -> Tensor:
-    """Return (B, L, S) bool, or (B, 1, S) where all queries see the same: true where a query may
-    look.
+    """Return (B, L, S) bool, true where a query may attend; (B, 1, S) if it is equal for all.
 
     Args:
         memory_lens: (B,).
         num_queries: L.
         num_steps: S.
-        causal: query i sees steps up to i.
-        window: query i sees steps i - window to i + window (0: all).
-        offset: step at which query 0 stands.
+        causal: query i attends to steps up to i.
+        window: query i attends to steps i - window to i + window (0: all).
+        offset: step of query 0.
     """
     mask = length_mask(memory_lens, num_steps).unsqueeze(1)
     if not (causal or window):
@@ -78,10 +76,10 @@ def attention_mask(
 
 @dataclass(frozen=True)
 class AttentionMemory:
-    """What queries look at, projected once for all of them.
+    """Keys and values that queries attend to, projected once for all queries.
 
     Attributes:
-        keys: (B, S, A).
+        keys: (B, S, A), A the width of the score.
         values: (B, S, D).
         mask: (B, S), true inside a sequence.
     """
@@ -96,12 +94,12 @@ class AttentionMemory:
 
 
 class Attention(nn.Module):
-    """One-headed attention with the scores of Bahdanau or Luong.
+    """Single-head attention with the scores of Bahdanau or Luong.
 
     Args:
         query_dim: Q.
         memory_dim: D.
-        score: ``additive`` v tanh(W q + U m), ``dot`` q m (Q = D needed) or ``general`` q W m.
+        score: ``additive`` v tanh(W q + U m), ``dot`` q m (needs Q = D) or ``general`` q W m.
         attention_dim: width of the additive score's hidden layer (0: Q).
 
     Example:
@@ -134,7 +132,7 @@ class Attention(nn.Module):
             self.key_map = nn.Linear(memory_dim, query_dim, bias=False)
 
     def remember(self, memory: Tensor, memory_lens: Tensor) -> AttentionMemory:
-        """(B, S, D), (B,) -> what :meth:`forward` looks at; make it once for many queries."""
+        """(B, S, D), (B,) -> memory for :meth:`forward`, created once for many queries."""
         return AttentionMemory(
             self.key_map(memory), memory, length_mask(memory_lens, memory.size(1))
         )
@@ -146,22 +144,20 @@ class Attention(nn.Module):
 
     def _scores(self, query: Tensor, keys: Tensor) -> Tensor:
         if self.score == "additive":
-            hidden = torch.tanh(
-                self.query_map(query).unsqueeze(2) + keys.unsqueeze(1)
-            )  # (B, L, S, A)
+            # (B, L, S, A)
+            hidden = torch.tanh(self.query_map(query).unsqueeze(2) + keys.unsqueeze(1))
             return hidden @ self.energy.to(hidden.dtype)
         return torch.bmm(query.to(keys.dtype), keys.transpose(1, 2))
 
 
 class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention in several heads; equals ``torch.nn.MultiheadAttention`` with
-    the same weights.
+    """Multi-head scaled dot-product attention, equal to ``torch.nn.MultiheadAttention``.
 
     Args:
         query_dim: Q, also the output's width.
         num_heads: H, a divisor of Q.
         memory_dim: D (0: Q).
-        dropout: on the weights in training.
+        dropout: of the attention weights, in training.
         causal: see :func:`attention_mask`; for self-attention.
         window: see :func:`attention_mask`; for self-attention.
     """
@@ -188,28 +184,32 @@ class MultiHeadAttention(nn.Module):
             nn.init.zeros_(projection.bias)
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, S, D) -> keys and values (B, H, S, Q / H) for :meth:`attend`, to be kept while
-        queries come singly.
+        """(B, S, D) -> keys and values (B, H, S, Q / H) for :meth:`attend`.
+
+        Project once if queries come one by one.
         """
         return self._split(self.key_map(memory)), self._split(self.value_map(memory))
 
     def attend(
         self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """(B, L, Q), projected memory, mask (B, L or 1, S) -> (B, L, Q), without the weights."""
+        """(B, L, Q), projected memory, mask (B, L or 1, S) -> (B, L, Q); computes no weights."""
         q = self._split(self.query_map(query))
         dropout = self.dropout if self.training else 0.0
         heads = functional.scaled_dot_product_attention(
             q, keys, values, None if mask is None else mask.unsqueeze(1), dropout
         )
-        if mask is not None:  # where nothing may be seen the kernel gives NaN on some devices
+        if mask is not None:  # on some devices the kernel returns NaN if all steps are masked
             heads = heads.masked_fill(~mask.any(-1).unsqueeze(1).unsqueeze(-1), 0.0)
         return self._merge(heads)
 
     def forward(
         self, query: Tensor, memory: Tensor | None = None, memory_lens: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """(B, L, Q), memory (B, S, D) or None: the queries, (B,) -> (B, L, Q), (B, H, L, S)."""
+        """(B, L, Q), memory (B, S, D), (B,) -> output (B, L, Q), weights (B, H, L, S).
+
+        Without memory it is self-attention.
+        """
         memory = query if memory is None else memory
         if memory_lens is None:
             memory_lens = torch.full((memory.size(0),), memory.size(1), device=memory.device)
@@ -231,17 +231,17 @@ class MultiHeadAttention(nn.Module):
 
 
 class LocalAttention(nn.Module):
-    """Multi-head self-attention in which step t sees steps t - window to t + window.
+    """Multi-head self-attention in which step t attends to steps t - window to t + window.
 
-    Works in blocks as wide as the window, each of which sees itself and its neighbours: time and
-    memory grow with L, not with its square. Equals :class:`MultiHeadAttention` with the same
-    ``window`` and weights.
+    It works in blocks of ``window`` steps; a block attends to itself and its two neighbours. So
+    time and memory grow with L, not with L squared. Equals :class:`MultiHeadAttention` with the
+    same ``window`` and weights.
 
     Args:
-        dim: Q, width in and out.
+        dim: Q, width of input and output.
         num_heads: H.
         window: steps to each side.
-        dropout: on the weights in training.
+        dropout: of the attention weights, in training.
     """
 
     def __init__(
@@ -259,9 +259,8 @@ class LocalAttention(nn.Module):
         w = self.window
         num_blocks = (L + w - 1) // w
         blocks = functional.pad(x, (0, 0, 0, num_blocks * w - L)).view(B * num_blocks, w, Q)
-        around = functional.pad(x, (0, 0, w, (num_blocks + 1) * w - L)).unfold(
-            1, 3 * w, w
-        )  # (B, blocks, Q, 3 w)
+        # (B, blocks, Q, 3 w): each block with its neighbours.
+        around = functional.pad(x, (0, 0, w, (num_blocks + 1) * w - L)).unfold(1, 3 * w, w)
         keys, values = self.heads.project(
             around.permute(0, 1, 3, 2).reshape(B * num_blocks, 3 * w, Q)
         )
@@ -271,30 +270,26 @@ class LocalAttention(nn.Module):
 
     def _mask(self, x_lens: Tensor, num_blocks: int) -> Tensor:
         w, device = self.window, x_lens.device
-        steps = torch.arange(num_blocks, device=device).unsqueeze(1) * w + torch.arange(
-            -w, 2 * w, device=device
-        )
+        around = torch.arange(-w, 2 * w, device=device)
+        steps = torch.arange(num_blocks, device=device).unsqueeze(1) * w + around
         inside = (steps >= 0) & (steps < x_lens.view(-1, 1, 1))  # (B, blocks, 3 w)
-        ahead = torch.arange(-w, 2 * w, device=device) - torch.arange(w, device=device).unsqueeze(
-            1
-        )  # (w, 3 w)
+        ahead = around - torch.arange(w, device=device).unsqueeze(1)  # (w, 3 w)
         return inside.unsqueeze(2) & (ahead.abs() <= w)
 
 
 class RecurrentAttentionBlock(nn.Module):
-    """A recurrent stack, then self-attention over its output: order from the one, long reach from
-    the other.
+    """A recurrent stack, followed by self-attention over its output.
 
     y = r + dropout(attention(norm(r))), r = recurrent(x); pre-norm as in Xiong et al. 2020. Close
     to the encoder of Chen et al. 2018 ("The Best of Both Worlds", section 5), with one attention
     layer.
 
     Args:
-        recurrent: gives r (B, T, D).
+        recurrent: the recurrent stack, r (B, T, D).
         num_heads: H.
-        dropout: on attention weights and on the attention's output.
-        window: steps to each side that a step sees (0: all).
-        causal: no step sees a later one; global only.
+        dropout: of the attention weights and of the attention's output.
+        window: steps to each side that a step attends to (0: all).
+        causal: no step attends to a later one; only without a window.
     """
 
     def __init__(
@@ -307,7 +302,7 @@ class RecurrentAttentionBlock(nn.Module):
     ) -> None:
         super().__init__()
         if window and causal:
-            raise ValueError("a local window sees both sides; it cannot be causal")
+            raise ValueError("a local window covers both sides; it cannot be causal")
         self.recurrent = recurrent
         width = recurrent.output_dim
         self.norm = build_norm("layer", width)

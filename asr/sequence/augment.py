@@ -1,7 +1,4 @@
-"""Random changes of sequences that leave their label as it is.
-
-Legend: B batch, T steps, D channels.
-"""
+"""Data augmentation of sequences. B batch, T steps, D channels."""
 
 from __future__ import annotations
 
@@ -23,19 +20,20 @@ def augment(
     time_share: float = 0.1,
     channel_mask: float = 0.0,
 ) -> Tensor:
-    """Return ``x`` (B, T, D) with noise, changed size and zeroed stretches and channels.
+    """Return ``x`` (B, T, D) with noise, scaling, time masks and channel masks.
 
-    Zero should be the mean of a channel, as it is after normalisation.
+    Masks are zeros, so the channels should have mean zero, as after normalisation.
 
     Args:
         x: (B, T, D).
         x_lens: (B,).
-        generator: on the CPU, so that draws are the same on every device.
-        noise: standard deviation of white noise (Um et al. 2017, jittering).
-        scale: each sequence is multiplied by exp(u), u normal with this deviation (scaling, there).
-        time_masks: stretches set to zero, each of up to time_share of the sequence's length
-            (SpecAugment, Park et al. 2019).
-        channel_mask: probability that a channel is zero throughout; one stays.
+        generator: on the CPU, so that random numbers are the same on every device.
+        noise: standard deviation of white noise (jittering in Um et al. 2017).
+        scale: each sequence is multiplied by exp(u), where u is normal with this standard deviation
+            (scaling in Um et al. 2017).
+        time_masks: number of time masks (SpecAugment, Park et al. 2019).
+        time_share: greatest length of a time mask, as a fraction of the sequence's length.
+        channel_mask: probability that a channel is masked; one channel always stays.
     """
     B, T, D = x.shape
     if scale:

@@ -1,7 +1,7 @@
-"""Classifier of whole sequences, signals and texts alike.
+"""Network that classifies whole sequences, signals or texts.
 
-Legend: B batch, T steps, D input width, S static features, C classes. (embedding ->) (convolution
-over time ->) recurrent layers (-> self-attention) -> pooling -> with static features -> C.
+(Embedding ->) (convolution over time ->) recurrent layers (-> self-attention) -> pooling (+ static
+features) -> classes. B batch, T steps, D input width, S static features, C classes.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ __all__ = ["ClassifierConfig", "ClassifierNetwork"]
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Shape of a classifier.
+    """Architecture of a classifier.
 
     Attributes:
-        conv_layers: convolutions over time, each halving the steps (0: none).
-        conv_channels: theirs.
-        conv_kernel: theirs.
-        conv_norm: theirs.
-        hidden_dim: per direction.
+        conv_layers: number of convolutions over time, each with stride 2 (0: none).
+        conv_channels: output channels of each convolution.
+        conv_kernel: kernel width of each convolution.
+        conv_norm: normalisation after each convolution.
+        hidden_dim: width of the recurrent layers per direction.
         num_layers: see :class:`asr.sequence.RecurrentStack`.
         cell: see :class:`asr.sequence.RecurrentStack`.
         bidirectional: see :class:`asr.sequence.RecurrentStack`.
         norm: see :class:`asr.sequence.RecurrentStack`.
         residual: see :class:`asr.sequence.RecurrentStack`.
         projection_dim: see :class:`asr.sequence.RecurrentStack`.
-        variational: dropout with one mask over time.
-        attention_heads: of self-attention over the recurrent layers' output (0: none).
-        attention_window: steps to each side that it sees (0: all).
+        variational: use the same dropout mask at all steps.
+        attention_heads: heads of self-attention over the recurrent output (0: no attention).
+        attention_window: steps to each side that a step attends to (0: all).
         pooling: ``last``, ``mean``, ``max`` or ``attention``.
-        head_dim: hidden layer between the pooled vector and the classes (0: none).
+        head_dim: width of a hidden layer before the classes (0: none).
         dropout: before and between recurrent layers, on the pooled vector, and in the head.
     """
 
@@ -82,15 +82,15 @@ class ClassifierConfig:
 
 
 class ClassifierNetwork(nn.Module):
-    """Sequence to class scores.
+    """Maps a sequence to class scores.
 
     Args:
-        config: shape.
-        input_dim: D (of the embedding, where there is one).
+        config: architecture.
+        input_dim: D (the embedding's, if there is one).
         num_classes: C.
         static_dim: S.
         embedding: module that maps the input, such as (B, T) tokens, to (B, T, D); None: the input
-            is that already.
+            is (B, T, D) itself.
 
     Example:
         >>> config = ClassifierConfig()
@@ -144,7 +144,7 @@ class ClassifierNetwork(nn.Module):
         self.head = _head(width + static_dim, config.head_dim, num_classes, config.dropout)
 
     def encode(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, D) or what the embedding takes, (B,) -> (B, T', width), (B,): what is pooled."""
+        """Return encoded steps (B, T', width) and lengths (B,), for the input of `forward`."""
         if self.embedding is not None:
             x = self.embedding(x)
         x, x_lens = self.conv(x, x_lens)
@@ -152,8 +152,12 @@ class ClassifierNetwork(nn.Module):
         return encoded[0], encoded[1]
 
     def forward(self, x: Tensor, x_lens: Tensor, static: Tensor | None = None) -> Tensor:
-        """(B, T, D) or what the embedding takes, (B,), (B, S) -> unnormalised scores (B, C),
-        float32.
+        """Return logits (B, C), float32.
+
+        Args:
+            x: (B, T, D), or the input of the embedding.
+            x_lens: (B,).
+            static: (B, S).
         """
         pooled = self.pooling(*self.encode(x, x_lens))
         if static is not None:

@@ -1,6 +1,6 @@
-"""Convolutional front end.
+"""Convolutional front end that subsamples time.
 
-Legend: B batch, T frames, F input features, C channels, T' = ceil(T / subsampling).
+B batch, T frames, F input features, C channels, T' = ceil(T / subsampling).
 """
 
 from __future__ import annotations
@@ -15,29 +15,28 @@ from asr.sequence.normalization import build_norm
 __all__ = ["ConvSubsampling", "subsampled_lengths"]
 
 KERNEL = 3
-# time strides of the layers for each subsampling factor; the frequency axis is halved by each of
-# the first two layers
+# Time strides of the layers for each subsampling factor. The first two layers also halve the
+# frequency axis.
 TIME_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (2, 2, 2)}
 
 
 def subsampled_lengths(x_lens: Tensor, subsampling: int) -> Tensor:
-    """Return ceil(``x_lens`` / ``subsampling``), what :class:`ConvSubsampling` makes of lengths."""
+    """Return ceil(``x_lens`` / ``subsampling``), the output lengths of :class:`ConvSubsampling`."""
     for stride in TIME_STRIDES[subsampling]:
         x_lens = (x_lens + stride - 1) // stride
     return x_lens
 
 
 class ConvSubsampling(nn.Module):
-    """Stack of strided 3x3 convolutions over time and frequency, as in Deep Speech 2 (Amodei et al.
-    2016, section 3.5).
+    """Strided 3x3 convolutions over time and frequency (Deep Speech 2, Amodei et al. 2016).
 
-    Padding frames are set to zero before each layer, which is what the convolution itself pads
-    with: a sequence gives the same output alone and in a batch of longer ones.
+    Padding frames are set to zero before each layer, as the convolution itself pads with zeros. So
+    the output of a sequence does not depend on the padding that its batch needs.
 
     Args:
         input_dim: F.
         channels: C of each layer.
-        subsampling: output frames are this many input frames apart: 1, 2, 4 or 8.
+        subsampling: input frames per output frame: 1, 2, 4 or 8.
         norm: normalisation over channels after each layer: ``layer``, ``batch`` or ``none``.
         causal: pad in the past only, so that :attr:`right_context` is 0.
     """
@@ -79,9 +78,7 @@ class ConvSubsampling(nn.Module):
 
     @property
     def right_context(self) -> int:
-        """Input frames after the last input frame of an output's own stride that the output depends
-        on.
-        """
+        """Return the look-ahead: input frames behind an output's own stride that it depends on."""
         context, reach = 0, 1
         for stride in self.strides:
             context += self.time_padding[1] * reach
@@ -98,8 +95,8 @@ class ConvSubsampling(nn.Module):
             x = functional.pad(x, (0, 0, *self.time_padding)).contiguous(
                 memory_format=torch.channels_last
             )
-            # rectified here, not behind the norm: values and gradients then lie in one order in
-            # memory
+            # The ReLU of the layer before comes here, not behind its norm: so values and gradients
+            # have the same memory layout.
             x = self._normalise(
                 norm, conv(functional.relu(x) if layer else x), (x_lens + stride - 1) // stride
             )

@@ -1,8 +1,7 @@
-"""ConvLSTM: a recurrent layer over pictures. Legend: B batch, T steps, C channels, H x W pixels, L
-layers.
+"""ConvLSTM: recurrent layers over images. B batch, T steps, C channels, H x W pixels, L layers.
 
-Shi et al. 2015, "Convolutional LSTM network", equation (3): the LSTM with peepholes in which matrix
-products are convolutions; peepholes are one weight a channel and pixel, or left out.
+Shi et al. 2015, "Convolutional LSTM network", equation (3): an LSTM whose matrix products are
+convolutions. Its optional peepholes have one weight per channel and pixel.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ class ConvLSTMCell(nn.Module):
     Args:
         input_size: channels of the input.
         hidden_size: C.
-        kernel_size: odd width of both convolutions, so that pictures keep their size.
-        picture: (H, W) where gates shall see the cell through peepholes, which have a weight for
-            each channel and pixel; None leaves them out.
+        kernel_size: odd width of both convolutions, so that images keep their size.
+        picture: (H, W) of the images, for peepholes, which have a weight per channel and pixel;
+            None: no peepholes.
     """
 
     def __init__(
@@ -59,9 +58,9 @@ class ConvLSTMCell(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Uniform in +-1/sqrt(C k k), the forget gate's bias 1 (Jozefowicz et al.
+        """Initialise uniformly in +-1/sqrt(C k k); forget-gate bias 1, peepholes 0.
 
-        2015), peepholes zero.
+        The bias follows Jozefowicz et al. 2015.
         """
         bound = 1.0 / math.sqrt(self.weight_hh[0].numel())
         nn.init.uniform_(self.weight_ih, -bound, bound)
@@ -70,13 +69,11 @@ class ConvLSTMCell(nn.Module):
         self.bias.data[self.hidden_size : 2 * self.hidden_size].fill_(1.0)
 
     def share_of_input(self, x: Tensor) -> Tensor:
-        """(N, input, H, W) -> (N, 4C, H, W): what the input adds to the gates; for many steps at
-        once.
-        """
+        """(N, input, H, W) -> (N, 4C, H, W): the input's contribution to the gates, many steps."""
         return functional.conv2d(x, self.weight_ih, self.bias, padding=self.padding)
 
     def forward(self, share: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Share of the input (B, 4C, H, W), (h, c) -> (h, c) of the next step."""
+        """Input's contribution (B, 4C, H, W), (h, c) -> (h, c) of the next step."""
         h, c = state
         i, f, g, o = (share + functional.conv2d(h, self.weight_hh, padding=self.padding)).chunk(
             4, 1
@@ -90,13 +87,13 @@ class ConvLSTMCell(nn.Module):
 
 
 class ConvLSTM(nn.Module):
-    """Layers of ConvLSTM, each over the states of the one before.
+    """Stack of ConvLSTM layers.
 
-    The state of a sequence stands still after its last picture: what is returned belongs to its own
-    end, in a batch of longer ones too.
+    The state of a sequence does not change after its last image, so the returned state does not
+    depend on padding.
 
     Args:
-        input_channels: of the pictures.
+        input_channels: channels of the images.
         hidden_channels: C of each layer.
         num_layers: L.
         kernel_size: see :class:`ConvLSTMCell`.
@@ -127,9 +124,7 @@ class ConvLSTM(nn.Module):
     def forward(
         self, x: Tensor, x_lens: Tensor, state: ConvLSTMState | None = None
     ) -> tuple[Tensor, Tensor, ConvLSTMState]:
-        """(B, T, input, H, W), (B,), carried state -> (B, T, C, H, W), (B,), state after each
-        sequence's end.
-        """
+        """(B, T, input, H, W), (B,), state -> (B, T, C, H, W), (B,), state after the last image."""
         inside = length_mask(x_lens, x.size(1)).view(*x.shape[:2], 1, 1, 1)
         new_state: ConvLSTMState = []
         for number, cell in enumerate(self.cells):

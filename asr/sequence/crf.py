@@ -1,8 +1,7 @@
-"""Linear-chain conditional random field (Lafferty et al. 2001), exact.
+"""Linear-chain conditional random field (Lafferty et al. 2001).
 
-Legend: B batch, T steps, K tags; ``scores`` (B, T, K) unnormalised, ``x_lens`` (B,) absolute steps.
-The score of a path is the sum of its tags' scores, of its transitions, and of its first and last
-tag.
+The score of a path is the sum of the scores of its tags, of its transitions, and of its first and
+last tag. B batch, T steps, K tags; ``scores`` (B, T, K) unnormalised, ``x_lens`` (B,) steps.
 """
 
 from __future__ import annotations
@@ -16,15 +15,16 @@ from asr.sequence.lengths import length_mask
 
 __all__ = ["BioRules", "LinearChainCrf", "bio_rules", "first_illegal_step"]
 
-FORBIDDEN = -1e4  # exp() of it is 0 in every precision; finite, so that no gradient is NaN
+FORBIDDEN = -1e4  # exp(FORBIDDEN) is 0 in every precision; finite, so that no gradient is NaN
 
 BioRules = tuple[Tensor, Tensor, Tensor]
 """Bool masks of allowed tags: first (K,), transitions (K, K) as [from, to], last (K,)."""
 
 
 def bio_rules(tags: Sequence[str]) -> BioRules:
-    """Return what the BIO scheme allows: ``I-x`` only after ``B-x`` or ``I-x`` (Ramshaw & Marcus
-    1995, as IOB2).
+    """Return the rules of the BIO scheme: ``I-x`` only after ``B-x`` or ``I-x``.
+
+    Ramshaw & Marcus 1995, in the variant called IOB2.
 
     Example:
         >>> start, after, end = bio_rules(["O", "B-x", "I-x"])
@@ -39,7 +39,7 @@ def bio_rules(tags: Sequence[str]) -> BioRules:
 
 
 def first_illegal_step(path: Sequence[int], rules: BioRules) -> int | None:
-    """Return the step, counted from 0, at which ``path`` breaks the rules, or None."""
+    """Return the first step, from 0, at which ``path`` breaks the rules; None if it does not."""
     start, after, end = rules
     for step, tag in enumerate(path):
         if not (bool(after[path[step - 1], tag]) if step else bool(start[tag])):
@@ -48,14 +48,13 @@ def first_illegal_step(path: Sequence[int], rules: BioRules) -> int | None:
 
 
 class LinearChainCrf(nn.Module):
-    """Exact log-partition, path scores, marginals and best paths. Padding has no part in any of
-    them.
+    """Exact log-partition, path scores, marginals and best paths; padding is ignored.
 
     Args:
         num_tags: K.
-        rules: what is allowed, such as :func:`bio_rules`; everything by default. A forbidden
-            transition costs 10,000, so that it never wins against an allowed path and adds nothing
-            to the partition.
+        rules: allowed tags and transitions, such as :func:`bio_rules`; by default all. A forbidden
+            transition costs 10,000, so it never wins against an allowed path and adds nothing to
+            the partition function.
 
     Example:
         >>> crf = LinearChainCrf(3, bio_rules(["O", "B-x", "I-x"]))
@@ -79,8 +78,9 @@ class LinearChainCrf(nn.Module):
             self.register_buffer(name, torch.where(allowed, 0.0, FORBIDDEN), persistent=False)
 
     def log_partition(self, scores: Tensor, x_lens: Tensor) -> Tensor:
-        """Return (B,): log of the sum of exp(score) over all K^T paths (the forward algorithm); 0
-        for length 0.
+        """Return (B,): log of the sum of exp(score) over all K^T paths; 0 for length 0.
+
+        By the forward algorithm.
         """
         return self._forward(scores.float() if scores.dtype == torch.bfloat16 else scores, x_lens)
 
@@ -97,9 +97,7 @@ class LinearChainCrf(nn.Module):
         return torch.where(x_lens > 0, total, torch.zeros_like(total))
 
     def path_score(self, scores: Tensor, paths: Tensor, x_lens: Tensor) -> Tensor:
-        """Return (B,): the score of one path (B, T) of tag numbers each; what the padding holds is
-        not looked at.
-        """
+        """Return (B,): the score of one path of tag numbers per sequence, ``paths`` (B, T)."""
         inside = length_mask(x_lens, scores.size(1))
         paths = paths.masked_fill(~inside, 0)
         tag_scores = (
@@ -119,8 +117,9 @@ class LinearChainCrf(nn.Module):
             return self.log_partition(scores, x_lens) - self.path_score(scores, paths, x_lens)
 
     def marginals(self, scores: Tensor, x_lens: Tensor) -> Tensor:
-        """Return (B, T, K): p(tag at step | scores), which is the gradient of the log-partition; 0
-        in the padding.
+        """Return (B, T, K): p(tag at step | scores); 0 in the padding.
+
+        It is the gradient of the log-partition with respect to the scores.
         """
         with torch.enable_grad():
             leaf = scores.detach().clone().requires_grad_()
@@ -129,9 +128,7 @@ class LinearChainCrf(nn.Module):
 
     @torch.no_grad()
     def best_paths(self, scores: Tensor, x_lens: Tensor) -> tuple[list[list[int]], Tensor]:
-        """Return the best path of each sequence (Viterbi 1967), as long as the sequence, and its
-        score (B,).
-        """
+        """Return the best path of each sequence (Viterbi 1967), and the scores (B,)."""
         steps, inside = self.transitions + self.step_mask, length_mask(x_lens, scores.size(1))
         best = self.start + self.start_mask + scores[:, 0]
         came_from = []
@@ -152,8 +149,9 @@ class LinearChainCrf(nn.Module):
 
 
 def _step(alpha: Tensor, steps: Tensor, weights: Tensor, highest: Tensor) -> Tensor:
-    """Return logsumexp over the tag before, (B, K): one matrix product where no sum comes near
-    underflow.
+    """Return logsumexp over the previous tag, (B, K).
+
+    Computed as one matrix product of exponentials, unless a sum is close to underflow.
     """
     top = alpha.amax(1, keepdim=True).detach()
     reached = (alpha - top).exp() @ weights

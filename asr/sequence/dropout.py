@@ -1,4 +1,4 @@
-"""Dropout, with a mask a step or one for all steps. Legend: B batch, T steps, D features."""
+"""Dropout, with a mask per step or one mask for all steps. B batch, T steps, D features."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from torch.nn import functional
 
 __all__ = ["Dropout", "VariationalDropout"]
 
-BITS = 16  # of a random number, in which processors draw a probability
+BITS = 16  # resolution of the dropout probability on CPUs
 PACKED = 64 // BITS
 
 
 class Dropout(nn.Dropout):
-    """``torch.nn.Dropout``, whose mask is drawn faster on processors.
+    """``torch.nn.Dropout`` with faster random numbers on CPUs.
 
-    torch draws a number of 32 bits for each element there; here four elements share one of 64, so
-    that the probability is the nearest multiple of 2**-16. Other devices draw as torch does.
+    On CPUs torch draws 32 random bits per element. Here four elements share 64 bits, so the
+    probability is rounded to a multiple of 2**-16. Other devices use torch's own dropout.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape -> the same."""
+        """Any shape -> the same shape."""
         dropped = round(self.p * 2**BITS)
         if not self.training or x.device.type != "cpu" or not 0 < dropped < 2**BITS:
             return super().forward(x)
@@ -32,11 +32,10 @@ class Dropout(nn.Dropout):
 
 
 class VariationalDropout(nn.Module):
-    """Drops the same features of a sequence at every step (Gal & Ghahramani 2016, section 4), in
-    training only.
+    """Dropout with one mask for all steps of a sequence (Gal & Ghahramani 2016, section 4).
 
     Args:
-        p: probability that a feature is dropped; what is kept is scaled by 1 / (1 - p).
+        p: probability that a feature is dropped; the others are scaled by 1 / (1 - p).
     """
 
     def __init__(self, p: float) -> None:

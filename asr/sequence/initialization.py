@@ -1,4 +1,4 @@
-"""First weights of recurrent layers, by name."""
+"""Weight initialisations of recurrent layers, by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _xavier(weight: Tensor) -> None:
 
 
 def _kaiming(weight: Tensor) -> None:
-    nn.init.kaiming_uniform_(weight, nonlinearity="linear")  # gates are no rectifiers: gain 1
+    nn.init.kaiming_uniform_(weight, nonlinearity="linear")  # gates are not ReLUs: gain 1
 
 
 def _orthogonal(weight: Tensor) -> None:
@@ -30,16 +30,16 @@ INITIALIZATIONS = ("default", *_RULES)
 
 
 def initialize(module: nn.Module, name: str) -> None:
-    """Draw the weight matrices of all recurrent cells in ``module`` anew; biases and all else stay.
+    """Initialise the weight matrices of all recurrent cells in ``module``; biases do not change.
 
-    Each gate's matrix is drawn on its own, as it acts on its own.
+    The matrix of each gate is initialised separately.
 
     Args:
-        module: holds cells whose weights are named as torch's are (``weight_ih_l0``,
+        module: contains cells whose weights have torch's names (``weight_ih_l0``,
             ``weight_hh_l0``).
         name: ``xavier`` (Glorot & Bengio 2010, uniform), ``kaiming`` (He et al. 2015, uniform in
-            +-sqrt(3 / inputs)), ``orthogonal`` (Saxe et al. 2014), or ``default``: orthogonal
-            recurrent and Xavier input weights, as they are built.
+            +-sqrt(3 / inputs)), ``orthogonal`` (Saxe et al. 2014), or ``default``: no change; cells
+            start with orthogonal recurrent and Xavier input weights.
 
     Raises:
         ValueError: there is no such name.

@@ -1,6 +1,6 @@
-"""Lengths of padded sequences.
+"""Masks and reversal of padded sequences.
 
-Legend: B batch, T steps, D features; ``x_lens`` (B,) int64, absolute steps.
+B batch, T steps, D features; ``x_lens`` (B,) int64, in steps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def length_mask(x_lens: Tensor, max_len: int) -> Tensor:
 
 
 def mask_padding(x: Tensor, x_lens: Tensor) -> Tensor:
-    """Return ``x`` (B, T, ...) with every step past its sequence's length set to zero."""
+    """Return ``x`` (B, T, ...) with all padding steps set to zero."""
     mask = length_mask(x_lens, x.size(1))
     return x.masked_fill(~mask.view(*mask.shape, *[1] * (x.dim() - 2)), 0.0)
 
@@ -39,22 +39,22 @@ def reverse_index(x_lens: Tensor, max_len: int) -> Tensor:
 
 
 def reverse_within_length(x: Tensor, x_lens: Tensor) -> Tensor:
-    """Return ``x`` (B, T, D) with each sequence reversed, its padding left where it is."""
+    """Return ``x`` (B, T, D) with each sequence reversed; padding stays at the end."""
     index = reverse_index(x_lens, x.size(1))
     return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.size(-1)))
 
 
 def reversed_rows(x_lens: Tensor, max_len: int) -> Tensor:
-    """Return (T * B,) int64: the rows (T and B as one axis) of a time-major batch reversed."""
+    """Return (T * B,) int64: the index that reverses a time-major batch, T and B as one axis."""
     batch = torch.arange(x_lens.size(0), device=x_lens.device)
     return (reverse_index(x_lens, max_len).t() * x_lens.size(0) + batch).flatten()
 
 
 def swap_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """Return ``x`` (T, B, D) with its rows (T and B as one axis) in an order that undoes itself.
+    """Return ``x`` (T, B, D) with its rows (T and B as one axis) permuted.
 
-    Whole rows are moved, in the backward pass too; that is what sets it apart from ``gather`` and
-    ``scatter_add``.
+    ``rows`` must be its own inverse, so the backward pass is the same permutation. It copies whole
+    rows, which is faster than ``gather`` and, in the backward pass, ``scatter_add``.
     """
     swapped: Tensor = _Swap.apply(x, rows)  # type: ignore[no-untyped-call]
     return swapped

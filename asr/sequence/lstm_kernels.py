@@ -1,8 +1,10 @@
-"""What of an LSTM goes step by step. Legend: B batch, T steps, H hidden; gates in the order i, f,
-g, o; N blocks of W.
+"""The sequential part of an LSTM, forward and backward.
 
-A step's product is small, and OpenBLAS has kernels for small ones, which do not pack their operands
-first: ``ROWS`` sequences at a time, and weights in blocks of columns.
+The matrix product of one step is small. OpenBLAS has kernels for small products, which do not pack
+their operands first. To reach them, products take ``ROWS`` sequences at a time, and weights are
+split into blocks of columns.
+
+B batch, T steps, H hidden; gates in the order i, f, g, o; N blocks of W columns.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ __all__ = ["ROWS", "backward", "blocks", "forward"]
 F32 = npt.NDArray[np.float32]
 
 ROWS, COLUMNS, PRODUCTS = 4, 128, 1_000_000
-# tanh as a rational function, as Eigen computes it for single precision
-# (Eigen/src/Core/MathFunctionsImpl.h)
+# tanh as a rational function with Eigen's coefficients for float32
+# (Eigen/src/Core/MathFunctionsImpl.h).
 LIMIT = np.float32(7.90531110763549805)
 ODD: tuple[float, ...] = tuple(
     np.array(
@@ -44,7 +46,7 @@ ONE, HALF = np.float32(1), np.float32(0.5)
 
 
 def blocks(weights: F32) -> F32:
-    """(K, G) -> (N, K, W): the columns in N blocks, zeros in what the last one has too many."""
+    """(K, G) -> (N, K, W): the columns in N blocks, the last one padded with zeros."""
     K, G = weights.shape
     number = max(-(-G // COLUMNS), -(-ROWS * K * G // PRODUCTS))
     width = -(-G // number)
@@ -79,11 +81,10 @@ def _sigmoid(x: float) -> float:
 
 @kernel(fastmath=FAST, error_model="numpy")
 def forward(start: int, stop: int, gates: F32, h: F32, c: F32, squashed: F32, w_hh: F32) -> None:
-    """Run the sequences from ``start`` to ``stop``: fill in h and c, (T + 1, B, H), of which the
-    first is known.
+    """Run the sequences ``start`` to ``stop``: fill in h and c (T + 1, B, H) from step 1 on.
 
-    Gates (T, B, 4H): the input's share, replaced by what the gates were. squashed (T, B, H): tanh
-    of c after each step. w_hh (N, H, W): the recurrent weights (H, 4H) in blocks.
+    gates (T, B, 4H): the input's contributions, replaced by the activations of the gates. squashed
+    (T, B, H): tanh of c after each step. w_hh (N, H, W): the recurrent weights (H, 4H) in blocks.
     """
     T, H = gates.shape[0], h.shape[2]
     N, W = w_hh.shape[0], w_hh.shape[2]
@@ -131,12 +132,11 @@ def backward(
     dc: F32,
     w_hh: F32,
 ) -> None:
-    """Fill in the gradients (T, B, 4H) of the gates' inputs; dh and dc (B, H) become those of the
-    first state.
+    """Fill in the gradients (T, B, 4H) of the gates' inputs, for sequences ``start`` to ``stop``.
 
-    gates (T, B, 4H), c (T + 1, B, H), squashed (T, B, H): as :func:`forward` leaves them. dy (T, B,
-    H): of the outputs. w_hh (N, 4H, W): the recurrent weights (4H, H) in blocks. Only the sequences
-    from ``start`` to ``stop``.
+    dh and dc (B, H): gradients of the last state; they become those of the first state. gates
+    (T, B, 4H), c (T + 1, B, H), squashed (T, B, H): as :func:`forward` leaves them. dy (T, B, H):
+    gradients of the outputs. w_hh (N, 4H, W): the recurrent weights (4H, H) in blocks.
     """
     T, H = dy.shape[0], dy.shape[2]
     N, W = w_hh.shape[0], w_hh.shape[2]

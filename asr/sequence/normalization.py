@@ -1,4 +1,4 @@
-"""Normalisation between layers that padding cannot reach. Legend: B batch, T steps, D features."""
+"""Normalisation layers that ignore padding. B batch, T steps, D features."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ __all__ = ["NORMS", "MaskedBatchNorm", "MaskedLayerNorm", "build_norm"]
 
 
 class MaskedLayerNorm(nn.LayerNorm):
-    """Layer normalisation of each step (Ba et al.
-
-    2016); padding has no part in it, so lengths are only accepted.
-    """
+    """Layer normalisation of each step (Ba et al. 2016); it needs no lengths."""
 
     def forward(self, x: Tensor, x_lens: Tensor | None = None) -> Tensor:
         return super().forward(x)
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch normalisation (Ioffe & Szegedy 2015) over the valid steps only, so that padding never
-    changes a result.
+    """Batch normalisation (Ioffe & Szegedy 2015) with statistics of the valid steps only.
 
     Args:
         num_features: D.
-        momentum: weight of a batch in the running statistics.
+        momentum: weight of the new batch in the running statistics.
         eps: added to the variance.
     """
 
@@ -59,8 +55,9 @@ class MaskedBatchNorm(nn.Module):
         )
 
     def _normalize(self, points: Tensor, training: bool) -> Tensor:
-        """(N, D) -> (N, D) by torch's fused kernel; a single point has no variance and leaves the
-        statistics alone.
+        """(N, D) -> (N, D) with torch's fused kernel.
+
+        A single point has no variance, so it uses the running statistics and does not change them.
         """
         training = training and len(points) > 1
         return torch.batch_norm(
@@ -87,7 +84,7 @@ NORMS = ("layer", "batch", "none")
 
 
 def build_norm(kind: str, num_features: int) -> nn.Module:
-    """Return the normalisation ``kind`` (one of :data:`NORMS`); call it with ``(x, x_lens)``."""
+    """Return the normalisation ``kind``, one of :data:`NORMS`; it is called with (x, x_lens)."""
     if kind == "layer":
         return MaskedLayerNorm(num_features)
     if kind == "batch":

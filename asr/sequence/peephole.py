@@ -1,4 +1,4 @@
-"""LSTM with peepholes. Legend: B batch, T steps, D input, H hidden.
+"""LSTM with peepholes. B batch, T steps, D input, H hidden.
 
 Gers & Schmidhuber 2000, "Recurrent nets that time and count"; the equations are (7)-(11) of Graves
 2013, "Generating sequences with recurrent neural networks":
@@ -20,12 +20,12 @@ __all__ = ["PeepholeLSTM"]
 
 
 class PeepholeLSTM(nn.Module):
-    """One LSTM layer whose gates see the cell; with peepholes of zero it equals ``torch.nn.LSTM``.
+    """LSTM layer with peepholes; if they are zero it equals ``torch.nn.LSTM``.
 
-    Names and layout of the parameters are torch's (gates in the order i, f, g, o), so that weights
-    can be copied either way; ``peephole_l0`` (3H,) holds p_i, p_f, p_o and starts at zero. The
-    input's share of all steps is one matrix product; what is left of a step runs in Python, as
-    torch has no fused kernel for it.
+    Names and layout of the parameters are torch's (gates in the order i, f, g, o), so weights can
+    be copied either way. ``peephole_l0`` (3H,) holds p_i, p_f, p_o and starts at zero. The input's
+    contribution to all steps is one matrix product; the steps themselves run in Python, as torch
+    has no fused kernel for them.
 
     Args:
         input_size: D.
@@ -48,7 +48,7 @@ class PeepholeLSTM(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weights as ``torch.nn.LSTM`` does, uniform in +-1/sqrt(H); peepholes are zero."""
+        """Initialise as ``torch.nn.LSTM`` does, uniform in +-1/sqrt(H); peepholes are zero."""
         bound = 1.0 / math.sqrt(self.hidden_size)
         for name, parameter in self.named_parameters():
             nn.init.zeros_(parameter) if name == "peephole_l0" else nn.init.uniform_(

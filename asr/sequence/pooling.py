@@ -1,7 +1,4 @@
-"""One vector of a whole sequence.
-
-Legend: B batch, T steps, D features, A hidden width of the attention.
-"""
+"""Pooling of a sequence into one vector. B batch, T steps, D features, A attention width."""
 
 from __future__ import annotations
 
@@ -32,9 +29,7 @@ class AttentionPooling(nn.Module):
         self.energy = nn.Parameter(torch.empty(width).uniform_(-1, 1) / math.sqrt(width))
 
     def weights(self, x: Tensor, x_lens: Tensor) -> Tensor:
-        """(B, T, D), (B,) -> (B, T), summing to 1 over the steps of each sequence and 0 in its
-        padding.
-        """
+        """(B, T, D), (B,) -> (B, T): weights that sum to 1 over each sequence; 0 in the padding."""
         scores = torch.tanh(self.hidden(x)) @ self.energy.to(x.dtype)
         inside = length_mask(x_lens, x.size(1))
         scores = scores.float().masked_fill(~inside, torch.finfo(torch.float32).min)
@@ -46,14 +41,14 @@ class AttentionPooling(nn.Module):
 
 
 class Pooling(nn.Module):
-    """Steps inside each sequence's length to one vector; a sequence of length 0 gives zeros.
+    """Pools the steps of each sequence, without padding; a sequence of length 0 gives zeros.
 
     Args:
         kind: ``last``, ``mean``, ``max`` or ``attention`` (see :class:`AttentionPooling`).
         dim: D.
-        bidirectional: for ``last``: the first half of the features was read forward and the second
-            backward, so that one is taken at the last step and the other at the first: where each
-            has seen everything.
+        bidirectional: for ``last``: the first half of the features is from the forward direction
+            and is taken at the last step; the second half is from the backward direction and is
+            taken at the first step. There each direction has seen the whole sequence.
 
     Example:
         >>> x = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]])

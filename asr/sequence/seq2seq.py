@@ -1,5 +1,7 @@
-"""Decoder with attention and batched beam search. Legend: B batch, K beams, L target steps, S
-memory steps, D memory width, E embedding width, H hidden width, V target vocabulary.
+"""Attention decoder and batched beam search.
+
+B batch, K beams, L target steps, S memory steps, D memory width, E embedding width, H hidden width,
+V target vocabulary.
 
 Input feeding: Luong et al. 2015, section 3.3. Scheduled sampling: Bengio et al. 2015. Tied output
 embeddings: Press & Wolf 2017. Length normalisation: Wu et al. 2016 (GNMT), section 7, with its
@@ -33,13 +35,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class DecoderState:
-    """Where K beams of each of B sequences are; beams of one sequence share its memory.
+    """State of K beams of each of B sequences; beams of one sequence share its memory.
 
     Attributes:
         memory: of the B sequences.
         layers: (h, c) of each layer, each (B * K, H).
-        fed: (B, K, E) last attentional
-        output.
+        fed: (B, K, E), last attentional output, which is fed to the next step.
         weight: (V, E) embeddings of the target vocabulary.
     """
 
@@ -51,9 +52,8 @@ class DecoderState:
     def select(self, sequences: Tensor, beams: Tensor) -> DecoderState:
         """Return the state of some sequences (N,), of each the beams (N, K') in this order."""
         rows = (sequences.unsqueeze(1) * self.fed.size(1) + beams).flatten()
-        same = sequences.numel() == self.fed.size(
-            0
-        )  # nothing has finished since the last step: no copy of the memory
+        # If no sequence has finished since the last step, the memory need not be copied.
+        same = sequences.numel() == self.fed.size(0)
         return replace(
             self,
             memory=self.memory if same else self.memory.select(sequences),
@@ -65,20 +65,21 @@ class DecoderState:
 
 
 class AttentionDecoder(nn.Module):
-    """LSTM layers that look at a memory after every step and are fed what they made of it.
+    """LSTM decoder with attention and input feeding.
 
     o_t = tanh(W [h_t; context_t]), p(y_t) = softmax(weight o_t + b), where ``weight`` (V, E) are
-    the embeddings of the target vocabulary. Times sqrt(E) they are the input too (Vaswani et al.
-    2017, section 3.4). They are handed in, so that source and target can share one table.
+    the embeddings of the target vocabulary. Multiplied by sqrt(E) they are also the input
+    embeddings (Vaswani et al. 2017, section 3.4). They are an argument of the calls, so that source
+    and target can share one table.
 
     Args:
         vocab_size: V.
         embedding_dim: E.
         memory_dim: D.
         hidden_dim: H.
-        num_layers: of LSTM.
+        num_layers: number of LSTM layers.
         score: ``additive``, ``dot`` or ``general``, see :class:`asr.sequence.attention.Attention`.
-        dropout: probability, on embeddings, between layers and on o_t.
+        dropout: of embeddings, between layers, and of o_t.
     """
 
     def __init__(
@@ -102,9 +103,9 @@ class AttentionDecoder(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Orthogonal recurrent and Xavier input weights; forget-gate bias 1 (Jozefowicz et al.
+        """Initialise with orthogonal recurrent and Xavier input weights and forget-gate bias 1.
 
-        2015, section 2.2).
+        Jozefowicz et al. 2015, section 2.2.
         """
         for cell in self.cells:
             assert isinstance(cell, nn.LSTMCell)
@@ -119,9 +120,7 @@ class AttentionDecoder(nn.Module):
     def start(
         self, memory: Tensor, memory_lens: Tensor, weight: Tensor, num_beams: int = 1
     ) -> DecoderState:
-        """(B, S, D), (B,), (V, E) -> the state before the first step; h_0 = tanh(W mean of the
-        memory), c_0 = 0.
-        """
+        """(B, S, D), (B,), (V, E) -> the initial state: h_0 = tanh(W mean(memory)), c_0 = 0."""
         mean = mask_padding(memory, memory_lens).sum(1) / memory_lens.clamp(min=1).unsqueeze(1)
         hidden = torch.tanh(self.start_map(mean)).repeat_interleave(num_beams, dim=0)
         layers = tuple(
@@ -163,15 +162,14 @@ class AttentionDecoder(nn.Module):
         sampling: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Read the true previous tokens (teacher forcing), and some of its own guesses where
-        ``sampling`` is not 0.
+        """Run with teacher forcing or, if ``sampling`` is not 0, scheduled sampling.
 
         Args:
-            tokens: (B, L), the first one being the sign of the beginning.
+            tokens: (B, L), previous tokens; the first one is the begin symbol.
             state: of one beam, see :meth:`start`.
-            sampling: probability that a step reads the likeliest token of the step before in place
-                of the true one.
-            generator: draws where that happens.
+            sampling: probability that a step reads the most probable token of the step before
+                instead of the true one.
+            generator: of the random numbers for sampling.
 
         Returns:
             o (B, L, E) for :meth:`logits`, attention weights (B, L, S).
@@ -202,7 +200,7 @@ State = TypeVar("State", bound="SearchState")
 
 
 class SearchState(Protocol):
-    """What a search needs of a model's state: pick sequences, and beams of each."""
+    """Interface of a model's state for the search: select sequences and their beams."""
 
     def select(self: State, sequences: Tensor, beams: Tensor) -> State:
         """Return the state of some sequences (N,), of each the beams (N, K') in this order."""
@@ -213,9 +211,9 @@ class Hypothesis:
     """A finished output.
 
     Attributes:
-        tokens: without the signs of beginning and end.
-        score: log-probability, the end's included, divided by (number of tokens + 1) ** alpha.
-        finished: False where the end was forced at the greatest length.
+        tokens: without begin and end symbols.
+        score: log-probability, with the end symbol, divided by (number of tokens + 1) ** alpha.
+        finished: False if the end was forced at the maximum length.
     """
 
     tokens: list[int]
@@ -229,10 +227,8 @@ Step = Callable[[Tensor, State], tuple[Tensor, State]]
 def greedy_search(
     step: Step[State], state: State, num_sequences: int, max_lens: Tensor, bos_id: int, eos_id: int
 ) -> list[Hypothesis]:
-    """Return the output that takes the likeliest token at every step; a beam search with one beam,
-    in plain words.
-    """
-    found = beam_search(
+    """Return the output with the most probable token at every step: beam search with one beam."""
+    outputs = beam_search(
         step,
         state,
         num_sequences=num_sequences,
@@ -241,7 +237,7 @@ def greedy_search(
         bos_id=bos_id,
         eos_id=eos_id,
     )
-    return [hypotheses[0] for hypotheses in found]
+    return [hypotheses[0] for hypotheses in outputs]
 
 
 def beam_search(
@@ -256,18 +252,18 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Return up to ``beam_size`` finished outputs of each sequence, best first.
 
-    A sequence is done when ``beam_size`` outputs have ended, or when none of those still open could
-    beat the best one that has, whatever followed. Sequences that are done leave the batch. With a
-    beam wide enough for everything this is exhaustive search.
+    A sequence is done when ``beam_size`` outputs have ended, or when no continuation of an open
+    output could score above the best finished one. Sequences that are done leave the batch.
 
     Args:
         step: (B, K) last tokens, state -> log_probs (B, K, V), state.
-        state: with ``beam_size`` beams a sequence.
+        state: with ``beam_size`` beams per sequence.
         num_sequences: B.
-        max_lens: (B,) most tokens of an output, the end not counted.
-        bos_id: signs of beginning and end.
-        eos_id: signs of beginning and end.
-        alpha: 0 prefers short outputs, 1 compares means per token.
+        beam_size: K.
+        max_lens: (B,) maximum number of tokens of an output, without the end symbol.
+        bos_id: begin symbol.
+        eos_id: end symbol.
+        alpha: exponent of the length normalisation; 0: none, 1: mean per token.
     """
     device = max_lens.device
     search = _Search(
@@ -291,24 +287,23 @@ class _Search:
     ) -> None:
         device = max_lens.device
         self.K, self.eos_id, self.alpha, self.length = K, eos_id, alpha, 0
-        self.active = torch.arange(
-            B, device=device
-        )  # number of each sequence that is still searched
+        self.active = torch.arange(B, device=device)  # sequences that are not done
         self.max_lens = max_lens
         self.scores = torch.full((B, K), -torch.inf, device=device)
-        self.scores[:, 0] = 0.0  # all beams begin alike: one of them is enough
+        self.scores[:, 0] = 0.0  # all beams start equal, so one of them is enough
         self.tokens = torch.zeros((B, K, 0), dtype=torch.long, device=device)
         self.finished: list[list[Hypothesis]] = [[] for _ in range(B)]
 
     def advance(self, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-        """(B, K, V) -> positions (N,) of the sequences that go on, beams (N, K) and tokens (N, K);
-        None when done.
+        """(B, K, V) -> rows (N,) of the sequences that continue, beams (N, K), tokens (N, K).
+
+        None if all sequences are done.
         """
-        forced = self.max_lens <= self.length  # only the end may follow
+        forced = self.max_lens <= self.length  # at the maximum length only the end may follow
         if bool(forced.any()):
             not_end = torch.arange(log_probs.size(-1), device=log_probs.device) != self.eos_id
             log_probs = log_probs.masked_fill(forced.view(-1, 1, 1) & not_end, -torch.inf)
-        # the best of all beams are among the best of each
+        # The best candidates of all beams are among the best ones of each beam.
         best, token = log_probs.float().topk(min(2 * self.K, log_probs.size(-1)), dim=2)
         total = (self.scores.unsqueeze(-1) + best).flatten(1)
         top, place = total.topk(min(2 * self.K, total.size(1)), dim=1)
@@ -316,7 +311,7 @@ class _Search:
         ends = tokens == self.eos_id
         self._finish(top, beams, ends, forced)
         self.length += 1
-        # of twice as many candidates as beams at most half are ends, so that K others remain
+        # Each beam ends in at most one way, so of 2 K candidates at least K are no ends.
         scores, order = top.masked_fill(ends, -torch.inf).topk(self.K, dim=1)
         beams, tokens = beams.gather(1, order), tokens.gather(1, order)
         self._extend(scores, beams, tokens)
@@ -324,7 +319,7 @@ class _Search:
 
     def _finish(self, top: Tensor, beams: Tensor, ends: Tensor, forced: Tensor) -> None:
         best = ends & torch.isfinite(top)
-        best[:, self.K :] = False  # an end among the second half would not have survived as a beam
+        best[:, self.K :] = False  # ends beyond the first K would not have survived as beams
         for row, rank in best.nonzero().tolist():
             output = self.tokens[row, beams[row, rank]].tolist()
             score = float(top[row, rank]) / (len(output) + 1) ** self.alpha
@@ -355,32 +350,27 @@ class _Search:
     def _is_done(self, finished: list[Hypothesis], open_best: float, limit: int) -> bool:
         if len(finished) >= self.K or open_best == -torch.inf:
             return True
-        reachable = (
-            open_best / (limit + 1) ** self.alpha
-        )  # scores only fall, the divisor is largest at the limit
+        # Log-probabilities only fall, and the divisor is largest at the maximum length.
+        reachable = open_best / (limit + 1) ** self.alpha
         return bool(finished) and max(h.score for h in finished) >= reachable
 
     def results(self) -> list[list[Hypothesis]]:
-        """Return what has finished, best first."""
-        return [sorted(found, key=lambda h: -h.score)[: self.K] for found in self.finished]
+        """Return the finished outputs of each sequence, best first."""
+        return [sorted(outputs, key=lambda h: -h.score)[: self.K] for outputs in self.finished]
 
 
 def teacher_inputs(targets: Tensor, bos_id: int) -> Tensor:
-    """(B, L) targets -> (B, L) what a decoder reads to make them: the sign of the beginning, then
-    all but the last.
-    """
+    """(B, L) targets -> (B, L) decoder inputs: the begin symbol, then all targets but the last."""
     return functional.pad(targets[:, :-1], (1, 0), value=bos_id)
 
 
 def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """(N, V), (N,) -> summed cross-entropy with ``smoothing`` of the target spread evenly (Szegedy
-    et al. 2016).
-    """
+    """(N, V), (N,) -> summed cross-entropy with label smoothing (Szegedy et al. 2016)."""
     return functional.cross_entropy(
         logits.float(), targets, reduction="sum", label_smoothing=smoothing
     )
 
 
 def valid_steps(x: Tensor, lens: Tensor) -> Tensor:
-    """(B, L, ...), (B,) -> (N, ...), the steps inside their sequences in order."""
+    """(B, L, ...), (B,) -> (N, ...): the steps without padding, in order."""
     return x[length_mask(lens, x.size(1))]

@@ -1,4 +1,4 @@
-"""Weights that are zero and stay zero."""
+"""Keep pruned weights at zero during training."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ __all__ = ["hold_zeros", "is_pruned_weight"]
 
 
 def is_pruned_weight(name: str, parameter: Tensor) -> bool:
-    """Return whether pruning may take single weights of a parameter: matrices and kernels, no
-    biases, no norms.
-    """
+    """Return whether a parameter can be pruned: weight matrices and kernels, no biases or norms."""
     return parameter.dim() > 1 and "weight" in name.rpartition(".")[2]
 
 
 def hold_zeros(module: nn.Module) -> int:
-    """Let no optimiser move the weights of ``module`` that are zero now; return how many there are.
+    """Keep the weights of ``module`` that are zero now at zero; return how many there are.
 
-    Their gradients become zero, and with them all that optimisers add: momentum of nothing, decay
-    of nothing. Biases and norms are left free.
+    Their gradients are set to zero, and so are momentum and weight decay of zero weights with zero
+    gradients. Biases and norms are not affected.
     """
     held = 0
     for name, parameter in module.named_parameters():

@@ -1,6 +1,6 @@
 """Convolution over time only.
 
-Legend: B batch, T steps, D features, C channels, T' = ceil(T / subsampling).
+B batch, T steps, D features, C channels, T' = ceil(T / subsampling).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ __all__ = ["TemporalConv"]
 
 
 class TemporalConv(nn.Module):
-    """Layers of 1-D convolution, normalisation and rectifier, for signals without a frequency axis.
+    """Layers of 1-D convolution, normalisation and ReLU, for signals without a frequency axis.
 
-    Padding steps are zero before each layer, which is what the convolution itself pads with: a
-    sequence gives the same output alone and in a batch of longer ones.
+    Padding steps are set to zero before each layer, as the convolution itself pads with zeros. So
+    the output of a sequence does not depend on the padding that its batch needs.
 
     Args:
         input_dim: D.
         channels: C of each layer.
-        strides: step of each layer; their product is :attr:`subsampling`.
-        kernel_size: odd.
+        strides: stride of each layer; their product is :attr:`subsampling`.
+        kernel_size: width of the kernels, odd.
         norm: ``layer``, ``batch`` or ``none``.
     """
 
@@ -52,7 +52,7 @@ class TemporalConv(nn.Module):
 
     @property
     def subsampling(self) -> int:
-        """Input steps an output step."""
+        """Return the number of input steps per output step."""
         product = 1
         for stride in self.strides:
             product *= stride

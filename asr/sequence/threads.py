@@ -1,4 +1,4 @@
-"""Compiled loops over a batch, its parts in threads."""
+"""Run compiled loops over a batch in threads."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ __all__ = ["over_batch"]
 def over_batch(
     kernel: Callable[..., None], batch: int, calls: Sequence[tuple[Any, ...]], together: int = 1
 ) -> None:
-    """Call ``kernel(start, stop, *arguments)`` on ranges of a batch, for each of ``calls``, in
-    torch's threads.
+    """Call ``kernel(start, stop, *arguments)`` on ranges of a batch, for each of ``calls``.
 
-    A range has a multiple of ``together`` sequences, the last one aside: the kernel takes as long
-    for fewer.
+    Uses as many threads as torch. Each range but the last has a multiple of ``together`` sequences,
+    which the kernel processes at once.
     """
     groups = -(-batch // together)
     threads = torch.get_num_threads()

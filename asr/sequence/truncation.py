@@ -1,8 +1,8 @@
-"""Truncated back-propagation through time. Legend: B batch, T steps, D features.
+"""Truncated back-propagation through time. B batch, T steps, D features.
 
-Williams & Peng 1990; with equal steps forward and back, k1 = k2, as in Sutskever 2013, section
-2.8.6. A sequence is read in chunks; the state is carried from one to the next, the gradient is not:
-memory grows with the chunk, not with T.
+A sequence is read in chunks. The state is carried from one chunk to the next, the gradient is not,
+so memory grows with the chunk, not with T. Williams & Peng 1990; with k1 = k2, as in Sutskever
+2013, section 2.8.6.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["detach_state", "truncated"]
 
 
 def detach_state(state: RecurrentState) -> RecurrentState:
-    """Return a carried state through which no gradient flows back."""
+    """Return the state without its graph, so that no gradient flows back through it."""
     return [tuple(tensor.detach() for tensor in layer) for layer in state]
 
 
@@ -29,18 +29,17 @@ def truncated(
     chunk_len: int,
     state: RecurrentState | None = None,
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Yield (steps, output (B, t, output_dim), lengths (B,) within the chunk) of each chunk of
-    ``chunk_len`` steps.
+    """Yield (steps, output (B, t, output_dim), lengths (B,) within the chunk) of each chunk.
 
-    Call ``backward`` on the loss of a chunk before the next one is asked for: its graph is then
-    free. Gradients add up over chunks in ``.grad``. The outputs are those of the whole sequence.
+    Call ``backward`` on the loss of a chunk before asking for the next one, which frees its graph.
+    Gradients add up over chunks in ``.grad``. The outputs equal those of the whole sequence.
 
     Args:
-        stack: one-directional.
+        stack: unidirectional layers.
         x: (B, T, D).
         x_lens: (B,).
-        chunk_len: steps that a gradient goes back, at most.
-        state: carried over from an earlier call.
+        chunk_len: steps per chunk; no gradient goes further back.
+        state: state after an earlier call.
 
     Raises:
         ValueError: the stack reads in both directions, or chunk_len is below 1.
@@ -57,7 +56,7 @@ def truncated(
     if stack.bidirectional:
         raise ValueError("a bidirectional stack cannot be truncated: it reads from the end too")
     if chunk_len < 1:
-        raise ValueError(f"a chunk holds at least 1 step, not {chunk_len}")
+        raise ValueError(f"chunk_len must be at least 1, not {chunk_len}")
     for start in range(0, x.size(1), chunk_len):
         steps = slice(start, min(start + chunk_len, x.size(1)))
         lens = torch.clamp(x_lens - start, 0, steps.stop - start)

@@ -11,12 +11,11 @@ __all__ = ["read_aishell"]
 
 
 def read_aishell(root: str | Path) -> dict[str, list[Utterance]]:
-    """Return ``train``, ``dev`` and ``test``; blanks between the words of a transcript are taken
-    out.
+    """Return ``train``, ``dev`` and ``test``, transcripts without spaces between words.
 
     Args:
         root: folder with ``transcript/aishell_transcript_v0.8.txt`` and
-            ``wav/SPLIT/SPEAKER/*.wav``, or the one above.
+            ``wav/SPLIT/SPEAKER/*.wav``, or its parent folder.
 
     Raises:
         DataError: the transcript or all recordings are missing.

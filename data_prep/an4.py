@@ -11,16 +11,15 @@ __all__ = ["read_an4"]
 
 
 def read_an4(root: str | Path, dev_speakers: int = 8) -> dict[str, list[Utterance]]:
-    """Return ``train``, ``dev`` (that many training speakers, held out) and the standard ``test``,
-    in lower case.
+    """Return ``train``, ``dev`` and the standard ``test``; transcripts in lower case.
 
     Args:
-        root: folder with ``etc/an4_train.transcription``, ``etc/an4_train.fileids``, the same of
-            ``test``, ``wav/``.
-        dev_speakers: 0 leaves out ``dev``.
+        root: folder with ``wav/``, ``etc/an4_train.transcription``, ``etc/an4_train.fileids`` and
+            the same two files of ``test``.
+        dev_speakers: training speakers held out as ``dev``; 0 for no ``dev``.
 
     Raises:
-        DataError: a list is missing, or the two lists of a part do not belong together.
+        DataError: a list is missing, or the two lists of a part do not match.
     """
     root = Path(root).absolute()
     spoken = _read_part(root, "train")

@@ -1,4 +1,4 @@
-"""Mozilla Common Voice: a folder a language with train.tsv, dev.tsv, test.tsv and clips/."""
+"""Mozilla Common Voice: one folder per language with train.tsv, dev.tsv, test.tsv and clips/."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ __all__ = ["read_commonvoice"]
 def read_commonvoice(
     root: str | Path, dev_share: float = 0.1, test_share: float = 0.0
 ) -> dict[str, list[Utterance]]:
-    """Return ``train``, ``dev`` and ``test``, as far as their tables are there; else
-    ``validated.tsv`` by share.
+    """Return those of ``train``, ``dev`` and ``test`` that have a table.
+
+    Without any of the three tables, ``validated.tsv`` is split by share.
 
     Args:
         root: folder of one language.
-        dev_share: for ``validated.tsv`` alone.
-        test_share: for ``validated.tsv`` alone.
+        dev_share: share held out of ``validated.tsv``.
+        test_share: share held out of ``validated.tsv``.
 
     Raises:
-        DataError: there is no table, or a table lacks ``path`` or ``sentence``.
+        DataError: there is no table, or a table has no ``path`` or ``sentence`` column.
     """
     root = Path(root).absolute()
     tables = [

@@ -1,7 +1,4 @@
-"""What people dictate and books do not hold: numbers, dates, letters, spelled words.
-
-Text for language models.
-"""
+"""Sentences of dictation for language models: numbers, dates, letters, spelled words."""
 
 from __future__ import annotations
 
@@ -31,16 +28,16 @@ _LENGTHS = (1, 2, 3, 3, 4, 5, 5, 7, 7, 10)  # digits of a number that is said di
 
 
 def dictated(words: Sequence[str], count: int, seed: int = 1) -> Iterator[str]:
-    """Yield ``count`` English sentences of numbers, dates, letters or a spelled word, lower case,
-    without punctuation.
+    """Yield ``count`` English sentences, in lower case and without punctuation.
 
-    Beside novels they teach a language model that "four" follows a digit, not "for", and that "b"
+    Each holds numbers, a date, letters or a spelled word, which novels rarely have. Added to them,
+    these sentences teach a language model that "four", not "for", follows a digit, and that "b"
     follows a letter.
 
     Args:
-        words: to be spelled letter by letter, each as likely as any other.
-        count: of sentences.
-        seed: the same one gives the same sentences.
+        words: words to spell letter by letter, drawn uniformly.
+        count: number of sentences.
+        seed: equal seeds give equal sentences.
 
     Example:
         >>> list(dictated(["cat"], 3, seed=5))

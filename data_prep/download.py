@@ -1,6 +1,4 @@
-"""Large files from the web: resumed where they stopped, tried again, checked by their published
-sum, unpacked whole.
-"""
+"""Downloads of large files: resumed, retried, checked against their MD5, and unpacked."""
 
 from __future__ import annotations
 
@@ -28,20 +26,21 @@ BEYOND_THE_END = 416
 def fetch(
     url: str, path: str | Path, md5: str | None = None, attempts: int = 5, pause_s: float = 1.0
 ) -> Path:
-    """Return ``path``, holding what ``url`` has; nothing is loaded where it is there already.
+    """Download ``url`` to ``path`` unless it exists, and return ``path``.
 
-    What has arrived is kept in ``path`` + ``.part``; a later call, or the next attempt, asks only
-    for the rest.
+    An incomplete download is kept in ``path`` + ``.part``; the next attempt, or a later call, asks
+    only for the rest.
 
     Args:
         url: http or https.
-        path: of the file.
-        md5: its published sum.
-        attempts: in all; the pause between two begins with ``pause_s`` seconds and doubles.
+        path: file to write.
+        md5: expected MD5 in hexadecimal digits.
+        attempts: number of attempts in total.
+        pause_s: seconds before the second attempt; the pause doubles after each.
 
     Raises:
-        DataError: there is no such file, the connection broke ``attempts`` times, or the sum is
-        another.
+        DataError: the server has no such file, the connection broke ``attempts`` times, or the MD5
+            differs.
     """
     path = Path(path)
     if path.is_file():
@@ -57,9 +56,9 @@ def fetch(
             _refuse_for_good(url, error)
             if attempt + 1 == attempts:
                 raise DataError(
-                    f"Loading {url} stopped after {_size(part)}: {_reason(error)} ({attempts} "
-                    "attempts).",
-                    f"Run the same command to go on; what has arrived is kept in {part}.",
+                    f"The download of {url} stopped after {_size(part)}: {_reason(error)} "
+                    f"({attempts} attempts).",
+                    f"Run the same command to resume; the first part is kept in {part}.",
                 ) from error
             print(
                 f"{url}: {_reason(error)} after {_size(part)}; trying again",
@@ -80,10 +79,10 @@ def _load_rest(url: str, part: Path) -> None:
     except urllib.error.HTTPError as error:
         with error:
             if error.code == BEYOND_THE_END and have == _total(error.headers.get("Content-Range")):
-                return  # all of it is here already
+                return  # the download is already complete
             raise
     with response:
-        resumed = response.status == RESUMED  # a server that knows no ranges sends all of it again
+        resumed = response.status == RESUMED  # a server without range requests sends the whole file
         length = response.headers.get("Content-Length")
         total = None if length is None else int(length) + (have if resumed else 0)
         with part.open("ab" if resumed else "wb") as file:
@@ -111,11 +110,11 @@ def _refuse_for_good(url: str, error: Exception) -> None:
             f"{url}: {error.code} {error.reason}.", "Check the address, or give another mirror."
         ) from error
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    if (
-        isinstance(reason, OSError) and reason.errno == 28
-    ):  # the disk is full: trying again is of no use
+    # The disk is full: another attempt would fail too.
+    if isinstance(reason, OSError) and reason.errno == 28:
         raise DataError(
-            f"Loading {url} failed: {reason.strerror}.", "Make room, then run the same command."
+            f"The download of {url} failed: {reason.strerror}.",
+            "Free disk space, then run the same command.",
         ) from error
 
 
@@ -128,10 +127,10 @@ def _size(path: Path) -> str:
 
 
 def _check(file: Path, path: Path, md5: str | None) -> None:
-    if md5 and (found := md5_of(file)) != md5:
+    if md5 and (actual := md5_of(file)) != md5:
         raise DataError(
-            f"{file} is damaged: its MD5 is {found}, that of {path.name} as published is {md5}.",
-            "Delete it and load it again, perhaps from another mirror.",
+            f"{file} is damaged: its MD5 is {actual}; the published MD5 of {path.name} is {md5}.",
+            "Delete it and download it again, perhaps from another mirror.",
         )
 
 
@@ -145,39 +144,37 @@ def md5_of(path: Path) -> str:
 
 
 def unpack(archive: str | Path, member: str, folder: str | Path) -> Path:
-    """Unpack what lies below ``member`` in a tar archive as ``folder``, which appears when it is
-    whole; return it.
+    """Unpack the folder ``member`` of a tar archive to ``folder``, and return ``folder``.
+
+    ``folder`` appears only when it is complete.
 
     Raises:
-        DataError: the archive is damaged, holds no ``member``, or would write outside of
-        ``folder``.
+        DataError: the archive is damaged, has no ``member``, or would write outside ``folder``.
     """
     archive, folder = Path(archive), Path(folder)
     temporary = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with tarfile.open(archive) as tar:
-            found = [entry for entry in tar if _place(entry, member, temporary, tar)]
+            unpacked = [entry for entry in tar if _place(entry, member, temporary, tar)]
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError) and error.errno == 28:
             raise
         raise DataError(
-            f"{archive} cannot be unpacked: {error}.", "Delete it and load it again."
+            f"{archive} cannot be unpacked: {error}.", "Delete it and download it again."
         ) from error
-    if not found:
-        raise DataError(f"{archive} holds no {member}.", "Give the archive as it is published.")
+    if not unpacked:
+        raise DataError(f"{archive} has no {member}.", "Give the archive as published.")
     temporary.rename(folder)
     return folder
 
 
 def _place(entry: tarfile.TarInfo, member: str, target: Path, tar: tarfile.TarFile) -> bool:
-    """Write a file of the archive below ``target`` if it lies below ``member``; links and devices
-    are left out.
-    """
+    """Extract an entry below ``member`` to ``target``; skip links and devices."""
     name = PurePosixPath(entry.name)
     if ".." in name.parts or name.is_absolute():
-        raise tarfile.TarError(f"{entry.name!r} points outside of the archive")
+        raise tarfile.TarError(f"{entry.name!r} points outside the archive")
     if not name.is_relative_to(member) or not entry.isfile():
         return False
     path = target / name.relative_to(member)

@@ -1,9 +1,7 @@
-"""Speech from text with eSpeak NG, called in its library, so that tests and the demo make their own
-recordings.
+"""Speech synthesis with eSpeak NG, for tests, the demo and pronunciations.
 
-The package ``espeakng_loader`` brings the library and its voices. The library holds one state for a
-process and is not thread safe: calls are serialised by a lock, and whoever wants more speed starts
-processes.
+The package ``espeakng_loader`` has the library and its voices. The library has global state and is
+not thread safe: a lock serialises the calls, so use processes to synthesise in parallel.
 """
 
 from __future__ import annotations
@@ -35,10 +33,8 @@ __all__ = [
 SYNCHRONOUS = 2
 DONT_EXIT = 0x8000
 UTF8 = 1
-IPA, SEPARATOR = (
-    2,
-    8,
-)  # espeak_TextToPhonemes: write IPA; where the character between phones stands in the mode
+# Mode of espeak_TextToPhonemes: IPA is a flag, the separator of phones is in the bits from 8 on.
+IPA, SEPARATOR = 2, 8
 RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4
 EVENT_END, EVENT_WORD = 0, 1
 SPEEDS = (80, 450)
@@ -46,8 +42,12 @@ SPEEDS = (80, 450)
 
 @dataclass(frozen=True)
 class SpokenWord:
-    """Where a word is: ``index`` among the words between blanks, ``position`` of its first letter,
-    begin in seconds.
+    """Start time of a word.
+
+    Attributes:
+        index: number of the word in the text, split at spaces.
+        position: index of its first character in the text.
+        start_s: start in seconds.
     """
 
     index: int
@@ -57,13 +57,12 @@ class SpokenWord:
 
 @dataclass(frozen=True)
 class Speech:
-    """What was spoken.
+    """Synthesised speech.
 
     Attributes:
         samples: (n,) float32 in [-1, 1].
         sample_rate: in Hz.
-        words: in order of time. eSpeak speaks some pairs ("of the") as one unit: the second word is
-            then missing.
+        words: sorted by time. eSpeak joins some pairs ("of the"): the second word is missing then.
     """
 
     samples: npt.NDArray[np.float32]
@@ -78,7 +77,7 @@ class Speech:
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice of the library: ``language`` (``en-us``, ``cmn``) is what :func:`speak` takes."""
+    """A voice of the library; :func:`speak` takes its ``language`` (``en-us``, ``cmn``)."""
 
     language: str
     name: str
@@ -122,7 +121,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class _Library:
-    """The loaded library and what its callback has collected since the last request."""
+    """The loaded library, and the samples and events of the current request."""
 
     def __init__(self) -> None:
         loader = require("espeakng_loader", "train")
@@ -141,9 +140,8 @@ class _Library:
         self.variants = tuple(sorted(path.name for path in (self.data / "voices" / "!v").iterdir()))
         self.blocks: list[npt.NDArray[np.int16]] = []
         self.events: list[tuple[int, int]] = []
-        self.callback = _Callback(
-            self._collect
-        )  # kept, or ctypes frees it while the library still calls it
+        # Keep a reference: ctypes would free the callback while the library still calls it.
+        self.callback = _Callback(self._collect)
         self.handle.espeak_SetSynthCallback(self.callback)
 
     def _collect(self, wave: Any, count: int, events: Any) -> int:
@@ -165,23 +163,21 @@ class _Library:
             raise DataError(
                 f"eSpeak NG has no variant {variant!r}.", f"Known: {', '.join(self.variants)}."
             )
-        name = self.files[voice] + (
-            f"+{variant}" if variant else ""
-        )  # by file: the name en-gb is not found with one
+        # By file: eSpeak does not find the name en-gb together with a variant.
+        name = self.files[voice] + (f"+{variant}" if variant else "")
         if self.handle.espeak_SetVoiceByName(name.encode()) != 0:
             raise AsrError(
                 f"eSpeak NG cannot load the voice {name!r}.", "Install espeakng-loader again."
             )
 
     def _list(self) -> list[Voice]:
-        """Return the voices, each under the language that it names first."""
+        """Return the voices, each with the first of its languages."""
         voices, index = [], 0
         pointers = self.handle.espeak_ListVoices(None)
         while pointers[index]:
             entry = pointers[index].contents
-            tag = ctypes.string_at(
-                ctypes.addressof(entry.languages.contents) + 1
-            )  # after a byte of priority
+            # The first byte is a priority.
+            tag = ctypes.string_at(ctypes.addressof(entry.languages.contents) + 1)
             voices.append(Voice(tag.decode(), entry.name.decode(), entry.identifier.decode()))
             index += 1
         return sorted(voices, key=lambda v: (v.language, v.name))
@@ -201,7 +197,7 @@ class _Library:
         return np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16), self.events
 
     def phonemes(self, text: str) -> str:
-        """Return phones in IPA, joined by underscores; the library returns a clause at a time."""
+        """Return phones in IPA, joined by underscores; the library returns one clause per call."""
         rest, clauses = ctypes.c_char_p(text.encode()), list[str]()
         while rest.value:
             clause = self.handle.espeak_TextToPhonemes(
@@ -245,11 +241,10 @@ def _library() -> _Library:
 
 
 def restart() -> None:
-    """Load the library anew, so that what follows does not depend on what was spoken before (about
-    5 ms).
+    """Reload the library, so that later speech does not depend on earlier requests (5 ms).
 
-    The slow wavering of a voice runs on from one request to the next, in a counter that nothing but
-    loading resets.
+    A voice's slow pitch variation continues from one request to the next; only loading the library
+    resets its counter.
     """
     if not _library.cache_info().currsize:
         return
@@ -280,15 +275,16 @@ def speak(
     Args:
         text: one line of plain text.
         voice: language or accent, see :func:`list_voices`.
-        variant: who speaks, see :func:`list_variants`; None is the voice's own speaker.
-        speed_wpm: words a minute, 80 to 450.
-        pitch: 0 to 100, 50 is the speaker's own.
-        pitch_range: 0 to 100, 50 is the speaker's own.
+        variant: speaker, see :func:`list_variants`; None is the voice's own speaker.
+        speed_wpm: words per minute, 80 to 450.
+        pitch: 0 to 100; 50 is the speaker's own.
+        pitch_range: 0 to 100; 50 is the speaker's own.
 
     Raises:
-        MissingDependencyError: espeakng_loader is not installed. DataError: empty text, no such
-        voice or variant, a number out of range, or nothing audible came of the text. AsrError: the
-        library cannot be loaded or failed.
+        MissingDependencyError: espeakng_loader is not installed.
+        DataError: the text is empty or its speech silent, there is no such voice or variant, or a
+            number is out of range.
+        AsrError: the library cannot be loaded, or failed.
 
     Example:
         >>> speak("good morning").sample_rate
@@ -308,7 +304,7 @@ def speak(
         wave, events = library.synthesize(text)
     if not wave.any():
         raise DataError(
-            f"Nothing audible came of {text[:40]!r} in the voice {voice}.",
+            f"The voice {voice} speaks nothing audible for {text[:40]!r}.",
             "Give words of that language.",
         )
     samples = wave.astype(np.float32) / np.float32(32768)
@@ -316,8 +312,7 @@ def speak(
 
 
 def phones_of(word: str, voice: str = "en-us") -> tuple[str, ...]:
-    """Return the phones in IPA that a word is said with, stress and tone left out; none where it
-    cannot be said.
+    """Return the phones of a word in IPA without stress and tone; empty if eSpeak has none.
 
     Raises:
         MissingDependencyError: espeakng_loader is not installed.
@@ -330,9 +325,9 @@ def phones_of(word: str, voice: str = "en-us") -> tuple[str, ...]:
     library = _library()
     with library.lock:
         library.choose(voice, None)
-        said = library.phonemes(word)
+        phones = library.phonemes(word)
     return tuple(
-        filter(None, (re.sub(r"[ˈˌ\d]", "", phone) for phone in re.split(r"[_\s]+", said)))
+        filter(None, (re.sub(r"[ˈˌ\d]", "", phone) for phone in re.split(r"[_\s]+", phones)))
     )
 
 
@@ -350,15 +345,15 @@ def _check(text: str, speed_wpm: int, pitch: int, pitch_range: int) -> None:
 
 def _words(text: str, events: list[tuple[int, int]], rate: int) -> tuple[SpokenWord, ...]:
     starts = [match.start() for match in re.finditer(r"\S+", text)]
-    found = (
+    words = (
         SpokenWord(int(np.searchsorted(starts, position, "right")) - 1, position, sample / rate)
         for position, sample in events
     )
-    return tuple(word for word in found if word.index >= 0)
+    return tuple(word for word in words if word.index >= 0)
 
 
 def list_variants() -> tuple[str, ...]:
-    """Return the names of the speakers that any voice can be combined with."""
+    """Return the names of the speakers; each can be combined with any voice."""
     return _library().variants
 
 

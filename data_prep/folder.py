@@ -1,6 +1,4 @@
-"""Your own recordings: a folder of audio files, each with its transcript in a text file beside it,
-or one table.
-"""
+"""A folder of recordings, each with a text file of the same name, or with one table."""
 
 from __future__ import annotations
 
@@ -23,20 +21,20 @@ def read_folder(
 ) -> dict[str, list[Utterance]]:
     """Return the utterances in a folder by split.
 
-    A recording ``a/b.wav`` has its transcript in ``a/b.txt``; or one table in the folder says it
-    all (:func:`data_prep.tables.read_table`). Folders ``train``, ``dev`` (``valid``) and ``test``
-    directly below are the splits; any other folder's name is the speaker of the recordings in it.
-    Without such splits, some are held out by share, by speaker where speakers are known. Audio
-    without a text file is an utterance with an empty transcript, and a text file without audio one
-    with a missing file: preparation names and counts both.
+    The transcript of ``a/b.wav`` is in ``a/b.txt``, or in a table in the folder
+    (:func:`data_prep.tables.read_table`). Folders ``train``, ``dev`` (or ``valid``) and ``test``
+    directly below ``root`` are the splits; the name of any other folder is the speaker of its
+    recordings. Without such folders, utterances are held out by share, whole speakers where
+    speakers are known. Audio without a text file is an utterance with an empty transcript, and a
+    text file without audio an utterance with a missing file: preparation names and counts both.
 
     Args:
-        root: folder.
+        root: folder of the recordings.
         dev_share: see :func:`data_prep.splits.split_by_share`.
         test_share: see :func:`data_prep.splits.split_by_share`.
 
     Raises:
-        DataError: the folder is missing or holds no audio, or several tables.
+        DataError: the folder is missing, has no audio, or has several tables.
     """
     root = Path(root).absolute()
     if not root.is_dir():
@@ -45,8 +43,8 @@ def read_folder(
     if len(tables) > 1:
         names = ", ".join(t.name for t in tables)
         raise DataError(
-            f"{root} holds several tables: {names}.",
-            "Give the one that counts: asr prepare table PATH.",
+            f"{root} has several tables: {names}.",
+            "Choose one: asr prepare table PATH.",
         )
     if tables:
         return read_table(tables[0], dev_share, test_share)
@@ -64,18 +62,16 @@ def _read(folder: Path, root: Path) -> list[Utterance]:
     texts = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
     if not audio:
         raise DataError(
-            f"There is no audio in {folder}.", f"Known: {' '.join(sorted(AUDIO_SUFFIXES))}"
+            f"There is no audio in {folder}.", f"Known formats: {' '.join(sorted(AUDIO_SUFFIXES))}"
         )
     if not texts.keys() & audio.keys():
         raise DataError(
-            f"None of the {len(audio)} recordings in {folder} has a transcript: that of "
-            f"{next(iter(audio.values()))} "
-            f"would be {next(iter(audio))}.txt.",
+            f"None of the {len(audio)} recordings in {folder} has a transcript; that of "
+            f"{next(iter(audio.values()))} would be {next(iter(audio))}.txt.",
             "Put text files beside the recordings, or one table (CSV, TSV, JSON lines) into the "
             "folder.",
         )
-    # A text file that belongs to no recording is taken for a lost one only where its folder holds
-    # recordings.
+    # A text file without a recording counts as a missing recording only if its folder has others.
     folders = {p.parent for p in audio}
     names = sorted(
         audio.keys() | {t for t in texts if t.parent in folders and t.name.lower() not in NOTES}

@@ -1,6 +1,8 @@
-"""LibriSpeech: its layout, PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt beside
-SPEAKER-CHAPTER-NUMBER.flac, and its archives (Panayotov et al. 2015; OpenSLR 12, the small one 31,
-the text for language models 11).
+"""LibriSpeech: its layout and its archives (Panayotov et al. 2015).
+
+A chapter is PART/SPEAKER/CHAPTER/ with SPEAKER-CHAPTER.trans.txt and SPEAKER-CHAPTER-NUMBER.flac.
+The archives are OpenSLR's resource 12, those of Mini LibriSpeech 31, the text for language models
+11.
 """
 
 from __future__ import annotations
@@ -29,22 +31,19 @@ ARCHIVES = {
     "train-other-500": (12, "d1a0fd59409feb2c614ce4d30c387708"),
     "train-clean-5": (31, "5df7d4e78065366204ca6845bb08f490"),
     "dev-clean-2": (31, "6d7ab67ac6a1d2c993d050e16d61080d"),
-    LM_TEXT: (
-        11,
-        "c83c64c726a1aedfe65f80aa311de402",
-    ),  # not published there: of the file as it is loaded
+    # OpenSLR publishes no MD5 of this one; it is that of the downloaded file.
+    LM_TEXT: (11, "c83c64c726a1aedfe65f80aa311de402"),
 }
 
 
 def download_librispeech(root: str | Path, names: Sequence[str], mirror: str = MIRROR) -> Path:
-    """Load and unpack parts of LibriSpeech into ``root`` (or ``root/LibriSpeech``, where that is);
-    return that folder.
+    """Download and unpack parts of LibriSpeech; return the folder that holds them.
 
-    A part whose folder is there is left alone, a stopped download goes on, an archive stays beside
-    its part.
+    That folder is ``root/LibriSpeech`` if it exists, else ``root``. Parts that exist are skipped,
+    an interrupted download is resumed, and archives are kept.
 
     Args:
-        root: folder.
+        root: folder to download to.
         names: keys of :data:`ARCHIVES`.
         mirror: address of the folder that holds ``12/dev-clean.tar.gz``.
 
@@ -53,7 +52,7 @@ def download_librispeech(root: str | Path, names: Sequence[str], mirror: str = M
     """
     if unknown := [name for name in names if name not in ARCHIVES]:
         raise DataError(
-            f"LibriSpeech has no {', '.join(unknown)}.", f"Its parts: {', '.join(ARCHIVES)}."
+            f"LibriSpeech has no {', '.join(unknown)}.", f"Its parts are {', '.join(ARCHIVES)}."
         )
     root = Path(root).absolute()
     home = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
@@ -69,18 +68,18 @@ def download_librispeech(root: str | Path, names: Sequence[str], mirror: str = M
 
 
 def read_librispeech(root: str | Path, parts: Sequence[str] = ()) -> dict[str, list[Utterance]]:
-    """Return the utterances of every part (a folder with transcripts below it), of any name, in the
-    order of their ids.
+    """Return the utterances of every part, sorted by id.
 
-    A transcript line without audio is an utterance whose file is missing, and audio without a
-    transcript one with an empty text: preparation names and counts both.
+    A part is a folder of any name with chapters of transcripts below it. A transcript without audio
+    is an utterance whose file is missing, and audio without a transcript one with an empty text:
+    preparation names and counts both.
 
     Args:
-        root: folder that holds the parts, or ``LibriSpeech`` with the parts, or is itself a part.
-        parts: names of those wanted, all by default.
+        root: folder of the parts, the folder above it (with ``LibriSpeech/``), or a single part.
+        parts: names of parts to read; all by default.
 
     Raises:
-        DataError: a wanted part is missing, or there are no transcripts.
+        DataError: a named part is missing, or there are no transcripts.
     """
     folders = find_parts(root)
     if missing := [name for name in parts if name not in folders]:
@@ -103,7 +102,7 @@ def find_parts(root: str | Path) -> dict[str, Path]:
     """Return the folder of every part by name; see :func:`read_librispeech`.
 
     Raises:
-        DataError: there is no such folder, or it is that of a speaker.
+        DataError: there is no such folder, or it is a speaker's.
     """
     root = Path(root).absolute()
     if not root.is_dir():
@@ -114,15 +113,15 @@ def find_parts(root: str | Path) -> dict[str, Path]:
 
 
 def _find_parts(root: Path) -> dict[str, Path]:
-    if any(root.glob("*/*.trans.txt")):  # the folder of a part: speakers are a level further down
+    if any(root.glob("*/*.trans.txt")):  # this is a speaker: its chapters are one level below
         raise DataError(f"{root} is a speaker's folder.", "Give the folder above its part.")
     if any(root.glob("*/*/*.trans.txt")):
         return {root.name: root}
-    found = {
+    parts = {
         f.name: f for f in sorted(root.iterdir()) if f.is_dir() and any(f.glob("*/*/*.trans.txt"))
     }
     nested = root / "LibriSpeech"
-    return found or (_find_parts(nested) if nested.is_dir() else {})
+    return parts or (_find_parts(nested) if nested.is_dir() else {})
 
 
 def _read_part(folder: Path) -> list[Utterance]:

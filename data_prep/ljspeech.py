@@ -14,8 +14,7 @@ __all__ = ["read_ljspeech"]
 def read_ljspeech(
     root: str | Path, dev_share: float = 0.05, test_share: float = 0.05
 ) -> dict[str, list[Utterance]]:
-    """Return ``train``, ``dev`` and ``test``; the corpus has one speaker and no splits, so they are
-    drawn by share.
+    """Return ``train``, ``dev`` and ``test``, drawn by share: the corpus has no splits.
 
     Args:
         root: folder with ``metadata.csv`` and ``wavs/``.
@@ -23,7 +22,7 @@ def read_ljspeech(
         test_share: see :func:`data_prep.splits.split_by_share`.
 
     Raises:
-        DataError: the table is missing, or a line of it has no text.
+        DataError: the table is missing, or one of its lines has no text.
     """
     root = Path(root).absolute()
     table = root / "metadata.csv"
@@ -36,7 +35,8 @@ def read_ljspeech(
         fields = [field.strip() for field in line.split("|")]
         if len(fields) < 2:
             raise DataError(
-                f"{table}, line {number} is not of the form id|text.", "Unpack the corpus again."
+                f"{table}, line {number} does not have the form id|text.",
+                "Unpack the corpus again.",
             )
         utterances.append(
             Utterance(

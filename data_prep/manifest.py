@@ -1,6 +1,4 @@
-"""Any ready Lhotse manifest: cuts, recordings and supervisions as Lhotse's own recipes write them,
-or Lhotse Shar.
-"""
+"""Existing Lhotse manifests: cuts, recordings with supervisions, or Lhotse Shar."""
 
 from __future__ import annotations
 
@@ -25,20 +23,20 @@ FORM = re.compile(
 def read_lhotse(
     source: str | Path, dev_share: float = 0.1, test_share: float = 0.0
 ) -> dict[str, list[Utterance]]:
-    """Return the utterances of ready manifests by split.
+    """Return the utterances of existing manifests by split.
 
     Args:
-        source: a cuts file; or a folder with ``SPLIT/cuts.jsonl.gz``, or with
-            ``*cuts_SPLIT.jsonl.gz``, or with ``*recordings_SPLIT.jsonl.gz`` and
-            ``*supervisions_SPLIT.jsonl.gz``; or a Lhotse Shar folder, or one with a Shar folder
-            ``SPLIT`` each. Recordings in shards stay where they are, see :mod:`asr.audio.shar`.
-        dev_share: see :func:`data_prep.splits.split_by_share`, where the names tell of no splits.
-        test_share: see :func:`data_prep.splits.split_by_share`, where the names tell of no splits.
+        source: a cuts file; a folder with ``SPLIT/cuts.jsonl.gz``, with ``*cuts_SPLIT.jsonl.gz``,
+            or with ``*recordings_SPLIT.jsonl.gz`` and ``*supervisions_SPLIT.jsonl.gz``; a Lhotse
+            Shar folder, or a folder with one Shar folder per split. Recordings in shards are not
+            copied, see :mod:`asr.audio.shar`.
+        dev_share: share to hold out if no file name tells the split, see
+            :func:`data_prep.splits.split_by_share`.
+        test_share: likewise.
 
     Raises:
-        DataError: there is no manifest, one cannot be read, or it holds what is no stretch of one
-        file; see also
-            :func:`asr.audio.shar.read_shar`.
+        DataError: there is no manifest, it cannot be read, or one of its cuts is not a segment of
+            one file; see also :func:`asr.audio.shar.read_shar`.
     """
     source = Path(source).absolute()
     splits = _read_shards(source)
@@ -55,9 +53,7 @@ def read_lhotse(
 
 
 def _read_shards(source: Path) -> dict[str, list[Utterance]]:
-    """Return the utterances of a Shar folder, or of those directly below, by the names of the
-    folders.
-    """
+    """Return the utterances of a Shar folder, or of those directly below, by folder name."""
     folders = [f for f in find_shar(source) if source in (f, f.parent)] if source.is_dir() else []
     return {f.name: list(_utterances(f)) for f in folders}
 
@@ -83,7 +79,7 @@ def _find(source: Path) -> dict[str, dict[str, Path]]:
         if kind == "recordings" or kind == "supervisions":
             return {s: p for s, p in _find(source.parent).items() if source in p.values()}
         return {split or "all": {"cuts": source}}
-    found: dict[str, dict[str, Path]] = {}
+    manifests: dict[str, dict[str, Path]] = {}
     for path in [
         *sorted(source.glob("*/cuts.jsonl.gz")),
         *sorted(p for p in source.glob("*") if p.is_file()),
@@ -91,8 +87,10 @@ def _find(source: Path) -> dict[str, dict[str, Path]]:
         kind, split = _kind_and_split(path)
         if kind:
             name = split or (path.parent.name if path.parent != source else "all")
-            found.setdefault(name, {})[kind] = path
-    return {split: paths for split, paths in found.items() if "cuts" in paths or len(paths) == 2}
+            manifests.setdefault(name, {})[kind] = path
+    return {
+        split: paths for split, paths in manifests.items() if "cuts" in paths or len(paths) == 2
+    }
 
 
 def _kind_and_split(path: Path) -> tuple[str, str]:

@@ -1,6 +1,4 @@
-"""Manifests of a prepared split: Lhotse cuts of one recording and one supervision each; the marker
-of completion.
-"""
+"""Manifest of a prepared split (one Lhotse cut per utterance), and its completion marker."""
 
 from __future__ import annotations
 
@@ -34,17 +32,17 @@ MARKER = ".completed"
 
 
 def write_manifest(split: str | Path, utterances: Iterable[Utterance]) -> float:
-    """Write ``SPLIT/cuts.jsonl.gz``, every cut checked by Lhotse, and return the hours of speech in
-    it.
+    """Write ``SPLIT/cuts.jsonl.gz``, validated by Lhotse; return its hours of speech.
 
     Raises:
-        AudioError: a recording is missing or no audio. DataError: Lhotse refuses a cut.
+        AudioError: a recording is missing or not audio.
+        DataError: Lhotse refuses a cut.
     """
     hours = 0.0
     with (
         atomic_path(Path(split) / MANIFEST) as temporary,
         temporary.open("wb") as raw,
-        # No time stamp: the same cuts are the same bytes.
+        # No time stamp, so that equal cuts give equal bytes.
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as packed,
     ):
         for utterance in utterances:
@@ -71,7 +69,7 @@ def utterance_to_cut(utterance: Utterance) -> Any:
     """Return the Lhotse cut of an utterance: one recording, one supervision.
 
     Raises:
-        AudioError: the recording is missing or no audio.
+        AudioError: the recording is missing or not audio.
     """
     from lhotse import MonoCut, MultiCut, Recording, SupervisionSegment
 
@@ -109,9 +107,7 @@ def utterance_to_cut(utterance: Utterance) -> Any:
 
 
 def _source(audio: str, channels: list[int]) -> Any:
-    """Return where Lhotse finds a recording; one inside a shard is cut out of it by a command,
-    which Lhotse runs.
-    """
+    """Return Lhotse's source of a recording: a file, or a command that reads it from a shard."""
     from lhotse import AudioSource
 
     address = parse_address(audio)
@@ -121,9 +117,7 @@ def _source(audio: str, channels: list[int]) -> Any:
 
 
 def _path(recording: Any) -> str | None:
-    """Return the path or address of a Lhotse recording; None where it has none, or was changed on
-    the fly.
-    """
+    """Return the path or address of a Lhotse recording; None for a transformed or other one."""
     if recording is None or len(recording.sources) != 1 or recording.transforms:
         return None
     source = recording.sources[0]
@@ -134,7 +128,7 @@ def _path(recording: Any) -> str | None:
 
 
 def open_cuts(split: str | Path) -> CutSet:
-    """Return a split's cuts as a lazy Lhotse ``CutSet``: nothing is held in memory.
+    """Return a split's cuts as a lazy Lhotse ``CutSet``, read from disk one at a time.
 
     Raises:
         DataError: the split has no manifest.
@@ -143,7 +137,9 @@ def open_cuts(split: str | Path) -> CutSet:
 
     path = Path(split) / MANIFEST
     if not path.is_file():
-        raise DataError(f"There is no {path}.", "Run `asr prepare`; it goes on where it stopped.")
+        raise DataError(
+            f"There is no {path}.", "Run `asr prepare`; it resumes an interrupted preparation."
+        )
     cuts: CutSet = CutSet.from_jsonl_lazy(path)
     return cuts
 
@@ -167,20 +163,20 @@ def read_manifest(split: str | Path) -> Iterator[Utterance]:
 
 
 def cut_to_utterance(cut: Any, audio: str | None = None) -> Iterator[Utterance]:
-    """Yield the utterances of a Lhotse cut: one for each supervision.
+    """Yield the utterances of a Lhotse cut, one per supervision.
 
     Args:
-        cut: of Lhotse.
-        audio: path or address of its recording, where its manifest does not say.
+        cut: a Lhotse cut.
+        audio: path or address of its recording, if the cut does not tell.
 
     Raises:
-        DataError: the cut is mixed, changed on the fly, or its recording is no single file.
+        DataError: the cut is mixed or transformed, or its recording is not a single file.
     """
     recording = getattr(cut, "recording", None)
     path = audio or _path(recording)
     if path is None:
         raise DataError(
-            f"The cut {cut.id} is mixed, changed on the fly, or not a stretch of one audio file.",
+            f"The cut {cut.id} is mixed, transformed, or not a segment of one audio file.",
             "Save its audio first: CutSet.save_audios().",
         )
     length = cut.duration if recording is None else recording.duration
@@ -193,14 +189,14 @@ def cut_to_utterance(cut: Any, audio: str | None = None) -> Iterator[Utterance]:
 
 
 def mark_completed(split: str | Path, summary: dict[str, Any]) -> None:
-    """Write ``SPLIT/.completed``; to be called last."""
+    """Write ``SPLIT/.completed``; call it last."""
     atomic_write_text(
         Path(split) / MARKER, json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
     )
 
 
 def completed(split: str | Path) -> dict[str, Any] | None:
-    """Return what :func:`mark_completed` wrote, or None where a split is not finished."""
+    """Return what :func:`mark_completed` wrote, or None if the split is incomplete."""
     try:
         summary = json.loads((Path(split) / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""A corpus -> prepared splits: manifest, stored features, text.
+"""Prepares the splits of a corpus: manifest, stored features, text.
 
-Finished splits are left alone, stopped ones go on.
+Completed splits are skipped; interrupted ones are resumed.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = ["PreparedSplit", "prepare"]
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """A split's folder and what is in it.
+    """Folder and size of a prepared split; its copies are not counted.
 
     Attributes:
-        path: with ``cuts.jsonl.gz``, ``features/``, ``text.txt``, ``skipped.tsv`` and
+        path: folder with ``cuts.jsonl.gz``, ``features/``, ``text.txt``, ``skipped.tsv`` and
             ``.completed``.
-        utterances: without the copies.
-        speakers: without the copies.
-        hours: without the copies.
-        skipped: what was left out, and why.
+        utterances: number of utterances.
+        speakers: number of speakers.
+        hours: hours of speech.
+        skipped: utterances that were left out, with the reasons.
     """
 
     path: Path
@@ -61,26 +61,28 @@ def prepare(
     train_splits: Collection[str] | None = None,
     ray: str | None = None,
 ) -> list[PreparedSplit]:
-    """Prepare every split of a corpus, with progress on standard error; return what is in them.
+    """Prepare every split of a corpus, with progress on standard error.
 
     Args:
-        splits: name -> utterances, as the readers return them.
-        output_dir: gets one folder a split.
-        features: settings.
-        speeds: copies of the training splits.
-        noise: copies of the training splits.
-        dtype: of the stored features.
-        normalizer: of the transcripts, see :mod:`asr.text.normalizers`.
-        max_skipped: utterances that may be left out of all splits together.
+        splits: name -> utterances, as the corpus readers return them.
+        output_dir: gets one folder per split.
+        features: feature settings; the defaults if None.
+        speeds: speeds of the copies of training splits.
+        noise: noisy copies of training splits.
+        dtype: data type of the stored features, ``int16`` or ``int8``.
+        normalizer: normalizer of the transcripts, see :mod:`asr.text.normalizers`.
+        max_skipped: number of utterances that may be left out, over all splits.
         jobs: processes, 0 for all cores.
-        train_splits: names of those that get copies; by default those whose name begins with
+        train_splits: names of the splits that get copies; by default those that begin with
             ``train``.
         ray: address of a Ray cluster that computes the features, ``local`` for one on this machine.
 
+    Returns:
+        One entry per split.
+
     Raises:
         DataError: more than ``max_skipped`` utterances cannot be used (the first are named), none
-        is left, an id occurs
-            twice, or the disk is full (what was finished is kept).
+            is left, an id occurs twice, or the disk is full (completed work is kept).
 
     Example:
         >>> prepare(read_an4("an4"), "data", speeds=(0.9, 1.0, 1.1))  # doctest: +SKIP
@@ -113,29 +115,25 @@ def prepare(
             except OSError as error:
                 raise DataError(
                     f"Writing {split} failed: {error.strerror or error}.",
-                    "Make room, then run the same command: what is finished is kept.",
+                    "Free disk space, then run the same command: completed work is kept.",
                 ) from error
     return done
 
 
 def _name_shared(splits: Mapping[str, Sequence[Utterance]], output_dir: Path) -> None:
-    """Say on standard error which splits of an earlier preparation hold utterances that are
-    prepared now.
-    """
+    """Warn on standard error about earlier splits that share utterances with these."""
     ids = {utterance.id for utterances in splits.values() for utterance in utterances}
     for folder in sorted(output_dir.glob("*/features/meta.json")):
         split = folder.parent.parent
         if split.name in splits:
             continue
         shared: set[str] = set()
-        with contextlib.suppress(DataError):  # a damaged one is nobody's test set
+        with contextlib.suppress(DataError):  # a damaged split cannot be used for testing
             shared = ids.intersection(FeatureStore.open(split).ids)
         if shared:
             print(
                 f"warning: {split}, of an earlier preparation, holds {len(shared)} of these "
-                "utterances too. "
-                "Delete it unless it is a part on purpose: what is trained on must not be tested "
-                "on.",
+                "utterances too. Delete it unless that is intended: do not test on training data.",
                 file=sys.stderr,
             )
 
@@ -164,7 +162,7 @@ def _prepare_split(
     try:
         _check_skipped(skipped, max_skipped, split)
     except DataError:
-        (split / "features" / "meta.json").unlink()  # refused: nobody shall train on it
+        (split / "features" / "meta.json").unlink()  # refused, so that it cannot be trained on
         raise
     return _finish(split, usable, skipped, digest)
 
@@ -201,9 +199,7 @@ def _from_summary(split: Path, summary: dict[str, Any]) -> PreparedSplit:
 def _usable(
     utterances: Sequence[Utterance], normalizer: str
 ) -> tuple[list[Utterance], list[Skipped]]:
-    """Return the utterances with a file and a normalised text, and those without: known before the
-    long work begins.
-    """
+    """Return usable utterances with normalised texts, and those without a file or text."""
     usable: list[Utterance] = []
     skipped: list[Skipped] = []
     for utterance in utterances:
@@ -223,7 +219,7 @@ def _fault(utterance: Utterance, text: str, normalizer: str) -> str | None:
     return (
         None
         if text
-        else f"The normalizer {normalizer} leaves nothing of the transcript {utterance.text!r}."
+        else f"The transcript {utterance.text!r} is empty after the normalizer {normalizer}."
     )
 
 
@@ -243,7 +239,6 @@ def _check_skipped(skipped: Sequence[Skipped], max_skipped: int, split: Path) ->
     more = f"\n  and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     raise DataError(
         f"{len(skipped)} utterances of {split.name} cannot be used, but only {max(0, max_skipped)} "
-        "may be left out:"
-        f"{first}{more}\n",
-        f"Mend them, or allow as many with --max-skipped {len(skipped)}.",
+        f"may be left out:{first}{more}\n",
+        f"Correct them, or allow as many with --max-skipped {len(skipped)}.",
     )

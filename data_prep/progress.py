@@ -1,4 +1,4 @@
-"""The progress bar of a preparation, with its real-time factor, on standard error."""
+"""Progress bar of a preparation, with its speed, on standard error."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["PreparationBar"]
 
 
 class PreparationBar:
-    """Bar on a terminal, and one line at the end anywhere.
+    """Progress bar on a terminal, and one summary line at the end.
 
     Args:
-        name: of the split.
-        total: utterances.
-        what: is made of them.
+        name: name of the split.
+        total: number of utterances.
+        what: what is computed, for the summary line.
     """
 
     def __init__(self, name: str, total: int, what: str = "features") -> None:

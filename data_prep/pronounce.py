@@ -1,6 +1,4 @@
-"""Pronouncing dictionaries for the words of a text: from one that exists, and by eSpeak NG's rules
-for other words.
-"""
+"""Pronouncing dictionaries from an existing one, and from eSpeak NG's rules for other words."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ from data_prep.espeak import phones_of
 
 __all__ = ["ARPABET_PHONES", "arpabet", "own_dictionary", "pronounce", "words_of", "words_of_lm"]
 
-# The phones of eSpeak NG's en-us in ARPAbet (Shoup 1980), stress left out.
+# The phones of eSpeak NG's en-us in ARPAbet (Shoup 1980), without stress.
 _ARPABET = {
     "aɪɚ": "AY ER",
     "aɪə": "AY AH",
@@ -93,8 +91,7 @@ ARPABET_PHONES = frozenset(phone for phones in _ARPABET.values() for phone in ph
 
 
 def arpabet(ipa: Sequence[str]) -> Phones:
-    """Return American English phones, as eSpeak NG writes them, in ARPAbet; none if one has no
-    counterpart.
+    """Return eSpeak NG's American English phones in ARPAbet; empty if one has no equivalent.
 
     Example:
         >>> arpabet(("s", "p", "iː", "tʃ"))
@@ -106,11 +103,15 @@ def arpabet(ipa: Sequence[str]) -> Phones:
 
 
 def words_of(texts: Iterable[str | Path], max_words: int | None = None) -> list[str]:
-    """Return the words of texts (paths; ``-`` is standard input), the most frequent first, then in
-    alphabetical order.
+    """Return the words of texts by frequency, ties in alphabetical order.
+
+    Args:
+        texts: paths; ``-`` is standard input.
+        max_words: number of most frequent words to keep; all if None.
 
     Raises:
-        LanguageModelError: a file cannot be read. DataError: there are no words.
+        LanguageModelError: a file cannot be read.
+        DataError: there are no words.
     """
     tokenizer = Tokenizer(skip_symbols=True)
     for text in texts:
@@ -124,10 +125,10 @@ def words_of(texts: Iterable[str | Path], max_words: int | None = None) -> list[
 
 
 def words_of_lm(lm: str | Path) -> list[str]:
-    """Return the words of an n-gram model, the likeliest first.
+    """Return the words of an n-gram model, the most probable first.
 
     Raises:
-        LanguageModelError: it is missing or malformed.
+        LanguageModelError: the model is missing or malformed.
     """
     model = load_lm(lm)
     return [
@@ -138,11 +139,10 @@ def words_of_lm(lm: str | Path) -> list[str]:
 
 
 def own_dictionary() -> Path:
-    """Return the dictionary of American English that the model ``en`` brings: CMUdict, other words
-    by rule.
+    """Return the American English dictionary of the model ``en`` (CMUdict, and rules).
 
     Raises:
-        DataError: the model is not there.
+        DataError: the model is not installed.
     """
     folder = pretrained_folders().get("en")
     if folder is None or not (path := folder / Pronunciations.FILE).is_file():
@@ -155,21 +155,19 @@ def own_dictionary() -> Path:
 def pronounce(
     words: Iterable[str], dictionary: str | Path | None = None, voice: str = "en-us"
 ) -> Pronunciations:
-    """Return how each of ``words`` is said; what nobody can say is named on standard error and left
-    out.
+    """Return a pronunciation of each word; words without one are named on standard error.
 
     Args:
-        words: any words, the most usual first: of words that sound alike greedy decoding takes the
-            first.
-        dictionary: existing one, in the format of CMUdict or Kaldi, whose entries are kept. Words
-            that it lacks are said by rule, which is possible where its phones are ARPAbet's or were
-            made by the same voice.
-        voice: of eSpeak NG, for the words that the dictionary lacks, or for all; without a
-            dictionary phones are IPA.
+        words: words, the most frequent first: of homophones, greedy decoding takes the first.
+        dictionary: existing dictionary in the format of CMUdict or Kaldi, whose entries are kept.
+            Other words are pronounced by rule, which needs phones in ARPAbet or of the same voice.
+        voice: voice of eSpeak NG for words that are not in the dictionary. Without a dictionary,
+            phones are IPA.
 
     Raises:
-        TokenError: the dictionary is missing or malformed. MissingDependencyError: espeakng_loader
-        is not installed. DataError: no such voice, or no word can be said.
+        TokenError: the dictionary is missing or malformed.
+        MissingDependencyError: espeakng_loader is not installed.
+        DataError: there is no such voice, or no word has a pronunciation.
     """
     known = Pronunciations.load(dictionary) if dictionary else None
     entries: dict[str, Sequence[Phones]] = {}
@@ -183,12 +181,13 @@ def pronounce(
             silent.append(word)
     if not entries:
         raise DataError(
-            "None of the words can be said.", "Check the text, its normalisation and the voice."
+            "None of the words has a pronunciation.",
+            "Check the text, its normalisation and the voice.",
         )
     if silent:
         shown = ", ".join(silent[:8]) + (", ..." if len(silent) > 8 else "")
         print(
-            f"{len(silent)} words are left out, since no way to say them is known: {shown}",
+            f"{len(silent)} words are left out, as they have no pronunciation: {shown}",
             file=sys.stderr,
         )
     return Pronunciations(entries)
@@ -198,7 +197,6 @@ def _by_rule(word: str, known: Pronunciations | None, voice: str) -> Phones:
     if known is None or not ARPABET_PHONES.issuperset(known.phones):
         phones = phones_of(word, voice)
         return phones if known is None or set(phones).issubset(known.phones) else ()
-    plain = unicodedata.normalize("NFKD", word).encode(
-        "ascii", "ignore"
-    )  # of other scripts eSpeak NG says the name
+    # ASCII only: eSpeak NG reads the names of letters of other scripts.
+    plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore")
     return arpabet(phones_of(plain.decode(), voice)) if plain else ()

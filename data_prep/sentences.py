@@ -1,7 +1,6 @@
-"""Everyday sentences from a small grammar: enough words that spelling matters, enough pattern for a
-language model.
+"""Everyday sentences from a small grammar, for synthetic speech and its language model.
 
-Many words sound like others (meat, meet; son, sun; eight, ate): only the words around can tell them
+Many words are homophones (meat, meet; son, sun; eight, ate), which only their context can tell
 apart.
 """
 
@@ -18,8 +17,7 @@ __all__ = ["SentenceSplits", "Sentences", "all_words", "make_sentences"]
 WORDS = (3, 9)  # fewest and most in a sentence
 TRIES = 20_000
 
-# Alternatives are divided by a bar; a word in capitals stands for one of another rule's
-# alternatives.
+# Alternatives are separated by bars; a word in capitals is the name of another rule.
 GRAMMAR = {
     "SENTENCE": (
         "WHO WENT | WHO WENT WHEN | WHO BOUGHT | WHO BOUGHT WHEN | WHO COOKED | WHO ATE | WHO ATE "
@@ -242,17 +240,17 @@ class SentenceSplits:
     seed: int
 
     def lm_sentences(self, number: int) -> list[str]:
-        """Return other sentences for a language model, none of them in ``dev`` or ``test``.
+        """Return sentences for a language model, none of which is in ``dev`` or ``test``.
 
         Raises:
-            DataError: the grammar does not make so many.
+            DataError: the grammar has too few sentences.
         """
         source = Sentences(self.seed + 1, taken=(*self.dev, *self.test))
         return source.take(number)
 
 
 class Sentences:
-    """A source of sentences that never gives the same one twice, nor one of ``taken``.
+    """Random sentences without repetition, and without those of ``taken``.
 
     Example:
         >>> len(Sentences(seed=1).take(5))
@@ -264,10 +262,10 @@ class Sentences:
         self._taken = set(taken)
 
     def take(self, number: int, words: Collection[str] | None = None) -> list[str]:
-        """Return ``number`` sentences, of ``words`` only if they are given.
+        """Return ``number`` sentences, made only of ``words`` if given.
 
         Raises:
-            DataError: the grammar does not make so many of these words.
+            DataError: the grammar has too few sentences of these words.
         """
         rules = _RULES if words is None else _restricted(words)
         return [self._next(rules, number) for _ in range(number)]
@@ -280,8 +278,8 @@ class Sentences:
                 self._taken.add(sentence)
                 return sentence
         raise DataError(
-            f"The grammar does not make {number} different sentences of the words that the "
-            "training sentences hold.",
+            f"The grammar has fewer than {number} different sentences of the words in the "
+            "training sentences.",
             "Ask for more training sentences, or fewer for dev and test.",
         )
 

@@ -1,10 +1,9 @@
-"""A prepared split -> Lhotse Shar: cuts, and their sound as FLAC in tar shards, for loaders that
-read them in a row.
+"""Writes a prepared split as Lhotse Shar: cuts, and their audio as FLAC in tar shards.
 
-The form is that of Lhotse's own ``lhotse.shar.SharWriter``; but a shard is whole or not there,
-processes or a cluster write them, and the same split gives the same bytes. What
-``CutSet.from_shar(in_dir=...)`` reads may hold nothing else, so the shards grow in a folder beside,
-which takes the name at the end.
+The format is that of Lhotse's ``lhotse.shar.SharWriter``. Here shards are written atomically, by
+processes or a cluster, and equal splits give equal bytes. A folder that
+``CutSet.from_shar(in_dir=...)`` reads may hold nothing else, so the shards are written to a
+temporary folder beside it, which is renamed at the end.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from data_prep.workers import Workers
 __all__ = ["SHARD_SIZE", "check_target", "write_shar"]
 
 SHARD_SIZE = 1000  # utterances, as Lhotse has it
-LAYOUT = 1  # of the shards; another number makes older ones anew
+LAYOUT = 1  # version of the shards; shards of another version are written again
 
 
 def write_shar(
@@ -47,21 +46,21 @@ def write_shar(
 ) -> int:
     """Write a prepared split as the Shar folder ``output``; return the number of its shards.
 
-    Nothing is done where the folder was made of the same before; shards that a stopped run finished
-    are kept. The sound keeps its rate and channels, 16 bits a sample.
+    Nothing is done if the folder was written from the same split before; complete shards of an
+    interrupted run are kept. Audio keeps its rate and channels, with 16 bits per sample.
 
     Args:
-        split: folder with ``cuts.jsonl.gz``.
-        output: to be; ``.NAME.shar`` beside it says what it is made of.
-        shard_size: utterances.
+        split: prepared folder with ``cuts.jsonl.gz``.
+        output: folder to write; ``.NAME.shar`` beside it records what it was written from.
+        shard_size: utterances per shard.
         jobs: see :class:`data_prep.workers.Workers`.
         ray: see :class:`data_prep.workers.Workers`.
 
     Raises:
-        DataError: the split is not prepared; ``output`` is there and not of this making; an id
-        cannot be a name in a
-            tar file; the disk is full (what was finished is kept). AudioError: a recording has
-            gone.
+        DataError: the split is not prepared; ``output`` exists and was not written by this
+            function; an id cannot be a file name in a tar; the disk is full (complete shards are
+            kept).
+        AudioError: a recording is missing.
     """
     require("lhotse", "train")
     check_range("shard_size", shard_size, 1)
@@ -87,7 +86,7 @@ def write_shar(
     except OSError as error:
         raise DataError(
             f"Writing {output} failed: {error.strerror or error}.",
-            "Make room, then run the same command: what is finished is kept.",
+            "Free disk space, then run the same command: complete shards are kept.",
         ) from error
     return len(parts)
 
@@ -96,7 +95,7 @@ def check_target(output: str | Path) -> None:
     """Refuse a folder that would be overwritten.
 
     Raises:
-        DataError: it is there, holds something, and was not made here.
+        DataError: it exists, is not empty, and was not written by :func:`write_shar`.
     """
     output = Path(output)
     _, marker = _places(output)
@@ -106,7 +105,7 @@ def check_target(output: str | Path) -> None:
         and not (output.is_dir() and not any(output.iterdir()))
     ):
         raise DataError(
-            f"{output} is there already and no Shar folder of ours.", "Name another, or delete it."
+            f"{output} exists and was not written by asr.", "Choose another folder, or delete it."
         )
 
 
@@ -141,7 +140,7 @@ def _check_ids(utterances: Sequence[Utterance]) -> None:
 
 
 def _write_shard(job: tuple[int, Sequence[Utterance]], folder: Path) -> tuple[int, float]:
-    """Write a shard where it is not there yet; the cuts come last, and say that it is finished."""
+    """Write a shard unless it is complete; its cuts are written last, and mark it complete."""
     number, utterances = job
     cuts, seconds = folder / f"cuts.{number:06}.jsonl.gz", 0.0
     if cuts.is_file():
@@ -167,26 +166,23 @@ def _line(item: Any) -> bytes:
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)  # no time and no owner: the same sound is the same bytes
+    member = tarfile.TarInfo(name)  # without time and owner: equal audio gives equal bytes
     member.size = len(content)
     tar.addfile(member, io.BytesIO(content))
 
 
 def _cut(utterance: Utterance) -> tuple[Any, bytes]:
-    """Return the cut with a placeholder for its recording, as Lhotse wants it in a shard, and the
-    sound as FLAC.
-    """
+    """Return the cut, with Lhotse's placeholder for its recording, and the audio as FLAC."""
     from lhotse.shar.utils import to_shar_placeholder
 
     cut = utterance_to_cut(utterance)
     recording = to_shar_placeholder(cut.recording, cut)
     rate, wanted = recording.sampling_rate, recording.num_samples
     sound = _sound(utterance.audio, rate)
-    first = max(
-        0, min(round(cut.start * rate), len(sound) - wanted)
-    )  # start and length are each rounded
+    # Start and length are rounded separately, so that their sum may exceed the recording.
+    first = max(0, min(round(cut.start * rate), len(sound) - wanted))
     samples = sound[first : first + wanted]
-    if len(samples) < wanted:  # the header of an MP3 only estimates
+    if len(samples) < wanted:  # the length in an MP3's header is an estimate
         cut.duration = recording.duration = cut.supervisions[0].duration = len(samples) / rate
         recording.num_samples = len(samples)
     cut.start, cut.recording = 0.0, recording
@@ -195,14 +191,12 @@ def _cut(utterance: Utterance) -> tuple[Any, bytes]:
 
 @lru_cache(maxsize=1)
 def _sound(path: str, rate: int) -> npt.NDArray[np.float32]:
-    return load_audio(
-        path, rate, "all"
-    ).samples  # the last one is kept: many stretches of a talk follow each other
+    # The last recording is cached, as consecutive utterances often come from the same one.
+    return load_audio(path, rate, "all").samples
 
 
 def _flac(samples: npt.NDArray[np.float32], rate: int, utterance: Utterance) -> bytes:
-    # In whole numbers, because libsndfile scales floats by 32767 and would change most samples of a
-    # 16-bit source.
+    # As integers: libsndfile scales floats by 32767, which changes most samples of a 16-bit source.
     numbers = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     file = io.BytesIO()
     try:

@@ -1,4 +1,4 @@
-"""Which utterances are for training, tuning and testing, where a corpus does not say."""
+"""Splits by share, for corpora that have none."""
 
 from __future__ import annotations
 
@@ -28,19 +28,23 @@ SYNONYMS |= {
 
 
 def split_name(name: str) -> str | None:
-    """Return ``train``, ``dev`` or ``test`` where ``name`` is a usual word for it, else None."""
+    """Return ``train``, ``dev`` or ``test`` for a usual name of that split, else None."""
     return SYNONYMS.get(name.strip().lower())
 
 
 def split_by_share(
     utterances: Sequence[Utterance], dev_share: float = 0.1, test_share: float = 0.0
 ) -> dict[str, list[Utterance]]:
-    """Return ``train``, and ``dev`` and ``test`` where their share is above 0; the same on every
-    machine and call.
+    """Return ``train``, and ``dev`` and ``test`` if their share is above 0; deterministic.
 
-    Where every utterance has a speaker and there are at least two speakers more than held-out
-    splits, whole speakers are held out; else single utterances are. Who comes first is decided by a
-    hash, so growth of a corpus moves few.
+    If every utterance has a speaker, and there are at least two speakers more than held-out splits,
+    whole speakers are held out, otherwise single utterances. The order is that of a hash, so adding
+    utterances to a corpus moves few others to another split.
+
+    Args:
+        utterances: all utterances of the corpus.
+        dev_share: share of the utterances for ``dev``, from 0 to 1.
+        test_share: share of the utterances for ``test``, from 0 to 1.
 
     Raises:
         ConfigError: a share is out of range.

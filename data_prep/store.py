@@ -1,7 +1,6 @@
-"""Writing stored features: in parallel, in shards that are whole or not there, so that a stopped
-run goes on.
+"""Writes stored features: in parallel, in atomic shards, so that a run can be resumed.
 
-The layout is described where it is read: :mod:`asr.speech.store`.
+The file layout is described in :mod:`asr.speech.store`, which reads it.
 """
 
 from __future__ import annotations
@@ -43,28 +42,26 @@ __all__ = [
 ]
 
 SHARD_SIZE = 256  # utterances at most
-MANY_SHARDS = (
-    32  # at least, where there are enough utterances, so that none waits long for the last one
-)
-LEAST_SIZE = 16
-LAYOUT = 2  # of the stored files; another number makes older ones anew
-SLOPPY_S = 0.1  # by which a table's times may pass the end of a recording
-CHANGED = 0.0  # stands for the speed of a copy with noise: no plain recording
+MANY_SHARDS = 32  # at least, given enough utterances, so that workers finish at about the same time
+LEAST_SIZE = 16  # utterances of a shard
+LAYOUT = 2  # version of the stored files; files of another version are written again
+SLOPPY_S = 0.1  # seconds by which a table's times may exceed a recording
+CHANGED = 0.0  # the speed recorded for noisy copies
 STRINGS = ("ids", "texts", "speakers")
 QUANTIZATION = {"logmel": (-17.0, 15.0), "mfcc": (-160.0, 96.0)}
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A stretch of a recording and what is said in it.
+    """A segment of a recording with its transcript.
 
     Attributes:
-        id: name, of its own in a split.
+        id: unique in a split.
         audio: path or address (:mod:`asr.audio.shar`).
         text: transcript.
-        speaker: empty where unknown.
-        start_s: of the stretch; a duration of None reaches to the end.
-        duration_s: of the stretch; a duration of None reaches to the end.
+        speaker: empty if unknown.
+        start_s: start of the segment in seconds.
+        duration_s: its duration in seconds; None is up to the end of the recording.
     """
 
     id: str
@@ -77,16 +74,16 @@ class Utterance:
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """How a split is stored.
+    """Settings of stored features.
 
     Attributes:
         features: see :class:`asr.features.extraction.FeatureConfig`.
-        speeds: a copy for each; 1 is the recording as it is.
+        speeds: one copy per speed; 1 is the unchanged recording.
         dtype: ``int16`` or ``int8``.
-        noise: further copies with noise or reverberation.
+        noise: additional copies with noise or reverberation.
 
     Raises:
-        ConfigError: the speeds lack 1 or are out of range, or there is no such dtype.
+        ConfigError: 1 is not among the speeds, one is out of range, or the dtype is unknown.
     """
 
     features: FeatureConfig = field(default_factory=FeatureConfig)
@@ -98,7 +95,8 @@ class StoreConfig:
         check_choice("dtype", self.dtype, ("int16", "int8"))
         if 1.0 not in self.speeds or len(set(self.speeds)) < len(self.speeds):
             raise ConfigError(
-                f"The speeds {self.speeds} must hold 1 and no speed twice.", "Example: 0.9,1.0,1.1"
+                f"The speeds {self.speeds} must include 1 and no speed twice.",
+                "Example: 0.9,1.0,1.1",
             )
         for speed in self.speeds:
             check_range("speeds", speed, 0.5, 2.0)
@@ -108,16 +106,15 @@ class StoreConfig:
         return replace(self, speeds=(1.0,), noise=None)
 
     def quantization(self) -> Quantization:
-        """Return the code of the values."""
+        """Return how feature values are quantised."""
         low, high = QUANTIZATION[self.features.kind]
         if self.features.kind == "logmel":
             low = float(math.floor(math.log(self.features.floor)))
         return Quantization(self.dtype, low, high)
 
 
-Row = tuple[
-    Utterance, str, float, npt.NDArray[np.float32]
-]  # whose copy, suffix of its id, speed, features (T, F)
+# A stored copy: its utterance, suffix of its id, speed, features (T, F).
+Row = tuple[Utterance, str, float, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -135,15 +132,16 @@ def prepare_store(
     workers: Workers,
     progress: Any = None,
 ) -> list[Skipped]:
-    """Compute and store the features of a split; return what was skipped. Shards done by an earlier
-    run are kept.
+    """Compute and store the features of a split; return the skipped utterances.
+
+    Complete shards of an earlier run with the same settings are kept.
 
     Args:
         split: folder of the split.
         utterances: in the order of the store.
         config: settings.
-        workers: who does it.
-        progress: called with (utterances, seconds of audio) as shards are done.
+        workers: process the shards.
+        progress: called with (utterances, seconds of audio) after each shard.
 
     Raises:
         DataError: nothing could be prepared.
@@ -166,11 +164,14 @@ def run_shards(
     workers: Workers,
     progress: Any = None,
 ) -> None:
-    """Do the work on every part; arguments: see :func:`prepare_store`.
+    """Call ``work`` on every part.
 
     Args:
-        work: gets the number of a part and its utterances, and returns the number and the seconds
-            of audio in it. It is a function that processes can import, and bears to be done twice.
+        work: takes the number of a part and its utterances; returns the number and the seconds of
+            audio. Processes import it, and may call it twice on one part.
+        parts: utterances of each part.
+        workers: call ``work``.
+        progress: see :func:`prepare_store`.
     """
     for number, seconds in workers.map(
         work, [(n, _located(part, workers)) for n, part in enumerate(parts)]
@@ -180,7 +181,7 @@ def run_shards(
 
 
 def _located(part: Sequence[Utterance], workers: Workers) -> Sequence[Utterance]:
-    """The workers of a cluster do not stand in this folder."""
+    """Return the part with absolute paths for a cluster, whose workers have another folder."""
     return (
         part
         if workers.ray is None
@@ -189,18 +190,14 @@ def _located(part: Sequence[Utterance], workers: Workers) -> Sequence[Utterance]
 
 
 def settings_digest(utterances: Iterable[Utterance], config: StoreConfig) -> str:
-    """Return a name for what a store is made of: settings, utterances, and the size and date of
-    each recording.
-    """
+    """Return a digest of utterances, store settings, and size and date of each recording."""
     return digest_of(utterances, [LAYOUT, asdict(config)])
 
 
 def digest_of(utterances: Iterable[Utterance], settings: Any) -> str:
-    """Return a name for utterances, the size and date of each recording, and settings that JSON can
-    hold.
-    """
+    """Return a digest of utterances, settings (JSON), and size and date of each recording."""
     digest = hashlib.sha256(json.dumps(settings).encode())
-    _stamp.cache_clear()  # what was true of a file in an earlier preparation need not be
+    _stamp.cache_clear()  # files may have changed since an earlier preparation
     for utterance in utterances:
         digest.update(f"{utterance!r} {_stamp(str(file_of(utterance.audio)))}\n".encode())
     return digest.hexdigest()
@@ -218,7 +215,7 @@ def _stamp(path: str) -> str:
 def write_store(
     split: Path, features: FeatureConfig, items: Sequence[tuple[str, str, npt.NDArray[np.float32]]]
 ) -> None:
-    """Store ready features: (id, text, features (T, F)) of each utterance."""
+    """Store given features: (id, text, features (T, F)) of each utterance."""
     config, folder = StoreConfig(features), split / "features"
     rows: list[Row] = [
         (Utterance(name, "", text, name.split("-")[0]), "", 1.0, array)
@@ -276,9 +273,8 @@ def _copies(utterance: Utterance, extractor: LogMel, config: StoreConfig) -> lis
 
 @functools.lru_cache(maxsize=1)
 def _recording(path: str, sample_rate: int) -> Audio:
-    return load_audio(
-        path, sample_rate
-    )  # the last one is kept: many stretches of a talk follow each other
+    # The last recording is cached, as consecutive utterances often come from the same one.
+    return load_audio(path, sample_rate)
 
 
 def _samples(utterance: Utterance, config: StoreConfig) -> npt.NDArray[np.float32]:
@@ -304,7 +300,7 @@ def _stretch(audio: Audio, utterance: Utterance) -> npt.NDArray[np.float32]:
         end = utterance.start_s + wanted / audio.sample_rate
         raise AudioError(
             f"{utterance.audio} lasts {audio.duration_s:.2f} s; {utterance.start_s:.2f} to "
-            f"{end:.2f} s is not in it."
+            f"{end:.2f} s is beyond its end."
         )
     return audio.samples[start : start + wanted]
 
@@ -341,7 +337,7 @@ def _write_shard(
 
 
 class _Index:
-    """What the records of all shards say, gathered in arrays: a million items are no burden."""
+    """The records of all shards in arrays, which hold millions of items in little memory."""
 
     def __init__(self) -> None:
         self.columns: dict[str, list[npt.NDArray[Any]]] = {}
@@ -395,7 +391,7 @@ def _join(folder: Path, records: Iterable[dict[str, Any]], config: StoreConfig) 
         folder / "meta.json",
         json.dumps(_meta(index, config, arrays["num_frames"]), indent=1) + "\n",
     )
-    FeatureStore.open(folder.parent)  # what was written can be read
+    FeatureStore.open(folder.parent)  # check that it can be read
     return index.skipped
 
 

@@ -1,16 +1,14 @@
-"""A corpus of synthetic speech in LibriSpeech's layout, made on the spot: real FLAC files, no
-download.
+"""A corpus of synthetic speech in LibriSpeech's layout, written as FLAC files without a download.
 
 ::
 
     OUT/train/1011/5001/1011-5001-0000.flac     16 kHz, one channel, 16 bit
-    OUT/train/1011/5001/1011-5001.trans.txt     1011-5001-0000 WHERE IS MY BOOK OUT/SPEAKERS.TXT
-    who speaks, in which split, for how long OUT/lm.txt                                  sentences
-    for a language model, none of them in dev or test
+    OUT/train/1011/5001/1011-5001.trans.txt     1011-5001-0000 WHERE IS MY BOOK
+    OUT/SPEAKERS.TXT                            speakers, their splits and minutes
+    OUT/lm.txt                                  sentences for a language model, none of dev or test
 
-A chapter is complete when its transcript is there, a split when it holds ``.completed``; a run that
-was stopped goes on where it was. The same configuration gives the same samples, in however many
-processes.
+A chapter is complete when its transcript exists, a split when it has ``.completed``; an interrupted
+run is resumed. Equal configurations give equal samples for any number of processes.
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ from data_prep.workers import Workers
 
 __all__ = ["SyntheticConfig", "SyntheticSplit", "make_synthetic"]
 
-VERSION = 1  # of what a configuration sounds like
+VERSION = 1  # of the samples that a configuration gives
 SPLITS = ("train", "dev", "test")
 CHAPTER_SIZE = 100
 SECONDS_PER_SENTENCE = 2.1
@@ -51,20 +49,20 @@ SECONDS_PER_SENTENCE = 2.1
 
 @dataclass(frozen=True)
 class SyntheticConfig:
-    """How much is spoken, by whom, how.
+    """Size, speakers and sound of a synthetic corpus.
 
     Attributes:
-        train: sentences of each split.
-        dev: sentences of each split.
-        test: sentences of each split.
-        train_speakers: at most so many.
-        dev_speakers: at most so many.
-        test_speakers: at most so many.
-        seed: another gives other sentences, speakers and noise.
-        accents: voices of eSpeak NG, by turns; ``("cmn",)`` speaks Mandarin.
-        speed_wpm: slowest and fastest speaker.
+        train: number of training sentences.
+        dev: number of dev sentences.
+        test: number of test sentences.
+        train_speakers: largest number of training speakers.
+        dev_speakers: largest number of dev speakers.
+        test_speakers: largest number of test speakers.
+        seed: of sentences, speakers and noise.
+        accents: voices of eSpeak NG, taken in turn; ``("cmn",)`` speaks Mandarin.
+        speed_wpm: words per minute of the slowest and the fastest speaker.
         snr_db: range of the signal-to-noise ratio.
-        lm_sentences: lines of ``lm.txt``, of the grammar only.
+        lm_sentences: lines of ``lm.txt``, for sentences of the grammar only.
     """
 
     train: int = 2000
@@ -103,15 +101,13 @@ class SyntheticConfig:
 
     @classmethod
     def of_hours(cls, hours: float, **settings: Any) -> SyntheticConfig:
-        """Return a configuration for about so many hours of training speech in the grammar's
-        sentences.
-        """
+        """Return a configuration for about ``hours`` of training speech."""
         return cls(train=max(1, round(hours * 3600 / SECONDS_PER_SENTENCE)), **settings)
 
 
 @dataclass(frozen=True)
 class SyntheticSplit:
-    """What a split holds."""
+    """Name and size of a split."""
 
     name: str
     utterances: int
@@ -143,22 +139,21 @@ def make_synthetic(
     jobs: int = 1,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[SyntheticSplit]:
-    """Write a corpus to ``out`` and return what its splits hold; what an earlier run finished is
-    kept.
+    """Write a corpus to ``out`` and return its splits; complete chapters are kept.
 
     Args:
-        out: folder.
+        out: folder of the corpus.
         config: see :class:`SyntheticConfig`.
-        sentences: to speak instead of the grammar's: for each split, or a list that is shuffled and
-            divided.
+        sentences: sentences to speak instead of the grammar's: by split, or a list that is shuffled
+            and divided.
         jobs: processes, 0 for all cores; more than 1 need a script with ``if __name__ ==
             "__main__":``.
-        progress: called with (utterances, seconds of speech) as chapters are done.
+        progress: called with (utterances, seconds of speech) after each chapter.
 
     Raises:
-        MissingDependencyError: espeakng_loader is not installed. DataError: ``out`` holds a corpus
-        of other settings, there are too few sentences, no such voice, or a sentence
-            with nothing to speak.
+        MissingDependencyError: espeakng_loader is not installed.
+        DataError: ``out`` has a corpus of other settings, there are too few sentences, there is no
+            such voice, or a sentence has nothing to speak.
 
     Example:
         >>> make_synthetic("speech", SyntheticConfig(train=100, dev=5, test=5))  # doctest: +SKIP
@@ -231,7 +226,7 @@ def _plan(by_split: Mapping[str, Sequence[str]], config: SyntheticConfig) -> lis
 
 
 def _claim(folder: Path, split: str, chapters: Sequence[_Chapter], config: SyntheticConfig) -> str:
-    """Write down what a split is made of, or see that what is there was made of the same."""
+    """Record the settings of a split; refuse a folder that was made with others."""
     made_of = [
         VERSION,
         config.seed,
@@ -244,7 +239,7 @@ def _claim(folder: Path, split: str, chapters: Sequence[_Chapter], config: Synth
         return digest
     if folder.is_dir() and any(folder.iterdir()):
         raise DataError(
-            f"{folder} holds something else than this corpus.", "Remove it, or give another folder."
+            f"{folder} has other files than this corpus.", "Remove it, or give another folder."
         )
     atomic_write_text(marker, digest)
     return digest
@@ -257,7 +252,7 @@ def _speak_all(
     jobs: int,
     progress: Callable[[int, float], None] | None,
 ) -> dict[int, float]:
-    """Return the seconds of each chapter."""
+    """Synthesise all chapters; return the seconds of each."""
     companions = {
         split: [c.speaker for c in chapters if c.speaker.split == split] for split in SPLITS
     }
@@ -280,10 +275,8 @@ def _speak_chapter(
     snr_db: tuple[float, float],
     companions: Mapping[str, Sequence[Speaker]],
 ) -> float:
-    folder, names = (
-        chapter.folder(out),
-        [f"{chapter.name}-{i:04}" for i in range(len(chapter.sentences))],
-    )
+    folder = chapter.folder(out)
+    names = [f"{chapter.name}-{i:04}" for i in range(len(chapter.sentences))]
     if chapter.transcript(out).is_file():
         return float(sum(soundfile.info(str(folder / f"{name}.flac")).duration for name in names))
     restart()

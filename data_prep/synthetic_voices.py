@@ -1,8 +1,8 @@
-"""Who speaks in a synthetic corpus, and how one utterance sounds: jitter, pauses, noise and level.
+"""Speakers of a synthetic corpus, and the sound of an utterance: jitter, pauses, noise and level.
 
-The variants of eSpeak NG were compared in numbers (level, pitch, spectrum). Left out are those that
-clip, whisper, croak or play a robot, and all but one of those that are nearly the same, so that an
-unseen speaker is another one.
+The variants of eSpeak NG were compared by level, pitch and spectrum. Those that clip, whisper,
+croak or sound like a robot are left out, and of nearly equal ones all but one, so that an unseen
+speaker sounds different.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ WOMEN = (
     "steph",
 )
 NOISES = ("white", "pink", "babble")
-LEVELS = (-30.0, -18.0)  # of the speech, in dB of full scale
+LEVELS = (-30.0, -18.0)  # range of the speech level, in dB of full scale
 PEAK = 0.95
 
 Samples = npt.NDArray[np.float32]
@@ -96,15 +96,15 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Speaker:
-    """A voice with its habits.
+    """A voice with its speed and pitch.
 
     Attributes:
         id: number in the corpus.
         split: ``train``, ``dev`` or ``test``.
         sex: ``M`` or ``F``.
-        voice: of eSpeak NG.
-        variant: of eSpeak NG.
-        speed_wpm: words a minute.
+        voice: language or accent of eSpeak NG.
+        variant: speaker of eSpeak NG.
+        speed_wpm: words per minute.
         pitch: 0 to 100.
         pitch_range: 0 to 100.
     """
@@ -127,8 +127,8 @@ def choose_speakers(
 ) -> list[Speaker]:
     """Return speakers for each split; no variant is in two splits, a third are women.
 
-    Training may ask for more speakers than there are variants: they come again with another accent,
-    speed and pitch.
+    If training needs more speakers than there are variants, variants are used again with another
+    accent, speed and pitch.
 
     Raises:
         DataError: more speakers for dev and test than there are variants, or no accent.
@@ -142,30 +142,23 @@ def choose_speakers(
         )
     pool = _interleaved(rng)
     speakers: list[Speaker] = []
-    for split in sorted(
-        counts, key=lambda name: name == "train"
-    ):  # training takes what the others leave
+    # Training comes last, and takes the remaining variants.
+    for split in sorted(counts, key=lambda name: name == "train"):
         own = pool if split == "train" else [pool.pop(0) for _ in range(counts[split])]
         for index in range(counts[split]):
             sex, variant = own[index % len(own)]
             voice = accents[(index + index // len(own)) % len(accents)]
-            speed, pitch, pitch_range = (
-                rng.randint(*speed_wpm),
-                rng.randint(40, 60),
-                rng.randint(40, 65),
+            speaker = Speaker(
+                id=1001 + len(speakers),
+                split=split,
+                sex=sex,
+                voice=voice,
+                variant=variant,
+                speed_wpm=rng.randint(*speed_wpm),
+                pitch=rng.randint(40, 60),
+                pitch_range=rng.randint(40, 65),
             )
-            speakers.append(
-                Speaker(
-                    id=1001 + len(speakers),
-                    split=split,
-                    sex=sex,
-                    voice=voice,
-                    variant=variant,
-                    speed_wpm=speed,
-                    pitch=pitch,
-                    pitch_range=pitch_range,
-                )
-            )
+            speakers.append(speaker)
     return speakers
 
 
@@ -185,18 +178,17 @@ def render(
     snr_db: tuple[float, float],
     background: Samples,
 ) -> Samples:
-    """Return an utterance (n,) at 16 kHz: speed and pitch around the speaker's own, pauses, noise,
-    some level.
+    """Return an utterance (n,) at 16 kHz with random speed, pitch, pauses, noise and level.
 
     Args:
-        text: what is said.
-        speaker: by whom.
-        rng: of this utterance.
+        text: text to speak.
+        speaker: its speed and pitch are the means of the random ones.
+        rng: random generator of this utterance.
         snr_db: range of the signal-to-noise ratio in dB.
-        background: babble to take noise from, see :func:`babble`.
+        background: babble noise, see :func:`babble`.
 
     Raises:
-        DataError: eSpeak NG does not know the voice, or nothing audible came of the text.
+        DataError: eSpeak NG does not know the voice, or its speech is silent.
     """
     speech = speak(
         text,
@@ -218,9 +210,7 @@ def render(
 
 
 def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
-    """Return speech (n,) with noise (n,), whose power is ``snr_db`` below that of the parts where
-    somebody speaks.
-    """
+    """Return speech (n,) plus noise (n,) at ``snr_db`` below the power of the active speech."""
     power = float(np.mean(np.square(noise, dtype=np.float64)))
     if power == 0.0:
         return np.array(samples, np.float32)
@@ -230,9 +220,7 @@ def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
 
 
 def make_noise(kind: str, length: int, rng: np.random.Generator, background: Samples) -> Samples:
-    """Return noise (length,): ``white``, ``pink`` (power as 1/f), or ``babble`` cut from
-    ``background`` (n,).
-    """
+    """Return noise (length,): ``white``, ``pink`` (power 1/f) or ``babble`` from ``background``."""
     if kind == "babble":
         start = int(rng.integers(len(background)))
         cut: Samples = np.take(background, np.arange(start, start + length), mode="wrap")
@@ -250,12 +238,10 @@ def make_noise(kind: str, length: int, rng: np.random.Generator, background: Sam
 def babble(
     texts: Sequence[str], speakers: Sequence[Speaker], rng: np.random.Generator, voices: int = 5
 ) -> Samples:
-    """Return several people (n,) at 16 kHz talking at once, as loud as each other; each says two or
-    three sentences.
-    """
+    """Return babble (n,) at 16 kHz: several equally loud speakers, three sentences each."""
     tracks = []
     for index in rng.integers(len(speakers), size=voices):
-        who, said = speakers[index], [texts[i] for i in rng.integers(len(texts), size=3)]
+        who, sentences = speakers[index], [texts[i] for i in rng.integers(len(texts), size=3)]
         parts = [
             speak(
                 text,
@@ -265,7 +251,7 @@ def babble(
                 pitch=who.pitch,
                 pitch_range=who.pitch_range,
             )
-            for text in said
+            for text in sentences
         ]
         track = resample(
             np.concatenate([p.samples for p in parts]), parts[0].sample_rate, SAMPLE_RATE
@@ -277,7 +263,7 @@ def babble(
 
 
 def _speech_power(samples: Samples) -> float:
-    """Return the mean power of the 20 ms pieces that are within 30 dB of the loudest."""
+    """Return the mean power of the 20 ms blocks within 30 dB of the loudest one."""
     size = SAMPLE_RATE // 50
     pieces = (
         np.square(samples[: len(samples) // size * size], dtype=np.float64)

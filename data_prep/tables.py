@@ -1,6 +1,4 @@
-"""Tables of audio and text as people keep them: CSV, TSV or JSON lines, columns found by their
-usual names.
-"""
+"""Tables of audio and text: CSV, TSV or JSON lines, with columns recognised by their names."""
 
 from __future__ import annotations
 
@@ -75,20 +73,19 @@ def read_table(
     test_share: float = 0.0,
     audio_dir: str | Path | None = None,
 ) -> dict[str, list[Utterance]]:
-    """Return the utterances of a table by split: as its column ``split`` says, else held out by
-    share.
+    """Return the utterances of a table by its column ``split``, or split by share.
 
     Args:
-        path: CSV (any of ``,;|`` and tabs), TSV or JSON lines with a column of audio files and one
-            of transcripts, and maybe speaker, id, start and end or duration in seconds, split.
-            Relative paths start at the table's folder.
+        path: CSV (separated by commas, semicolons, bars or tabs), TSV or JSON lines with a column
+            of audio files and one of transcripts, and optional columns for speaker, id, start and
+            end or duration in seconds, and split. Audio paths are relative to the table's folder.
         dev_share: see :func:`data_prep.splits.split_by_share`.
         test_share: see :func:`data_prep.splits.split_by_share`.
-        audio_dir: where relative paths start instead.
+        audio_dir: folder of relative audio paths, instead of the table's.
 
     Raises:
-        DataError: the table is missing, empty, not text, lacks a column, or a line of it cannot be
-        read.
+        DataError: the table is missing, empty, not text, lacks a column, or has a line that cannot
+            be read.
     """
     path = Path(path).absolute()
     rows = read_rows(path)
@@ -101,7 +98,7 @@ def read_table(
         name = str(row.get(columns["split"]) or "train").strip()
         if name in (".", "..") or set(name) & set("/\\"):
             raise DataError(
-                f"{path} has a split called {name!r}, which names no folder.",
+                f"{path} has a split called {name!r}, which cannot be a folder name.",
                 "Call it train, dev, test.",
             )
         splits.setdefault(split_name(name) or name, []).append(utterance)
@@ -117,7 +114,7 @@ def table_utterances(
     utterances, seen = [], set[str]()
     for number, row in enumerate(rows, 1):
         utterance = _utterance(row, columns, folder, f"{path}, entry {number}")
-        if utterance.id in seen:  # several stretches of one recording
+        if utterance.id in seen:  # several segments of one recording
             utterance = Utterance(f"{utterance.id}-{number}", *_rest(utterance))
         seen.add(utterance.id)
         utterances.append(utterance)
@@ -138,7 +135,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a CSV, TSV or JSON-lines table as mappings from column to value.
 
     Raises:
-        DataError: the table is missing, empty, not text, or a line of it cannot be read.
+        DataError: the table is missing, empty, not text, or has a line that cannot be read.
     """
     if not path.is_file():
         raise DataError(f"There is no table {path}.", "Check the path.")
@@ -153,7 +150,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     if not rows:
         raise DataError(
             f"{path} has no rows.",
-            "Give a table with a line of column names and a line an utterance.",
+            "Give a table with a line of column names and one line per utterance.",
         )
     return rows
 
@@ -166,12 +163,12 @@ def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise DataError(
-                f"{path}, line {number} is not JSON: {error.msg}.", "Write one object a line."
+                f"{path}, line {number} is not JSON: {error.msg}.", "Write one object per line."
             ) from error
         if not isinstance(row, dict):
             raise DataError(
                 f"{path}, line {number} is not an object.",
-                'Write {"audio": ..., "text": ...} a line.',
+                'Write {"audio": ..., "text": ...} on each line.',
             )
         yield row
 
@@ -179,14 +176,11 @@ def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
 def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
     first = text.partition("\n")[0]
     delimiter = max("\t,;|", key=first.count)
-    plain = (
-        delimiter in "\t|"
-    )  # there a quotation mark is a character like any other (Common Voice)
+    plain = delimiter in "\t|"  # quotation marks are ordinary characters then (Common Voice)
     csv.field_size_limit(1 << 24)
     try:
-        lines = io.StringIO(
-            text, newline=""
-        )  # a row ends where csv says so, not at every separator of Unicode
+        # csv finds the ends of rows; splitlines() would also split at Unicode separators.
+        lines = io.StringIO(text, newline="")
         reader = csv.DictReader(
             lines, delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
         )
@@ -220,24 +214,23 @@ def _utterance(
     row: Mapping[str, Any], columns: Mapping[str, str], folder: Path, where: str
 ) -> Utterance:
     def value(key: str) -> str:
-        found = row.get(columns[key]) if key in columns else None
-        return "" if found is None else str(found).strip()
+        cell = row.get(columns[key]) if key in columns else None
+        return "" if cell is None else str(cell).strip()
 
     if not value("audio"):
-        raise DataError(f"{where} names no audio file.", "Fill the cell or take out the row.")
+        raise DataError(f"{where} names no audio file.", "Fill in the cell or delete the row.")
     audio = folder / Path(value("audio")).expanduser()
     start, end, duration = (
         _seconds(value(key), key, where) for key in ("start", "end", "duration")
     )
     if start is not None and duration is None and end is not None:
         duration = end - start
-    stretch = (
-        (start, duration) if start is not None else (0.0, None)
-    )  # without a start, a duration is the file's
+    # Without a start, the duration is that of the file.
+    stretch = (start, duration) if start is not None else (0.0, None)
     if stretch[0] < 0 or (stretch[1] is not None and stretch[1] <= 0):
         raise DataError(
-            f"{where}: start {start} and duration {duration} are no stretch of time.",
-            "Mend the row.",
+            f"{where}: start {start} and duration {duration} are not a time span.",
+            "Correct the row.",
         )
     name = value("id") or Path(value("audio")).with_suffix("").as_posix().lstrip("./")
     return Utterance("_".join(name.split()), str(audio), value("text"), value("speaker"), *stretch)
@@ -250,5 +243,5 @@ def _seconds(value: str, key: str, where: str) -> float | None:
         return float(value)
     except ValueError:
         raise DataError(
-            f"{where}: the {key} {value!r} is not a number of seconds.", "Mend the row."
+            f"{where}: the {key} {value!r} is not a number of seconds.", "Correct the row."
         ) from None

@@ -1,4 +1,4 @@
-"""Workers of a preparation: this process, processes of this machine, or a Ray cluster."""
+"""Workers of a preparation: this process, local processes, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ R = TypeVar("R")
 
 
 class Workers:
-    """A set of workers for one call of ``prepare``, whatever it has to do; none is started before
-    two things are.
+    """Workers for one call of ``prepare``, started when there are at least two items.
 
     Args:
         jobs: processes, 0 for all cores; 1 is this process, on one thread.
-        ray: address of a cluster that does it instead, see :func:`asr.scale.cluster.connected`; all
-            its machines see the same paths.
+        ray: address of a cluster to use instead, see :func:`asr.scale.cluster.connected`; all its
+            machines must see the same paths.
 
     Example:
         >>> with Workers(jobs=1) as workers:
@@ -57,15 +56,15 @@ class Workers:
         self._open.close()
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-        """Yield what ``work`` makes of each item: in their order, or on a cluster as they are
-        finished.
+        """Yield the result of ``work`` for each item, in order; on a cluster as they finish.
 
         Args:
-            work: a function that processes can import, or a partial of one; it must bear to be done
-                twice.
+            work: a function that processes can import, or a partial of one. It may be called twice
+                on one item.
+            items: its arguments.
 
         Raises:
-            DataError: a worker died. What ``work`` raises.
+            DataError: a worker died. Errors of ``work`` are raised too.
         """
         if self.ray is not None:
             yield from self._on_cluster(work, items)
@@ -79,13 +78,13 @@ class Workers:
             self._pool = ProcessPoolExecutor(
                 self.processes, _context(work), initializer=_start_worker
             )
-            # After an error or an interruption, what is not yet begun is not begun.
+            # After an error or an interruption, items that have not begun are cancelled.
             self._open.callback(self._pool.shutdown, wait=True, cancel_futures=True)
         try:
             yield from self._pool.map(work, items)
         except BrokenProcessPool as error:
             raise DataError(
-                "A process of the preparation died, perhaps for want of memory.",
+                "A process of the preparation died, perhaps because memory ran out.",
                 "Run it again with fewer --jobs. A script of your own must call it under `if "
                 "__name__ == '__main__':`.",
             ) from error
@@ -99,15 +98,13 @@ class Workers:
         for _, done in run_pieces(partial(_remotely, work), [[item] for item in items]):
             if isinstance(done, LostError):
                 raise DataError(
-                    f"A shard cannot be prepared. {done}", "Run it again; the others are kept."
+                    f"A shard cannot be prepared. {done}", "Run it again; complete shards are kept."
                 )
             yield from done
 
 
 def _context(work: Any) -> Any:
-    """Processes are forked from one that has imported the work and done nothing: forked torch
-    threads deadlock.
-    """
+    """Return a context that forks idle processes: forking after torch's threads start deadlocks."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -137,13 +134,13 @@ def _use_one_thread() -> None:
 
 
 def _start_worker() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # of a torch that is imported later
+    os.environ["OMP_NUM_THREADS"] = "1"  # if torch is imported later
     _use_one_thread()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
-        os._exit(1)  # it was killed, and nobody else will end us
+        os._exit(1)  # the parent was killed, so end this process too

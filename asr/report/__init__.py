@@ -1,6 +1,6 @@
 """One self-contained HTML page about a run folder, the same for every task.
 
-New ones: :mod:`asr.report.sections`.
+To add a section, see :mod:`asr.report.sections`.
 """
 
 from __future__ import annotations

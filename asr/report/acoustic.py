@@ -1,6 +1,6 @@
-"""What a speech model computes on one utterance.
+"""Activations of a speech model on one utterance.
 
-T frames, F features, T' output frames, V vocabulary, H units.
+Legend: T frames, F features, T' output frames, V vocabulary, H units, D inputs.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Activations:
-    """One utterance inside the model.
+    """Activations of one utterance.
 
     Attributes:
-        features: (T, F).
-        log_probs: (T', V).
-        gates: of the first and the last LSTM layer's forward direction, layer -> gate -> (T', H);
-            empty for other cells.
+        features: input features (T, F).
+        log_probs: output (T', V).
+        gates: layer -> gate -> (T', H), for the forward direction of the first and the last LSTM
+            layer; empty for other cells.
     """
 
     features: Array
@@ -50,12 +50,13 @@ def load_acoustics(run: Run) -> TorchAcoustics:
     """Return the network of the run's speech model, loaded once.
 
     Raises:
-        Absent: the run has no model, or one of another task, or torch is not installed.
+        Absent: the run has no model, or one of another task.
+        MissingDependencyError: torch is not installed.
     """
     if not run.model.is_dir():
         raise Absent("the run folder holds no model")
     if run.task != "ctc":
-        raise Absent(f"it belongs to speech models, and this is a model for {run.task}")
+        raise Absent(f"only for speech models; this model is for {run.task}")
     return _loaded(run.model)
 
 
@@ -69,11 +70,10 @@ def _loaded(folder: Path) -> TorchAcoustics:
 
 
 def listen(acoustics: TorchAcoustics, utterance: Utterance, source: Path | None) -> Activations:
-    """Return features, posteriors and gates of an utterance, from its stored features or else from
-    its recording.
+    """Return the activations of an utterance, from its stored features or its recording.
 
     Raises:
-        Absent: neither is there.
+        Absent: there are neither stored features nor a recording.
         AudioError: the recording cannot be read.
     """
     import torch
@@ -111,17 +111,17 @@ def _watched_cells(acoustics: TorchAcoustics) -> dict[str, nn.LSTM]:
 
 
 def lstm_gates(cell: nn.LSTM, x: Tensor) -> dict[str, Array]:
-    """Return what happens inside a one-layer, one-direction LSTM over one sequence.
+    """Return gates and states of a one-layer, unidirectional LSTM over one sequence.
 
-    Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, as torch.nn.LSTM has it.
+    Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in torch.nn.LSTM.
 
     Args:
         cell: the layer.
         x: its input (T, D).
 
     Returns:
-        ``input``, ``forget``, ``output`` (0 to 1), ``cell`` (the state) and ``hidden`` (what it
-        puts out), each (T, H).
+        The gates ``input``, ``forget`` and ``output`` (0 to 1), the ``cell`` state and the
+        ``hidden`` state, each (T, H).
     """
     import torch
 
@@ -158,8 +158,8 @@ def _features(acoustics: TorchAcoustics, utterance: Utterance) -> Array:
 
     if not utterance.audio:
         raise Absent(
-            f"neither stored features nor a recording of {utterance.id} is known: name the split "
-            "with --data"
+            f"no stored features and no recording of {utterance.id}: name its prepared split with "
+            "--data"
         )
     samples, rate = samples_of(utterance)
     if rate != acoustics.frames.sample_rate:

@@ -1,4 +1,4 @@
-"""Players: the sound of an utterance inside the page, or a link to where it lies."""
+"""Players: the audio of an utterance embedded in the page, or a link to its file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
 def player(utterance: Utterance, mode: str, page: Path) -> str:
-    """Return an ``<audio>`` element for an utterance whose recording is known, else nothing.
+    """Return an ``<audio>`` element for an utterance; empty if its recording is unknown.
 
     Args:
-        utterance: with ``audio``, and ``start`` and ``end`` in seconds where it is a part of it.
+        utterance: with ``audio``, and with ``start`` and ``end`` in seconds if it is a segment.
         mode: ``embed``, ``link`` or ``none``.
-        page: where the page will be; links are relative to it.
+        page: path of the page; links are relative to it.
 
     Raises:
         AudioError: a recording to embed is missing or cannot be read.
@@ -41,7 +41,8 @@ def player(utterance: Utterance, mode: str, page: Path) -> str:
 def _linked(utterance: Utterance, page: Path) -> str:
     if parse_address(utterance.audio):
         raise AudioError(
-            f"{utterance.audio} lies in a shard; no page can link into it.", "Use --audio embed."
+            f"{utterance.audio} is inside a shard, to which a page cannot link.",
+            "Use --audio embed.",
         )
     target = os.path.relpath(Path(str(utterance.audio)).resolve(), page.resolve().parent)
     span = (
@@ -53,27 +54,20 @@ def _linked(utterance: Utterance, page: Path) -> str:
 
 
 def _embedded(utterance: Utterance) -> str:
-    """MP3, since every browser plays it and a page with twenty players should still go by mail;
-    else WAV.
-    """
+    """Return a data URL: MP3, which is small and plays in every browser, or else WAV."""
     import soundfile
 
     samples, rate = samples_of(utterance)
     small = rate in _MP3_RATES and "MP3" in soundfile.available_formats()
     buffer = io.BytesIO()
-    soundfile.write(
-        buffer,
-        samples,
-        rate,
-        **({"format": "MP3"} if small else {"format": "WAV", "subtype": "PCM_16"}),
-    )
+    form = {"format": "MP3"} if small else {"format": "WAV", "subtype": "PCM_16"}
+    soundfile.write(buffer, samples, rate, **form)
     kind = "audio/mpeg" if small else "audio/wav"
     return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def samples_of(utterance: Utterance) -> tuple[npt.NDArray[np.float32], int]:
-    """Return the samples (n,) of an utterance, channels mixed, and their rate in Hz; only its
-    stretch is read.
+    """Return the samples (n,) of an utterance, channels averaged, and their rate in Hz.
 
     Raises:
         AudioError: the recording is missing or cannot be read.

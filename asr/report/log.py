@@ -1,6 +1,4 @@
-"""The course of a training, from ``log/metrics.jsonl`` or, where that is missing, from
-TensorBoard's event files.
-"""
+"""Learning curves from ``log/metrics.jsonl``, or else from TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -16,8 +14,12 @@ __all__ = ["Curve", "read_curves"]
 
 @dataclass
 class Curve:
-    """Values of one figure in order: ``steps``, ``values``, and their ``epochs`` where these are
-    known.
+    """Values of one metric over training.
+
+    Attributes:
+        steps: optimizer steps, ascending.
+        values: value at each step.
+        epochs: epoch of each value; empty if unknown.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -25,7 +27,7 @@ class Curve:
     epochs: list[int] = field(default_factory=list)
 
     def add(self, step: int, value: float, epoch: int | None = None) -> None:
-        """Append a value; steps that a resumed run repeats replace the earlier ones."""
+        """Append a value; steps repeated by a resumed run replace the earlier ones."""
         while self.steps and self.steps[-1] >= step:
             for items in (self.steps, self.values, self.epochs):
                 if items:
@@ -36,7 +38,7 @@ class Curve:
             self.epochs.append(epoch)
 
     def thinned(self, points: int = 1000) -> Curve:
-        """Return at most about ``points`` of the values, evenly chosen, the last one among them."""
+        """Return about ``points`` evenly spaced values, including the last one."""
         stride = max(1, len(self.steps) // points)
         return Curve(
             self.steps[::-1][::stride][::-1], self.values[::-1][::stride][::-1], self.epochs
@@ -44,11 +46,10 @@ class Curve:
 
 
 def read_curves(log_dir: Path) -> dict[str, Curve]:
-    """Return the logged figures by name, such as ``train/loss`` and ``dev/wer``; empty where
-    nothing was logged.
+    """Return the logged curves by name, such as ``train/loss`` and ``dev/wer``; may be empty.
 
     Raises:
-        DataError: a line of ``metrics.jsonl`` is no JSON object with a step.
+        DataError: a line of ``metrics.jsonl`` is not a JSON object with a step.
         MissingDependencyError: there are only event files, and tensorboard is not installed.
     """
     if (log_dir / "metrics.jsonl").is_file():
@@ -67,7 +68,7 @@ def _from_lines(path: Path) -> dict[str, Curve]:
                 curves.setdefault(name, Curve()).add(step, float(value), epoch)
         except (ValueError, TypeError, KeyError, AttributeError):
             if number == len(lines):
-                break  # the last line of a run that was killed while writing it
+                break  # the run was killed while it wrote its last line
             raise DataError(
                 f"{path}, line {number}: needed an object with a step and numbers."
             ) from None
@@ -90,6 +91,5 @@ def _from_events(log_dir: Path) -> dict[str, Curve]:
 
 
 def _in_order(files: Iterable[Path]) -> list[Path]:
-    return sorted(
-        files, key=lambda file: file.name
-    )  # the name begins with the time of its first event
+    # File names begin with the time of the first event.
+    return sorted(files, key=lambda file: file.name)

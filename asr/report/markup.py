@@ -1,6 +1,6 @@
-"""Pieces of HTML.
+"""HTML elements of the page, without scripts and external files.
 
-Whatever comes from a file goes through :func:`escape`; nothing needs a script or the network.
+All text from files goes through :func:`escape`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def facts(pairs: Sequence[tuple[str, object]]) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table in a box that scrolls sideways where the screen is narrow."""
+    """Return a table, which scrolls sideways on a narrow screen."""
     head = "".join(f"<th>{escape(c)}</th>" for c in columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
@@ -67,7 +67,7 @@ def fold(summary: str, content: str, is_open: bool = False) -> str:
 
 
 def preformatted(text: str) -> str:
-    """Return text as it is, in a box of its own."""
+    """Return preformatted text in a box."""
     return f'<pre class="scroll" tabindex="0">{escape(text)}</pre>'
 
 
@@ -75,11 +75,10 @@ def picture(name: str, figure: Figure, caption: str, wide: bool = False) -> str:
     """Return a figure with its caption.
 
     Args:
-        name: unlike that of any other figure on the page.
+        name: unique on the page.
         figure: from :mod:`asr.plots`.
         caption: plain text.
-        wide: keep it legible in a box that scrolls sideways, instead of shrinking it to a phone's
-            width.
+        wide: scroll sideways on a narrow screen instead of shrinking.
     """
     width = f' style="min-width:{70 * float(figure.get_size_inches()[0]):.0f}px"' if wide else ""
     drawing = f'<div class="drawing"{width}>{to_svg(figure, name, caption)}</div>'
@@ -89,5 +88,5 @@ def picture(name: str, figure: Figure, caption: str, wide: bool = False) -> str:
 
 
 def gallery(pictures: Sequence[str]) -> str:
-    """Return pictures side by side where there is room."""
+    """Return pictures side by side, as far as the screen is wide enough."""
     return f'<div class="gallery">{"".join(pictures)}</div>'

@@ -1,4 +1,4 @@
-"""The page: sections in their order, what was left out and why."""
+"""Writes the page: sections in order, and what was left out with the reason."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a report.
+    """A written report.
 
     Attributes:
-        path: of the page.
+        path: path of the page.
         shown: titles of its sections.
-        left_out: title -> reason, for what the run folder does not hold.
-        failed: title -> error, for what it holds but cannot be shown.
+        left_out: title -> reason, for sections without data in the run folder.
+        failed: title -> error, for sections whose data could not be shown.
     """
 
     path: Path
@@ -54,12 +54,12 @@ class Report:
 def write_report(
     run_dir: str | Path, output: str | Path, options: ReportOptions | None = None
 ) -> Report:
-    """Write the page about a run folder and return what is on it.
+    """Write the page about a run folder.
 
-    A section that fails says so on the page and in ``failed``; the others are still there.
+    The error of a section that fails is on the page and in ``failed``; the others are shown.
 
     Raises:
-        DataError: there is no run folder.
+        DataError: the run folder does not exist.
 
     Example:
         >>> from asr.report import write_report

@@ -1,26 +1,38 @@
-"""A run folder as the report sees it: read once, each part when a section first asks for it.
+"""A run folder as the report reads it: each file once, when a section first needs it.
 
-``config.yaml``           the configuration as it was run ``metrics.json``          name -> value,
-split, epoch, interval; see :mod:`asr.run_folder` ``decoding.yaml``         settings of the
-evaluation, for the configuration section ``bench.json``            speed, as ``asr bench RUN -o
-RUN/bench.json`` writes it ``log/``                  ``metrics.jsonl`` or TensorBoard's events
-``model/``                the model folder ``SPLIT/hypotheses.tsv``  speech: ``id<TAB>text``;
-``hypotheses.NAME.tsv`` of other decoders beside it ``SPLIT/references.tsv``  references; with
-speakers and audio where the configuration or --data names the split ``SPLIT/predictions.jsonl``
-other tasks: one object a line with an ``id``; a section draws those that hold its keys:
+``config.yaml``
+    the configuration
+``metrics.json``
+    name -> value, split, epoch, interval; see :mod:`asr.run_folder`
+``decoding.yaml``
+    settings of the evaluation, for the configuration section
+``bench.json``
+    speed, as ``asr bench RUN -o RUN/bench.json`` writes it
+``log/``
+    ``metrics.jsonl`` or TensorBoard's events
+``model/``
+    the model folder
+``SPLIT/hypotheses.tsv``
+    speech: ``id<TAB>text``; ``hypotheses.NAME.tsv`` of other decoders beside it
+``SPLIT/references.tsv``
+    references; with speakers and audio if the configuration or ``--data`` names the split
+``SPLIT/predictions.jsonl``
+    other tasks: one object with an ``id`` per line
 
-=================
-==============================================================================================
-section            keys =================
-==============================================================================================
-forecasts          ``history``, ``truth``, ``forecast`` (lists of numbers), optional ``low``,
-``high`` anomaly scores     ``values``, ``anomaly_scores``, optional ``threshold``, ``anomalies`` (0
-or 1 a step) confusion matrix   ``label`` and ``prediction``: two names, or two lists of names of
-equal length worst predictions  ``text`` and ``prediction``, with ``label`` as above (optional
-``probability``) or ``reference`` attention          ``attention``: object with ``source``,
-``target`` (tokens) and ``weights`` (target x source) gates              ``gates``: object of name
--> (steps x units) =================
-==============================================================================================
+A section shows the predictions that have its keys:
+
+forecasts
+    ``history``, ``truth``, ``forecast`` (lists of numbers); optional ``low``, ``high``
+anomaly scores
+    ``values``, ``anomaly_scores``; optional ``threshold``, ``anomalies`` (0 or 1 for each step)
+confusion matrix
+    ``label`` and ``prediction``: two names, or two lists of names of equal length
+worst predictions
+    ``text`` and ``prediction``, with ``label`` as above (optional ``probability``) or ``reference``
+attention
+    ``attention``: object with ``source``, ``target`` (tokens) and ``weights`` (target x source)
+gates
+    ``gates``: object of name -> (steps x units)
 """
 
 from __future__ import annotations
@@ -53,21 +65,21 @@ __all__ = ["Absent", "ReportOptions", "Run"]
 AUDIO_MODES = ("embed", "link", "none")
 
 
-class Absent(Exception):  # noqa: N818 - no error: the run folder simply does not hold what a section shows
-    """Raised by a section that has nothing to show; the reason is listed at the end of the page."""
+class Absent(Exception):  # noqa: N818 - not an error: the run folder lacks data of a section
+    """Raised by a section that has nothing to show; the end of the page gives the reason."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What to show.
+    """Settings of a report.
 
     Attributes:
-        data: prepared split folders beside those that the configuration names.
+        data: prepared split folders, in addition to those of the configuration.
         audio: ``embed``, ``link`` or ``none``.
-        worst: utterances with players.
-        utterance: shown with its alignment, instead of the worst one.
-        normalizer: of the texts before they are scored.
-        samples: of the bootstrap.
+        worst: number of worst utterances to show with players.
+        utterance: id of the utterance to show with its alignment, instead of the worst one.
+        normalizer: applied to the texts before scoring.
+        samples: number of bootstrap samples.
     """
 
     data: tuple[Path, ...] = ()
@@ -83,7 +95,7 @@ class ReportOptions:
                 f"There is no audio mode {self.audio!r}.",
                 f"Choose one of: {', '.join(AUDIO_MODES)}.",
             )
-        get_normalizer(self.normalizer)  # refuses a name that there is not
+        get_normalizer(self.normalizer)  # raises for an unknown name
         for split in self.data:
             if not split.exists():
                 raise DataError(f"There is no split {split}.", "Check the path.")
@@ -94,17 +106,20 @@ class Run:
     """A run folder; see the head of this module.
 
     Attributes:
-        path: of the folder.
-        options: what to show.
-        page: where the page will be, for links.
+        path: path of the folder.
+        options: settings of the report.
+        page: path of the page, for relative links.
 
     Raises:
-        DataError: the folder does not exist or holds nothing of a run.
+        DataError: the folder does not exist or has no file of a run.
     """
 
     path: Path
     options: ReportOptions = field(default_factory=ReportOptions)
     page: Path = Path("report.html")
+    _scores: dict[tuple[str, str], Score] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if not self.path.is_dir():
@@ -114,7 +129,7 @@ class Run:
         known = ("config.yaml", "metrics.json", "log", "model")
         if not any((self.path / name).exists() for name in known) and not self.splits:
             raise DataError(
-                f"{self.path} is no run folder: it holds none of {', '.join(known)} and no "
+                f"{self.path} is not a run folder: it has none of {', '.join(known)} and no "
                 "SPLIT/hypotheses.tsv.",
                 "Give a folder that `asr train` or `asr evaluate` wrote.",
             )
@@ -126,34 +141,30 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Content of ``config.yaml``, or of the model folder's ``training.yaml``; empty where there
-        is neither.
-        """
+        """The configuration, from the run or its model folder; empty if neither has one."""
         files = [self.path / "config.yaml", self.model / "training.yaml"]
         return next((read_yaml(file) for file in files if file.is_file()), {})
 
     @property
     def model(self) -> Path:
-        """Path of the model folder, which need not exist."""
+        """Path of the model folder, which may not exist."""
         return self.path / "model"
 
     @cached_property
     def task(self) -> str:
-        """Name of the task, of the configuration or of the model folder; ``ctc`` where neither
-        says.
-        """
+        """Name of the task; ``ctc`` if neither configuration nor model folder tells."""
         if "task" in self.config or not (self.model / "config.yaml").is_file():
             return str(self.config.get("task", "ctc"))
         return str(read_yaml(self.model / "config.yaml").get("task", "ctc"))
 
     @cached_property
     def curves(self) -> dict[str, Curve]:
-        """What was logged in training."""
+        """Learning curves by name."""
         return read_curves(self.path / "log")
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
-        """The figures of ``metrics.json`` by name."""
+        """The metrics of ``metrics.json`` by name."""
         return read_metrics(self.path)
 
     # ----------------------------------------------------------------------------------------------
@@ -166,17 +177,15 @@ class Run:
         return sorted({file.parent.name for file in files})
 
     def source(self, split: str) -> Path | None:
-        """Return the prepared split folder behind a split's name: from --data, else from the
-        configuration.
-        """
+        """Return the prepared folder of a split, from ``--data`` or else the configuration."""
         named = [*self.options.data, *map(Path, _strings(self.config.get("data")))]
         return next((folder for folder in named if folder.name == split and folder.is_dir()), None)
 
     def references(self, split: str) -> Transcripts:
-        """Return the references of a split, with speakers and audio where these are known.
+        """Return the references of a split, with speakers and audio if known.
 
         Raises:
-            Absent: none are found.
+            Absent: there are none.
         """
         source, beside = self.source(split), self.path / split / "references.tsv"
         known = _prepared_references(source) if source is not None else None
@@ -184,7 +193,7 @@ class Run:
             if known is None:
                 raise Absent(f"no references of {split}: name its prepared folder with --data")
             return known
-        scored = read_transcripts(beside)  # the very texts that the evaluation scored, in its order
+        scored = read_transcripts(beside)  # the texts of the evaluation, in its order
         about = known.utterances if known is not None else {}
         enriched = {
             key: replace(about[key], text=u.text) if key in about else u
@@ -193,9 +202,7 @@ class Run:
         return replace(scored, utterances=enriched)
 
     def decoders(self, split: str) -> dict[str, Path]:
-        """Return the files of hypotheses of a split by decoder; the main one has the name
-        ``hypotheses``.
-        """
+        """Return a split's hypothesis files by decoder; the main one is ``hypotheses``."""
         return {
             file.name.removesuffix(".tsv"): file
             for file in sorted((self.path / split).glob("hypotheses*.tsv"))
@@ -207,53 +214,52 @@ class Run:
         Raises:
             Absent: the split has no hypotheses or no references.
         """
-        cache: dict[tuple[str, str], Score] = self.__dict__.setdefault("_scores", {})
-        if (split, decoder) not in cache:
+        if (split, decoder) not in self._scores:
             path = self.decoders(split).get(decoder)
             if path is None:
                 raise Absent(f"no hypotheses of {split}")
             pairs = with_speakers(
                 pair(self.references(split), read_transcripts(path, role="hypothesis"))
             )
-            cache[split, decoder] = score_pairs(
+            self._scores[split, decoder] = score_pairs(
                 pairs, normalizer=self.options.normalizer, samples=self.options.samples
             )
-        return cache[split, decoder]
+        return self._scores[split, decoder]
 
     def scored_splits(self) -> list[str]:
         """Return the splits that can be scored.
 
         Raises:
-            Absent: there is none; says why.
+            Absent: there is none, with the reason.
         """
-        reasons, found = [], []
+        reasons, scored = [], []
         for split in self.splits:
             try:
                 self.score(split)
-                found.append(split)
+                scored.append(split)
             except Absent as absent:
                 reasons.append(str(absent))
-        if not found and self.task != "ctc":
-            raise Absent(f"it belongs to speech models, and this is a model for {self.task}")
-        if not found:
+        if not scored and self.task != "ctc":
+            raise Absent(f"only for speech models; this model is for {self.task}")
+        if not scored:
             raise Absent(
                 "; ".join(reasons) or "no split was evaluated: run asr evaluate with -o RUN"
             )
-        return found
+        return scored
 
     def records(self, *keys: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield (split, object) of every prediction that holds all ``keys``.
+        """Yield (split, object) of every prediction that has all ``keys``.
 
         Raises:
             Absent: there are none.
         """
-        found = False
+        is_empty = True
         for split, entries in self._predictions.items():
             for entry in entries:
                 if all(key in entry for key in keys):
-                    found = True
+                    is_empty = False
                     yield split, entry
-        if not found:
+        if is_empty:
             raise Absent(f"no SPLIT/predictions.jsonl with {', '.join(keys)}")
 
     @cached_property
@@ -281,11 +287,11 @@ def _stored_references(source: Path) -> Transcripts:
 
     store = FeatureStore.open(source)
     plain = [n for n, speed in enumerate(store.speeds.tolist()) if speed == 1.0]
-    found = {
+    utterances = {
         store.ids[n]: Utterance(store.ids[n], store.texts[n], store.speakers[n] or None)
         for n in plain
     }
-    return Transcripts(source, "store", found)
+    return Transcripts(source, "store", utterances)
 
 
 def _read_objects(path: Path) -> list[dict[str, Any]]:
@@ -294,7 +300,7 @@ def _read_objects(path: Path) -> list[dict[str, Any]]:
         try:
             entry = json.loads(line)
             if not isinstance(entry, dict):
-                raise ValueError("no object")
+                raise ValueError("not an object")
         except ValueError as error:
             raise DataError(f"{path}, line {number}: needed a JSON object ({error}).") from None
         objects.append(entry)
@@ -302,5 +308,5 @@ def _read_objects(path: Path) -> list[dict[str, Any]]:
 
 
 def problem(error: AsrError) -> str:
-    """Return an error as one line for a page."""
+    """Return the message of an error on one line."""
     return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Size of a model folder, read from the files' headers without loading a weight."""
+"""Size of a model folder, from file headers, without loading weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ __all__ = ["count_parameters", "folder_size", "megabytes"]
 
 
 def count_parameters(model: Path) -> dict[str, int]:
-    """Return the number of stored values by module (the first two parts of their names), in the
-    order of the file.
+    """Return the number of parameters by module, the first two parts of their names.
 
-    The format: 8 bytes length, a JSON header of that length with the shape of each array, the
-    arrays.
+    A safetensors file has the length of its header (8 bytes), the header (JSON with the shape of
+    each array), and the arrays.
 
     Raises:
         ModelError: the file is damaged.
@@ -42,5 +41,5 @@ def folder_size(folder: Path) -> list[tuple[str, int]]:
 
 
 def megabytes(size: float) -> str:
-    """Return a number of bytes in MB (10^6 bytes), or kB below one of them."""
+    """Return a number of bytes as MB (10^6 bytes), or as kB below 1 MB."""
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -1,1 +1,1 @@
-"""Jobs on Ray: past one process and one machine."""
+"""Jobs on Ray, on one machine or a cluster."""

@@ -1,6 +1,4 @@
-"""Independent pieces of work on a Ray cluster, or on this machine's cores; a piece whose worker
-dies is done again.
-"""
+"""Independent pieces of work on a Ray cluster or local cores, retried when a worker dies."""
 
 from __future__ import annotations
 
@@ -17,38 +15,37 @@ from asr.errors import AsrError, ConfigError, require
 __all__ = ["LOCAL", "LostError", "connected", "run_pieces", "share_out"]
 
 LOCAL = "local"
-PIECES_A_WORKER = (
-    4  # at least, where there are enough items, so that none waits long for the last one
-)
-KNOCK_S = 10.0  # for a machine of the cluster to answer
-TRIES = 3  # of a piece that cannot be halved, before it counts as lost
+PIECES_A_WORKER = 4  # at least, given enough items, so that workers finish at about the same time
+KNOCK_S = 10.0  # time limit for a connection to the cluster
+TRIES = 3  # of a single item, before it counts as lost
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class LostError(AsrError):
-    """Workers died again and again on one piece."""
+    """Workers died repeatedly on one item."""
 
 
 @contextmanager
 def connected(address: str, workers: int = 0) -> Iterator[int]:
-    """Yield the processors of the cluster at ``address``, or of a new one on this machine where
-    that is ``local``.
+    """Connect to a Ray cluster, and yield its number of processors.
 
     Args:
-        address: as Ray takes it, such as ``auto``, ``10.0.0.1:6379`` or ``ray://head:10001``.
-        workers: processes of a local one (0: one a core).
+        address: Ray's address, such as ``auto``, ``10.0.0.1:6379`` or ``ray://head:10001``; or
+            ``local`` to start a cluster on this machine.
+        workers: processes of a local cluster (0: one per core).
 
     Raises:
-        MissingDependencyError: Ray is not installed. ConfigError: no cluster answers.
+        MissingDependencyError: Ray is not installed.
+        ConfigError: no cluster answers.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray = require("ray", "ray")
     if workers and address != LOCAL:
         raise ConfigError(
-            "A number of processes is for --ray local; a cluster has as many as it has.",
+            "The number of workers can be chosen only for --ray local, not for a cluster.",
             "Leave the number out.",
         )
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -63,7 +60,7 @@ def connected(address: str, workers: int = 0) -> Iterator[int]:
         _knock(address)
     try:
         ray.init(**options)
-    except Exception as error:  # a node that starts too slowly is a bare Exception
+    except Exception as error:  # Ray raises a bare Exception if a node starts too slowly
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _no_cluster(address, reason) from error
     try:
@@ -73,11 +70,11 @@ def connected(address: str, workers: int = 0) -> Iterator[int]:
 
 
 def _knock(address: str) -> None:
-    """Refuse at once what nobody listens at; Ray itself would go on trying for minutes."""
-    if (found := re.fullmatch(r"(?:ray://)?(?P<host>[^:/]+):(?P<port>\d+)", address)) is None:
+    """Refuse an address without a listener at once; Ray itself would retry for minutes."""
+    if (match := re.fullmatch(r"(?:ray://)?(?P<host>[^:/]+):(?P<port>\d+)", address)) is None:
         return  # such as auto
     try:
-        socket.create_connection((found["host"], int(found["port"])), KNOCK_S).close()
+        socket.create_connection((match["host"], int(match["port"])), KNOCK_S).close()
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, str(error)) from None
 
@@ -90,7 +87,7 @@ def _no_cluster(address: str, reason: str) -> ConfigError:
 
 
 def share_out(items: Sequence[T], workers: int, most: int) -> list[Sequence[T]]:
-    """Return the items in pieces of at most ``most``, several for each worker."""
+    """Split items into pieces of at most ``most``, several per worker."""
     size = max(1, min(most, -(-len(items) // (PIECES_A_WORKER * workers))))
     return [items[i : i + size] for i in range(0, len(items), size)]
 
@@ -98,18 +95,16 @@ def share_out(items: Sequence[T], workers: int, most: int) -> list[Sequence[T]]:
 def run_pieces(
     work: Callable[[Sequence[T]], R], pieces: Sequence[Sequence[T]], cpus: int = 1, gpus: float = 0
 ) -> Iterator[tuple[Sequence[T], R | LostError]]:
-    """Yield each piece with what ``work`` made of it, as they come; call it inside
-    :func:`connected`.
+    """Yield each piece with the result of ``work``, as they finish; call inside :func:`connected`.
 
-    Where a worker dies, its piece is halved and done again, until one item is left that kills
-    worker after worker: that one comes with a :class:`LostError`. ``work`` must therefore bear to
-    be done twice.
+    If a worker dies, its piece is halved and tried again. A single item on which ``TRIES`` workers
+    died is yielded with a :class:`LostError`. ``work`` may therefore be called twice on an item.
 
     Args:
         work: a function that workers can import.
         pieces: lists of items.
-        cpus: that each call holds.
-        gpus: that each call holds.
+        cpus: processors reserved for each call.
+        gpus: GPUs reserved for each call.
     """
     yield from _Pieces(work, cpus, gpus).run(pieces)
 
@@ -137,9 +132,7 @@ class _Pieces(Generic[T, R]):
             piece, tries = self.waiting.pop(ready)
             try:
                 result = ray.get(ready)
-            except (
-                RayTaskError
-            ) as error:  # the work itself raised: no other worker would fare better
+            except RayTaskError as error:  # raised by the work itself, so a retry would not help
                 raise error.cause if isinstance(error.cause, AsrError) else error from None
             except RayError as error:
                 if (lost := self._again(piece, tries, error)) is not None:
@@ -154,7 +147,9 @@ class _Pieces(Generic[T, R]):
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if len(piece) == 1 and tries >= TRIES:
             return LostError(f"{tries} workers died on it; the last: {reason}")
-        print(f"a worker died ({reason}); its {len(piece)} item(s) are done again", file=sys.stderr)
+        print(
+            f"a worker died ({reason}); its {len(piece)} item(s) are tried again", file=sys.stderr
+        )
         half = (len(piece) + 1) // 2
         for part in (piece[:half], piece[half:]) if len(piece) > 1 else (piece,):
             self._start(part, 1 if len(piece) > 1 else tries + 1)

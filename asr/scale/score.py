@@ -1,6 +1,4 @@
-"""Scoring on Ray: utterances are shared out and aligned, and their counts summed up here; the
-figures are the same.
-"""
+"""Scoring on Ray: workers align utterances, this process sums the counts; results are equal."""
 
 from __future__ import annotations
 
@@ -39,15 +37,14 @@ def score_on_ray(
         aligner: see :func:`asr.scoring.score_pairs`.
         samples: see :func:`asr.scoring.score_pairs`.
         seed: see :func:`asr.scoring.score_pairs`.
-        workers: of a local cluster (0: one a core).
+        workers: processes of a local cluster (0: one per core).
 
     Raises:
-        ScoringError: as there; or an utterance on which one worker after the other died.
-        ConfigError: no cluster there.
+        ScoringError: see :func:`asr.scoring.score_pairs`; or workers died on an utterance.
+        ConfigError: there is no cluster at ``address``.
     """
-    score_utterances(
-        pairs[:1], normalizer, aligner
-    )  # wrong names are refused here, not by every worker
+    # Unknown names are refused here instead of in every worker.
+    score_utterances(pairs[:1], normalizer, aligner)
     scored: dict[int, UtteranceScore] = {}
     if pairs:
         with connected(address, workers) as processors, ProgressBar("scoring", len(pairs)) as bar:
@@ -68,5 +65,5 @@ def score_piece(
     normalizer: str, aligner: str, piece: Sequence[Numbered]
 ) -> dict[int, UtteranceScore]:
     """Return the scores of numbered pairs. Runs in a worker."""
-    found = score_utterances([item for _, item in piece], normalizer, aligner)
-    return {number: score for (number, _), score in zip(piece, found, strict=True)}
+    scores = score_utterances([item for _, item in piece], normalizer, aligner)
+    return {number: score for (number, _), score in zip(piece, scores, strict=True)}

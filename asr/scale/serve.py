@@ -1,6 +1,4 @@
-"""The service on a Ray cluster: replicas of the application that ``asr serve`` runs, behind Ray
-Serve's proxies.
-"""
+"""The service on a Ray cluster: replicas of the application of ``asr serve`` behind Ray Serve."""
 
 from __future__ import annotations
 
@@ -19,30 +17,29 @@ from asr.serve.config import ServeConfig
 __all__ = ["serve_on_ray"]
 
 NAME = "asr"
-CHECKED_EVERY_S = 10.0  # whether a replica still answers
+CHECKED_EVERY_S = 10.0  # health check of the replicas
 
 
 def serve_on_ray(
     models: Sequence[str | Path], config: ServeConfig, address: str, replicas: int = 0
 ) -> None:
-    """Serve on a cluster until SIGTERM or SIGINT; then take no more, answer what is open, and
-    return.
+    """Serve on a cluster until SIGTERM or SIGINT; then answer open requests and return.
 
-    Every replica loads the models, and gathers batches of its own; what waits beyond its queue is
-    refused with 503. A replica that dies is replaced: its requests in flight are answered with 500,
-    all others go on. Streams stay with their replica; nothing else is kept between requests. The
+    Every replica loads the models and has batches and a queue of its own; requests beyond the queue
+    are refused with 503. A replica that dies is replaced: its open requests are answered with 500,
+    all others continue. A stream stays with its replica; nothing else is kept between requests. The
     proxies listen on every machine, at the same port.
 
     Args:
         models: folders, on storage that all machines share.
-        config: settings, of each replica.
+        config: settings of each replica.
         address: see :func:`asr.scale.cluster.connected`.
-        replicas: 0 for as many as the cluster has processors for.
+        replicas: number of replicas; 0 for as many as the processors allow.
 
     Raises:
-        MissingDependencyError: Ray Serve is not installed. ConfigError: no cluster there. Others:
-        see
-            :func:`asr.serve.app.create_app`.
+        MissingDependencyError: Ray Serve is not installed.
+        ConfigError: there is no cluster at ``address``.
+        AsrError: see :func:`asr.serve.app.create_app`.
     """
     for package, extra in (("ray", "ray"), ("grpc_reflection", "ray"), ("fastapi", "serve")):
         require(package, extra)
@@ -65,24 +62,20 @@ def serve_on_ray(
         serve.run(replica.bind(), name=NAME)
         print(f"serving at http://{config.host}:{config.port}", file=sys.stderr, flush=True)
         _wait_for_signal()
-        serve.delete(NAME)  # replicas answer what they have before they go
+        serve.delete(NAME)  # replicas answer their open requests first
         serve.shutdown()
 
 
 def _wait_for_signal() -> None:
     stopped = threading.Event()
-    for number in (
-        signal.SIGTERM,
-        signal.SIGINT,
-    ):  # in place of Ray's own handler, which leaves at once
+    # These replace Ray's own handlers, which exit at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     stopped.wait()
 
 
 def _checked(models: Sequence[str | Path], config: ServeConfig) -> list[str]:
-    """Return the folders of models once they are known to open and to fit: refused here, not by
-    every replica.
-    """
+    """Return the model folders; models that cannot be served are refused here, not by replicas."""
     from asr.model_folder import find_model
     from asr.serve.app import create_app
 
@@ -91,7 +84,7 @@ def _checked(models: Sequence[str | Path], config: ServeConfig) -> list[str]:
 
 
 def _builder(folders: list[str], config: ServeConfig) -> Callable[[], Any]:
-    """Return what makes the application, in each replica."""
+    """Return the function that creates the application in each replica."""
 
     def build() -> Any:
         from asr.serve.app import create_app

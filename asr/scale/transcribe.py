@@ -1,6 +1,4 @@
-"""Bulk transcription on Ray: shards of recordings; what is finished is written down and not done
-again.
-"""
+"""Bulk transcription on Ray, in shards; completed shards are recorded and skipped by later runs."""
 
 from __future__ import annotations
 
@@ -28,16 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["BulkConfig", "transcribe_on_ray"]
 
-RECORDS = ".asr-shards"  # in the output folder: one file a finished shard
+RECORDS = ".asr-shards"  # in the output folder: one file per completed shard
 MOST_FILES = 64  # in a shard
 
 
 @dataclass(frozen=True)
 class BulkConfig:
-    """What every worker must know; paths are absolute, on storage that all machines share.
+    """Settings of every worker; paths are absolute, on storage that all machines share.
 
-    Attributes: as the arguments of :func:`asr.speech.jobs.transcribe.transcribe_files`;
-    ``decoding`` is JSON.
+    The fields are those of :class:`asr.speech.options.ModelOptions` and the arguments of
+    :func:`asr.speech.jobs.transcribe.transcribe_files`; ``decoding`` is JSON.
     """
 
     model: str
@@ -53,7 +51,7 @@ class BulkConfig:
 
 @dataclass(frozen=True)
 class _Item:
-    """A recording; its size and time tell whether it is still the one that was transcribed."""
+    """A recording; its stamp (size and time) tells whether it has changed since."""
 
     path: str
     name: str
@@ -70,31 +68,30 @@ def transcribe_on_ray(
     address: str,
     workers: int = 0,
 ) -> int:
-    """Transcribe files, folders and globs on a cluster; return how many failed, each named on
-    standard error.
+    """Transcribe files, folders and globs on a cluster; return the number of failures.
 
-    The same call again does only what is not yet done: a recording is done when its shard was
-    finished with the same model and settings, it has not changed since, and its files are there.
+    Failures are named on standard error. A later call skips a recording if its shard was completed
+    with the same model and settings, it has not changed since, and its output files exist.
 
     Args:
         inputs: see :func:`asr.speech.jobs.transcribe.expand_inputs`.
-        options: the model and how it runs; 0 ``threads`` are one a worker.
-        output_dir: gets one file an input and format.
+        options: the model and how it runs; ``threads=0`` is one thread per worker.
+        output_dir: gets one file per input and format.
         formats: of :data:`asr.speech.transcript.FORMATS`.
         channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
         address: see :func:`asr.scale.cluster.connected`.
-        workers: of a local cluster (0: one a core).
+        workers: processes of a local cluster (0: one per core).
 
     Raises:
-        ConfigError: no output folder, standard input among the inputs, an unknown format, or no
-            cluster there.
+        ConfigError: there is no output folder, standard input is among the inputs, a format is
+            unknown, or there is no cluster at ``address``.
     """
     if output_dir is None:
         raise ConfigError("--ray needs an output folder.", "Give -o FOLDER.")
     check_formats(formats, FORMATS)
-    found = expand_inputs(inputs)
-    if any(item.path == STDIN for item in found):
-        raise ConfigError("Standard input cannot be shared out with --ray.", "Give files.")
+    recordings = expand_inputs(inputs)
+    if any(item.path == STDIN for item in recordings):
+        raise ConfigError("Standard input cannot be transcribed with --ray.", "Give files.")
     config = BulkConfig(
         model=_model(str(options.model)),
         output_dir=str(output_dir.resolve()),
@@ -106,20 +103,19 @@ def transcribe_on_ray(
         channel=channel,
         backend=options.backend,
     )
-    return _Bulk(config, [_item(i) for i in found]).run(address, workers)
+    return _Bulk(config, [_item(i) for i in recordings]).run(address, workers)
 
 
 def _model(model: str) -> str:
     from asr.model_folder import find_model, open_bundle
 
-    return str(
-        open_bundle(find_model(model), task="ctc").path.resolve()
-    )  # refused here, not by every worker
+    # A damaged or missing model is refused here instead of in every worker.
+    return str(open_bundle(find_model(model), task="ctc").path.resolve())
 
 
-def _item(found: Input) -> _Item:
-    path = Path(found.path).resolve()
-    return _Item(str(path), found.name.as_posix(), _stamp(file_of(path)))
+def _item(recording: Input) -> _Item:
+    path = Path(recording.path).resolve()
+    return _Item(str(path), recording.name.as_posix(), _stamp(file_of(path)))
 
 
 def _stamp(path: Path) -> str:
@@ -130,7 +126,7 @@ def _stamp(path: Path) -> str:
 
 
 class _Bulk:
-    """One call: what is left, its shards, and the count."""
+    """One call: the remaining recordings, their shards, and the counts."""
 
     def __init__(self, config: BulkConfig, items: list[_Item]) -> None:
         self.config, self.items = config, items
@@ -167,7 +163,7 @@ class _Bulk:
                 if record["settings"] == self.key:
                     known |= {tuple(entry) for entry in record["items"]}
             except (ValueError, KeyError, TypeError):
-                path.unlink()  # not whole: its recordings are done again
+                path.unlink()  # incomplete: its recordings are transcribed again
         return [
             i for i in self.items if (i.path, i.name, i.stamp) not in known or not self._written(i)
         ]
@@ -189,7 +185,7 @@ class _Bulk:
                     path.unlink(missing_ok=True)
 
     def _record(self, shard: Sequence[_Item], result: dict[str, Any] | LostError) -> int:
-        """Write down which of a shard's recordings are done; return their number."""
+        """Record which recordings of a shard succeeded; return their number."""
         if isinstance(result, LostError):
             self.failures.append(f"{shard[0].path}: {result}")
             return 0
@@ -205,7 +201,7 @@ class _Bulk:
 
 
 def _settings_key(config: BulkConfig) -> str:
-    """Return what decides the text: settings, and checksums of model and language model."""
+    """Return a digest of everything that decides the text: settings, model, language model."""
     parts = [repr((config.decoding, config.device, config.channel, config.lm, config.backend))]
     parts.append((Path(config.model) / "bundle.json").read_text(encoding="utf-8"))
     if config.lm:
@@ -222,9 +218,11 @@ def transcribe_shard(config: BulkConfig, items: Sequence[_Item]) -> dict[str, An
 
     Runs in a worker.
     """
-    found = _recognizer(config).transcribe_many([i.path for i in items], channel=config.channel)
+    transcripts = _recognizer(config).transcribe_many(
+        [i.path for i in items], channel=config.channel
+    )
     seconds, failed = 0.0, {}
-    for item, result in zip(items, found, strict=True):
+    for item, result in zip(items, transcripts, strict=True):
         if isinstance(result, AsrError):
             failed[item.path] = str(result)
             continue
@@ -238,7 +236,7 @@ def transcribe_shard(config: BulkConfig, items: Sequence[_Item]) -> dict[str, An
 
 @lru_cache(maxsize=1)
 def _recognizer(config: BulkConfig) -> Recognizer:
-    """Return the model of a job; a worker that does several shards of it loads it once."""
+    """Return the model of a job, which a worker loads once for all its shards."""
     from asr.speech.recognizer import open_recognizer
 
     options = ModelOptions(

@@ -210,7 +210,7 @@ def test_a_column_tells_the_splits(tmp_path: Path) -> None:
         ("a.csv", "audio,text,start\na.wav,x,soon\n", r"entry 1: the start 'soon'"),
         ("a.csv", "audio,text,start,end\na.wav,x,3,2\n", r"entry 1: .* no stretch"),
         ("a.csv", "audio,text\n", "no rows"),
-        ("a.csv", "audio,text,split\na.wav,x,../../evil\n", "names no folder"),
+        ("a.csv", "audio,text,split\na.wav,x,../../evil\n", "cannot be a folder name"),
         ("a.csv", "", "no rows"),
         ("a.jsonl", '{"audio": "a.wav", "text": "x"}\nnonsense\n', "line 2 is not JSON"),
         ("a.jsonl", "[1]\n", "line 1 is not an object"),

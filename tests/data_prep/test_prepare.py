@@ -212,7 +212,7 @@ def test_corpora_that_make_no_sense(corpus: list[Utterance], tmp_path: Path) -> 
 
 def test_a_stretch_outside_its_recording(corpus: list[Utterance], tmp_path: Path) -> None:
     for start, duration in ((7.0, None), (0.2, 3.0)):
-        with pytest.raises(DataError, match="is not in it"):
+        with pytest.raises(DataError, match="is beyond its end"):
             prepare(
                 {"train": [Utterance("a", corpus[0].audio, "x", "", start, duration)]},
                 tmp_path / "out",

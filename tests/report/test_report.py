@@ -242,7 +242,7 @@ def test_bad_predictions_are_named(tmp_path: Path, line: str, problem: str) -> N
 def test_no_run_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no run folder"):
         write_report(tmp_path / "nothing", tmp_path / "page.html")
-    with pytest.raises(DataError, match="is no run folder: it holds none of"):
+    with pytest.raises(DataError, match="is not a run folder: it has none of"):
         write_report(tmp_path, tmp_path / "page.html")
     with pytest.raises(DataError, match="no audio mode 'loud'"):
         ReportOptions(audio="loud")

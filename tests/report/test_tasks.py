@@ -39,7 +39,7 @@ def test_a_run_of_each_task_has_the_sections_that_belong_to_it(tmp_path: Path, t
     assert set(written.shown) == ALWAYS | OWN[task]
     assert (
         written.left_out["Worst utterances"]
-        == f"it belongs to speech models, and this is a model for {task}"
+        == f"only for speech models; this model is for {task}"
     )
 
 
@@ -86,7 +86,7 @@ def test_the_surest_mistake_comes_first(tmp_path: Path) -> None:
     run = maker.task_run(tmp_path, "classify_text")
     page = mistakes.content(Run(run))
     text = text_of(page)
-    assert "2 of 3 texts hold a mistake" in text
+    assert "2 of 3 texts have a mistake" in text
     assert text.index("3: Play, taken for Book (95 %)") < text.index(
         "1: Play, taken for Book (75 %)"
     )

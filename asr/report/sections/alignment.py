@@ -1,4 +1,4 @@
-"""What the network hears: spectrogram, CTC posteriors and the best path of an utterance."""
+"""Spectrogram, CTC posteriors and the best path of an utterance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from asr.report.sections.worst import alignment
 from asr.scoring import UtteranceScore
 
 TITLE = "Spectrogram and CTC alignment"
-_MAX_WORDS = 30  # more would make a picture that nobody scrolls through
+_MAX_WORDS = 30  # a picture of more words would be too wide to read
 
 
 def content(run: Run) -> str:
@@ -18,9 +18,7 @@ def content(run: Run) -> str:
 
 
 def chosen_utterances(run: Run) -> list[tuple[str, UtteranceScore]]:
-    """Return the utterance that --utterance names; else the worst one and the median one of the
-    first scored split.
-    """
+    """Return the utterance of ``--utterance``, or the worst and the median one of a split."""
     splits = run.scored_splits()
     wanted = run.options.utterance
     if wanted is not None:

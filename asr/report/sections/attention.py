@@ -1,4 +1,4 @@
-"""Where a sequence-to-sequence model looked while it wrote each token."""
+"""Attention weights of a sequence-to-sequence model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def content(run: Run) -> str:
 
 
 def _computed(run: Run) -> str:
-    """What the run's model looks at while it translates texts that it was evaluated on."""
+    """Attention maps of the run's model on texts of its evaluation."""
     from asr.language.translation.translator import Translator
 
     texts = _texts(run)
@@ -45,14 +45,14 @@ def _computed(run: Run) -> str:
 
 
 def _texts(run: Run) -> list[str]:
-    """Short texts of an evaluated split, else of the dev text that the configuration names."""
+    """Short texts of an evaluated split, or else of the dev text of the configuration."""
     try:
         known = [str(record["text"]) for _, record in run.records("text", "prediction")]
     except Absent:
         known = _dev_texts(run)
     short = [text for text in known if 0 < len(text.split()) <= _MAX_WORDS]
     if not short:
-        raise Absent("no text is known to look at: neither predictions nor the dev text are there")
+        raise Absent("no text to translate: there are neither predictions nor the dev text")
     return short[:_COMPUTED]
 
 

@@ -1,4 +1,4 @@
-"""The configuration as it was run, and what was left out of the training."""
+"""The configuration, and the utterances left out of training."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ def content(run: Run) -> str:
 
 
 def _interval(errors: list[tuple[int, int]]) -> str:
-    """95 % interval of the share that is right: Wilson's (1927) of single labels, by whole
-    sentences of tags.
-    """
+    """95 % interval of the accuracy: Wilson's (1927) for labels, by whole sentences for tags."""
     wrong, total = np.array(errors, dtype=np.float64).T
     if total.max() > 1:
         span = resample(wrong, total)
@@ -52,7 +50,7 @@ def labelled(split: str, record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (label, prediction) of a record: one pair, or one a token.
 
     Raises:
-        DataError: they do not match.
+        DataError: label and prediction do not match.
     """
     label, prediction = record["label"], record["prediction"]
     if isinstance(label, list) != isinstance(prediction, list) or (

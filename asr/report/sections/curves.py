@@ -1,4 +1,4 @@
-"""The course of training and of the dev figures."""
+"""Learning curves of training and dev metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def content(run: Run) -> str:
     for name, curve in run.curves.items():
         groups.setdefault(_group(name), {})[name] = curve.thinned()
     if not groups:
-        raise Absent("log/ holds no figures")
+        raise Absent("log/ has no metrics")
     order = sorted(groups, key=lambda g: (g not in ("loss", "error rates"), g))
     return gallery([_picture(group, groups[group]) for group in order])
 

@@ -1,4 +1,4 @@
-"""Where the errors are: by speaker, by length, word by word."""
+"""Errors by speaker, by length and by word."""
 
 from __future__ import annotations
 

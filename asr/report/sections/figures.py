@@ -1,4 +1,4 @@
-"""Every measured figure, with its interval where one can be given."""
+"""Every metric, with its interval if there is one."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _recorded(run: Run, scored: bool) -> str:
 
 
 def _overall(by_split: dict[str, dict[str, Metric]]) -> str:
-    """One row a figure, one column a split."""
+    """One row per metric, one column per split."""
     names = dict.fromkeys(
         name for metrics in by_split.values() for name in metrics if not _CLASS_FIGURE.match(name)
     )
@@ -99,7 +99,7 @@ def _shown(metric: Metric | None) -> str:
 
 
 def _by_class(split: str, metrics: dict[str, Metric]) -> str:
-    """One row a class, one column a kind of figure."""
+    """One row per class, one column per metric."""
     found = {name: match for name in metrics if (match := _CLASS_FIGURE.match(name))}
     kinds, classes = (dict.fromkeys(m[group] for m in found.values()) for group in (1, 2))
     rows = [[c, *(_shown(metrics.get(f"{kind}_{c}")) for kind in kinds)] for c in classes]

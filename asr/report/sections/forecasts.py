@@ -1,4 +1,4 @@
-"""Forecasts against what happened."""
+"""Forecasts beside the true values."""
 
 from __future__ import annotations
 

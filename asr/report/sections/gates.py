@@ -1,4 +1,4 @@
-"""Gates and state of LSTM layers over time: what is let in, kept and shown."""
+"""Gates and cell state of LSTM layers over time."""
 
 from __future__ import annotations
 

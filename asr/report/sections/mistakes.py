@@ -1,4 +1,4 @@
-"""Texts whose label, tags or translation are farthest from what was asked for."""
+"""Texts with the worst labels, tags or translations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _split(run: Run, split: str, records: list[dict[str, Any]]) -> str:
     if not wrong:
         return paragraph("Every prediction is right.")
     count = paragraph(
-        f"{len(wrong)} of {len(rows)} texts hold a mistake; shown are up to {run.options.worst}."
+        f"{len(wrong)} of {len(rows)} texts have a mistake; up to {run.options.worst} are shown."
     )
     is_tagged = isinstance(wrong[0][0]["label"], list)
     return count + (
@@ -51,7 +51,7 @@ def _split(run: Run, split: str, records: list[dict[str, Any]]) -> str:
 
 
 def _classified(run: Run, wrong: list[dict[str, Any]]) -> str:
-    """The most confident mistakes first: wrong labels, and what the model misunderstands."""
+    """Mistakes sorted by confidence: wrong labels, or texts that mislead the model."""
     chosen = sorted(wrong, key=lambda r: (-_number(r.get("probability")), str(r.get("id"))))[
         : run.options.worst
     ]
@@ -80,7 +80,7 @@ def _tagged(run: Run, wrong: list[tuple[dict[str, Any], list[tuple[str, str]]]])
 
 
 def _words(record: dict[str, Any], pairs: list[tuple[str, str]]) -> str:
-    """Each word above its tag; a wrong one is marked, with the right one below it."""
+    """Each word above its tag; a wrong tag is marked and shown with the right one."""
     parts = []
     words = str(record["text"]).split()
     words += [""] * (len(pairs) - len(words))
@@ -95,7 +95,7 @@ def _words(record: dict[str, Any], pairs: list[tuple[str, str]]) -> str:
 
 
 def _texts(run: Run, records: list[dict[str, Any]]) -> str:
-    """Translations by how little of their reference they share, word by word."""
+    """Translations with the least similarity to their reference, word by word."""
 
     def likeness(record: dict[str, Any]) -> float:
         said, wanted = str(record["prediction"]).split(), str(record["reference"]).split()

@@ -1,4 +1,4 @@
-"""What this run is, in a few figures."""
+"""The main metrics and facts of the run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _cards(run: Run) -> str:
 
 
 def _headline(run: Run) -> list[tuple[str, Metric]]:
-    """Return up to six main figures, those of test splits where there are any."""
+    """Return up to six main metrics, of test splits if there are any."""
     known = [(name, m) for name, m in run.metrics.items() if name.split("/")[-1] in _HEADLINES]
     chosen = (
         [(name, m) for name, m in known if m.split != "dev"] or known or list(run.metrics.items())

@@ -1,4 +1,4 @@
-"""Size of the model, and its speed where it was measured."""
+"""Size of the model, and its speed if it was measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The utterances with the most errors, to be heard and read."""
+"""The utterances with the most errors, with players."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _article(run: Run, utterance: UtteranceScore) -> str:
 
 
 def alignment(utterance: UtteranceScore) -> str:
-    """Return reference above and hypothesis below, word by word."""
+    """Return the alignment as HTML, each reference word above its hypothesis word."""
     words = []
     for edit, said, heard in utterance.steps():
         if edit == "=":

@@ -221,7 +221,7 @@ def test_estimate_equals_build(tmp_path: Path) -> None:
 def test_too_small_memory_says_how_much(tmp_path: Path) -> None:
     with pytest.raises(LanguageModelError, match=r"Give at least \d+MB"):
         build_arpa([["a"]], tmp_path / "a.arpa", memory="10MB")
-    with pytest.raises(LanguageModelError, match="no memory size"):
+    with pytest.raises(LanguageModelError, match="not a memory size"):
         build_arpa([["a"]], tmp_path / "a.arpa", memory="plenty")
 
 

@@ -92,7 +92,7 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(TokenError, match="damaged"):
         Pronunciations.load(tmp_path / "bad.gz")
     (tmp_path / "bad.gz").write_bytes(b"the DH AH\n")
-    with pytest.raises(TokenError, match="no gzip file"):
+    with pytest.raises(TokenError, match="not a gzip file"):
         Pronunciations.load(tmp_path / "bad.gz")
     with pytest.raises(TokenError, match="No such file"):
         Pronunciations.load(tmp_path / "none")

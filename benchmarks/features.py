@@ -1,17 +1,17 @@
-"""Real-time factor of preparing features on one core: FLAC decoding, features, storage; with and
-without speed copies.
+"""Real-time factor of feature preparation on one core: FLAC decoding, features, storage.
 
     OMP_NUM_THREADS=1 python benchmarks/features.py [--minutes 10] [--rounds 3]
 
-Makes FLAC files of speech-like noise, then prepares them in turn, round by round:
-  asr            our preparation: 80-band log-Mel in 16 bits, shards asr x3         the same with
-  copies at 0.9 and 1.1 of the speed lhotse         Lhotse's Fbank extractor with its default
-  storage (arrays of float32 since Lhotse 1.33) lhotse x3      the same with cuts perturbed to 0.9
-  and 1.1 lhotse lilcom  Lhotse with the storage that it recommends; left out where lilcom is not
-  installed kaldi-native   kaldi-native-fbank, one .npy of float32 an utterance; left out where the
-  package is not installed
-and prints seconds of features per second of processor time and per second on the clock (median over
-the rounds).
+Writes FLAC files of speech-like noise, then prepares them in turn, round by round:
+
+* asr: our preparation, 80-band log-Mel in 16 bits, in shards
+* asr x3: the same with copies at 0.9 and 1.1 of the speed
+* lhotse: Lhotse's Fbank extractor with its default storage (float32 arrays since Lhotse 1.33)
+* lhotse x3: the same with cuts perturbed to 0.9 and 1.1
+* lhotse lilcom: Lhotse with the storage that it recommends; skipped without lilcom
+* kaldi-native: kaldi-native-fbank, one float32 .npy per utterance; skipped without the package
+
+Prints seconds of features per second of processor time and of wall time (medians of the rounds).
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""The decoders under one roof: ``make(weights, **setting)`` returns a function of log-probabilities
-to text.
-"""
+"""The decoders: ``make(weights, **setting)`` returns a function from log-probabilities to text."""
 
 from __future__ import annotations
 
@@ -137,7 +135,7 @@ def _spell(word: str, tokens: list[str], silence: int, encode: Any) -> list[int]
 
 
 def drop_blanks(log_probs: np.ndarray, p: float) -> np.ndarray:
-    """Frames without those that are surely blank; one of each run stays, so that repeated tokens
+    """Frames without those that are certainly blank; one of each run stays, so that repeated tokens
     stay apart.
     """
     if p >= 1:

@@ -1,5 +1,4 @@
-"""How much faster two threads decode than one, beside what two threads gain in a loop that shares
-nothing.
+"""Speed of decoding with two threads against one, beside the same ratio for independent loops.
 
 python benchmarks/decoder/threads.py EMISSIONS.npz --lm 4gram.arpa [--threads 2] [--beam-size 100]
 [--rounds 9]

@@ -1,5 +1,4 @@
-"""What a batch saves the network alone: processor time a clip, by batch size, against one clip at a
-time.
+"""Processor time of the network per clip, by batch size, against one clip at a time.
 
     python benchmarks/deploy/batching.py RECORDING [--model en] [--backend auto] [--clip-s 3]
     [--sizes 1,2,4,8,16,32]

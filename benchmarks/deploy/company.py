@@ -1,5 +1,4 @@
-"""Does a text depend on what is computed beside it: recordings alone, five at a time, and by the
-trained network.
+"""Whether a text depends on its batch: recordings alone, five at a time, and the trained network.
 
     python benchmarks/deploy/company.py --model EXPORTED [--trained en] RECORDINGS...
 

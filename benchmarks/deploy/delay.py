@@ -1,5 +1,4 @@
-"""What a speaker notices of a stream: processor time of each chunk, delay of the words, time to the
-final text.
+"""Latency of a stream: processor time per chunk, delay of the words, time to the final text.
 
     python benchmarks/deploy/delay.py MODEL RECORDINGS... [--aligner en] [--chunk-ms 160]
 

@@ -1,5 +1,4 @@
-"""Open-loop load on the service: requests leave at set times whether or not earlier ones were
-answered.
+"""Open-loop load on the service: requests are sent at set times, before earlier ones are answered.
 
     python benchmarks/deploy/load.py --model EXPORTED_MODEL [--clip-s 3] [--rates 5,10,20,40]
     [--seconds 10]

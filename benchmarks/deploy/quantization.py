@@ -1,5 +1,4 @@
-"""Size, speed and word error rate of a model as trained, as ONNX in fp32 and as ONNX in INT8, side
-by side in one run.
+"""Size, speed and word error rate of a model as trained, as ONNX in fp32, and as ONNX in INT8.
 
     python benchmarks/deploy/quantization.py --model RUN --data PREPARED_SPLIT [--exported FOLDER]
 

@@ -1,5 +1,4 @@
-"""Ten thousand mixed requests to one service: good ones are answered right, bad ones refused,
-memory does not grow.
+"""Ten thousand mixed requests: valid ones are answered, bad ones refused, memory stays constant.
 
     python benchmarks/deploy/soak.py [--model en] [--requests 10000] [--clients 16] [--seed 0]
 

@@ -1,4 +1,4 @@
-"""Time of the processor that a stream costs, chunk by chunk.
+"""Processor time of a stream, chunk by chunk.
 
     python benchmarks/deploy/streaming.py --model STREAMING_MODEL [--seconds 60] [--chunk-ms 160]
 

@@ -1,4 +1,4 @@
-"""A model with every recurrent unit several times: the same texts at the speed of a wider network.
+"""Repeats every recurrent unit of a model: equal texts at the speed of a wider network.
 
     python benchmarks/deploy/widened.py OUT [--model en] [--times 3]
     asr export OUT --format onnx-int8 -o EXPORTED

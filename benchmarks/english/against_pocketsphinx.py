@@ -1,5 +1,4 @@
-"""Word error rate and speed beside PocketSphinx 5 with the English model of its own package, on the
-same recordings.
+"""Word error rate and speed beside PocketSphinx 5 with its English model, on equal recordings.
 
 pip install pocketsphinx
 python benchmarks/english/against_pocketsphinx.py data/dev-clean [--model en] [--limit 0]

@@ -1,5 +1,4 @@
-"""Estimate n-gram models with this project and with lmplz, turn about, and compare time, memory and
-perplexity.
+"""Time, memory and perplexity of n-gram estimation by this project and by lmplz, in turns.
 
     python benchmarks/lm/against_lmplz.py --text corpus.txt --orders 3 4 --rounds 3 [--lmplz
     path/to/lmplz]

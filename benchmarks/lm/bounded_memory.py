@@ -1,5 +1,4 @@
-"""Build one model with and without a memory bound; say what each took and whether the files are the
-same.
+"""Time and memory of building a model with and without a memory limit; compares the files.
 
 python benchmarks/lm/bounded_memory.py --text corpus.txt --order 3 --memory 500MB
 """

@@ -1,5 +1,4 @@
-"""Throughput of training on a GPU with the network of recipes/librispeech/960.yaml; says so where
-there is no GPU.
+"""Training throughput on a GPU with the network of recipes/librispeech/960.yaml.
 
     python benchmarks/scale/gpu.py [--steps 40] [--hidden 1024] [--batch-s 1200] [-o gpu.json]
 

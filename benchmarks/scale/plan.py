@@ -1,9 +1,9 @@
-"""What a training on so many hours needs: disk, processor hours, device hours, memory, and the
-commands.
+"""Resources of a training by its hours of speech: disk, processor, GPU, memory, and commands.
 
     python benchmarks/scale/plan.py --hours 960 [--copies 3] [--cores 32] [--gpus 4] [--epochs 30]
-    [--lm-words 803e6] python benchmarks/scale/plan.py --hours 50000 --figures mine.json --set
-    train_hours_per_device_hour=900
+        [--lm-words 803e6]
+    python benchmarks/scale/plan.py --hours 50000 --figures mine.json
+        --set train_hours_per_device_hour=900
 
 Every estimate is a measured figure of `figures.json` (each names the benchmark it is from) times an
 amount; `--figures` lays a file of your own over it (`gpu.py` and `ranks.py` write such files),

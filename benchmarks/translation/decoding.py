@@ -1,5 +1,4 @@
-"""Translation speed: LSTM with attention beside a Transformer of equal size, one process, one
-thread, turn by turn.
+"""Translation speed of an LSTM with attention and a Transformer of equal size, in one thread.
 
 python benchmarks/translation/decoding.py [--beam-size 5] [--rounds 5]
 

@@ -1,5 +1,4 @@
-"""A Transformer (Vaswani et al. 2017, pre-norm) with cached keys and values, for the same beam
-search.
+"""A Transformer (Vaswani et al. 2017, pre-norm) with cached keys and values, for beam search.
 
 Legend: B batch, K beams, S source, t steps done, D width, V target vocabulary.
 """

@@ -1,5 +1,4 @@
-"""AirPassengers: a year ahead from each of the last three Januaries, an LSTM beside baselines and
-an ensemble.
+"""AirPassengers: one-year forecasts of the last three years with an LSTM, baselines, an ensemble.
 
 python recipes/airpassengers/run.py AirPassengers.csv [--seeds 0 1 2]
 """

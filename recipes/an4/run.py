@@ -1,5 +1,4 @@
-"""CMU AN4 from the corpus to a word error rate: prepare, train, n-gram model of the training
-transcripts, evaluate.
+"""CMU AN4 from the corpus to word error rates: prepare, train, build an n-gram model, evaluate.
 
 python recipes/an4/run.py AN4_FOLDER [--output-dir runs/an4] [--seed 1] [key=value ...]
 """
@@ -20,7 +19,7 @@ CONFIG = Path(__file__).with_name("config.yaml")
 
 
 def main() -> None:
-    """Run the steps; those that an earlier call finished are left alone."""
+    """Run the steps; skip those that an earlier call completed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,17 +1,16 @@
-"""A trained speech model made smaller in three ways, with a table of size, speed and word error
-rate.
+"""Makes a speech model smaller in three ways; prints size, speed and word error rate of each.
 
-python recipes/compression/run.py MODEL DATA [--lm LM] [--output-dir runs/compression] [--only NAME
-...] [key=value ...]
+    python recipes/compression/run.py MODEL DATA [--lm LM] [--output-dir runs/compression]
+        [--only NAME ...] [key=value ...]
 
 MODEL is a model or run folder, DATA a folder with prepared splits train, dev and test of its
-features. With an n-gram model LM the table has the error rate of the beam search too, each model's
-weights tuned on dev.
+features. With an n-gram model LM the table also has the error rate of the beam search, with weights
+tuned on dev for each model.
 
-sparse    the smallest half of the weights set to zero, then fine-tuned while they stay zero units
-half of the hidden units of every recurrent layer taken out, then fine-tuned student   half as wide,
-so a quarter of the weights: trained from the start, half of its loss the teacher's alone     the
-same network without a teacher, for comparison
+* sparse: the smaller half of the weights is set to zero; fine-tuning keeps them zero
+* units: half of the hidden units of every recurrent layer are removed, then fine-tuned
+* student: half as wide (a quarter of the weights), trained from the start by distillation
+* alone: the network of the student without a teacher, for comparison
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ DROPOUT = 0.1  # of a student: it has no units to spare
 
 
 def main() -> None:
-    """Run the steps; trainings that an earlier call finished are left alone."""
+    """Run the steps; skip trainings that an earlier call completed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,5 +1,4 @@
-"""The main job end to end on speech that it makes itself: synthesise, prepare, train, decode,
-score, transcribe.
+"""The whole workflow on synthetic speech: synthesise, prepare, train, decode, score, transcribe.
 
 python recipes/demo/run.py [--output-dir demo] [key=value ...]
 """
@@ -30,7 +29,7 @@ SPEECH = SyntheticConfig(
 
 
 def main() -> None:
-    """Run the steps; those that an earlier call finished are left alone."""
+    """Run the steps; skip those that an earlier call completed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -72,7 +71,7 @@ def main() -> None:
 
 
 def say(step: str, what: str) -> None:
-    """Print what comes next to standard error."""
+    """Print the next step to standard error."""
     print(f"[{step}] {what}", file=sys.stderr, flush=True)
 
 

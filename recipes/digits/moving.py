@@ -1,5 +1,4 @@
-"""ConvLSTM on generated films: two handwritten digits fly through a picture and bounce off its
-borders.
+"""ConvLSTM on generated videos: two handwritten digits move and bounce off the borders.
 
 python recipes/digits/moving.py [--output-dir runs/moving-digits] [--seed 1] [key=value ...]
 

@@ -1,4 +1,4 @@
-"""What the next picture will be.
+"""Prediction of the next frame of a video.
 
 Legend: B batch, T pictures, H x W pixels, grey values between 0 and 1.
 """

@@ -1,10 +1,9 @@
-"""The beginner's ladder: scikit-learn's handwritten digits, read row by row, by ever better
-classifiers.
+"""scikit-learn's handwritten digits, read row by row: from one LSTM layer to attention.
 
 python recipes/digits/run.py [--output-dir runs/digits] [--seeds 1 2 3] [--max-epochs 20]
 
-An image of 8 x 8 is a sequence of 8 steps (rows, from the top) of 8 values. The rungs differ in one
-thing each: one layer (one LSTM, its last state), bidirectional (both directions), attention (a
+An image of 8 x 8 is a sequence of 8 steps (rows, from the top) of 8 values. Each classifier
+adds one thing: one layer (one LSTM, its last state), bidirectional (both directions), attention (a
 weighted mean of all steps instead of the last ones). Nothing is downloaded: the images come with
 scikit-learn.
 """
@@ -52,7 +51,7 @@ def dev_curve(run_dir: Path) -> list[float]:
 
 
 def main() -> None:
-    """Climb the ladder and print the accuracy of each rung."""
+    """Train the classifiers and print the accuracy of each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,5 +1,4 @@
-"""ETTh1 at the horizons of the literature, one LSTM network each, beside repeat-last and ridge
-regression.
+"""ETTh1 at the usual horizons: one LSTM network each, beside repeat-last and ridge regression.
 
 python recipes/etth1/run.py ETTh1.csv [--horizons 96 192 336 720] [--output-dir runs/etth1]
 [key=value ...]
@@ -44,7 +43,7 @@ def baseline_row(name: str, series: Sequence[Series], config: ForecastConfig) ->
 
 
 def main() -> None:
-    """Train the horizons one after the other; those that an earlier call finished are only read."""
+    """Train the horizons one after the other; skip those that an earlier call completed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

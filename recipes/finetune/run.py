@@ -1,12 +1,11 @@
-"""Your recordings and a model folder -> a model folder that knows your voice, in a quarter of an
-hour.
+"""Fine-tunes a model folder on your recordings, in a quarter of an hour.
 
 python recipes/finetune/run.py MODEL RECORDINGS [--output-dir runs/finetune] [--normalizer NAME]
 [key=value ...]
 
 RECORDINGS is a folder of audio files, each with its transcript in a text file beside it, or with
-one table of all (data_prep/folder.py). A part is held out: its word error rate before and after
-tells what the training was worth.
+one table of all (data_prep/folder.py). A part is held out, whose word error rate before and after
+fine-tuning is printed.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ CONFIG = Path(__file__).with_name("config.yaml")
 
 
 def main() -> None:
-    """Run the steps; those that an earlier call finished are left alone."""
+    """Run the steps; skip those that an earlier call completed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

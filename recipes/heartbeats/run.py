@@ -1,5 +1,4 @@
-"""Heartbeats to AAMI classes (N S V F Q), cross-validated by record: every beat is judged by a
-model that never saw its patient's labels.
+"""Heartbeats to AAMI classes (N S V F Q), cross-validated by patient.
 
 python recipes/heartbeats/run.py beats_ds1_120hz.npz [--output-dir runs/heartbeats] [--folds 5]
 [key=value ...]
@@ -133,7 +132,7 @@ def report(data: LabelledData, scores: Floats, out: Path) -> ClassificationScore
 
 
 def main() -> None:
-    """Run the folds; those that an earlier call finished are left alone."""
+    """Run the folds; skip those that an earlier call completed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,5 +1,4 @@
-"""The translator as a small dialogue model: pairs of a line and its answer in place of two
-languages.
+"""The translator as a small dialogue model, trained on pairs of a line and its answer.
 
 python recipes/multi30k/dialogue.py [PAIRS.tsv] [--epochs 40] [--ask "hello"]
 

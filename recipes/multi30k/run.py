@@ -1,10 +1,9 @@
-"""Multi30k, German to English, from the text files to sacreBLEU: train, tune the length exponent on
-dev, translate.
+"""Multi30k, German to English: train, tune the length exponent on dev, translate, score.
 
 python recipes/multi30k/run.py FOLDER [--output-dir runs/multi30k] [--seed 1] [key=value ...]
 
-FOLDER holds train, val and test_2016_flickr as .de and .en, with or without .gz. A run that was
-stopped goes on.
+FOLDER holds train, val and test_2016_flickr as .de and .en, with or without .gz. An interrupted
+run is resumed.
 """
 
 from __future__ import annotations

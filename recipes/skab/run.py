@@ -1,5 +1,4 @@
-"""SKAB (Skoltech Anomaly Benchmark), outlier detection by its own protocol, with an LSTM
-autoencoder.
+"""SKAB (Skoltech Anomaly Benchmark): outlier detection by its protocol with an LSTM autoencoder.
 
 The first 400 rows of each of the 34 files are the normal part; scales, network and thresholds come
 from them, and no label is looked at. The rows after them are judged together: F1, false and missed

@@ -208,7 +208,7 @@ def test_a_column_tells_the_splits(tmp_path: Path) -> None:
         ),
         ("a.csv", "audio,text\n,x\n", r"entry 1 names no audio"),
         ("a.csv", "audio,text,start\na.wav,x,soon\n", r"entry 1: the start 'soon'"),
-        ("a.csv", "audio,text,start,end\na.wav,x,3,2\n", r"entry 1: .* no stretch"),
+        ("a.csv", "audio,text,start,end\na.wav,x,3,2\n", r"entry 1: .* not a time span"),
         ("a.csv", "audio,text\n", "no rows"),
         ("a.csv", "audio,text,split\na.wav,x,../../evil\n", "cannot be a folder name"),
         ("a.csv", "", "no rows"),

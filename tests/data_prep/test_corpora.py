@@ -164,7 +164,8 @@ def test_ljspeech(tmp_path: Path) -> None:
         ("a.csv", "speaker|transcription|file_name\ns1|Hello, you|a.wav\ns2|Two|sub/b.wav\n"),
         (
             "a.jsonl",
-            '{"audio_filepath": "a.wav", "duration": 1.5, "text": "Hello, you", "speaker": "s1"}\n\n'
+            '{"audio_filepath": "a.wav", "duration": 1.5, "text": "Hello, you", "speaker": "s1"}\n'
+            "\n"
             '{"audio_filepath": "sub/b.wav", "duration": 2, "text": "Two", "speaker": "s2"}\n',
         ),
     ],

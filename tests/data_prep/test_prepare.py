@@ -282,7 +282,9 @@ def slow(*arguments):
     time.sleep(0.3)
     return original(*arguments)
 store._write_shard = slow
-corpus = [Utterance(f"u{i}", str(folder / f"u{i}.flac"), f"Text No. {i}", f"s{i % 2}") for i in range(6)]
+corpus = [
+    Utterance(f"u{i}", str(folder / f"u{i}.flac"), f"Text No. {i}", f"s{i % 2}") for i in range(6)
+]
 prepare({"train": corpus}, out, speeds=(1.0, 1.1), jobs=1)
 """
 

@@ -163,7 +163,7 @@ def test_pages_play_what_lies_in_shards(lhotse_shar: Path, tmp_path: Path) -> No
         np.testing.assert_allclose(samples, cut.load_audio().mean(axis=0), atol=1e-6)
     first = next(iter(found.utterances.values()))
     assert 'src="data:audio/mpeg;base64,' in player(first, "embed", tmp_path / "page.html")
-    with pytest.raises(AudioError, match="no page can link into it. Use --audio embed"):
+    with pytest.raises(AudioError, match="to which a page cannot link. Use --audio embed"):
         player(first, "link", tmp_path / "page.html")
     score = score_pairs(pair(found, found))
     with pytest.raises(ScoringError, match="no page can link into it. Embed it"):
@@ -207,7 +207,7 @@ def test_a_stopped_run_goes_on(
 
 
 def test_what_cannot_be_written(split: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is there already"):
+    with pytest.raises(DataError, match="exists and was not written by asr"):
         write_shar(split, split)
     utterances = list(read_manifest(split))
     write_manifest(tmp_path / "bad", [Utterance("../u", utterances[0].audio, "t", "")])
@@ -367,7 +367,7 @@ def test_the_command(lhotse_shar: Path, tmp_path: Path, capsys: pytest.CaptureFi
             in said
         )
     for wrong, message, status in (
-        (["--shar", str(tmp_path / "data")], "is there already", 1),
+        (["--shar", str(tmp_path / "data")], "exists and was not written by asr", 1),
         (["--shar-size", "2"], "it goes with --shar", 2),
     ):
         with pytest.raises(SystemExit) as done:

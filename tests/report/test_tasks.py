@@ -38,8 +38,7 @@ def test_a_run_of_each_task_has_the_sections_that_belong_to_it(tmp_path: Path, t
     assert not written.failed
     assert set(written.shown) == ALWAYS | OWN[task]
     assert (
-        written.left_out["Worst utterances"]
-        == f"only for speech models; this model is for {task}"
+        written.left_out["Worst utterances"] == f"only for speech models; this model is for {task}"
     )
 
 

@@ -118,7 +118,7 @@ def test_refused(pairs: list[Pair]) -> None:
         with pytest.raises(error, match=said):
             score_on_ray(**{"pairs": pairs, "address": "127.0.0.1:1", **arguments})  # type: ignore[arg-type]
     pytest.importorskip("ray")
-    with pytest.raises(ConfigError, match="processes is for --ray local"):
+    with pytest.raises(ConfigError, match="only for --ray local"):
         score_on_ray(pairs, "127.0.0.1:1", workers=2)
     wrong = CliRunner().invoke(app, ["score", "-r", "a.tsv", "-y", "b.tsv", "--workers", "2"])
     assert wrong.exit_code == 2

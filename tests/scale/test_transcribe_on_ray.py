@@ -142,7 +142,7 @@ def test_a_shar_folder(world: Path, tmp_path: Path) -> None:
         ({"formats": ["pdf"]}, ConfigError, "Unknown output format 'pdf'"),
         ({"inputs": ["-"]}, ConfigError, "Standard input"),
         ({"options": ModelOptions("nowhere")}, ModelError, "nowhere"),
-        ({"workers": 2}, ConfigError, "processes is for --ray local"),
+        ({"workers": 2}, ConfigError, "only for --ray local"),
     ],
 )
 def test_refused(

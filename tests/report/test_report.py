@@ -26,7 +26,8 @@ from asr.scoring import Utterance
 
 # Makes the page report what it holds in its title, so that one call of the browser answers
 # everything.
-PROBE = """<script>document.title = [document.querySelectorAll("svg").length, document.querySelectorAll("audio").length,
+PROBE = """<script>document.title = [document.querySelectorAll("svg").length,
+document.querySelectorAll("audio").length,
 document.documentElement.scrollWidth <= document.documentElement.clientWidth,
 performance.getEntriesByType("resource").length].join(" ");</script>"""
 
@@ -45,7 +46,10 @@ def opened(page: Path, width: int) -> tuple[str, str]:
         page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8"
     )
     holder = page.with_name("holder.html")
-    script = "const f=document.querySelector('iframe');f.onload=()=>{document.title=f.contentDocument.title}"
+    script = (
+        "const f=document.querySelector('iframe');"
+        "f.onload=()=>{document.title=f.contentDocument.title}"
+    )
     frame = f'<iframe src="probed.html" style="width:{width}px;height:800px;border:0"></iframe>'
     holder.write_text(
         f"<!DOCTYPE html><link rel=icon href=data:,><title></title>{frame}<script>{script}</script>"

@@ -153,7 +153,7 @@ def test_all_had_arrived_before_the_stop(web: Web, tmp_path: Path) -> None:
 def test_wrong_bytes_are_named_and_kept(web: Web, tmp_path: Path) -> None:
     web.files["/a.bin"] = b"x" + CONTENT[1:]
     with pytest.raises(
-        DataError, match=rf"a\.bin\.part is damaged: its MD5 is .*published is {MD5}"
+        DataError, match=rf"a\.bin\.part is damaged: its MD5 is .*published MD5 of a\.bin is {MD5}"
     ):
         fetch(f"{web.url}/a.bin", tmp_path / "a.bin", MD5)
     assert (tmp_path / "a.bin.part").exists()

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint docs bench clean environment development
+.PHONY: demo test test-avx2 lint docs bench clean environment development
 
 # A stamp is as new as what it was made from, so a change of the dependencies installs again.
 environment: $(VENV)/.installed
@@ -24,11 +24,23 @@ demo: environment ## make speech, train, build an LM, decode, score, transcribe
 test: development ## unit and integration tests
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
+# What compiled code has for every kind of processor, held to AVX2: oneDNN, torch, MKL, OpenBLAS, numba, numpy.
+# ONNX Runtime has no such switch; its test runs in an emulator (qemu-user) where there is one.
+AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+	OPENBLAS_CORETYPE=Haswell NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= \
+	NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"
+KERNEL_TESTS := tests/sequence tests/speech/export tests/speech/test_loss.py tests/test_pretrained.py \
+	tests/training/test_precision.py tests/training/test_memory.py
+
+test-avx2: development ## the tests of processor-dependent code, as on a processor with AVX2 only
+	$(AVX2) $(BIN)/python -m pytest -n 2 -m 'not slow' $(KERNEL_TESTS)
+
 lint: development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/house.py --check
 
 docs: environment ## the documentation site, into site/
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,docs]'

@@ -5,10 +5,9 @@
     python tools/house.py --write    puts the table into ARCHITECTURE.md, between its two marks
 
 A room is a folder of `asr/` with Python files, or a module directly below `asr/`. An arrow is an
-import from
-one room to another, late imports inside functions included, imports for annotations alone excluded.
-A room stands one floor above the highest room that it imports. The length of a function counts its
-body without the docstring; that of a file all lines.
+import from one room to another; late imports inside functions count, imports for annotations alone
+do not. A room stands one floor above the highest room that it imports. The length of a function
+counts its body without the docstring, that of a file all lines.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ CODE = ("asr", "data_prep", "recipes", "benchmarks", "tools")
 MAX_FUNCTION, MAX_FILE, MAX_POSITIONAL, MAX_FLOORS = 60, 500, 5, 11
 BEGIN, END = "<!-- tools/house.py -->", "<!-- /tools/house.py -->"
 # Functions whose arguments have no names: variadic ones, and C functions behind bindings.
-NO_NAMES = {"zip", "espeak_Synth", "LexiconDecoder", "LexiconDecoderOptions"}
+NO_NAMES = {"zip", "add_row", "_arrays", "espeak_Synth", "LexiconDecoder", "LexiconDecoderOptions"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Graph = Mapping[str, set[str]]
 
@@ -189,8 +188,8 @@ class House:
 
     def circles(self) -> list[str]:
         """Return one circle of rooms and one of modules, as text, where there are any."""
-        found = (circle_of(self.rooms), circle_of(self.modules))
-        return [" -> ".join(circle) for circle in found if circle]
+        circles = (circle_of(self.rooms), circle_of(self.modules))
+        return [" -> ".join(circle) for circle in circles if circle]
 
     def faults(self) -> list[str]:
         """Return every broken limit with its place."""

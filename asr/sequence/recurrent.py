@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from asr.sequence.dropout import Dropout, VariationalDropout
 from asr.sequence.lengths import reversed_rows, swap_rows
-from asr.sequence.lstm import LSTM, side_by_side
+from asr.sequence.lstm import LSTM, has_bf16, side_by_side
 from asr.sequence.normalization import build_norm
 from asr.sequence.peephole import PeepholeLSTM
 
@@ -65,7 +65,11 @@ class RecurrentLayer(nn.Module):
         the last step.
         """
         carried = None if state is None else (state[0] if self.cell == "gru" else state)
-        if self.cell == "lstm" and torch.is_autocast_enabled(x.device.type):
+        if (
+            self.cell == "lstm"
+            and torch.is_autocast_enabled(x.device.type)
+            and (x.device.type != "cpu" or has_bf16())
+        ):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once, not in each direction
         x = x.contiguous()
         if self.backward_cell is None:

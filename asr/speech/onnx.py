@@ -5,6 +5,7 @@ Legend: B recordings, N samples, T' output frames, V vocabulary.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -17,7 +18,13 @@ from asr.model_folder import WEIGHTS, Bundle
 from asr.speech.acoustics import ONNX_FILE, STREAM_FILE, Array, State, StreamingNetwork
 from asr.speech.frames import FrameShape
 
-__all__ = ["OnnxAcoustics", "OnnxStreamingNetwork", "onnx_session", "providers"]
+__all__ = [
+    "OnnxAcoustics",
+    "OnnxStreamingNetwork",
+    "onnx_session",
+    "products_saturate",
+    "providers",
+]
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -26,6 +33,16 @@ PROVIDERS = {
 }
 # On processors an addition and a normalisation, unfused, take a third of the time.
 SLOWER_FUSIONS = ["SkipLayerNormFusion"]
+# Session option: ONNX Runtime's exact 8-bit kernel, for processors on which products saturate; on
+# others it takes half as long again.
+EXACT_PRODUCTS = ("session.x64quantprecision", "1")
+# ONNX file of one node: (1, 4) unsigned times (4, 1) signed weights of 127; see products_saturate.
+MULTIPLIES = (
+    b'\x08\x08:X\n\x18\n\x01x\n\x01w\x12\x01y"\rMatMulInteger\x12\x01g*\x0f\x08\x04'
+    b"\x08\x01\x10\x03B\x01wJ"
+    b"\x04\x7f\x7f\x7f\x7fZ\x13\n\x01x\x12\x0e\n\x0c\x08\x02\x12\x08\n\x02\x08\x01\n\x02\x08\x04b"
+    b"\x13\n\x01y\x12\x0e\n\x0c\x08\x06\x12\x08\n\x02\x08\x01\n\x02\x08\x01B\x04\n\x00\x10\x11"
+)
 MAX_BATCH_S = 600  # of padded audio; more is computed in parts, so that memory stays bounded
 
 
@@ -63,6 +80,23 @@ def providers(device: str, available: Sequence[str] | None = None) -> list[str]:
     return [PROVIDERS[d] for d in wanted[name] if PROVIDERS[d] in available]
 
 
+@functools.cache
+def products_saturate() -> bool:
+    """Return whether 8-bit products come out too small here, as ONNX Runtime multiplies by default:
+    tried once.
+
+    x86 processors without VNNI (AVX2 only) add pairs of products in 16 bits, which saturate
+    (VPMADDUBSW in Intel's Software Developer's Manual, volume 2).
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(MULTIPLIES, options, providers=["CPUExecutionProvider"])
+    (product,) = session.run(None, {"x": np.full((1, 4), 255, np.uint8)})
+    return int(product[0, 0]) != 4 * 255 * 127
+
+
 def onnx_session(bundle: Bundle, file: str, device: str = "cpu", threads: int = 0) -> Any:
     """Return an ``onnxruntime.InferenceSession`` of a file in a model folder.
 
@@ -83,6 +117,8 @@ def onnx_session(bundle: Bundle, file: str, device: str = "cpu", threads: int = 
     options.log_severity_level = 3
     # waiting threads would otherwise spin and take the processor from the beam search
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if products_saturate():
+        options.add_session_config_entry(*EXACT_PRODUCTS)
     path = bundle.file(file)
     try:
         return onnxruntime.InferenceSession(

@@ -84,7 +84,8 @@ class TrainerConfig:
             epochs or time, so that a short run anneals too; a resumed run no longer equals an
             unbroken one to the bit.
         accumulate: batches in an optimizer step.
-        precision: ``auto`` times a step in both and takes the faster, ``fp32`` or ``bf16``.
+        precision: ``auto`` times a step in both and takes the faster, ``fp32`` or ``bf16``;
+            processors without bf16 units refuse the latter.
         patience: stop after so many epochs without a better dev figure (0: never).
         checkpoint_every_s: seconds between checkpoints inside an epoch; there is one after each
             epoch anyway.

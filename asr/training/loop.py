@@ -95,7 +95,12 @@ class Loop:
 
         # Devices and precision. Every rank runs this same code from here on.
         ranks = plan_ranks(trainer)
-        self.precision = choose_precision(trainer.precision, experiment, timed=not ranks.several)
+        self.precision = choose_precision(
+            trainer.precision,
+            experiment,
+            timed=not ranks.several,
+            accelerator=trainer.accelerator,
+        )
         self.fabric, writer = _build_fabric(trainer, ranks, self.precision, run_dir)
         self.fabric.launch()
 

@@ -15,7 +15,7 @@ import time
 import torch
 from torch import Tensor
 
-from asr.sequence.lstm import LSTM
+from asr.sequence.lstm import LSTM, has_bf16
 
 SHAPES = (
     (356, 4, 384, 192),
@@ -51,6 +51,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=10)
     given = parser.parse_args()
+    if not has_bf16():
+        parser.error("this processor trains no LSTM in bfloat16; that takes AVX-512 or AMX")
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     print(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from asr.errors import ConfigError
 from asr.training import precision
 from asr.training.precision import choose_precision
 
@@ -52,8 +53,25 @@ def test_the_best_of_turns_decides(
     times: dict[str, Iterator[float]] = {"fp32": iter(fp32), "bf16": iter(bf16)}
     monkeypatch.setattr(precision, "_seconds", lambda experiment, batch, name: next(times[name]))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(precision, "has_bf16", lambda: True)
     assert choose_precision("auto", experiment()) == chosen
     assert choose_precision("bf16", experiment()) == "bf16"
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_processor_without_bf16_takes_fp32_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(precision, "has_bf16", lambda: False)
+    monkeypatch.setattr(precision, "_seconds", lambda *_: pytest.fail("there is nothing to time"))
+    for timed in (True, False):
+        assert choose_precision("auto", experiment(), timed, accelerator="cpu") == "fp32"
+        assert choose_precision("fp32", experiment(), timed, accelerator="cpu") == "fp32"
+        with pytest.raises(ConfigError, match=r"trainer\.precision=auto, which is fp32 here"):
+            choose_precision("bf16", experiment(), timed, accelerator="cpu")
+    if gpu:
+        assert choose_precision("bf16", experiment()) == "bf16"
 
 
 @pytest.mark.parametrize(
@@ -63,12 +81,14 @@ def test_processes_that_train_together_ask_the_processor(
     monkeypatch: pytest.MonkeyPatch, units: dict[str, bool], chosen: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(precision, "has_bf16", lambda: True)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
     assert choose_precision("auto", experiment(), timed=False) == chosen
 
 
 def test_asking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(precision, "has_bf16", lambda: True)
     asked = experiment()
     before = {name: value.clone() for name, value in asked.task.state_dict().items()}
     assert choose_precision("auto", asked) in ("fp32", "bf16")

@@ -26,7 +26,7 @@ from asr.files import atomic_write_text
 from asr.model_folder import CONFIG, WEIGHTS, Bundle, check_apart, open_model, write_bundle
 from asr.speech.acoustics import ONNX_FILE, STREAM_FILE, Acoustics
 from asr.speech.backends import choose_backend
-from asr.speech.onnx import OnnxAcoustics
+from asr.speech.onnx import OnnxAcoustics, products_saturate
 from asr.text.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
@@ -223,8 +223,14 @@ def _refuse(checks: Sequence[ParityCheck], output_format: str) -> None:
             )
     agreement = float(np.mean([check.agreement for check in checks]))
     if agreement < MIN_AGREEMENT:
+        lacks = (
+            " This processor has no VNNI; ONNX Runtime's exact products were used."
+            if products_saturate()
+            else ""
+        )
         raise ModelError(
-            f"With 8-bit weights only {100 * agreement:.1f} % of the frames keep their best token.",
+            f"With 8-bit weights only {100 * agreement:.1f} % of the frames keep their best "
+            f"token.{lacks}",
             "Nothing was written; export with --format onnx.",
         )
 

@@ -4,7 +4,7 @@ config.yaml           task and its configuration, decoding settings, training da
 model.safetensors     weights, in fp32 or fp16; no code runs on loading
 model.onnx            instead or beside: the exported network, which needs no torch
 tokenizer.*           for speech
-lm.arpa[.gz], lm.bin  optional n-gram model
+lm.lmz, lm.arpa[.gz], lm.bin  optional n-gram model
 CARD.md               optional: data, licences, figures, limits
 bundle.json           format version and a SHA-256 of each of the above
 """

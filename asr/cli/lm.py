@@ -1,22 +1,31 @@
-"""``asr lm``: estimate, prune, interpolate, measure and compile n-gram models."""
+"""``asr lm``: estimate, prune, interpolate, convert, compile and measure n-gram models."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(
-    help="Estimate, prune, interpolate, measure and compile n-gram language models.",
-    no_args_is_help=True,
-)
+if TYPE_CHECKING:
+    from asr.lm import BuildSummary
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL.arpa", help="ARPA file; may be .gz.")]
+_ABOUT = "Estimate, prune, interpolate, convert, compile and measure n-gram models."
+app = typer.Typer(help=_ABOUT, no_args_is_help=True)
+
+_FORMS = "ARPA, plain or .gz, or compact (.lmz)"
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help=f"A model file: {_FORMS}.")]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", help="ARPA file to write; gzipped if it ends in .gz.")
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="File to write: compact if it ends in .lmz (2 bytes an n-gram), else ARPA.",
+    ),
 ]
+Written = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SkipSymbols = Annotated[
     bool,
@@ -65,17 +74,15 @@ def build(
     threads: Annotated[int | None, typer.Option(help="Default: all processors.")] = None,
 ) -> None:
     """Estimate a modified Kneser-Ney model from text."""
-    from asr.lm import build_arpa
-
-    summary = build_arpa(
+    summary = _build(
         texts,
         output,
-        order,
+        temp_dir,
+        order=order,
         prune=_numbers(prune, int, "--prune"),
         vocabulary=vocabulary,
         max_words=max_words,
         memory=memory,
-        temp_folder=temp_dir,
         discount_fallback=None if discount_fallback == "none" else _three(discount_fallback),
         interpolate_unigrams=interpolate_unigrams,
         skip_symbols=skip_symbols,
@@ -92,6 +99,22 @@ def build(
             f"{discounts.three_plus:.4g}"
         )
     _say(f"wrote {output}")
+
+
+def _build(texts: list[str], output: Path, temp_dir: Path | None, **options: Any) -> BuildSummary:
+    """Write the model that is named; a compact one is made of ARPA text, which is written bit by
+    bit.
+    """
+    from asr.lm import build_arpa, read_model, write_model
+    from asr.lm.files import COMPACT_SUFFIX
+
+    if output.suffix != COMPACT_SUFFIX:
+        return build_arpa(texts, output, temp_folder=temp_dir, **options)
+    with tempfile.TemporaryDirectory(dir=temp_dir) as folder:
+        arpa = Path(folder) / "model.arpa"
+        summary = build_arpa(texts, arpa, temp_folder=temp_dir, **options)
+        write_model(read_model(arpa), output)
+    return summary
 
 
 def _numbers(text: str, kind: type[int] | type[float], option: str) -> list[Any]:
@@ -118,20 +141,28 @@ def prune(
     max_ngrams: Annotated[
         int | None, typer.Option(help="Keep at most this many n-grams of all orders.")
     ] = None,
+    contexts: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Text of the model, to count contexts in; repeatable. Default: asks the model."
+        ),
+    ] = None,
 ) -> None:
     """Drop the n-grams that change the model least (entropy pruning)."""
-    from asr.lm import prune_entropy, read_arpa, write_arpa
+    from asr.lm import prune_entropy, read_model, write_model
 
-    before = read_arpa(model)
-    after = prune_entropy(before, threshold=threshold, max_ngrams=max_ngrams)
-    write_arpa(after, output)
+    before = read_model(model)
+    after = prune_entropy(
+        before, threshold=threshold, max_ngrams=max_ngrams, contexts=contexts or None
+    )
+    write_model(after, output)
     _say(f"n-grams per order: {list(before.counts)} -> {list(after.counts)}; wrote {output}")
 
 
 @app.command()
 def interpolate(
     models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL.arpa...", help="Two or more ARPA files.")
+        list[Path], typer.Argument(metavar="MODEL...", help=f"Two or more model files: {_FORMS}.")
     ],
     output: Output,
     weights: Annotated[str | None, typer.Option(help="One weight per model: '0.7 0.3'.")] = None,
@@ -142,13 +173,13 @@ def interpolate(
     """Interpolate models linearly, with given weights or weights tuned on held-out text."""
     from asr.errors import LanguageModelError
     from asr.lm import interpolate as mix
-    from asr.lm import interpolation_weights, read_arpa, write_arpa
+    from asr.lm import interpolation_weights, read_model, write_model
 
     if (weights is None) == (not heldout):
         raise LanguageModelError(
             "Interpolation needs weights or held-out text.", "Give either --weights or --heldout."
         )
-    loaded = [read_arpa(path) for path in models]
+    loaded = [read_model(path) for path in models]
     if heldout:
         chosen = interpolation_weights(loaded, heldout)
         for path, weight in zip(models, chosen, strict=True):
@@ -156,7 +187,7 @@ def interpolate(
     else:
         chosen = _numbers(weights or "", float, "--weights")
     mixture = mix(loaded, chosen)
-    write_arpa(mixture, output)
+    write_model(mixture, output)
     _say(f"n-grams per order: {list(mixture.counts)}; wrote {output}")
 
 
@@ -176,9 +207,9 @@ def perplexity(
     from dataclasses import asdict
 
     from asr.lm import perplexity as measure
-    from asr.lm import read_arpa
+    from asr.lm import read_model
 
-    result = measure(read_arpa(model), texts, skip_symbols=skip_symbols)
+    result = measure(read_model(model), texts, skip_symbols=skip_symbols)
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
@@ -188,9 +219,41 @@ def perplexity(
     typer.echo(f"log10 probability\t{result.log10_prob:.4f}")
 
 
+@app.command()
+def convert(
+    model: Model,
+    output: Output,
+    step: Annotated[
+        float | None,
+        typer.Option(help="Compact form: width of the cells of log10 probabilities (0.05)."),
+    ] = None,
+) -> None:
+    """Write a model in another form: ARPA text becomes compact (MODEL.lmz), or the other way round.
+
+    The compact form takes a quarter of the room of gzipped ARPA text and half the time to read.
+    Log10 probabilities are rounded by 0.0125 on average, which moves perplexity by about 0.1 %.
+    """
+    from asr.errors import LanguageModelError
+    from asr.lm import read_model, write_compact, write_model
+    from asr.lm.files import COMPACT_SUFFIX
+
+    if step is None:
+        write_model(read_model(model), output)
+    elif output.suffix == COMPACT_SUFFIX:
+        write_compact(read_model(model), output, step)
+    else:
+        raise LanguageModelError(
+            f"{output} is not compact: nothing is rounded in it.", "Leave out --step."
+        )
+    _say(
+        f"{model.stat().st_size / 1e6:.1f} MB -> {output.stat().st_size / 1e6:.1f} MB; "
+        f"wrote {output}"
+    )
+
+
 @app.command("compile")
-def compile_model(model: Model, output: Output) -> None:
-    """Compile an ARPA file into an automaton, which the decoder loads at once."""
+def compile_model(model: Model, output: Written) -> None:
+    """Compile a model into arrays that the decoder maps into memory at once."""
     from asr.decoding import compile_lm
 
     compile_lm(model, output)

@@ -22,11 +22,11 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,10 @@ from asr.errors import LanguageModelError
 from asr.files import atomic_path
 from asr.lm.model import BOS, EOS, UNK, NgramModel
 
-__all__ = ["MAGIC", "NgramAutomaton", "compile_model"]
+if TYPE_CHECKING:
+    from asr.lm.trie import Trie
+
+__all__ = ["MAGIC", "NgramAutomaton", "compile_model", "compile_trie"]
 
 MAGIC = b"asr-lm\x00\x01"
 _ARRAYS: dict[str, tuple[Any, int]] = {
@@ -170,15 +173,19 @@ class NgramAutomaton:
 
 
 def compile_model(model: NgramModel) -> NgramAutomaton:
-    """Compile an n-gram model; takes about a second per million n-grams.
-
-    Raises:
-        LanguageModelError: the model has more than 2^31 n-grams or a word with a line feed.
-    """
+    """Compile an n-gram model; see :func:`compile_trie`."""
     from asr.lm.trie import build_trie
 
-    trie = build_trie(model)
-    if trie.offsets[-1] >= 2**31 - 1 or any("\n" in word for word in model.words):
+    return compile_trie(model.words, build_trie(model))
+
+
+def compile_trie(words: Sequence[str], trie: Trie) -> NgramAutomaton:
+    """Compile the n-grams of a trie; about a second for two million of them.
+
+    Raises:
+        LanguageModelError: there are more than 2^31 n-grams, or a word has a line feed.
+    """
+    if trie.offsets[-1] >= 2**31 - 1 or any("\n" in word for word in words):
         raise LanguageModelError(
             "The model has too many n-grams or a line feed in a word.", "Prune it."
         )
@@ -187,15 +194,15 @@ def compile_model(model: NgramModel) -> NgramAutomaton:
     state_of = np.empty(len(suffix), np.int32)
     S = kernels.number_states(trie.first_child, trie.log10_backoffs, suffix, BOS, state_of)
     capacity = _capacity(int(trie.offsets[-1] - trie.offsets[1]))
-    W = len(model.words)
+    W = len(words)
     automaton = NgramAutomaton(
         slots=np.full((capacity, 4), kernels.EMPTY, np.uint32),
         unigrams=(trie.log10_probs[:W].astype(np.float64) * math.log(10)).astype(np.float32),
         after=state_of[:W].copy(),
         backoffs=np.zeros(S, np.float32),
         shorter=np.zeros(S, np.int32),
-        text=np.frombuffer("\n".join(model.words).encode(), np.uint8),
-        order=model.order,
+        text=np.frombuffer("\n".join(words).encode(), np.uint8),
+        order=trie.order,
         bos_state=int(state_of[BOS]),
     )
     arrays = kernels.Trie(

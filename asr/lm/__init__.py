@@ -1,4 +1,6 @@
-"""Text -> n-gram model: modified Kneser-Ney, ARPA files, pruning, interpolation, perplexity."""
+"""Text -> n-gram model: modified Kneser-Ney, ARPA and compact files, pruning, interpolation,
+perplexity.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ from asr.lazy import lazily
 
 if TYPE_CHECKING:
     from asr.lm.arpa import read_arpa, write_arpa
-    from asr.lm.estimation import BuildSummary, EstimateConfig, build_arpa, estimate
+    from asr.lm.compact import read_compact, write_compact
+    from asr.lm.config import BuildSummary, EstimateConfig
+    from asr.lm.estimation import build_arpa, estimate
+    from asr.lm.files import read_model, write_model
     from asr.lm.interpolation import interpolate, interpolation_weights
     from asr.lm.model import BOS, EOS, UNK, NgramModel
     from asr.lm.prune import prune_entropy
@@ -18,9 +23,9 @@ if TYPE_CHECKING:
 # the estimator.
 _PUBLIC = {
     "BOS": "asr.lm.model",
-    "BuildSummary": "asr.lm.estimation",
+    "BuildSummary": "asr.lm.config",
     "EOS": "asr.lm.model",
-    "EstimateConfig": "asr.lm.estimation",
+    "EstimateConfig": "asr.lm.config",
     "NgramModel": "asr.lm.model",
     "Perplexity": "asr.lm.scorer",
     "Scorer": "asr.lm.scorer",
@@ -32,7 +37,11 @@ _PUBLIC = {
     "perplexity": "asr.lm.scorer",
     "prune_entropy": "asr.lm.prune",
     "read_arpa": "asr.lm.arpa",
+    "read_compact": "asr.lm.compact",
+    "read_model": "asr.lm.files",
     "write_arpa": "asr.lm.arpa",
+    "write_compact": "asr.lm.compact",
+    "write_model": "asr.lm.files",
 }
 
 __all__ = [
@@ -51,7 +60,11 @@ __all__ = [
     "perplexity",
     "prune_entropy",
     "read_arpa",
+    "read_compact",
+    "read_model",
     "write_arpa",
+    "write_compact",
+    "write_model",
 ]
 
 __getattr__ = lazily(__name__, _PUBLIC)

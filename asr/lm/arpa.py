@@ -58,6 +58,10 @@ def _load(path: Path) -> bytes:
         raise LanguageModelError(
             f"{path} is a compiled model, not ARPA text.", "Give the file it was compiled from."
         )
+    if text.startswith(b"asr-ngr"):
+        raise LanguageModelError(
+            f"{path} is a compact model, not ARPA text.", "Read it with read_model."
+        )
     return text
 
 

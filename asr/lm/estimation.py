@@ -21,8 +21,9 @@ import numpy.typing as npt
 from asr.errors import LanguageModelError
 from asr.lm import counting
 from asr.lm.arpa import arpa_writer
+from asr.lm.config import BuildSummary, EstimateConfig
 from asr.lm.corpus import Text, Tokenizer, as_texts
-from asr.lm.discounts import FALLBACK, Discounts, discounts_from_counts
+from asr.lm.discounts import discounts_from_counts
 from asr.lm.memory import available_memory
 from asr.lm.model import BOS, EOS, MAX_ORDER, SPECIAL_WORDS, UNK, NgramModel
 from asr.lm.sorting import Records, key_width, sort_records
@@ -34,97 +35,25 @@ _LOG = logging.getLogger(__name__)
 _Section = tuple[int, npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class EstimateConfig:
-    """How to estimate.
-
-    Attributes:
-        order: longest n-grams, 1-6.
-        prune: n-grams of order ``i + 1`` seen at most ``prune[i]`` times are dropped and their mass
-            backs off; the last number holds for all higher orders. Starts with 0 and never falls
-            (as lmplz ``--prune``).
-        vocabulary: a file of words between white space, or the words; every other word counts as
-            ``<unk>``. (lmplz ``--limit_vocab_file`` drops the n-grams of such words instead, and
-            loses their mass.)
-        max_words: keep so many of the most frequent words; every other word counts as ``<unk>``.
-        discount_fallback: D1, D2, D3+ for orders whose counts are too few for discounts; None makes
-            that an error.
-        interpolate_unigrams: interpolate unigrams with the uniform distribution, ``<unk>`` being
-            one word of it; otherwise ``<unk>`` alone gets that mass.
-        skip_symbols: treat ``<s>``, ``</s>`` and ``<unk>`` in the text as white space instead of
-            raising.
-        threads: None for as many as the processor runs at once.
-    """
-
-    order: int = 3
-    prune: Sequence[int] = (0,)
-    vocabulary: str | os.PathLike[str] | Iterable[str] | None = None
-    max_words: int | None = None
-    discount_fallback: tuple[float, float, float] | None = FALLBACK
-    interpolate_unigrams: bool = True
-    skip_symbols: bool = False
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.order <= MAX_ORDER:
-            raise LanguageModelError(
-                f"Order {self.order} is out of range.", f"Give an order from 1 to {MAX_ORDER}."
-            )
-        limits = list(self.prune)
-        if not limits or limits[0] != 0 or limits != sorted(limits) or len(limits) > self.order:
-            raise LanguageModelError(
-                f"Pruning thresholds {limits} do not fit order {self.order}.",
-                "Give at most one per order, the first 0 and none below the one before, such as 0 "
-                "0 1; words are "
-                "limited by the vocabulary instead.",
-            )
-        if self.max_words is not None and self.max_words < 1:
-            raise LanguageModelError(
-                f"A vocabulary of {self.max_words} words is too small.", "Give 1 or more."
-            )
-        if self.threads is not None and self.threads < 1:
-            raise LanguageModelError(f"{self.threads} threads are too few.", "Give 1 or more.")
-
-    @property
-    def thread_count(self) -> int:
-        """Threads to use."""
-        return (
-            self.threads or len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else self.threads or 1
-        )
-
-    def prune_limit(self, n: int) -> int:
-        """Largest number of sightings at which an n-gram is dropped."""
-        return self.prune[min(n, len(self.prune)) - 1]
-
-
-@dataclass(frozen=True)
-class BuildSummary:
-    """What was built: n-grams per order, discounts per order, size of the text, and whether disk
-    was needed.
-    """
-
-    counts: tuple[int, ...]
-    discounts: tuple[Discounts, ...]
-    sentences: int
-    words: int
-    spilled: bool
-
-
 def estimate(
     texts: str | os.PathLike[str] | Sequence[Text],
     order: int = 3,
     *,
+    memory: str | int | None = None,
+    temp_folder: str | Path | None = None,
     notify: Callable[[str], None] | None = None,
     **options: object,
 ) -> NgramModel:
-    """The modified Kneser-Ney model of some texts, in memory.
+    """The modified Kneser-Ney model of some texts.
 
     Args:
         texts: a path, or a sequence of texts, each a path (plain or gzipped; one sentence a line,
             UTF-8) or an iterable of sentences.
         order: longest n-grams, 1-6; lowered, with a note, where no sentence is that long.
+        memory: bound for this process while it counts, such as ``"4GB"``; beyond it sorted runs go
+            to temporary files. The model itself, about 8 + 4n bytes for every n-gram of n words,
+            comes on top.
+        temp_folder: where the temporary files go; by default the system's folder for them.
         notify: receives notes such as "discounts of 3-grams fell back"; by default they are logged
             as warnings.
         options: further fields of :class:`EstimateConfig`.
@@ -144,15 +73,21 @@ def estimate(
         (7, 6)
     """
     config = EstimateConfig(order, **options)  # type: ignore[arg-type]
-    with Workspace(None) as workspace:
-        job = _Estimation(texts, config, workspace, notify or _LOG.warning)
-        parts: list[list[_Section]] = [[] for _ in range(job.order)]
-        for section in job.sections():
-            parts[section[0] - 1].append(section)
-        columns = [
-            [np.concatenate(list(arrays)) for arrays in list(zip(*part, strict=True))[1:]]
-            for part in parts
-        ]
+    limit = None if memory is None else available_memory(memory, _load_kernels)
+    try:
+        with Workspace(limit, temp_folder) as workspace:
+            job = _Estimation(texts, config, workspace, notify or _LOG.warning)
+            parts: list[list[_Section]] = [[] for _ in range(job.order)]
+            for section in job.sections():
+                parts[section[0] - 1].append(section)
+    except OSError as error:
+        raise LanguageModelError(
+            f"Cannot write temporary files: {error}.", "Give another folder for them."
+        ) from None
+    columns = [
+        [np.concatenate(list(arrays)) for arrays in list(zip(*part, strict=True))[1:]]
+        for part in parts
+    ]
     return NgramModel(job.words, *(list(arrays) for arrays in zip(*columns, strict=True)))
 
 
@@ -491,6 +426,11 @@ class _Estimation:
         return n, rows, probs, backoffs
 
 
+def _load_kernels() -> None:
+    """Compile or load every kernel by estimating a tiny model."""
+    estimate([["a b c"]], 3, notify=lambda note: None)
+
+
 def _trimmed(records: Records, used: int) -> Records:
     """The used part. Pages behind it were never touched and cost nothing."""
     return records[:used]
@@ -521,8 +461,3 @@ def _read_vocabulary(vocabulary: str | os.PathLike[str] | Iterable[str]) -> set[
         return set(Path(vocabulary).read_text(encoding="utf-8").split())
     except (OSError, UnicodeDecodeError) as error:
         raise LanguageModelError(f"Cannot read the vocabulary {vocabulary}: {error}.") from None
-
-
-def _load_kernels() -> None:
-    """Compile or load every kernel by estimating a tiny model."""
-    estimate([["a b c"]], 3, notify=lambda note: None)

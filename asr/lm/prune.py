@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import os
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.errors import LanguageModelError
 from asr.kernels import kernel
+from asr.lm.corpus import Text, Tokenizer, as_texts
 from asr.lm.model import BOS, EOS, NgramModel
 from asr.lm.renormalize import lower_order_scores, renormalized
-from asr.lm.trie import build_trie
+from asr.lm.trie import Trie, build_trie, next_nodes
 
 __all__ = ["prune_entropy"]
+
+_UNSEEN = 0.05  # sightings of a context that the texts do not hold
 
 
 @kernel
@@ -26,6 +31,36 @@ def _context_log_probs(
     for node in range(len(first_child) - 1):
         for child in range(first_child[node], first_child[node + 1]):
             out[child] = out[node] + log10_probs[child] * np.log(10.0)
+
+
+@kernel
+def _count_contexts(
+    ids: npt.NDArray[np.int32],
+    nodes: npt.NDArray[np.int64],
+    last_words: npt.NDArray[np.int32],
+    first_child: npt.NDArray[np.int64],
+    log10_probs: npt.NDArray[np.float32],
+    log10_backoffs: npt.NDArray[np.float32],
+    counts: npt.NDArray[np.float64],
+) -> None:
+    """Count, at every token, the contexts of all lengths before it; ``nodes`` are those of the
+    first token.
+    """
+    for i in range(len(ids)):
+        for k in range(len(nodes)):
+            if nodes[k] >= 0:
+                counts[nodes[k]] += 1
+        next_nodes(
+            nodes,
+            ids[i],
+            last_words=last_words,
+            first_child=first_child,
+            log10_probs=log10_probs,
+            log10_backoffs=log10_backoffs,
+        )
+        if ids[i] == EOS:
+            nodes[:] = -1
+            nodes[:1] = BOS
 
 
 @kernel
@@ -65,12 +100,44 @@ def _hold_contexts(first_child: npt.NDArray[np.int64], change: npt.NDArray[np.fl
             change[node] = max(change[node], change[child])
 
 
-def _changes(model: NgramModel) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    trie = build_trie(model)
+def _own_contexts(model: NgramModel, trie: Trie) -> npt.NDArray[np.float64]:
+    """ln p(h) of every node, by the model itself."""
     contexts = np.empty(len(trie.last_words))
     contexts[: trie.offsets[1]] = model.log10_probs[0] * np.log(10.0)
     contexts[BOS] = contexts[EOS]  # sentences begin as often as they end
     _context_log_probs(trie.first_child, trie.log10_probs, contexts)
+    return contexts
+
+
+def _counted_contexts(
+    model: NgramModel, trie: Trie, texts: str | os.PathLike[str] | Sequence[Text]
+) -> npt.NDArray[np.float64]:
+    """ln p(h) of every node below the highest order, as seen in texts."""
+    counts, nodes = (
+        np.full(len(trie.first_child) - 1, _UNSEEN),
+        np.full(model.order - 1, -1, np.int64),
+    )
+    nodes[:1] = BOS
+    tokenizer, tokens = Tokenizer(model.words, skip_symbols=True), 0
+    for text in as_texts(texts):
+        for ids in tokenizer.read(text):
+            tokens += len(ids)
+            arrays = trie.last_words, trie.first_child, trie.log10_probs, trie.log10_backoffs
+            _count_contexts(ids, nodes, *arrays, counts)
+    if not tokens:
+        raise LanguageModelError(
+            "The texts to count contexts in are empty.", "Give the text of the model."
+        )
+    return np.log(counts / tokens)
+
+
+def _changes(
+    model: NgramModel, texts: str | os.PathLike[str] | Sequence[Text] | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    trie = build_trie(model)
+    contexts = (
+        _own_contexts(model, trie) if texts is None else _counted_contexts(model, trie, texts)
+    )
     change = np.zeros(len(trie.last_words))
     for n in range(2, model.order + 1):
         low, high = int(trie.offsets[n - 2]), int(trie.offsets[n - 1])
@@ -89,7 +156,11 @@ def _changes(model: NgramModel) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
 
 
 def prune_entropy(
-    model: NgramModel, *, threshold: float | None = None, max_ngrams: int | None = None
+    model: NgramModel,
+    *,
+    threshold: float | None = None,
+    max_ngrams: int | None = None,
+    contexts: str | os.PathLike[str] | Sequence[Text] | None = None,
 ) -> NgramModel:
     """The model without the n-grams that matter least to its perplexity; back-off weights computed
     anew.
@@ -99,13 +170,22 @@ def prune_entropy(
         SRILM's ``-prune``). max_ngrams: as many n-grams of all orders together are left at most;
         unigrams always stay.
 
-    The probability of a context is that of the model itself. Kneser-Ney's lower orders are made for
-    backing off, not for that, so prune by count first where you can (Chelba et al. 2010).
+    Args:
+        model: the model.
+        threshold: see above.
+        max_ngrams: see above.
+        contexts: texts, as :func:`asr.lm.estimate` takes them, in which contexts are counted: how
+            much an n-gram matters depends on how often its context occurs. Give the text that the
+            model was estimated from. Without it the model itself is asked, whose lower orders,
+            where it is a Kneser-Ney model, are made for backing off, not for that.
 
     Raises:
-        LanguageModelError: not exactly one is given, or it is out of range.
+        LanguageModelError: not exactly one is given, or it is out of range; a text cannot be read,
+        or all
+            are empty.
 
-    Source: Stolcke 1998, "Entropy-based Pruning of Backoff Language Models".
+    Source: Stolcke 1998, "Entropy-based Pruning of Backoff Language Models"; Chelba et al. 2010,
+    "Study on Interaction between Entropy Pruning and Kneser-Ney Smoothing".
     """
     if (threshold is None) == (max_ngrams is None):
         raise LanguageModelError(
@@ -121,7 +201,7 @@ def prune_entropy(
             f"{len(model.words)} words.",
             "Give a larger number, or estimate with a smaller vocabulary.",
         )
-    change, offsets = _changes(model)
+    change, offsets = _changes(model, contexts)
     if max_ngrams is not None:
         keep = change > (
             np.partition(change, -max_ngrams - 1)[-max_ngrams - 1]

@@ -7,6 +7,7 @@ first_child[node + 1]``, sorted by their last word.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from asr.kernels import kernel
 from asr.lm.model import NgramModel
 
-__all__ = ["Trie", "build_trie", "find_child", "find_rows", "next_nodes", "score_rows"]
+__all__ = ["Trie", "build_trie", "find_child", "find_rows", "next_nodes", "score_rows", "trie_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,19 @@ def build_trie(model: NgramModel) -> Trie:
         np.concatenate(model.log10_backoffs),
         offsets,
     )
+
+
+def trie_rows(trie: Trie) -> list[npt.NDArray[np.int32]]:
+    """The n-grams of each order as rows (count, n) of word ids, in the order of their nodes."""
+    rows: list[npt.NDArray[np.int32]] = []
+    for n, (low, high) in enumerate(itertools.pairwise(trie.offsets.tolist()), 1):
+        lasts = trie.last_words[low:high, None]
+        if n == 1:
+            rows.append(lasts.copy())
+            continue
+        children = np.diff(trie.first_child[trie.offsets[n - 2] : trie.offsets[n - 1] + 1])
+        rows.append(np.concatenate([np.repeat(rows[-1], children, axis=0), lasts], axis=1))
+    return rows
 
 
 @kernel(inline="always")

@@ -20,7 +20,12 @@ from asr.text.tokenizers import PhoneTokenizer, Tokenizer
 
 __all__ = ["LM_FILES", "Decoder", "DecoderFactory", "DecodingConfig", "own_lm", "stored_decoding"]
 
-LM_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")  # of a model folder; the first that is there counts
+LM_FILES = (
+    "lm.bin",
+    "lm.lmz",
+    "lm.arpa.gz",
+    "lm.arpa",
+)  # of a model folder; the first that is there counts
 MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
 MAX_RESCORE_WEIGHT = 100.0
 

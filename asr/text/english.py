@@ -75,6 +75,8 @@ def spell_numbers(text: str) -> str:
         >>> spell_numbers("the 21st of 1,050.5")
         'the twenty first of one thousand fifty point five'
     """
+    if not re.search(r"\d", text):
+        return text
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     text = re.sub(r"(\d+)(?:st|nd|rd|th)\b", lambda match: f" {_spell_ordinal(match[1])} ", text)
     text = re.sub(

@@ -64,9 +64,9 @@ def test_given_vocabulary_makes_other_words_unknown() -> None:
     ("content", "line", "problem"),
     [
         (b"a b\nc \xff d\n", 2, "byte 0xff is not valid UTF-8"),
-        (b"a\n\n<s> b\n", 3, "the symbol <s>"),
-        (b"a\nb </s>", 2, "the symbol </s>"),
-        (b"<unk>\n", 1, "the symbol <unk>"),
+        (b"a\n\n<s> b\n", 3, "the text contains <s>"),
+        (b"a\nb </s>", 2, "the text contains </s>"),
+        (b"<unk>\n", 1, "the text contains <unk>"),
         ("é\n".encode("latin-1"), 1, "not valid UTF-8"),
     ],
 )

@@ -44,3 +44,28 @@ def test_wrong_use(tmp_path: Path) -> None:
         run("interpolate", out, out, "-o", out)
     with pytest.raises(LanguageModelError, match="Cannot read"):
         run("perplexity", out, TEXT)
+
+
+def test_compact_models_are_written_and_read_by_every_verb(tmp_path: Path) -> None:
+    arpa, built, small, mixed, back = (
+        tmp_path / name for name in ("a.arpa", "b.lmz", "c.lmz", "d.lmz", "e.arpa.gz")
+    )
+    run("build", TEXT, "--order", 4, "-o", arpa)
+    run("build", TEXT, "--order", 4, "--memory", "2GB", "-o", built)
+    run("prune", built, "--max-ngrams", 50, "--contexts", TEXT, "-o", small)
+    run("interpolate", arpa, built, "--weights", "0.5 0.5", "-o", mixed)
+    run("convert", built, "-o", back)
+    run("convert", back, "-o", tmp_path / "f.lmz", "--step", 0.2)
+    run("compile", small, "-o", tmp_path / "lm.bin")
+    assert {path.read_bytes()[:7] for path in tmp_path.glob("*.lmz")} == {b"asr-ngr"}
+    found = {
+        path.name: json.loads(run("perplexity", path, TEXT, "--json"))["with_oov"]
+        for path in (arpa, built, small, mixed, back)
+    }
+    assert found["b.lmz"] == pytest.approx(found["a.arpa"], rel=0.01)
+    assert found["d.lmz"] == pytest.approx(found["a.arpa"], rel=0.01)
+    assert found["e.arpa.gz"] == pytest.approx(found["b.lmz"], rel=1e-5)
+    assert found["c.lmz"] > found["a.arpa"]
+    assert (tmp_path / "f.lmz").read_bytes() == built.read_bytes()  # too few numbers to be rounded
+    with pytest.raises(LanguageModelError, match="nothing is rounded"):
+        run("convert", built, "-o", tmp_path / "g.arpa", "--step", 0.2)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -109,9 +110,43 @@ def test_highest_order_is_pruned_by_the_definition() -> None:
     from asr.lm.prune import _changes
 
     model = model_of(3, order=2, words=5, lines=25)
-    change, offsets = _changes(model)
+    change, offsets = _changes(model, None)
     expected = [brute_force_change(model, tuple(row)) for row in model.ngrams[1].tolist()]
     np.testing.assert_allclose(change[offsets[1] :], expected, rtol=2e-3, atol=1e-7)
+
+
+def test_contexts_are_counted_in_the_texts_that_are_given() -> None:
+    from asr.lm.prune import _UNSEEN, _changes
+
+    model = model_of(3, order=3, words=5, lines=25)
+    texts = [["w1 w2 w1 w2 w3", "w1 w2", "unheard w1"], ["w2 w1 w2"]]
+    seen: Counter[tuple[str, ...]] = Counter()
+    tokens = 0
+    for line in [line for text in texts for line in text]:
+        words = ["<s>", *line.split(), "</s>"]
+        tokens += len(words) - 1
+        for place in range(1, len(words)):
+            seen[tuple(words[max(0, place - 2) : place])] += 1
+    own, offsets = _changes(model, None)
+    counted, _ = _changes(model, texts)
+    for node, row in enumerate(model.ngrams[2].tolist(), int(offsets[2])):
+        context = [model.words[i] for i in row[:2]]
+        begins = context[0] == "<s>"
+        assumed = 10.0 ** float(model.log10_probs[0][2 if begins else row[0]])
+        assumed *= 10.0 ** float(model.log10_probs[1][(model.ngrams[1] == row[:2]).all(axis=1)][0])
+        expected = np.log1p(own[node]) / assumed * (seen[tuple(context)] + _UNSEEN) / tokens
+        assert np.log1p(counted[node]) == pytest.approx(expected, rel=1e-4, abs=1e-12)
+
+
+def test_counted_contexts_decide_what_is_kept() -> None:
+    model = model_of(1, order=2, words=30, lines=300)
+    for word in ("w1", "w2"):
+        smaller = prune_entropy(
+            model, max_ngrams=60, contexts=[[f"{word} {word} {word} {word}"] * 9]
+        )
+        assert {model.words[first] for first, _ in smaller.ngrams[1].tolist()} == {word, "<s>"}
+    with pytest.raises(LanguageModelError, match="texts to count contexts in are empty"):
+        prune_entropy(model, max_ngrams=60, contexts=[[]])
 
 
 def test_pruning_to_a_size_keeps_the_trie_and_what_matters(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.config import as_dict, save_config
-from asr.decoding import compile_lm
-from asr.decoding.language_models import is_kenlm_binary
+from asr.decoding.language_models import file_for_folder, is_kenlm_binary
 from asr.decoding.rescoring import N_BEST, tune_rescoring
 from asr.errors import ConfigError, DataError, LanguageModelError
 from asr.features.config import FeatureConfig
@@ -163,8 +162,8 @@ def evaluate(
             ``hypotheses.greedy.tsv`` beside it).
         tune_on: split on which lm_alpha, lm_beta and blank_penalty are tuned first.
         normalizer: see :mod:`asr.text.normalizers`.
-        save_to_model: keep language model (compiled) and decoding settings in the model folder, for
-            transcription.
+        save_to_model: keep language model (compiled, or compact as it is) and decoding settings in
+            the model folder, for transcription.
         rescorer: model folder of an LSTM language model that re-ranks the hypotheses.
         rescore_weight: its weight, where it is not to be tuned on ``tune_on``.
 
@@ -260,9 +259,9 @@ def _save_to_model(bundle: Bundle, lm: Path | None, decoding: DecodingConfig) ->
         add_to_bundle(bundle, {}, entry)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        compiled = Path(temporary) / LM_FILES[0]
-        compile_lm(lm, compiled)
-        add_to_bundle(bundle, {compiled.name: compiled}, entry, drop=LM_FILES[1:])
+        kept = file_for_folder(lm, Path(temporary))
+        others = [name for name in LM_FILES if name not in kept]
+        add_to_bundle(bundle, kept, entry, drop=others)
 
 
 def _evaluate_split(

@@ -189,6 +189,61 @@ def draw_lattice(log_probs: Floats, labels: list[int]) -> Any:
     return plots._drawn(draw)()
 
 
+def occupations(log_probs: Floats, labels: list[int]) -> tuple[Floats, Floats]:
+    """Shares (T, V) of every label in the paths of ``labels``, and in those of all sequences that a
+    trigram allows.
+    """
+    import torch
+
+    from asr.lm import estimate
+    from asr.speech.ctc_crf import log_denominators
+    from asr.speech.label_graph import LabelGraph
+    from asr.speech.loss import ctc_loss
+
+    rng = np.random.default_rng(3)
+    follows = np.array([[0.2, 0.5, 0.3], [0.8, 0.1, 0.1], [0.8, 0.1, 0.1]])  # of a, b, c
+    spoken = []
+    for _ in range(300):
+        text = [int(rng.integers(3))]
+        while rng.random() < 0.75:
+            text.append(int(rng.choice(3, p=follows[text[-1]])))
+        spoken.append(" ".join("abc"[i] for i in text))
+    graph = LabelGraph.of(estimate([spoken], order=3, notify=lambda _: None), TOKENS)
+    given = torch.from_numpy(log_probs).float()[None].requires_grad_()
+    lens = torch.tensor([len(log_probs)])
+    log_denominators(given, lens, graph).sum().backward()  # type: ignore[no-untyped-call]
+    assert given.grad is not None
+    every, given.grad = given.grad[0].numpy(), None
+    ctc_loss(given, lens, torch.tensor([labels]), torch.tensor([len(labels)])).backward()  # type: ignore[no-untyped-call]
+    return np.exp(log_probs) - given.grad[0].numpy(), every  # CTC's gradient: output less share
+
+
+def draw_occupations(log_probs: Floats, labels: list[int]) -> Any:
+    """Shares of the labels in numerator and denominator of CTC-CRF, and their difference, as
+    images.
+    """
+    transcript, every = occupations(log_probs, labels)
+    rows = {"transcript": transcript, "all sequences": every, "difference": transcript - every}
+
+    def draw() -> Any:
+        figure, axes = plots._figure(3, (7.0, 4.2), sharex=True)
+        for place, (name, shares) in zip(axes, rows.items(), strict=True):
+            signed = name == "difference"
+            limits = (
+                {"cmap": "RdBu_r", "vmin": -1, "vmax": 1}
+                if signed
+                else {"cmap": "viridis", "vmin": 0, "vmax": 1}
+            )
+            picture = place.imshow(shares.T, aspect="auto", **limits)
+            place.set_yticks(range(len(TOKENS)), ["blank", *TOKENS[1:]])
+            place.set_title(name, fontsize=9)
+            figure.colorbar(picture, ax=place, pad=0.01)
+        axes[-1].set_xlabel("frame")
+        return figure
+
+    return plots._drawn(draw)()
+
+
 # -------------------------------------------------------------------------------------------------
 # beam search
 
@@ -258,11 +313,12 @@ def draw_beam() -> Any:
 # all of them
 
 UPDATES = (0, 20, 60, 450)
+HALFWAY = 180  # updates, when the network hears the letters but is not sure of them
 
 
 def figures() -> dict[str, Callable[[], Any]]:
     """Every figure by the name of its file."""
-    held_out, labels, kept = train_toy(UPDATES)
+    held_out, labels, kept = train_toy((*UPDATES, HALFWAY))
     seconds = 0.01
     found: dict[str, Callable[[], Any]] = {
         f"ctc-after-{n}": partial(plots.posteriors, kept[n], TOKENS, seconds) for n in UPDATES
@@ -271,6 +327,9 @@ def figures() -> dict[str, Callable[[], Any]]:
         held_out, kept[UPDATES[-1]], TOKENS, seconds, seconds
     )
     found["ctc-lattice"] = lambda: draw_lattice(kept[UPDATES[-1]].astype(np.float64), labels)
+    found["ctc-crf-occupations"] = lambda: draw_occupations(
+        kept[HALFWAY].astype(np.float64), labels
+    )
     return found | {"lstm-latch": draw_latch, "beam-toy": draw_beam}
 
 

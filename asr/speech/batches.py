@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from asr.speech.live import LiveFeatures
+from asr.speech.spellings import Speller, Spellings
 from asr.speech.store import FeatureStore, LabelTable
 from asr.training.batching.buckets import BucketSampler
 from asr.training.batching.loader import BucketLoader
@@ -33,6 +34,7 @@ class SpeechBatch:
         feature_lens: (B,) frames.
         labels: (B, L) int64, padded with 0.
         label_lens: (B,).
+        spellings: all ways to spell the transcripts; None: the labels are the only one.
         ids: name of each utterance.
         seed: key of this batch's augmentation.
         duration_s: of speech, without padding.
@@ -45,6 +47,7 @@ class SpeechBatch:
     ids: tuple[str, ...]
     seed: int = 0
     duration_s: float = 0.0
+    spellings: Spellings | None = None
 
     def to(self, device: torch.device | str, **kwargs: Any) -> SpeechBatch:
         """Return the batch with its tensors on ``device``."""
@@ -84,8 +87,15 @@ def collate_speech(
         frame_shift_s: seconds from feature frame to feature frame.
     """
     x, x_lens = pad_sequences(features)
+    y, y_lens = pad_sequences(labels)
     return SpeechBatch(
-        x, x_lens, *pad_sequences(labels), tuple(ids), seed, sum(map(len, features)) * frame_shift_s
+        features=x,
+        feature_lens=x_lens,
+        labels=y,
+        label_lens=y_lens,
+        ids=tuple(ids),
+        seed=seed,
+        duration_s=sum(map(len, features)) * frame_shift_s,
     )
 
 
@@ -105,6 +115,7 @@ class SpeechLoader(BucketLoader):
         shuffle: see :class:`asr.training.batching.buckets.BucketSampler`.
         augmented: use the perturbed copies too.
         live: features computed anew in place of the stored ones and their copies.
+        speller: makes all spellings of a text, where the labels shall not be the only one.
     """
 
     def __init__(
@@ -119,7 +130,9 @@ class SpeechLoader(BucketLoader):
         shuffle: bool = True,
         augmented: bool = True,
         live: LiveFeatures | None = None,
+        speller: Speller | None = None,
     ) -> None:
+        self.speller = speller
         max_frames = int(max_batch_s / store.frame_shift_s)
         super().__init__(
             BucketSampler(store.num_frames, max_frames, max_batch_size, seed=seed, shuffle=shuffle)
@@ -128,6 +141,11 @@ class SpeechLoader(BucketLoader):
         self._copies, self._first, self._count = _group_copies(
             store.sources[keep], keep, store.speeds[keep], augmented and live is None
         )
+
+    @property
+    def first_copies(self) -> npt.NDArray[np.int64]:
+        """Return the number of one stored item of each utterance."""
+        return self._copies[self._first]
 
     @classmethod
     def plain(cls, store: FeatureStore, max_batch_s: float) -> SpeechLoader:
@@ -139,7 +157,7 @@ class SpeechLoader(BucketLoader):
     def load(self, epoch: int, position: int) -> SpeechBatch:
         """Return one batch of an epoch."""
         items = self.item_numbers(epoch)[position]
-        return collate_speech(
+        batch = collate_speech(
             [
                 self.live.features(int(i), epoch) if self.live else self.store.features(i)
                 for i in items
@@ -148,6 +166,11 @@ class SpeechLoader(BucketLoader):
             [self.store.ids[i] for i in items],
             self.batch_seed(epoch, position),
             self.store.frame_shift_s,
+        )
+        if self.speller is None:
+            return batch
+        return replace(
+            batch, spellings=Spellings.of([self.speller(self.store.texts[i]) for i in items])
         )
 
     def _drawn(self, epoch: int) -> npt.NDArray[np.int64]:

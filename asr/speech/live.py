@@ -52,7 +52,8 @@ class LiveConfig:
     @property
     def shortest(self) -> float:
         """Duration of an utterance at the highest speed, as a share of its own."""
-        return 1 / max(1.0, *self.speeds) if self.enabled else 1.0
+        fastest = max(1.0, *self.speeds, *(self.noise.speeds if self.noise else ()))
+        return 1 / fastest if self.enabled else 1.0
 
     @property
     def choices(self) -> int:

@@ -21,6 +21,8 @@ from asr.sequence.threads import over_batch
 
 __all__ = ["CtcLossConfig", "consistency", "ctc_loss", "smoothing"]
 
+KINDS = ("ctc", "ctc_crf")
+PRONUNCIATIONS = ("first", "all")
 SMOOTHINGS = ("uniform", "entropy")
 
 
@@ -29,6 +31,13 @@ class CtcLossConfig:
     """Terms that training adds to the CTC loss; the model itself does not depend on them.
 
     Attributes:
+        kind: ``ctc``, or ``ctc_crf``: the transcript against all label sequences that an n-gram of
+            the training labels allows (Xiang & Ou 2019). Decode such a model with a language model.
+        label_order: order of that n-gram, 2 to 4.
+        label_ngrams: n-grams that pruning leaves of it (0: all).
+        pronunciations: ``first`` or ``all`` of the pronunciations of a word, weighed by that n-gram
+            where there is one.
+        ctc_share: share of the plain CTC loss that ``ctc_crf`` adds, for stability.
         consistency: weight of the divergence between the outputs of two differently masked views of
             every utterance (0: one view). A step then costs twice as much. The authors use 0.2 with
             2.5 times the usual time masks (Yao et al. 2024, "CR-CTC: Consistency Regularization on
@@ -40,11 +49,21 @@ class CtcLossConfig:
             End-to-End Speech Recognition Systems").
     """
 
+    kind: str = "ctc"
+    label_order: int = 3
+    label_ngrams: int = 0
+    pronunciations: str = "first"
+    ctc_share: float = 0.1
     consistency: float = 0.0
     smoothing_weight: float = 0.0
     smoothing: str = "uniform"
 
     def __post_init__(self) -> None:
+        check_choice("loss.kind", self.kind, KINDS)
+        check_choice("loss.pronunciations", self.pronunciations, PRONUNCIATIONS)
+        check_range("loss.label_order", self.label_order, 2, 4)
+        check_range("loss.label_ngrams", self.label_ngrams, 0)
+        check_range("loss.ctc_share", self.ctc_share, 0, 10)
         check_range("loss.consistency", self.consistency, 0)
         check_range("loss.smoothing_weight", self.smoothing_weight, 0, 0.99)
         check_choice("loss.smoothing", self.smoothing, SMOOTHINGS)

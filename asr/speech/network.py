@@ -24,7 +24,11 @@ from asr.sequence.initialization import INITIALIZATIONS, initialize
 from asr.sequence.normalization import NORMS
 from asr.sequence.recurrent import CELLS, Feedback
 from asr.speech.batches import SpeechBatch
+from asr.speech.ctc_crf import ctc_crf_loss
+from asr.speech.label_graph import LabelGraph
 from asr.speech.loss import CtcLossConfig, consistency, ctc_loss, smoothing
+from asr.speech.spelling_loss import spelling_loss
+from asr.speech.spellings import Spellings
 from asr.training.task import LossSum, Task
 
 __all__ = [
@@ -220,7 +224,12 @@ class CtcTask(Task):
     Args:
         config: see :class:`CtcTaskConfig`.
         vocab_size: V.
+
+    Attributes:
+        label_graph: n-gram of the labels that the loss ``ctc_crf`` needs; the CTC loss without.
     """
+
+    label_graph: LabelGraph | None = None
 
     def __init__(self, config: CtcTaskConfig, vocab_size: int) -> None:
         super().__init__()
@@ -266,7 +275,14 @@ class CtcTask(Task):
         # the network replaces the value by the log_probs after that layer
         taps = {layer: x} if self.training and layer else {}
         log_probs, lens = self.network(x, x_lens, taps)
-        loss = ctc_loss(log_probs, lens, labels, label_lens)
+        loss = self._objective(
+            log_probs,
+            lens,
+            labels=labels,
+            label_lens=label_lens,
+            spellings=batch.spellings,
+            views=views,
+        )
         for tapped in taps.values():
             loss = torch.lerp(
                 loss, ctc_loss(tapped, lens, labels, label_lens), self.intermediate_weight
@@ -274,6 +290,32 @@ class CtcTask(Task):
         if generator is not None:
             loss = self._regularized(loss / views, batch, log_probs, lens, views)
         return LossSum(loss, batch.label_lens.sum())
+
+    def _objective(
+        self,
+        log_probs: Tensor,
+        lens: Tensor,
+        labels: Tensor,
+        label_lens: Tensor,
+        spellings: Spellings | None,
+        views: int,
+    ) -> Tensor:
+        if spellings is not None and views > 1:
+            spellings = spellings.take([*range(len(spellings))] * views)
+        if self.label_graph is not None:
+            share = self.config.loss.ctc_share
+            return ctc_crf_loss(
+                log_probs,
+                lens,
+                labels=labels,
+                label_lens=label_lens,
+                graph=self.label_graph,
+                spellings=spellings,
+                ctc_share=share,
+            )
+        if spellings is not None:
+            return spelling_loss(log_probs, lens, spellings)
+        return ctc_loss(log_probs, lens, labels, label_lens)
 
     def _regularized(
         self, loss: Tensor, batch: SpeechBatch, log_probs: Tensor, lens: Tensor, views: int

@@ -6,9 +6,8 @@ kept. Legend: T frames, F features, T' output frames, V vocabulary, L labels.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,24 +15,25 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asr.config import check_range, config_yaml
+from asr.config import config_yaml
 from asr.decoding import GreedyDecoder, Hypothesis
-from asr.errors import ConfigError, DataError, ModelError, TokenError
-from asr.features.extraction import SpecAugmentConfig
+from asr.errors import ConfigError, DataError, ModelError
 from asr.files import atomic_write_text
 from asr.model_folder import Bundle, open_model, save_weights, write_bundle
 from asr.sequence.sparsity import hold_zeros
 from asr.speech.batches import SpeechLoader
-from asr.speech.distillation import DistillationConfig, DistillTask
-from asr.speech.frames import min_output_frames
-from asr.speech.live import LiveConfig, LiveFeatures
-from asr.speech.loss import CtcLossConfig
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.store import FeatureStore, LabelTable
+from asr.speech.config import SpeechConfig, SpeechDataConfig
+from asr.speech.dev_search import DevSearch
+from asr.speech.distillation import DistillTask
+from asr.speech.label_graph import LabelGraph
+from asr.speech.label_model import label_graph
+from asr.speech.network import CtcTask, CtcTaskConfig
+from asr.speech.spellings import Speller
+from asr.speech.store import FeatureStore
 from asr.speech.teacher import load_teacher
-from asr.text.pronunciations import Pronunciations
+from asr.speech.training_data import encoded_texts, train_loader, with_new_words
+from asr.text.pronunciations import Pronounce, Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer, load_tokenizer, train_tokenizer
-from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
 from asr.training.task import Task, first_difference
@@ -43,94 +43,20 @@ if TYPE_CHECKING:
 
 PICTURED_S = 5.0  # length of the dev utterance that TensorBoard shows, as nearly as there is one
 
-__all__ = ["SpeechConfig", "SpeechDataConfig", "TokenizerConfig", "train_speech"]
+__all__ = ["build_experiment", "save_speech_model", "train_speech"]
 
 
-@dataclass(frozen=True)
-class SpeechDataConfig:
-    """Prepared splits (folders that ``asr prepare`` wrote) and how they are batched.
-
-    Attributes:
-        train: split folder.
-        dev: split folder.
-        test: more splits by name, evaluated after training.
-        max_batch_s: padded seconds of speech in a batch.
-        max_batch_size: utterances in a batch.
-        speed_copies: use the speed-perturbed copies too.
-        on_the_fly: instead of the stored features, compute them from the recordings, changed anew
-            in every epoch (``trainer.workers`` says in how many processes).
-    """
-
-    train: str = ""
-    dev: str = ""
-    test: dict[str, str] = field(default_factory=dict)
-    max_batch_s: float = 200.0
-    max_batch_size: int = 16
-    speed_copies: bool = True
-    on_the_fly: LiveConfig = field(default_factory=LiveConfig)
-
-    def __post_init__(self) -> None:
-        check_range("data.max_batch_s", self.max_batch_s, 1)
-        check_range("data.max_batch_size", self.max_batch_size, 1)
-
-
-@dataclass(frozen=True)
-class TokenizerConfig:
-    """Units of the output.
-
-    Attributes:
-        kind: ``characters``, ``unigram`` or ``bpe`` (pieces of words), or ``phones``.
-        vocab_size: number of pieces, blank included.
-        lexicon: pronouncing dictionary that phones need, see
-            :meth:`asr.text.pronunciations.Pronunciations.load`; with ``init_from``, further words
-            for that model's own.
-    """
-
-    kind: str = "characters"
-    vocab_size: int = 256
-    lexicon: str = ""
-
-
-@dataclass(frozen=True)
-class SpeechConfig:
-    """Configuration of a speech training.
-
-    Attributes:
-        task: name of the task, ``ctc``.
-        seed: of weights, batches and augmentation.
-        output_dir: the run folder.
-        init_from: model folder whose weights and tokenizer to start from (fine-tuning).
-        keep_zeros: weights of ``init_from`` that are zero stay so, as
-            :func:`asr.speech.export.pruning.prune_weights` left them.
-        data: prepared splits and batches.
-        tokenizer: units of the output.
-        normalization: of the features: ``global``, ``utterance`` or ``none``.
-        specaugment: masks on the features.
-        model: shape of the network.
-        loss: what is added to the CTC loss.
-        distillation: a teacher, whose tokenizer the model takes, and from whose outputs it learns.
-        optimizer: see :class:`asr.training.config.OptimizerConfig`.
-        trainer: see :class:`asr.training.config.TrainerConfig`.
-    """
-
-    task: str = "ctc"
-    seed: int = 1
-    output_dir: str = ""
-    init_from: str | None = None
-    keep_zeros: bool = False
-    data: SpeechDataConfig = field(default_factory=SpeechDataConfig)
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    normalization: str = "global"
-    specaugment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
-    model: CtcModelConfig = field(default_factory=CtcModelConfig)
-    loss: CtcLossConfig = field(default_factory=CtcLossConfig)
-    distillation: DistillationConfig = field(default_factory=DistillationConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
-
-
-def train_speech(config: SpeechConfig, resume: bool = True) -> Path:
+def train_speech(
+    config: SpeechConfig, resume: bool = True, pronounce: Pronounce | None = None
+) -> Path:
     """Train, and return the model folder with the weights that were best on the dev split.
+
+    Args:
+        config: the whole training.
+        resume: go on from the last checkpoint of the run folder, if there is one.
+        pronounce: says words of the transcripts that the dictionary lacks; they are counted, and
+            listed in ``pronounced.txt`` of the run folder. Without it, utterances with such words
+            are left out.
 
     Raises:
         ConfigError: no train, dev or output folder is named.
@@ -138,37 +64,36 @@ def train_speech(config: SpeechConfig, resume: bool = True) -> Path:
         TrainingError: losses stayed NaN or infinite.
     """
     run_dir = Path(config.output_dir)
-    experiment = build_experiment(config, run_dir)
+    experiment = build_experiment(config, run_dir, resume, pronounce)
     seed = config.seed
     fit(experiment, config.trainer, config.optimizer, run_dir, seed=seed, resume=resume)
     return run_dir / "model"
 
 
-def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
+def build_experiment(
+    config: SpeechConfig,
+    run_dir: Path,
+    resume: bool = True,
+    pronounce: Pronounce | None = None,
+) -> Experiment:
     """Return data, network and what belongs to them; utterances that are left out are reported.
+
+    With ``resume`` what depends on the training data is taken from a run folder that has a
+    checkpoint.
 
     Raises:
         ConfigError: no train or dev folder is named, or settings contradict each other.
         DataError: see :func:`train_speech`.
         ModelError: a model to start or to learn from is missing, or of another shape.
     """
-    for key in ("train", "dev"):
-        if not getattr(config.data, key):
-            raise ConfigError(
-                f"data.{key} names no split folder.",
-                f"Prepare one with `asr prepare`, then data.{key}=FOLDER.",
-            )
-    train, dev = FeatureStore.open(config.data.train), FeatureStore.open(config.data.dev)
-    if train.feature_config != dev.feature_config:
-        raise DataError(
-            f"{config.data.train} and {config.data.dev} have other feature settings.",
-            "Prepare both alike.",
-        )
+    train, dev = _open_splits(config.data)
     # opened here once: opening a model folder hashes its files
     initial = open_model(config.init_from, task="ctc") if config.init_from else None
     teacher = config.distillation.teacher
     teacher_bundle = open_model(teacher, task="ctc") if teacher else None
     tokenizer = _tokenizer(config, initial or teacher_bundle, list(train.texts))
+    if pronounce and isinstance(tokenizer, PhoneTokenizer):
+        tokenizer = with_new_words(tokenizer, [*train.texts, *dev.texts], pronounce, run_dir)
     task_config = CtcTaskConfig(
         train.feature_config, config.normalization, config.specaugment, config.model, config.loss
     )
@@ -178,13 +103,21 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
         _start_from(task, initial)
     if config.keep_zeros:
         hold_zeros(task.network)
-    loader = _train_loader(config, train, tokenizer, task, run_dir)
+    loader = train_loader(config, train, tokenizer, task, run_dir)
+    task.label_graph = _label_graph(
+        config, loader, dev=dev, tokenizer=tokenizer, run_dir=run_dir, resume=resume
+    )
+    if config.loss.pronunciations == "all":
+        loader.speller = Speller(tokenizer, task.label_graph)
     decoder = GreedyDecoder(tokenizer.tokens, tokenizer.lexicon)
     said = _said(dev, tokenizer)
+    search = _dev_search(config, dev, tokenizer)
 
     def evaluate(trained: Task) -> dict[str, float]:
         assert isinstance(trained, CtcTask)
-        return evaluate_dev(trained, dev, decoder, config.data, said)
+        return evaluate_dev(
+            trained, dev, decoder=decoder, data=config.data, said=said, search=search
+        )
 
     def save_model(trained: Task, folder: Path) -> None:
         assert isinstance(trained, CtcTask)
@@ -198,11 +131,60 @@ def build_experiment(config: SpeechConfig, run_dir: Path) -> Experiment:
         task=task,
         train=loader,
         evaluate=evaluate,
-        monitor="per" if said else "wer",
+        monitor="wer_lm" if search else "per" if said else "wer",
         save_model=save_model,
         speed=lambda batch: batch.duration_s,
         speed_unit="x real time",
         pictures=pictures,
+    )
+
+
+def _open_splits(data: SpeechDataConfig) -> tuple[FeatureStore, FeatureStore]:
+    """Open the training and the dev split, which have to be prepared alike."""
+    for key in ("train", "dev"):
+        if not getattr(data, key):
+            raise ConfigError(
+                f"data.{key} names no split folder.",
+                f"Prepare one with `asr prepare`, then data.{key}=FOLDER.",
+            )
+    train, dev = FeatureStore.open(data.train), FeatureStore.open(data.dev)
+    if train.feature_config != dev.feature_config:
+        raise DataError(
+            f"{data.train} and {data.dev} have other feature settings.",
+            "Prepare both alike.",
+        )
+    return train, dev
+
+
+def _label_graph(
+    config: SpeechConfig,
+    loader: SpeechLoader,
+    dev: FeatureStore,
+    tokenizer: Tokenizer,
+    run_dir: Path,
+    resume: bool,
+) -> LabelGraph | None:
+    if config.loss.kind != "ctc_crf":
+        return None
+    encoded = [tokens for tokens in encoded_texts(dev, tokenizer, {}) if tokens]
+    goes_on = resume and (run_dir / "checkpoints" / "last.ckpt").is_file()
+    train = [loader.labels[i].tolist() for i in loader.first_copies]
+    return label_graph(train, encoded, tokenizer.tokens, config.loss, run_dir, resume=goes_on)
+
+
+def _dev_search(config: SpeechConfig, dev: FeatureStore, tokenizer: Tokenizer) -> DevSearch | None:
+    data = config.data
+    if not data.lm:
+        return None
+    threads = config.trainer.threads or torch.get_num_threads()
+    return DevSearch(
+        dev,
+        tokenizer,
+        lm=data.lm,
+        lm_alpha=data.lm_alpha,
+        lm_beta=data.lm_beta,
+        num_utterances=data.dev_utterances,
+        threads=threads,
     )
 
 
@@ -250,90 +232,6 @@ def _start_from(task: CtcTask, initial: Bundle) -> None:
     task.load_state_dict(weights)
 
 
-def _train_loader(
-    config: SpeechConfig, store: FeatureStore, tokenizer: Tokenizer, task: CtcTask, run_dir: Path
-) -> SpeechLoader:
-    left_out: dict[int, str] = {}  # number of an item -> why it cannot be used
-    labels = LabelTable(_encoded(store, tokenizer, left_out), len(tokenizer))
-    # speed perturbation shortens utterances, so that fewer frames are left for the labels
-    num_frames = np.floor(store.num_frames * config.data.on_the_fly.shortest).astype(np.int64)
-    left_out |= _unfit(num_frames, labels, task, left_out)
-    unused = np.fromiter(left_out, np.int64, len(left_out))
-    keep = np.setdiff1d(np.arange(len(store.num_frames)), unused)
-    _report_left_out(store, left_out, run_dir)
-    if not len(keep):
-        raise DataError(
-            f"None of the {len(labels)} utterances of {config.data.train} can be used.",
-            "See the list above.",
-        )
-    live = (
-        LiveFeatures(store, config.data.on_the_fly, config.seed)
-        if config.data.on_the_fly.enabled
-        else None
-    )
-    return SpeechLoader(
-        store,
-        labels,
-        keep,
-        config.data.max_batch_s,
-        config.data.max_batch_size,
-        seed=config.seed,
-        augmented=config.data.speed_copies,
-        live=live,
-    )
-
-
-def _encoded(
-    store: FeatureStore, tokenizer: Tokenizer, left_out: dict[int, str]
-) -> Iterator[Sequence[int]]:
-    """Yield the token ids of every item, none of one that cannot be spelled; that one is added to
-    ``left_out``.
-    """
-    known: str | None = None
-    tokens: Sequence[int] = ()
-    for number, text in enumerate(store.texts):
-        if text != known:  # copies of an utterance follow each other
-            try:
-                tokens, known = tokenizer.encode(text), text
-            except TokenError as error:
-                tokens, known = (), None
-                left_out[number] = error.message
-        yield tokens
-
-
-def _unfit(
-    num_frames: npt.NDArray[np.int64],
-    labels: Sequence[npt.NDArray[np.int64]],
-    task: CtcTask,
-    known: dict[int, str],
-) -> dict[int, str]:
-    """Return the items whose labels do not fit into their output frames, each with the reason."""
-    frames = task.output_lengths(torch.from_numpy(num_frames)).tolist()
-    unfit = {}
-    for number, (available, label) in enumerate(zip(frames, labels, strict=True)):
-        if number in known:
-            continue
-        needed = min_output_frames(label)
-        if not len(label):
-            unfit[number] = "empty transcript"
-        elif available < needed:
-            unfit[number] = f"{available} output frames, its {len(label)} labels need {needed}"
-    return unfit
-
-
-def _report_left_out(store: FeatureStore, left_out: dict[int, str], run_dir: Path) -> None:
-    if not left_out:
-        return
-    rows = [f"{store.ids[number]}\t{reason}" for number, reason in sorted(left_out.items())]
-    atomic_write_text(run_dir / "left_out.tsv", "id\treason\n" + "\n".join(rows) + "\n")
-    where = run_dir / "left_out.tsv"
-    print(
-        f"{len(rows)} of {len(store)} stored utterances are left out, listed in {where}:",
-        file=sys.stderr,
-    )
-    print(*(f"  {row}" for row in rows[:5]), sep="\n", file=sys.stderr)
-
-
 def _said(store: FeatureStore, tokenizer: Tokenizer) -> dict[str, str]:
     """Return the phones of each utterance by id, where the tokenizer has a dictionary.
 
@@ -364,14 +262,18 @@ def evaluate_dev(
     decoder: GreedyDecoder,
     data: SpeechDataConfig,
     said: Mapping[str, str],
+    search: DevSearch | None = None,
 ) -> dict[str, float]:
     """Return the error rates of greedy decoding on a split: ``wer``, ``cer``, ``per``.
+
+    With ``search`` also ``wer_lm``, the word error rate of a search with a language model.
 
     Args:
         task: the network.
         store: the split.
         decoder: the greedy decoder.
         data: how the split is batched.
+        search: decodes some utterances of the split with a language model.
         said: phones of utterances by id; without them there is no ``per``, the phone error rate.
     """
     from asr.scoring import score_texts
@@ -379,10 +281,13 @@ def evaluate_dev(
     references = dict(zip(store.ids, store.texts, strict=True))
     loader = SpeechLoader.plain(store, data.max_batch_s)
     hypotheses: dict[str, Hypothesis] = {}
+    emissions: dict[str, npt.NDArray[np.float32]] = {}
     for position in range(loader.num_batches(0)):
         batch = loader.load(0, position).to(next(task.parameters()).device)
         log_probs = task.log_probs_by_id(batch)
         hypotheses |= {name: decoder(array)[0] for name, array in log_probs.items()}
+        if search:
+            emissions |= {name: log_probs[name] for name in search.ids & log_probs.keys()}
     texts = [best.text for best in hypotheses.values()]
     score = score_texts([references[name] for name in hypotheses], texts, samples=0)
     figures = {"wer": score.wer, "cer": score.cer}
@@ -390,6 +295,8 @@ def evaluate_dev(
         tokens = decoder.vocabulary.tokens
         heard = [_joined(tokens, hypotheses[name].tokens) for name in said]
         figures["per"] = score_texts(list(said.values()), heard, samples=0).wer
+    if search:
+        figures["wer_lm"] = search.wer(emissions)
     return figures
 
 

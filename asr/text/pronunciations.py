@@ -6,16 +6,19 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from asr.errors import TokenError
 from asr.files import atomic_path
 
-__all__ = ["Phones", "Pronunciations"]
+__all__ = ["Phones", "Pronounce", "Pronunciations"]
 
 Phones = tuple[str, ...]
+Pronounce = Callable[
+    [Sequence[str], "Pronunciations"], "Pronunciations"
+]  # new words, known ones -> the new ones, said
 _MADE_HERE = ";;; word, a blank, its phones with one blank between them; made by asr\n"
 _STRESS = re.compile(r"(?<=\w)[012](?!\w)")
 _VARIANT = re.compile(r"\(\d+\)$")  # READ(2): CMUdict numbers further pronunciations

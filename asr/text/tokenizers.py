@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asr.errors import TokenError
 from asr.files import atomic_path, atomic_write_text
-from asr.text.pronunciations import Pronunciations
+from asr.text.pronunciations import Phones, Pronunciations
 
 __all__ = [
     "BLANK",
@@ -49,6 +49,15 @@ class Tokenizer(ABC):
         Raises:
             TokenError: a character has no token; the message names it.
         """
+
+    def spellings(self, text: str) -> list[list[list[int]]]:
+        """Return the ways in which each part of ``text`` may be spelled, ids for each; one way,
+        where letters spell.
+
+        Raises:
+            TokenError: as in :meth:`encode`.
+        """
+        return [[self.encode(text)]]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ``ids``; blanks are skipped."""
@@ -239,18 +248,29 @@ class PhoneTokenizer(Tokenizer):
         return PhoneTokenizer(self.lexicon.updated(more), self.phones)
 
     def encode(self, text: str) -> list[int]:
-        ids: list[int] = []
-        for word in text.split():
-            try:
-                first, *others = self.lexicon[word][0]
-            except KeyError:
-                raise TokenError(
-                    f"The word {word!r} in {text[:60]!r} is not in the pronouncing dictionary.",
-                    "Normalise the text (--normalizer), or give a dictionary that has it "
-                    "(--lexicon).",
-                ) from None
-            ids += [self._ids[SPACE + first], *(self._ids[phone] for phone in others)]
-        return ids
+        return [i for word in text.split() for i in self._spelled(self._ways(word, text)[0])]
+
+    def spellings(self, text: str) -> list[list[list[int]]]:
+        """Return the pronunciations of each word of ``text`` as ids, the usual one first.
+
+        Raises:
+            TokenError: the dictionary lacks a word.
+        """
+        return [[self._spelled(way) for way in self._ways(word, text)] for word in text.split()]
+
+    def _ways(self, word: str, text: str) -> tuple[Phones, ...]:
+        try:
+            return self.lexicon[word]
+        except KeyError:
+            raise TokenError(
+                f"The word {word!r} in {text[:60]!r} is not in the pronouncing dictionary.",
+                "Normalise the text (--normalizer), or say the word: "
+                "asr lexicon TEXT --dictionary FILE -o LEXICON.",
+            ) from None
+
+    def _spelled(self, way: Phones) -> list[int]:
+        first, *others = way
+        return [self._ids[SPACE + first], *(self._ids[phone] for phone in others)]
 
     def decode(self, ids: Iterable[int]) -> str:
         spoken = " ".join(self.tokens[i] for i in ids if i != self.blank_id).split(SPACE)

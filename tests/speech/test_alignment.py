@@ -20,8 +20,9 @@ import asr
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DataError, TokenError
 from asr.speech.alignment import ONSET_S, aligned_words, earlier_starts, forced_align
+from asr.speech.config import SpeechConfig
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.training import SpeechConfig, save_speech_model
+from asr.speech.training import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 RATE = 16000

@@ -27,6 +27,7 @@ from asr.model_folder import Bundle, compact_bundle, open_bundle
 from asr.scale import transcribe as bulk
 from asr.speech.acoustics import ONNX_FILE
 from asr.speech.backends import choose_backend
+from asr.speech.config import SpeechConfig, SpeechDataConfig
 from asr.speech.export.exporting import export_model
 from asr.speech.export.pruning import prune_weights
 from asr.speech.jobs.bench import open_backends
@@ -36,7 +37,7 @@ from asr.speech.onnx import OnnxStreamingNetwork
 from asr.speech.options import ModelOptions
 from asr.speech.pytorch import TorchStreamingNetwork
 from asr.speech.streaming import EndpointConfig, StreamingRecognizer
-from asr.speech.training import SpeechConfig, SpeechDataConfig, build_experiment, save_speech_model
+from asr.speech.training import build_experiment, save_speech_model
 from asr.text.tokenizers import CharTokenizer
 from data_prep.store import write_store
 

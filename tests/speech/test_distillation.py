@@ -144,7 +144,7 @@ def test_the_teacher_is_no_part_of_the_student() -> None:
             "model.subsampling is 2, the teacher's is 4",
         ),
         (replace(CONFIG, specaugment=SpecAugmentConfig(time_warp=5)), "time_warp"),
-        (replace(CONFIG, features=FeatureConfig(n_mels=40)), "other features"),
+        (replace(CONFIG, features=FeatureConfig(n_mels=40)), "different features"),
     ],
 )
 def test_students_that_do_not_fit(config: CtcTaskConfig, message: str) -> None:

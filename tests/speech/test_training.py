@@ -5,6 +5,7 @@ folder holds.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ import pytest
 import torch
 
 from asr.catalogue import train
-from asr.errors import ConfigError, DataError, ModelError, TokenError
+from asr.cli import main
+from asr.errors import ConfigError, DataError, MissingDependencyError, ModelError, TokenError
 from asr.features.config import FeatureConfig
 from asr.lm import estimate
 from asr.lm.arpa import write_arpa
 from asr.model_folder import open_bundle
 from asr.run_folder import read_metrics
+from asr.speech.config import SpeechConfig
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import load_model
-from asr.speech.training import SpeechConfig, build_experiment
+from asr.speech.training import build_experiment
 from asr.text.pronunciations import Pronunciations
+from data_prep.espeak import _library
 from data_prep.store import write_store
 
 CONFIG = """
@@ -222,3 +226,76 @@ def test_resumed_run_of_another_architecture_is_refused(config: Path, tmp_path: 
     train(config, [f"output_dir={tmp_path / 'run'}", "trainer.max_epochs=1"])
     with pytest.raises(ModelError, match="another architecture"):
         train(config, [f"output_dir={tmp_path / 'run'}", "model.hidden_dim=6"])
+
+
+@pytest.fixture
+def phones(tmp_path: Path) -> list[str]:
+    """Overrides for a training of phones whose dictionary lacks two of the words."""
+    (tmp_path / "dict").write_text("ab  AE B\nba  B AA\nb  B IY\nay  EY\n")
+    return [
+        f"output_dir={tmp_path / 'run'}",
+        "tokenizer.kind=phones",
+        f"tokenizer.lexicon={tmp_path / 'dict'}",
+        "trainer.max_epochs=1",
+    ]
+
+
+def test_words_outside_the_dictionary_are_said_counted_and_listed(
+    config: Path, tmp_path: Path, phones: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def say(words: Sequence[str], known: Pronunciations) -> Pronunciations:
+        assert list(words) == ["a", "aab"]
+        return Pronunciations(
+            {"a": [("AA",)], "aab": [("ZH", "AA")]}
+        )  # no such phone: the word stays unknown
+
+    model = train(config, phones, pronounce=say)
+    assert (
+        "1 words of the transcripts are not in the dictionary and are said by rule"
+        in capsys.readouterr().err
+    )
+    assert dict(Pronunciations.load(tmp_path / "run" / "pronounced.txt")) == {"a": (("AA",),)}
+    listed = (tmp_path / "run" / "left_out.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in listed] == ["id", "s2-c"]
+    assert "The word 'aab'" in listed[1]
+    assert "asr lexicon" in listed[1]
+    lexicon = load_model(model).decoders.tokenizer.lexicon
+    assert lexicon is not None
+    assert set(lexicon) == {"ab", "ba", "b", "ay", "a"}
+
+
+def test_without_rules_such_utterances_are_left_out(
+    config: Path, tmp_path: Path, phones: list[str]
+) -> None:
+    train(config, phones)
+    listed = (tmp_path / "run" / "left_out.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in listed] == ["id", "s1-b", "s2-c"]
+    assert not (tmp_path / "run" / "pronounced.txt").exists()
+
+
+def test_the_command_line_says_them_by_rule(
+    config: Path,
+    tmp_path: Path,
+    phones: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", str(config), *phones])
+    assert ended.value.code == 0
+    assert set(Pronunciations.load(tmp_path / "run" / "pronounced.txt")) == {"a", "aab"}
+    assert not (tmp_path / "run" / "left_out.tsv").exists()
+
+    def missing(package: str, extra: str) -> None:
+        raise MissingDependencyError(f"{package} is not installed.", f"pip install 'asr[{extra}]'")
+
+    monkeypatch.setattr("data_prep.espeak.require", missing)
+    _library.cache_clear()
+    with pytest.raises(SystemExit):
+        main(["train", str(config), *phones, "--fresh"])
+    assert (
+        "2 words are not in the dictionary and cannot be said by rule. espeakng_loader"
+        in capsys.readouterr().err
+    )
+    assert (tmp_path / "run" / "left_out.tsv").exists()
+    assert not (tmp_path / "run" / "pronounced.txt").exists()

@@ -8,7 +8,7 @@ from asr.report.markup import gallery, picture
 from asr.report.run import Absent, Run
 
 TITLE = "Learning curves"
-_RATES = ("wer", "cer", "per", "ser")
+_RATES = ("wer", "wer_lm", "cer", "per", "ser")
 _NAMES = {"lr": "learning rate", "grad_norm": "gradient norm"}
 
 

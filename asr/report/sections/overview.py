@@ -75,11 +75,11 @@ def _facts(run: Run) -> list[tuple[str, object]]:
     steps = [curve.steps[-1] for curve in run.curves.values() if curve.steps]
     if steps:
         rows.append(("Optimizer steps", f"{max(steps):,}"))
-    for name in ("dev/wer", "dev/loss"):
+    for name in ("dev/wer_lm", "dev/wer", "dev/loss"):
         if name in run.curves:
             values = run.curves[name].values
             best = min(values)
-            shown = f"{percent(best)} %" if name == "dev/wer" else f"{best:.4g}"
+            shown = f"{percent(best)} %" if "wer" in name else f"{best:.4g}"
             rows.append((f"Best {name}", f"{shown} after epoch {values.index(best) + 1}"))
             break
     return rows

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from asr.config import build_config, parse_overrides, read_yaml, save_config
 from asr.errors import AsrError, ConfigError, DataError, ModelError
+from asr.text.pronunciations import Pronounce
 
 __all__ = [
     "TASKS",
@@ -76,7 +77,7 @@ TASKS = {
         predict="asr.language.classification.predict:predict_rows",
     ),
     "ctc": TaskKind(
-        config="asr.speech.training:SpeechConfig",
+        config="asr.speech.config:SpeechConfig",
         train="asr.speech.training:train_speech",
         load="asr.speech.recognizer:load_model",
     ),
@@ -121,13 +122,21 @@ def _part(name: str) -> Any:
 # training
 
 
-def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True) -> Path:
+def train(
+    config: str | Path,
+    overrides: Sequence[str] = (),
+    resume: bool = True,
+    pronounce: Pronounce | None = None,
+) -> Path:
     """Train what a YAML file describes, and return the model folder.
 
     Args:
         config: path of the file; its key ``task`` decides which other keys there are.
         overrides: ``key=value``.
         resume: continue from the checkpoint in the output folder, if there is one.
+        pronounce: says the words of the transcripts that a dictionary lacks, for speech whose units
+            are phones, such as :func:`data_prep.pronounce.say_by_rule`. Without it, utterances
+            with such a word are left out and listed.
 
     Raises:
         ConfigError: the file or an override is wrong. Others: see the task's own training.
@@ -140,8 +149,9 @@ def train(config: str | Path, overrides: Sequence[str] = (), resume: bool = True
     folder = Path(settings.output_dir)
     is_new = not folder.exists()
     save_config(settings, folder / "config.yaml")
+    options = {"pronounce": pronounce} if pronounce and kind is TASKS["ctc"] else {}
     try:
-        return Path(_part(kind.train)(settings, resume))
+        return Path(_part(kind.train)(settings, resume, **options))
     except AsrError:
         # Refused before the training began: leave no empty run folder behind.
         if is_new and [path.name for path in folder.iterdir()] == ["config.yaml"]:

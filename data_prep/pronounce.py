@@ -10,14 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from asr.decoding import load_lm
-from asr.errors import DataError
+from asr.errors import DataError, MissingDependencyError
 from asr.lm.corpus import Tokenizer
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import pretrained_folders
 from asr.text.pronunciations import Phones, Pronunciations
 from data_prep.espeak import phones_of
 
-__all__ = ["ARPABET_PHONES", "arpabet", "own_dictionary", "pronounce", "words_of", "words_of_lm"]
+__all__ = [
+    "ARPABET_PHONES",
+    "arpabet",
+    "own_dictionary",
+    "pronounce",
+    "say_by_rule",
+    "words_of",
+    "words_of_lm",
+]
 
 # The phones of eSpeak NG's en-us in ARPAbet (Shoup 1980), without stress.
 _ARPABET = {
@@ -86,6 +94,7 @@ _ARPABET = {
     "z": "Z",
     "ʒ": "ZH",
     "x": "K",
+    "ç": "K",
 }
 ARPABET_PHONES = frozenset(phone for phones in _ARPABET.values() for phone in phones.split())
 
@@ -191,6 +200,26 @@ def pronounce(
             file=sys.stderr,
         )
     return Pronunciations(entries)
+
+
+def say_by_rule(
+    words: Sequence[str], known: Pronunciations, voice: str = "en-us"
+) -> Pronunciations:
+    """Return how eSpeak NG says those of ``words`` that it can say with the phones of ``known``.
+
+    It serves where a training meets words that its dictionary lacks (:func:`asr.catalogue.train`):
+    where espeakng_loader is not installed, that is said, and no word comes back.
+    """
+    try:
+        said = {word: phones for word in words if (phones := _by_rule(word, known, voice))}
+    except MissingDependencyError as error:
+        print(
+            f"warning: {len(words)} words are not in the dictionary and cannot be said by rule. "
+            f"{error}",
+            file=sys.stderr,
+        )
+        return Pronunciations({})
+    return Pronunciations({word: (phones,) for word, phones in said.items()})
 
 
 def _by_rule(word: str, known: Pronunciations | None, voice: str) -> Phones:

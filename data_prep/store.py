@@ -285,7 +285,8 @@ def _samples(utterance: Utterance, config: StoreConfig) -> npt.NDArray[np.float3
         samples = _stretch(audio, utterance)
     if np.abs(samples).max(initial=0.0) < SILENCE:
         raise AudioError(f"{utterance.audio} is silent.")
-    if config.features.num_frames(int(len(samples) / max(config.speeds)) - 1) < 1:
+    fastest = max(*config.speeds, *(config.noise.speeds if config.noise else (1.0,)))
+    if config.features.num_frames(int(len(samples) / fastest) - 1) < 1:
         raise AudioError(f"{utterance.audio}: {len(samples)} samples are shorter than one frame.")
     return samples
 

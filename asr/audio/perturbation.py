@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,11 @@ import numpy.typing as npt
 
 from asr.audio.reading import AUDIO_SUFFIXES, load_audio, resample
 from asr.config import check_range
-from asr.errors import DataError
+from asr.errors import ConfigError, DataError
 
 __all__ = ["NoiseConfig", "add_noise", "add_reverberation", "change_speed", "noisy_copy"]
+
+KEPT_SAMPLES = 1 << 26  # of noise in memory (256 MB): reading one takes longer than adding it
 
 Samples = npt.NDArray[np.float32]
 
@@ -28,7 +31,9 @@ class NoiseConfig:
     """Further copies with background noise or reverberation.
 
     Attributes:
-        folder: of noise recordings, at any depth; empty for reverberation only.
+        folder: of noise recordings, at any depth; several, each of them as likely, with the
+            system's path separator between them (``:``, on Windows ``;``); empty for reverberation
+            only.
         copies: of each utterance.
         snr_db_low: lowest signal-to-noise ratio; it is drawn uniformly.
         snr_db_high: highest signal-to-noise ratio.
@@ -36,6 +41,7 @@ class NoiseConfig:
             folder).
         t60_low_s: shortest reverberation time; it is drawn uniformly.
         t60_high_s: longest reverberation time.
+        speeds: one is drawn for each copy.
     """
 
     folder: str = ""
@@ -45,6 +51,7 @@ class NoiseConfig:
     reverb_share: float = 0.5
     t60_low_s: float = 0.2
     t60_high_s: float = 0.8
+    speeds: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         check_range("noise.copies", self.copies, 1, 20)
@@ -52,6 +59,10 @@ class NoiseConfig:
         check_range("noise.reverb_share", self.reverb_share, 0 if self.folder else 1, 1)
         check_range("noise.t60_low_s", self.t60_low_s, 0.05)
         check_range("noise.t60_high_s", self.t60_high_s, self.t60_low_s, 5)
+        if not self.speeds:
+            raise ConfigError("noise.speeds names no speed.", "Give at least one, such as 1.0.")
+        for speed in self.speeds:
+            check_range("noise.speeds", speed, 0.5, 2.0)
 
 
 def noisy_copy(
@@ -71,11 +82,16 @@ def noisy_copy(
         AudioError: a noise recording cannot be read.
     """
     rng = np.random.default_rng(list(hashlib.sha256(f"{utterance_id}\n{copy}".encode()).digest()))
+    if (
+        len(config.speeds) > 1
+    ):  # not drawn without need: one speed leaves the other draws as they were
+        samples = change_speed(samples, sample_rate, float(rng.choice(config.speeds)))
     if rng.random() < config.reverb_share:
         t60_s = rng.uniform(config.t60_low_s, config.t60_high_s)
         samples = add_reverberation(samples, sample_rate, t60_s, rng)
     if config.folder:
-        files = noise_files(config.folder)
+        folders = config.folder.split(os.pathsep)
+        files = noise_files(folders[rng.integers(len(folders)) if len(folders) > 1 else 0])
         noise = _noise(files[rng.integers(len(files))], sample_rate)
         snr_db = rng.uniform(config.snr_db_low, config.snr_db_high)
         samples = add_noise(samples, np.roll(noise, -int(rng.integers(len(noise)))), snr_db)
@@ -124,7 +140,7 @@ def add_reverberation(
     return reverberant
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=64)
 def noise_files(folder: str) -> tuple[str, ...]:
     """Return the recordings in a folder, at any depth.
 
@@ -140,9 +156,19 @@ def noise_files(folder: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
-@functools.lru_cache(maxsize=64)
 def _noise(path: str, sample_rate: int) -> Samples:
+    known = _noises.get((path, sample_rate))
+    if known is not None:
+        return known
     audio = load_audio(path, sample_rate)
     if audio.is_silent:
         raise DataError(f"The noise {path} is silent.", "Take it out of the folder.")
+    if sum(map(len, _noises.values())) + len(audio.samples) > KEPT_SAMPLES:
+        _noises.clear()
+    _noises[path, sample_rate] = audio.samples
     return audio.samples
+
+
+_noises: dict[
+    tuple[str, int], Samples
+] = {}  # read before; a few hundred short ones, or a few long ones

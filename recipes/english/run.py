@@ -1,45 +1,46 @@
 """An English recogniser from several corpora: prepare, language model, dictionary, train, tune,
 score, pack.
 
-python recipes/english/run.py --librispeech DIR --commonvoice DIR --ljspeech DIR --an4 DIR --lm-text
-FILE
-    [--dictionary FILE] [--dev-parts dev-clean] [--noise DIR] [--output-dir runs/english] [key=value
-    ...]
+python recipes/english/run.py --librispeech DIR --commonvoice DIR --ljspeech DIR --an4 DIR
+    --table NAME=FILE --lm-text FILE... [--lm-other FILE...] [--lm-held-out FILE...]
+    [--dictionary FILE] [--dev-parts dev-clean] [--noise DIR ...] [--excluded FILE]
+    [--output-dir runs/english] [key=value ...]
 
-Every corpus may be left out but LibriSpeech. A dev part of each is kept out of the training and
-scored by itself.
+Every corpus may be left out but LibriSpeech; --table may be given several times. A dev part of each
+is kept out of the training and scored by itself; parts named dev or test, and those of --dev-parts,
+are no training material, nor is a sentence of theirs in another corpus. ngrams.py makes the
+language model, which may be done alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
+
+from ngrams import MAX_NGRAMS, Texts, make_language_model
 
 from asr.audio.perturbation import NoiseConfig
 from asr.catalogue import train
 from asr.features.config import FeatureConfig
-from asr.files import atomic_path
-from asr.lm import estimate, prune_entropy, write_arpa
 from asr.model_folder import compact_bundle
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
-from asr.text.normalizers import normalize
 from data_prep.an4 import read_an4
+from data_prep.apart import check_speakers, without_sentences
 from data_prep.commonvoice import read_commonvoice
-from data_prep.dictation import dictated
 from data_prep.librispeech import read_librispeech
 from data_prep.ljspeech import read_ljspeech
 from data_prep.prepare import prepare
-from data_prep.pronounce import own_dictionary, pronounce, words_of, words_of_lm
 from data_prep.store import Utterance
+from data_prep.tables import read_table
 
 CONFIG = Path(__file__).with_name("config.yaml")
+EXCLUDED = Path(__file__).with_name("excluded.tsv")  # transcripts that are not what is said
+SPEEDS = (0.9, 1.0, 1.1)
 NORMALIZER = "librispeech"  # a-z and the apostrophe, numbers spelled out
-MAX_NGRAMS = 1_390_000
-REPEATS = 25  # of the transcripts in the text of the language model
-DICTATED = 50_000  # sentences of numbers and letters in it
-SPELLED = 20_000  # words in it, the most frequent ones, that may be spelled
 
 
 def main() -> None:
@@ -47,25 +48,28 @@ def main() -> None:
     arguments = parse_arguments()
     out, run = arguments.output_dir, arguments.output_dir / "run"
     splits = read_corpora(arguments)
-    noise = NoiseConfig(str(arguments.noise)) if arguments.noise else None
+    folders = os.pathsep.join(map(str, arguments.noise))
+    noise = NoiseConfig(folders, copies=arguments.noisy_copies, speeds=SPEEDS) if folders else None
     data = {
         split.path.name: split.path
         for split in prepare(
             splits,
             out / "data",
             features=FeatureConfig(trim=True),
-            speeds=(0.9, 1.0, 1.1),
+            speeds=SPEEDS,
             normalizer=NORMALIZER,
             noise=noise,
             train_splits=["train"],
         )
     }
     dev = next(path for name, path in data.items() if name.startswith("librispeech"))
-    lm, lexicon = out / "lm.arpa.gz", out / "lexicon.txt.gz"
-    if not lm.exists():
-        make_language_model(arguments.lm_text, data["train"] / "text.txt", lm)
-    if not lexicon.exists():
-        pronounce(words_of_lm(lm), arguments.dictionary or own_dictionary()).save(lexicon)
+    lm, lexicon = make_language_model(
+        texts_of(data, arguments),
+        out / "lm",
+        arguments.dictionary,
+        arguments.lm_ngrams,
+        arguments.memory,
+    )
     inputs = [
         f"data.train={data['train']}",
         f"data.dev={dev}",
@@ -75,7 +79,7 @@ def main() -> None:
     model = train(CONFIG, [*inputs, *arguments.overrides])
     scored = [path for name, path in data.items() if name != "train"]
     print(evaluate(ModelOptions(model, lm=lm), scored, run, tune_on=dev))
-    compact_bundle(model, out / "model", {"lm.arpa.gz": lm}, run / "decoding.yaml")
+    compact_bundle(model, out / "model", {lm.name: lm}, run / "decoding.yaml")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -87,10 +91,40 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dev-parts", nargs="+", default=["dev-clean"], help="kept out of the training"
     )
-    for name in ("commonvoice", "ljspeech", "an4", "noise"):
+    parser.add_argument(
+        "--table",
+        type=_named_table,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a further corpus: a table as `asr prepare table` reads it",
+    )
+    parser.add_argument(
+        "--noise", type=Path, nargs="+", default=[], metavar="DIR", help="recordings of noise"
+    )
+    parser.add_argument(
+        "--noisy-copies", type=int, default=2, help="of each utterance, beside three clean ones"
+    )
+    parser.add_argument(
+        "--excluded",
+        type=Path,
+        default=EXCLUDED,
+        help="utterances left out: a table whose first column is id",
+    )
+    for name in ("commonvoice", "ljspeech", "an4"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument(
-        "--lm-text", type=Path, required=True, help="one sentence a line, any spelling"
+        "--lm-text", type=Path, nargs="+", required=True, help="books, any spelling"
+    )
+    parser.add_argument("--lm-other", type=Path, nargs="+", default=[], help="text of other kinds")
+    parser.add_argument(
+        "--lm-held-out", type=Path, nargs="+", default=[], help="transcripts of further test sets"
+    )
+    parser.add_argument(
+        "--lm-ngrams", type=int, default=MAX_NGRAMS, help="n-grams of the language model at most"
+    )
+    parser.add_argument(
+        "--memory", help="bound for counting the language model's text, such as 6GB"
     )
     parser.add_argument(
         "--dictionary", type=Path, help="such as CMUdict; that of the model en by default"
@@ -100,10 +134,65 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_intermixed_args()
 
 
+def texts_of(data: dict[str, Path], arguments: argparse.Namespace) -> Texts:
+    """Return what the language model is made of."""
+    held_out = {name: path / "text.txt" for name, path in data.items() if name != "train"}
+    dev = [text for name, text in held_out.items() if "-dev" in name]
+    others = [text for text in held_out.values() if text not in dev]
+    return Texts(
+        books=arguments.lm_text,
+        other=arguments.lm_other,
+        transcripts=[data["train"] / "text.txt"],
+        dev=dev,
+        held_out=[*others, *arguments.lm_held_out],
+    )
+
+
+def _named_table(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if not name or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name, Path(path)
+
+
 def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
     """Return ``train`` with the training parts of all corpora, and each corpus's dev and test part
     by its own name.
+
+    What is held out, by speaker or by sentence, is not in ``train``; of AN4, whose speakers all say
+    the same words, and whose published test part has other speakers, only speakers count.
     """
+    train: list[Utterance] = []
+    held_out: dict[str, list[Utterance]] = {}
+    for corpus, parts in find_corpora(arguments).items():
+        for part, utterances in parts.items():
+            if part in arguments.dev_parts or part.startswith(("dev", "test")):
+                held_out[f"{corpus}-{part}"] = utterances
+            else:
+                train += [_named(corpus, utterance) for utterance in utterances]
+    check_speakers(
+        train,
+        {
+            name: [_named(name.partition("-")[0], u) for u in parts]
+            for name, parts in held_out.items()
+        },
+    )
+    others = [
+        u for name, utterances in held_out.items() if not name.startswith("an4") for u in utterances
+    ]
+    train, spoken = without_sentences(train, others, NORMALIZER)
+    excluded = read_excluded(arguments.excluded)
+    kept = [utterance for utterance in train if utterance.id not in excluded]
+    print(
+        f"left out: {len(spoken)} utterances of held-out sentences, {len(train) - len(kept)} of "
+        f"{arguments.excluded}",
+        file=sys.stderr,
+    )
+    return {"train": kept, **held_out}
+
+
+def find_corpora(arguments: argparse.Namespace) -> dict[str, dict[str, list[Utterance]]]:
+    """Return the parts of every corpus that was named."""
     corpora = {"librispeech": read_librispeech(arguments.librispeech)}
     if arguments.commonvoice:
         corpora["commonvoice"] = read_commonvoice(arguments.commonvoice)
@@ -111,41 +200,23 @@ def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
         corpora["ljspeech"] = read_ljspeech(arguments.ljspeech)
     if arguments.an4:
         corpora["an4"] = read_an4(arguments.an4)
-    train: list[Utterance] = []
-    held_out: dict[str, list[Utterance]] = {}
-    for corpus, parts in corpora.items():
-        for part, utterances in parts.items():
-            if part in arguments.dev_parts or part.startswith(("dev", "test")):
-                held_out[f"{corpus}-{part}"] = utterances
-            else:
-                train += [
-                    replace(u, id=f"{corpus}-{u.id}", speaker=f"{corpus}-{u.speaker}")
-                    for u in utterances
-                ]
-    return {"train": train, **held_out}
+    for name, table in arguments.table:
+        corpora[name] = read_table(table, dev_share=0)
+    return corpora
 
 
-def make_language_model(text: Path, transcripts: Path, output: Path) -> None:
-    """Estimate a 4-gram of ``text``, of the training transcripts many times over, and of numbers
-    and spelled words.
+def _named(corpus: str, utterance: Utterance) -> Utterance:
+    """Ids and speakers of several corpora may be the same."""
+    speaker = f"{corpus}-{utterance.speaker}" if utterance.speaker else ""
+    return replace(utterance, id=f"{corpus}-{utterance.id}", speaker=speaker)
 
-    Counted together, not mixed: where numbers are said and letters spelled, which no novel does,
-    the others then count. It is pruned to a size.
+
+def read_excluded(path: Path) -> set[str]:
+    """Return the ids of the utterances whose transcripts are not what is said (``check.py`` finds
+    them).
     """
-    normal = output.with_name("lm.txt")
-    with (
-        text.open(encoding="utf-8") as lines,
-        atomic_path(normal) as temporary,
-        temporary.open("w") as file,
-    ):
-        file.writelines(normalize(line, NORMALIZER) + "\n" for line in lines)
-    spelled = [word for word in words_of([normal], SPELLED) if word.isalpha()]
-    texts = [normal, *[transcripts] * REPEATS, dictated(spelled, DICTATED)]
-    write_arpa(
-        prune_entropy(estimate(texts, order=4, prune=(0, 0, 1, 2)), max_ngrams=MAX_NGRAMS),
-        output,
-        decimals=2,
-    )
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {line.split("\t")[0] for line in lines[1:]}
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from asr.catalogue import train
 from asr.config import build_config
-from asr.decoding import compile_lm
+from asr.decoding.language_models import file_for_folder
 from asr.errors import ModelError
 from asr.model_folder import WEIGHTS, add_to_bundle, open_model
+from asr.speech.decoders import LM_FILES
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.network import CtcTaskConfig
 from asr.speech.options import ModelOptions
-from asr.speech.recognizer import LM_FILES
 from asr.text.pronunciations import Pronunciations
 from data_prep.folder import read_folder
 from data_prep.prepare import prepare
@@ -67,8 +67,7 @@ def main() -> None:
 
     kept = {name: bundle.path / name for name in [n for n in LM_FILES if n in bundle.files][:1]}
     if arguments.lm:
-        kept = {LM_FILES[0]: arguments.output_dir / LM_FILES[0]}
-        compile_lm(arguments.lm, kept[LM_FILES[0]])
+        kept = file_for_folder(arguments.lm, arguments.output_dir)
     with_lm = ModelOptions(bundle, lm=next(iter(kept.values()), None))
     before = evaluate(with_lm, [data / "test"], arguments.output_dir / "before")
     same = [f"model.{name}={value}" for name, value in asdict(network.model).items()]
@@ -81,7 +80,7 @@ def main() -> None:
     if Pronunciations.FILE in bundle.files:  # a model of phones learns how new words are said
         words = words_of([data / name / "text.txt" for name in splits])
         if arguments.lm:
-            words += words_of_lm(kept[LM_FILES[0]])
+            words += words_of_lm(next(iter(kept.values())))
         lexicon = arguments.output_dir / Pronunciations.FILE
         pronounce(words, bundle.path / Pronunciations.FILE).save(lexicon)
         inputs.append(f"tokenizer.lexicon={lexicon}")

@@ -1,7 +1,7 @@
 """LibriSpeech from the corpus to word error rates: prepare, train, n-gram model, evaluate; in three
 sizes.
 
-python recipes/librispeech/run.py CORPUS [--size mini|100|960] [--lm-text FILE]
+python recipes/librispeech/run.py CORPUS [--size mini|100|960] [--lm-text FILE] [--noise DIR ...]
     [--output-dir runs/librispeech]
 
 CORPUS holds the parts as published (CORPUS/train-clean-5/... or CORPUS/LibriSpeech/...), of any
@@ -13,19 +13,22 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.audio.perturbation import NoiseConfig
 from asr.catalogue import train
 from asr.config import load_config
 from asr.errors import DataError
+from asr.features.config import FeatureConfig
 from asr.lm import build_arpa
+from asr.speech.config import SpeechConfig
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
-from asr.speech.training import SpeechConfig
 from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronunciations
 from data_prep.librispeech import LM_TEXT, find_parts, read_librispeech
@@ -79,12 +82,18 @@ def main() -> None:
     spoken = {"train": [u for name in parts["train"] for u in found[name]]}
     evaluated = [*parts["dev"], *parts["test"]]
     splits = spoken | {name: found[name] for name in evaluated}
+    folders = os.pathsep.join(map(str, arguments.noise))
+    noise = (
+        NoiseConfig(folders, copies=arguments.noisy_copies, speeds=size.speeds) if folders else None
+    )
     prepare(
         splits,
         data,
+        features=FeatureConfig(trim=True),
         speeds=size.speeds,
         dtype=size.dtype,
         normalizer="librispeech",
+        noise=noise,
         train_splits=["train"],
     )
     tuned_on = data / parts["dev"][0]
@@ -120,6 +129,15 @@ def parse() -> argparse.Namespace:
         help=f"text of the n-gram model, a sentence a line, .gz too; by default CORPUS/{LM_TEXT}; "
         "`transcripts` for "
         "those of the training parts",
+    )
+    parser.add_argument(
+        "--noise", type=Path, nargs="+", default=[], metavar="DIR", help="recordings of noise"
+    )
+    parser.add_argument(
+        "--noisy-copies",
+        type=int,
+        default=2,
+        help="of each utterance, beside those of other speeds",
     )
     parser.add_argument("--lm-order", type=int, default=4)
     parser.add_argument(

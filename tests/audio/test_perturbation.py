@@ -4,6 +4,7 @@ plain recording.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,23 @@ def test_copies_in_the_store_are_no_plain_recordings(noises: str, tmp_path: Path
     assert list(dev.ids) == ["u0", "u1"]
     assert np.abs(train.features(1) - train.features(2)).mean() > 0.5
     assert np.abs(train.features(1) - dev.features(0)).max() == 0
+
+
+def test_copies_at_several_speeds_with_noise_of_several_folders(tmp_path: Path) -> None:
+    for number, frequency in enumerate((200, 3000)):
+        (tmp_path / str(number)).mkdir()
+        tone = 0.5 * np.sin(2 * np.pi * frequency * np.arange(RATE) / RATE)
+        soundfile.write(tmp_path / str(number) / "tone.wav", tone, RATE)
+    both = os.pathsep.join(str(tmp_path / str(n)) for n in range(2))
+    config = NoiseConfig(both, reverb_share=0, snr_db_low=-20, snr_db_high=-20, speeds=(0.8, 1.25))
+    copies = [noisy_copy(TONE, RATE, config, str(n), 0) for n in range(24)]
+    lengths = [len(copy) / len(TONE) for copy in copies]
+    assert {round(length, 2) for length in lengths} == {1.25, 0.8}
+    peaks = {
+        round(float(np.abs(np.fft.rfft(copy)).argmax()) * RATE / len(copy), -2) for copy in copies
+    }
+    assert peaks == {200, 3000}
+    assert (noisy_copy(TONE, RATE, config, "7", 0) == copies[7]).all()
 
 
 def test_noise_that_is_none(tmp_path: Path, noises: str) -> None:

@@ -180,7 +180,8 @@ def test_bad_audio_is_a_counted_and_named_skip(
 def test_bad_transcripts_are_named(corpus: list[Utterance], tmp_path: Path) -> None:
     bad = [Utterance("a", corpus[0].audio, " ", ""), Utterance("b", corpus[0].audio, "?!", "")]
     with pytest.raises(
-        DataError, match=r"(?s)2 utterances .*a: .*no transcript.*b: .*librispeech leaves nothing"
+        DataError,
+        match=r"(?s)2 utterances .*a: .*no transcript.*b: .*empty after the normalizer librispeech",
     ):
         prepare({"train": [*corpus, *bad]}, tmp_path / "out", normalizer="librispeech", jobs=1)
 

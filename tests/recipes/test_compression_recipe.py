@@ -1,4 +1,4 @@
-"""The compression recipe on a little noise: every row of its table, and what each smaller model is."""
+"""The compression recipe on a little noise: every row of its table, each smaller model."""
 
 from __future__ import annotations
 

@@ -15,10 +15,11 @@ from asr.errors import ModelError
 from asr.features.config import FeatureConfig
 from asr.lm import build_arpa
 from asr.model_folder import add_to_bundle, open_bundle
+from asr.speech.config import SpeechConfig
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.recognizer import load_model
 from asr.speech.store import FeatureStore
-from asr.speech.training import SpeechConfig, save_speech_model
+from asr.speech.training import save_speech_model
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import CharTokenizer, PhoneTokenizer, load_tokenizer
 from data_prep.pronounce import ARPABET_PHONES

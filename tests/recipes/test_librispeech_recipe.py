@@ -13,8 +13,8 @@ import pytest
 from asr.config import load_config
 from asr.errors import DataError, TokenError
 from asr.lm import read_arpa
+from asr.speech.config import SpeechConfig
 from asr.speech.recognizer import load_model
-from asr.speech.training import SpeechConfig
 from recipes import RECIPES, TEXTS, TINY, load_recipe, make_librispeech_part, run_recipe
 
 
@@ -80,9 +80,12 @@ def test_parts_texts_and_figures(
     assert {f"{split}/wer {d}" for split in splits for d in ("greedy", "beam+lm")} <= metrics.keys()
     assert any(p.name.startswith("lm.") for p in (out / "mini-seed1" / "model").iterdir())
     model = load_model(out / "mini-seed1")
-    assert model.tokenizer.lexicon is not None
-    assert set(model.tokenizer.lexicon) == {*lm.words[3:], *" ".join(TEXTS).lower().split()}
-    assert model.tokenizer.lexicon["hello"] == (("HH", "AH", "L", "OW"),)
+    assert model.decoders.tokenizer.lexicon is not None
+    assert set(model.decoders.tokenizer.lexicon) == {
+        *lm.words[3:],
+        *" ".join(TEXTS).lower().split(),
+    }
+    assert model.decoders.tokenizer.lexicon["hello"] == (("HH", "AH", "L", "OW"),)
     assert (model.decoding.beam_size, model.decoding.beam_threshold) == (1500, 14.0)
 
     made = (data / "lm-4.arpa").stat().st_mtime_ns

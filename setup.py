@@ -12,7 +12,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithModels(build_py):  # type: ignore[misc]
-    """Copies `pretrained/NAME` to `asr/_pretrained/NAME`, where :mod:`asr.model_folder` finds it."""
+    """Copy `pretrained/NAME` to `asr/_pretrained/NAME`, where :mod:`asr.model_folder` looks."""
 
     def run(self) -> None:
         super().run()

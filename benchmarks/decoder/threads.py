@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 
 from asr.decoding import BeamDecoder
-from asr.speech.jobs.bench import machine
+from asr.speech.jobs.bench_report import machine
 
 STEPS = 20_000_000  # of the loop, for each thread
 

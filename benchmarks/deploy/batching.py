@@ -12,7 +12,7 @@ import argparse
 import time
 
 from asr.audio.reading import load_audio
-from asr.speech.jobs.bench import machine
+from asr.speech.jobs.bench_report import machine
 from asr.speech.recognizer import load_model
 
 

@@ -30,7 +30,7 @@ import numpy as np
 import soundfile
 
 from asr.audio.reading import load_audio, resample
-from asr.speech.jobs.bench import machine
+from asr.speech.jobs.bench_report import machine
 from data_prep.espeak import speak
 
 SENTENCES = (

@@ -20,7 +20,7 @@ from asr.audio.reading import load_audio
 from asr.decoding import GreedyDecoder
 from asr.scoring import read_transcripts, score_texts
 from asr.speech.export.exporting import export_model
-from asr.speech.jobs.bench import machine
+from asr.speech.jobs.bench_report import machine
 from asr.speech.recognizer import load_model
 
 

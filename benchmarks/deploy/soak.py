@@ -32,7 +32,7 @@ import soundfile
 from load import start
 
 from asr.audio.synthetic import made_audio
-from asr.speech.jobs.bench import machine
+from asr.speech.jobs.bench_report import machine
 from asr.speech.recognizer import load_model
 
 MIX = {"good": 70, "corrupt": 10, "huge": 5, "too long": 2, "slow": 3, "cut off": 10}

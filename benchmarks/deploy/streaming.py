@@ -18,7 +18,7 @@ import numpy as np
 
 from asr.audio.synthetic import made_audio
 from asr.speech.export.exporting import export_model
-from asr.speech.jobs.bench import machine
+from asr.speech.jobs.bench_report import machine
 from asr.speech.streaming import StreamingRecognizer
 
 
@@ -55,8 +55,9 @@ def random_models(folder: Path) -> list[str]:
     """Return models with random weights: torch, ONNX fp32 and INT8."""
     import torch
 
+    from asr.speech.config import SpeechConfig
     from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-    from asr.speech.training import SpeechConfig, save_speech_model
+    from asr.speech.training import save_speech_model
     from asr.text.tokenizers import CharTokenizer
 
     torch.manual_seed(0)

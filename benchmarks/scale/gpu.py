@@ -27,7 +27,8 @@ import torch
 
 from asr.config import load_config
 from asr.features.config import FeatureConfig
-from asr.speech.training import SpeechConfig, build_experiment
+from asr.speech.config import SpeechConfig
+from asr.speech.training import build_experiment
 from asr.training.experiment import Experiment
 from asr.training.loop import Loop
 from asr.training.prefetch import BatchMaker

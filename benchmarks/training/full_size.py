@@ -114,12 +114,8 @@ def run_prepare(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_start(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    from asr.speech.training import (
-        SpeechConfig,
-        SpeechDataConfig,
-        TokenizerConfig,
-        build_experiment,
-    )
+    from asr.speech.config import SpeechConfig, SpeechDataConfig, TokenizerConfig
+    from asr.speech.training import build_experiment
 
     split = str(folder / "train")
     config = SpeechConfig(

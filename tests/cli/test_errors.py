@@ -73,7 +73,8 @@ def test_transcripts_of_several_recordings_on_standard_output_name_theirs(
 def test_a_training_that_cannot_begin_leaves_no_folder(tmp_path: Path) -> None:
     config, output = tmp_path / "config.yaml", tmp_path / "run"
     config.write_text(
-        f"task: ctc\ndata: {{train: {tmp_path / 'no'}, dev: {tmp_path / 'no'}}}\noutput_dir: {output}\n"
+        f"task: ctc\ndata: {{train: {tmp_path / 'no'}, dev: {tmp_path / 'no'}}}\n"
+        f"output_dir: {output}\n"
     )
     with pytest.raises(AsrError, match="no"):
         train(config)

@@ -6,7 +6,8 @@ from text_models import save_classifier, save_tagger
 
 import asr
 from asr.errors import ModelError
-from asr.language.ensembles import TaggerEnsemble, TextClassifierEnsemble
+from asr.language.classification.ensemble import TextClassifierEnsemble
+from asr.language.tagging.ensemble import TaggerEnsemble
 from asr.language.tagging.scheme import iob1_to_bio
 
 

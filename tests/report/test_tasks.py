@@ -138,7 +138,7 @@ def test_attention_is_computed_from_the_model_where_none_is_recorded(
     assert page.count("<figure") == 2
     assert "eine Katze: rows are what was written" in page
     (run / "test" / "predictions.jsonl").unlink()
-    with pytest.raises(Absent, match="no text is known to look at"):
+    with pytest.raises(Absent, match="no text to translate"):
         attention.content(Run(run))
     (tmp_path / "dev.de").write_text("drei Hunde\n")
     (run / "config.yaml").write_text(

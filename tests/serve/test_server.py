@@ -30,9 +30,10 @@ from asr.features.config import FeatureConfig
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
+from asr.speech.config import SpeechConfig
 from asr.speech.export.exporting import export_model
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.training import SpeechConfig, save_speech_model
+from asr.speech.training import save_speech_model
 from asr.speech.transcript import Transcript
 from asr.text.tokenizers import CharTokenizer
 

@@ -131,7 +131,7 @@ class ReferenceDecoder:
         return best
 
     def _word_score(self, state: Hashable, word: str) -> tuple[float, Hashable, float]:
-        """Model score, next state and extra score of a word; ``state`` None asks for its unigram."""
+        """Model score, next state and extra score of a word; ``state`` None: its unigram."""
         if self.lm is None or self.unit == "token":
             return 0.0, state, 0.0
         known = [name for name in self.alike.get(word, [word]) if name in self.lm]

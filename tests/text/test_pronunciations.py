@@ -1,4 +1,4 @@
-"""Pronouncing dictionaries and the tokenizer of phones: round trips, spelling, bad input."""
+"""Pronouncing dictionaries and the phone tokenizer: round trips, spelling, bad input."""
 
 from __future__ import annotations
 

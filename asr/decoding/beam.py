@@ -170,7 +170,7 @@ class BeamDecoder:
     def _look_ahead_scores(self) -> tuple[npt.NDArray[np.float64], float]:
         """Return the look-ahead score of each word of the lexicon, and that of an unknown word."""
         s, ids = self.settings, self._known.ids
-        scores = np.full(len(ids), s.lm_beta)
+        scores = np.full(len(ids), float(s.lm_beta))
         unknown = s.lm_beta
         if self._word_lm and self.lm is not None:
             scores += s.lm_alpha * self._known.unigrams + np.where(ids == UNK, s.unk_score, 0.0)

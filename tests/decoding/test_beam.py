@@ -496,3 +496,12 @@ def test_a_penalty_of_the_blank_skips_the_same_frames() -> None:
     )  # the first frame was skipped, though its blank fell below 0.999
     with pytest.raises(DecodingError, match="blank_penalty"):
         decoder.replace(blank_penalty=-1.0)
+
+
+def test_whole_numbers_are_weights_too() -> None:
+    log_probs = np.log(np.array([[0.2, 0.7, 0.1], [0.2, 0.1, 0.7]], np.float32))
+    texts = []
+    for zero in (0, 0.0):
+        decoder = BeamDecoder(["<blank>", "▁a", "b"], lexicon=["ab", "a"], lm_beta=zero)
+        texts.append(decoder(log_probs)[0].text)
+    assert texts == ["ab", "ab"]

@@ -86,19 +86,19 @@ def _forward(
 ) -> None:
     """Fill in the spoken masses of every frame, what they are scaled with next, and log Z.
 
-    history (T, S, LANES); scales (T + 1, LANES); ends (LANES,): mass of an end in the last frame.
+    history, scales (T + 1, S, LANES), row t + 1 after frame t; ends (LANES,): mass of an end after
+    the last frame.
     """
-    S, V, T = len(graph.label), probs.shape[2], len(history)
-    frame, spoken = np.zeros((V + 1, LANES), np.float32), np.zeros((S, LANES), np.float32)
-    blank, sums = np.zeros((S, LANES), np.float32), np.zeros((S, LANES), np.float32)
-    mass, values = np.zeros((S, LANES), np.float32), np.zeros((2 * S, LANES), np.float32)
-    total = np.zeros(LANES)
-    blank[graph.begin] = mass[graph.begin] = np.float32(1.0)
-    scales[0] = np.float32(1.0)
+    S, V, T = len(graph.label), probs.shape[2], len(history) - 1
+    frame, sums = np.zeros((V + 1, LANES), np.float32), np.zeros((S, LANES), np.float32)
+    mass, total = np.zeros((S, LANES), np.float32), np.zeros(LANES)
+    # what arcs to another label start from, all mass, and those to the same label, that of blanks
+    values = np.zeros((2 * S, LANES), np.float32)
+    mass[graph.begin] = values[graph.begin] = values[S + graph.begin] = np.float32(1.0)
+    history[0], scales[0] = np.float32(0.0), np.float32(1.0)
     for t in range(T):
         _load_frame(probs, row, t=t, lens=lens, scale=scales[t], frame=frame)
-        values[:S] = mass  # to another label: from everywhere
-        values[S:] = blank  # to the same label again: from blanks
+        before, after = history[t], history[t + 1]
         for s in range(S - 1, -1, -1):  # long histories first
             to, weight = graph.backoff[s], graph.backoff_weight[s]
             if to >= 0:
@@ -110,12 +110,12 @@ def _forward(
         for s in range(S):
             v = graph.label[s]
             for k in range(LANES):
-                x, y = (spoken[s, k] + sums[s, k]) * frame[v, k], mass[s, k] * frame[0, k]
+                x, y = (before[s, k] + sums[s, k]) * frame[v, k], mass[s, k] * frame[0, k]
                 x = np.float32(0.0) if x < LEAST_MASS else x
                 y = np.float32(0.0) if y < LEAST_MASS else y
-                spoken[s, k], blank[s, k], mass[s, k] = x, y, x + y
+                after[s, k], mass[s, k] = x, x + y
+                values[s, k], values[S + s, k] = x + y, y
                 total[k] += x + y
-        history[t] = spoken
         for k in range(LANES):
             b = row + k
             if b < len(lens) and t < lens[b]:
@@ -139,7 +139,7 @@ def _backward(
     gamma: F32,
 ) -> None:
     """Add to ``gamma`` (B, T, V) what :func:`_forward` leaves to be found."""
-    S, V, T = len(graph.label), probs.shape[2], len(history)
+    S, V, T = len(graph.label), probs.shape[2], len(history) - 1
     frame, shares = np.zeros((V + 1, LANES), np.float32), np.zeros((V + 1, LANES), np.float32)
     after_spoken, after_blank = np.zeros((S, LANES), np.float32), np.zeros((S, LANES), np.float32)
     sums = np.zeros((2 * S, LANES), np.float32)
@@ -153,7 +153,7 @@ def _backward(
         for s in range(S):
             v = graph.label[s]
             for k in range(LANES):
-                shares[v, k] += history[t, s, k] * after_spoken[s, k]
+                shares[v, k] += history[t + 1, s, k] * after_spoken[s, k]
                 after_spoken[s, k] *= frame[v, k]
                 after_blank[s, k] *= frame[0, k]
         for k in range(LANES):
@@ -188,7 +188,7 @@ def denominators(
     for row in range(start, stop, LANES):
         those = lens[: min(stop, row + LANES)]
         T = those[row:].max()
-        history = np.empty((T, len(graph.label), LANES), np.float32)
+        history = np.empty((T + 1, len(graph.label), LANES), np.float32)
         scales, ends = np.zeros((T + 1, LANES), np.float32), np.zeros(LANES)
         _forward(
             probs,

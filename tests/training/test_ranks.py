@@ -131,3 +131,17 @@ def test_two_processes_are_one_with_the_double_batch(folder: Path) -> None:
     refused = run(folder, "ranked", "trainer.max_epochs=5")
     assert refused.returncode == 1
     assert "trained with 2 process(es), not 1" in refused.stderr
+
+
+def test_two_processes_learn_against_the_same_label_model(folder: Path) -> None:
+    crf = ("loss.kind=ctc_crf", "trainer.max_epochs=1")
+    (folder / "crf").mkdir()
+    for name in ("train", "dev"):
+        (folder / "crf" / name).symlink_to(folder / name)
+    for kind, ranks in (("joined", 1), ("ranked", 2)):
+        done = run(folder / "crf", kind, *crf, ranks=ranks)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("label model: ") == 1
+    joined, ranked = (curve(folder / "crf" / kind, "train/loss") for kind in ("joined", "ranked"))
+    assert len(joined) == 4
+    np.testing.assert_allclose(ranked, joined, rtol=0, atol=1e-5)

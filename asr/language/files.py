@@ -11,7 +11,7 @@ from typing import Any
 from asr.errors import DataError
 from asr.files import atomic_write_text
 from asr.language.data import is_words
-from asr.text.lines import iter_lines, read_json_lines
+from asr.lines import iter_lines, read_json_lines
 
 __all__ = ["Rows", "TextInputs", "text_of", "tokens_of"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from asr.errors import DataError
 from asr.language.data import NEEDED, is_words, labels_of
-from asr.text.lines import iter_lines, read_json_lines
+from asr.lines import iter_lines, read_json_lines
 
 __all__ = ["Sentences", "TaggedSentences", "hold_out", "make_tagged", "read_tagged", "word_lists"]
 

@@ -25,6 +25,7 @@ __all__ = [
     "nfc",
     "number_lines",
     "parse_json",
+    "plain_spaces",
     "read_json_lines",
     "read_text",
     "read_words",
@@ -32,6 +33,7 @@ __all__ = [
 
 _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SPACES = re.compile(r"[^\S \t\r\n]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _REMEDY = "Convert the file to UTF-8."
 
@@ -39,6 +41,14 @@ _REMEDY = "Convert the file to UTF-8."
 def nfc(text: str) -> str:
     """Return a text in Unicode's composed form, in which equal texts are equal."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def plain_spaces(text: str) -> str:
+    """Return a text in which spaces of any kind, such as no-break and ideographic, are blanks.
+
+    Line ends stay as they are.
+    """
+    return _SPACES.sub(" ", text)
 
 
 def decode(data: bytes, where: str) -> str:

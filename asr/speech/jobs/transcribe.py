@@ -13,8 +13,9 @@ from pathlib import Path
 
 from asr.audio.reading import AUDIO_SUFFIXES, Source, spool
 from asr.audio.shar import find_shar, read_shar
-from asr.errors import AsrError, AudioError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError, DataError
 from asr.files import atomic_write_text
+from asr.lines import nfc, read_text
 from asr.progress import ProgressBar
 from asr.speech.jobs.outputs import (
     check_formats,
@@ -136,17 +137,15 @@ def parse_hotwords(given: Sequence[str], weight: float) -> dict[str, float]:
         if item.startswith("@"):
             weights |= _hotword_file(Path(item[1:]), weight)
         else:
-            weights |= {phrase.strip(): weight for phrase in item.split(",") if phrase.strip()}
+            weights |= {phrase.strip(): weight for phrase in nfc(item).split(",") if phrase.strip()}
     return weights
 
 
 def _hotword_file(path: Path, weight: float) -> dict[str, float]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"The hotwords in {path} cannot be read ({error}).", "Give a text file."
-        ) from error
+        lines = nfc(read_text(path, "a text file of hotwords")).split("\n")
+    except DataError as error:
+        raise ConfigError(f"The hotwords cannot be read: {error.message}", error.remedy) from error
     weights = {}
     for number, line in enumerate(lines, 1):
         phrase, _, own = line.partition("\t")

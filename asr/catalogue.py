@@ -139,7 +139,8 @@ def train(
             with such a word are left out and listed.
 
     Raises:
-        ConfigError: the file or an override is wrong. Others: see the task's own training.
+        ConfigError: the file or an override is wrong.
+        AsrError: what the training of the task raises, such as DataError.
     """
     content, changes = read_yaml(config), parse_overrides(overrides)
     kind = _kind({**content, **changes}, config)

@@ -181,8 +181,7 @@ def prune_entropy(
 
     Raises:
         LanguageModelError: not exactly one is given, or it is out of range; a text cannot be read,
-        or all
-            are empty.
+            or all are empty.
 
     Source: Stolcke 1998, "Entropy-based Pruning of Backoff Language Models"; Chelba et al. 2010,
     "Study on Interaction between Entropy Pruning and Kneser-Ney Smoothing".

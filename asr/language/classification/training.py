@@ -32,8 +32,8 @@ def train_texts(config: TextConfig, resume: bool = True) -> Path:
     folder.
 
     Raises:
-        ConfigError: no train or dev file is named. DataError: a file is missing, malformed or has
-            no labels.
+        ConfigError: no train or dev file is named.
+        DataError: a file is missing, malformed or has no labels.
     """
     for key in ("train", "dev"):
         if not getattr(config.data, key):

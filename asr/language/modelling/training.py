@@ -32,8 +32,8 @@ def train_language_model(config: LmConfig, resume: bool = True) -> Path:
     folder.
 
     Raises:
-        ConfigError: no train or dev file is named. DataError: a file is missing or holds too little
-            text.
+        ConfigError: no train or dev file is named.
+        DataError: a file is missing or holds too little text.
     """
     for key in ("train", "dev"):
         if not getattr(config.data, key):

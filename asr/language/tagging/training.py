@@ -32,8 +32,8 @@ def train_tagger(config: TagConfig, resume: bool = True) -> Path:
     folder.
 
     Raises:
-        ConfigError: no train or dev file is named. DataError: a file is missing, malformed, or
-            breaks the scheme.
+        ConfigError: no train or dev file is named.
+        DataError: a file is missing, malformed, or breaks the scheme.
     """
     for key in ("train", "dev"):
         if not getattr(config.data, key):

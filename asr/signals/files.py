@@ -12,6 +12,7 @@ import numpy as np
 
 from asr.errors import DataError, require
 from asr.files import atomic_write_text
+from asr.scoring.classification import best_classes
 from asr.signals.data import cut_padding, load_npz
 from asr.text.lines import read_json_lines
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SignalInputs", "Signals", "predict_rows"]
 
-DIGITS = 6  # of a probability
 NEEDED = "a .csv, .jsonl, .npz or .npy file of signals"
 ID, TIME = "unique_id", "ds"  # of CSV files: which signal, and when; neither is a channel
 Row = dict[str, Any]
@@ -46,11 +46,8 @@ def predict_rows(classifier: SequenceClassifier, signals: Signals) -> list[Row]:
     if not len(signals.sequences):
         return []
     probabilities = classifier.predict_proba(signals.sequences, static=signals.static)
-    labels = [str(name) for name in classifier.classes_]
-    return [
-        {"label": labels[int(row.argmax())], "probability": round(float(row.max()), DIGITS)}
-        for row in probabilities
-    ]
+    best = best_classes(probabilities, [str(name) for name in classifier.classes_])
+    return [{"label": label, "probability": probability} for label, probability in best]
 
 
 class SignalInputs:

@@ -74,7 +74,7 @@ class SignalInputs:
         """
         readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".npz": _read_npz, ".npy": _read_npy}
         if file.suffix not in readers:
-            raise DataError(f"{file} is no file of signals.", f"Give {NEEDED}.")
+            raise DataError(f"{file} is not a file of signals.", f"Give {NEEDED}.")
         if not file.is_file():
             raise DataError(f"There is no file {file}.", f"Give {NEEDED}.")
         return readers[file.suffix](file)
@@ -111,7 +111,7 @@ def _array(values: Any, where: str) -> Any:
         return np.array(values, np.float32)
     except (TypeError, ValueError):
         raise DataError(
-            f"{where} is no list of steps with the same number of channels each.",
+            f"{where} is not a list of steps with the same number of channels each.",
             "Give numbers, one a step, or a list of channels a step.",
         ) from None
 

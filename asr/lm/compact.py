@@ -123,7 +123,7 @@ def load_compact(path: str | Path) -> CompactModel:
     start = len(COMPACT_MAGIC)
     if data[:start] != COMPACT_MAGIC:
         raise LanguageModelError(
-            f"{path} is no compact language model of this version.",
+            f"{path} is not a compact language model of this version.",
             "Write it again with this version (asr lm convert).",
         )
     body = memoryview(data)[start + _DIGEST :]

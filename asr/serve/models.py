@@ -176,7 +176,7 @@ class Fleet:
         for bundle in others:
             if config.backend == "onnxruntime":
                 raise ConfigError(
-                    f"{bundle.path} is no speech model, and only those run in ONNX Runtime.",
+                    f"{bundle.path} is not a speech model, and only those run in ONNX Runtime.",
                     "Leave --backend at auto.",
                 )
             name = _free_name(bundle.name, self.predictors)

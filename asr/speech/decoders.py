@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
+from asr.decoding.coverage import check_coverage
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
+from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DecodingError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import Bundle
@@ -132,6 +135,19 @@ class DecoderFactory:
             raise ConfigError("This model spells its words.", "Leave the lexicon out.")
         tokenizer = self.tokenizer.with_words(Pronunciations.load(path))
         return replace(self, tokenizer=tokenizer)
+
+    def check_lm(self) -> None:
+        """Say on standard error where words of the language model cannot be recognised.
+
+        Raises:
+            LanguageModelError: hardly any of them can.
+        """
+        if self.lm is None:
+            return
+        tokens = Vocabulary(self.tokenizer.tokens)
+        note = check_coverage(load_lm(self.lm), self.lm.name, tokens, self.tokenizer.lexicon)
+        if note:
+            print(f"note: {note}", file=sys.stderr)
 
     def make(self, config: DecodingConfig) -> Decoder:
         """Return the decoder that ``config`` describes.

@@ -26,7 +26,6 @@ from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.text.normalizers import normalize
 from asr.text.tokenizers import load_tokenizer
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
@@ -288,6 +287,8 @@ class Recognizer:
             DataError: an empty text, one longer than what can have been said, or too much to be
                 aligned at once.
         """
+        from asr.text.normalizers import normalize  # its tables take 12 ms to make
+
         normal = normalize(text, normalizer)
         ids = self.decoders.tokenizer.encode(normal)  # refused before the network is run
         audio = load_audio(source, self.sample_rate, source_rate=sample_rate)

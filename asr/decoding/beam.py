@@ -303,9 +303,7 @@ class BeamDecoder:
     # decoding ------------------------------------------------------------------------------------
 
     @overload
-    def __call__(
-        self, log_probs: npt.NDArray[Any], *, kind: str = ...
-    ) -> list[Hypothesis]: ...
+    def __call__(self, log_probs: npt.NDArray[Any], *, kind: str = ...) -> list[Hypothesis]: ...
     @overload
     def __call__(
         self,
@@ -348,13 +346,17 @@ class BeamDecoder:
         return self.search(self._compiled.frames(log_probs, kind=kind))
 
     def search(
-        self, frames: npt.NDArray[np.float32], first_state: int | None = None
+        self,
+        frames: npt.NDArray[np.float32],
+        first_state: int | None = None,
+        margin: float = math.inf,
     ) -> list[Hypothesis]:
         """Return the hypotheses of one utterance that is known to be valid, best first.
 
         Args:
             frames: log-probabilities of the tokens, (T, N); they need not sum to one.
             first_state: of the language model, by default that of a new sentence.
+            margin: hypotheses worse than the best one by more than this are left out.
         """
         try:
             space = self._spaces.pop()
@@ -362,7 +364,7 @@ class BeamDecoder:
             space = SearchSpace(self._compiled)
         space.reset(first_state)
         space.push(frames)
-        hypotheses = space.finish(frames)
+        hypotheses = space.finish(frames, margin)
         self._spaces.append(space)
         return hypotheses
 

@@ -53,9 +53,7 @@ class GreedyDecoder:
             self._vocabulary = self._speller.sounds.vocabulary
 
     @overload
-    def __call__(
-        self, log_probs: npt.NDArray[Any], *, kind: str = ...
-    ) -> list[Hypothesis]: ...
+    def __call__(self, log_probs: npt.NDArray[Any], *, kind: str = ...) -> list[Hypothesis]: ...
     @overload
     def __call__(
         self,

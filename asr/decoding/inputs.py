@@ -50,7 +50,7 @@ def check_log_probs(
     """
     if kind not in KINDS:
         raise DecodingError(f"kind is {kind!r}.", f"Choose one of {', '.join(map(repr, KINDS))}.")
-    array = as_array(scores, kind)
+    array = _floats(scores, kind)
     if array.ndim != 2:
         hint = (
             "Pass one utterance (T, V), or a list of them."
@@ -97,12 +97,12 @@ def utterances(scores: Any, lengths: Any, mask: Any) -> list[Any] | None:
         if lengths is not None or mask is not None:
             raise DecodingError("lengths and mask belong to a batch.", "Pass an array (B, T, V).")
         return None
-    batch = as_array(scores, "log_probs")
+    batch = as_array(scores)
     B, T = batch.shape[:2]
     if lengths is not None and mask is not None:
         raise DecodingError("Both lengths and mask are given.", "Give one of them.")
     if mask is not None:
-        return _masked(batch, _plain(mask))
+        return _masked(batch, as_array(mask))
     if lengths is None:
         if B == 1:
             return [batch[0]]
@@ -110,7 +110,7 @@ def utterances(scores: Any, lengths: Any, mask: Any) -> list[Any] | None:
             f"The batch has {B} utterances of unknown lengths.",
             "Give lengths (B,) or mask (B, T), so that padding is not decoded.",
         )
-    counts = _plain(lengths)
+    counts = as_array(lengths)
     fits = counts.shape == (B,) and counts.dtype.kind in "iu"
     if not fits or counts.min(initial=0) < 0 or counts.max(initial=0) > T:
         raise DecodingError(
@@ -140,32 +140,31 @@ def penalise_blank(log_probs: npt.NDArray[Any], penalty: float) -> npt.NDArray[A
     return np.minimum(penalised, 0)
 
 
-def as_array(scores: Any, kind: str) -> npt.NDArray[Any]:
-    """Return floats as a numpy array.
+def as_array(values: Any) -> npt.NDArray[Any]:
+    """Return an array of numpy, from one of any kind; torch is not imported.
 
     Raises:
-        DecodingError: they are no array, or no floats.
+        DecodingError: they are no array.
     """
     try:
-        array = _plain(scores)
+        if hasattr(values, "detach"):
+            values = values.detach().cpu()
+            if "bfloat16" in str(values.dtype):
+                values = values.float()
+        return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DecodingError(
-            f"{kind} cannot be read as an array ({error}).", "Pass floats (T, V)."
+            f"{type(values).__name__} cannot be read as an array ({error}).", "Pass floats (T, V)."
         ) from None
+
+
+def _floats(scores: Any, kind: str) -> npt.NDArray[Any]:
+    array = as_array(scores)
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
         raise DecodingError(
             f"{kind} has dtype {array.dtype}, not a floating-point one.", _NORMALISE
         )
     return array
-
-
-def _plain(values: Any) -> npt.NDArray[Any]:
-    """Return an array of numpy; torch is not imported."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        if "bfloat16" in str(values.dtype):
-            values = values.float()
-    return np.asarray(values)
 
 
 def _masked(batch: npt.NDArray[Any], mask: npt.NDArray[Any]) -> list[Any]:
@@ -189,8 +188,12 @@ def _sums_to_one(array: npt.NDArray[np.float32]) -> bool:
 
 
 def _from_logits(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    if np.isposinf(array).any() or np.isnan(array).any():
-        return array  # reported as in log-probabilities
+    bad = np.argwhere(np.isnan(array) | np.isposinf(array))
+    if len(bad):
+        t, v = bad[0].tolist()
+        raise DecodingError(
+            f"logits holds {array[t, v]:+} at frame {t}, token {v}.", "Look for a diverged model."
+        )
     if _sums_to_one(array):
         raise DecodingError(
             "kind is 'logits', but every frame sums to 1 as probabilities do.", "Give kind='probs'."

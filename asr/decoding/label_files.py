@@ -72,7 +72,9 @@ def _json(text: str, path: Path) -> list[str]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise DecodingError(f"{path} is not JSON: {error}.", "Give the vocabulary's file.") from None
+        raise DecodingError(
+            f"{path} is not JSON: {error}.", "Give the vocabulary's file."
+        ) from None
     if isinstance(content, list):
         return content
     if isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values()):

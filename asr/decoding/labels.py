@@ -185,8 +185,10 @@ def _boundary(labels: Sequence[str], blank: int, given: str | None) -> str:
     text = [label for i, label in enumerate(labels) if i != blank]
     if given is not None:
         starts = (WORD_MARK, _CONTINUED, _BYTE_SPACE)
-        if given and given not in text and not (
-            given in starts and any(label.startswith(given) for label in text)
+        if (
+            given
+            and given not in text
+            and not (given in starts and any(label.startswith(given) for label in text))
         ):
             raise DecodingError(
                 f"word_boundary={given!r} is in no label.", "Give a label, or '' for none."

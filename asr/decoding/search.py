@@ -188,11 +188,14 @@ class SearchSpace:
             words=spans,
         )
 
-    def finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
+    def finish(
+        self, log_probs: npt.NDArray[np.float32], margin: float = math.inf
+    ) -> list[Hypothesis]:
         """Return hypotheses, best first.
 
         Args:
             log_probs: (T, V), all frames that were pushed.
+            margin: hypotheses worse than the best one by more than this are left out.
         """
         s, c = self.space, self.compiled
         B = int(s.counters[kernels.COUNT])
@@ -209,6 +212,8 @@ class SearchSpace:
         # Different sounds may be written as the same words, so texts are compared once more.
         best: dict[str, Hypothesis] = {}
         for row in order.tolist():
+            if scores[row, finish.SCORE] < scores[order[0], finish.SCORE] - margin:
+                break
             tokens, met = self._trace(row)
             words = c.words(tokens)
             text = " ".join([word for word, _ in words])

@@ -170,7 +170,7 @@ def _floats(scores: Any, kind: str) -> npt.NDArray[Any]:
 def _masked(batch: npt.NDArray[Any], mask: npt.NDArray[Any]) -> list[Any]:
     if mask.shape != batch.shape[:2]:
         raise DecodingError(
-            f"mask has shape {mask.shape} but the batch has {batch.shape[:2]} (utterances, frames).",
+            f"mask has shape {mask.shape} but the batch {batch.shape[:2]} (utterances, frames).",
             "Give one value for each output frame; a mask of samples has to be shortened as the "
             "network shortens them.",
         )

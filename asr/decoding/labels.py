@@ -229,7 +229,9 @@ def _hidden(
 def _case(case: str | None) -> Callable[[str], str]:
     if case not in (None, "lower", "upper"):
         raise DecodingError(f"case is {case!r}.", 'Choose "lower" or "upper", or leave it out.')
-    return {None: str, "lower": str.lower, "upper": str.upper}[case]
+    if case is None:
+        return str
+    return str.lower if case == "lower" else str.upper
 
 
 def _speller(mark: str, bytewise: bool, case: Callable[[str], str]) -> Callable[[str, int], Unit]:

@@ -50,7 +50,7 @@ def one_hot(path: list[str]) -> npt.NDArray[np.float64]:
     return np.array([[float(label == said) for label in LABELS] for said in path])
 
 
-BUGS, BUNNY = one_hot(list("bugs") + ["", ""]), one_hot(["b", "u", "n", "", "n", "y"])
+BUGS, BUNNY = one_hot([*"bugs", "", ""]), one_hot(["b", "u", "n", "", "n", "y"])
 SPACE = one_hot([" "])
 # greedy reads "bunny bunny", a language model mends the first word
 TWICE = np.vstack([BUGS * 0.49 + BUNNY * 0.51, SPACE, BUNNY])

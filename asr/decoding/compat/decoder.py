@@ -217,10 +217,9 @@ class BeamSearchDecoderCTC:
         """Return a search with these settings; the last ones are kept."""
         if beam_prune_logp > 0:
             raise DecodingError(f"beam_prune_logp is {beam_prune_logp!r}.", "Give a number <= 0.")
-        weights = (
-            {"lm_beta": 0.0} if self._language_model is None else self._language_model.settings
-        )
-        # Tokens below token_min_logp are cut out, so a frame is all blank once no other can be left.
+        lm = self._language_model
+        weights = {"lm_beta": 0.0} if lm is None else lm.settings
+        # Tokens below token_min_logp are cut out: where the blank leaves less, it is alone.
         least = math.exp(min(token_min_logp, 0.0))
         settings = weights | {
             "beam_size": beam_width,

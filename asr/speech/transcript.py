@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["FORMATS", "Alternative", "Segment", "Transcript", "Word", "merge_channels"]
+__all__ = ["FORMATS", "Alternative", "Segment", "Transcript", "Word", "ctm_name", "merge_channels"]
 
 # Of a subtitle cue: at most two lines of text and so many seconds, as broadcasters do; a pause of
 # CUE_GAP seconds ends it.
@@ -146,9 +146,9 @@ class Transcript:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence.
 
-        Blanks in the name of the recording become ``_``.
+        The name of the recording is written as :func:`ctm_name` says.
         """
-        name = "_".join(name.split())
+        name = ctm_name(name)
         rows = []
         for s in self.segments:
             place = f"{name} {(s.channel or 0) + 1}"
@@ -174,6 +174,15 @@ class Transcript:
 
 
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
+
+
+def ctm_name(name: str) -> str:
+    """Return the name of a recording as a CTM can hold it.
+
+    Blanks become ``_``, and one is put before ``;;``, which begins a comment.
+    """
+    joined = "_".join(name.split())
+    return f"_{joined}" if joined.startswith(";;") else joined
 
 
 def merge_channels(transcripts: list[Transcript]) -> Transcript:

@@ -65,7 +65,8 @@ class ContainerRecording(Recording):
         format: see :func:`media_format`.
 
     Raises:
-        AudioError: no readable sound. MissingDependencyError: without the extra ``media``.
+        AudioError: the file holds no readable sound.
+        MissingDependencyError: the extra ``media`` is not installed.
     """
 
     def __init__(self, source: Any, name: str, format: str) -> None:

@@ -87,5 +87,7 @@ def require_texts(texts: Any, name: str = "texts") -> list[str]:
         ) from None
     for number, text in enumerate(given):
         if not isinstance(text, str):
-            raise DataError(f"{name}[{number}] is {text!r}, which is no text.", "Give texts only.")
+            raise DataError(
+                f"{name}[{number}] is {text!r}, which is not a text.", "Give texts only."
+            )
     return [str(text) for text in given]

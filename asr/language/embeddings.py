@@ -52,7 +52,7 @@ def read_word_vectors(
 
     Raises:
         DataError: the file is missing or empty, a line has another number of columns, or D is not
-        ``width``.
+            ``width``.
     """
     wanted = {*words, *(word.lower() for word in words)}
     vectors, dimension = _scan(Path(path), wanted, width)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from asr.cores import usable_cores
 from asr.errors import LanguageModelError
 from asr.lm.discounts import FALLBACK, Discounts
 from asr.lm.model import MAX_ORDER
@@ -67,11 +68,7 @@ class EstimateConfig:
     @property
     def thread_count(self) -> int:
         """Threads to use."""
-        return (
-            self.threads or len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else self.threads or 1
-        )
+        return self.threads or usable_cores()
 
     def prune_limit(self, n: int) -> int:
         """Largest number of sightings at which an n-gram is dropped."""

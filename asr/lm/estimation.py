@@ -60,7 +60,7 @@ def estimate(
 
     Raises:
         LanguageModelError: no words, unreadable text, reserved symbols in the text, settings out of
-        range.
+            range.
 
     Source: Chen & Goodman 1998, "An Empirical Study of Smoothing Techniques for Language Modeling",
     section 4.1.6.
@@ -109,11 +109,11 @@ def build_arpa(
             to temporary files. The file is the same to the byte. The vocabulary always stays in
             memory.
         temp_folder: where the temporary files go; by default the system's folder for them.
-        (others): as for :func:`estimate`.
+        **options: as for :func:`estimate`.
 
     Raises:
         LanguageModelError: as for :func:`estimate`; the bound is too small; a file cannot be
-        written.
+            written.
     """
     config = EstimateConfig(order, **options)  # type: ignore[arg-type]
     limit = None if memory is None else available_memory(memory, _load_kernels)

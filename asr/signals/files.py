@@ -12,6 +12,7 @@ import numpy as np
 
 from asr.errors import DataError, require
 from asr.files import atomic_write_text
+from asr.scoring.classification import best_classes
 from asr.signals.data import cut_padding, load_npz
 from asr.text.lines import read_json_lines
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SignalInputs", "Signals", "predict_rows"]
 
-DIGITS = 6  # of a probability
 NEEDED = "a .csv, .jsonl, .npz or .npy file of signals"
 ID, TIME = "unique_id", "ds"  # of CSV files: which signal, and when; neither is a channel
 Row = dict[str, Any]
@@ -46,11 +46,8 @@ def predict_rows(classifier: SequenceClassifier, signals: Signals) -> list[Row]:
     if not len(signals.sequences):
         return []
     probabilities = classifier.predict_proba(signals.sequences, static=signals.static)
-    labels = [str(name) for name in classifier.classes_]
-    return [
-        {"label": labels[int(row.argmax())], "probability": round(float(row.max()), DIGITS)}
-        for row in probabilities
-    ]
+    best = best_classes(probabilities, [str(name) for name in classifier.classes_])
+    return [{"label": label, "probability": probability} for label, probability in best]
 
 
 class SignalInputs:
@@ -77,7 +74,7 @@ class SignalInputs:
         """
         readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".npz": _read_npz, ".npy": _read_npy}
         if file.suffix not in readers:
-            raise DataError(f"{file} is no file of signals.", f"Give {NEEDED}.")
+            raise DataError(f"{file} is not a file of signals.", f"Give {NEEDED}.")
         if not file.is_file():
             raise DataError(f"There is no file {file}.", f"Give {NEEDED}.")
         return readers[file.suffix](file)
@@ -114,7 +111,7 @@ def _array(values: Any, where: str) -> Any:
         return np.array(values, np.float32)
     except (TypeError, ValueError):
         raise DataError(
-            f"{where} is no list of steps with the same number of channels each.",
+            f"{where} is not a list of steps with the same number of channels each.",
             "Give numbers, one a step, or a list of channels a step.",
         ) from None
 

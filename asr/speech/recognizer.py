@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from asr.audio.level import LevelledBlocks, levelled
 from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import Window
+from asr.cores import usable_cores
 from asr.decoding import Hypothesis
 from asr.errors import AsrError, AudioError, ConfigError
 from asr.features.config import FeatureConfig
@@ -95,7 +95,7 @@ class Recognizer:
                 "Leave it out, or choose the method beam.",
             )
         lm = own_lm(bundle) if options.lm is None else Path(options.lm)
-        threads = options.threads or os.cpu_count() or 1
+        threads = options.threads or usable_cores()
         self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)

@@ -12,6 +12,8 @@ import pytest
 import run_folder_maker as maker
 
 from asr.errors import DataError
+from asr.files import atomic_write_text
+from asr.model_folder import write_bundle
 from asr.report import Absent, ReportOptions, Run, write_report
 from asr.report.sections import attention, confusion, figures, mistakes, overview
 
@@ -128,12 +130,16 @@ def test_attention_is_computed_from_the_model_where_none_is_recorded(
     run = maker.task_run(tmp_path, "translate")
     with pytest.raises(Absent, match="with attention"):
         attention.content(Run(run))
-    (run / "model").mkdir()
-    found = SimpleNamespace(
+    write_bundle(
+        run / "model", lambda folder: atomic_write_text(folder / "config.yaml", "task: translate\n")
+    )
+    shown = SimpleNamespace(
         source=("▁ein", "</s>"), target=("▁a", "</s>"), weights=np.eye(2, dtype=np.float32)
     )
-    model = SimpleNamespace(attention_map=lambda text: found)
-    monkeypatch.setattr("asr.language.translation.translator.Translator.load", lambda folder: model)
+    maps = {"loaded": shown}
+    translator = "asr.language.translation.translator.Translator"
+    monkeypatch.setattr(f"{translator}.load", lambda folder: "loaded")
+    monkeypatch.setattr(f"{translator}.attention_map", lambda model, text: maps[model])
     page = attention.content(Run(run))
     assert page.count("<figure") == 2
     assert "eine Katze: rows are what was written" in page

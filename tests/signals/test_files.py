@@ -99,7 +99,7 @@ def test_static_features_come_from_json_lines_and_npz(tmp_path: Path) -> None:
         ("a.csv", "a,b\n1,x\n", "column b holds texts"),
         ("a.csv", "unique_id,ds\n1,2\n", "no channel"),
         ("a.jsonl", '{"x": [1]}\n', "line 1: no signal"),
-        ("a.jsonl", "[[1, 2], [3]]\n", "line 1 is no list of steps"),
+        ("a.jsonl", "[[1, 2], [3]]\n", "line 1 is not a list of steps"),
         ("a.jsonl", '{"sequence": [1], "static": [1]}\n{"sequence": [1]}\n', "signal 2 has no"),
         ("a.npz", "no archive", "not a readable .npz"),
         ("a.npy", "no array", "not a readable .npy"),

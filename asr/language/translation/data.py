@@ -74,7 +74,8 @@ def hold_out(pairs: Pairs, share: float, seed: int) -> tuple[Pairs, Pairs]:
     At least one is set aside, and 1000 at most.
 
     Raises:
-        DataError: there are fewer than two pairs with text. ConfigError: the share is 0.
+        DataError: there are fewer than two pairs with text.
+        ConfigError: the share is 0.
     """
     whole = [
         number

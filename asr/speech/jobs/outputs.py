@@ -15,7 +15,7 @@ def check_formats(formats: Iterable[str], known: Collection[str]) -> None:
     """Refuse output formats that are not among ``known``.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: a format is unknown.
     """
     if unknown := [name for name in formats if name not in known]:
         raise ConfigError(
@@ -32,7 +32,7 @@ def check_targets(outputs: Iterable[tuple[str, Path]], remedy: str) -> None:
         remedy: what to do.
 
     Raises:
-        ConfigError: two of them do.
+        ConfigError: two outputs have the same path.
     """
     taken: dict[Path, str] = {}
     for label, name in outputs:

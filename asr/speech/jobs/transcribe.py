@@ -141,7 +141,7 @@ def _hotword_file(path: Path, weight: float) -> dict[str, float]:
                 weights[phrase.strip()] = float(own) if own.strip() else weight
         except ValueError:
             raise ConfigError(
-                f"{path}:{number}: {own!r} is no weight.", "Write: phrase<TAB>number."
+                f"{path}:{number}: {own!r} is not a weight.", "Write: phrase<TAB>number."
             ) from None
     return weights
 

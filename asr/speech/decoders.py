@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
 from asr.decoding.coverage import check_coverage
+from asr.decoding.language_models import AnyModel
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
 from asr.decoding.vocabulary import Vocabulary
@@ -111,7 +113,7 @@ def own_lm(bundle: Bundle) -> Path | None:
 
 @dataclass(frozen=True)
 class DecoderFactory:
-    """Makes decoders for one model.
+    """Makes decoders for one model. They share its language models, which are loaded once.
 
     Attributes:
         tokenizer: of the model.
@@ -124,6 +126,11 @@ class DecoderFactory:
     lm: Path | None = None
     device: str = "cpu"
     threads: int = 1
+    _scorers: dict[str, Scorer] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def _ngram(self) -> AnyModel | None:
+        return None if self.lm is None else load_lm(self.lm)
 
     def with_lexicon(self, path: str | Path) -> DecoderFactory:
         """Return a factory that also knows the words of a pronouncing dictionary.
@@ -133,8 +140,16 @@ class DecoderFactory:
         """
         if not isinstance(self.tokenizer, PhoneTokenizer):
             raise ConfigError("This model spells its words.", "Leave the lexicon out.")
-        tokenizer = self.tokenizer.with_words(Pronunciations.load(path))
-        return replace(self, tokenizer=tokenizer)
+        return self.with_words(Pronunciations.load(path))
+
+    def with_words(self, more: Pronunciations) -> DecoderFactory:
+        """Return a factory that also knows words by their pronunciations, for a model of phones.
+
+        Raises:
+            TokenError: a phone is not one of the model's.
+        """
+        assert isinstance(self.tokenizer, PhoneTokenizer)
+        return replace(self, tokenizer=self.tokenizer.with_words(more))
 
     def check_lm(self) -> None:
         """Say on standard error where words of the language model cannot be recognised.
@@ -142,10 +157,10 @@ class DecoderFactory:
         Raises:
             LanguageModelError: hardly any of them can.
         """
-        if self.lm is None:
+        if self._ngram is None or self.lm is None:
             return
         tokens = Vocabulary(self.tokenizer.tokens)
-        note = check_coverage(load_lm(self.lm), self.lm.name, tokens, self.tokenizer.lexicon)
+        note = check_coverage(self._ngram, self.lm.name, tokens, self.tokenizer.lexicon)
         if note:
             print(f"note: {note}", file=sys.stderr)
 
@@ -167,7 +182,7 @@ class DecoderFactory:
 
     def beam(self, config: DecodingConfig) -> BeamDecoder:
         """Return the beam search alone, with the numbers of ``config``."""
-        lm = None if self.lm is None else load_lm(self.lm)
+        lm = self._ngram
         lexicon: Iterable[str] | Pronunciations | None = self.tokenizer.lexicon
         hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
         open_vocabulary = lexicon is None and (config.open_vocabulary or lm is None)
@@ -193,11 +208,14 @@ class DecoderFactory:
             ModelError: the folder holds no language model.
             MissingDependencyError: torch is not installed.
         """
-        require("torch", "train")
-        from asr.language.modelling.model import load_scorer
+        name = str(folder)
+        if name not in self._scorers:
+            require("torch", "train")
+            from asr.language.modelling.model import load_scorer
 
-        in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
-        return load_scorer(folder, "cpu" if in_onnx else self.device)
+            in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
+            self._scorers[name] = load_scorer(folder, "cpu" if in_onnx else self.device)
+        return self._scorers[name]
 
     def _cased(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""

@@ -93,7 +93,7 @@ def test_static_features_come_from_json_lines_and_npz(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "named"),
     [
-        ("a.txt", "1\n", "no file of signals"),
+        ("a.txt", "1\n", "not a file of signals"),
         ("none.csv", None, "no file"),
         ("a.csv", "", "no rows"),
         ("a.csv", "a,b\n1,x\n", "line 2: the column b holds 'x'"),

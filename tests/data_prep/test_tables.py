@@ -64,13 +64,13 @@ def test_a_column_tells_the_splits(tmp_path: Path) -> None:
             "audio,phones\na.wav,x\n",
             r"no column of transcripts; its columns are: 'audio', 'phones'",
         ),
-        ("a.csv", "audio,text\n,x\n", r"entry 1 names no audio"),
-        ("a.csv", "audio,text,start\na.wav,x,soon\n", r"entry 1: the start 'soon'"),
-        ("a.csv", "audio,text,start,end\na.wav,x,3,2\n", r"entry 1: .* not a time span"),
+        ("a.csv", "audio,text\n,x\n", r"line 2 names no audio"),
+        ("a.csv", "audio,text,start\na.wav,x,soon\n", r"line 2: the start 'soon'"),
+        ("a.csv", "audio,text,start,end\na.wav,x,3,2\n", r"line 2: .* not a time span"),
         ("a.csv", "audio,text\n", "no rows"),
         ("a.csv", "audio,text,split\na.wav,x,../../evil\n", "cannot be a folder name"),
         ("a.csv", "", "no rows"),
-        ("a.jsonl", '{"audio": "a.wav", "text": "x"}\nnonsense\n', "line 2 is not JSON"),
+        ("a.jsonl", '{"audio": "a.wav", "text": "x"}\nnonsense\n', "line 2: not JSON"),
         ("a.jsonl", "[1]\n", "line 1 is not an object"),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("audio,text\na.wav,Größe\n".encode("latin-1"))
     with pytest.raises(DataError, match="not UTF-8"):
         read_table(tmp_path / "a.csv")
-    with pytest.raises(DataError, match="no table"):
+    with pytest.raises(DataError, match="no file"):
         read_table(tmp_path / "b.csv")
 
 

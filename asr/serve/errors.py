@@ -129,7 +129,7 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
     """Return the result of ``work``, which is cancelled when the time is over.
 
     Raises:
-        TimedOut: it was not done in time.
+        TimedOut: the work took longer.
     """
     try:
         return await asyncio.wait_for(work, seconds)

@@ -74,8 +74,8 @@ class HostedModel:
         """Return the samples of an encoded recording.
 
         Raises:
-            AudioError: it cannot be read, or is too short for the model. TooLong: it is longer than
-                ``max_duration_s``.
+            AudioError: the recording cannot be read, or is too short for the model.
+            TooLong: the recording is longer than ``max_duration_s``.
         """
         limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
         too_long = TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
@@ -108,7 +108,8 @@ class HostedModel:
         """Return the transcript of a recording that :meth:`read` returned.
 
         Raises:
-            Overloaded: too many wait. AsrError: what the model says of the recording.
+            Overloaded: too many requests wait.
+            AsrError: the model refuses the recording.
         """
         if self.is_long(samples):
             return await self._transcribe_long(samples)
@@ -147,8 +148,9 @@ class Fleet:
         metrics: where they count.
 
     Raises:
-        ModelError: a folder holds no model. ConfigError: the split names another number of speech
-            models, or a back end does not fit a model.
+        ModelError: a folder holds no model.
+        ConfigError: the split names another number of speech models, or a back end does not fit a
+            model.
 
     Attributes:
         models: for speech, by name.
@@ -174,7 +176,7 @@ class Fleet:
         for bundle in others:
             if config.backend == "onnxruntime":
                 raise ConfigError(
-                    f"{bundle.path} is no speech model, and only those run in ONNX Runtime.",
+                    f"{bundle.path} is not a speech model, and only those run in ONNX Runtime.",
                     "Leave --backend at auto.",
                 )
             name = _free_name(bundle.name, self.predictors)
@@ -194,7 +196,7 @@ class Fleet:
             client: the same client always gets the same model.
 
         Raises:
-            NoSuchModel: there is none.
+            NoSuchModel: no model has that name.
         """
         if name:
             if name not in self.models:

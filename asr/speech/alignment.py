@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DataError, require
 from asr.speech.frames import min_output_frames
+from asr.speech.transcript import ctm_name
 
 __all__ = [
     "FORMATS",
@@ -92,6 +94,9 @@ class AlignedWord:
     tokens: tuple[AlignedToken, ...]
 
 
+_Aligned = TypeVar("_Aligned", AlignedToken, AlignedWord)
+
+
 @dataclass(frozen=True)
 class ForcedAlignment:
     """When the words of a known text were said.
@@ -117,6 +122,16 @@ class ForcedAlignment:
         spelled = tuple(replace(aligned, word=word) for aligned, word in pairs)
         return replace(self, text=" ".join(words), words=spelled)
 
+    def later(self, seconds: float) -> ForcedAlignment:
+        """Return the alignment by a clock on which the recording begins at ``seconds``."""
+        if not seconds:
+            return self
+        words = tuple(
+            replace(_moved(word, seconds), tokens=tuple(_moved(t, seconds) for t in word.tokens))
+            for word in self.words
+        )
+        return replace(self, words=words, duration_s=round(self.duration_s + seconds, 3))
+
     def to_json(self) -> str:
         """Return JSON of all attributes; each word has its ``tokens``."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=1) + "\n"
@@ -124,9 +139,9 @@ class ForcedAlignment:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel, start, duration, word, confidence.
 
-        Blanks in the name of the recording become ``_``.
+        The name of the recording is written as :func:`asr.speech.transcript.ctm_name` says.
         """
-        name = "_".join(name.split())
+        name = ctm_name(name)
         rows = (
             f"{name} 1 {w.start:.2f} {w.end - w.start:.2f} {w.word} {w.confidence:.3f}\n"
             for w in self.words
@@ -151,6 +166,10 @@ class ForcedAlignment:
         if output_format == "ctm":
             return self.to_ctm(name)
         return self.to_json() if output_format == "json" else self.to_textgrid()
+
+
+def _moved(span: _Aligned, seconds: float) -> _Aligned:
+    return replace(span, start=round(span.start + seconds, 3), end=round(span.end + seconds, 3))
 
 
 FORMATS = {"textgrid": ".TextGrid", "ctm": ".ctm", "json": ".json"}

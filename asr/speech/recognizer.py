@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import LevelledBlocks, levelled
 from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import Window
+from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.alignment import ForcedAlignment, align_tokens
@@ -26,7 +27,6 @@ from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.text.normalizers import normalize
 from asr.text.tokenizers import load_tokenizer
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
@@ -35,6 +35,23 @@ __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 POOL_S, POOL_SIZE = 320.0, 32
 
 Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A recording of which all is in memory.
+
+    Attributes:
+        samples: (n,) or (n, channels) at the rate of the network.
+        start_s: time of the first one by the clock of the file, in seconds.
+        notes: what is to be said about the recording.
+    """
+
+    samples: Samples
+    start_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
 Progress = Callable[[float], None]
 
 
@@ -77,7 +94,7 @@ class Recognizer:
                 "Leave it out, or choose the method beam.",
             )
         lm = own_lm(bundle) if options.lm is None else Path(options.lm)
-        threads = options.threads or os.cpu_count() or 1
+        threads = options.threads or usable_cores()
         self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
@@ -171,19 +188,24 @@ class Recognizer:
         Short ones are computed together, and only a few are held at a time. Arguments: see
         :meth:`transcribe`.
         """
-        pool: list[Samples | AsrError] = []  # short recordings whose turn has not come
+        pool: list[Heard | AsrError] = []  # short recordings whose turn has not come
         for source in sources:
             long: Transcript | None = None
             try:
                 with open_recording(source, sample_rate) as recording:
-                    blocks = recording.resampled(self.sample_rate, channel, LONG_S)
+                    levelled = LevelledBlocks(
+                        recording.resampled(self.sample_rate, channel, LONG_S), self.sample_rate
+                    )
+                    blocks = iter(levelled)
                     head = self._head(blocks)
                     if self._reader.is_long(sum(map(len, head))):
                         channels = recording.channels if channel == "all" else None
                         every = itertools.chain(head, blocks)
                         long = self._transcribe_long(every, channels, progress)
+                        long = long.from_file(recording.start_s, recording.notes + levelled.notes)
                     else:
-                        pool.append(np.concatenate(head))
+                        notes = tuple(recording.notes + levelled.notes)
+                        pool.append(Heard(np.concatenate(head), recording.start_s, notes))
             except AsrError as error:
                 pool.append(error)
             if long is not None or len(pool) >= POOL_SIZE or self._seconds(pool) > POOL_S:
@@ -204,13 +226,11 @@ class Recognizer:
                 break
         return head
 
-    def _seconds(self, pool: Iterable[Samples | AsrError]) -> float:
-        samples = sum(0 if isinstance(item, AsrError) else item.size for item in pool)
+    def _seconds(self, pool: Iterable[Heard | AsrError]) -> float:
+        samples = sum(0 if isinstance(item, AsrError) else item.samples.size for item in pool)
         return samples / self.sample_rate
 
-    def _transcribe_pool(
-        self, pool: Sequence[Samples | AsrError]
-    ) -> Iterator[Transcript | AsrError]:
+    def _transcribe_pool(self, pool: Sequence[Heard | AsrError]) -> Iterator[Transcript | AsrError]:
         """Yield the transcripts of short recordings, and the errors among them, in order."""
         recordings = [item for item in pool if not isinstance(item, AsrError)]
         results: list[Transcript | AsrError] = []
@@ -224,7 +244,8 @@ class Recognizer:
         in_order = iter(results)
         yield from (item if isinstance(item, AsrError) else next(in_order) for item in pool)
 
-    def _transcribe_short(self, recordings: Sequence[Samples]) -> list[Transcript]:
+    def _transcribe_short(self, heard: Sequence[Heard]) -> list[Transcript]:
+        recordings = [one.samples for one in heard]
         parts = [self._reader.channel_parts(recording) for recording in recordings]
         arrays = self._reader.log_probs([part.samples for own in parts for part in own])
         hypotheses = iter(self.decoder(arrays))
@@ -236,7 +257,10 @@ class Recognizer:
             ]
             channels = recording.shape[1] if recording.ndim > 1 else None
             transcripts.append(self._transcript(segments, channels, len(recording)))
-        return transcripts
+        return [
+            transcript.from_file(one.start_s, one.notes)
+            for transcript, one in zip(transcripts, heard, strict=True)
+        ]
 
     def _transcribe_long(
         self, blocks: Iterator[Samples], channels: int | None, progress: Progress | None
@@ -288,11 +312,17 @@ class Recognizer:
             DataError: an empty text, one longer than what can have been said, or too much to be
                 aligned at once.
         """
+        from asr.text.normalizers import normalize  # its tables take 12 ms to make
+
         normal = normalize(text, normalizer)
         ids = self.decoders.tokenizer.encode(normal)  # refused before the network is run
         audio = load_audio(source, self.sample_rate, source_rate=sample_rate)
+        if audio.is_silent:
+            raise AudioError(
+                f"{audio.name} is silent: no text can be aligned with it.", "Check the recording."
+            )
         alignment = align_tokens(
-            self._reader.whole_log_probs(audio.samples),
+            self._reader.whole_log_probs(levelled(audio.samples, self.sample_rate)),
             ids,
             self.decoder.vocabulary,
             seconds_per_frame=self.seconds_per_frame,
@@ -300,7 +330,8 @@ class Recognizer:
             model=self.name,
         )
         spelled, said = text.split(), normal.split()
-        return alignment.with_words(spelled if len(spelled) == len(said) else said)
+        words = spelled if len(spelled) == len(said) else said
+        return alignment.with_words(words).later(audio.start_s)
 
     def features(self, recordings: Sequence[Samples]) -> list[Samples]:
         """Return features (T, F), before normalisation, of mono recordings (n,) at

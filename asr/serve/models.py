@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,14 @@ from asr.serve.batching import Batcher
 from asr.serve.config import ServeConfig
 from asr.serve.errors import NoSuchModel, Overloaded, TooLong
 from asr.serve.metrics import ModelMetrics, ServiceMetrics
+from asr.serve.options import RequestOptions
 from asr.serve.predicting import HostedPredictor
+from asr.serve.variants import Variants
 from asr.speech.long import LONG_S
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 from asr.speech.streaming import StreamingRecognizer
-from asr.speech.transcript import Transcript
+from asr.speech.transcript import Segment, Transcript
 
 __all__ = ["Fleet", "HostedModel"]
 
@@ -46,12 +50,14 @@ class HostedModel:
     Attributes:
         batcher: the queue of short recordings; long ones have a thread of their own.
         streaming: None where the model cannot stream.
+        variants: the model under the options of requests.
     """
 
     def __init__(
         self, name: str, recognizer: Recognizer, config: ServeConfig, metrics: ServiceMetrics
     ) -> None:
         self.name, self.recognizer, self.config = name, recognizer, config
+        self.variants = Variants(recognizer)
         self.metrics = ModelMetrics(metrics, name, config.drift_window, config.drift_sigma)
         self.streaming = (
             StreamingRecognizer(recognizer, threads=config.threads)
@@ -60,7 +66,6 @@ class HostedModel:
         )
         self.batcher = Batcher(
             recognizer.log_probs,
-            self._finish,
             max_batch_size=config.max_batch_size,
             max_wait_ms=config.max_wait_ms,
             queue_size=config.queue_size,
@@ -70,6 +75,13 @@ class HostedModel:
         self._long_thread, self._long_waiting = ThreadPoolExecutor(1, "long"), 0
         self.metrics.watch_queue(lambda: self.batcher.depth)
 
+    @property
+    def language(self) -> str:
+        """Code of the model's language: what its folder says, or its name, or the settings."""
+        said = self.recognizer.bundle.config.get("language")
+        named = re.match(r"([a-z]{2})(?![a-z0-9])", self.name)
+        return str(said or (named and named[1]) or self.config.language)
+
     def read(self, data: bytes) -> npt.NDArray[np.float32]:
         """Return the samples of an encoded recording.
 
@@ -78,7 +90,8 @@ class HostedModel:
                 ``max_duration_s``.
         """
         limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
-        too_long = TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
+        remedy = "Send it to /v1/jobs." if self.config.max_jobs else "Cut it."
+        too_long = TooLong(f"The recording is longer than {limit:g} s.", remedy)
         blocks: list[npt.NDArray[np.float32]] = []
         with open_recording(data) as recording:
             # A header that announces too much is refused before anything is decoded; so is a small
@@ -104,38 +117,64 @@ class HostedModel:
         """Return whether a recording is cut at pauses instead of going whole into a batch."""
         return len(samples) > LONG_S * self.recognizer.sample_rate
 
-    async def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
+    async def transcribe(
+        self,
+        samples: npt.NDArray[np.float32],
+        options: RequestOptions | None = None,
+        heard: Callable[[Segment], None] | None = None,
+    ) -> Transcript:
         """Return the transcript of a recording that :meth:`read` returned.
 
+        Args:
+            samples: of the recording.
+            options: of the request.
+            heard: called in another thread with each segment of a long recording.
+
         Raises:
-            Overloaded: too many wait. AsrError: what the model says of the recording.
+            BadOption: the model cannot do what is asked. Overloaded: too many wait. AsrError: what
+                the model says of the recording.
         """
+        recognizer = await self.variant(options or RequestOptions())
         if self.is_long(samples):
-            return await self._transcribe_long(samples)
-        parts = await asyncio.to_thread(self.recognizer.parts, samples)
-        jobs = [asyncio.ensure_future(self.batcher.submit(part.samples)) for part in parts]
+            return await self._transcribe_long(recognizer, samples, heard)
+
+        def finish(log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
+            return recognizer.decoder([log_probs])[0]
+
+        parts = await asyncio.to_thread(recognizer.parts, samples)
+        jobs = [asyncio.ensure_future(self.batcher.submit(part.samples, finish)) for part in parts]
         try:
             hypotheses = await asyncio.gather(*jobs)
-            return self.recognizer.transcript(parts, hypotheses, len(samples))
+            return recognizer.transcript(parts, hypotheses, len(samples))
         finally:
             for job in jobs:  # where one is refused, or the client is gone, the others are in vain
                 job.cancel()
 
-    async def _transcribe_long(self, samples: npt.NDArray[np.float32]) -> Transcript:
+    async def variant(self, options: RequestOptions) -> Recognizer:
+        """Return the recogniser that a request asks for.
+
+        Raises:
+            BadOption: the model cannot do what is asked.
+        """
+        if not options.decoding and not options.words:
+            return self.recognizer
+        return await asyncio.to_thread(self.variants.get, options)
+
+    async def _transcribe_long(
+        self,
+        recognizer: Recognizer,
+        samples: npt.NDArray[np.float32],
+        heard: Callable[[Segment], None] | None,
+    ) -> Transcript:
         """Transcribe beside the batches, one long recording after the other."""
         if self._long_waiting >= MAX_LONG:
             raise Overloaded(10.0 * self._long_waiting)
         self._long_waiting += 1
         try:
-            loop, rate = asyncio.get_running_loop(), self.recognizer.sample_rate
-            return await loop.run_in_executor(
-                self._long_thread, self.recognizer.transcribe, samples, rate
-            )
+            work = partial(recognizer.transcribe, samples, recognizer.sample_rate, heard=heard)
+            return await asyncio.get_running_loop().run_in_executor(self._long_thread, work)
         finally:
             self._long_waiting -= 1
-
-    def _finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
-        return self.recognizer.decoder([log_probs])[0]
 
 
 class Fleet:
@@ -216,12 +255,14 @@ class Fleet:
     def describe(self) -> list[dict[str, Any]]:
         """Return what is known of each model."""
         others: list[dict[str, Any]] = [
-            {"name": p.name, "task": p.task, "backend": "torch"} for p in self.predictors.values()
+            {"name": p.name, "task": p.task, "backend": "torch", "created": p.created}
+            for p in self.predictors.values()
         ]
         return [
             {
                 "name": model.name,
                 "task": "ctc",
+                "created": model.recognizer.bundle.created,
                 "sample_rate": model.recognizer.sample_rate,
                 "backend": model.recognizer.backend,
                 "streaming": model.streaming is not None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -115,12 +116,35 @@ class Recognizer:
         """What runs the network: ``torch`` or ``onnxruntime``."""
         return self.acoustics.backend
 
+    def with_decoding(self, changes: Mapping[str, Any], words: Sequence[str] = ()) -> Recognizer:
+        """Return a recogniser with other settings of the decoder, which shares the network.
+
+        Args:
+            changes: fields of :class:`asr.speech.decoders.DecodingConfig` with their values.
+            words: the only words that can be recognised; empty: those of this model.
+
+        Raises:
+            ConfigError: a value out of its range, or a word that the dictionary does not have.
+            DecodingError: a hotword that the model cannot write or say.
+        """
+        other = copy.copy(self)
+        config = replace(self.decoding, **changes)
+        if words or config.needs_beam:
+            config = replace(config, method="beam")
+        other.decoding = config
+        if words:
+            other.decoders = self.decoders.with_words(words)
+        other.decoder = other.decoders.variant(self.decoder, config)
+        other.builder = replace(self.builder, all_readings=config.n_best > 1)
+        return other
+
     def transcribe(
         self,
         source: Source,
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
+        heard: Callable[[Segment], None] | None = None,
     ) -> Transcript:
         """Return the transcript of a recording of any length.
 
@@ -134,12 +158,14 @@ class Recognizer:
             channel: ``mix`` (mean of the channels), a channel's number from 0, or ``all``: each
                 apart, segments of all.
             progress: called with the seconds of the recording that are done, now and then.
+            heard: called with each segment of a long recording as soon as it is known.
 
         Raises:
             AudioError: the recording is missing, empty, damaged, shorter than one frame, or has no
                 such channel.
         """
-        result = next(self.transcribe_many([source], sample_rate, channel, progress))
+        results = self.transcribe_many([source], sample_rate, channel, progress, heard)
+        result = next(results)
         if isinstance(result, AsrError):
             raise result
         return result
@@ -165,6 +191,7 @@ class Recognizer:
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
+        heard: Callable[[Segment], None] | None = None,
     ) -> Iterator[Transcript | AsrError]:
         """Yield for each recording, in order, its transcript, or the error that it ended in.
 
@@ -181,7 +208,7 @@ class Recognizer:
                     if self._reader.is_long(sum(map(len, head))):
                         channels = recording.channels if channel == "all" else None
                         every = itertools.chain(head, blocks)
-                        long = self._transcribe_long(every, channels, progress)
+                        long = self._transcribe_long(every, channels, progress, heard)
                     else:
                         pool.append(np.concatenate(head))
             except AsrError as error:
@@ -239,7 +266,11 @@ class Recognizer:
         return transcripts
 
     def _transcribe_long(
-        self, blocks: Iterator[Samples], channels: int | None, progress: Progress | None
+        self,
+        blocks: Iterator[Samples],
+        channels: int | None,
+        progress: Progress | None,
+        heard: Callable[[Segment], None] | None,
     ) -> Transcript:
         count = 0  # samples read so far
 
@@ -254,7 +285,10 @@ class Recognizer:
         while some := list(itertools.islice(sections, 2 * self.decoders.threads)):
             hypotheses = self.decoder([section.log_probs for section in some])
             for section, best in zip(some, hypotheses, strict=True):
-                segments.append((section.channel, self.builder.segment(best, section.start, count)))
+                segment = self.builder.segment(best, section.start, count)
+                segments.append((section.channel, segment))
+                if heard is not None and segment is not None:
+                    heard(segment)
             if progress is not None:
                 progress(some[-1].start / self.sample_rate)
         return self._transcript(segments, channels, count)

@@ -145,7 +145,7 @@ def _replace_folder(new: Path, folder: Path) -> None:
         return
     if not (folder / INDEX).is_file() and any(folder.iterdir()):
         raise ModelError(
-            f"{folder} exists and is no model folder.",
+            f"{folder} exists and is not a model folder.",
             "Give another output folder; nothing was overwritten.",
         )
     old = folder.with_name(f".{folder.name}-old-{os.getpid()}")

@@ -35,7 +35,8 @@ class ContainerRecording(Recording):
         name: in messages.
 
     Raises:
-        AudioError: no readable sound. MissingDependencyError: without the extra ``media``.
+        AudioError: the file holds no readable sound.
+        MissingDependencyError: the extra ``media`` is not installed.
     """
 
     def __init__(self, source: Any, name: str) -> None:

@@ -145,7 +145,7 @@ def noise_files(folder: str) -> tuple[str, ...]:
     """Return the recordings in a folder, at any depth.
 
     Raises:
-        DataError: there are none.
+        DataError: the folder holds no recording.
     """
     paths = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
     if not paths:

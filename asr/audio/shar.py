@@ -243,7 +243,7 @@ def _cuts(path: Path) -> Iterator[dict[str, Any]]:
             for line in file:
                 cut = json.loads(line)
                 if not isinstance(cut["id"], str):
-                    raise TypeError("the id is no string")
+                    raise TypeError("the id is not a string")
                 yield cut
                 read += 1
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import Threads
+from asr.cli.options import Threads, numbers
 
 
 def serve(
@@ -87,7 +87,7 @@ def serve(
         wyoming_port=wyoming_port,
         language=language,
         api_keys=_api_keys(),
-        split=_shares(split),
+        split=numbers(split, "--split", float),
         max_batch_size=max_batch_size,
         max_wait_ms=max_wait_ms,
         queue_size=queue_size,
@@ -107,13 +107,6 @@ def serve(
         from asr.scale.serve import serve_on_ray
 
         serve_on_ray(models, config, ray, replicas)
-
-
-def _shares(split: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in split.split(",")) if split else ()
-    except ValueError:
-        raise typer.BadParameter(f"{split!r} is no list of numbers", param_hint="--split") from None
 
 
 def _api_keys() -> tuple[str, ...]:

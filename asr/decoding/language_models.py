@@ -58,7 +58,7 @@ def compile_lm(source: str | Path, target: str | Path) -> NgramAutomaton:
 
     Raises:
         LanguageModelError: the source is malformed or a KenLM binary, or the target cannot be
-        written.
+            written.
     """
     compiled = _head(Path(source)).startswith(_OURS)
     automaton = NgramAutomaton.load(source) if compiled else _compile(Path(source))

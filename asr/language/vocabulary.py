@@ -88,11 +88,11 @@ class Vocabulary:
             items = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise TokenError(
-                f"{path} is no vocabulary: {error}.", "Copy the whole model folder again."
+                f"{path} is not a vocabulary: {error}.", "Copy the whole model folder again."
             ) from error
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise TokenError(
-                f"{path} is no vocabulary: needed a list of texts.",
+                f"{path} is not a vocabulary: needed a list of texts.",
                 "Copy the whole model folder again.",
             )
         return cls(items)

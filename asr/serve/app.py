@@ -48,7 +48,8 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
         config: settings.
 
     Raises:
-        ModelError: a folder holds no model. ConfigError: the traffic split does not fit the models.
+        ModelError: a folder holds no model.
+        ConfigError: the traffic split does not fit the models.
     """
     config, metrics = config or ServeConfig(), ServiceMetrics()
     service = Service(Fleet(models, config, metrics), config, metrics)

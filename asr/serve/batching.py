@@ -87,7 +87,8 @@ class Batcher:
             finish: log-probabilities -> result.
 
         Raises:
-            Overloaded: the queue is full. AsrError: what the model says of the recording.
+            Overloaded: the queue is full.
+            AsrError: the model refuses the recording.
         """
         if len(self._waiting) >= self.queue_size:
             raise Overloaded(max(1.0, np.ceil(self._seconds_per_job * len(self._waiting))))

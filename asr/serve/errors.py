@@ -209,7 +209,7 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
     """Return the result of ``work``, which is cancelled when the time is over.
 
     Raises:
-        TimedOut: it was not done in time.
+        TimedOut: the work took longer.
     """
     try:
         return await asyncio.wait_for(work, seconds)
@@ -220,8 +220,7 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
 async def answered(request: Request, work: Awaitable[T]) -> T:
     """Return the result of ``work``, which is cancelled when the client closes the connection.
 
-    Raises:
-        ClientDisconnect: it did.
+    That raises Starlette's ``ClientDisconnect``.
     """
     task = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_until_gone(request))

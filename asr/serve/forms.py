@@ -44,7 +44,7 @@ async def read_form(request: Request, file_fields: tuple[str, ...]) -> Form:
     fields: list[tuple[str, Any]] = list(request.query_params.multi_items())
     for name, value in form.multi_items():
         if isinstance(value, UploadFile) != (name in file_fields):
-            what = "no file" if name in file_fields else "a file"
+            what = "not a file" if name in file_fields else "a file"
             raise BadOption(
                 name, f"{name} is {what}.", f"Files go into {' or '.join(file_fields)}."
             )

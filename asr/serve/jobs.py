@@ -161,8 +161,11 @@ class Jobs:
         """Return a new job.
 
         Raises:
-            Overloaded: too many wait. TooLarge, TooLong: the recording. AudioError: it cannot be
-                read. BadOption: the model cannot do what is asked.
+            Overloaded: too many jobs wait.
+            TooLarge: the recording has more bytes than allowed.
+            TooLong: it is longer than allowed.
+            AudioError: it cannot be read.
+            BadOption: the model cannot do what is asked.
         """
         self._expire()
         waiting = sum(job.status in ("queued", "running") for job in self._jobs.values())

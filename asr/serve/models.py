@@ -86,8 +86,8 @@ class HostedModel:
         """Return the samples of an encoded recording.
 
         Raises:
-            AudioError: it cannot be read, or is too short for the model. TooLong: it is longer than
-                ``max_duration_s``.
+            AudioError: the recording cannot be read, or is too short for the model.
+            TooLong: the recording is longer than ``max_duration_s``.
         """
         limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
         remedy = "Send it to /v1/jobs." if self.config.max_jobs else "Cut it."
@@ -131,8 +131,9 @@ class HostedModel:
             heard: called in another thread with each segment of a long recording.
 
         Raises:
-            BadOption: the model cannot do what is asked. Overloaded: too many wait. AsrError: what
-                the model says of the recording.
+            BadOption: the model cannot do what is asked.
+            Overloaded: too many requests wait.
+            AsrError: the model refuses the recording.
         """
         recognizer = await self.variant(options or RequestOptions())
         if self.is_long(samples):
@@ -186,8 +187,9 @@ class Fleet:
         metrics: where they count.
 
     Raises:
-        ModelError: a folder holds no model. ConfigError: the split names another number of speech
-            models, or a back end does not fit a model.
+        ModelError: a folder holds no model.
+        ConfigError: the split names another number of speech models, or a back end does not fit a
+            model.
 
     Attributes:
         models: for speech, by name.
@@ -213,7 +215,7 @@ class Fleet:
         for bundle in others:
             if config.backend == "onnxruntime":
                 raise ConfigError(
-                    f"{bundle.path} is no speech model, and only those run in ONNX Runtime.",
+                    f"{bundle.path} is not a speech model, and only those run in ONNX Runtime.",
                     "Leave --backend at auto.",
                 )
             name = _free_name(bundle.name, self.predictors)
@@ -233,7 +235,7 @@ class Fleet:
             client: the same client always gets the same model.
 
         Raises:
-            NoSuchModel: there is none.
+            NoSuchModel: no model has that name.
         """
         if name:
             if name not in self.models:

@@ -172,7 +172,8 @@ def _read(form: Form, service: Service) -> _Asked:
     """Return what a form asks for.
 
     Raises:
-        BadOption: a wrong value. NoSuchModel: there is no such model.
+        BadOption: a value is wrong.
+        NoSuchModel: there is no such model.
     """
     lists = {name: [v for n, v in form.fields if n == name] for name, _ in form.fields}
     given = {name: values[-1] for name, values in lists.items()}

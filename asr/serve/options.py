@@ -62,7 +62,7 @@ def _from_json(given: Any) -> Any:
     try:
         return json.loads(given)
     except ValueError:
-        raise ValueError("this is no JSON") from None
+        raise ValueError("this is not JSON") from None
 
 
 Phrase = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS)]
@@ -164,13 +164,13 @@ def read_options(given: Iterable[tuple[str, Any]], takes: frozenset[str]) -> Req
         takes: names that have an effect where they were given.
 
     Raises:
-        BadOption: an unknown name, one that has no effect here or comes twice, or a wrong value.
+        BadOption: a name is unknown, has no effect here or comes twice, or a value is wrong.
     """
     values: dict[str, Any] = {}
     for name, value in given:
         if name not in takes:
             elsewhere = name in RequestOptions.model_fields
-            what = "has no effect here" if elsewhere else "is no option"
+            what = "has no effect here" if elsewhere else "is not an option"
             raise BadOption(name, f"{name} {what}.", f"Options are: {', '.join(sorted(takes))}.")
         if name in values:
             raise BadOption(name, f"{name} is given twice.", "Give it once.")

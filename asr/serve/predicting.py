@@ -81,8 +81,9 @@ class HostedPredictor:
         """Return predictions.
 
         Raises:
-            DataError: the request lacks what the task takes. Overloaded: too many wait. AsrError:
-                the model's own.
+            DataError: the request lacks what the task takes.
+            Overloaded: too many requests wait.
+            AsrError: the model refuses what the request holds.
         """
         if self._waiting >= self.config.queue_size:
             raise Overloaded(1.0)

@@ -26,8 +26,9 @@ def run_server(models: Sequence[str | Path], config: ServeConfig) -> None:
     """Serve until SIGTERM or SIGINT; then accept no more, answer what is open, and return.
 
     Raises:
-        MissingDependencyError: the extra ``serve`` is not installed. ConfigError: the address is
-            taken or unknown. Others: see :func:`asr.serve.app.create_app`.
+        MissingDependencyError: the extra ``serve`` is not installed.
+        ConfigError: the address is taken or unknown, or the traffic split does not fit the models.
+        ModelError: a folder holds no model.
     """
     for package in PACKAGES:
         require(package, "serve")

@@ -47,8 +47,9 @@ class Service:
         """Return the transcript of a file.
 
         Raises:
-            TooLarge: more bytes than allowed. TimedOut: it took too long. Others: see
-                :meth:`asr.serve.models.HostedModel.transcribe`.
+            TooLarge: the file has more bytes than allowed.
+            TimedOut: it took too long.
+            AsrError: see :meth:`asr.serve.models.HostedModel.transcribe`.
         """
 
         async def work() -> Transcript:
@@ -60,8 +61,8 @@ class Service:
         """Return the samples of a file.
 
         Raises:
-            TooLarge: more bytes than allowed. Others: see
-                :meth:`asr.serve.models.HostedModel.read`.
+            TooLarge: the file has more bytes than allowed.
+            AsrError: see :meth:`asr.serve.models.HostedModel.read`.
         """
         try:
             return await self._samples(file, hosted)

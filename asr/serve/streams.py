@@ -55,11 +55,10 @@ async def close_socket(socket: WebSocket, error: AsrError, content: dict[str, An
 
 
 async def next_message(socket: WebSocket, seconds: float) -> bytes | str:
-    """Return the next message.
+    """Return the next message; Starlette's ``WebSocketDisconnect`` is raised where none follows.
 
     Raises:
         AsrError: none came for so many seconds.
-        WebSocketDisconnect: the client closed the connection.
     """
     try:
         message = await asyncio.wait_for(socket.receive(), seconds)

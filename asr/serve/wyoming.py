@@ -108,7 +108,7 @@ class WyomingServer:
             pass  # the client is silent or gone
         except (AttributeError, KeyError, TypeError) as error:
             with contextlib.suppress(ConnectionError):
-                await session.send(Error(f"This is no event of Wyoming ({error}).", "event"))
+                await session.send(Error(f"This is not an event of Wyoming ({error}).", "event"))
         finally:
             session.close()
             self._sessions.discard(session)

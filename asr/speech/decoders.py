@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
+from asr.decoding.language_models import AnyModel
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
 from asr.errors import ConfigError, DecodingError, require
@@ -108,7 +110,7 @@ def own_lm(bundle: Bundle) -> Path | None:
 
 @dataclass(frozen=True)
 class DecoderFactory:
-    """Makes decoders for one model.
+    """Makes decoders for one model. They share its language models, which are loaded once.
 
     Attributes:
         tokenizer: of the model.
@@ -123,6 +125,11 @@ class DecoderFactory:
     device: str = "cpu"
     threads: int = 1
     words: tuple[str, ...] = ()
+    _scorers: dict[str, Scorer] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def _ngram(self) -> AnyModel | None:
+        return None if self.lm is None else load_lm(self.lm)
 
     def with_lexicon(self, path: str | Path) -> DecoderFactory:
         """Return a factory that also knows the words of a pronouncing dictionary.
@@ -165,7 +172,10 @@ class DecoderFactory:
                 f"The pronunciation of {unknown[0]!r} is not known.",
                 "Leave it out, or serve a model whose dictionary has it.",
             )
-        return replace(self, words=cased)
+        limited = replace(self, words=cased)
+        if "_ngram" in self.__dict__:  # loaded already, which takes time
+            limited.__dict__["_ngram"] = self._ngram
+        return limited
 
     def knows(self, phrase: str) -> bool:
         """Return whether a phrase can be a hotword: its words can be said or written."""
@@ -185,7 +195,8 @@ class DecoderFactory:
         the same: then it takes a fraction of a second.
 
         Raises:
-            DecodingError: a hotword that the model cannot write or say. Others: see :meth:`make`.
+            DecodingError: the model can neither write nor say a hotword.
+            AsrError: see :meth:`make`.
         """
         adds_words = bool(self.words or (config.hotwords and not config.open_vocabulary))
         if not isinstance(decoder, BeamDecoder) or config.method == "greedy" or adds_words:
@@ -196,7 +207,7 @@ class DecoderFactory:
 
     def beam(self, config: DecodingConfig) -> BeamDecoder:
         """Return the beam search alone, with the numbers of ``config``."""
-        lm = None if self.lm is None else load_lm(self.lm)
+        lm = self._ngram
         lexicon = self._lexicon()
         hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
         open_vocabulary = lexicon is None and (config.open_vocabulary or lm is None)
@@ -229,11 +240,14 @@ class DecoderFactory:
             ModelError: the folder holds no language model.
             MissingDependencyError: torch is not installed.
         """
-        require("torch", "train")
-        from asr.language.modelling.model import load_scorer
+        name = str(folder)
+        if name not in self._scorers:
+            require("torch", "train")
+            from asr.language.modelling.model import load_scorer
 
-        in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
-        return load_scorer(folder, "cpu" if in_onnx else self.device)
+            in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
+            self._scorers[name] = load_scorer(folder, "cpu" if in_onnx else self.device)
+        return self._scorers[name]
 
     def _cased(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""

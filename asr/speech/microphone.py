@@ -60,8 +60,8 @@ class Microphone:
         device: its number or a part of its name; None for the default.
 
     Raises:
-        AudioError: there is no such device, or it cannot be opened. MissingDependencyError: no
-        extra ``mic``.
+        AudioError: there is no such device, or it cannot be opened.
+        MissingDependencyError: the extra ``mic`` is not installed.
     """
 
     def __init__(self, sample_rate: int, device: int | str | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import Window
+from asr.cores import usable_cores
 from asr.decoding import Hypothesis
 from asr.errors import AsrError, ConfigError
 from asr.features.config import FeatureConfig
@@ -27,7 +27,6 @@ from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.text.normalizers import normalize
 from asr.text.tokenizers import load_tokenizer
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
@@ -78,7 +77,7 @@ class Recognizer:
                 "Leave it out, or choose the method beam.",
             )
         lm = own_lm(bundle) if options.lm is None else Path(options.lm)
-        threads = options.threads or os.cpu_count() or 1
+        threads = options.threads or usable_cores()
         self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
@@ -322,6 +321,8 @@ class Recognizer:
             DataError: an empty text, one longer than what can have been said, or too much to be
                 aligned at once.
         """
+        from asr.text.normalizers import normalize  # its tables take 12 ms to make
+
         normal = normalize(text, normalizer)
         ids = self.decoders.tokenizer.encode(normal)  # refused before the network is run
         audio = load_audio(source, self.sample_rate, source_rate=sample_rate)

@@ -15,6 +15,7 @@ __all__ = [
     "Segment",
     "Transcript",
     "Word",
+    "ctm_name",
     "merge_channels",
     "read_transcript",
 ]
@@ -166,9 +167,9 @@ class Transcript:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence.
 
-        Blanks in the name of the recording become ``_``.
+        The name of the recording is written as :func:`ctm_name` says.
         """
-        name = "_".join(name.split())
+        name = ctm_name(name)
         rows = []
         for s in self.segments:
             place = f"{name} {(s.channel or 0) + 1}"
@@ -212,6 +213,15 @@ def _segment(entry: dict[str, Any]) -> Segment:
 
 def _words(entry: dict[str, Any]) -> tuple[Word, ...]:
     return tuple(Word(**word) for word in entry["words"])
+
+
+def ctm_name(name: str) -> str:
+    """Return the name of a recording as a CTM can hold it.
+
+    Blanks become ``_``, and one is put before ``;;``, which begins a comment.
+    """
+    joined = "_".join(name.split())
+    return f"_{joined}" if joined.startswith(";;") else joined
 
 
 def merge_channels(transcripts: list[Transcript]) -> Transcript:

@@ -95,7 +95,7 @@ def measure(config: SpeechConfig, folder: Path, name: str, steps: int) -> Measur
         build_experiment(config, folder / name), evaluate=lambda task: {"wer": 1.0}
     )
     torch.cuda.reset_peak_memory_stats()
-    loop = Loop(experiment, config.trainer, config.optimizer, folder / name, config.seed)
+    loop = Loop(experiment, config.trainer, config.optimizer, folder / name, seed=config.seed)
     loop.model.train()
     waited, speech_s, loss, start = Waited(experiment), 0.0, 0.0, 0.0
     for step, batch in enumerate(waited.batches()):

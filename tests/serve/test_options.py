@@ -83,7 +83,7 @@ def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
 
 def test_no_option_is_ignored() -> None:
     for name, takes, reason in (
-        ("hotword", RECORDING, "is no option"),
+        ("hotword", RECORDING, "is not an option"),
         ("silence_s", RECORDING, "has no effect here"),
         ("sample_rate", RECORDING, "has no effect here"),
         ("output_format", STREAM, "has no effect here"),

@@ -314,7 +314,7 @@ def test_options_of_a_recording(server: Server, models: list[Path]) -> None:
     (segment,) = ask(n_best=2).json()["results"][0]["segments"]
     assert len(segment["alternatives"]) == 2
     for name, value, reason in (
-        ("hotword", "x", "hotword is no option"),
+        ("hotword", "x", "hotword is not an option"),
         ("n_best", 0, "n_best"),
         ("silence_s", 1, "silence_s has no effect"),
         ("hotwords", "xyz", "xyz"),
@@ -342,7 +342,7 @@ def test_the_description_is_served_locally(server: Server) -> None:
 
 def test_bad_streams(server: Server) -> None:
     for messages, query, reason in (
-        ([], "model=a&key=secret&hotword=x", "hotword is no option"),
+        ([], "model=a&key=secret&hotword=x", "hotword is not an option"),
         ([], "model=a&key=secret&timestamps=word", "timestamps has no effect"),
         (['{"type": "options", "n_best": 99}'], "model=a&key=secret", "n_best"),
         ([b"ab", '{"type": "options"}'], "model=a&key=secret", "before audio"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from asr.audio.reading import AUDIO_SUFFIXES
 from asr.errors import DataError
+from asr.files import files_below
 from asr.lines import read_text
 from data_prep.splits import split_by_share, split_name
 from data_prep.store import Utterance
@@ -58,7 +59,7 @@ def read_folder(
 
 
 def _read(folder: Path, root: Path) -> list[Utterance]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    files = [p for p in files_below(folder) if not p.name.startswith(".")]
     audio = {p.with_suffix(""): p for p in files if p.suffix.lower() in AUDIO_SUFFIXES}
     texts = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
     if not audio:

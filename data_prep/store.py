@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import levelled
 from asr.audio.perturbation import NoiseConfig, change_speed, noisy_copy
 from asr.audio.reading import SILENCE, Audio, load_audio
 from asr.audio.shar import file_of
@@ -288,7 +289,7 @@ def _samples(utterance: Utterance, config: StoreConfig) -> npt.NDArray[np.float3
     fastest = max(*config.speeds, *(config.noise.speeds if config.noise else (1.0,)))
     if config.features.num_frames(int(len(samples) / fastest) - 1) < 1:
         raise AudioError(f"{utterance.audio}: {len(samples)} samples are shorter than one frame.")
-    return samples
+    return levelled(samples, rate)
 
 
 def _stretch(audio: Audio, utterance: Utterance) -> npt.NDArray[np.float32]:

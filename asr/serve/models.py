@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import random
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import LevelledBlocks
 from asr.audio.reading import open_recording
 from asr.catalogue import has_predictions
 from asr.decoding import Hypothesis
@@ -29,9 +31,9 @@ from asr.serve.predicting import HostedPredictor
 from asr.serve.variants import Variants
 from asr.speech.long import LONG_S
 from asr.speech.options import ModelOptions
-from asr.speech.recognizer import Recognizer, open_recognizer
+from asr.speech.recognizer import Heard, OnSegment, Recognizer, open_recognizer
 from asr.speech.streaming import StreamingRecognizer
-from asr.speech.transcript import Segment, Transcript
+from asr.speech.transcript import Transcript
 
 __all__ = ["Fleet", "HostedModel"]
 
@@ -82,8 +84,8 @@ class HostedModel:
         named = re.match(r"([a-z]{2})(?![a-z0-9])", self.name)
         return str(said or (named and named[1]) or self.config.language)
 
-    def read(self, data: bytes) -> npt.NDArray[np.float32]:
-        """Return the samples of an encoded recording.
+    def read(self, data: bytes) -> Heard:
+        """Return an encoded recording as the recogniser hears it.
 
         Raises:
             AudioError: the recording cannot be read, or is too short for the model.
@@ -92,19 +94,17 @@ class HostedModel:
         limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
         remedy = "Send it to /v1/jobs." if self.config.max_jobs else "Cut it."
         too_long = TooLong(f"The recording is longer than {limit:g} s.", remedy)
-        blocks: list[npt.NDArray[np.float32]] = []
         with open_recording(data) as recording:
             # A header that announces too much is refused before anything is decoded; so is a small
             # file that decodes to hours, as soon as it passes the limit.
             if (recording.duration_s or 0) > limit:
                 raise too_long
-            for block in recording.resampled(rate):
-                blocks.append(block)
-                if sum(map(len, blocks)) > limit * rate:
-                    raise too_long
-        samples = np.concatenate(blocks)
+            blocks = _limited(recording.resampled(rate), limit * rate, too_long)
+            levelled = LevelledBlocks(blocks, rate)
+            samples = np.concatenate(list(levelled))
+            notes = tuple(recording.notes + levelled.notes)
         self.recognizer.frames.check_lengths([samples])
-        return samples
+        return Heard(samples, recording.start_s, notes)
 
     def warm_up(self) -> None:
         """Transcribe a second of faint noise, so that the first request does not wait for compiled
@@ -119,16 +119,16 @@ class HostedModel:
 
     async def transcribe(
         self,
-        samples: npt.NDArray[np.float32],
+        heard: Heard,
         options: RequestOptions | None = None,
-        heard: Callable[[Segment], None] | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Transcript:
         """Return the transcript of a recording that :meth:`read` returned.
 
         Args:
-            samples: of the recording.
+            heard: the recording.
             options: of the request.
-            heard: called in another thread with each segment of a long recording.
+            on_segment: called in another thread with each segment of a long recording.
 
         Raises:
             BadOption: the model cannot do what is asked.
@@ -136,8 +136,10 @@ class HostedModel:
             AsrError: the model refuses the recording.
         """
         recognizer = await self.variant(options or RequestOptions())
+        samples = heard.samples
         if self.is_long(samples):
-            return await self._transcribe_long(recognizer, samples, heard)
+            transcript = await self._transcribe_long(recognizer, samples, on_segment)
+            return replace(transcript, notes=()).from_file(heard.start_s, heard.notes)
 
         def finish(log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
             return recognizer.decoder([log_probs])[0]
@@ -146,7 +148,8 @@ class HostedModel:
         jobs = [asyncio.ensure_future(self.batcher.submit(part.samples, finish)) for part in parts]
         try:
             hypotheses = await asyncio.gather(*jobs)
-            return recognizer.transcript(parts, hypotheses, len(samples))
+            transcript = recognizer.transcript(parts, hypotheses, len(samples))
+            return transcript.from_file(heard.start_s, heard.notes)
         finally:
             for job in jobs:  # where one is refused, or the client is gone, the others are in vain
                 job.cancel()
@@ -165,17 +168,30 @@ class HostedModel:
         self,
         recognizer: Recognizer,
         samples: npt.NDArray[np.float32],
-        heard: Callable[[Segment], None] | None,
+        on_segment: OnSegment | None,
     ) -> Transcript:
         """Transcribe beside the batches, one long recording after the other."""
         if self._long_waiting >= MAX_LONG:
             raise Overloaded(10.0 * self._long_waiting)
         self._long_waiting += 1
         try:
-            work = partial(recognizer.transcribe, samples, recognizer.sample_rate, heard=heard)
-            return await asyncio.get_running_loop().run_in_executor(self._long_thread, work)
+            loop, rate = asyncio.get_running_loop(), recognizer.sample_rate
+            work = partial(recognizer.transcribe, samples, rate, on_segment=on_segment)
+            return await loop.run_in_executor(self._long_thread, work)
         finally:
             self._long_waiting -= 1
+
+
+def _limited(
+    blocks: Iterable[npt.NDArray[np.float32]], most: float, too_long: TooLong
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield blocks; raise once they have more samples than allowed."""
+    count = 0
+    for block in blocks:
+        count += len(block)
+        if count > most:
+            raise too_long
+        yield block
 
 
 class Fleet:

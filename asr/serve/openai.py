@@ -30,7 +30,8 @@ from asr.serve.options import (
     RequestOptions,
     read_options,
 )
-from asr.serve.service import Samples, Service
+from asr.serve.service import Service
+from asr.speech.recognizer import Heard
 from asr.speech.transcript import Segment, Transcript
 
 __all__ = ["openai_routes"]
@@ -103,14 +104,14 @@ def openai_routes(app: FastAPI, service: Service) -> None:
         form = await read_form(request, ("file",))
         asked = _read(form, service)
         work = service.read(form.files[0], asked.hosted)
-        samples = await answered(request, within(service.config.request_timeout_s, work))
+        recording = await answered(request, within(service.config.request_timeout_s, work))
         headers = {IGNORED: ", ".join(asked.ignored)} if asked.ignored else {}
         if asked.stream:
-            events = _events(service, samples, asked)
+            events = _events(service, recording, asked)
             first = await answered(request, anext(events))  # refused with a status, if at all
             answer = _with_errors(first, events)
             return StreamingResponse(answer, headers=headers, media_type="text/event-stream")
-        heard = service.hear(samples, asked.hosted, asked.options)
+        heard = service.hear(recording, asked.hosted, asked.options)
         transcript = await answered(request, within(service.config.request_timeout_s, heard))
         response = _response(transcript, asked)
         response.headers.update(headers)
@@ -287,7 +288,7 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
     }
 
 
-async def _events(service: Service, samples: Samples, asked: _Asked) -> AsyncIterator[str]:
+async def _events(service: Service, recording: Heard, asked: _Asked) -> AsyncIterator[str]:
     """Yield the text of each segment as it becomes known, then all of it.
 
     Raises:
@@ -298,7 +299,7 @@ async def _events(service: Service, samples: Samples, asked: _Asked) -> AsyncIte
     def heard(segment: Segment) -> None:
         loop.call_soon_threadsafe(segments.put_nowait, segment)
 
-    work = asyncio.ensure_future(service.hear(samples, asked.hosted, asked.options, heard))
+    work = asyncio.ensure_future(service.hear(recording, asked.hosted, asked.options, heard))
     work.add_done_callback(lambda _: segments.put_nowait(None))
     said: list[str] = []
     try:

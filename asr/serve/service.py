@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 from starlette.datastructures import UploadFile
 
 from asr.errors import AsrError
@@ -18,11 +16,10 @@ from asr.serve.errors import TooLarge, refusal_of, within
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
 from asr.serve.options import RequestOptions
-from asr.speech.transcript import Segment, Transcript
+from asr.speech.recognizer import Heard, OnSegment
+from asr.speech.transcript import Transcript
 
 __all__ = ["Service"]
-
-Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -53,44 +50,44 @@ class Service:
         """
 
         async def work() -> Transcript:
-            return await hosted.transcribe(await self._samples(file, hosted), options)
+            return await hosted.transcribe(await self._read(file, hosted), options)
 
         return await self._counted(hosted, options, within(self.config.request_timeout_s, work()))
 
-    async def read(self, file: UploadFile, hosted: HostedModel) -> Samples:
-        """Return the samples of a file.
+    async def read(self, file: UploadFile, hosted: HostedModel) -> Heard:
+        """Return a file as the recogniser hears it.
 
         Raises:
             TooLarge: the file has more bytes than allowed.
             AsrError: see :meth:`asr.serve.models.HostedModel.read`.
         """
         try:
-            return await self._samples(file, hosted)
+            return await self._read(file, hosted)
         except AsrError as error:
             hosted.metrics.failed(refusal_of(error).outcome)
             raise
 
     async def hear(
         self,
-        samples: Samples,
+        heard: Heard,
         hosted: HostedModel,
         options: RequestOptions,
-        heard: Callable[[Segment], None] | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Transcript:
-        """Return the transcript of samples at the model's rate.
+        """Return the transcript of a recording that is in memory.
 
         Args:
-            samples: of a recording.
+            heard: the recording.
             hosted: the model.
             options: of the request.
-            heard: called in another thread with each segment of a long recording.
+            on_segment: called in another thread with each segment of a long recording.
 
         Raises:
             AsrError: see :meth:`asr.serve.models.HostedModel.transcribe`.
         """
-        return await self._counted(hosted, options, hosted.transcribe(samples, options, heard))
+        return await self._counted(hosted, options, hosted.transcribe(heard, options, on_segment))
 
-    async def _samples(self, file: UploadFile, hosted: HostedModel) -> Samples:
+    async def _read(self, file: UploadFile, hosted: HostedModel) -> Heard:
         if (file.size or 0) > self.config.max_bytes:
             raise TooLarge(f"larger than {self.config.max_bytes} bytes")
         data = await file.read()

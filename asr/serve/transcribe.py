@@ -67,6 +67,7 @@ class FileAnswer(BaseModel):
     text: str | None = None
     duration_s: float | None = None
     segments: list[SegmentAnswer] = []
+    notes: list[str] = []
     error: str | None = None
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import LevelledBlocks
 from asr.audio.reading import resample
 from asr.errors import AsrError, AudioError
 from asr.serve.errors import TooLong, within
@@ -26,6 +27,7 @@ from asr.serve.live import LiveStream, Streams
 from asr.serve.models import HostedModel
 from asr.serve.options import MAX_HOTWORDS, STREAM, RequestOptions, read_options
 from asr.serve.service import Service
+from asr.speech.recognizer import Heard
 
 with warnings.catch_warnings():  # it tries audioop, which Python 3.13 no longer has
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -236,10 +238,11 @@ class _Recording:
             results = await self.live.finish()
             return [self._said(result.text) for result in results if result.final and result.text]
         service, rate = self.server.service, self.hosted.recognizer.sample_rate
-        heard = np.concatenate([np.zeros(0, np.int16), *self._heard])
-        samples = resample(heard.astype(np.float32) / 32768, self.start.rate, rate)
-        self.hosted.recognizer.frames.check_lengths([samples])
-        work = service.hear(samples, self.hosted, self.options)
+        whole = np.concatenate([np.zeros(0, np.int16), *self._heard]).astype(np.float32) / 32768
+        levelled = LevelledBlocks([resample(whole, self.start.rate, rate)], rate)
+        heard = Heard(np.concatenate(list(levelled)))
+        self.hosted.recognizer.frames.check_lengths([heard.samples])
+        work = service.hear(heard, self.hosted, self.options)
         self.text = (await within(service.config.request_timeout_s, work)).text
         return []
 

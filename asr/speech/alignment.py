@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +94,9 @@ class AlignedWord:
     tokens: tuple[AlignedToken, ...]
 
 
+_Aligned = TypeVar("_Aligned", AlignedToken, AlignedWord)
+
+
 @dataclass(frozen=True)
 class ForcedAlignment:
     """When the words of a known text were said.
@@ -117,6 +121,16 @@ class ForcedAlignment:
         pairs = zip(self.words, words, strict=True)
         spelled = tuple(replace(aligned, word=word) for aligned, word in pairs)
         return replace(self, text=" ".join(words), words=spelled)
+
+    def later(self, seconds: float) -> ForcedAlignment:
+        """Return the alignment by a clock on which the recording begins at ``seconds``."""
+        if not seconds:
+            return self
+        words = tuple(
+            replace(_moved(word, seconds), tokens=tuple(_moved(t, seconds) for t in word.tokens))
+            for word in self.words
+        )
+        return replace(self, words=words, duration_s=round(self.duration_s + seconds, 3))
 
     def to_json(self) -> str:
         """Return JSON of all attributes; each word has its ``tokens``."""
@@ -152,6 +166,10 @@ class ForcedAlignment:
         if output_format == "ctm":
             return self.to_ctm(name)
         return self.to_json() if output_format == "json" else self.to_textgrid()
+
+
+def _moved(span: _Aligned, seconds: float) -> _Aligned:
+    return replace(span, start=round(span.start + seconds, 3), end=round(span.end + seconds, 3))
 
 
 FORMATS = {"textgrid": ".TextGrid", "ctm": ".ctm", "json": ".json"}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import levelled
 from asr.audio.perturbation import NoiseConfig, change_speed, noisy_copy
 from asr.audio.reading import load_stretch
 from asr.audio.shar import recording_path
@@ -120,7 +121,7 @@ class LiveFeatures:
             raise AudioError(
                 f"{path} is shorter than when it was prepared.", "Prepare the split again."
             )
-        return samples
+        return levelled(samples, rate)
 
 
 def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import LevelledBlocks, levelled
 from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import Window
 from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.alignment import ForcedAlignment, align_tokens
@@ -35,7 +36,25 @@ __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 POOL_S, POOL_SIZE = 320.0, 32
 
 Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A recording of which all is in memory.
+
+    Attributes:
+        samples: (n,) or (n, channels) at the rate of the network.
+        start_s: time of the first one by the clock of the file, in seconds.
+        notes: what is to be said about the recording.
+    """
+
+    samples: Samples
+    start_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
 Progress = Callable[[float], None]
+OnSegment = Callable[[Segment], None]
 
 
 class Recognizer:
@@ -143,7 +162,7 @@ class Recognizer:
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
-        heard: Callable[[Segment], None] | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Transcript:
         """Return the transcript of a recording of any length.
 
@@ -157,13 +176,14 @@ class Recognizer:
             channel: ``mix`` (mean of the channels), a channel's number from 0, or ``all``: each
                 apart, segments of all.
             progress: called with the seconds of the recording that are done, now and then.
-            heard: called with each segment of a long recording as soon as it is known.
+            on_segment: called with each segment of a long recording as soon as it is known; its
+                times are from the first sample.
 
         Raises:
             AudioError: the recording is missing, empty, damaged, shorter than one frame, or has no
                 such channel.
         """
-        results = self.transcribe_many([source], sample_rate, channel, progress, heard)
+        results = self.transcribe_many([source], sample_rate, channel, progress, on_segment)
         result = next(results)
         if isinstance(result, AsrError):
             raise result
@@ -190,26 +210,31 @@ class Recognizer:
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
-        heard: Callable[[Segment], None] | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Iterator[Transcript | AsrError]:
         """Yield for each recording, in order, its transcript, or the error that it ended in.
 
         Short ones are computed together, and only a few are held at a time. Arguments: see
         :meth:`transcribe`.
         """
-        pool: list[Samples | AsrError] = []  # short recordings whose turn has not come
+        pool: list[Heard | AsrError] = []  # short recordings whose turn has not come
         for source in sources:
             long: Transcript | None = None
             try:
                 with open_recording(source, sample_rate) as recording:
-                    blocks = recording.resampled(self.sample_rate, channel, LONG_S)
+                    levelled = LevelledBlocks(
+                        recording.resampled(self.sample_rate, channel, LONG_S), self.sample_rate
+                    )
+                    blocks = iter(levelled)
                     head = self._head(blocks)
                     if self._reader.is_long(sum(map(len, head))):
                         channels = recording.channels if channel == "all" else None
                         every = itertools.chain(head, blocks)
-                        long = self._transcribe_long(every, channels, progress, heard)
+                        long = self._transcribe_long(every, channels, progress, on_segment)
+                        long = long.from_file(recording.start_s, recording.notes + levelled.notes)
                     else:
-                        pool.append(np.concatenate(head))
+                        notes = tuple(recording.notes + levelled.notes)
+                        pool.append(Heard(np.concatenate(head), recording.start_s, notes))
             except AsrError as error:
                 pool.append(error)
             if long is not None or len(pool) >= POOL_SIZE or self._seconds(pool) > POOL_S:
@@ -230,13 +255,11 @@ class Recognizer:
                 break
         return head
 
-    def _seconds(self, pool: Iterable[Samples | AsrError]) -> float:
-        samples = sum(0 if isinstance(item, AsrError) else item.size for item in pool)
+    def _seconds(self, pool: Iterable[Heard | AsrError]) -> float:
+        samples = sum(0 if isinstance(item, AsrError) else item.samples.size for item in pool)
         return samples / self.sample_rate
 
-    def _transcribe_pool(
-        self, pool: Sequence[Samples | AsrError]
-    ) -> Iterator[Transcript | AsrError]:
+    def _transcribe_pool(self, pool: Sequence[Heard | AsrError]) -> Iterator[Transcript | AsrError]:
         """Yield the transcripts of short recordings, and the errors among them, in order."""
         recordings = [item for item in pool if not isinstance(item, AsrError)]
         results: list[Transcript | AsrError] = []
@@ -250,7 +273,8 @@ class Recognizer:
         in_order = iter(results)
         yield from (item if isinstance(item, AsrError) else next(in_order) for item in pool)
 
-    def _transcribe_short(self, recordings: Sequence[Samples]) -> list[Transcript]:
+    def _transcribe_short(self, heard: Sequence[Heard]) -> list[Transcript]:
+        recordings = [one.samples for one in heard]
         parts = [self._reader.channel_parts(recording) for recording in recordings]
         arrays = self._reader.log_probs([part.samples for own in parts for part in own])
         hypotheses = iter(self.decoder(arrays))
@@ -262,14 +286,17 @@ class Recognizer:
             ]
             channels = recording.shape[1] if recording.ndim > 1 else None
             transcripts.append(self._transcript(segments, channels, len(recording)))
-        return transcripts
+        return [
+            transcript.from_file(one.start_s, one.notes)
+            for transcript, one in zip(transcripts, heard, strict=True)
+        ]
 
     def _transcribe_long(
         self,
         blocks: Iterator[Samples],
         channels: int | None,
         progress: Progress | None,
-        heard: Callable[[Segment], None] | None,
+        on_segment: OnSegment | None,
     ) -> Transcript:
         count = 0  # samples read so far
 
@@ -286,8 +313,8 @@ class Recognizer:
             for section, best in zip(some, hypotheses, strict=True):
                 segment = self.builder.segment(best, section.start, count)
                 segments.append((section.channel, segment))
-                if heard is not None and segment is not None:
-                    heard(segment)
+                if on_segment is not None and segment is not None:
+                    on_segment(segment)
             if progress is not None:
                 progress(some[-1].start / self.sample_rate)
         return self._transcript(segments, channels, count)
@@ -326,8 +353,12 @@ class Recognizer:
         normal = normalize(text, normalizer)
         ids = self.decoders.tokenizer.encode(normal)  # refused before the network is run
         audio = load_audio(source, self.sample_rate, source_rate=sample_rate)
+        if audio.is_silent:
+            raise AudioError(
+                f"{audio.name} is silent: no text can be aligned with it.", "Check the recording."
+            )
         alignment = align_tokens(
-            self._reader.whole_log_probs(audio.samples),
+            self._reader.whole_log_probs(levelled(audio.samples, self.sample_rate)),
             ids,
             self.decoder.vocabulary,
             seconds_per_frame=self.seconds_per_frame,
@@ -335,7 +366,8 @@ class Recognizer:
             model=self.name,
         )
         spelled, said = text.split(), normal.split()
-        return alignment.with_words(spelled if len(spelled) == len(said) else said)
+        words = spelled if len(spelled) == len(said) else said
+        return alignment.with_words(words).later(audio.start_s)
 
     def features(self, recordings: Sequence[Samples]) -> list[Samples]:
         """Return features (T, F), before normalisation, of mono recordings (n,) at

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.recording import check_peak
 from asr.config import check_range
 from asr.decoding import Hypothesis
 from asr.errors import AudioError
@@ -325,7 +326,6 @@ def _checked(samples: Any) -> Samples:
         raise AudioError(
             f"A stream takes float or int16 samples, not {array.dtype}.", "Convert them."
         )
-    if not np.isfinite(array).all():
-        raise AudioError("There is NaN or infinity among the samples.", "Mend the source.")
+    check_peak(array, "The stream")
     checked: Samples = np.asarray(array, np.float32)
     return checked

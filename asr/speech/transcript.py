@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,12 +91,15 @@ class Transcript:
         duration_s: of the recording.
         segments: in order of time.
         model: name of the model.
+        notes: what is to be said about the recording, a sentence each: that it is clipped, quiet,
+            without speech, has holes.
     """
 
     text: str
     duration_s: float
     segments: tuple[Segment, ...]
     model: str
+    notes: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -109,12 +112,32 @@ class Transcript:
         segments = tuple(segment for segment in kept if segment.words)
         return replace(self, text=" ".join(s.text for s in segments), segments=segments)
 
+    def from_file(self, start_s: float, notes: Iterable[str]) -> Transcript:
+        """Return the transcript by the clock of its file, with what is to be said about it.
+
+        Args:
+            start_s: time of the first sample by that clock.
+            notes: a sentence each; that no speech was recognised is added.
+        """
+        silent = () if self.text else ("no speech was recognised",)
+        noted = replace(self, notes=(*notes, *silent))
+        if not start_s:
+            return noted
+        return replace(
+            noted,
+            duration_s=round(self.duration_s + start_s, 3),
+            segments=tuple(_later(segment, start_s) for segment in self.segments),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return ``text``, ``duration_s``, ``segments`` and ``model``, as JSON has them.
 
-        A segment has ``alternatives`` and ``channel`` only where they were asked for.
+        A segment has ``alternatives`` and ``channel`` only where they were asked for, and ``notes``
+        are there only where there is something to say.
         """
         content = dataclasses.asdict(self)
+        if not self.notes:
+            del content["notes"]
         content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
         return content
 
@@ -200,7 +223,8 @@ FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
 def read_transcript(content: dict[str, Any]) -> Transcript:
     """Return the transcript that :meth:`Transcript.to_dict` gave."""
     segments = tuple(_segment(entry) for entry in content["segments"])
-    return Transcript(content["text"], content["duration_s"], segments, content["model"])
+    notes = tuple(content.get("notes", ()))
+    return Transcript(content["text"], content["duration_s"], segments, content["model"], notes)
 
 
 def _segment(entry: dict[str, Any]) -> Segment:
@@ -246,6 +270,27 @@ def _confident(segment: Segment, minimum: float) -> Segment:
         text=" ".join(word.word for word in words),
         confidence=round(sum(word.confidence for word in words) / len(words), 4),
         words=words,
+    )
+
+
+def _later(segment: Segment, seconds: float) -> Segment:
+    alternatives = tuple(
+        replace(reading, words=_words_later(reading.words, seconds))
+        for reading in segment.alternatives
+    )
+    return replace(
+        segment,
+        start=round(segment.start + seconds, 3),
+        end=round(segment.end + seconds, 3),
+        words=_words_later(segment.words, seconds),
+        alternatives=alternatives,
+    )
+
+
+def _words_later(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
+    return tuple(
+        replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3))
+        for word in words
     )
 
 

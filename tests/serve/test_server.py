@@ -27,6 +27,7 @@ from asr.serve.config import ServeConfig
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
 from asr.speech.export.exporting import export_model
+from asr.speech.recognizer import Heard
 from asr.speech.streaming import EndpointConfig, StreamingRecognizer
 from asr.speech.transcript import Transcript
 
@@ -98,7 +99,7 @@ def test_a_model_that_cuts_at_pauses_answers_as_it_transcribes(tmp_path: Path) -
     async def go() -> list[Transcript]:
         hosted.batcher.start()
         transcripts = await asyncio.gather(
-            hosted.transcribe(samples), hosted.transcribe(np.zeros(RATE, np.float32))
+            hosted.transcribe(Heard(samples)), hosted.transcribe(Heard(np.zeros(RATE, np.float32)))
         )
         await hosted.batcher.stop()
         return transcripts

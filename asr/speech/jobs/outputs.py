@@ -9,7 +9,14 @@ from pathlib import Path
 from asr.errors import ConfigError
 from asr.speech.transcript import ctm_name
 
-__all__ = ["check_formats", "check_targets", "print_summary", "recording_labels", "speed"]
+__all__ = [
+    "check_formats",
+    "check_targets",
+    "print_notes",
+    "print_summary",
+    "recording_labels",
+    "speed",
+]
 
 
 def check_formats(formats: Iterable[str], known: Collection[str]) -> None:
@@ -71,6 +78,12 @@ def speed(seconds: float, took: float) -> str:
     """
     rate = seconds / max(took, 1e-9)
     return f"{seconds:.1f} s of audio in {took:.1f} s ({rate:.0f}x real time)"
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Write what is to be said about recordings that are done to standard error."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def print_summary(count: str, failures: Sequence[str], seconds: float, took: float) -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 from asr.audio.reading import AUDIO_SUFFIXES, Source, spool
 from asr.audio.shar import find_shar, read_shar
 from asr.errors import AsrError, AudioError, ConfigError, DataError
-from asr.files import atomic_write_text
+from asr.files import atomic_write_text, files_below
 from asr.lines import nfc, read_text
 from asr.progress import ProgressBar
 from asr.speech.jobs.outputs import (
     check_formats,
     check_targets,
+    print_notes,
     print_summary,
     recording_labels,
 )
@@ -95,9 +96,7 @@ def _expand(given: str) -> list[Input]:
 
 def _in_folder(folder: Path) -> list[Input]:
     """Return the audio files in a folder, at any depth, and the recordings in its shards."""
-    files = sorted(
-        p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()
-    )
+    files = [p for p in files_below(folder) if p.suffix.lower() in AUDIO_SUFFIXES]
     items = [Input(str(p), p.relative_to(folder)) for p in files]
     for shar in find_shar(folder):
         place = shar.relative_to(folder)
@@ -188,6 +187,7 @@ def transcribe_files(
         _check_told_apart(len(items), formats)
     else:  # a path that cannot be is named before the work
         output_dir.mkdir(parents=True, exist_ok=True)
+        _check_inputs_kept(items, output_dir, formats)
     recognizer = open_recognizer(options)
     writer = _Writer(output_dir, formats, {item.name: item.label for item in items})
     return _Job(items, recognizer, writer).run(channel)
@@ -202,6 +202,19 @@ def _check_told_apart(count: int, formats: Sequence[str]) -> None:
             "Give --output-dir FOLDER, which gets one file a recording, or -f json or ctm, which "
             "name theirs.",
         )
+
+
+def _check_inputs_kept(items: Sequence[Input], folder: Path, formats: Sequence[str]) -> None:
+    """Refuse an output file that is one of the recordings: one may be called a.txt."""
+    recordings = {Path(item.path).resolve() for item in items}
+    for item in items:
+        for output_format in formats:
+            output = folder / item.name.with_suffix(f".{output_format}")
+            if output.resolve() in recordings:
+                raise ConfigError(
+                    f"{output} is an input as well: it would be overwritten.",
+                    "Give another --output-dir.",
+                )
 
 
 class _Writer:
@@ -230,7 +243,7 @@ class _Writer:
 
     def _printed(self, transcript: Transcript, name: Path, output_format: str) -> str:
         if self.formats == ["txt"]:  # one line, or one a segment where channels are apart
-            label = f"{name.as_posix()}\t" if self.several else ""
+            label = f"{_one_line(name.as_posix())}\t" if self.several else ""
             apart = any(segment.channel is not None for segment in transcript.segments)
             text = transcript.to_txt().rstrip("\n") if apart else transcript.text
             return "".join(f"{label}{line}\n" for line in text.split("\n"))
@@ -239,12 +252,17 @@ class _Writer:
         return transcript.render(output_format, self.labels[name])
 
 
+def _one_line(name: str) -> str:
+    """Return a file name in which what would end a field or a line is escaped."""
+    return name.translate({ord(c): repr(c)[1:-1] for c in "\t\n\r\v\f"})
+
+
 class _Job:
     """One call: takes the recordings in order, writes each transcript as it comes, and counts."""
 
     def __init__(self, items: Sequence[Input], recognizer: Recognizer, writer: _Writer) -> None:
         self.items, self.recognizer, self.writer = items, recognizer, writer
-        self.failures: list[str] = []
+        self.failures, self.notes = list[str](), list[str]()
         self.seconds, self.started = 0.0, time.monotonic()
 
     def run(self, channel: str | int) -> int:
@@ -256,15 +274,22 @@ class _Job:
                 progress=lambda seconds: bar.advance(0, status=self._status(seconds)),
             )
             for item, result in zip(self.items, results, strict=True):
-                if isinstance(result, AsrError):
-                    self.failures.append(f"{item.path}: {result}")
-                else:
-                    self.seconds += result.duration_s
-                    self.writer.write(result, item.name, bar)
+                try:
+                    self._take(item, result, bar)
+                except AsrError as error:
+                    self.failures.append(f"{item.path}: {error}")
                 bar.advance(what=Path(item.path).name[-30:], status=self._status())
         count = f"{len(self.items) - len(self.failures)} of {len(self.items)} transcribed"
+        print_notes(self.notes)
         print_summary(count, self.failures, self.seconds, self._took)
         return len(self.failures)
+
+    def _take(self, item: Input, result: Transcript | AsrError, bar: ProgressBar) -> None:
+        if isinstance(result, AsrError):
+            raise result
+        self.writer.write(result, item.name, bar)
+        self.seconds += result.duration_s
+        self.notes += [f"{item.path}: {note}" for note in result.notes]
 
     def _source(self, item: Input, files: ExitStack) -> Source:
         if item.path != STDIN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,6 +54,7 @@ class Heard:
 
 
 Progress = Callable[[float], None]
+OnSegment = Callable[[Segment], None]
 
 
 class Recognizer:
@@ -132,12 +134,35 @@ class Recognizer:
         """What runs the network: ``torch`` or ``onnxruntime``."""
         return self.acoustics.backend
 
+    def with_decoding(self, changes: Mapping[str, Any], words: Sequence[str] = ()) -> Recognizer:
+        """Return a recogniser with other settings of the decoder, which shares the network.
+
+        Args:
+            changes: fields of :class:`asr.speech.decoders.DecodingConfig` with their values.
+            words: the only words that can be recognised; empty: those of this model.
+
+        Raises:
+            ConfigError: a value out of its range, or a word that the dictionary does not have.
+            DecodingError: a hotword that the model cannot write or say.
+        """
+        other = copy.copy(self)
+        config = replace(self.decoding, **changes)
+        if words or config.needs_beam:
+            config = replace(config, method="beam")
+        other.decoding = config
+        if words:
+            other.decoders = self.decoders.with_words(words)
+        other.decoder = other.decoders.variant(self.decoder, config)
+        other.builder = replace(self.builder, all_readings=config.n_best > 1)
+        return other
+
     def transcribe(
         self,
         source: Source,
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Transcript:
         """Return the transcript of a recording of any length.
 
@@ -151,12 +176,15 @@ class Recognizer:
             channel: ``mix`` (mean of the channels), a channel's number from 0, or ``all``: each
                 apart, segments of all.
             progress: called with the seconds of the recording that are done, now and then.
+            on_segment: called with each segment of a long recording as soon as it is known; its
+                times are from the first sample.
 
         Raises:
             AudioError: the recording is missing, empty, damaged, shorter than one frame, or has no
                 such channel.
         """
-        result = next(self.transcribe_many([source], sample_rate, channel, progress))
+        results = self.transcribe_many([source], sample_rate, channel, progress, on_segment)
+        result = next(results)
         if isinstance(result, AsrError):
             raise result
         return result
@@ -182,6 +210,7 @@ class Recognizer:
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Iterator[Transcript | AsrError]:
         """Yield for each recording, in order, its transcript, or the error that it ended in.
 
@@ -201,7 +230,7 @@ class Recognizer:
                     if self._reader.is_long(sum(map(len, head))):
                         channels = recording.channels if channel == "all" else None
                         every = itertools.chain(head, blocks)
-                        long = self._transcribe_long(every, channels, progress)
+                        long = self._transcribe_long(every, channels, progress, on_segment)
                         long = long.from_file(recording.start_s, recording.notes + levelled.notes)
                     else:
                         notes = tuple(recording.notes + levelled.notes)
@@ -263,7 +292,11 @@ class Recognizer:
         ]
 
     def _transcribe_long(
-        self, blocks: Iterator[Samples], channels: int | None, progress: Progress | None
+        self,
+        blocks: Iterator[Samples],
+        channels: int | None,
+        progress: Progress | None,
+        on_segment: OnSegment | None,
     ) -> Transcript:
         count = 0  # samples read so far
 
@@ -278,7 +311,10 @@ class Recognizer:
         while some := list(itertools.islice(sections, 2 * self.decoders.threads)):
             hypotheses = self.decoder([section.log_probs for section in some])
             for section, best in zip(some, hypotheses, strict=True):
-                segments.append((section.channel, self.builder.segment(best, section.start, count)))
+                segment = self.builder.segment(best, section.start, count)
+                segments.append((section.channel, segment))
+                if on_segment is not None and segment is not None:
+                    on_segment(segment)
             if progress is not None:
                 progress(some[-1].start / self.sample_rate)
         return self._transcript(segments, channels, count)

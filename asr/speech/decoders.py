@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
+from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DecodingError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import Bundle
 from asr.speech.backends import ONNX_DEVICES
+from asr.speech.imported_tokens import ImportedTokenizer
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer
 
@@ -142,7 +144,7 @@ class DecoderFactory:
         """
         greedy = config.method == "auto" and self.lm is None and not config.needs_beam
         if greedy or config.method == "greedy":
-            return GreedyDecoder(self.tokenizer.tokens, self.tokenizer.lexicon)
+            return GreedyDecoder(self._tokens, self.tokenizer.lexicon)
         search = self.beam(config)
         if not config.rescorer:
             return search
@@ -160,7 +162,7 @@ class DecoderFactory:
             known = (word for word in lm.words if word not in SPECIAL_WORDS)
             lexicon = list(dict.fromkeys([*known, *" ".join(hotwords).split()]))
         return BeamDecoder(
-            self.tokenizer.tokens,
+            self._tokens,
             lm,
             lexicon,
             config,
@@ -182,6 +184,12 @@ class DecoderFactory:
 
         in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
         return load_scorer(folder, "cpu" if in_onnx else self.device)
+
+    @property
+    def _tokens(self) -> Sequence[str] | Vocabulary:
+        if isinstance(self.tokenizer, ImportedTokenizer):
+            return self.tokenizer.vocabulary
+        return self.tokenizer.tokens
 
     def _cased(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""

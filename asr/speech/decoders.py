@@ -13,10 +13,12 @@ from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
 from asr.decoding.language_models import AnyModel
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
+from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DecodingError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import Bundle
 from asr.speech.backends import ONNX_DEVICES
+from asr.speech.imported_tokens import ImportedTokenizer
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer
 
@@ -152,7 +154,7 @@ class DecoderFactory:
         searched = config.needs_beam or bool(self.words) or self.lm is not None
         greedy = config.method == "auto" and not searched
         if greedy or config.method == "greedy":
-            return GreedyDecoder(self.tokenizer.tokens, self.tokenizer.lexicon)
+            return GreedyDecoder(self._tokens, self.tokenizer.lexicon)
         search = self.beam(config)
         if not config.rescorer:
             return search
@@ -216,7 +218,7 @@ class DecoderFactory:
             known = (word for word in lm.words if word not in SPECIAL_WORDS)
             lexicon = list(dict.fromkeys([*known, *" ".join(hotwords).split()]))
         return BeamDecoder(
-            self.tokenizer.tokens,
+            self._tokens,
             lm,
             lexicon,
             config,
@@ -248,6 +250,12 @@ class DecoderFactory:
             in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
             self._scorers[name] = load_scorer(folder, "cpu" if in_onnx else self.device)
         return self._scorers[name]
+
+    @property
+    def _tokens(self) -> Sequence[str] | Vocabulary:
+        if isinstance(self.tokenizer, ImportedTokenizer):
+            return self.tokenizer.vocabulary
+        return self.tokenizer.tokens
 
     def _cased(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""

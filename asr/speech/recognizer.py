@@ -17,18 +17,18 @@ from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import Window
 from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, AudioError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.alignment import ForcedAlignment, align_tokens
 from asr.speech.backends import open_acoustics
 from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
 from asr.speech.frames import FrameShape
+from asr.speech.imported_tokens import open_tokenizer
 from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.text.tokenizers import load_tokenizer
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 
@@ -81,7 +81,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, options: ModelOptions) -> None:
         self.bundle, self.name = bundle, options.name or bundle.name
-        tokenizer = load_tokenizer(bundle.path)
+        tokenizer = open_tokenizer(bundle.path)
         self.acoustics = open_acoustics(
             bundle,
             tokenizer.tokens,
@@ -126,8 +126,18 @@ class Recognizer:
 
     @property
     def feature_config(self) -> FeatureConfig:
-        """Settings of the features."""
-        return self.frames.features
+        """Settings of the features.
+
+        Raises:
+            ModelError: the model is imported, and has other ones.
+        """
+        features = self.frames.features
+        if not isinstance(features, FeatureConfig):
+            raise ModelError(
+                f"The imported model {self.name} has features of another toolkit.",
+                "Give it recordings.",
+            )
+        return features
 
     @property
     def backend(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
+from asr.decoding.coverage import check_coverage
 from asr.decoding.language_models import AnyModel
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
@@ -143,6 +145,20 @@ class DecoderFactory:
             raise ConfigError("This model spells its words.", "Leave the lexicon out.")
         tokenizer = self.tokenizer.with_words(Pronunciations.load(path))
         return replace(self, tokenizer=tokenizer)
+
+    def check_lm(self) -> None:
+        """Say on standard error where words of the language model cannot be recognised.
+
+        Raises:
+            LanguageModelError: hardly any of them can.
+        """
+        if self.lm is None or self._ngram is None:
+            return
+        tokens = self._tokens
+        vocabulary = tokens if isinstance(tokens, Vocabulary) else Vocabulary(tokens)
+        note = check_coverage(self._ngram, self.lm.name, vocabulary, self.tokenizer.lexicon)
+        if note:
+            print(f"note: {note}", file=sys.stderr)
 
     def make(self, config: DecodingConfig) -> Decoder:
         """Return the decoder that ``config`` describes.

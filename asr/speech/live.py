@@ -95,4 +95,4 @@ class LiveFeatures:
                 f"{self.recordings.path(item)} is shorter than when it was prepared.",
                 "Prepare the split again.",
             )
-        return levelled(samples, rate)
+        return levelled(samples, self.store.feature_config.sample_rate)

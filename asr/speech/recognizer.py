@@ -100,6 +100,8 @@ class Recognizer:
         self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
+        if options.lm is not None:
+            self.decoders.check_lm()
         self.decoder = self.decoders.make(self.decoding)
         self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1)
         self._reader = RecordingReader(self.acoustics)

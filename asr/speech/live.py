@@ -30,6 +30,8 @@ from asr.training.batching.seeds import keyed_seed
 
 __all__ = ["LiveConfig", "LiveFeatures"]
 
+MIX = -1  # instead of the number of a channel: the mean of all
+
 
 @dataclass(frozen=True)
 class LiveConfig:
@@ -77,9 +79,7 @@ class LiveFeatures:
     def __init__(self, store: FeatureStore, config: LiveConfig, seed: int = 0) -> None:
         self.store, self.config, self.seed = store, config, seed
         self.extractor = LogMel(store.feature_config)
-        stretches = {
-            name: (path, start, duration) for name, path, start, duration in _stretches(store.path)
-        }
+        stretches = dict(_stretches(store.path))
         try:
             rows = [
                 stretches[name]
@@ -93,8 +93,9 @@ class LiveFeatures:
             ) from None
         # of each item the row of its utterance: the copies follow the recording as it is
         self._row = np.cumsum(store.speeds == 1.0) - 1
-        self._paths = StringTable.of(path for path, _, _ in rows)
-        self._times = np.array([(start, duration) for _, start, duration in rows])
+        self._paths = StringTable.of(path for path, *_ in rows)
+        self._times = np.array([(start, duration) for _, start, duration, _ in rows])
+        self._channels = np.array([channel for *_, channel in rows], np.int16)
 
     def features(self, item: int, epoch: int) -> npt.NDArray[np.float32]:
         """Return the features (T, F) of an item in an epoch.
@@ -115,7 +116,9 @@ class LiveFeatures:
     def _samples(self, item: int) -> npt.NDArray[np.float32]:
         path, rate = self._paths[int(self._row[item])], self.store.feature_config.sample_rate
         start, duration = self._times[self._row[item]]
-        samples = load_stretch(path, float(start), float(duration), rate)
+        number = int(self._channels[self._row[item]])
+        channel = "mix" if number == MIX else number
+        samples = load_stretch(path, float(start), float(duration), rate, channel)
         num_frames = self.store.feature_config.num_frames(len(samples))
         if num_frames < int(self.store.num_frames[item]) - 1:
             raise AudioError(
@@ -124,8 +127,8 @@ class LiveFeatures:
         return levelled(samples, rate)
 
 
-def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:
-    """Yield (id, path, start and duration in seconds) of the cuts in a manifest.
+def _stretches(split: Path) -> Iterator[tuple[str, tuple[str, float, float, int]]]:
+    """Yield id, and path, start and duration in seconds, and channel, of the cuts in a manifest.
 
     It is read as plain JSON, which is much faster than Lhotse's objects.
     """
@@ -133,7 +136,8 @@ def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for cut in map(json.loads, lines):
-                yield cut["id"], _source(cut), cut["start"], cut["duration"]
+                channel = cut["channel"] if isinstance(cut["channel"], int) else MIX
+                yield cut["id"], (_source(cut), cut["start"], cut["duration"], channel)
     except FileNotFoundError:
         raise DataError(
             f"There is no {path}.", "Run `asr prepare`; it resumes where it was stopped."

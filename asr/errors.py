@@ -52,7 +52,7 @@ class LanguageModelError(AsrError):
     """An n-gram model is missing, malformed or does not fit."""
 
 
-class DecodingError(AsrError):
+class DecodingError(AsrError, ValueError):
     """Log-probabilities, tokens or decoder settings cannot be used."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from asr.audio.reading import AUDIO_SUFFIXES
 from asr.errors import DataError
 from asr.files import files_below
+from asr.lines import read_text
 from data_prep.splits import split_by_share, split_name
 from data_prep.store import Utterance
 from data_prep.tables import read_table
@@ -88,15 +89,6 @@ def _utterance(
     return Utterance(
         "_".join(relative.split()),
         str(audio or name.with_suffix(name.suffix + ".wav")),
-        _read_text(text) if text else "",
+        " ".join(read_text(text).split()) if text else "",
         "" if speaker == "." else speaker,
     )
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return " ".join(path.read_text(encoding="utf-8-sig").split())
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text ({error.reason}).", "Save it as UTF-8."
-        ) from error

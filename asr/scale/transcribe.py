@@ -51,11 +51,14 @@ class BulkConfig:
 
 @dataclass(frozen=True)
 class _Item:
-    """A recording; its stamp (size and time) tells whether it has changed since."""
+    """A recording; its stamp (size and time) tells whether it has changed since; its label is what
+    it is called within its output.
+    """
 
     path: str
     name: str
     stamp: str
+    label: str
 
 
 def transcribe_on_ray(
@@ -115,7 +118,7 @@ def _model(model: str) -> str:
 
 def _item(recording: Input) -> _Item:
     path = Path(recording.path).resolve()
-    return _Item(str(path), recording.name.as_posix(), _stamp(file_of(path)))
+    return _Item(str(path), recording.name.as_posix(), _stamp(file_of(path)), recording.label)
 
 
 def _stamp(path: Path) -> str:
@@ -233,7 +236,7 @@ def _written(config: BulkConfig, item: _Item, result: Transcript | AsrError) -> 
     if isinstance(result, AsrError):
         raise result
     for name in config.formats:
-        atomic_write_text(_output(config, item, name), result.render(name, Path(item.name).stem))
+        atomic_write_text(_output(config, item, name), result.render(name, item.label))
     return result
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DataError, require
 from asr.speech.frames import min_output_frames
+from asr.speech.transcript import ctm_name
 
 __all__ = [
     "FORMATS",
@@ -138,9 +139,9 @@ class ForcedAlignment:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel, start, duration, word, confidence.
 
-        Blanks in the name of the recording become ``_``.
+        The name of the recording is written as :func:`asr.speech.transcript.ctm_name` says.
         """
-        name = "_".join(name.split())
+        name = ctm_name(name)
         rows = (
             f"{name} 1 {w.start:.2f} {w.end - w.start:.2f} {w.word} {w.confidence:.3f}\n"
             for w in self.words

@@ -47,6 +47,7 @@ class Ours:
         "beam_threshold": 12.0,
         "blank_skip": 0.999,
     }
+    hotword_setting: ClassVar[dict[str, Any]] = {"beam_size": 100}
     unknown = (-2.0, -5.0, -10.0)
 
     def __init__(self, tokens: list[str], lm: Path, **_: Any) -> None:
@@ -156,6 +157,7 @@ class Pyctcdecode:
         "token_min_logp": -5.0,
         "beam_prune_logp": -10.0,
     }
+    hotword_setting: ClassVar[dict[str, Any]] = {"beam_width": 100}
     unknown = (-10.0, -5.0)
 
     def __init__(

@@ -14,7 +14,12 @@ from asr.audio.shar import parse_address, recording_path
 from asr.errors import AsrError, DataError, require
 from asr.files import MANIFEST, atomic_write_text
 from asr.speech.alignment import FORMATS, ForcedAlignment
-from asr.speech.jobs.outputs import check_formats, check_targets, print_summary
+from asr.speech.jobs.outputs import (
+    check_formats,
+    check_targets,
+    print_summary,
+    recording_labels,
+)
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import open_recognizer
 
@@ -176,7 +181,8 @@ def align_files(
     options = replace(options, lm=None, decoding={**GREEDY, "lexicon": str(lexicon or "")})
     recognizer = open_recognizer(options)
     failures, seconds, started = [], 0.0, time.monotonic()
-    for item in items:
+    labels = recording_labels([(item.name, item.label) for item in items])
+    for item, label in zip(items, labels, strict=True):
         try:
             recording, rate = item.load()
             alignment = recognizer.align(recording, item.text, rate, normalizer)
@@ -184,17 +190,21 @@ def align_files(
             failures.append(f"{item.label}: {error}")
             continue
         seconds += alignment.duration_s
-        _write(alignment, item.name, output_dir, formats)
+        _write(alignment, item.name, label, output_dir, formats)
     count = f"{len(items) - len(failures)} of {len(items)} aligned"
     print_summary(count, failures, seconds, time.monotonic() - started)
     return len(failures)
 
 
 def _write(
-    alignment: ForcedAlignment, name: Path, output_dir: Path | None, formats: Sequence[str]
+    alignment: ForcedAlignment,
+    name: Path,
+    label: str,
+    output_dir: Path | None,
+    formats: Sequence[str],
 ) -> None:
     for output_format in formats:
-        content = alignment.render(output_format, name.stem)
+        content = alignment.render(output_format, label)
         if output_dir is None:
             print(content, end="", flush=True)
         else:

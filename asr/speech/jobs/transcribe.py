@@ -5,17 +5,25 @@ from __future__ import annotations
 import glob
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr.audio.reading import AUDIO_SUFFIXES, Source, spool
 from asr.audio.shar import find_shar, read_shar
-from asr.errors import AsrError, AudioError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError, DataError
 from asr.files import atomic_write_text, files_below
+from asr.lines import nfc, read_text
 from asr.progress import ProgressBar
-from asr.speech.jobs.outputs import check_formats, check_targets, print_notes, print_summary
+from asr.speech.jobs.outputs import (
+    check_formats,
+    check_targets,
+    print_notes,
+    print_summary,
+    recording_labels,
+)
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 from asr.speech.transcript import FORMATS, Transcript
@@ -33,10 +41,12 @@ class Input:
     Attributes:
         path: or address in a shard, or ``-`` for standard input.
         name: path relative to what was asked for; decides where output goes.
+        label: what the recording is called within its output; no two are alike.
     """
 
     path: str
     name: Path
+    label: str = ""
 
 
 def expand_inputs(inputs: Sequence[str], to_files: bool = True) -> list[Input]:
@@ -62,7 +72,11 @@ def expand_inputs(inputs: Sequence[str], to_files: bool = True) -> list[Input]:
     if to_files:
         outputs = ((item.path, item.name) for item in items)
         check_targets(outputs, "Transcribe them in two calls.")
-    return items
+    else:  # what is printed of each is told apart by its name
+        count = Counter(item.name for item in items)
+        items = [i if count[i.name] == 1 else replace(i, name=Path(i.path)) for i in items]
+    labels = recording_labels([(item.name, item.path) for item in items])
+    return [replace(item, label=label) for item, label in zip(items, labels, strict=True)]
 
 
 def _expand(given: str) -> list[Input]:
@@ -122,17 +136,15 @@ def parse_hotwords(given: Sequence[str], weight: float) -> dict[str, float]:
         if item.startswith("@"):
             weights |= _hotword_file(Path(item[1:]), weight)
         else:
-            weights |= {phrase.strip(): weight for phrase in item.split(",") if phrase.strip()}
+            weights |= {phrase.strip(): weight for phrase in nfc(item).split(",") if phrase.strip()}
     return weights
 
 
 def _hotword_file(path: Path, weight: float) -> dict[str, float]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"The hotwords in {path} cannot be read ({error}).", "Give a text file."
-        ) from error
+        lines = nfc(read_text(path, "a text file of hotwords")).split("\n")
+    except DataError as error:
+        raise ConfigError(f"The hotwords cannot be read: {error.message}", error.remedy) from error
     weights = {}
     for number, line in enumerate(lines, 1):
         phrase, _, own = line.partition("\t")
@@ -177,7 +189,7 @@ def transcribe_files(
         output_dir.mkdir(parents=True, exist_ok=True)
         _check_inputs_kept(items, output_dir, formats)
     recognizer = open_recognizer(options)
-    writer = _Writer(output_dir, formats, several=len(items) > 1)
+    writer = _Writer(output_dir, formats, {item.name: item.label for item in items})
     return _Job(items, recognizer, writer).run(channel)
 
 
@@ -211,18 +223,21 @@ class _Writer:
     Args:
         folder: gets one file a recording and format; None prints.
         formats: of :data:`asr.speech.transcript.FORMATS`.
-        several: recordings are printed, so that each has to be named.
+        labels: name of each recording -> what it is called within its output.
     """
 
-    def __init__(self, folder: Path | None, formats: Sequence[str], several: bool) -> None:
-        self.folder, self.formats, self.several = folder, list(formats), several
+    def __init__(
+        self, folder: Path | None, formats: Sequence[str], labels: Mapping[Path, str]
+    ) -> None:
+        self.folder, self.formats, self.labels = folder, list(formats), labels
+        self.several = len(labels) > 1  # so that each has to be named where it is printed
 
     def write(self, transcript: Transcript, name: Path, bar: ProgressBar) -> None:
         """Write the transcript of the recording ``name``."""
         for output_format in self.formats:
             if self.folder is not None:
                 path = self.folder / name.with_suffix(f".{output_format}")
-                atomic_write_text(path, transcript.render(output_format, name.stem))
+                atomic_write_text(path, transcript.render(output_format, self.labels[name]))
             else:
                 bar.write(self._printed(transcript, name, output_format), end="")
 
@@ -234,7 +249,7 @@ class _Writer:
             return "".join(f"{label}{line}\n" for line in text.split("\n"))
         if output_format == "json" and self.several:
             return transcript.to_json(name.as_posix())
-        return transcript.render(output_format, name.stem)
+        return transcript.render(output_format, self.labels[name])
 
 
 def _one_line(name: str) -> str:

@@ -120,7 +120,7 @@ class Transcript:
             notes: a sentence each; that no speech was recognised is added.
         """
         silent = () if self.text else ("no speech was recognised",)
-        noted = replace(self, notes=(*notes, *silent))
+        noted = replace(self, notes=tuple(dict.fromkeys((*notes, *self.notes, *silent))))
         if not start_s:
             return noted
         return replace(

@@ -1,11 +1,11 @@
-"""Fine-tunes a model folder on your recordings, in a quarter of an hour.
+"""Fine-tune a model on your recordings, in a quarter of an hour.
 
 python recipes/finetune/run.py MODEL RECORDINGS [--output-dir runs/finetune] [--normalizer NAME]
-[key=value ...]
+    [key=value ...]
 
 RECORDINGS is a folder of audio files, each with its transcript in a text file beside it, or with
-one table of all (data_prep/folder.py). A part is held out, whose word error rate before and after
-fine-tuning is printed.
+one table for all (data_prep/folder.py). A part is held out; its word error rate is printed before
+and after fine-tuning.
 """
 
 from __future__ import annotations

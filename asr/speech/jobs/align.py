@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asr.audio.reading import Source
+from asr.audio.reading import Source, read_stretch
+from asr.audio.shar import parse_address, recording_path
 from asr.errors import AsrError, DataError, require
 from asr.files import MANIFEST, atomic_write_text
 from asr.lines import read_json_lines, read_text
@@ -143,12 +144,29 @@ def _cuts(path: Path) -> Iterator[Item]:
 
 def _load_cut(cut: Any) -> tuple[Source, int]:
     """Return the samples (n, channels) of a Lhotse cut, and their rate in Hz."""
+    if (path := _plain_path(cut)) is not None:  # by our own readers, as everywhere else
+        samples, rate = read_stretch(path, cut.start, cut.end)
+        return samples if isinstance(cut.channel, list) else samples[:, [cut.channel]], rate
     try:
         return cut.load_audio().T, int(cut.sampling_rate)
     except Exception as error:  # lhotse raises what its many readers raise
         raise DataError(
             f"The recording cannot be read ({error}).", "Check the paths in the manifest."
         ) from error
+
+
+def _plain_path(cut: Any) -> str | None:
+    """Return the path or address of a cut's recording, None where Lhotse makes it of something."""
+    recording = getattr(cut, "recording", None)
+    if recording is None or len(recording.sources) != 1 or recording.transforms:
+        return None
+    (source,) = recording.sources
+    if source.type == "command":
+        return (
+            recording_path(source.source) if parse_address(recording_path(source.source)) else None
+        )
+    whole = recording.channel_ids == list(range(recording.num_channels))
+    return str(source.source) if source.type == "file" and whole else None
 
 
 # One path through the network: nothing of a search is needed.
@@ -226,7 +244,7 @@ def _say_unknown(recognizer: Recognizer, texts: Sequence[str], pronounce: Pronou
             f"{', ...' if len(said) > 8 else ''}",
             file=sys.stderr,
         )
-        recognizer.decoders = recognizer.decoders.with_words(said)
+        recognizer.decoders = recognizer.decoders.with_pronunciations(said)
 
 
 def _write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,18 +17,18 @@ from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import Window
 from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, AudioError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.alignment import ForcedAlignment, align_tokens
 from asr.speech.backends import open_acoustics
 from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
 from asr.speech.frames import FrameShape
+from asr.speech.imported_tokens import open_tokenizer
 from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.text.tokenizers import load_tokenizer
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 
@@ -53,6 +54,7 @@ class Heard:
 
 
 Progress = Callable[[float], None]
+OnSegment = Callable[[Segment], None]
 
 
 class Recognizer:
@@ -79,7 +81,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, options: ModelOptions) -> None:
         self.bundle, self.name = bundle, options.name or bundle.name
-        tokenizer = load_tokenizer(bundle.path)
+        tokenizer = open_tokenizer(bundle.path)
         self.acoustics = open_acoustics(
             bundle,
             tokenizer.tokens,
@@ -98,6 +100,8 @@ class Recognizer:
         self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
+        if options.lm is not None:
+            self.decoders.check_lm()
         self.decoder = self.decoders.make(self.decoding)
         self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1)
         self._reader = RecordingReader(self.acoustics)
@@ -124,13 +128,45 @@ class Recognizer:
 
     @property
     def feature_config(self) -> FeatureConfig:
-        """Settings of the features."""
-        return self.frames.features
+        """Settings of the features.
+
+        Raises:
+            ModelError: the model is imported, and has other ones.
+        """
+        features = self.frames.features
+        if not isinstance(features, FeatureConfig):
+            raise ModelError(
+                f"The imported model {self.name} has features of another toolkit.",
+                "Give it recordings.",
+            )
+        return features
 
     @property
     def backend(self) -> str:
         """What runs the network: ``torch`` or ``onnxruntime``."""
         return self.acoustics.backend
+
+    def with_decoding(self, changes: Mapping[str, Any], words: Sequence[str] = ()) -> Recognizer:
+        """Return a recogniser with other settings of the decoder, which shares the network.
+
+        Args:
+            changes: fields of :class:`asr.speech.decoders.DecodingConfig` with their values.
+            words: the only words that can be recognised; empty: those of this model.
+
+        Raises:
+            ConfigError: a value out of its range, or a word that the dictionary does not have.
+            DecodingError: a hotword that the model cannot write or say.
+        """
+        other = copy.copy(self)
+        config = replace(self.decoding, **changes)
+        if words or config.needs_beam:
+            config = replace(config, method="beam")
+        other.decoding = config
+        if words:
+            other.decoders = self.decoders.with_words(words)
+        other.decoder = other.decoders.variant(self.decoder, config)
+        other.builder = replace(self.builder, all_readings=config.n_best > 1)
+        return other
 
     def transcribe(
         self,
@@ -138,6 +174,7 @@ class Recognizer:
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Transcript:
         """Return the transcript of a recording of any length.
 
@@ -151,12 +188,15 @@ class Recognizer:
             channel: ``mix`` (mean of the channels), a channel's number from 0, or ``all``: each
                 apart, segments of all.
             progress: called with the seconds of the recording that are done, now and then.
+            on_segment: called with each segment of a long recording as soon as it is known; its
+                times are from the first sample.
 
         Raises:
             AudioError: the recording is missing, empty, damaged, shorter than one frame, or has no
                 such channel.
         """
-        result = next(self.transcribe_many([source], sample_rate, channel, progress))
+        results = self.transcribe_many([source], sample_rate, channel, progress, on_segment)
+        result = next(results)
         if isinstance(result, AsrError):
             raise result
         return result
@@ -182,6 +222,7 @@ class Recognizer:
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Iterator[Transcript | AsrError]:
         """Yield for each recording, in order, its transcript, or the error that it ended in.
 
@@ -201,7 +242,7 @@ class Recognizer:
                     if self._reader.is_long(sum(map(len, head))):
                         channels = recording.channels if channel == "all" else None
                         every = itertools.chain(head, blocks)
-                        long = self._transcribe_long(every, channels, progress)
+                        long = self._transcribe_long(every, channels, progress, on_segment)
                         long = long.from_file(recording.start_s, recording.notes + levelled.notes)
                     else:
                         notes = tuple(recording.notes + levelled.notes)
@@ -263,7 +304,11 @@ class Recognizer:
         ]
 
     def _transcribe_long(
-        self, blocks: Iterator[Samples], channels: int | None, progress: Progress | None
+        self,
+        blocks: Iterator[Samples],
+        channels: int | None,
+        progress: Progress | None,
+        on_segment: OnSegment | None,
     ) -> Transcript:
         count = 0  # samples read so far
 
@@ -278,7 +323,10 @@ class Recognizer:
         while some := list(itertools.islice(sections, 2 * self.decoders.threads)):
             hypotheses = self.decoder([section.log_probs for section in some])
             for section, best in zip(some, hypotheses, strict=True):
-                segments.append((section.channel, self.builder.segment(best, section.start, count)))
+                segment = self.builder.segment(best, section.start, count)
+                segments.append((section.channel, segment))
+                if on_segment is not None and segment is not None:
+                    on_segment(segment)
             if progress is not None:
                 progress(some[-1].start / self.sample_rate)
         return self._transcript(segments, channels, count)
@@ -308,7 +356,7 @@ class Recognizer:
 
         Raises:
             AudioError: see :meth:`transcribe`.
-            TokenError: a character that the model does not know.
+            TokenError: characters or words that the model does not know; all are named.
             DataError: an empty text, one longer than what can have been said, or too much to be
                 aligned at once.
         """
@@ -328,6 +376,7 @@ class Recognizer:
             seconds_per_frame=self.seconds_per_frame,
             duration_s=audio.duration_s,
             model=self.name,
+            unit=self.decoders.tokenizer.unit,
         )
         spelled, said = text.split(), normal.split()
         words = spelled if len(spelled) == len(said) else said

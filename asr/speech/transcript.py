@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["FORMATS", "Alternative", "Segment", "Transcript", "Word", "ctm_name", "merge_channels"]
+__all__ = [
+    "FORMATS",
+    "Alternative",
+    "Segment",
+    "Transcript",
+    "Word",
+    "ctm_name",
+    "merge_channels",
+    "read_transcript",
+]
 
 # Of a subtitle cue: at most two lines of text and so many seconds, as broadcasters do; a pause of
 # CUE_GAP seconds ends it.
@@ -97,6 +106,12 @@ class Transcript:
         """Words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
 
+    def confident(self, minimum: float) -> Transcript:
+        """Return the transcript without the words whose confidence is below ``minimum``."""
+        kept = (_confident(segment, minimum) for segment in self.segments)
+        segments = tuple(segment for segment in kept if segment.words)
+        return replace(self, text=" ".join(s.text for s in segments), segments=segments)
+
     def from_file(self, start_s: float, notes: Iterable[str]) -> Transcript:
         """Return the transcript by the clock of its file, with what is to be said about it.
 
@@ -105,7 +120,7 @@ class Transcript:
             notes: a sentence each; that no speech was recognised is added.
         """
         silent = () if self.text else ("no speech was recognised",)
-        noted = replace(self, notes=(*notes, *silent))
+        noted = replace(self, notes=tuple(dict.fromkeys((*notes, *self.notes, *silent))))
         if not start_s:
             return noted
         return replace(
@@ -114,19 +129,25 @@ class Transcript:
             segments=tuple(_later(segment, start_s) for segment in self.segments),
         )
 
-    def to_json(self, recording: str | None = None) -> str:
-        """Return JSON with ``text``, ``duration_s``, ``segments`` and ``model``.
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``text``, ``duration_s``, ``segments`` and ``model``, as JSON has them.
 
         A segment has ``alternatives`` and ``channel`` only where they were asked for, and ``notes``
         are there only where there is something to say.
+        """
+        content = dataclasses.asdict(self)
+        if not self.notes:
+            del content["notes"]
+        content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
+        return content
+
+    def to_json(self, recording: str | None = None) -> str:
+        """Return :meth:`to_dict` as JSON.
 
         Args:
             recording: name of the recording, which then comes first.
         """
-        content = ({} if recording is None else {"recording": recording}) | dataclasses.asdict(self)
-        if not self.notes:
-            del content["notes"]
-        content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
+        content = ({} if recording is None else {"recording": recording}) | self.to_dict()
         return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
     def to_txt(self) -> str:
@@ -199,6 +220,25 @@ class Transcript:
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
 
 
+def read_transcript(content: dict[str, Any]) -> Transcript:
+    """Return the transcript that :meth:`Transcript.to_dict` gave."""
+    segments = tuple(_segment(entry) for entry in content["segments"])
+    notes = tuple(content.get("notes", ()))
+    return Transcript(content["text"], content["duration_s"], segments, content["model"], notes)
+
+
+def _segment(entry: dict[str, Any]) -> Segment:
+    readings = (
+        Alternative(**{**reading, "words": _words(reading)})
+        for reading in entry.get("alternatives", ())
+    )
+    return Segment(**{**entry, "words": _words(entry), "alternatives": tuple(readings)})
+
+
+def _words(entry: dict[str, Any]) -> tuple[Word, ...]:
+    return tuple(Word(**word) for word in entry["words"])
+
+
 def ctm_name(name: str) -> str:
     """Return the name of a recording as a CTM can hold it.
 
@@ -216,6 +256,20 @@ def merge_channels(transcripts: list[Transcript]) -> Transcript:
     segments.sort(key=lambda s: (s.start, s.channel))
     return replace(
         transcripts[0], text=" ".join(s.text for s in segments), segments=tuple(segments)
+    )
+
+
+def _confident(segment: Segment, minimum: float) -> Segment:
+    words = tuple(word for word in segment.words if word.confidence >= minimum)
+    if not words or len(words) == len(segment.words):
+        return replace(segment, words=words)
+    return replace(
+        segment,
+        start=words[0].start,
+        end=words[-1].end,
+        text=" ".join(word.word for word in words),
+        confidence=round(sum(word.confidence for word in words) / len(words), 4),
+        words=words,
     )
 
 

@@ -356,7 +356,7 @@ class Recognizer:
 
         Raises:
             AudioError: see :meth:`transcribe`.
-            TokenError: a character that the model does not know.
+            TokenError: characters or words that the model does not know; all are named.
             DataError: an empty text, one longer than what can have been said, or too much to be
                 aligned at once.
         """
@@ -376,6 +376,7 @@ class Recognizer:
             seconds_per_frame=self.seconds_per_frame,
             duration_s=audio.duration_s,
             model=self.name,
+            unit=self.decoders.tokenizer.unit,
         )
         spelled, said = text.split(), normal.split()
         words = spelled if len(spelled) == len(said) else said

@@ -7,11 +7,11 @@ imports no task. A new task is a folder of its own and one entry of :data:`TASKS
 
 from __future__ import annotations
 
+import functools
 import importlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,9 +25,12 @@ __all__ = [
     "Predictor",
     "TaskKind",
     "config_class",
+    "has_attention",
     "has_predictions",
+    "load_attention",
     "load_estimator",
     "load_predictor",
+    "task_of",
     "train",
 ]
 
@@ -45,6 +48,8 @@ class TaskKind:
         inputs: class of :class:`Inputs`; empty where ``asr predict`` and the service do not take
             the task.
         predict: (model, rows of the inputs) -> predictions, rounded as users get them.
+        attention: (model, text) -> tokens read and written with weights, for reports; empty where
+            a network attends to nothing.
     """
 
     config: str
@@ -52,6 +57,7 @@ class TaskKind:
     load: str
     inputs: str = ""
     predict: str = ""
+    attention: str = ""
 
 
 TASKS = {
@@ -108,6 +114,7 @@ TASKS = {
         load="asr.language.translation.translator:Translator.load",
         inputs="asr.language.files:TextInputs",
         predict="asr.language.translation.predict:predict_rows",
+        attention="asr.language.translation.translator:Translator.attention_map",
     ),
 }
 
@@ -115,7 +122,7 @@ TASKS = {
 def _part(name: str) -> Any:
     """Import ``module:name``, where the name may be that of a class and its method."""
     module, _, path = name.partition(":")
-    return reduce(getattr, path.split("."), importlib.import_module(module))
+    return functools.reduce(getattr, path.split("."), importlib.import_module(module))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -139,7 +146,8 @@ def train(
             with such a word are left out and listed.
 
     Raises:
-        ConfigError: the file or an override is wrong. Others: see the task's own training.
+        ConfigError: the file or an override is wrong.
+        AsrError: what the training of the task raises, such as DataError.
     """
     content, changes = read_yaml(config), parse_overrides(overrides)
     kind = _kind({**content, **changes}, config)
@@ -173,8 +181,13 @@ def config_class(content: Mapping[str, Any], where: str | Path) -> type[Any]:
     return schema
 
 
+def task_of(content: Mapping[str, Any]) -> str:
+    """Return the task of a configuration: speech, ``ctc``, where it names none."""
+    return str(content.get("task", "ctc"))
+
+
 def _kind(content: Mapping[str, Any], where: str | Path) -> TaskKind:
-    task = str(content.get("task", "ctc"))
+    task = task_of(content)
     if task not in TASKS:
         raise ConfigError(f"{where}: unknown task {task!r}.", f"Known tasks: {', '.join(TASKS)}.")
     return TASKS[task]
@@ -298,3 +311,21 @@ def load_estimator(folder: OpenedModel) -> Any:
             f"Known tasks: {', '.join(TASKS)}.",
         )
     return _part(TASKS[folder.task].load)(folder)
+
+
+# --------------------------------------------------------------------------------------------------
+# reports
+
+
+def has_attention(task: str) -> bool:
+    """Return whether models of this task can show what they attend to."""
+    return task in TASKS and bool(TASKS[task].attention)
+
+
+def load_attention(folder: OpenedModel) -> Callable[[str], Any]:
+    """Load a model whose task has attention: text -> ``source``, ``target`` and ``weights``.
+
+    Raises:
+        ModelError: the folder is damaged.
+    """
+    return functools.partial(_part(TASKS[folder.task].attention), load_estimator(folder))

@@ -40,6 +40,10 @@ class DataError(AsrError, ValueError):
     """A corpus, manifest, transcript or table is missing or inconsistent."""
 
 
+class OutputError(AsrError):
+    """A file cannot be written: the disk is full, the place read-only, the name too long."""
+
+
 class TokenError(AsrError):
     """A text and a tokenizer do not fit, or a tokenizer cannot be read."""
 

@@ -65,7 +65,13 @@ class Bundle:
     @property
     def name(self) -> str:
         """Name of the folder, or of the run folder that holds it as ``model``."""
-        return self.path.name if self.path.name != "model" else self.path.parent.name
+        path = self.path.resolve()  # "." and "model" have names too
+        return path.name if path.name != "model" else path.parent.name
+
+    @property
+    def created(self) -> int:
+        """When the folder was written, in seconds since 1970."""
+        return int((self.path / INDEX).stat().st_mtime)
 
     @property
     def task(self) -> str:
@@ -139,7 +145,7 @@ def _replace_folder(new: Path, folder: Path) -> None:
         return
     if not (folder / INDEX).is_file() and any(folder.iterdir()):
         raise ModelError(
-            f"{folder} exists and is no model folder.",
+            f"{folder} exists and is not a model folder.",
             "Give another output folder; nothing was overwritten.",
         )
     old = folder.with_name(f".{folder.name}-old-{os.getpid()}")

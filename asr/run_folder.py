@@ -1,22 +1,29 @@
-"""Metrics of a run folder: ``metrics.json``, the same for every task.
+"""Figures and predictions in a run folder, the same for every task.
 
-{"dev/wer": {"value": 0.081, "split": "dev", "epoch": 37},
- "test/wer beam+lm": {"value": 0.052, "split": "test"}}
+``metrics.json``
+
+    {"dev/wer": {"value": 0.081, "split": "dev", "epoch": 37},
+     "test/wer beam+lm": {"value": 0.052, "split": "test"}}
+
+``SPLIT/predictions.jsonl``
+    one object a line, with an ``id``; :mod:`asr.report.run` lists the keys that reports show
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from asr.errors import DataError
 from asr.files import atomic_write_text
 
-__all__ = ["Metric", "read_metrics", "update_metrics"]
+__all__ = ["Metric", "read_metrics", "record_split", "update_metrics"]
 
 METRICS = "metrics.json"
+PREDICTIONS = "predictions.jsonl"
 
 
 @dataclass(frozen=True)
@@ -62,3 +69,24 @@ def update_metrics(run_dir: str | Path, metrics: Mapping[str, Metric]) -> None:
         for name, m in sorted(merged.items())
     }
     atomic_write_text(Path(run_dir) / METRICS, json.dumps(content, indent=1) + "\n")
+
+
+def record_split(
+    run_dir: Path,
+    split: str,
+    figures: Mapping[str, float],
+    rows: Iterable[Mapping[str, Any]] | None = None,
+) -> None:
+    """Add a split's figures to ``metrics.json``, and write ``SPLIT/predictions.jsonl``.
+
+    Args:
+        run_dir: the run folder.
+        split: name of the split.
+        figures: by name, without the split.
+        rows: one a prediction; None writes no file.
+    """
+    if rows is not None:
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+        atomic_write_text(run_dir / split / PREDICTIONS, "".join(lines))
+    metrics = {f"{split}/{key}": Metric(value, split) for key, value in figures.items()}
+    update_metrics(run_dir, metrics)

@@ -295,7 +295,7 @@ def make_sentences(train: int, dev: int, test: int, seed: int = 0) -> SentenceSp
 
     Raises:
         DataError: there are too few training sentences for the words of so many others, or more
-        than the grammar makes.
+            than the grammar makes.
 
     Example:
         >>> splits = make_sentences(200, 10, 10)

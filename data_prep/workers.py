@@ -15,6 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
+from asr.cores import usable_cores
 from asr.errors import DataError
 
 __all__ = ["Workers"]
@@ -39,7 +40,7 @@ class Workers:
 
     def __init__(self, jobs: int = 0, ray: str | None = None) -> None:
         self.jobs, self.ray = jobs, ray
-        self.processes = jobs or os.cpu_count() or 1
+        self.processes = jobs or usable_cores()
         self._open = contextlib.ExitStack()
         self._pool: ProcessPoolExecutor | None = None
         self._connected = False

@@ -2,8 +2,9 @@
 
     python tools/check_wheel.py [python3.10 python3.12 ...]
 
-Without arguments the Python that runs this is used. For each one the environment has the wheel (without its
-dependencies), numpy and numba. Prints the size of the wheel and of its parts, and the seconds until the first text.
+Without arguments the Python that runs this is used. For each one the environment has the wheel
+(without its dependencies), numpy and numba. Prints the size of the wheel and of its parts, and the
+seconds until the first text.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def _as_array(source: Any, name: str) -> npt.NDArray[Any]:
     except (TypeError, ValueError, RuntimeError) as error:
         # A tensor on a GPU, or one that needs gradients.
         raise AudioError(
-            f"{name} is no array of samples ({error}).", "Give a numpy array."
+            f"{name} is not an array of samples ({error}).", "Give a numpy array."
         ) from error
     if samples.ndim not in (1, 2):
         raise AudioError(

@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from asr.errors import AudioError, DataError
+from asr.files import files_below
 
 __all__ = [
     "Address",
@@ -161,11 +162,7 @@ def find_shar(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if is_shar(folder):
         return [folder]
-    below = {
-        p.parent.relative_to(folder)
-        for p in folder.rglob("recording*.tar")
-        if SOUND.fullmatch(p.name)
-    }
+    below = {p.parent.relative_to(folder) for p in files_below(folder) if SOUND.fullmatch(p.name)}
     return [
         folder / place
         for place in sorted(below)
@@ -243,7 +240,7 @@ def _cuts(path: Path) -> Iterator[dict[str, Any]]:
             for line in file:
                 cut = json.loads(line)
                 if not isinstance(cut["id"], str):
-                    raise TypeError("the id is no string")
+                    raise TypeError("the id is not a string")
                 yield cut
                 read += 1
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:

@@ -90,27 +90,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 all done, 1 something failed and is named on standard error,
     2 wrong usage.
     """
-    from asr.errors import AsrError
+    from typer.main import get_command
+
+    from asr.cli.guard import guarded, run
 
     arguments = sys.argv[1:] if arguments is None else arguments
     asked = [verb for verb in arguments[:1] if verb in VERBS]
-    try:
-        make_app(asked or VERBS)(arguments)
-    except AsrError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; what was finished before is kept", file=sys.stderr)
-        sys.exit(130)
-    except (
-        FileExistsError,
-        NotADirectoryError,
-        IsADirectoryError,
-        PermissionError,
-        FileNotFoundError,
-    ) as error:
-        print(f"error: {error.filename}: {error.strerror}. Give another path.", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:  # `asr ... | head` is no failure of ours
-        sys.stderr.close()
-        sys.exit(0)
+    run(guarded(get_command(make_app(asked or VERBS))), arguments)

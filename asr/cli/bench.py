@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.options import Device
+from asr.cli.options import Device, numbers
 
 __all__ = ["bench"]
 
@@ -80,7 +80,7 @@ def bench(
     config = measuring.BenchConfig(
         backends=tuple(backend.split(",")) if backend else tuple(bundles),
         decoders=tuple(decoding_method.split(",")),
-        clips_s=_lengths(clip_s),
+        clips_s=numbers(clip_s, "--clip-s", float),
         repeats=repeats,
         budget_s=budget_s,
         batch_size=batch_size,
@@ -125,10 +125,3 @@ def _spoken(sample_rate: int) -> list[Any]:
     except (ImportError, MissingDependencyError):
         return []
     return [resample(s.samples, s.sample_rate, sample_rate) for s in spoken]
-
-
-def _lengths(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no list of numbers", param_hint="--clip-s") from None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli.options import numbers
+
 if TYPE_CHECKING:
     from asr.lm import BuildSummary
 
@@ -79,7 +81,7 @@ def build(
         output,
         temp_dir,
         order=order,
-        prune=_numbers(prune, int, "--prune"),
+        prune=numbers(prune, "--prune", int),
         vocabulary=vocabulary,
         max_words=max_words,
         memory=memory,
@@ -117,18 +119,11 @@ def _build(texts: list[str], output: Path, temp_dir: Path | None, **options: Any
     return summary
 
 
-def _numbers(text: str, kind: type[int] | type[float], option: str) -> list[Any]:
-    try:
-        return [kind(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a list of numbers", param_hint=option) from None
-
-
 def _three(text: str) -> tuple[float, float, float]:
-    numbers = _numbers(text, float, "--discount-fallback")
-    if len(numbers) != 3:
+    given = numbers(text, "--discount-fallback", float)
+    if len(given) != 3:
         raise typer.BadParameter(f"{text!r} is not three numbers", param_hint="--discount-fallback")
-    return numbers[0], numbers[1], numbers[2]
+    return given[0], given[1], given[2]
 
 
 @app.command()
@@ -185,7 +180,7 @@ def interpolate(
         for path, weight in zip(models, chosen, strict=True):
             _say(f"{weight:.4f} {path}")
     else:
-        chosen = _numbers(weights or "", float, "--weights")
+        chosen = list(numbers(weights or "", "--weights", float))
     mixture = mix(loaded, chosen)
     write_model(mixture, output)
     _say(f"n-grams per order: {list(mixture.counts)}; wrote {output}")

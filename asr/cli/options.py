@@ -1,9 +1,9 @@
-"""Options that several verbs have, each declared once."""
+"""Options that several verbs have, each declared once, and how their values are read."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -22,8 +22,10 @@ __all__ = [
     "Threads",
     "Workers",
     "given",
+    "numbers",
 ]
 
+Number = TypeVar("Number", int, float)
 # That of asr.model_folder, for whose imports `asr --help` does not wait.
 DEFAULT_MODEL = "en"
 Model = Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")]
@@ -63,3 +65,18 @@ RescoreModel = Annotated[
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that were given: those that are not None."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def numbers(text: str, option: str, kind: type[Number]) -> tuple[Number, ...]:
+    """Return the numbers of an option such as ``--speeds 0.9,1,1.1``; commas or spaces part them.
+
+    Raises:
+        BadParameter: a part is not a number of that kind.
+    """
+    try:
+        return tuple(kind(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
+        raise typer.BadParameter(
+            f"{text!r} is not a list of {what}, such as 1,2.", param_hint=option
+        ) from None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli.options import numbers
+
 if TYPE_CHECKING:
     from data_prep.store import Utterance
 
@@ -138,7 +140,8 @@ def prepare(
     features = build_config(FeatureConfig, parse_overrides(feature or []), where="--feature")
     changes = parse_overrides([*([f"folder={noise}"] if noise else []), *(noise_setting or [])])
     copies = build_config(NoiseConfig, changes, where="--noise-setting") if changes else None
-    factors, copied = _numbers(speeds), None if train_parts is None else train_parts.split(",")
+    factors = numbers(speeds, "--speeds", float)
+    copied = None if train_parts is None else train_parts.split(",")
     splits = _read(corpus, source, options, jobs)
     targets = {name: shar / name for name in splits} if shar else {}
     for target in targets.values():
@@ -180,15 +183,6 @@ def _options(corpus: str, given: dict[str, Any]) -> dict[str, Any]:
                 f"{corpus} knows no such option.", param_hint=f"--{name.replace('_', '-')}"
             )
     return options
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not numbers with commas.", param_hint="--speeds"
-        ) from None
 
 
 def _download(source: Path, options: dict[str, Any]) -> None:

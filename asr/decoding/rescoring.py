@@ -135,7 +135,7 @@ def tune_rescoring(
 
     Raises:
         DecodingError: there are no utterances, a list is empty, counts differ, or the references
-        have no words.
+            have no words.
     """
     if not n_best or len(n_best) != len(references) or not all(n_best):
         given = f"{len(n_best)} N-best lists and {len(references)} references"

@@ -42,7 +42,7 @@ class Stream:
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`; or the stream is
-            finished.
+                finished.
         """
         space = self._open()
         frames = self._compiled.frames(log_probs, kind=kind, allow_empty=True)

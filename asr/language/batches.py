@@ -5,15 +5,15 @@ Legend: B batch, T tokens, U distinct words of a batch, C characters of a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from asr.training.batching.batch import Batch
 from asr.training.batching.buckets import BucketSampler
 from asr.training.batching.loader import BucketLoader
 from asr.training.batching.padding import pad_sequences
@@ -53,7 +53,7 @@ class TokenItems:
 
 
 @dataclass(frozen=True)
-class TokenBatch:
+class TokenBatch(Batch):
     """Padded ids of several texts; padding is 0.
 
     Attributes:
@@ -80,23 +80,15 @@ class TokenBatch:
     char_lens: Tensor | None = None
     words: Tensor | None = None
 
-    def to(self, device: torch.device | str, **kwargs: Any) -> TokenBatch:
-        """Return the batch with its tensors on ``device``."""
-        return self._map(lambda tensor: tensor.to(device, **kwargs))
-
-    def pin_memory(self) -> TokenBatch:
-        """Return the batch in page-locked memory."""
-        return self._map(lambda tensor: tensor.pin_memory())
-
-    def _map(self, move: Callable[[Tensor], Tensor]) -> TokenBatch:
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved: dict[str, Any] = {
-            name: move(value) for name, value in values.items() if isinstance(value, Tensor)
-        }
-        return replace(self, **moved)
-
-    def __len__(self) -> int:
-        return len(self.ids)
+    def rows(self, start: int, stop: int) -> TokenBatch:
+        """Return texts ``start`` to ``stop`` as a batch with the same padding."""
+        part = super().rows(start, stop)
+        if self.chars is None or self.char_lens is None or part.words is None:
+            return part
+        distinct, words = torch.unique(part.words, return_inverse=True)
+        return replace(
+            part, chars=self.chars[distinct], char_lens=self.char_lens[distinct], words=words
+        )
 
 
 def collate_tokens(items: TokenItems, numbers: Ids, seed: int = 0) -> TokenBatch:

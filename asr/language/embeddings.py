@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import DataError
-from asr.text.lines import iter_lines
+from asr.lines import iter_lines
 
 __all__ = ["WordVectors", "read_word_vectors"]
 
@@ -52,7 +52,7 @@ def read_word_vectors(
 
     Raises:
         DataError: the file is missing or empty, a line has another number of columns, or D is not
-        ``width``.
+            ``width``.
     """
     wanted = {*words, *(word.lower() for word in words)}
     vectors, dimension = _scan(Path(path), wanted, width)

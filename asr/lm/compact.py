@@ -20,7 +20,6 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +28,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from asr.cores import usable_cores
 from asr.errors import LanguageModelError
 from asr.files import atomic_path
 from asr.lm import compact_kernels as kernels
@@ -82,7 +82,7 @@ def write_compact(model: NgramModel, path: str | Path, step: float = STEP) -> No
             "A word of the model has a line feed.", "Take it out of the model."
         )
     blocks = _encode(_by_frequency(model), step)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
         packed = dict(zip(blocks, pool.map(_pack, blocks, blocks.values()), strict=True))
     places = [[name, len(data), len(blocks[name])] for name, data in packed.items()]
     header = json.dumps({"order": model.order, "counts": model.counts, "blocks": places}).encode()
@@ -123,7 +123,7 @@ def load_compact(path: str | Path) -> CompactModel:
     start = len(COMPACT_MAGIC)
     if data[:start] != COMPACT_MAGIC:
         raise LanguageModelError(
-            f"{path} is no compact language model of this version.",
+            f"{path} is not a compact language model of this version.",
             "Write it again with this version (asr lm convert).",
         )
     body = memoryview(data)[start + _DIGEST :]
@@ -375,7 +375,7 @@ def _unpacked(data: memoryview, places: list[tuple[str, int, int]]) -> Mapping[s
     if min(lengths) < 0 or ends[-1] != len(data):
         _fail(f"the blocks take {ends[-1]} bytes of {len(data)}")
     parts = [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
         blocks = dict(zip(names, pool.map(_unpack, names, parts, sizes), strict=True))
     if any(len(blocks[name]) != size for name, size in zip(names, sizes, strict=True)):
         _fail("a block has another length than its header says")

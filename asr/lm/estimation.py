@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import LanguageModelError
+from asr.lines import nfc, read_words
 from asr.lm import counting
 from asr.lm.arpa import arpa_writer
 from asr.lm.config import BuildSummary, EstimateConfig
@@ -60,7 +61,7 @@ def estimate(
 
     Raises:
         LanguageModelError: no words, unreadable text, reserved symbols in the text, settings out of
-        range.
+            range.
 
     Source: Chen & Goodman 1998, "An Empirical Study of Smoothing Techniques for Language Modeling",
     section 4.1.6.
@@ -109,11 +110,11 @@ def build_arpa(
             to temporary files. The file is the same to the byte. The vocabulary always stays in
             memory.
         temp_folder: where the temporary files go; by default the system's folder for them.
-        (others): as for :func:`estimate`.
+        **options: as for :func:`estimate`.
 
     Raises:
         LanguageModelError: as for :func:`estimate`; the bound is too small; a file cannot be
-        written.
+            written.
     """
     config = EstimateConfig(order, **options)  # type: ignore[arg-type]
     limit = None if memory is None else available_memory(memory, _load_kernels)
@@ -456,8 +457,5 @@ def _kept_words(
 
 def _read_vocabulary(vocabulary: str | os.PathLike[str] | Iterable[str]) -> set[str]:
     if not isinstance(vocabulary, (str, os.PathLike)):
-        return set(vocabulary)
-    try:
-        return set(Path(vocabulary).read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise LanguageModelError(f"Cannot read the vocabulary {vocabulary}: {error}.") from None
+        return set(map(nfc, vocabulary))
+    return set(read_words(Path(vocabulary), "a file of words"))

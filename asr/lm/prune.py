@@ -181,8 +181,7 @@ def prune_entropy(
 
     Raises:
         LanguageModelError: not exactly one is given, or it is out of range; a text cannot be read,
-        or all
-            are empty.
+            or all are empty.
 
     Source: Stolcke 1998, "Entropy-based Pruning of Backoff Language Models"; Chelba et al. 2010,
     "Study on Interaction between Entropy Pruning and Kneser-Ney Smoothing".
@@ -193,7 +192,8 @@ def prune_entropy(
         )
     if threshold is not None and not threshold >= 0:
         raise LanguageModelError(
-            f"A pruning threshold of {threshold} is no use.", "Give 0 or more, such as 1e-8."
+            f"The pruning threshold {threshold} is negative or not a number.",
+            "Give 0 or more, such as 1e-8.",
         )
     if max_ngrams is not None and max_ngrams < len(model.words):
         raise LanguageModelError(

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from asr.errors import require
 from asr.model_folder import open_model
 from asr.report.audio import samples_of
+from asr.report.prepared import prepared_features
 from asr.report.run import Absent, Run
 from asr.scoring import Utterance
 from asr.text.tokenizers import load_tokenizer
@@ -78,7 +79,7 @@ def listen(acoustics: TorchAcoustics, utterance: Utterance, source: Path | None)
     """
     import torch
 
-    stored = _stored_features(source, utterance.id)
+    stored = None if source is None else prepared_features(source, utterance.id)
     features = stored if stored is not None else _features(acoustics, utterance)
     x = torch.from_numpy(features)[None].to(acoustics.device)
     inputs: dict[str, Tensor] = {}
@@ -141,15 +142,6 @@ def lstm_gates(cell: nn.LSTM, x: Tensor) -> dict[str, Array]:
         name: torch.stack(parts).cpu().numpy()
         for name, parts in zip(names, zip(*rows, strict=True), strict=True)
     }
-
-
-def _stored_features(source: Path | None, name: str) -> Array | None:
-    if source is None or not (source / "features" / "meta.json").is_file():
-        return None
-    from asr.speech.store import FeatureStore
-
-    store = FeatureStore.open(source)
-    return next((store.features(n) for n in range(len(store)) if store.ids[n] == name), None)
 
 
 def _features(acoustics: TorchAcoustics, utterance: Utterance) -> Array:

@@ -44,15 +44,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from asr.catalogue import task_of
 from asr.config import read_yaml
 from asr.errors import AsrError, DataError
-from asr.files import MANIFEST
 from asr.report.log import Curve, read_curves
+from asr.report.prepared import prepared_references
 from asr.run_folder import Metric, read_metrics
 from asr.scoring import (
     Score,
     Transcripts,
-    Utterance,
     pair,
     read_transcripts,
     score_pairs,
@@ -154,8 +154,8 @@ class Run:
     def task(self) -> str:
         """Name of the task; ``ctc`` if neither configuration nor model folder tells."""
         if "task" in self.config or not (self.model / "config.yaml").is_file():
-            return str(self.config.get("task", "ctc"))
-        return str(read_yaml(self.model / "config.yaml").get("task", "ctc"))
+            return task_of(self.config)
+        return task_of(read_yaml(self.model / "config.yaml"))
 
     @cached_property
     def curves(self) -> dict[str, Curve]:
@@ -188,7 +188,7 @@ class Run:
             Absent: there are none.
         """
         source, beside = self.source(split), self.path / split / "references.tsv"
-        known = _prepared_references(source) if source is not None else None
+        known = prepared_references(source) if source is not None else None
         if not beside.is_file():
             if known is None:
                 raise Absent(f"no references of {split}: name its prepared folder with --data")
@@ -274,24 +274,6 @@ def _strings(section: Any) -> Iterator[str]:
             yield from _strings(value)
     elif isinstance(section, str) and section:
         yield section
-
-
-def _prepared_references(source: Path) -> Transcripts | None:
-    if (source / MANIFEST).is_file():
-        return read_transcripts(source / MANIFEST)
-    return _stored_references(source) if (source / "features" / "meta.json").is_file() else None
-
-
-def _stored_references(source: Path) -> Transcripts:
-    from asr.speech.store import FeatureStore
-
-    store = FeatureStore.open(source)
-    plain = [n for n, speed in enumerate(store.speeds.tolist()) if speed == 1.0]
-    utterances = {
-        store.ids[n]: Utterance(store.ids[n], store.texts[n], store.speakers[n] or None)
-        for n in plain
-    }
-    return Transcripts(source, "store", utterances)
 
 
 def _read_objects(path: Path) -> list[dict[str, Any]]:

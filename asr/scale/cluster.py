@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+from asr.cores import usable_cores
 from asr.errors import AsrError, ConfigError, require
 
 __all__ = ["LOCAL", "LostError", "connected", "run_pieces", "share_out"]
@@ -53,7 +54,7 @@ def connected(address: str, workers: int = 0) -> Iterator[int]:
         options |= {
             "address": LOCAL,
             "include_dashboard": False,
-            "num_cpus": workers or os.cpu_count() or 1,
+            "num_cpus": workers or usable_cores(),
         }
     else:
         options |= {"address": address}

@@ -41,7 +41,7 @@ def score_bleu(
         lowercase: compare in lower case; the signature records it.
 
     Raises:
-        ScoringError: there are none, or their numbers differ.
+        ScoringError: the lists are empty or differ in length.
     """
     if not references or len(references) != len(hypotheses):
         raise ScoringError(

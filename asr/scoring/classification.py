@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from asr.errors import ScoringError
 
-__all__ = ["ClassScore", "ClassificationScore", "area_under_curve", "score_classes"]
+__all__ = [
+    "ClassScore",
+    "ClassificationScore",
+    "area_under_curve",
+    "best_classes",
+    "score_classes",
+]
+
+DIGITS = 6  # of a probability, as predictions give it
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,18 @@ class ClassificationScore:
                 f"{' '.join(f'{n:>6}' for n in counts)}"
             )
         return "\n".join([*rows, f"accuracy {self.accuracy:.4f}, macro-F1 {self.macro_f1:.4f}"])
+
+
+def best_classes(
+    probabilities: npt.NDArray[np.floating], classes: Sequence[str]
+) -> list[tuple[str, float]]:
+    """Return the likeliest class of each item and its probability, as predictions give them.
+
+    Args:
+        probabilities: (N, C).
+        classes: C names.
+    """
+    return [(classes[int(row.argmax())], round(float(row.max()), DIGITS)) for row in probabilities]
 
 
 def area_under_curve(

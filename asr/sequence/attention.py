@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asr.sequence.dropout import Dropout
+from asr.sequence.dropout import Dropout, dropout
 from asr.sequence.lengths import length_mask
 from asr.sequence.normalization import build_norm
 from asr.sequence.recurrent import RecurrentStack
@@ -219,7 +219,7 @@ class MultiHeadAttention(nn.Module):
         keys, values = self.project(memory)
         q = self._split(self.query_map(query))
         weights = masked_softmax(q @ keys.transpose(-1, -2) / math.sqrt(q.size(-1)), mask)
-        dropped = functional.dropout(weights, self.dropout, self.training)
+        dropped = dropout(weights, self.dropout, self.training)
         return self._merge(dropped.to(values.dtype) @ values), weights
 
     def _split(self, x: Tensor) -> Tensor:

@@ -1,34 +1,65 @@
-"""Dropout, with a mask per step or one mask for all steps. B batch, T steps, D features."""
+"""Dropout, with a mask per step or one mask for all steps. B batch, T steps, D features.
+
+On processors the masks come from the generator of the thread, see :func:`random_masks`, or else
+from torch's global one. Elsewhere they are torch's own.
+"""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Dropout", "VariationalDropout"]
+__all__ = ["Dropout", "VariationalDropout", "dropout", "random_masks"]
 
 BITS = 16  # resolution of the dropout probability on CPUs
 PACKED = 64 // BITS
 
 
-class Dropout(nn.Dropout):
-    """``torch.nn.Dropout`` with faster random numbers on CPUs.
+class _Local(threading.local):
+    generator: torch.Generator | None = None
+
+
+_local = _Local()
+
+
+@contextmanager
+def random_masks(generator: torch.Generator) -> Iterator[None]:
+    """Draw the masks of this thread from ``generator``: threads then do not disturb each other."""
+    _local.generator = generator
+    try:
+        yield
+    finally:
+        _local.generator = None
+
+
+def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
+    """Return ``x`` with a share ``p`` of its values zeroed and the others scaled by 1 / (1 - p).
 
     On CPUs torch draws 32 random bits per element. Here four elements share 64 bits, so the
-    probability is rounded to a multiple of 2**-16. Other devices use torch's own dropout.
+    probability is rounded to a multiple of 2**-16.
     """
+    dropped = round(p * 2**BITS)
+    if not training or x.device.type != "cpu" or not 0 < dropped < 2**BITS:
+        return functional.dropout(x, p, training)
+    words = torch.empty(-(-x.numel() // PACKED), dtype=torch.int64)
+    drawn = words.random_(-(2**63), None, generator=_local.generator)
+    bits = drawn.view(torch.int16)[: x.numel()].view(x.shape)
+    scale = torch.empty(x.shape, dtype=x.dtype)
+    torch.ge(bits, dropped - 2 ** (BITS - 1), out=scale)
+    return x * scale.mul_(1 / (1 - dropped / 2**BITS))
+
+
+class Dropout(nn.Dropout):
+    """``torch.nn.Dropout`` with faster random numbers on CPUs."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape -> the same shape."""
-        dropped = round(self.p * 2**BITS)
-        if not self.training or x.device.type != "cpu" or not 0 < dropped < 2**BITS:
-            return super().forward(x)
-        drawn = torch.empty(-(-x.numel() // PACKED), dtype=torch.int64).random_(-(2**63), None)
-        bits = drawn.view(torch.int16)[: x.numel()].view(x.shape)
-        scale = torch.empty(x.shape, dtype=x.dtype)
-        torch.ge(bits, dropped - 2 ** (BITS - 1), out=scale)
-        return x * scale.mul_(1 / (1 - dropped / 2**BITS))
+        return dropout(x, self.p, self.training)
 
 
 class VariationalDropout(nn.Module):
@@ -46,4 +77,4 @@ class VariationalDropout(nn.Module):
         """(B, T, D) -> (B, T, D)."""
         if not self.training or not self.p:
             return x
-        return x * functional.dropout(x.new_ones(x.size(0), 1, x.size(2)), self.p)
+        return x * dropout(x.new_ones(x.size(0), 1, x.size(2)), self.p)

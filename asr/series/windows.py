@@ -6,13 +6,14 @@ Legend: W windows, B windows of a batch, T lookback, h horizon, C targets, J and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from asr.training.batching.batch import Batch
 from asr.training.batching.loader import BatchLoader
 from asr.training.batching.seeds import keyed_seed
 
@@ -46,7 +47,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class WindowBatch:
+class WindowBatch(Batch):
     """Windows side by side.
 
     Attributes:
@@ -66,11 +67,6 @@ class WindowBatch:
     series: Tensor
     ids: tuple[str, ...]
     seed: int = 0
-
-    def to(self, device: torch.device | str) -> WindowBatch:
-        """Return the batch on another device."""
-        names = ("target", "truth", "past", "future", "series")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 def window_at(

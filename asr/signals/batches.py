@@ -6,7 +6,7 @@ Legend: N sequences, B batch, T steps, D channels, S static features.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from asr.training.batching.batch import Batch
 from asr.training.batching.buckets import BucketSampler
 from asr.training.batching.loader import BucketLoader
 from asr.training.batching.padding import pad_sequences
@@ -22,7 +23,7 @@ __all__ = ["LabelledBatch", "LabelledLoader", "draws_per_epoch"]
 
 
 @dataclass(frozen=True)
-class LabelledBatch:
+class LabelledBatch(Batch):
     """Several sequences, padded with zeros.
 
     Attributes:
@@ -40,14 +41,6 @@ class LabelledBatch:
     labels: Tensor
     ids: tuple[str, ...]
     seed: int = 0
-
-    def to(self, device: torch.device | str) -> LabelledBatch:
-        """Return the batch on another device."""
-        names = ("x", "x_lens", "static", "labels")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 def draws_per_epoch(

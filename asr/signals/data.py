@@ -217,7 +217,7 @@ def read_labelled_npz(path: str | Path, classes: Labels | None = None) -> Labell
 
     Raises:
         DataError: the file is missing, unreadable, lacks x or y, or its content does not fit
-        together.
+            together.
     """
     content = load_npz(path, needed=("x", "y"))
     return make_labelled(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asr.errors import DataError, require
+from asr.errors import DataError
 from asr.files import atomic_write_text
+from asr.lines import read_json_lines
+from asr.scoring.classification import best_classes
 from asr.signals.data import cut_padding, load_npz
-from asr.text.lines import read_json_lines
+from asr.text.tables import read_table
 
 if TYPE_CHECKING:
     from asr.signals.classifier import SequenceClassifier
 
 __all__ = ["SignalInputs", "Signals", "predict_rows"]
 
-DIGITS = 6  # of a probability
 NEEDED = "a .csv, .jsonl, .npz or .npy file of signals"
 ID, TIME = "unique_id", "ds"  # of CSV files: which signal, and when; neither is a channel
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 Row = dict[str, Any]
 
 
@@ -46,11 +49,8 @@ def predict_rows(classifier: SequenceClassifier, signals: Signals) -> list[Row]:
     if not len(signals.sequences):
         return []
     probabilities = classifier.predict_proba(signals.sequences, static=signals.static)
-    labels = [str(name) for name in classifier.classes_]
-    return [
-        {"label": labels[int(row.argmax())], "probability": round(float(row.max()), DIGITS)}
-        for row in probabilities
-    ]
+    best = best_classes(probabilities, [str(name) for name in classifier.classes_])
+    return [{"label": label, "probability": probability} for label, probability in best]
 
 
 class SignalInputs:
@@ -77,7 +77,7 @@ class SignalInputs:
         """
         readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".npz": _read_npz, ".npy": _read_npy}
         if file.suffix not in readers:
-            raise DataError(f"{file} is no file of signals.", f"Give {NEEDED}.")
+            raise DataError(f"{file} is not a file of signals.", f"Give {NEEDED}.")
         if not file.is_file():
             raise DataError(f"There is no file {file}.", f"Give {NEEDED}.")
         return readers[file.suffix](file)
@@ -114,7 +114,7 @@ def _array(values: Any, where: str) -> Any:
         return np.array(values, np.float32)
     except (TypeError, ValueError):
         raise DataError(
-            f"{where} is no list of steps with the same number of channels each.",
+            f"{where} is not a list of steps with the same number of channels each.",
             "Give numbers, one a step, or a list of channels a step.",
         ) from None
 
@@ -124,23 +124,35 @@ def _numbered(sequences: Sequence[Any], static: Any = None) -> Signals:
 
 
 def _read_csv(file: Path) -> Signals:
-    pd = require("pandas", "train")
-    try:
-        table = pd.read_csv(file, dtype={ID: str})
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(
-            f"{file} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8."
-        ) from error
+    table = read_table(file, (ID, TIME), NEEDED)
     channels = [column for column in table.columns if column not in (ID, TIME)]
-    texts = table[channels].select_dtypes(exclude=["number", "bool"]).columns.tolist()
-    if texts or not channels:
-        what = f"The column {texts[0]} holds texts" if texts else "There is no channel"
+    if not channels or not table.rows:
+        what = "There is no channel" if table.rows else "There are no rows"
         raise DataError(f"{file}: {what}.", "Give a column of numbers a channel.")
+    groups: dict[str, list[list[float]]] = {}
+    for row in table.rows:
+        where = table.where(row)
+        if ID in table.columns and not row.values[ID]:
+            raise DataError(f"{where}: no {ID}.", "Fill in the cell.")
+        steps = groups.setdefault(str(row.values.get(ID, "")), [])
+        steps.append([_cell(row.values[channel], channel, where) for channel in channels])
+    arrays = [np.array(steps, np.float32) for steps in groups.values()]
     if ID not in table.columns:
-        return _numbered([table[channels].to_numpy(np.float32)])
-    groups = list(table.groupby(ID, sort=False))
-    arrays = [rows[channels].to_numpy(np.float32) for _, rows in groups]
-    return Signals(arrays, None, [{ID: name} for name, _ in groups])
+        return _numbered(arrays)
+    return Signals(arrays, None, [{ID: name} for name in groups])
+
+
+def _cell(text: str, channel: str, where: str) -> float:
+    """Return a cell as a number; true and false are 1 and 0."""
+    flags = {"true": 1.0, "false": 0.0}
+    if text.lower() in flags:
+        return flags[text.lower()]
+    if not _NUMBER.fullmatch(text):
+        raise DataError(
+            f"{where}: the column {channel} holds {text[:40]!r}, which is no number.",
+            "Give a column of numbers with a decimal point a channel.",
+        )
+    return float(text)
 
 
 def _read_jsonl(file: Path) -> Signals:

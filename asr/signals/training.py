@@ -5,7 +5,6 @@ Legend: N sequences, T steps, D channels, S static features, C classes.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,8 @@ import numpy.typing as npt
 import torch
 
 from asr.errors import ConfigError
-from asr.files import atomic_write_text
-from asr.run_folder import Metric, update_metrics
-from asr.scoring.classification import ClassificationScore, score_classes
+from asr.run_folder import record_split
+from asr.scoring.classification import ClassificationScore, best_classes, score_classes
 from asr.signals.batches import LabelledLoader, draws_per_epoch
 from asr.signals.config import ClassifyConfig
 from asr.signals.data import LabelledData, read_labelled_npz, split_off
@@ -175,17 +173,17 @@ def evaluate_split(
     names = [str(c) for c in data.classes]
     probabilities = model.predict_proba(data.sequences, data.static)
     score = score_classes(data.labels, probabilities, names)
-    lines = []
-    for number, (label, row) in enumerate(zip(data.labels.tolist(), probabilities, strict=True)):
-        best = int(row.argmax())
-        entry = {
+    best = best_classes(probabilities, names)
+    rows = [
+        {
             "id": str(number),
             "label": names[label],
-            "prediction": names[best],
-            "probability": float(row[best]),
+            "prediction": prediction,
+            "probability": probability,
         }
-        lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
-    atomic_write_text(run_dir / name / "predictions.jsonl", "".join(lines))
-    figures = {f"{name}/{key}": Metric(value, name) for key, value in score.figures().items()}
-    update_metrics(run_dir, figures)
+        for number, (label, (prediction, probability)) in enumerate(
+            zip(data.labels.tolist(), best, strict=True)
+        )
+    ]
+    record_split(run_dir, name, score.figures(), rows)
     return score

@@ -23,7 +23,7 @@ def choose_backend(bundle: Bundle, backend: str = "auto", device: str = "cpu") -
     ``tensorrt`` is ONNX Runtime's.
 
     Raises:
-        ConfigError: another name.
+        ConfigError: there is no such back end.
         ModelError: the folder does not hold what that back end needs.
     """
     if backend == "auto":

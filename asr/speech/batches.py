@@ -6,18 +6,17 @@ Legend: B batch, T feature frames, F features, L labels.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from asr.speech.live import LiveFeatures
 from asr.speech.spellings import Speller, Spellings
 from asr.speech.store import FeatureStore, LabelTable
+from asr.training.batching.batch import Batch
 from asr.training.batching.buckets import BucketSampler
 from asr.training.batching.loader import BucketLoader
 from asr.training.batching.padding import pad_sequences
@@ -26,7 +25,7 @@ __all__ = ["SpeechBatch", "SpeechLoader", "collate_speech"]
 
 
 @dataclass(frozen=True)
-class SpeechBatch:
+class SpeechBatch(Batch):
     """Padded features and labels of several utterances.
 
     Attributes:
@@ -49,25 +48,12 @@ class SpeechBatch:
     duration_s: float = 0.0
     spellings: Spellings | None = None
 
-    def to(self, device: torch.device | str, **kwargs: Any) -> SpeechBatch:
-        """Return the batch with its tensors on ``device``."""
-        return self._map(lambda t: t.to(device, **kwargs))
-
-    def pin_memory(self) -> SpeechBatch:
-        """Return the batch in page-locked memory."""
-        return self._map(lambda t: t.pin_memory())
-
-    def _map(self, move: Callable[[Tensor], Tensor]) -> SpeechBatch:
-        return replace(
-            self,
-            features=move(self.features),
-            feature_lens=move(self.feature_lens),
-            labels=move(self.labels),
-            label_lens=move(self.label_lens),
-        )
-
-    def __len__(self) -> int:
-        return len(self.ids)
+    def rows(self, start: int, stop: int) -> SpeechBatch:
+        """Return utterances ``start`` to ``stop`` as a batch with the same padding."""
+        part = super().rows(start, stop)
+        if self.spellings is None:
+            return part
+        return replace(part, spellings=self.spellings.take(range(start, stop)))
 
 
 def collate_speech(

@@ -140,7 +140,7 @@ class FrameShape:
         """Refuse recordings (n,) that are shorter than one feature frame.
 
         Raises:
-            AudioError: one of them is.
+            AudioError: a recording is shorter than one frame.
         """
         shortest = min(map(len, recordings), default=self.frame_length)
         if shortest < self.frame_length:

@@ -18,7 +18,7 @@ def load_teacher(bundle: Bundle, tokens: Sequence[str]) -> CtcTask:
 
     Raises:
         ModelError: the folder holds no weights.
-        ConfigError: its tokens are others.
+        ConfigError: the tokens of that network differ from ``tokens``.
     """
     if load_tokenizer(bundle.path).tokens != list(tokens):
         raise ConfigError(

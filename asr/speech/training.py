@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from asr.config import config_yaml
+from asr.cores import usable_cores
 from asr.decoding import GreedyDecoder, Hypothesis
 from asr.errors import ConfigError, DataError, ModelError
 from asr.files import atomic_write_text
@@ -176,7 +177,7 @@ def _dev_search(config: SpeechConfig, dev: FeatureStore, tokenizer: Tokenizer) -
     data = config.data
     if not data.lm:
         return None
-    threads = config.trainer.threads or torch.get_num_threads()
+    threads = config.trainer.threads or usable_cores()
     return DevSearch(
         dev,
         tokenizer,

@@ -5,11 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["FORMATS", "Alternative", "Segment", "Transcript", "Word", "merge_channels"]
+__all__ = [
+    "FORMATS",
+    "Alternative",
+    "Segment",
+    "Transcript",
+    "Word",
+    "ctm_name",
+    "merge_channels",
+    "read_transcript",
+]
 
 # Of a subtitle cue: at most two lines of text and so many seconds, as broadcasters do; a pause of
 # CUE_GAP seconds ends it.
@@ -82,28 +91,63 @@ class Transcript:
         duration_s: of the recording.
         segments: in order of time.
         model: name of the model.
+        notes: what is to be said about the recording, a sentence each: that it is clipped, quiet,
+            without speech, has holes.
     """
 
     text: str
     duration_s: float
     segments: tuple[Segment, ...]
     model: str
+    notes: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:
         """Words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
 
-    def to_json(self, recording: str | None = None) -> str:
-        """Return JSON with ``text``, ``duration_s``, ``segments`` and ``model``.
+    def confident(self, minimum: float) -> Transcript:
+        """Return the transcript without the words whose confidence is below ``minimum``."""
+        kept = (_confident(segment, minimum) for segment in self.segments)
+        segments = tuple(segment for segment in kept if segment.words)
+        return replace(self, text=" ".join(s.text for s in segments), segments=segments)
 
-        A segment has ``alternatives`` and ``channel`` only where they were asked for.
+    def from_file(self, start_s: float, notes: Iterable[str]) -> Transcript:
+        """Return the transcript by the clock of its file, with what is to be said about it.
+
+        Args:
+            start_s: time of the first sample by that clock.
+            notes: a sentence each; that no speech was recognised is added.
+        """
+        silent = () if self.text else ("no speech was recognised",)
+        noted = replace(self, notes=tuple(dict.fromkeys((*notes, *self.notes, *silent))))
+        if not start_s:
+            return noted
+        return replace(
+            noted,
+            duration_s=round(self.duration_s + start_s, 3),
+            segments=tuple(_later(segment, start_s) for segment in self.segments),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``text``, ``duration_s``, ``segments`` and ``model``, as JSON has them.
+
+        A segment has ``alternatives`` and ``channel`` only where they were asked for, and ``notes``
+        are there only where there is something to say.
+        """
+        content = dataclasses.asdict(self)
+        if not self.notes:
+            del content["notes"]
+        content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
+        return content
+
+    def to_json(self, recording: str | None = None) -> str:
+        """Return :meth:`to_dict` as JSON.
 
         Args:
             recording: name of the recording, which then comes first.
         """
-        content = ({} if recording is None else {"recording": recording}) | dataclasses.asdict(self)
-        content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
+        content = ({} if recording is None else {"recording": recording}) | self.to_dict()
         return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
     def to_txt(self) -> str:
@@ -146,9 +190,9 @@ class Transcript:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence.
 
-        Blanks in the name of the recording become ``_``.
+        The name of the recording is written as :func:`ctm_name` says.
         """
-        name = "_".join(name.split())
+        name = ctm_name(name)
         rows = []
         for s in self.segments:
             place = f"{name} {(s.channel or 0) + 1}"
@@ -176,6 +220,34 @@ class Transcript:
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
 
 
+def read_transcript(content: dict[str, Any]) -> Transcript:
+    """Return the transcript that :meth:`Transcript.to_dict` gave."""
+    segments = tuple(_segment(entry) for entry in content["segments"])
+    notes = tuple(content.get("notes", ()))
+    return Transcript(content["text"], content["duration_s"], segments, content["model"], notes)
+
+
+def _segment(entry: dict[str, Any]) -> Segment:
+    readings = (
+        Alternative(**{**reading, "words": _words(reading)})
+        for reading in entry.get("alternatives", ())
+    )
+    return Segment(**{**entry, "words": _words(entry), "alternatives": tuple(readings)})
+
+
+def _words(entry: dict[str, Any]) -> tuple[Word, ...]:
+    return tuple(Word(**word) for word in entry["words"])
+
+
+def ctm_name(name: str) -> str:
+    """Return the name of a recording as a CTM can hold it.
+
+    Blanks become ``_``, and one is put before ``;;``, which begins a comment.
+    """
+    joined = "_".join(name.split())
+    return f"_{joined}" if joined.startswith(";;") else joined
+
+
 def merge_channels(transcripts: list[Transcript]) -> Transcript:
     """Return the transcripts of a recording's channels as one, its segments in order of time."""
     segments = [
@@ -184,6 +256,41 @@ def merge_channels(transcripts: list[Transcript]) -> Transcript:
     segments.sort(key=lambda s: (s.start, s.channel))
     return replace(
         transcripts[0], text=" ".join(s.text for s in segments), segments=tuple(segments)
+    )
+
+
+def _confident(segment: Segment, minimum: float) -> Segment:
+    words = tuple(word for word in segment.words if word.confidence >= minimum)
+    if not words or len(words) == len(segment.words):
+        return replace(segment, words=words)
+    return replace(
+        segment,
+        start=words[0].start,
+        end=words[-1].end,
+        text=" ".join(word.word for word in words),
+        confidence=round(sum(word.confidence for word in words) / len(words), 4),
+        words=words,
+    )
+
+
+def _later(segment: Segment, seconds: float) -> Segment:
+    alternatives = tuple(
+        replace(reading, words=_words_later(reading.words, seconds))
+        for reading in segment.alternatives
+    )
+    return replace(
+        segment,
+        start=round(segment.start + seconds, 3),
+        end=round(segment.end + seconds, 3),
+        words=_words_later(segment.words, seconds),
+        alternatives=alternatives,
+    )
+
+
+def _words_later(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
+    return tuple(
+        replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3))
+        for word in words
     )
 
 

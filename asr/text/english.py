@@ -11,6 +11,8 @@ import re
 import unicodedata
 from decimal import Decimal
 
+from asr.text.symbols import amounts, speak_forms, speak_symbols
+
 __all__ = ["english", "spell_numbers"]
 
 _UNITS = [
@@ -414,7 +416,6 @@ _SPELLINGS = {
     "woollen": "woolen",
     "yoghurt": "yogurt",
 }
-_CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yen"}
 
 
 def english(text: str) -> str:
@@ -427,23 +428,24 @@ def english(text: str) -> str:
         >>> english("Mr. O’Neil won't pay twenty-one pounds — uh, for the colour [laughs]")
         "mister o'neil will not pay 21 pounds for the color"
     """
-    text = _plain_letters(text.lower())
+    text = _plain_letters(text)
     text = re.sub(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)", " ", text)
     text = re.sub(_FILLERS, " ", text)
     text = _open_words(text)
-    text = _symbols_to_words(text)
+    text = speak_symbols(text)
     # The decimal point must survive the removal of punctuation.
     text = re.sub(r"(?<=\d)\.(?=\d)", "\0", text)
     text = re.sub(r"[^\w\s'\0]|_", " ", text)
     text = re.sub(r"(?<!\w)'+|'+(?!\w)", " ", text).replace("\0", ".")
     for pattern, replacement in _SPELLING_RULES:
         text = re.sub(pattern, replacement, text)
-    return " ".join(_numbers_to_digits([_SPELLINGS.get(word, word) for word in text.split()]))
+    digits = _numbers_to_digits([_SPELLINGS.get(word, word) for word in text.split()])
+    return amounts(" ".join(digits))
 
 
 def _plain_letters(text: str) -> str:
-    text = unicodedata.normalize("NFKD", re.sub("[’‘ʼ′´`＇]", "'", text))
-    return "".join(char for char in text if not unicodedata.combining(char))
+    text = unicodedata.normalize("NFKD", re.sub("[’‘ʼ′´`＇]", "'", speak_forms(text)))
+    return "".join(char for char in text if not unicodedata.combining(char)).lower()
 
 
 def _open_words(text: str) -> str:
@@ -451,13 +453,3 @@ def _open_words(text: str) -> str:
         text = re.sub(pattern, replacement, text)
     text = re.sub(r"\b(\w+)\.(?=\s|$)", lambda match: _DOTTED.get(match[1], match[1]) + " ", text)
     return re.sub(r"\b\w+\b", lambda match: _TITLES.get(match[0], match[0]), text)
-
-
-def _symbols_to_words(text: str) -> str:
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(
-        r"([$€£¥])\s?(\d+(?:\.\d+)?(?: (?:thousand|million|billion|trillion))?)",
-        lambda match: f"{match[2]} {_CURRENCIES[match[1]]}",
-        text,
-    )
-    return text.replace("%", " percent ").replace("&", " and ")

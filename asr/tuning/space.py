@@ -152,12 +152,12 @@ def _from_yaml(where: str, value: Any) -> Dimension:
     if isinstance(value, list):
         if nested := [v for v in value if isinstance(v, (list, dict))]:
             raise ConfigError(
-                f"{where}: the choice {nested[0]!r} is no single value.",
+                f"{where}: the choice {nested[0]!r} is not a single value.",
                 "Choose among plain values.",
             )
         return _choices(where, [_text(v) for v in value])
     if not isinstance(value, str) or ":" not in value:
-        raise ConfigError(f"{where} is {value!r}, which is no range.", EXAMPLE)
+        raise ConfigError(f"{where} is {value!r}, which is not a range.", EXAMPLE)
     return _dimension(where, value)
 
 

@@ -23,8 +23,7 @@ class Cache:
     Attributes:
         source: per layer (B, heads, S, D / heads) twice.
         mask: (B, 1, S).
-        own: per layer (B * K, heads, t, D / heads)
-        twice.
+        own: per layer (B * K, heads, t, D / heads) twice.
         num_beams: K.
         step: t.
     """

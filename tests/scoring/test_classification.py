@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asr.errors import ScoringError
-from asr.scoring.classification import area_under_curve, score_classes
+from asr.scoring.classification import area_under_curve, best_classes, score_classes
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -17,6 +17,12 @@ def drawn() -> tuple[np.ndarray, np.ndarray]:
     scores = rng.random((300, 4)).round(2)  # with ties
     scores[np.arange(300), truth] += 0.4
     return truth, scores / scores.sum(1, keepdims=True)
+
+
+def test_the_best_class_comes_with_its_rounded_probability() -> None:
+    probabilities = np.array([[0.12345678, 0.87654322, 0], [1, 0, 0]])
+    assert best_classes(probabilities, "abc") == [("b", 0.876543), ("a", 1.0)]
+    assert best_classes(np.zeros((0, 3)), "abc") == []
 
 
 def test_figures_are_scikit_learns() -> None:

@@ -13,7 +13,7 @@ def test_variational_dropout_has_one_mask_over_time() -> None:
     torch.manual_seed(0)
     dropped = VariationalDropout(0.4)(torch.ones(50, 9, 20))
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
-    assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.6])
+    assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.6], rel=1e-4)
     assert abs(dropped.bool().float().mean().item() - 0.6) < 0.05
     assert not torch.equal(dropped[0], dropped[1])
     assert torch.equal(VariationalDropout(0.4).eval()(dropped), dropped)

@@ -5,120 +5,23 @@ accumulation, early stop.
 from __future__ import annotations
 
 import copy
-import math
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from toy_training import OPTIMIZER, TRAINER, ToyBatch, ToyLoader, ToyTask, experiment, weights
 
 from asr.errors import ModelError, TrainingError
-from asr.sequence import RecurrentStack
-from asr.training.config import OptimizerConfig, TrainerConfig
-from asr.training.experiment import Experiment
 from asr.training.loop import fit
 from asr.training.task import LossSum, Task
-
-TRAINER = TrainerConfig(max_epochs=4, precision="fp32", threads=1, accelerator="cpu")
-OPTIMIZER = OptimizerConfig(lr=0.01)
-
-
-@dataclass(frozen=True)
-class ToyBatch:
-    x: Tensor
-    lens: Tensor
-    y: Tensor
-    ids: tuple[str, ...]
-    seed: int
-
-    def to(self, device: Any) -> ToyBatch:
-        return self
-
-
-class ToyTask(Task):
-    def __init__(self, dropout: float = 0.3, width: int = 4) -> None:
-        super().__init__()
-        self.encoder = RecurrentStack(3, width, num_layers=2, dropout=dropout)
-        self.output = nn.Linear(self.encoder.output_dim, 1)
-
-    def loss(self, batch: ToyBatch, generator: torch.Generator | None = None) -> LossSum:
-        x = batch.x
-        if generator is not None:
-            x = x + 0.1 * torch.randn(x.shape, generator=generator)
-        y = self.output(self.encoder(x, batch.lens)[0])[..., 0]
-        error = (y - batch.y).square() * (torch.arange(x.size(1)) < batch.lens.unsqueeze(1))
-        return LossSum(error.sum(), batch.lens.sum())
-
-
-class ToyLoader:
-    def __init__(
-        self, bad: tuple[tuple[int, int], ...] = (), sizes: tuple[int, ...] = (2, 3, 4, 1, 2)
-    ) -> None:
-        self.bad, self.sizes = bad, sizes
-
-    def for_rank(self, rank: int, world_size: int) -> ToyLoader:
-        return self
-
-    def num_batches(self, epoch: int) -> int:
-        return len(self.sizes)
-
-    def load(self, epoch: int, position: int) -> ToyBatch:
-        g = torch.Generator().manual_seed(100 * epoch + position)
-        size = self.sizes[position]
-        lens = torch.randint(2, 9, (size,), generator=g)
-        x = torch.randn(size, int(lens.max()), 3, generator=g)
-        y = x.sum(-1).cumsum(1).tanh()
-        if (epoch, position) in self.bad:
-            y = y * math.nan
-        return ToyBatch(
-            x,
-            lens,
-            y,
-            tuple(f"utt-{epoch}-{position}-{i}" for i in range(size)),
-            7 * epoch + position,
-        )
-
-
-def experiment(
-    loader: ToyLoader | None = None,
-    dropout: float = 0.3,
-    width: int = 4,
-    dev: list[float] | None = None,
-) -> Experiment:
-    torch.manual_seed(0)
-    loader = loader or ToyLoader()
-    figures = iter(dev or [])
-
-    def evaluate(task: Task) -> dict[str, float]:
-        if dev:
-            return {"loss": next(figures)}
-        loss = task.loss(ToyLoader().load(99, 0))
-        return {"loss": float(loss.total.detach() / loss.count)}
-
-    def save(task: Task, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save(task.state_dict(), folder / "weights.pt")
-
-    return Experiment(
-        task=ToyTask(dropout, width),
-        train=loader,
-        evaluate=evaluate,
-        monitor="loss",
-        save_model=save,
-        speed=lambda b: float(len(b.ids)),
-        speed_unit="items/s",
-    )
-
-
-def weights(e: Experiment) -> list[Tensor]:
-    return [p.detach().clone() for p in e.task.parameters()]
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
@@ -160,13 +63,13 @@ def test_resume_between_epochs_equals_an_unbroken_run(
 
 
 KILLED = """
-    import importlib.util, os, signal, sys, threading
-    spec = importlib.util.spec_from_file_location("toy", {file!r})
-    toy = importlib.util.module_from_spec(spec)
-    sys.modules["toy"] = toy
-    spec.loader.exec_module(toy)
+    import os, signal, sys
+    sys.path[:0] = {path!r}
     from dataclasses import replace
     from pathlib import Path
+
+    import toy_training as toy
+    from asr.training.loop import fit
 
     class Deadly(toy.ToyLoader):
         def load(self, epoch, position):
@@ -175,14 +78,14 @@ KILLED = """
             return super().load(epoch, position)
 
     trainer = replace(toy.TRAINER, checkpoint_every_s=0.0)
-    toy.fit(toy.experiment(Deadly()), trainer, toy.OPTIMIZER, Path({out!r}))
+    fit(toy.experiment(Deadly()), trainer, toy.OPTIMIZER, Path({out!r}))
 """
 
 
 def test_killed_in_mid_epoch_and_resumed_equals_an_unbroken_run(tmp_path: Path) -> None:
     unbroken = experiment()
     fit(unbroken, TRAINER, OPTIMIZER, tmp_path / "a")
-    script = textwrap.dedent(KILLED).format(file=__file__, out=str(tmp_path / "b"))
+    script = textwrap.dedent(KILLED).format(path=sys.path, out=str(tmp_path / "b"))
     done = subprocess.run(
         [sys.executable, "-c", script], check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )

@@ -66,8 +66,8 @@ def test_malformed(argument: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 3", "3, which is no range"),
-        ("a: [[1], 2]", "no single value"),
+        ("a: 3", "3, which is not a range"),
+        ("a: [[1], 2]", "not a single value"),
         ("a: around:1:2", "around is unknown"),
     ],
 )

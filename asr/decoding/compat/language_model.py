@@ -70,7 +70,8 @@ class LanguageModel:
         path = getattr(kenlm_model, "path", kenlm_model)
         path = path.decode() if isinstance(path, bytes) else path
         self.path = Path(path) if isinstance(path, (str, Path)) else None
-        self.model: AnyModel = load_lm(kenlm_model if self.path is None else self.path)
+        ready = self.path is None or isinstance(kenlm_model, AnyModel)
+        self.model: AnyModel = load_lm(kenlm_model if ready else self.path)
         known = {word for word in unigrams or () if word in self.model}
         self.unigrams = known or None
         self.alpha, self.beta = alpha, beta

@@ -92,7 +92,8 @@ class TextClassifier(Estimator["FittedTextClassifier"]):
 
         Raises:
             DataError: texts and labels differ in number, no text has a word, or there are fewer
-                than two labels. ConfigError: an argument is out of range.
+                than two labels.
+            ConfigError: an argument is out of range.
         """
         require("torch", "train")
         from asr.language.classification.data import hold_out, make_labelled

@@ -18,8 +18,8 @@ from asr.language.classification.encoder import TextEncoder
 from asr.language.classification.model import FittedTextClassifier, score_probabilities
 from asr.language.classification.network import TextClassifierTask
 from asr.language.embeddings import read_word_vectors
-from asr.language.evaluation import record_split
-from asr.scoring.classification import ClassificationScore
+from asr.run_folder import record_split
+from asr.scoring.classification import ClassificationScore, best_classes
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
 from asr.training.task import Task
@@ -32,8 +32,8 @@ def train_texts(config: TextConfig, resume: bool = True) -> Path:
     folder.
 
     Raises:
-        ConfigError: no train or dev file is named. DataError: a file is missing, malformed or has
-            no labels.
+        ConfigError: no train or dev file is named.
+        DataError: a file is missing, malformed or has no labels.
     """
     for key in ("train", "dev"):
         if not getattr(config.data, key):
@@ -173,16 +173,17 @@ def evaluate_split(
     """
     probabilities = model.predict(data.texts)
     score = score_probabilities(probabilities, data, model.classes)
+    best = best_classes(probabilities, model.classes)
     rows = [
         {
             "id": str(number),
             "text": text,
             "label": label,
-            "prediction": model.classes[int(row.argmax())],
-            "probability": round(float(row.max()), 6),
+            "prediction": prediction,
+            "probability": probability,
         }
-        for number, (text, label, row) in enumerate(
-            zip(data.texts, data.labels or [], probabilities, strict=True), 1
+        for number, (text, label, (prediction, probability)) in enumerate(
+            zip(data.texts, data.labels or [], best, strict=True), 1
         )
     ]
     record_split(run_dir, name, score.figures(), rows)

@@ -5,7 +5,7 @@ Legend: N tokens, B rows, T steps of a chunk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from asr.errors import DataError
+from asr.training.batching.batch import Batch
 from asr.training.batching.loader import BatchLoader
 
 __all__ = ["StreamBatch", "StreamLoader"]
 
 
 @dataclass(frozen=True)
-class StreamBatch:
+class StreamBatch(Batch):
     """A chunk of every row.
 
     Attributes:
@@ -34,14 +35,6 @@ class StreamBatch:
     is_first: bool
     ids: tuple[str, ...]
     seed: int = 0
-
-    def to(self, device: torch.device | str, **kwargs: Any) -> StreamBatch:
-        """Return the batch with its tensor on ``device``."""
-        return replace(self, tokens=self.tokens.to(device, **kwargs))
-
-    def pin_memory(self) -> StreamBatch:
-        """Return the batch in page-locked memory."""
-        return replace(self, tokens=self.tokens.pin_memory())
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -62,6 +55,8 @@ class StreamLoader(BatchLoader):
     Raises:
         DataError: there are fewer tokens than a chunk of every row needs.
     """
+
+    divisible = False
 
     def __init__(
         self, tokens: npt.NDArray[Any], batch_size: int = 32, chunk: int = 32, seed: int = 0

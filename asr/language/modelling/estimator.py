@@ -74,7 +74,8 @@ class LanguageModel(Estimator["FittedLanguageModel"]):
             dev: sentences to choose the best epoch by.
 
         Raises:
-            DataError: there is too little text. ConfigError: an argument is out of range.
+            DataError: there is too little text.
+            ConfigError: an argument is out of range.
         """
         require("torch", "train")
         from asr.language.data import require_texts

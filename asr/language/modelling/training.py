@@ -11,13 +11,13 @@ import torch
 
 from asr.config import config_yaml
 from asr.errors import ConfigError
-from asr.language.evaluation import record_split
 from asr.language.modelling.batches import StreamLoader
 from asr.language.modelling.config import LmConfig
 from asr.language.modelling.data import encode_stream, read_sentences
 from asr.language.modelling.model import FittedLanguageModel
 from asr.language.modelling.network import LanguageModelTask
 from asr.language.subwords import Subwords
+from asr.run_folder import record_split
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
 from asr.training.task import Task
@@ -32,8 +32,8 @@ def train_language_model(config: LmConfig, resume: bool = True) -> Path:
     folder.
 
     Raises:
-        ConfigError: no train or dev file is named. DataError: a file is missing or holds too little
-            text.
+        ConfigError: no train or dev file is named.
+        DataError: a file is missing or holds too little text.
     """
     for key in ("train", "dev"):
         if not getattr(config.data, key):

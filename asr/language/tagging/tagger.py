@@ -83,7 +83,8 @@ class Tagger(Estimator["FittedTagger"]):
 
         Raises:
             DataError: there are too few sentences, words and tags differ in number, or tags break
-                the BIO scheme. ConfigError: an argument is out of range.
+                the BIO scheme.
+            ConfigError: an argument is out of range.
         """
         require("torch", "train")
         from asr.language.tagging.config import TagConfig

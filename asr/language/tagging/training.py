@@ -12,13 +12,13 @@ from asr.config import config_yaml
 from asr.errors import ConfigError
 from asr.language.batches import TokenLoader
 from asr.language.embeddings import read_word_vectors
-from asr.language.evaluation import record_split
 from asr.language.tagging.config import TagConfig
 from asr.language.tagging.data import TaggedSentences, read_tagged
 from asr.language.tagging.encoder import SentenceEncoder
 from asr.language.tagging.model import FittedTagger, make_network
 from asr.language.tagging.network import TagTask
 from asr.language.tagging.scheme import check_tags
+from asr.run_folder import record_split
 from asr.scoring.entities import score_entities
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -32,8 +32,8 @@ def train_tagger(config: TagConfig, resume: bool = True) -> Path:
     folder.
 
     Raises:
-        ConfigError: no train or dev file is named. DataError: a file is missing, malformed, or
-            breaks the scheme.
+        ConfigError: no train or dev file is named.
+        DataError: a file is missing, malformed, or breaks the scheme.
     """
     for key in ("train", "dev"):
         if not getattr(config.data, key):

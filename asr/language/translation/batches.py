@@ -6,13 +6,13 @@ Legend: B batch, S source tokens, L target tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
+from asr.training.batching.batch import Batch
 from asr.training.batching.buckets import BucketSampler
 from asr.training.batching.loader import BucketLoader
 from asr.training.batching.padding import pad_sequences
@@ -23,7 +23,7 @@ Tokens = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class PairBatch:
+class PairBatch(Batch):
     """Padded pairs.
 
     Attributes:
@@ -44,18 +44,10 @@ class PairBatch:
     seed: int = 0
     epoch: int = 0
 
-    def to(self, device: torch.device | str) -> PairBatch:
-        """Return the batch with its tensors on ``device``."""
-        names = ("source", "source_lens", "target", "target_lens")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
-
     @property
     def num_tokens(self) -> int:
         """Target tokens, without padding."""
         return int(self.target_lens.sum())
-
-    def __len__(self) -> int:
-        return len(self.source_lens)
 
 
 class PairLoader(BucketLoader):

@@ -11,7 +11,7 @@ import numpy as np
 
 from asr.errors import ConfigError, DataError
 from asr.language.data import require_texts
-from asr.text.lines import iter_lines
+from asr.lines import iter_lines
 
 __all__ = ["Pairs", "hold_out", "make_pairs", "read_pairs"]
 
@@ -74,7 +74,8 @@ def hold_out(pairs: Pairs, share: float, seed: int) -> tuple[Pairs, Pairs]:
     At least one is set aside, and 1000 at most.
 
     Raises:
-        DataError: there are fewer than two pairs with text. ConfigError: the share is 0.
+        DataError: there are fewer than two pairs with text.
+        ConfigError: the share is 0.
     """
     whole = [
         number

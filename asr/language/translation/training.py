@@ -35,8 +35,9 @@ def train_translate(config: TranslateConfig, resume: bool = True) -> Path:
     """Train on the files that ``config.data`` names, and return the model folder.
 
     Raises:
-        ConfigError: a file is not named. DataError: files do not pair, or nothing in them can be
-            used. TrainingError: losses stayed NaN or infinite.
+        ConfigError: a file is not named.
+        DataError: files do not pair, or nothing in them can be used.
+        TrainingError: losses stayed NaN or infinite.
     """
     data = config.data
     for key in ("train_source", "train_target", "dev_source", "dev_target"):
@@ -57,7 +58,8 @@ def fit_translator(
     """Train on pairs in memory; return the translator with the weights that were best on dev.
 
     Raises:
-        DataError: nothing in the pairs can be used. TrainingError: losses stayed NaN or infinite.
+        DataError: nothing in the pairs can be used.
+        TrainingError: losses stayed NaN or infinite.
     """
     experiment = build_experiment(config, train, dev, run_dir)
     fit(experiment, config.trainer, config.optimizer, run_dir, seed=config.seed, resume=resume)

@@ -132,7 +132,8 @@ class Translator(Estimator["FittedTranslator"]):
 
         Raises:
             DataError: the lists do not pair, hold something else than texts, or nothing that can be
-                used. ConfigError: an argument is out of range.
+                used.
+            ConfigError: an argument is out of range.
         """
         require("torch", "train")
         require("sacrebleu", "train")
@@ -183,7 +184,8 @@ class Translator(Estimator["FittedTranslator"]):
         there are any. A warning counts texts with characters that training did not show.
 
         Raises:
-            NotFittedError: not trained. DataError: not a list of texts.
+            NotFittedError: the translator is not trained.
+            DataError: what is given is not a list of texts.
         """
         return [nbest[0].text for nbest in self.predict_nbest(texts, 1)]
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.catalogue import has_attention, load_attention
 from asr.errors import DataError
+from asr.lines import iter_lines
+from asr.model_folder import open_model
 from asr.plots import attention
 from asr.report.markup import picture
 from asr.report.run import Absent, Run
@@ -22,24 +25,22 @@ def content(run: Run) -> str:
     try:
         return _recorded(run)
     except Absent:
-        if run.task != "translate" or not run.model.is_dir():
+        if not has_attention(run.task) or not run.model.is_dir():
             raise
     return _computed(run)
 
 
 def _computed(run: Run) -> str:
     """Attention maps of the run's model on texts of its evaluation."""
-    from asr.language.translation.translator import Translator
-
     texts = _texts(run)
-    model = Translator.load(run.model)
+    attend = load_attention(open_model(run.model))
     pictures = []
     for number, text in enumerate(texts):
-        found = model.attention_map(text)
-        drawing = attention(found.weights, found.source, found.target)
+        shown = attend(text)
+        drawing = attention(shown.weights, shown.source, shown.target)
         caption = f"{text}: rows are what was written, columns what was read"
         pictures.append(
-            picture(f"attention-{number}", drawing, caption, wide=len(found.source) > 12)
+            picture(f"attention-{number}", drawing, caption, wide=len(shown.source) > 12)
         )
     return "".join(pictures)
 
@@ -57,11 +58,11 @@ def _texts(run: Run) -> list[str]:
 
 
 def _dev_texts(run: Run) -> list[str]:
-    from asr.language.translation.data import read_pairs
-
     data = run.config.get("data") or {}
     source = Path(str(data.get("dev_source") or "")) if isinstance(data, dict) else Path()
-    return list(read_pairs(source, source).sources) if source.is_file() else []
+    return (
+        list(iter_lines(source, "a text file with one sentence a line")) if source.is_file() else []
+    )
 
 
 def _recorded(run: Run) -> str:

@@ -5,7 +5,6 @@ Legend: W windows, h horizon, C targets, Q quantiles.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,7 @@ import torch
 from torch.nn import functional
 
 from asr.errors import ConfigError, DataError
-from asr.files import atomic_write_text
-from asr.run_folder import Metric, update_metrics
+from asr.run_folder import record_split
 from asr.series.forecasting.config import ForecastConfig, SeriesDataConfig
 from asr.series.forecasting.metrics import measure, naive_error
 from asr.series.forecasting.model import ForecastModel, predict_windows
@@ -61,7 +59,7 @@ def train_forecast(config: ForecastConfig, resume: bool = True) -> Path:
 def read_series(data: SeriesDataConfig) -> list[Series]:
     """Return the checked series of a configuration's file."""
     columns = [*data.past_columns, *data.future_columns]
-    frame = read_frame(data.path, data.time, data.targets, columns)
+    frame = read_frame(data.path, data.time, data.targets, columns, data.date_format)
     series = split_series(frame, columns, data.freq or None)
     return [cut(one, data.rows) if data.rows else one for one in series]
 
@@ -212,10 +210,13 @@ def _write_test(model: ForecastModel, series: Sequence[Series], run_dir: Path) -
     truth, forecast = predict_windows(model.network, panels, windows)
     middle = forecast[..., forecast.shape[-1] // 2]
     accuracy = measure(truth, middle)
-    figures = {"test/mse": accuracy.mse, "test/mae": accuracy.mae, "test/r2": accuracy.r2}
-    update_metrics(run_dir, {name: Metric(value, "test") for name, value in figures.items()})
-    lines = []
-    for at in np.unique(np.linspace(0, len(truth) - 1, SHOWN_WINDOWS).astype(int)):
-        steps = {"truth": truth[at, :, 0].tolist(), "forecast": middle[at, :, 0].tolist()}
-        lines.append(json.dumps({"id": f"window {at}", **steps}) + "\n")
-    atomic_write_text(run_dir / "test" / "predictions.jsonl", "".join(lines))
+    figures = {"mse": accuracy.mse, "mae": accuracy.mae, "r2": accuracy.r2}
+    rows = [
+        {
+            "id": f"window {at}",
+            "truth": truth[at, :, 0].tolist(),
+            "forecast": middle[at, :, 0].tolist(),
+        }
+        for at in np.unique(np.linspace(0, len(truth) - 1, SHOWN_WINDOWS).astype(int))
+    ]
+    record_split(run_dir, "test", figures, rows)

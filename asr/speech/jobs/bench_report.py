@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from asr.cores import usable_cores
 from asr.speech.jobs.bench import PERCENTILES, BenchConfig, Result
 
 __all__ = ["machine", "report_json", "table_rows", "table_text"]
@@ -26,8 +26,8 @@ def machine() -> str:
     if info.is_file():
         rows = [row for row in info.read_text().splitlines() if row.startswith("model name")]
         name = rows[0].split(":", 1)[1].strip() if rows else name
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores, {platform.system()}, Python {platform.python_version()}"
+    version = platform.python_version()
+    return f"{name}, {usable_cores()} cores, {platform.system()}, Python {version}"
 
 
 def report_json(results: Sequence[Result], model: str, audio: str, config: BenchConfig) -> str:

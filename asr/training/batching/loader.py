@@ -26,8 +26,13 @@ class BatchLoader(ABC):
 
     Args:
         seed: of the order and of the batches' own seeds.
+
+    Attributes:
+        divisible: whether threads may share a batch; not where the network carries its state from
+            one batch to the next.
     """
 
+    divisible = True
     rank = 0
     world_size = 1
 
@@ -46,7 +51,7 @@ class BatchLoader(ABC):
 
     @abstractmethod
     def load(self, epoch: int, position: int) -> Any:
-        """Return one batch; it has ``ids``, ``seed`` and ``to(device)``."""
+        """Return one :class:`~asr.training.batching.batch.Batch`."""
 
     def batch_seed(self, epoch: int, position: int) -> int:
         """Return the seed of everything random in one batch, such as its augmentation."""

@@ -10,9 +10,9 @@ import typer
 
 def export(
     model: Annotated[Path, typer.Argument(help="Model folder or run folder with trained weights.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The new model folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new folder.")],
     output_format: Annotated[
-        str, typer.Option("--format", help="onnx, onnx-int8 or torch-export.")
+        str, typer.Option("--format", help="onnx, onnx-int8, torch-export or sherpa.")
     ] = "onnx",
     fixed_ranges: Annotated[
         bool,
@@ -23,7 +23,9 @@ def export(
         ),
     ] = False,
 ) -> None:
-    """Write a model for ONNX Runtime (or torch.export), after comparing it with the trained one."""
+    """Write a model for ONNX Runtime, torch.export or sherpa-onnx, after comparing it with the
+    trained one.
+    """
     from asr.speech.export.exporting import export_model
 
     report = export_model(model, output, output_format, fixed_ranges)
@@ -39,3 +41,10 @@ def export(
     change = f"{abs(share):.0f} % {'smaller' if share >= 0 else 'larger'}"
     size = f"{report.network_bytes / 1e6:.1f} MB, {change} than the trained weights"
     typer.echo(f"wrote {report.folder}: {size}{', streams' if report.streams else ''}")
+    if report.format == "sherpa":
+        folder = report.folder
+        typer.echo(
+            f"run it: sherpa-onnx-offline --omnilingual-asr-model={folder}/model.onnx "
+            f"--tokens={folder}/tokens.txt talk.wav",
+            err=True,
+        )

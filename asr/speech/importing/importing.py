@@ -42,7 +42,7 @@ class ImportOptions:
         case: ``lower`` or ``upper``: the letter case of the transcripts, by default the labels'.
         input: name of the graph's input for the audio.
         output: name of the graph's output with the scores.
-        scores_are: ``logits``, ``log-probs`` or ``probabilities``, by default found out.
+        scores_are: ``logits``, ``log_probs`` or ``probs``, by default found out.
     """
 
     features: str = ""

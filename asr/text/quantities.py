@@ -93,7 +93,7 @@ def _words_alone(reader: NumberReader, start: int) -> Reading | None:
 
 def _money(reader: NumberReader, start: int) -> Reading | None:
     number = reader.read(start)
-    if number is None or number.kind == "ordinal":
+    if number is None or number.kind not in ("cardinal", "decimal"):
         return None
     unit = reader.word(number.stop)
     if unit in ("cents", "pence"):
@@ -131,7 +131,7 @@ def _percent(reader: NumberReader, start: int) -> Reading | None:
         number = _leading_point(reader, start)
     else:
         number = reader.read(start)
-    if number is None or number.kind == "ordinal":
+    if number is None or number.kind not in ("cardinal", "decimal"):
         return None
     place = number.stop
     stop = place + (1 if reader.word(place) == "percent" else 2)

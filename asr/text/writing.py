@@ -79,7 +79,8 @@ def _phrase(tokens: list[Token], small: int) -> list[Token]:
         figures = any(reading.value is not None and reading.value >= small for reading in row)
         for reading in row:
             own = tokens[reading.start : reading.stop]
-            stays = _stays(reading, own, 0 if figures and len(row) > 1 else small)
+            in_row = figures and len(row) > 1 and reading.plain.isdecimal()
+            stays = _stays(reading, own, 0 if in_row else small)
             written += tokens[place : reading.start]
             written += own if stays else [_merged(own, reading.written)]
             place = reading.stop
@@ -167,7 +168,7 @@ def _year_words(digits: str) -> str:
 def _decade_words(match: re.Match[str]) -> str:
     tens = spell_cardinal(match[2])
     plural = "hundreds" if match[2] == "00" else tens.removesuffix("y") + "ies"
-    return f"{spell_cardinal(match[1])} {plural}"
+    return f"{spell_cardinal(match[1])} {plural}" if match[1] else plural
 
 
 def _one_by_one(match: re.Match[str]) -> str:
@@ -178,10 +179,16 @@ def _letter_words(match: re.Match[str]) -> str:
     return " ".join(match[1].lower()) + (match[2] or "")
 
 
+def _version_words(match: re.Match[str]) -> str:
+    return " point ".join(match[0].split("."))
+
+
 def _number_words(match: re.Match[str]) -> str:
-    words = spell_numbers(match[0]).strip()
-    after = match.string[match.end() : match.end() + 1]
-    return " ".join(words.split()) + (" " if after.isalpha() else "")
+    """Spell a number, with a space between it and letters: "GPT4", "5km"."""
+    text, start, end = match.string, match.start(), match.end()
+    words = " ".join(spell_numbers(match[0]).split())
+    before = " " if text[max(start - 1, 0) : start].isalpha() else ""
+    return before + words + (" " if text[end : end + 1].isalpha() else "")
 
 
 _SPOKEN: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
@@ -192,9 +199,12 @@ _SPOKEN: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"\b(\d{1,2}):(\d\d)(?: ?([ap])\.?m\b\.?)?", _clock_words),
     (r"\b(\d{1,2}) ?([ap])\.m\.", r"\1 \2 m"),
     (r"(?<=\d)%", " percent"),
-    (r"\b(1[1-9]|20)(\d0)s\b", _decade_words),
+    (r"(?:\b(1[1-9]|20)|['’])(\d0)s\b", _decade_words),
+    (r"(?<!\w)['’](?=\d\d\b)", ""),
+    (r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.]*\d)", _version_words),
     (r"\b(?:1-)?(?:\d{3}-)?\d{3}-\d{4}\b", _one_by_one),
+    (r"(?<=\d)[-–](?=\d)", " to "),
     (r"(?<![\d.,])(?:1[1-9]|20)\d\d(?![\d,.]*\d|st|nd|rd|th)", lambda match: _year_words(match[0])),
-    (r"(?<![\d.,])(?:0\d+|\d{4,})(?![\d,.]*\d|st|nd|rd|th)", _one_by_one),
+    (r"(?<![\d.,])(?:0\d+|\d{4,}(?<!00))(?![\d,.]*\d|st|nd|rd|th)", _one_by_one),
     (r"\d[\d,]*(?:\.\d+)?(?:(?:st|nd|rd|th)\b)?(?<!,)", _number_words),
 ]

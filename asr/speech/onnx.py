@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,11 @@ from asr.speech.acoustics import ONNX_FILE, STREAM_FILE, Array, State, Streaming
 from asr.speech.frames import FrameShape
 
 __all__ = [
+    "MAX_BATCH_S",
     "OnnxAcoustics",
     "OnnxStreamingNetwork",
+    "in_parts",
+    "new_session",
     "onnx_session",
     "products_saturate",
     "providers",
@@ -110,16 +114,31 @@ def onnx_session(bundle: Bundle, file: str, device: str = "cpu", threads: int = 
         ModelError: the folder holds no such file, or ONNX Runtime cannot read it.
         ConfigError: see :func:`providers`.
     """
+    return new_session(bundle.file(file), "Export the model again.", device, threads)
+
+
+def new_session(path: Path, remedy: str, device: str = "cpu", threads: int = 0) -> Any:
+    """Return an ``onnxruntime.InferenceSession`` of a file.
+
+    Args:
+        path: of the file.
+        remedy: what to do where ONNX Runtime cannot read it.
+        device: see :func:`providers`.
+        threads: of the processor, 0 for ONNX Runtime's choice.
+
+    Raises:
+        ModelError: ONNX Runtime cannot read the file.
+        ConfigError: see :func:`providers`.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, with the same words
     # waiting threads would otherwise spin and take the processor from the beam search
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if products_saturate():
         options.add_session_config_entry(*EXACT_PRODUCTS)
-    path = bundle.file(file)
     try:
         return onnxruntime.InferenceSession(
             str(path), options, providers=providers(device), disabled_optimizers=SLOWER_FUSIONS
@@ -127,9 +146,7 @@ def onnx_session(bundle: Bundle, file: str, device: str = "cpu", threads: int = 
     except ConfigError:
         raise
     except Exception as error:  # onnxruntime raises classes of its C++ side
-        raise ModelError(
-            f"ONNX Runtime cannot load {path}: {error}", "Export the model again."
-        ) from error
+        raise ModelError(f"ONNX Runtime cannot load {path}: {error}", remedy) from error
 
 
 class OnnxAcoustics:
@@ -178,7 +195,7 @@ class OnnxAcoustics:
         longest = max(map(len, recordings), default=0)
         limit = max(MAX_BATCH_S * self.frames.sample_rate, longest)
         arrays: list[Array] = []
-        for part in _parts(recordings, limit):
+        for part in in_parts(recordings, limit):
             samples, lens = _padded(part)
             log_probs, frame_lens = self._session.run(None, {"samples": samples, "lens": lens})
             arrays += [array[:n] for array, n in zip(log_probs, frame_lens.tolist(), strict=True)]
@@ -259,13 +276,15 @@ class OnnxStreamingNetwork:
         return log_probs[0], after
 
 
-def _parts(recordings: Sequence[Array], limit: int) -> list[Sequence[Array]]:
-    """Runs of recordings whose padded batch has at most ``limit`` samples."""
+def in_parts(inputs: Sequence[Array], limit: int) -> list[Sequence[Array]]:
+    """Return runs of inputs (n, ...) whose padded batch has at most ``limit`` samples or frames;
+    what is longer is alone.
+    """
     parts, start = [], 0
-    for end in range(1, len(recordings) + 1):
-        following = recordings[start : end + 1]
-        if end == len(recordings) or len(following) * max(map(len, following)) > limit:
-            parts.append(recordings[start:end])
+    for end in range(1, len(inputs) + 1):
+        following = inputs[start : end + 1]
+        if end == len(inputs) or len(following) * max(map(len, following)) > limit:
+            parts.append(inputs[start:end])
             start = end
     return parts
 

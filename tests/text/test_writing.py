@@ -252,6 +252,8 @@ def test_other_scripts_and_lengths() -> None:
         ("the 1960s and 1905", "the nineteen sixties and nineteen oh five"),
         ("the '80s, from 15-20 in '95", "the eighties, from fifteen to twenty in ninety five"),
         ("GPT4 0.1.0, 30000", "g p t four zero point one point zero, thirty thousand"),
+        ("-5 °C, ½ of $0.50", "minus five degrees celsius, one half of fifty cents"),
+        (".25 & 3%.", "point two five and three percent."),
         ("24/7 on the BBC's TV", "twenty four seven on the b b c's t v"),
         ("call 555-1234 or 007", "call five five five one two three four or zero zero seven"),
         ("$2.5 million in 2009", "two point five million dollars in two thousand nine"),

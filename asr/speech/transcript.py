@@ -381,7 +381,14 @@ def _confident_writing(segment: Segment, minimum: float) -> Written:
             tokens.append(replace(token, first_word=kept, stop_word=stop))
         else:
             tokens += [
-                WrittenToken(w.word, w.start, w.end, w.confidence, kept + n, kept + n + 1)
+                WrittenToken(
+                    text=w.word,
+                    start=w.start,
+                    end=w.end,
+                    confidence=w.confidence,
+                    first_word=kept + n,
+                    stop_word=kept + n + 1,
+                )
                 for n, w in enumerate(rest)
             ]
         kept += len(rest)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from asr.speech.decoders import DecodingConfig
     from asr.speech.recognizer import Recognizer, load_model
     from asr.speech.streaming import StreamingRecognizer
+    from asr.speech.subtitles import SubtitleConfig
     from asr.speech.transcript import Segment, Transcript, Word
+    from asr.speech.writing import WritingConfig
 
 __version__ = "0.1.0"
 
@@ -41,11 +43,13 @@ _PUBLIC = {
     "Segment": "asr.speech.transcript",
     "SequenceClassifier": "asr.signals.classifier",
     "StreamingRecognizer": "asr.speech.streaming",
+    "SubtitleConfig": "asr.speech.subtitles",
     "Tagger": "asr.language.tagging.tagger",
     "TextClassifier": "asr.language.classification.classifier",
     "Transcript": "asr.speech.transcript",
     "Translator": "asr.language.translation.translator",
     "Word": "asr.speech.transcript",
+    "WritingConfig": "asr.speech.writing",
     "load_model": "asr.speech.recognizer",
 }
 
@@ -60,11 +64,13 @@ __all__ = [
     "Segment",
     "SequenceClassifier",
     "StreamingRecognizer",
+    "SubtitleConfig",
     "Tagger",
     "TextClassifier",
     "Transcript",
     "Translator",
     "Word",
+    "WritingConfig",
     "__version__",
     "load_model",
 ]

@@ -18,6 +18,7 @@ __all__ = [
     "LmBeta",
     "LmFile",
     "Model",
+    "Numbers",
     "RescoreModel",
     "Threads",
     "Workers",
@@ -30,6 +31,12 @@ Number = TypeVar("Number", int, float)
 DEFAULT_MODEL = "en"
 Model = Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+Numbers = Annotated[
+    bool,
+    typer.Option(
+        "--numbers/--no-numbers", help="Write English numbers, dates, money and times in figures."
+    ),
+]
 Backend = Annotated[
     str,
     typer.Option(

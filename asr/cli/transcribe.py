@@ -18,6 +18,7 @@ from asr.cli.options import (
     LmBeta,
     LmFile,
     Model,
+    Numbers,
     RescoreModel,
     Workers,
     given,
@@ -70,6 +71,19 @@ def transcribe(
         float | None,
         typer.Option(min=0, help="Weight of that language model; 0.5 by default."),
     ] = None,
+    numbers: Numbers = False,
+    max_line_width: Annotated[
+        int | None, typer.Option(min=1, help="Characters in a line of subtitles; 42 by default.")
+    ] = None,
+    max_line_count: Annotated[
+        int | None, typer.Option(min=1, help="Lines of a subtitle; 2 by default.")
+    ] = None,
+    max_words_per_line: Annotated[
+        int | None, typer.Option(min=1, help="Words in a line of subtitles; as many as fit.")
+    ] = None,
+    highlight_words: Annotated[
+        bool, typer.Option("--highlight-words", help="Subtitles mark each word as it is said.")
+    ] = False,
     max_skipped: Annotated[int, typer.Option(min=0, help="Exit 0 if at most N files fail.")] = 0,
     device: Device = "cpu",
     backend: Backend = "auto",
@@ -88,6 +102,8 @@ def transcribe(
     from asr.errors import ConfigError
     from asr.speech.jobs.transcribe import parse_channel, parse_hotwords, transcribe_files
     from asr.speech.options import ModelOptions
+    from asr.speech.subtitles import SubtitleConfig
+    from asr.speech.writing import WritingConfig
 
     if workers and ray is None:
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
@@ -108,10 +124,31 @@ def transcribe(
         rescorer=str(rescore) if rescore else None,
         rescore_weight=rescore_weight,
     )
-    options = ModelOptions(model, decoding, lm=lm, device=device, backend=backend, threads=threads)
+    lines = given(
+        max_line_width=max_line_width,
+        max_line_count=max_line_count,
+        max_words_per_line=max_words_per_line,
+    )
+    subtitles = SubtitleConfig(**lines, highlight_words=highlight_words)
+    if (lines or highlight_words) and not {"srt", "vtt"} & set(formats):
+        raise ConfigError("Rules of subtitles need subtitles.", "Add -f srt or -f vtt.")
+    options = ModelOptions(
+        model,
+        decoding,
+        lm=lm,
+        device=device,
+        backend=backend,
+        threads=threads,
+        writing=WritingConfig(numbers=numbers),
+    )
     if ray is None:
         failed = transcribe_files(
-            inputs, options, output_dir=output_dir, formats=formats, channel=channel
+            inputs,
+            options,
+            output_dir=output_dir,
+            formats=formats,
+            channel=channel,
+            subtitles=subtitles,
         )
     else:
         from asr.scale.transcribe import transcribe_on_ray
@@ -124,6 +161,7 @@ def transcribe(
             channel=channel,
             address=ray,
             workers=workers,
+            subtitles=subtitles,
         )
     if failed > max_skipped:
         raise typer.Exit(1)

@@ -26,6 +26,7 @@ from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
+from asr.speech.writing import PLAIN, WritingConfig
 from asr.text.normalizers import normalize
 from asr.text.tokenizers import load_tokenizer
 
@@ -82,7 +83,9 @@ class Recognizer:
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
         self.decoder = self.decoders.make(self.decoding)
-        self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1)
+        self.builder = TranscriptBuilder(
+            self.frames, self.name, self.decoding.n_best > 1, options.writing or PLAIN
+        )
         self._reader = RecordingReader(self.acoustics)
 
     @property
@@ -350,6 +353,7 @@ def load_model(
     backend: str = "auto",
     threads: int = 0,
     lm: str | Path | None = None,
+    writing: WritingConfig | None = None,
 ) -> Recognizer:
     """Return a speech model.
 
@@ -362,6 +366,8 @@ def load_model(
             :func:`asr.speech.backends.choose_backend`.
         threads: of the processor; 0 leaves them to the back end.
         lm: n-gram model instead of the folder's own.
+        writing: how words become text, such as ``WritingConfig(numbers=True)``; None leaves them
+            plain. :func:`asr.speech.writing.write_transcript` does it later.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.
@@ -369,4 +375,4 @@ def load_model(
         LanguageModelError: ``lm`` cannot be used.
     """
     options = ModelOptions(model, decoding, lm, device, backend)
-    return open_recognizer(replace(options, threads=threads))
+    return open_recognizer(replace(options, threads=threads, writing=writing))

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["FORMATS", "Alternative", "Segment", "Transcript", "Word", "merge_channels"]
+from asr.speech.subtitles import Cue, Piece, SubtitleConfig, arrange, to_srt, to_vtt
 
-# Of a subtitle cue: at most two lines of text and so many seconds, as broadcasters do; a pause of
-# CUE_GAP seconds ends it.
-CUE_CHARACTERS, CUE_SECONDS, CUE_GAP = 84, 7.0, 2.0
+__all__ = [
+    "FORMATS",
+    "Alternative",
+    "Segment",
+    "Transcript",
+    "Word",
+    "Written",
+    "WrittenToken",
+    "merge_channels",
+]
+
+PARAGRAPH_PAUSE = 2.0  # seconds; after such a pause a new paragraph begins
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,42 @@ class Word:
     start: float
     end: float
     confidence: float
+
+
+@dataclass(frozen=True)
+class WrittenToken:
+    """A piece of written text, and the plain words that it stands for.
+
+    Attributes:
+        text: with the mark after it: "$5.20", "hello,".
+        start: of its first word, in seconds.
+        end: of its last word, in seconds.
+        confidence: mean of its words, 0 to 1.
+        first_word: place of its first word in the segment, from 0.
+        stop_word: place of the word after its last one.
+        mark: that ``text`` ends with, empty if none.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+    first_word: int
+    stop_word: int
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was said as people write it; see :func:`asr.speech.writing.write_transcript`.
+
+    Attributes:
+        text: all of it.
+        tokens: in order of time; each word belongs to one.
+    """
+
+    text: str
+    tokens: tuple[WrittenToken, ...]
 
 
 @dataclass(frozen=True)
@@ -57,11 +101,12 @@ class Segment:
     Attributes:
         start: in seconds.
         end: in seconds.
-        text: what was said.
+        text: what was said, in plain words.
         confidence: mean of its words, 0 to 1.
         words: in order of time.
         alternatives: where N-best was asked for, the N readings, this one first.
         channel: counted from 0, where channels were recognised apart.
+        written: the text as people write it, where that was asked for.
     """
 
     start: float
@@ -71,6 +116,12 @@ class Segment:
     words: tuple[Word, ...]
     alternatives: tuple[Alternative, ...] = ()
     channel: int | None = None
+    written: Written | None = None
+
+    @property
+    def readable(self) -> str:
+        """The written text where there is one, else the plain words."""
+        return self.text if self.written is None else self.written.text
 
 
 @dataclass(frozen=True)
@@ -78,7 +129,7 @@ class Transcript:
     """Text of a recording.
 
     Attributes:
-        text: all of it.
+        text: all of it, in plain words.
         duration_s: of the recording.
         segments: in order of time.
         model: name of the model.
@@ -94,23 +145,44 @@ class Transcript:
         """Words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
 
+    @property
+    def readable(self) -> str:
+        """The text as people write it where that was asked for, else the plain words."""
+        return " ".join(segment.readable for segment in self.segments if segment.readable)
+
     def to_json(self, recording: str | None = None) -> str:
         """Return JSON with ``text``, ``duration_s``, ``segments`` and ``model``.
 
-        A segment has ``alternatives`` and ``channel`` only where they were asked for.
+        A segment has ``alternatives``, ``channel`` and ``written`` only where they were asked for;
+        then the transcript has ``written``, all of the written text, too.
 
         Args:
             recording: name of the recording, which then comes first.
         """
         content = ({} if recording is None else {"recording": recording}) | dataclasses.asdict(self)
         content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
+        if any(segment.written is not None for segment in self.segments):
+            content["written"] = self.readable
         return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
     def to_txt(self) -> str:
-        """Return the text, one line a segment; it begins with the channel where channels were
-        recognised apart.
+        """Return the text, one line a paragraph, with an empty line between two.
+
+        A paragraph ends at a long pause. Where channels were recognised apart, each turn has a line
+        of its own, which begins with the channel.
         """
-        return "".join(f"{_speaker(segment)}{segment.text}\n" for segment in self.segments) or "\n"
+        lines: list[str] = []
+        before: Segment | None = None
+        for segment in self.segments:
+            pause = before is not None and segment.start - before.end >= PARAGRAPH_PAUSE
+            if pause:
+                lines.append("")
+            if before is None or pause or segment.channel != before.channel:
+                lines.append(f"{_speaker(segment)}{segment.readable}")
+            else:
+                lines[-1] += f" {segment.readable}"
+            before = segment
+        return "\n".join(lines) + "\n"
 
     def to_tsv(self) -> str:
         """Return a table of segments: start and end in seconds, confidence, text.
@@ -121,27 +193,27 @@ class Transcript:
         rows = [["start", "end", "confidence", *(["channel"] if apart else []), "text"]]
         for s in self.segments:
             channel = [f"{s.channel}"] if apart else []
-            rows.append([f"{s.start:.2f}", f"{s.end:.2f}", f"{s.confidence:.3f}", *channel, s.text])
+            times = [f"{s.start:.2f}", f"{s.end:.2f}", f"{s.confidence:.3f}"]
+            rows.append([*times, *channel, s.readable])
         return "".join("\t".join(row) + "\n" for row in rows)
 
-    def to_srt(self) -> str:
-        """Return SubRip subtitles; long segments become several cues."""
-        cues = (
-            f"{number}\n{_clock(s.start, ',')} --> {_clock(s.end, ',')}\n{_speaker(s)}{s.text}\n"
-            for number, s in enumerate(self._cues(), 1)
-        )
-        return "\n".join(cues)
+    def to_srt(self, subtitles: SubtitleConfig | None = None) -> str:
+        """Return SubRip subtitles.
 
-    def to_vtt(self) -> str:
-        """Return WebVTT subtitles; long segments become several cues."""
-        cues = (
-            f"\n{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n"
-            + ("" if s.channel is None else f"<v Channel {s.channel}>")
-            + s.text.replace("&", "&amp;").replace("<", "&lt;")
-            + "\n"
-            for s in self._cues()
-        )
-        return "WEBVTT\n" + "".join(cues)
+        Args:
+            subtitles: their rules, by default broadcasters'.
+        """
+        config = subtitles or SubtitleConfig()
+        return to_srt(self._cues(config, voices=False), config)
+
+    def to_vtt(self, subtitles: SubtitleConfig | None = None) -> str:
+        """Return WebVTT subtitles; a channel is a voice.
+
+        Args:
+            subtitles: see :meth:`to_srt`.
+        """
+        config = subtitles or SubtitleConfig()
+        return to_vtt(self._cues(config, voices=True), config)
 
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence.
@@ -157,20 +229,36 @@ class Transcript:
                 rows.append(f"{place} {times} {w.word} {w.confidence:.3f}\n")
         return "".join(rows)
 
-    def render(self, output_format: str, name: str = "recording") -> str:
+    def render(
+        self,
+        output_format: str,
+        name: str = "recording",
+        subtitles: SubtitleConfig | None = None,
+    ) -> str:
         """Return the transcript as text in one of :data:`FORMATS`.
 
         Args:
             output_format: key of :data:`FORMATS`.
             name: of the recording, for formats that hold it.
+            subtitles: see :meth:`to_srt`.
         """
         if output_format == "ctm":
             return self.to_ctm(name)
+        if output_format in ("srt", "vtt"):
+            return self.to_srt(subtitles) if output_format == "srt" else self.to_vtt(subtitles)
         return str(getattr(self, f"to_{output_format}")())
 
-    def _cues(self) -> Iterator[Segment]:
+    def _cues(self, config: SubtitleConfig, voices: bool) -> list[Cue]:
+        """The cues of each channel, together in order of time."""
+        channels: dict[int | None, list[Piece]] = {}
         for segment in self.segments:
-            yield from _cues(segment)
+            channels.setdefault(segment.channel, []).extend(_pieces(segment))
+        cues: list[Cue] = []
+        for channel, pieces in channels.items():
+            label = "" if channel is None or voices else f"{channel}: "
+            voice = f"Channel {channel}" if channel is not None and voices else ""
+            cues += arrange(pieces, config, label, voice)
+        return sorted(cues, key=lambda cue: (cue.start, cue.end))
 
 
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
@@ -188,7 +276,7 @@ def merge_channels(transcripts: list[Transcript]) -> Transcript:
 
 
 def _without_unasked(segment: dict[str, Any]) -> dict[str, Any]:
-    optional = ("alternatives", "channel")
+    optional = ("alternatives", "channel", "written")
     return {
         key: value
         for key, value in segment.items()
@@ -201,47 +289,14 @@ def _speaker(segment: Segment) -> str:
     return "" if segment.channel is None else f"{segment.channel}: "
 
 
-def _cues(segment: Segment) -> Iterator[Segment]:
-    """The segment in cues that can be read on a screen; a long pause or too much text ends a cue.
-
-    Too long a segment is cut into parts of about equal length.
-    """
-    groups: list[list[Word]] = []
-    for word in segment.words:
-        if not groups or word.start - groups[-1][-1].end > CUE_GAP:
-            groups.append([])
-        groups[-1].append(word)
-    for words in groups:
-        yield from (_cue(segment, part) for part in _even_parts(words))
-    if not groups:
-        yield segment
+def _pieces(segment: Segment) -> Sequence[Piece]:
+    """What subtitles are made of: written tokens, else plain words."""
+    if segment.written is not None:
+        return [_piece(t.text, t.start, t.end, t.mark) for t in segment.written.tokens]
+    if not segment.words:
+        return [_piece(segment.text, segment.start, segment.end)] if segment.text else []
+    return [_piece(word.word, word.start, word.end) for word in segment.words]
 
 
-def _even_parts(words: list[Word]) -> Iterator[list[Word]]:
-    """Cut words into as few cues as fit, of about equal numbers of characters."""
-    length, seconds = len(" ".join(w.word for w in words)), words[-1].end - words[0].start
-    if len(words) < 2 or (length <= CUE_CHARACTERS and seconds <= CUE_SECONDS):
-        yield words
-        return
-    parts = max(2, math.ceil(length / CUE_CHARACTERS), math.ceil(seconds / CUE_SECONDS))
-    target, spelled, first = length / parts, 0, 0
-    for place, word in enumerate(words[:-1], 1):
-        spelled += len(word.word) + 1
-        late = words[place].end - words[first].start > CUE_SECONDS
-        if spelled >= target or late or spelled + len(words[place].word) > CUE_CHARACTERS:
-            yield words[first:place]
-            first, spelled = place, 0
-    yield words[first:]
-
-
-def _cue(segment: Segment, words: list[Word]) -> Segment:
-    return replace(
-        segment, start=words[0].start, end=words[-1].end, text=" ".join(w.word for w in words)
-    )
-
-
-def _clock(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
-    hours, rest = divmod(milliseconds, 3_600_000)
-    minutes, rest = divmod(rest, 60_000)
-    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+def _piece(text: str, start: float, end: float, mark: str = "") -> Piece:
+    return Piece(text, round(start * 1000), round(end * 1000), mark)

@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Callable
 
 from asr.errors import ConfigError
-from asr.text.english import english, spell_numbers
+from asr.text.english import english
+from asr.text.numerals import spell_numbers
 
 __all__ = ["NORMALIZERS", "get_normalizer", "normalize"]
 

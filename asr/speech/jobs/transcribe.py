@@ -18,6 +18,7 @@ from asr.progress import ProgressBar
 from asr.speech.jobs.outputs import check_formats, check_targets, print_summary
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
+from asr.speech.subtitles import SubtitleConfig
 from asr.speech.transcript import FORMATS, Transcript
 
 __all__ = ["Input", "expand_inputs", "parse_channel", "parse_hotwords", "transcribe_files"]
@@ -155,6 +156,7 @@ def transcribe_files(
     output_dir: Path | None = None,
     formats: Sequence[str] = ("txt",),
     channel: str | int = "mix",
+    subtitles: SubtitleConfig | None = None,
 ) -> int:
     """Transcribe files, folders, globs or standard input; return how many failed, each named on
     standard error.
@@ -165,6 +167,7 @@ def transcribe_files(
         output_dir: gets one file an input and format; None prints the text.
         formats: of :data:`asr.speech.transcript.FORMATS`.
         channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
+        subtitles: their rules, by default broadcasters'.
 
     Raises:
         ConfigError: an unknown format, or one that cannot hold what is asked for.
@@ -178,7 +181,7 @@ def transcribe_files(
     else:  # a path that cannot be is named before the work
         output_dir.mkdir(parents=True, exist_ok=True)
     recognizer = open_recognizer(options)
-    writer = _Writer(output_dir, formats, several=len(items) > 1)
+    writer = _Writer(output_dir, formats, several=len(items) > 1, subtitles=subtitles)
     return _Job(items, recognizer, writer).run(channel)
 
 
@@ -200,29 +203,38 @@ class _Writer:
         folder: gets one file a recording and format; None prints.
         formats: of :data:`asr.speech.transcript.FORMATS`.
         several: recordings are printed, so that each has to be named.
+        subtitles: their rules.
     """
 
-    def __init__(self, folder: Path | None, formats: Sequence[str], several: bool) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        formats: Sequence[str],
+        several: bool,
+        subtitles: SubtitleConfig | None,
+    ) -> None:
         self.folder, self.formats, self.several = folder, list(formats), several
+        self.subtitles = subtitles
 
     def write(self, transcript: Transcript, name: Path, bar: ProgressBar) -> None:
         """Write the transcript of the recording ``name``."""
         for output_format in self.formats:
             if self.folder is not None:
                 path = self.folder / name.with_suffix(f".{output_format}")
-                atomic_write_text(path, transcript.render(output_format, name.stem))
+                text = transcript.render(output_format, name.stem, self.subtitles)
+                atomic_write_text(path, text)
             else:
                 bar.write(self._printed(transcript, name, output_format), end="")
 
     def _printed(self, transcript: Transcript, name: Path, output_format: str) -> str:
-        if self.formats == ["txt"]:  # one line, or one a segment where channels are apart
-            label = f"{name.as_posix()}\t" if self.several else ""
+        if self.formats == ["txt"] and self.several:  # one line, or one a turn of a channel
             apart = any(segment.channel is not None for segment in transcript.segments)
-            text = transcript.to_txt().rstrip("\n") if apart else transcript.text
-            return "".join(f"{label}{line}\n" for line in text.split("\n"))
+            text = transcript.to_txt() if apart else transcript.readable
+            lines = [line for line in text.split("\n") if line] or [""]
+            return "".join(f"{name.as_posix()}\t{line}\n" for line in lines)
         if output_format == "json" and self.several:
             return transcript.to_json(name.as_posix())
-        return transcript.render(output_format, name.stem)
+        return transcript.render(output_format, name.stem, self.subtitles)
 
 
 class _Job:

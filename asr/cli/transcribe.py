@@ -19,9 +19,12 @@ from asr.cli.options import (
     LmFile,
     Model,
     Numbers,
+    Punctuation,
     RescoreModel,
+    TextModel,
     Workers,
     given,
+    writing_of,
 )
 
 
@@ -71,6 +74,8 @@ def transcribe(
         float | None,
         typer.Option(min=0, help="Weight of that language model; 0.5 by default."),
     ] = None,
+    punctuation: Punctuation = True,
+    text_model: TextModel = None,
     numbers: Numbers = False,
     max_line_width: Annotated[
         int | None, typer.Option(min=1, help="Characters in a line of subtitles; 42 by default.")
@@ -103,7 +108,6 @@ def transcribe(
     from asr.speech.jobs.transcribe import parse_channel, parse_hotwords, transcribe_files
     from asr.speech.options import ModelOptions
     from asr.speech.subtitles import SubtitleConfig
-    from asr.speech.writing import WritingConfig
 
     if workers and ray is None:
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
@@ -139,7 +143,7 @@ def transcribe(
         device=device,
         backend=backend,
         threads=threads,
-        writing=WritingConfig(numbers=numbers),
+        writing=writing_of(punctuation, text_model, numbers),
     )
     if ray is None:
         failed = transcribe_files(

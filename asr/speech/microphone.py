@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,7 @@ class GrowingWindow:
         self.heard = 0  # samples of the window that were computed
         self.utterance = 0  # number of the present one
         self.shown = ""  # text of the last partial result
+        self.writing = recognizer.builder.writer.stream()
 
     def push(self, samples: Samples) -> list[StreamResult]:
         """Take the next samples (n,) at the model's rate; return what changed, see
@@ -176,12 +178,13 @@ class GrowingWindow:
     def _close(self, stretches: Stretches, count: int) -> list[StreamResult]:
         """Return the final result of stretches, and drop the first ``count`` samples."""
         result = self._result(stretches, final=True)
+        ends = count == len(self.samples)  # else it is cut between two words
         self._drop(count)
         self.shown = ""
         if not result.words:
             return []
         self.utterance += 1
-        return [result]
+        return [replace(result, written=self.writing.write(result.words, ends))]
 
     def _drop(self, count: int) -> None:
         count = max(0, min(count, len(self.samples)))
@@ -264,7 +267,7 @@ def _show(result: StreamResult) -> None:
         partial = "" if result.final else result.text[-LINE_LENGTH:]
         print(CLEAR_LINE + partial, end="", file=sys.stderr, flush=True)
     if result.final:
-        print(result.text, flush=True)
+        print(result.readable, flush=True)
 
 
 def _limited(blocks: Iterable[Samples], limit: int | None) -> Iterator[Samples]:

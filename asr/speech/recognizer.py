@@ -26,7 +26,7 @@ from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.speech.writing import PLAIN, WritingConfig
+from asr.speech.writing import PLAIN, Writer, WritingConfig
 from asr.text.normalizers import normalize
 from asr.text.tokenizers import load_tokenizer
 
@@ -83,9 +83,8 @@ class Recognizer:
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
         self.decoder = self.decoders.make(self.decoding)
-        self.builder = TranscriptBuilder(
-            self.frames, self.name, self.decoding.n_best > 1, options.writing or PLAIN
-        )
+        writer = Writer(options.writing or PLAIN, bundle)
+        self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1, writer)
         self._reader = RecordingReader(self.acoustics)
 
     @property
@@ -366,8 +365,8 @@ def load_model(
             :func:`asr.speech.backends.choose_backend`.
         threads: of the processor; 0 leaves them to the back end.
         lm: n-gram model instead of the folder's own.
-        writing: how words become text, such as ``WritingConfig(numbers=True)``; None leaves them
-            plain. :func:`asr.speech.writing.write_transcript` does it later.
+        writing: how words become text, such as ``WritingConfig(text_model="auto")``; None leaves
+            them plain. :func:`asr.speech.writing.write_transcript` does it later.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.

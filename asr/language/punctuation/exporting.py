@@ -136,7 +136,9 @@ def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
         quantize(path, folder / NETWORK_FILE, keep=("/output/",))
         path.unlink()
     how = {"format": output_format, "model": bundle.name}
-    config = SavedConfig(network=model.network.config, export=how)
+    config = SavedConfig(
+        network=model.network.config, export=how, pauses=bundle.config.get("pauses") or {}
+    )
     atomic_write_text(folder / CONFIG, config_yaml(config))
     model.units.save(folder)
 
@@ -150,6 +152,6 @@ def _agreement(bundle: Bundle, made: Path) -> float:
     first = len(trained.units) - len(trained.units.words)
     drawn = rng.zipf(1.2, 4 * CHECKED_WORDS) - 1
     tokens = (first + drawn[drawn < len(trained.units.words)])[:CHECKED_WORDS]
-    pairs = zip(trained.predict_ids(tokens), exported.labels(tokens), strict=True)
-    equal = [ours == theirs for ours, theirs in pairs]
+    pairs = zip(trained.scores(tokens), exported.scores(tokens), strict=True)
+    equal = [ours.argmax(1) == theirs.argmax(1) for ours, theirs in pairs]
     return float((equal[0] & equal[1]).mean())

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from asr.text.english import spell_numbers
 from asr.text.normalizers import normalize
+from asr.text.numerals import spell_numbers
 
 __all__ = ["MARKS", "SHAPES", "LabelledWord", "TextReader", "capitalized", "shape_of"]
 

@@ -27,16 +27,25 @@ from asr.training.task import load_weights
 __all__ = ["FittedPunctuation", "SavedConfig"]
 
 Ints = npt.NDArray[np.int64]
+Scores = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 ROWS = 32  # windows side by side
 
 
 @dataclass(frozen=True)
 class SavedConfig:
-    """``config.yaml`` of a model folder."""
+    """``config.yaml`` of a model folder.
+
+    Attributes:
+        task: ``punctuate``.
+        network: its shape.
+        export: format, where it was exported.
+        pauses: see :class:`asr.language.punctuation.pauses.PauseTable`; may be empty.
+    """
 
     task: str = "punctuate"
     network: PunctuationConfig = field(default_factory=PunctuationConfig)
     export: dict[str, Any] = field(default_factory=dict)
+    pauses: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,26 +62,27 @@ class FittedPunctuation:
     units: WordUnits
     training: str = ""
 
-    def predict(self, words: Sequence[str]) -> tuple[Ints, Ints]:
-        """Return the classes of mark and shape (N,) of running text in lower case."""
-        return self.predict_ids(self.units.encode(words))
-
     @torch.inference_mode()
-    def predict_ids(self, tokens: Ints) -> tuple[Ints, Ints]:
-        """Return the classes of mark and shape (N,) of ids."""
+    def scores(self, tokens: Ints) -> Scores:
+        """Return the logits of marks and of shapes, (N, 4) each, of ids (N,)."""
         self.network.eval()
         device = self.network.embedding.weight.device
-        best = np.zeros((2, len(tokens)), np.int64)
+        scores = np.zeros((2, len(tokens), 4), np.float32)
         cuts = list(windows(len(tokens)))
         for first in range(0, len(cuts), ROWS):
             part = cuts[first : first + ROWS]
             padded, lens = pad_sequences([tokens[w.start : w.end] for w in part], np.int64)
             logits = self.network(padded.to(device), lens.to(device))
-            for output, classes in zip(best, logits, strict=True):
-                for window, row in zip(part, classes.argmax(-1).cpu().numpy(), strict=True):
+            for output, rows in zip(scores, logits, strict=True):
+                for window, row in zip(part, rows.float().cpu().numpy(), strict=True):
                     inside = slice(window.keep_start - window.start, window.keep_end - window.start)
                     output[window.keep_start : window.keep_end] = row[inside]
-        return best[0], best[1]
+        return scores[0], scores[1]
+
+    def predict(self, words: Sequence[str]) -> tuple[Ints, Ints]:
+        """Return the classes of mark and shape (N,) of running text in lower case."""
+        marks, shapes = self.scores(self.units.encode(words))
+        return marks.argmax(1), shapes.argmax(1)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model folder; return its path."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from asr.errors import ModelError
 from asr.language.files import Rows, tokens_of
 from asr.language.punctuation.marks import MARKS, SHAPES, capitalized
+from asr.language.punctuation.pauses import PauseTable
 from asr.language.punctuation.units import WordUnits
 from asr.language.punctuation.windows import windows
 from asr.model_folder import WEIGHTS, Bundle, open_model
@@ -27,12 +28,13 @@ __all__ = ["NETWORK_FILE", "Ints", "Restorer", "RestoringStream", "WrittenWord",
 NETWORK_FILE = "punctuation.onnx"
 TASK = "punctuate"
 LOWER = SHAPES.index("lower")
-ENDS = frozenset(".?")
+ENDS = (".", "?")
 CONTEXT = 60  # words before the new ones that a stream reads again
 _LATIN = re.compile("[a-z]")
 
 Ints = npt.NDArray[np.int64]
-Labels = Callable[[Ints], tuple[Ints, Ints]]
+Logits = npt.NDArray[np.float32]
+Scores = Callable[[Ints], tuple[Logits, Logits]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Restorer:
 
     Args:
         units: the words that the network knows.
-        labels: ids (N,) -> classes of mark and shape, (N,) each.
+        scores: ids (N,) -> logits of marks and of shapes, (N, 4) each.
+        pauses: how probable pauses are after marks; None: they are not looked at.
 
     Example:
         >>> import asr
@@ -65,8 +68,8 @@ class Restorer:
         'Hello, what is your name?'
     """
 
-    def __init__(self, units: WordUnits, labels: Labels) -> None:
-        self.units, self.labels = units, labels
+    def __init__(self, units: WordUnits, scores: Scores, pauses: PauseTable | None = None) -> None:
+        self.units, self.scores, self.pauses = units, scores, pauses
 
     @classmethod
     def load(cls, model: str | Path | Bundle, threads: int = 1) -> Restorer:
@@ -81,11 +84,12 @@ class Restorer:
                 network.
         """
         bundle = open_model(model, task=TASK)
+        pauses = PauseTable.read(bundle.config.get("pauses") or {}, bundle.path)
         if NETWORK_FILE in bundle.files:
             session = new_session(
                 bundle.file(NETWORK_FILE), "Export the model again.", threads=threads
             )
-            return cls(WordUnits.load(bundle.path), _OnnxLabels(session))
+            return cls(WordUnits.load(bundle.path), _OnnxScores(session), pauses)
         if WEIGHTS not in bundle.files:
             raise ModelError(
                 f"The model {bundle.path} holds no network: neither {NETWORK_FILE} nor {WEIGHTS}.",
@@ -94,14 +98,35 @@ class Restorer:
         from asr.language.punctuation.model import FittedPunctuation
 
         fitted = FittedPunctuation.load(bundle)
-        return cls(fitted.units, fitted.predict_ids)
+        return cls(fitted.units, fitted.scores, pauses)
 
-    def classes(self, words: Sequence[str]) -> tuple[Ints, Ints]:
-        """Return the classes of mark and shape (N,) of running words in lower case."""
-        return self.labels(self.units.encode(words))
+    def classes(
+        self,
+        words: Sequence[str],
+        pauses_s: Sequence[float] | None = None,
+        ends: bool = False,
+    ) -> tuple[Ints, Ints]:
+        """Return the classes of mark and shape (N,) of running words in lower case.
+
+        Args:
+            words: N.
+            pauses_s: seconds of silence after each, where they are known.
+            ends: a sentence ends with the last word.
+        """
+        marks, shapes = self.scores(self.units.encode(words))
+        if len(words):
+            if pauses_s is not None and self.pauses is not None:
+                marks = _log_softmax(marks) + self.pauses.scores(pauses_s)
+            if ends:
+                marks[-1, [mark not in ENDS for mark in MARKS]] = -np.inf
+        return marks.argmax(1), shapes.argmax(1)
 
     def restore(
-        self, words: Sequence[str], begins: bool = True, ends: bool = True
+        self,
+        words: Sequence[str],
+        begins: bool = True,
+        ends: bool = True,
+        pauses_s: Sequence[float] | None = None,
     ) -> list[WrittenWord]:
         """Return running words as people write them, one for one.
 
@@ -111,25 +136,26 @@ class Restorer:
             words: of a recogniser, in any case.
             begins: a sentence begins with the first word.
             ends: a sentence ends with the last word.
+            pauses_s: seconds of silence after each word, where they are known.
         """
         spoken = [word.lower() for word in words]
         if not any(map(_LATIN.search, spoken)):
             return [WrittenWord(word, "") for word in words]
-        marks, shapes = self.classes(spoken)
+        marks, shapes = (c.tolist() for c in self.classes(spoken, pauses_s, ends))
         written: list[WrittenWord] = []
-        for word, low, mark, shape in zip(
-            words, spoken, marks.tolist(), shapes.tolist(), strict=True
+        for word, low, mark, shape, following in zip(
+            words, spoken, marks, shapes, [*shapes[1:], LOWER], strict=True
         ):
             if not _LATIN.search(low):
                 written.append(WrittenWord(word, ""))
                 continue
             text = self.units.written(low, shape)
-            if begins and shape == LOWER:
+            if text.endswith(".") and (mark or following == LOWER):
+                text = low  # "Dr." stands before a name, elsewhere it is a doctor
+            if begins and text == low:
                 text = capitalized(low)
             written.append(WrittenWord(text, MARKS[mark]))
             begins = MARKS[mark] in ENDS
-        if ends and written[-1].mark not in ENDS and _LATIN.search(spoken[-1]):
-            written[-1] = WrittenWord(written[-1].text, ".")
         return written
 
     def write(self, words: Sequence[str]) -> str:
@@ -159,45 +185,44 @@ class RestoringStream:
         self._waiting += words
         return self._written(len(self._waiting) - self._lookahead, ends=False)
 
-    def finish(self) -> list[WrittenWord]:
-        """Return the words that still waited; the next ones begin a new text."""
-        written = self._written(len(self._waiting), ends=True)
-        self._context, self._begins = [], True
-        return written
+    def finish(self, ends: bool = True) -> list[WrittenWord]:
+        """Return the words that still waited; by default a sentence ends with them."""
+        return self._written(len(self._waiting), ends)
 
     def _written(self, count: int, ends: bool) -> list[WrittenWord]:
         if count <= 0:
             return []
         known = len(self._context)
-        begins = self._begins if not known else False
-        restored = self._restorer.restore(self._context + self._waiting, begins, ends)
+        restored = self._restorer.restore(self._context + self._waiting, not known, ends)
         written = restored[known : known + count]
-        if known and self._begins:
-            written[0] = WrittenWord(_began(written[0].text), written[0].mark)
+        if self._begins and written[0].text.islower():
+            written[0] = WrittenWord(capitalized(written[0].text), written[0].mark)
         self._begins = written[-1].mark in ENDS
         self._context = (self._context + self._waiting[:count])[-CONTEXT:]
         self._waiting = self._waiting[count:]
         return written
 
 
-def _began(text: str) -> str:
-    return capitalized(text) if text.islower() else text
+def _log_softmax(logits: Logits) -> Logits:
+    shifted = logits - logits.max(1, keepdims=True)
+    log_probs: Logits = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return log_probs
 
 
-class _OnnxLabels:
-    """Labels of an exported network, window by window, so that none depends on another."""
+class _OnnxScores:
+    """Logits of an exported network, window by window, so that none depends on another."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
 
-    def __call__(self, tokens: Ints) -> tuple[Ints, Ints]:
-        best = np.zeros((2, len(tokens)), np.int64)
+    def __call__(self, tokens: Ints) -> tuple[Logits, Logits]:
+        scores = np.zeros((2, len(tokens), 4), np.float32)
         for window in windows(len(tokens)):
             outputs = self._session.run(None, {"tokens": tokens[None, window.start : window.end]})
             inside = slice(window.keep_start - window.start, window.keep_end - window.start)
-            for row, output in zip(best, outputs, strict=True):
-                row[window.keep_start : window.keep_end] = output[0, inside].argmax(-1)
-        return best[0], best[1]
+            for rows, output in zip(scores, outputs, strict=True):
+                rows[window.keep_start : window.keep_end] = output[0, inside]
+        return scores[0], scores[1]
 
 
 def predict_rows(restorer: Restorer, rows: Rows) -> Rows:

@@ -60,8 +60,8 @@ def test_a_forward_network_decides_a_few_words_later(forward_run: Path, tmp_path
     trained = FittedPunctuation.load(forward_run)
     exported = asr.Restorer.load(export_punctuation(forward_run, tmp_path / "text").folder)
     tokens = trained.units.encode(SAID.split() * 20)
-    for theirs, ours in zip(trained.predict_ids(tokens), exported.labels(tokens), strict=True):
-        assert (theirs == ours).all()
+    for theirs, ours in zip(trained.scores(tokens), exported.scores(tokens), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 def test_the_exported_model_writes_the_same_without_torch(folder: Path) -> None:
@@ -227,5 +227,5 @@ def test_models_are_the_same_in_torch_and_in_onnx(run: Path, tmp_path: Path) -> 
     fitted = FittedPunctuation.load(run)
     exported = asr.Restorer.load(export_punctuation(run, tmp_path / "full", "onnx").folder)
     tokens = np.random.default_rng(1).integers(1, len(fitted.units), 700)
-    for theirs, ours in zip(fitted.predict_ids(tokens), exported.labels(tokens), strict=True):
-        assert (theirs == ours).mean() > 0.995
+    for theirs, ours in zip(fitted.scores(tokens), exported.scores(tokens), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)

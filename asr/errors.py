@@ -40,6 +40,10 @@ class DataError(AsrError, ValueError):
     """A corpus, manifest, transcript or table is missing or inconsistent."""
 
 
+class OutputError(AsrError):
+    """A file cannot be written: the disk is full, the place read-only, the name too long."""
+
+
 class TokenError(AsrError):
     """A text and a tokenizer do not fit, or a tokenizer cannot be read."""
 
@@ -48,7 +52,7 @@ class LanguageModelError(AsrError):
     """An n-gram model is missing, malformed or does not fit."""
 
 
-class DecodingError(AsrError):
+class DecodingError(AsrError, ValueError):
     """Log-probabilities, tokens or decoder settings cannot be used."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -17,6 +17,24 @@ __all__ = ["FAST", "kernel"]
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 _R = TypeVar("_R")
+
+
+class _LazyCache:
+    """The cache of a kernel, opened when the kernel is first called.
+
+    Most kernels are only called by other kernels, whose code contains theirs; to open a cache asks
+    the file system whether its folder can be written.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    @cached_property
+    def _opened(self) -> _Cache:
+        return _Cache(self._function)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._opened, name)
 
 
 @cache
@@ -73,5 +91,5 @@ def kernel(function: Any = None, **options: Any) -> Any:
         return partial(kernel, **options)
     compiled = njit(nogil=True, **options)(function)
     if hasattr(compiled, "enable_caching"):  # not with NUMBA_DISABLE_JIT=1
-        compiled._cache = _Cache(function)
+        compiled._cache = _LazyCache(function)
     return compiled

@@ -65,7 +65,13 @@ class Bundle:
     @property
     def name(self) -> str:
         """Name of the folder, or of the run folder that holds it as ``model``."""
-        return self.path.name if self.path.name != "model" else self.path.parent.name
+        path = self.path.resolve()  # "." and "model" have names too
+        return path.name if path.name != "model" else path.parent.name
+
+    @property
+    def created(self) -> int:
+        """When the folder was written, in seconds since 1970."""
+        return int((self.path / INDEX).stat().st_mtime)
 
     @property
     def task(self) -> str:

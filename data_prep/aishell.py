@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.errors import DataError
+from asr.lines import number_lines, read_text
 from data_prep.store import Utterance
 
 __all__ = ["read_aishell"]
@@ -26,11 +27,9 @@ def read_aishell(root: str | Path) -> dict[str, list[Utterance]]:
     if not tables:
         raise DataError(f"There is no transcript/*.txt in {root}.", "Give the folder data_aishell.")
     lines = (
-        line.split(maxsplit=1)
-        for table in tables
-        for line in table.read_text(encoding="utf-8").split("\n")
+        line.split(maxsplit=1) for table in tables for _, line in number_lines(read_text(table))
     )
-    texts = {fields[0]: "".join(fields[1:]).replace(" ", "") for fields in lines if fields}
+    texts = {fields[0]: "".join("".join(fields[1:]).split()) for fields in lines if fields}
     splits = {
         split: [Utterance(p.stem, str(p), texts.get(p.stem, ""), p.parent.name) for p in recordings]
         for split in ("train", "dev", "test")

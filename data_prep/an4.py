@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.errors import DataError
+from asr.lines import number_lines, read_text
 from data_prep.store import Utterance
 
 __all__ = ["read_an4"]
@@ -63,4 +64,4 @@ def _utterance(root: Path, name: str, line: str) -> Utterance:
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
         raise DataError(f"There is no {path}.", "Give the folder of AN4 that holds etc/ and wav/.")
-    return [line.strip() for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    return [line.strip() for _, line in number_lines(read_text(path))]

@@ -7,7 +7,7 @@ from pathlib import Path
 from asr.errors import DataError
 from data_prep.splits import split_by_share
 from data_prep.store import Utterance
-from data_prep.tables import read_rows, table_utterances
+from data_prep.tables import read_audio_table, table_utterances
 
 __all__ = ["read_commonvoice"]
 
@@ -45,4 +45,4 @@ def read_commonvoice(
 
 
 def _read(table: Path) -> list[Utterance]:
-    return table_utterances(table, read_rows(table), table.parent / "clips")
+    return table_utterances(read_audio_table(table), table.parent / "clips")

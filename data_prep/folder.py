@@ -6,6 +6,8 @@ from pathlib import Path
 
 from asr.audio.reading import AUDIO_SUFFIXES
 from asr.errors import DataError
+from asr.files import files_below
+from asr.lines import read_text
 from data_prep.splits import split_by_share, split_name
 from data_prep.store import Utterance
 from data_prep.tables import read_table
@@ -57,7 +59,7 @@ def read_folder(
 
 
 def _read(folder: Path, root: Path) -> list[Utterance]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    files = [p for p in files_below(folder) if not p.name.startswith(".")]
     audio = {p.with_suffix(""): p for p in files if p.suffix.lower() in AUDIO_SUFFIXES}
     texts = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
     if not audio:
@@ -87,15 +89,6 @@ def _utterance(
     return Utterance(
         "_".join(relative.split()),
         str(audio or name.with_suffix(name.suffix + ".wav")),
-        _read_text(text) if text else "",
+        " ".join(read_text(text).split()) if text else "",
         "" if speaker == "." else speaker,
     )
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return " ".join(path.read_text(encoding="utf-8-sig").split())
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text ({error.reason}).", "Save it as UTF-8."
-        ) from error

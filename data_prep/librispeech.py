@@ -12,6 +12,7 @@ from pathlib import Path
 
 from asr.audio.reading import AUDIO_SUFFIXES
 from asr.errors import DataError
+from asr.lines import number_lines, read_text
 from data_prep.download import fetch, unpack
 from data_prep.store import Utterance
 
@@ -147,11 +148,6 @@ def _read_chapter(chapter: Path) -> list[Utterance]:
 
 
 def _read_transcript(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text ({error.reason}).", "Unpack it again."
-        ) from error
-    pairs = (line.strip().partition(" ") for line in lines if line.strip())
+    lines = (" ".join(line.split()) for _, line in number_lines(read_text(path)))
+    pairs = (line.partition(" ") for line in lines)
     return {name: text.strip() for name, _, text in pairs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.errors import DataError
+from asr.lines import number_lines, read_text
 from data_prep.splits import split_by_share
 from data_prep.store import Utterance
 
@@ -29,20 +30,18 @@ def read_ljspeech(
     if not table.is_file():
         raise DataError(f"There is no {table}.", "Give the folder of the corpus, LJSpeech-1.1.")
     utterances = []
-    for number, line in enumerate(
-        table.read_text(encoding="utf-8-sig").rstrip("\n").split("\n"), 1
-    ):
+    for number, line in number_lines(read_text(table)):
         fields = [field.strip() for field in line.split("|")]
-        if len(fields) < 2:
+        if not 2 <= len(fields) <= 3:
             raise DataError(
-                f"{table}, line {number} does not have the form id|text.",
+                f"{table}, line {number} does not have the form id|text or id|text|text.",
                 "Unpack the corpus again.",
             )
         utterances.append(
             Utterance(
                 fields[0],
                 str(root / "wavs" / f"{fields[0]}.wav"),
-                fields[2:3][0] if fields[2:] else fields[1],
+                fields[-1],
                 "",
             )
         )

@@ -2,69 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
+from asr.text.columns import COLUMNS, find_columns
+from asr.text.tables import Row, Table
+from asr.text.tables import read_table as read_rows
 from data_prep.splits import split_by_share, split_name
 from data_prep.store import Utterance
 
-__all__ = ["read_rows", "read_table", "table_utterances"]
+__all__ = ["read_audio_table", "read_table", "table_utterances"]
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "audio": (
-        "audio",
-        "path",
-        "audio_filepath",
-        "audio_path",
-        "audio_file",
-        "file",
-        "filename",
-        "file_name",
-        "filepath",
-        "file_path",
-        "wav",
-        "wav_path",
-        "wav_filename",
-        "wav_file",
-        "recording",
-        "clip",
-        "sound",
-    ),
-    "text": (
-        "text",
-        "sentence",
-        "transcript",
-        "transcription",
-        "transcripts",
-        "normalized_text",
-        "raw_text",
-        "words",
-        "utterance",
-        "label",
-        "target",
-    ),
-    "speaker": (
-        "speaker",
-        "speaker_id",
-        "client_id",
-        "spk",
-        "spk_id",
-        "speaker_name",
-        "reader",
-        "reader_id",
-    ),
-    "id": ("id", "utt_id", "utterance_id", "utt", "uttid", "segment_id", "key"),
-    "start": ("start", "start_s", "offset", "begin", "start_time"),
-    "end": ("end", "end_s", "stop", "end_time"),
-    "duration": ("duration", "duration_s", "dur", "length"),
-    "split": ("split", "subset", "partition", "set"),
-}
 NEEDED = ("audio", "text")
+KNOWN = [name for choices in COLUMNS.values() for name in choices]
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+MAX_MISMATCH_S = 0.01  # of end and duration, where a row gives both
 
 
 def read_table(
@@ -85,163 +42,143 @@ def read_table(
 
     Raises:
         DataError: the table is missing, empty, not text, lacks a column, or has a line that cannot
-            be read.
+            be read; see :func:`asr.text.tables.read_table`.
     """
-    path = Path(path).absolute()
-    rows = read_rows(path)
-    columns = _find_columns(path, rows)
-    utterances = table_utterances(path, rows, audio_dir)
+    table = read_audio_table(path)
+    columns = _find_columns(table)
+    utterances = table_utterances(table, audio_dir)
     if "split" not in columns:
         return split_by_share(utterances, dev_share, test_share)
     splits: dict[str, list[Utterance]] = {}
-    for row, utterance in zip(rows, utterances, strict=True):
-        name = str(row.get(columns["split"]) or "train").strip()
-        if name in (".", "..") or set(name) & set("/\\"):
+    for row, utterance in zip(table.rows, utterances, strict=True):
+        name = _cell(row, columns, "split") or "train"
+        if name in (".", "..") or set(name) & set("/\\") or not name.isprintable():
             raise DataError(
-                f"{path} has a split called {name!r}, which cannot be a folder name.",
+                f"{table.where(row)} has a split called {name!r}, which cannot be a folder name.",
                 "Call it train, dev, test.",
             )
         splits.setdefault(split_name(name) or name, []).append(utterance)
     return splits
 
 
-def table_utterances(
-    path: Path, rows: list[dict[str, Any]], audio_dir: str | Path | None = None
-) -> list[Utterance]:
+def read_audio_table(path: str | Path) -> Table:
+    """Return the rows of a table of audio.
+
+    Raises:
+        DataError: see :func:`asr.text.tables.read_table`; or there is no row.
+    """
+    table = read_rows(Path(path).absolute(), KNOWN, "a table of audio files and their texts")
+    if not table.rows:
+        raise DataError(
+            f"{table.path} has no rows.",
+            "Give a table with a line of column names and one line per utterance.",
+        )
+    return table
+
+
+def table_utterances(table: Table, audio_dir: str | Path | None = None) -> list[Utterance]:
     """Return the utterances of a table's rows; see :func:`read_table`."""
-    columns = _find_columns(path, rows)
-    folder = Path(audio_dir).absolute() if audio_dir else path.parent
+    columns = _find_columns(table)
+    folder = Path(audio_dir).absolute() if audio_dir else table.path.parent
     utterances, seen = [], set[str]()
-    for number, row in enumerate(rows, 1):
-        utterance = _utterance(row, columns, folder, f"{path}, entry {number}")
+    for number, row in enumerate(table.rows, 1):
+        utterance = _utterance(row, columns, folder, table.where(row))
         if utterance.id in seen:  # several segments of one recording
-            utterance = Utterance(f"{utterance.id}-{number}", *_rest(utterance))
+            utterance = replace(utterance, id=_free(f"{utterance.id}-{number}", seen))
         seen.add(utterance.id)
         utterances.append(utterance)
     return utterances
 
 
-def _rest(utterance: Utterance) -> tuple[str, str, str, float, float | None]:
-    return (
-        utterance.audio,
-        utterance.text,
-        utterance.speaker,
-        utterance.start_s,
-        utterance.duration_s,
-    )
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "+"
+    return name
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a CSV, TSV or JSON-lines table as mappings from column to value.
-
-    Raises:
-        DataError: the table is missing, empty, not text, or has a line that cannot be read.
-    """
-    if not path.is_file():
-        raise DataError(f"There is no table {path}.", "Check the path.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text ({error.reason}).", "Save the table as UTF-8."
-        ) from error
-    json_lines = path.suffix.lower() in {".jsonl", ".json"} or text.lstrip().startswith("{")
-    rows = list(_json_rows(path, text) if json_lines else _csv_rows(path, text))
-    if not rows:
-        raise DataError(
-            f"{path} has no rows.",
-            "Give a table with a line of column names and one line per utterance.",
-        )
-    return rows
-
-
-def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{path}, line {number} is not JSON: {error.msg}.", "Write one object per line."
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{path}, line {number} is not an object.",
-                'Write {"audio": ..., "text": ...} on each line.',
-            )
-        yield row
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    first = text.partition("\n")[0]
-    delimiter = max("\t,;|", key=first.count)
-    plain = delimiter in "\t|"  # quotation marks are ordinary characters then (Common Voice)
-    csv.field_size_limit(1 << 24)
-    try:
-        # csv finds the ends of rows; splitlines() would also split at Unicode separators.
-        lines = io.StringIO(text, newline="")
-        reader = csv.DictReader(
-            lines, delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
-        )
-        for row in reader:
-            yield {str(name): value for name, value in row.items() if name is not None}
-    except csv.Error as error:
-        raise DataError(
-            f"{path} is not a readable table: {error}.", "Save it as CSV in UTF-8."
-        ) from error
-
-
-def _find_columns(path: Path, rows: list[dict[str, Any]]) -> dict[str, str]:
-    names = list(dict.fromkeys(name for row in rows[:100] for name in row))
-    plain = {
-        name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(names)
-    }
-    found = {
-        key: plain[c] for key, choices in COLUMNS.items() for c in reversed(choices) if c in plain
-    }
+def _find_columns(table: Table) -> dict[str, str]:
+    found = find_columns(table.columns)
     for key in NEEDED:
         if key not in found:
             raise DataError(
-                f"{path} has no column of {'audio files' if key == 'audio' else 'transcripts'}; "
-                f"its columns are: {', '.join(map(repr, names))}.",
-                f"Call it {COLUMNS[key][0]!r} (or {', '.join(COLUMNS[key][1:5])}).",
+                f"{table.path} has no column of "
+                f"{'audio files' if key == 'audio' else 'transcripts'}; "
+                f"its columns are: {', '.join(map(repr, table.columns))}.",
+                f"Call it {COLUMNS[key][0]!r} (or {', '.join(COLUMNS[key][1:5])}); the first line "
+                "names the columns.",
             )
     return found
 
 
-def _utterance(
-    row: Mapping[str, Any], columns: Mapping[str, str], folder: Path, where: str
-) -> Utterance:
-    def value(key: str) -> str:
-        cell = row.get(columns[key]) if key in columns else None
-        return "" if cell is None else str(cell).strip()
+def _cell(row: Row, columns: Mapping[str, str], key: str) -> str:
+    value = row.values.get(columns[key]) if key in columns else None
+    return "" if value is None else str(value).strip()
 
-    if not value("audio"):
+
+def _utterance(row: Row, columns: Mapping[str, str], folder: Path, where: str) -> Utterance:
+    for key in NEEDED:
+        _refuse_no_text(row.values.get(columns[key]), columns[key], where)
+    given = _cell(row, columns, "audio")
+    if not Path(given).name:
         raise DataError(f"{where} names no audio file.", "Fill in the cell or delete the row.")
-    audio = folder / Path(value("audio")).expanduser()
-    start, end, duration = (
-        _seconds(value(key), key, where) for key in ("start", "end", "duration")
+    start, duration = _span(row, columns, where)
+    name = _cell(row, columns, "id") or Path(given).with_suffix("").as_posix().lstrip("./")
+    return Utterance(
+        "_".join(name.split()) or given,
+        str(folder / _expanded(given)),
+        _cell(row, columns, "text"),
+        _cell(row, columns, "speaker"),
+        start_s=start,
+        duration_s=duration,
     )
-    if start is not None and duration is None and end is not None:
-        duration = end - start
-    # Without a start, the duration is that of the file.
-    stretch = (start, duration) if start is not None else (0.0, None)
-    if stretch[0] < 0 or (stretch[1] is not None and stretch[1] <= 0):
+
+
+def _refuse_no_text(value: Any, column: str, where: str) -> None:
+    if not (value is None or isinstance(value, str)):  # of JSON: a number, a list, an object
         raise DataError(
-            f"{where}: start {start} and duration {duration} are not a time span.",
+            f"{where}: {column!r} is {str(value)[:40]!r}, which is no text.",
+            "Write it in quotation marks.",
+        )
+
+
+def _expanded(given: str) -> Path:
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:  # ~name of a user who is not there
+        return Path(given)
+
+
+def _span(row: Row, columns: Mapping[str, str], where: str) -> tuple[float, float | None]:
+    """Return start and duration in seconds; without a start, the duration is that of the file."""
+    start, end, duration = (
+        _seconds(row.values.get(columns.get(key, "")), columns.get(key, key), where)
+        for key in ("start", "end", "duration")
+    )
+    if start is None and end is None:
+        return 0.0, None
+    first = start or 0.0
+    length = (
+        duration if end is None or (start is not None and duration is not None) else end - first
+    )
+    both = None not in (start, end, duration)
+    clash = both and abs(first + (duration or 0) - (end or 0)) > MAX_MISMATCH_S
+    if first < 0 or clash or (length is not None and length <= 0):
+        raise DataError(
+            f"{where}: start {start}, end {end}, duration {duration} are not a time span.",
             "Correct the row.",
         )
-    name = value("id") or Path(value("audio")).with_suffix("").as_posix().lstrip("./")
-    return Utterance("_".join(name.split()), str(audio), value("text"), value("speaker"), *stretch)
+    return first, length
 
 
-def _seconds(value: str, key: str, where: str) -> float | None:
-    if not value:
+def _seconds(value: Any, column: str, where: str) -> float | None:
+    """Return a cell as seconds, None where it is empty."""
+    text = "" if value is None else str(value).strip()
+    if not text:
         return None
-    try:
-        return float(value)
-    except ValueError:
+    seconds = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if isinstance(value, bool) or not math.isfinite(seconds):
         raise DataError(
-            f"{where}: the {key} {value!r} is not a number of seconds.", "Correct the row."
-        ) from None
+            f"{where}: the {column} {text[:40]!r} is not a number of seconds.",
+            "Write seconds with a decimal point, such as 12.5.",
+        )
+    return seconds

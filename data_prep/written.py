@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asr.errors import DataError
 from asr.files import atomic_write_text
-from asr.text.lines import iter_lines
+from asr.lines import iter_lines
 from data_prep.books import repaired, runs_of, sentences
 
 __all__ = ["Parts", "split_books", "split_podcasts", "write_parts"]

@@ -10,7 +10,6 @@ import functools
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from asr.audio.reading import AUDIO_SUFFIXES, load_audio, resample
 from asr.config import check_range
 from asr.errors import ConfigError, DataError
+from asr.files import files_below
 
 __all__ = ["NoiseConfig", "add_noise", "add_reverberation", "change_speed", "noisy_copy"]
 
@@ -147,7 +147,7 @@ def noise_files(folder: str) -> tuple[str, ...]:
     Raises:
         DataError: the folder holds no recording.
     """
-    paths = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    paths = [str(p) for p in files_below(folder) if p.suffix.lower() in AUDIO_SUFFIXES]
     if not paths:
         raise DataError(
             f"There are no noise recordings in {folder}.",

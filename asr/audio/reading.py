@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio.arrays import ArrayRecording
-from asr.audio.containers import HEADER_BYTES, MEDIA_SUFFIXES, ContainerRecording, is_container
-from asr.audio.recording import Recording, Samples, resample, select_channel
+from asr.audio.channels import ChannelSelector
+from asr.audio.containers import HEADER_BYTES, MEDIA_SUFFIXES, ContainerRecording, media_format
+from asr.audio.recording import Recording, Samples, resample
 from asr.audio.shar import open_member
 from asr.audio.soundfiles import SOUND_SUFFIXES, SoundFileRecording
 from asr.errors import AudioError
@@ -61,6 +63,8 @@ class Audio:
         name: of the source.
         source_rate: before mixing and resampling.
         source_channels: before mixing and resampling.
+        start_s: time of the first sample by the clock of the file, in seconds.
+        notes: what is to be said about the recording, a sentence each.
     """
 
     samples: npt.NDArray[np.float32]
@@ -68,6 +72,8 @@ class Audio:
     name: str
     source_rate: int
     source_channels: int
+    start_s: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -82,11 +88,19 @@ class Audio:
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says."""
+    """What a file's header says.
+
+    Attributes:
+        sample_rate: in Hz.
+        num_samples: of a channel.
+        channels: number of them.
+        start_s: time of the first sample by the clock of the file, in seconds.
+    """
 
     sample_rate: int
     num_samples: int
     channels: int
+    start_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -158,7 +172,9 @@ def load_audio(
     """
     with open_recording(source, source_rate) as recording:
         samples, rate, name = recording.read(), recording.sample_rate, recording.name
-    chosen = select_channel(samples, channel, name)
+        start_s, notes = recording.start_s, recording.notes
+    select = ChannelSelector(channel, name)
+    chosen = select(samples)
     if channel == "mix" and samples.shape[1] > 1:
         logger.info("%s: mean of its %d channels", name, samples.shape[1])
     if rate != sample_rate:
@@ -169,13 +185,25 @@ def load_audio(
                 f"{name} is too short to resample ({len(samples)} samples).", "Leave it out."
             )
     contiguous = np.ascontiguousarray(chosen, np.float32)
-    return Audio(contiguous, sample_rate, name, source_rate=rate, source_channels=samples.shape[1])
+    return Audio(
+        contiguous,
+        sample_rate,
+        name,
+        source_rate=rate,
+        source_channels=samples.shape[1],
+        start_s=start_s,
+        notes=(*notes, *select.notes),
+    )
 
 
 def load_stretch(
-    path: str | Path, start_s: float, duration_s: float, sample_rate: int = 16000
+    path: str | Path,
+    start_s: float,
+    duration_s: float,
+    sample_rate: int = 16000,
+    channel: str | int = "mix",
 ) -> Samples:
-    """Return samples (n,) of a stretch of a recording, its channels mixed.
+    """Return samples (n,) of a stretch of a recording: the mean of its channels, or one of them.
 
     No more of the file than that is read, where its format allows.
 
@@ -185,7 +213,7 @@ def load_stretch(
     samples, rate = read_stretch(path, start_s, start_s + duration_s)
     if not len(samples):
         raise AudioError(f"{path} ends before {start_s:.2f} s.", "Prepare the corpus again.")
-    return load_audio(samples, sample_rate, source_rate=rate).samples
+    return load_audio(samples, sample_rate, channel, source_rate=rate).samples
 
 
 def read_stretch(
@@ -216,7 +244,7 @@ def audio_info(path: str | Path) -> AudioInfo:
         count = recording.num_samples
         if count is None:
             count = sum(len(block) for block in recording.blocks())
-        return AudioInfo(recording.sample_rate, count, recording.channels)
+        return AudioInfo(recording.sample_rate, count, recording.channels, recording.start_s)
 
 
 class _Spool(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
@@ -233,6 +261,10 @@ class _Spool(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
     def seekable(self) -> bool:  # Python 3.10 lacks it
         return True
 
+    def seek(self, *place: int) -> int:  # and tells nobody where it is then, which PyAV asks
+        super().seek(*place)
+        return self.tell()
+
 
 def spool(stream: Any, name: str) -> Any:
     """Return an open file with the rest of a binary stream: in memory, and past 64 MB in a
@@ -241,10 +273,20 @@ def spool(stream: Any, name: str) -> Any:
     Args:
         stream: open for reading.
         name: of the new file, in messages.
+
+    Raises:
+        AudioError: the stream breaks off, or there is no room.
     """
     copy = _Spool(name)
-    while block := stream.read(SPOOL_BLOCK):
-        copy.write(block)
+    try:
+        while block := stream.read(SPOOL_BLOCK):
+            copy.write(block)
+    except OSError as error:  # the stream has broken off, or the disk is full
+        copy.close()
+        raise AudioError(
+            f"{name} cannot be read ({error.strerror or error}).",
+            f"If the disk is full, free some space in {tempfile.gettempdir()}.",
+        ) from error
     copy.seek(0)
     return copy
 
@@ -258,16 +300,45 @@ def _name(source: object) -> str:
 
 
 def _open_path(path: Path) -> Recording:
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise _no_file(path, error) from error
+    if stat.S_ISDIR(mode):
         raise AudioError(f"{path} is a folder, not a recording.", "Give a file.")
-    if not path.is_file():
-        raise AudioError(f"There is no file {path}.", "Check the path.")
-    if not path.stat().st_size:
-        raise AudioError(f"{path} is an empty file.", "Record or copy it again.")
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        raise AudioError(f"{path} is a device, not a recording.", "Give a file or a pipe.")
+    try:
+        if stat.S_ISREG(mode):
+            return _open_regular(path)
+        with path.open("rb") as pipe:  # such as /dev/fd/63, which a shell makes of <(command)
+            return _open_stream(pipe, str(path))
+    except OSError as error:
+        raise _no_file(path, error) from error
+
+
+def _no_file(path: Path, error: Exception) -> AudioError:
+    if isinstance(error, FileNotFoundError):
+        return AudioError(f"There is no file {path}.", "Check the path.")
+    reason = getattr(error, "strerror", None) or error
+    return AudioError(f"{path} cannot be read ({reason}).", "Check the path and its permissions.")
+
+
+def _open_regular(path: Path) -> Recording:
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
-    in_container = path.suffix.lower() in MEDIA_SUFFIXES or is_container(header)
-    return (ContainerRecording if in_container else SoundFileRecording)(str(path), str(path))
+    if not header:
+        raise AudioError(f"{path} is an empty file.", "Record or copy it again.")
+    return _open_back_end(str(path), str(path), header)
+
+
+def _open_back_end(source: Any, name: str, header: bytes) -> Recording:
+    container = media_format(header)
+    if container is None and header[:3] == b"ID3" and name.lower().endswith(".aac"):
+        container = "aac"  # a tag comes first, as it may in MP3
+    if container is None:
+        return SoundFileRecording(source, name)
+    return ContainerRecording(source, name, container)
 
 
 def _open_stream(stream: Any, name: str) -> Recording:
@@ -289,4 +360,4 @@ def _open_file(file: Any, name: str) -> Recording:
         raise AudioError(f"{name} holds no bytes.", "Record or copy it again.")
     if not isinstance(header, bytes):
         raise AudioError(f"{name} is open as text.", "Open it in binary mode: open(path, 'rb').")
-    return (ContainerRecording if is_container(header) else SoundFileRecording)(file, name)
+    return _open_back_end(file, name, header)

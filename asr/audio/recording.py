@@ -7,6 +7,7 @@ implements :meth:`Recording.decode`; all else is the same for all. Legend: n sam
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import IO
@@ -14,9 +15,11 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.channels import ChannelSelector
+from asr.audio.level import Clipping
 from asr.errors import AudioError
 
-__all__ = ["Recording", "Samples", "resample", "select_channel"]
+__all__ = ["Recording", "Samples", "check_peak", "resample"]
 
 Samples = npt.NDArray[np.float32]
 
@@ -36,6 +39,9 @@ class Recording(ABC):
         sample_rate: in Hz.
         channels: number of them.
         num_samples: of a channel, as the header says; None where it does not.
+        start_s: time of the first sample by the clock of the file, in seconds: the sound of a
+            video may begin later than its pictures.
+        notes: what of the recording its listener should know, a sentence each.
     """
 
     def __init__(
@@ -43,6 +49,7 @@ class Recording(ABC):
     ) -> None:
         self.name, self.sample_rate = name, sample_rate
         self.channels, self.num_samples = channels, num_samples
+        self.start_s, self.notes = 0.0, list[str]()
         self._copy: IO[bytes] | None = None
         if channels > MAX_CHANNELS:
             raise AudioError(
@@ -59,8 +66,8 @@ class Recording(ABC):
         """
 
     def decode_stretch(self, start_s: float, end_s: float | None) -> Samples:
-        """Return the samples (n, channels) between two times; decodes the rest as well, unless the
-        back end can seek.
+        """Return the samples (n, channels) between two times, counted from the first sample;
+        decodes the rest as well, unless the back end can seek.
         """
         samples = _joined(self.decode(BLOCK_S), self.channels)
         stop = None if end_s is None else round(end_s * self.sample_rate)
@@ -94,31 +101,41 @@ class Recording(ABC):
         Raises:
             AudioError: it is empty, damaged, cut off, or holds NaN or samples out of range.
         """
-        total = 0
+        clipping = Clipping()
         for block in self.decode(block_s):
-            total += block.size
-            yield self._checked(block)
-        if not total:
+            checked = self._checked(block)
+            clipping.add(checked)
+            yield checked
+        if not clipping.count:
             raise self._empty()
+        self.notes += clipping.notes
 
     def read(self) -> Samples:
         """Return the whole recording (n, channels) at its own rate; see :meth:`blocks`."""
-        samples = self._checked(self.decode_stretch(0.0, None))
+        samples, clipping = self._checked(self.decode_stretch(0.0, None)), Clipping()
         if not samples.size:
             raise self._empty()
+        clipping.add(samples)
+        self.notes += clipping.notes
         return samples
 
     def read_stretch(self, start_s: float, end_s: float | None = None) -> Samples:
         """Return the samples (n, channels) between two times, none where the recording ends before.
 
         Args:
-            start_s: in seconds.
+            start_s: in seconds, by the clock of the file (:attr:`start_s`).
             end_s: in seconds; None is the end of the recording.
 
         Raises:
-            AudioError: as :meth:`blocks`, an empty stretch excepted.
+            AudioError: as :meth:`blocks`, an empty stretch excepted; or the times are no numbers.
         """
-        return self._checked(self.decode_stretch(start_s, end_s))
+        if not math.isfinite(start_s) or (end_s is not None and not math.isfinite(end_s)):
+            raise AudioError(
+                f"{self.name} has no stretch from {start_s} to {end_s} s.", "Give seconds."
+            )
+        first = max(0.0, start_s - self.start_s)
+        last = None if end_s is None else max(0.0, end_s - self.start_s)
+        return self._checked(self.decode_stretch(first, last))
 
     def resampled(
         self, sample_rate: int, channel: str | int = "mix", block_s: float = BLOCK_S
@@ -134,7 +151,7 @@ class Recording(ABC):
         Raises:
             AudioError: as :meth:`blocks`, or there is no such channel.
         """
-        blocks = (select_channel(block, channel, self.name) for block in self.blocks(block_s))
+        blocks = self._channel(channel, block_s)
         if channel == "mix" and self.channels > 1:
             logger.info("%s: mean of its %d channels", self.name, self.channels)
         if sample_rate == self.sample_rate:
@@ -143,6 +160,12 @@ class Recording(ABC):
             logger.info("%s: resampled from %d to %d Hz", self.name, self.sample_rate, sample_rate)
             width = self.channels if channel == "all" else 1
             yield from self._resampled(blocks, sample_rate, width)
+
+    def _channel(self, channel: str | int, block_s: float) -> Iterator[Samples]:
+        select = ChannelSelector(channel, self.name)
+        for block in self.blocks(block_s):
+            yield select(block)
+        self.notes += select.notes
 
     def _resampled(
         self, blocks: Iterator[Samples], sample_rate: int, channels: int
@@ -157,46 +180,34 @@ class Recording(ABC):
         yield stream.resample_chunk(np.zeros((0, *shape), np.float32), last=True)
 
     def _checked(self, samples: Samples) -> Samples:
-        peak = float(np.abs(samples).max(initial=0.0))
-        if not np.isfinite(peak):
-            raise AudioError(
-                f"{self.name} holds NaN or infinite samples.",
-                "Write the file again from its source.",
-            )
-        if peak > MAX_PEAK:
-            raise AudioError(
-                f"{self.name} reaches {peak:g}, but float samples lie in [-1, 1].",
-                "Divide 16-bit values by 32768, or give int16.",
-            )
+        check_peak(samples, self.name)
         return samples
 
     def _empty(self) -> AudioError:
         return AudioError(f"{self.name} holds no samples.", "Record it again, or leave it out.")
 
 
+def check_peak(samples: npt.NDArray[np.floating], name: str) -> None:
+    """Refuse float samples that are not in [-1, 1] or nearly so.
+
+    Raises:
+        AudioError: there is NaN, infinity, or integers that were not scaled.
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(peak):
+        raise AudioError(
+            f"{name} holds NaN or infinite samples.", "Write the file again from its source."
+        )
+    if peak > MAX_PEAK:
+        raise AudioError(
+            f"{name} reaches {peak:g}, but float samples lie in [-1, 1].",
+            "Divide 16-bit values by 32768, or give int16.",
+        )
+
+
 def _joined(blocks: Iterator[Samples], channels: int) -> Samples:
     every = list(blocks)
     return np.concatenate(every) if every else np.zeros((0, channels), np.float32)
-
-
-def select_channel(samples: Samples, channel: str | int, name: str) -> Samples:
-    """Return one channel (n,) of samples (n, channels), their mean (``mix``), or ``all`` of them.
-
-    Raises:
-        AudioError: there is no such channel.
-    """
-    channels = samples.shape[1]
-    if channel == "all":
-        return samples
-    if channel == "mix":
-        mean: Samples = samples[:, 0] if channels == 1 else samples.mean(axis=1)
-        return mean
-    if not isinstance(channel, int) or not 0 <= channel < channels:
-        raise AudioError(
-            f"{name} has channels 0 to {channels - 1}, not {channel!r}.",
-            "Give a number, mix, or all.",
-        )
-    return samples[:, channel]
 
 
 def resample(samples: Samples, from_rate: float, to_rate: float) -> Samples:

@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from asr.errors import AudioError, DataError
+from asr.files import files_below
 
 __all__ = [
     "Address",
@@ -161,11 +162,7 @@ def find_shar(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if is_shar(folder):
         return [folder]
-    below = {
-        p.parent.relative_to(folder)
-        for p in folder.rglob("recording*.tar")
-        if SOUND.fullmatch(p.name)
-    }
+    below = {p.parent.relative_to(folder) for p in files_below(folder) if SOUND.fullmatch(p.name)}
     return [
         folder / place
         for place in sorted(below)

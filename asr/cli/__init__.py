@@ -5,6 +5,7 @@ Imports of heavy packages wait until a verb needs them.
 
 from __future__ import annotations
 
+import keyword
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -33,6 +34,7 @@ VERBS = (
     "report",
     "bench",
     "export",
+    "import",
     "serve",
 )
 
@@ -69,11 +71,12 @@ def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
     )
     app.callback()(_options)
     for verb in verbs:
-        module = import_module(f"asr.cli.{verb}")
+        name = f"{verb}_" if keyword.iskeyword(verb) else verb
+        module = import_module(f"asr.cli.{name}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=verb)
         else:
-            app.command()(getattr(module, verb))
+            app.command(verb)(getattr(module, name))
     return app
 
 
@@ -87,27 +90,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 all done, 1 something failed and is named on standard error,
     2 wrong usage.
     """
-    from asr.errors import AsrError
+    from typer.main import get_command
+
+    from asr.cli.guard import guarded, run
 
     arguments = sys.argv[1:] if arguments is None else arguments
     asked = [verb for verb in arguments[:1] if verb in VERBS]
-    try:
-        make_app(asked or VERBS)(arguments)
-    except AsrError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; what was finished before is kept", file=sys.stderr)
-        sys.exit(130)
-    except (
-        FileExistsError,
-        NotADirectoryError,
-        IsADirectoryError,
-        PermissionError,
-        FileNotFoundError,
-    ) as error:
-        print(f"error: {error.filename}: {error.strerror}. Give another path.", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:  # `asr ... | head` is no failure of ours
-        sys.stderr.close()
-        sys.exit(0)
+    run(guarded(get_command(make_app(asked or VERBS))), arguments)

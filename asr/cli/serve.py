@@ -16,6 +16,12 @@ def serve(
     ],
     host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
+    wyoming_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port for Home Assistant's Wyoming; 0: none.")
+    ] = 0,
+    language: Annotated[
+        str, typer.Option(help="Language of models whose folder and name do not say theirs.")
+    ] = "en",
     split: Annotated[
         str, typer.Option("--split", help="Share of the traffic of each model, such as 0.9,0.1.")
     ] = "",
@@ -28,6 +34,15 @@ def serve(
     ] = 128,
     max_bytes: Annotated[int, typer.Option(min=1, help="Largest file.")] = 50_000_000,
     max_duration_s: Annotated[float, typer.Option(min=0.1, help="Longest recording.")] = 600.0,
+    max_jobs: Annotated[
+        int, typer.Option(min=0, help="Longer recordings that may wait as jobs; 0: none.")
+    ] = 16,
+    max_job_s: Annotated[
+        float, typer.Option(min=0.1, help="Longest recording of a job.")
+    ] = 21600.0,
+    job_ttl_s: Annotated[
+        float, typer.Option(min=1, help="Time that the result of a job is kept.")
+    ] = 3600.0,
     request_timeout_s: Annotated[
         float, typer.Option(min=0.1, help="Time to answer a request; 504 after it.")
     ] = 60.0,
@@ -64,9 +79,13 @@ def serve(
 
     if replicas and ray is None:
         raise typer.BadParameter("it goes with --ray.", param_hint="--replicas")
+    if wyoming_port and ray is not None:
+        raise typer.BadParameter("it does not go with --ray.", param_hint="--wyoming-port")
     config = ServeConfig(
         host=host,
         port=port,
+        wyoming_port=wyoming_port,
+        language=language,
         api_keys=_api_keys(),
         split=numbers(split, "--split", float),
         max_batch_size=max_batch_size,
@@ -76,6 +95,9 @@ def serve(
         max_duration_s=max_duration_s,
         threads=threads,
         backend=backend,
+        max_jobs=max_jobs,
+        max_job_s=max_job_s,
+        job_ttl_s=job_ttl_s,
         request_timeout_s=request_timeout_s,
         upload_timeout_s=upload_timeout_s,
     )

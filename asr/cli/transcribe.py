@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,9 @@ from asr.cli.options import (
     given,
     writing_of,
 )
+
+if TYPE_CHECKING:
+    from asr.speech.subtitles import SubtitleConfig
 
 
 def transcribe(
@@ -107,7 +110,6 @@ def transcribe(
     from asr.errors import ConfigError
     from asr.speech.jobs.transcribe import parse_channel, parse_hotwords, transcribe_files
     from asr.speech.options import ModelOptions
-    from asr.speech.subtitles import SubtitleConfig
 
     if workers and ray is None:
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
@@ -128,14 +130,13 @@ def transcribe(
         rescorer=str(rescore) if rescore else None,
         rescore_weight=rescore_weight,
     )
-    lines = given(
+    subtitles = _subtitles(
+        formats,
         max_line_width=max_line_width,
         max_line_count=max_line_count,
         max_words_per_line=max_words_per_line,
+        highlight_words=highlight_words or None,
     )
-    subtitles = SubtitleConfig(**lines, highlight_words=highlight_words)
-    if (lines or highlight_words) and not {"srt", "vtt"} & set(formats):
-        raise ConfigError("Rules of subtitles need subtitles.", "Add -f srt or -f vtt.")
     options = ModelOptions(
         model,
         decoding,
@@ -145,27 +146,27 @@ def transcribe(
         threads=threads,
         writing=writing_of(punctuation, text_model, numbers),
     )
+    output: dict[str, Any] = {
+        "output_dir": output_dir,
+        "formats": formats,
+        "channel": channel,
+        "subtitles": subtitles,
+    }
     if ray is None:
-        failed = transcribe_files(
-            inputs,
-            options,
-            output_dir=output_dir,
-            formats=formats,
-            channel=channel,
-            subtitles=subtitles,
-        )
+        failed = transcribe_files(inputs, options, **output)
     else:
         from asr.scale.transcribe import transcribe_on_ray
 
-        failed = transcribe_on_ray(
-            inputs,
-            options,
-            output_dir=output_dir,
-            formats=formats,
-            channel=channel,
-            address=ray,
-            workers=workers,
-            subtitles=subtitles,
-        )
+        failed = transcribe_on_ray(inputs, options, **output, address=ray, workers=workers)
     if failed > max_skipped:
         raise typer.Exit(1)
+
+
+def _subtitles(formats: list[str], **rules: int | bool | None) -> SubtitleConfig:
+    """Return the rules that were given; they are refused where there are no subtitles."""
+    from asr.errors import ConfigError
+    from asr.speech.subtitles import SubtitleConfig
+
+    if given(**rules) and not {"srt", "vtt"} & set(formats):
+        raise ConfigError("Rules of subtitles need subtitles.", "Add -f srt or -f vtt.")
+    return SubtitleConfig(**given(**rules))

@@ -11,6 +11,7 @@ from asr.decoding.greedy import GreedyDecoder, greedy
 from asr.decoding.language_models import compile_lm, load_lm
 from asr.decoding.settings import Settings
 from asr.decoding.types import Hypothesis, WordSpan
+from asr.decoding.vocabulary import Vocabulary
 
 __all__ = [
     "BeamDecoder",
@@ -18,6 +19,7 @@ __all__ = [
     "Hypothesis",
     "NgramAutomaton",
     "Settings",
+    "Vocabulary",
     "WordSpan",
     "compile_lm",
     "greedy",

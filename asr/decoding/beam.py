@@ -11,13 +11,14 @@ import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.decoding.hotwords import build_hotwords, check_hotwords
-from asr.decoding.inputs import penalise_blank
+from asr.decoding.inputs import penalise_blank, utterances
 from asr.decoding.kenlm_binary import KenlmModel
 from asr.decoding.kernels import layout as kernels
 from asr.decoding.kernels.automaton import Ngrams
@@ -44,7 +45,8 @@ class BeamDecoder:
     """Prefix beam search over CTC log-probabilities, fused with an n-gram model.
 
     Args:
-        tokens: V token strings, the blank first; see :class:`asr.decoding.vocabulary.Vocabulary`.
+        tokens: N token strings, the blank first, or a vocabulary; those of other toolkits' models
+            are read by :meth:`asr.decoding.vocabulary.Vocabulary.read`.
         lm: path (ARPA, gzipped ARPA, compiled automaton, KenLM binary),
             :class:`asr.lm.model.NgramModel`, or a model that
             :func:`asr.decoding.language_models.load_lm` returned. Without one, hypotheses are
@@ -56,6 +58,8 @@ class BeamDecoder:
         lm_unit: what ``lm`` predicts: ``"word"``, or ``"token"`` (the tokens themselves).
         open_vocabulary: allow words outside lexicon and model; by default only without a lexicon.
             ``False`` without a lexicon allows only the model's words.
+        unigrams: words of the model that count as known, by default all; any other word gets
+            ``unk_score``.
         hotwords: phrases, or phrase -> weight; each raises the score of a hypothesis by its weight.
         hotword_weight: weight of phrases that are given without one.
         threads: utterances of a list that are decoded in parallel.
@@ -77,19 +81,20 @@ class BeamDecoder:
 
     def __init__(
         self,
-        tokens: Sequence[str],
+        tokens: Sequence[str] | Vocabulary,
         lm: Any = None,
         lexicon: Iterable[str] | Mapping[str, Sequence[Sequence[str]]] | None = None,
         settings: Settings | None = None,
         *,
         lm_unit: str = "word",
         open_vocabulary: bool | None = None,
+        unigrams: Iterable[str] | None = None,
         hotwords: Mapping[str, float] | Iterable[str] | None = None,
         hotword_weight: float = 10.0,
         threads: int = 1,
         **numbers: Any,
     ) -> None:
-        self.vocabulary = Vocabulary(tokens)
+        self.vocabulary = Vocabulary.of(tokens)
         self.settings = with_numbers(settings or Settings(), numbers)
         self.lm: AnyModel | None = None if lm is None else load_lm(lm)
         if lm_unit not in ("word", "token"):
@@ -105,6 +110,7 @@ class BeamDecoder:
             self._sounds, self._known = know_sounds(lexicon, self.vocabulary, word_lm)
         else:
             self._known = know_words(self._spelled(lexicon), word_lm)
+        self._doubted = self._unlisted(unigrams)
         self._compile()
 
     # setup ---------------------------------------------------------------------------------------
@@ -126,6 +132,21 @@ class BeamDecoder:
                 "open_vocabulary=False needs words.", "Give a lexicon or a word language model."
             )
         return plain_lexicon()
+
+    def _unlisted(self, unigrams: Iterable[str] | None) -> npt.NDArray[np.bool_]:
+        """Return which words of the lexicon get ``unk_score``, (W,)."""
+        if not self._word_lm:
+            return np.zeros(len(self._known.ids), np.bool_)
+        outside: npt.NDArray[np.bool_] = self._known.ids == UNK
+        if unigrams is None:
+            return outside
+        if self._sounds is not None or isinstance(unigrams, str):
+            raise DecodingError(
+                "unigrams is not a list of words that the tokens spell.",
+                "Leave it out for phones; else pass a list.",
+            )
+        listed = set(unigrams)
+        return outside | np.array([word not in listed for word in self._known.lexicon.words], bool)
 
     def _check_sounds(self) -> None:
         if not self.closed:
@@ -156,12 +177,17 @@ class BeamDecoder:
             else (lambda: language._replace(ngrams=growing.arrays)),
             hotwords=hot,
             spelling=Spelling(vocabulary.starts_word, *_characters(vocabulary)),
-            bos_state=lm.bos_state if lm is not None else 0,
+            bos_state=self._first_state(),
             hot_state=int(hot.follow[0, 1]) if self.hotwords else 0,
             resolve=growing.resolve if growing is not None else _nothing_to_resolve,
             settings=self.settings,
         )
         self._spaces: list[SearchSpace] = []
+
+    def _first_state(self) -> int:
+        if self.lm is None:
+            return 0
+        return self.lm.bos_state if self.settings.lm_boundary else self.lm.null_state
 
     @property
     def _word_lm(self) -> bool:
@@ -169,11 +195,11 @@ class BeamDecoder:
 
     def _look_ahead_scores(self) -> tuple[npt.NDArray[np.float64], float]:
         """Return the look-ahead score of each word of the lexicon, and that of an unknown word."""
-        s, ids = self.settings, self._known.ids
-        scores = np.full(len(ids), float(s.lm_beta))
+        s = self.settings
+        scores = np.full(len(self._known.ids), float(s.lm_beta))
         unknown = s.lm_beta
         if self._word_lm and self.lm is not None:
-            scores += s.lm_alpha * self._known.unigrams + np.where(ids == UNK, s.unk_score, 0.0)
+            scores += s.lm_alpha * self._known.unigrams + self._doubted * s.unk_score
             unknown += s.lm_alpha * float(self.lm.unigrams[UNK]) + s.unk_score
         if not s.lookahead:
             scores[:], unknown = 0.0, 0.0
@@ -187,7 +213,6 @@ class BeamDecoder:
             beam_size=int(s.beam_size),
             lm_alpha=float(s.lm_alpha),
             lm_beta=float(s.lm_beta),
-            unk_score=float(s.unk_score),
             unk_token_score=float(s.unk_token_score) if self._word_lm else 0.0,
             unk_token_factor=math.exp(s.unk_token_score) if self._word_lm else 1.0,
             beam_factor=math.exp(-s.beam_threshold),
@@ -197,6 +222,7 @@ class BeamDecoder:
             word_lm=self._word_lm,
             token_lm=self.lm is not None and self.lm_unit == "token",
             closed=self.closed,
+            boundary=bool(s.lm_boundary),
             lookahead=bool(s.lookahead),
             hot=bool(self.hotwords),
             exact_masks=len(vocabulary) <= 64,
@@ -209,6 +235,10 @@ class BeamDecoder:
         """Return the arrays of tokens, lexicon and n-gram model."""
         ids = self._known.ids
         words = ids[lexicon.ends] if len(ids) else np.full(len(lexicon.ends), kernels.NO_WORD)
+        ending = lexicon.ends >= 0
+        doubted = ~ending
+        doubted[ending] = self._doubted[lexicon.ends[ending]]
+        unk_score = float(self.settings.unk_score) if self._word_lm else 0.0
         return kernels.Language(
             starts=vocabulary.starts_word,
             lone=np.array([not p for p in vocabulary.pieces]),
@@ -216,7 +246,8 @@ class BeamDecoder:
             edges=Edges(lexicon.edge_first, lexicon.edges, lexicon.masks),
             gains=lexicon.edges.view(np.float32),
             factors=lexicon.factors,
-            node_words=np.where(lexicon.ends >= 0, words, kernels.NO_WORD).astype(np.int32),
+            node_words=np.where(ending, words, kernels.NO_WORD).astype(np.int32),
+            node_extra=doubted * unk_score,
             homophones=self._known.homophones,
             ngrams=self.lm.arrays if self.lm is not None else _no_model(),
         )
@@ -272,33 +303,68 @@ class BeamDecoder:
     # decoding ------------------------------------------------------------------------------------
 
     @overload
-    def __call__(self, log_probs: npt.NDArray[Any]) -> list[Hypothesis]: ...
+    def __call__(self, log_probs: npt.NDArray[Any], *, kind: str = ...) -> list[Hypothesis]: ...
     @overload
-    def __call__(self, log_probs: Sequence[npt.NDArray[Any]]) -> list[list[Hypothesis]]: ...
     def __call__(
-        self, log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
+        self,
+        log_probs: Sequence[npt.NDArray[Any]],
+        *,
+        kind: str = ...,
+        lengths: Any = ...,
+        mask: Any = ...,
+    ) -> list[list[Hypothesis]]: ...
+    def __call__(
+        self,
+        log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]],
+        *,
+        kind: str = "log_probs",
+        lengths: Any = None,
+        mask: Any = None,
     ) -> list[Hypothesis] | list[list[Hypothesis]]:
-        """Return the hypotheses of one utterance (T, V), best first, or a list of them for a list.
+        """Return the hypotheses of one utterance (T, V), best first, or a list of them for a batch.
+
+        Args:
+            log_probs: an array (T, V), a list of them, or a batch (B, T, V); of numpy or torch.
+            kind: what they are: ``"log_probs"``, ``"logits"`` or ``"probs"``.
+            lengths: frames of each utterance of a batch, (B,).
+            mask: instead of lengths: whether a frame belongs to its utterance, (B, T).
 
         Raises:
-            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs` and
+                :func:`asr.decoding.inputs.utterances`.
         """
-        if not isinstance(log_probs, (list, tuple)):
-            return self._one(log_probs)
-        if self.threads == 1 or len(log_probs) < 2 or isinstance(self.lm, KenlmModel):
-            return [self._one(item) for item in log_probs]
+        batch = utterances(log_probs, lengths, mask)
+        one = partial(self._one, kind=kind)
+        if batch is None:
+            return one(log_probs)
+        if self.threads == 1 or len(batch) < 2 or isinstance(self.lm, KenlmModel):
+            return list(map(one, batch))
         with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(self._one, log_probs))
+            return list(pool.map(one, batch))
 
-    def _one(self, log_probs: Any) -> list[Hypothesis]:
-        frames = self._compiled.frames(log_probs)
+    def _one(self, log_probs: Any, kind: str) -> list[Hypothesis]:
+        return self.search(self._compiled.frames(log_probs, kind=kind))
+
+    def search(
+        self,
+        frames: npt.NDArray[np.float32],
+        first_state: int | None = None,
+        margin: float = math.inf,
+    ) -> list[Hypothesis]:
+        """Return the hypotheses of one utterance that is known to be valid, best first.
+
+        Args:
+            frames: log-probabilities of the tokens, (T, N); they need not sum to one.
+            first_state: of the language model, by default that of a new sentence.
+            margin: hypotheses worse than the best one by more than this are left out.
+        """
         try:
             space = self._spaces.pop()
         except IndexError:
             space = SearchSpace(self._compiled)
-        space.reset()
+        space.reset(first_state)
         space.push(frames)
-        hypotheses = space.finish(frames)
+        hypotheses = space.finish(frames, margin)
         self._spaces.append(space)
         return hypotheses
 

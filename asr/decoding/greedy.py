@@ -7,13 +7,14 @@ tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.decoding.inputs import check_log_probs
+from asr.decoding.inputs import check_log_probs, utterances
 from asr.decoding.sounds import Sounds, Speller, written
 from asr.decoding.stream import GreedyStream
 from asr.decoding.types import Hypothesis
@@ -26,7 +27,8 @@ class GreedyDecoder:
     """Best-path decoder with the calling convention of :class:`asr.decoding.BeamDecoder`.
 
     Args:
-        tokens: V token strings, the blank first (see :class:`asr.decoding.vocabulary.Vocabulary`).
+        tokens: N token strings, the blank first, or a vocabulary; those of other toolkits' models
+            are read by :meth:`asr.decoding.vocabulary.Vocabulary.read`.
         lexicon: if tokens are phones, word -> its pronunciations. Among words that sound alike the
             first one is taken; a sound that no word has is written as its phones.
 
@@ -40,40 +42,66 @@ class GreedyDecoder:
     """
 
     def __init__(
-        self, tokens: Sequence[str], lexicon: Mapping[str, Sequence[Sequence[str]]] | None = None
+        self,
+        tokens: Sequence[str] | Vocabulary,
+        lexicon: Mapping[str, Sequence[Sequence[str]]] | None = None,
     ) -> None:
-        self.vocabulary = self._vocabulary = Vocabulary(tokens)
+        self.vocabulary = self._vocabulary = Vocabulary.of(tokens)
         self._speller: Speller | None = None
         if lexicon is not None:
             self._speller = Speller(Sounds.of(lexicon, self.vocabulary))
             self._vocabulary = self._speller.sounds.vocabulary
 
     @overload
-    def __call__(self, log_probs: npt.NDArray[Any]) -> list[Hypothesis]: ...
+    def __call__(self, log_probs: npt.NDArray[Any], *, kind: str = ...) -> list[Hypothesis]: ...
     @overload
-    def __call__(self, log_probs: Sequence[npt.NDArray[Any]]) -> list[list[Hypothesis]]: ...
     def __call__(
-        self, log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
+        self,
+        log_probs: Sequence[npt.NDArray[Any]],
+        *,
+        kind: str = ...,
+        lengths: Any = ...,
+        mask: Any = ...,
+    ) -> list[list[Hypothesis]]: ...
+    def __call__(
+        self,
+        log_probs: npt.NDArray[Any] | Sequence[npt.NDArray[Any]],
+        *,
+        kind: str = "log_probs",
+        lengths: Any = None,
+        mask: Any = None,
     ) -> list[Hypothesis] | list[list[Hypothesis]]:
-        """Return a list of one hypothesis for an array (T, V), a list of such lists for a list.
+        """Return a list of one hypothesis for an array (T, V), a list of such lists for a batch.
+
+        The arguments are those of :meth:`asr.decoding.BeamDecoder.__call__`.
 
         Raises:
-            DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
+            DecodingError: see :func:`asr.decoding.inputs.check_log_probs` and
+                :func:`asr.decoding.inputs.utterances`.
         """
-        if isinstance(log_probs, (list, tuple)):
-            return [[self._one(item)] for item in log_probs]
-        return [self._one(log_probs)]
+        batch = utterances(log_probs, lengths, mask)
+        if batch is None:
+            return [self._best(self._frames(log_probs, kind))]
+        return [[self._best(self._frames(item, kind))] for item in batch]
 
     def stream(self) -> GreedyStream:
         """Return a stream, which decodes an utterance in chunks."""
-        return GreedyStream(partial(self._one, allow_empty=True), len(self.vocabulary))
+        check = partial(self._frames, allow_empty=True)
+        return GreedyStream(check, self._best, len(self.vocabulary))
 
-    def _one(self, log_probs: Any, allow_empty: bool = False) -> Hypothesis:
-        frames = check_log_probs(log_probs, len(self.vocabulary), allow_empty=allow_empty)
-        return _best_path(frames, lambda ids: written(self._vocabulary.groups(ids), self._speller))
+    def _frames(
+        self, log_probs: Any, kind: str, allow_empty: bool = False
+    ) -> npt.NDArray[np.float32]:
+        size = self.vocabulary.size
+        checked = check_log_probs(log_probs, size, kind=kind, allow_empty=allow_empty)
+        return self.vocabulary.arrange(checked)
+
+    def _best(self, frames: npt.NDArray[np.float32]) -> Hypothesis:
+        best = _best_path(frames, lambda ids: written(self._vocabulary.groups(ids), self._speller))
+        return replace(best, tokens=self.vocabulary.outputs(best.tokens))
 
 
-def greedy(log_probs: npt.NDArray[Any], tokens: Sequence[str]) -> Hypothesis:
+def greedy(log_probs: npt.NDArray[Any], tokens: Sequence[str] | Vocabulary) -> Hypothesis:
     """Return the best-path hypothesis of ``log_probs`` (T, V); see :class:`GreedyDecoder`."""
     return GreedyDecoder(tokens)(log_probs)[0]
 

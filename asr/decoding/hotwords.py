@@ -57,12 +57,13 @@ def build_hotwords(hotwords: Mapping[str, float], vocabulary: Vocabulary) -> Hot
     """
     known = set("".join(vocabulary.pieces))
     for phrase in hotwords:
-        missing = sorted(set(phrase) - known - {" "})
+        missing = [c for c in phrase if not known.issuperset(vocabulary.spell(c)) and c != " "]
         if missing:
             remedy = "Write hotwords in the letter case and characters of the transcripts."
             raise DecodingError(
                 f"Hotword {phrase!r} has {missing[0]!r}, which no token can write.", remedy
             )
+    hotwords = {vocabulary.spell(phrase): weight for phrase, weight in hotwords.items()}
     characters = sorted(set("".join(hotwords)) - {" "})
     code = {" ": BOUNDARY, **{c: i for i, c in enumerate(characters, 2)}}
     children, earned, pending = _phrase_trie(hotwords, code)

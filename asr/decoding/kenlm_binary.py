@@ -86,6 +86,11 @@ class KenlmModel:
     def __contains__(self, word: str) -> bool:
         return self.ids.get(word, UNK) != UNK
 
+    @property
+    def null_state(self) -> int:
+        """Return the state without any context."""
+        return 1
+
     def begin(self) -> int:
         """Return the state at the beginning of a sentence."""
         return self.bos_state

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from asr.cache import cache_path, cached
+from asr.cache import cache_path, cached, file_digest
 from asr.decoding.automaton import MAGIC, NgramAutomaton, compile_model, compile_trie
 from asr.decoding.kenlm_binary import KENLM_MAGIC, KenlmModel
 from asr.errors import LanguageModelError
@@ -116,10 +116,8 @@ def _compile(path: Path) -> NgramAutomaton:
 
 
 def _compiled(path: Path) -> NgramAutomaton:
-    stat = path.stat()
-    place = cache_path(
-        "lm", f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}", MAGIC, suffix=".bin"
-    )
+    # By its content: a copy with the old time, or a file written twice in a moment, is another.
+    place = cache_path("lm", file_digest(path), MAGIC, suffix=".bin")
     return cached(
         place,
         NgramAutomaton.load,

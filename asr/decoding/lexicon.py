@@ -83,16 +83,12 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
     for token, piece in enumerate(vocabulary.pieces):
         if piece:
             pieces.setdefault(piece, [-1, -1])[bool(vocabulary.starts_word[token])] = token
-    characters, given = set("".join(pieces)), words
-    if not characters.issuperset("".join(words)):  # rare: most lexicons fit
-        words = [word for word in words if characters.issuperset(word)]
-    spelled = sorted(words)
+    characters = set("".join(pieces))
+    spelled = sorted(map(vocabulary.spell, words))
+    if not characters.issuperset("".join(spelled)):  # rare: most lexicons fit
+        spelled = [word for word in spelled if characters.issuperset(word)]
     if not spelled:
-        raise DecodingError(
-            f"The tokens can spell none of the {len(given)} words (such as "
-            f"{', '.join(map(repr, given[:3]))}).",
-            "Words and tokens must agree in letter case and characters.",
-        )
+        raise _misfit(words, characters)
     parents, chars, ends = _trie(spelled)
     names = sorted(pieces)
     piece_parents, piece_chars, piece_ends = _trie(names)
@@ -107,12 +103,25 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
         n_edges = kernels.link_tokens(word_trie, piece_trie, (inner, starting), edge_first, edges)
         edges = np.zeros((max(n_edges, 1), 4), np.int32) if len(edges) == 0 else edges
     return Lexicon(
-        words=spelled,
+        words=list(map(vocabulary.write, spelled)),
         parents=parents,
         ends=ends,
         edge_first=edge_first,
         edges=edges,
         masks=kernels.masks_of(edge_first, edges),
+    )
+
+
+def _misfit(words: Sequence[str], characters: set[str]) -> DecodingError:
+    """Return the error for words none of which can be spelled."""
+    remedy = "Words and tokens must agree in letter case and characters."
+    for case, change in (("lower", str.lower), ("upper", str.upper)):
+        if any({change(c) for c in characters}.issuperset(word) for word in words[:1000]):
+            remedy = f"Their letter case differs: give Vocabulary.read(labels, case={case!r})."
+    return DecodingError(
+        f"The tokens can spell none of the {len(words)} words (such as "
+        f"{', '.join(map(repr, words[:3]))}).",
+        remedy,
     )
 
 

@@ -46,13 +46,17 @@ class Compiled:
     """Answers the queries that a lazily filled model could not answer."""
     settings: Settings
 
-    def frames(self, log_probs: Any, *, allow_empty: bool = False) -> npt.NDArray[np.float32]:
-        """Return checked log-probabilities (T, V) in the form that the search takes.
+    def frames(
+        self, log_probs: Any, *, kind: str = "log_probs", allow_empty: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Return the log-probabilities of the tokens (T, N), from checked ones of outputs (T, V).
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
         """
-        frames = check_log_probs(log_probs, len(self.vocabulary), allow_empty=allow_empty)
+        size = self.vocabulary.size
+        checked = check_log_probs(log_probs, size, kind=kind, allow_empty=allow_empty)
+        frames = self.vocabulary.arrange(checked)
         penalty = self.settings.blank_penalty
         return penalise_blank(frames, float(penalty)) if penalty else frames
 
@@ -108,9 +112,10 @@ class SearchSpace:
         self.space = _new_space(B, V, 2 * B + 1024, max(4 * B, 4096))
         self.reset()
 
-    def reset(self) -> None:
-        """Begin a new utterance."""
-        beam.start(self.space, self.compiled.bos_state, self.compiled.hot_state)
+    def reset(self, first_state: int | None = None) -> None:
+        """Begin a new utterance, in another state of the language model if one is given."""
+        state = self.compiled.bos_state if first_state is None else first_state
+        beam.start(self.space, state, self.compiled.hot_state)
 
     def push(self, log_probs: npt.NDArray[np.float32]) -> None:
         """Search the frames of ``log_probs`` (T, V), checked already.
@@ -178,16 +183,19 @@ class SearchSpace:
             score=score,
             acoustic_score=score - weight,
             lm_score=lm_score,
-            tokens=tuple(tokens),
+            tokens=self.compiled.vocabulary.outputs(tokens),
             token_frames=tuple(frames),
             words=spans,
         )
 
-    def finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
+    def finish(
+        self, log_probs: npt.NDArray[np.float32], margin: float = math.inf
+    ) -> list[Hypothesis]:
         """Return hypotheses, best first.
 
         Args:
             log_probs: (T, V), all frames that were pushed.
+            margin: hypotheses worse than the best one by more than this are left out.
         """
         s, c = self.space, self.compiled
         B = int(s.counters[kernels.COUNT])
@@ -204,6 +212,8 @@ class SearchSpace:
         # Different sounds may be written as the same words, so texts are compared once more.
         best: dict[str, Hypothesis] = {}
         for row in order.tolist():
+            if scores[row, finish.SCORE] < scores[order[0], finish.SCORE] - margin:
+                break
             tokens, met = self._trace(row)
             words = c.words(tokens)
             text = " ".join([word for word, _ in words])
@@ -218,7 +228,7 @@ class SearchSpace:
                 score=score,
                 acoustic_score=acoustic,
                 lm_score=lm,
-                tokens=tuple(tokens),
+                tokens=c.vocabulary.outputs(tokens),
                 token_frames=tuple(aligned.starts.tolist()),
                 words=self._spans(words, aligned, agreed),
             )

@@ -25,6 +25,8 @@ class Settings:
         beam_size: prefixes kept after each frame.
         lm_alpha: weight of the language model.
         lm_beta: bonus per word.
+        lm_boundary: whether the model scores the beginning and the end of a sentence; without it a
+            part of a sentence is scored.
         unk_score: added to every word outside the model, on top of ``lm_alpha * log p(<unk>)``.
         unk_token_score: added to a word outside the model for every token from the one on that no
             known word can continue with; without it one long unknown word would be cheaper than
@@ -52,6 +54,7 @@ class Settings:
     beam_size: int = 100
     lm_alpha: float = 0.5
     lm_beta: float = 1.0
+    lm_boundary: bool = True
     unk_score: float = -10.0
     unk_token_score: float = -2.0
     beam_threshold: float = 12.0
@@ -106,6 +109,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "beam_size": (_is_count, "a whole number >= 1"),
     "lm_alpha": (lambda x: _is_finite(x) and x >= 0, "a finite number >= 0"),
     "lm_beta": (_is_finite, "a finite number"),
+    "lm_boundary": (lambda x: isinstance(x, (bool, np.bool_)), "True or False"),
     "unk_score": (_is_finite, "a finite number"),
     "unk_token_score": (lambda x: _is_finite(x) and x <= 0, "a finite number <= 0"),
     "beam_threshold": (lambda x: _is_number(x) and x > 0, "a number > 0, or inf"),

@@ -42,7 +42,7 @@ class Sounds:
             for mark, piece in zip(marks, vocabulary.pieces, strict=True)
         ]
         tokens[BLANK_ID] = vocabulary.tokens[BLANK_ID]
-        self.vocabulary = Vocabulary(tokens)
+        self.vocabulary = vocabulary.respelled(tokens)
         self.lexicon, self.spellings = lexicon, spellings
 
     @classmethod

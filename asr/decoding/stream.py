@@ -34,7 +34,7 @@ class Stream:
         self._space: SearchSpace | None = SearchSpace(compiled)
         self._frames: list[npt.NDArray[np.float32]] = []
 
-    def push(self, log_probs: Any) -> Hypothesis:
+    def push(self, log_probs: Any, *, kind: str = "log_probs") -> Hypothesis:
         """Take the next frames (T, V), zero or more; return the best hypothesis so far.
 
         Its times are those at which the search first appended each token, and its last word may be
@@ -45,7 +45,7 @@ class Stream:
                 finished.
         """
         space = self._open()
-        frames = self._compiled.frames(log_probs, allow_empty=True)
+        frames = self._compiled.frames(log_probs, kind=kind, allow_empty=True)
         space.push(frames)
         self._frames.append(frames.copy())
         return space.partial()
@@ -72,23 +72,27 @@ class GreedyStream:
     """Best path of one utterance in chunks; :meth:`asr.decoding.GreedyDecoder.stream` makes it.
 
     Args:
-        decode: (T, V) -> the hypothesis.
-        vocab_size: V.
+        check: (T, V) and their kind -> log-probabilities of the tokens (T, N).
+        decode: log-probabilities of the tokens (T, N) -> the hypothesis.
+        num_tokens: N.
     """
 
     def __init__(
-        self, decode: Callable[[npt.NDArray[np.float32]], Hypothesis], vocab_size: int
+        self,
+        check: Callable[[Any, str], npt.NDArray[np.float32]],
+        decode: Callable[[npt.NDArray[np.float32]], Hypothesis],
+        num_tokens: int,
     ) -> None:
-        self._decode = decode
-        self._frames = np.zeros((0, vocab_size), np.float32)
+        self._check, self._decode = check, decode
+        self._frames = np.zeros((0, num_tokens), np.float32)
 
-    def push(self, log_probs: Any) -> Hypothesis:
+    def push(self, log_probs: Any, *, kind: str = "log_probs") -> Hypothesis:
         """Take the next frames (T, V), zero or more; return the hypothesis so far.
 
         Raises:
             DecodingError: see :func:`asr.decoding.inputs.check_log_probs`.
         """
-        self._frames = np.concatenate([self._frames, log_probs])
+        self._frames = np.concatenate([self._frames, self._check(log_probs, kind)])
         return self._decode(self._frames)
 
     def finish(self) -> list[Hypothesis]:

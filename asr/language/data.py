@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from asr.errors import DataError
-from asr.text.lines import read_json_lines
+from asr.lines import read_json_lines
+from asr.text.columns import canonical, find_column
+from asr.text.tables import read_table
 
 __all__ = ["NEEDED", "is_words", "labels_of", "read_rows", "require_texts"]
 
 Numbered = tuple[int, Any]
 """A line number, counted from 1, and the row in that line."""
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
 NEEDED = "the path of a .csv, .tsv, .jsonl or .conll file"
 
 
-def read_rows(path: str | Path) -> Iterator[Numbered]:
+def read_rows(path: str | Path, names: Sequence[str] = ()) -> Iterator[Numbered]:
     """Yield the rows of a .csv or .tsv file with a header, or of a file of JSON lines.
 
+    Args:
+        path: the file.
+        names: columns that the caller looks for; a table may write them in other letter case.
+
     Raises:
-        DataError: the file is missing or malformed.
+        DataError: the file is missing or malformed; see :func:`asr.text.tables.read_table`.
     """
     path = Path(path)
-    if path.suffix not in DELIMITERS:
+    if path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+        table = read_table(path, names, NEEDED)
+        meant = {find_column(table.columns, [canonical(name)]): name for name in names}
+        for row in table.rows:
+            yield row.line, {meant.get(name, name): cell for name, cell in row.values.items()}
+    else:
         yield from read_json_lines(path, NEEDED)
-        return
-    if not path.is_file():
-        raise DataError(f"There is no file {path}.", f"Give {NEEDED}.")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=DELIMITERS[path.suffix], strict=True)
-            for row in reader:
-                yield reader.line_num, row
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} is not a readable table: {error}.", "Write UTF-8 with a header line."
-        ) from error
 
 
 def labels_of(path: str | Path, rows: Iterable[Numbered], label: str) -> list[str] | None:
@@ -56,7 +54,16 @@ def labels_of(path: str | Path, rows: Iterable[Numbered], label: str) -> list[st
             raise DataError(
                 f"{path}, line {number}: no label under {label!r}.", "Label every row or none."
             )
-    return [str(row[label]) for _, row in rows]
+    return [_label(row[label], f"{path}, line {number}") for number, row in rows]
+
+
+def _label(value: Any, where: str) -> str:
+    """Return a label as text, spelled as in the file: true stays true."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, (bool, int, float)):
+        raise DataError(f"{where}: the label {value!r} is no text.", "Give one text a label.")
+    return json.dumps(value)
 
 
 def is_words(value: Any) -> TypeGuard[list[str]]:

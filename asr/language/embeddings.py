@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import DataError
-from asr.text.lines import iter_lines
+from asr.lines import iter_lines
 
 __all__ = ["WordVectors", "read_word_vectors"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from asr.errors import DataError
 from asr.files import atomic_write_text
 from asr.language.data import is_words
-from asr.text.lines import iter_lines, read_json_lines
+from asr.lines import decode, iter_lines, read_json_lines
 
 __all__ = ["Rows", "TextInputs", "text_of", "tokens_of"]
 
@@ -34,7 +34,8 @@ class TextInputs:
             DataError: the file is missing or malformed; the line is named.
         """
         if str(file) == "-":
-            return [{"text": line.rstrip("\r\n")} for line in sys.stdin]
+            text = decode(sys.stdin.buffer.read(), "standard input").removesuffix("\n")
+            return [{"text": line.removesuffix("\r")} for line in text.split("\n") if text]
         if file.suffix in (".jsonl", ".json"):
             numbered = read_json_lines(file, NEEDED)
             return [_checked(row, f"{file}, line {number}") for number, row in numbered]

@@ -26,6 +26,8 @@ __all__ = ["ArpaWriter", "arpa_writer", "read_arpa", "write_arpa"]
 _MISSING_UNK_LOG10_PROB = -100.0  # as KenLM assumes if a model does not list <unk>
 _BLOCK = 1 << 24  # bytes of text that are written at a time
 _COUNT_LINE = re.compile(r"ngram\s+(\d+)\s*=\s*(\d{1,15})")
+_IMPOSSIBLE = re.compile(rb"^-inf(?=[ \t])", re.MULTILINE)
+_BOM = b"\xef\xbb\xbf"
 _REMEDY = "The file is malformed or truncated; create it again."
 
 
@@ -34,7 +36,9 @@ def read_arpa(path: str | Path) -> NgramModel:
 
     All scores equal those of the file. Rows are sorted; missing prefixes of n-grams are added with
     their backed-off probabilities; a missing ``<unk>`` gets log10 probability -100, as in KenLM.
-    ``<UNK>`` is read as ``<unk>``. Text before ``\\data\\`` is skipped.
+    ``<UNK>`` is read as ``<unk>``. Text before ``\\data\\`` is skipped. A log10 probability of -inf
+    becomes -99, as SRILM writes it, and of a ``<s>`` or ``</s>`` that is listed twice the first
+    counts, as in KenLM.
 
     Raises:
         LanguageModelError: the file is missing, damaged or malformed; the message names the line.
@@ -62,7 +66,8 @@ def _load(path: Path) -> bytes:
         raise LanguageModelError(
             f"{path} is a compact model, not ARPA text.", "Read it with read_model."
         )
-    return text
+    text = text.removeprefix(_BOM)
+    return _IMPOSSIBLE.sub(b"-99", text) if b"-inf" in text else text
 
 
 class _Reader:
@@ -72,6 +77,7 @@ class _Reader:
         self.path, self.text, self.data = path, text, np.frombuffer(text, np.uint8)
         self.position = 0  # start of the next line
         self.start = 0  # start of the last line that was read
+        self.dropped = 0  # lines that were taken out before it
 
     def read(self) -> NgramModel:
         counts = self._header()
@@ -90,7 +96,7 @@ class _Reader:
 
     def _fail(self, problem: str, position: int | None = None, lines_on: int = 0) -> NoReturn:
         end = self.start if position is None else position
-        line = 1 + self.text.count(b"\n", 0, end) + lines_on
+        line = 1 + self.text.count(b"\n", 0, end) + lines_on + self.dropped
         raise LanguageModelError(f"{self.path}, line {line}: {problem}.", _REMEDY)
 
     def _line_at(self, position: int) -> tuple[str, int]:
@@ -167,11 +173,11 @@ class _Reader:
 
     def _unigrams(self, count: int, has_backoff: bool) -> tuple[_Vocabulary, _Section]:
         start = self._open_section(1)
-        spans = np.zeros((count, 2), np.int64)
-        probs, backoffs = np.empty(count, np.float32), np.empty(count, np.float32)
-        table = np.full(1 << max(4, (2 * count).bit_length()), -1, np.int32)
-        self._check(
-            kernels.parse_unigrams(
+        while True:
+            spans = np.zeros((count, 2), np.int64)
+            probs, backoffs = np.empty(count, np.float32), np.empty(count, np.float32)
+            table = np.full(1 << max(4, (2 * count).bit_length()), -1, np.int32)
+            result = kernels.parse_unigrams(
                 self.data,
                 start,
                 has_backoff=has_backoff,
@@ -179,10 +185,11 @@ class _Reader:
                 probs=probs,
                 backoffs=backoffs,
                 table=table,
-            ),
-            1,
-            count,
-        )
+            )
+            if result[0] != kernels.REPEATED_WORD or not self._drop_end(result[2]):
+                break
+            count -= 1
+        self._check(result, 1, count)
         words, listed = self._special_first(self._decode(spans))
         ids = np.empty(count, np.int32)
         present = listed >= 0
@@ -191,6 +198,15 @@ class _Reader:
         ordered = np.where(present, probs[listed], np.float32(_MISSING_UNK_LOG10_PROB))
         section = rows, ordered, np.where(present, backoffs[listed], np.float32(0))
         return _Vocabulary(words, spans, table, ids), section
+
+    def _drop_end(self, position: int) -> bool:
+        """Take out the line at a position if it lists the end or the start of a sentence."""
+        line, after = self._line_at(position)
+        if line.split()[1] not in SPECIAL_WORDS[1:]:
+            return False
+        self.text = self.text[:position] + self.text[after:]
+        self.data, self.dropped = np.frombuffer(self.text, np.uint8), self.dropped + 1
+        return True
 
     def _decode(self, spans: npt.NDArray[np.int64]) -> list[str]:
         words: list[str] = []

@@ -58,12 +58,21 @@ class EstimateConfig:
                 "0 1; words are "
                 "limited by the vocabulary instead.",
             )
+        self._check_discounts()
         if self.max_words is not None and self.max_words < 1:
             raise LanguageModelError(
                 f"A vocabulary of {self.max_words} words is too small.", "Give 1 or more."
             )
         if self.threads is not None and self.threads < 1:
             raise LanguageModelError(f"{self.threads} threads are too few.", "Give 1 or more.")
+
+    def _check_discounts(self) -> None:
+        given = self.discount_fallback
+        if given is not None and not all(0 <= d <= n for n, d in enumerate(given, 1)):
+            raise LanguageModelError(
+                f"{', '.join(map(str, given))} are no discounts of counts 1, 2 and 3.",
+                "Give numbers from 0 to the count, such as 0.5 1 1.5.",
+            )
 
     @property
     def thread_count(self) -> int:

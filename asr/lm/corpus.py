@@ -1,10 +1,14 @@
-"""Convert text to word ids: UTF-8, one sentence per line, words separated by white space."""
+"""Convert text to word ids: UTF-8, one sentence per line, words separated by white space.
+
+Spaces of any kind separate words, and words are read in composed form (NFC).
+"""
 
 from __future__ import annotations
 
 import gzip
 import itertools
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +20,7 @@ import numpy.typing as npt
 
 from asr.errors import LanguageModelError
 from asr.kernels import kernel
+from asr.lines import nfc, plain_spaces
 from asr.lm.model import EOS, SPECIAL_WORDS
 
 __all__ = ["Text", "Tokenizer", "as_texts"]
@@ -25,6 +30,7 @@ Text: TypeAlias = "str | os.PathLike[str] | Iterable[str]"
 
 _BLOCK = 1 << 22  # bytes of text that are read at a time
 _DONE, _FULL, _SPECIAL = 0, 1, 2  # all read; arrays too small; reserved symbol in the text
+_HALF = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -168,10 +174,9 @@ class Tokenizer:
         self.lines = 0
         name = str(text) if isinstance(text, (str, os.PathLike)) else "the given sentences"
         for block in _blocks(text):
-            yield self._read(block, name)
+            yield self._read(self._plain(block, name), name)
 
     def _read(self, block: bytes, name: str) -> npt.NDArray[np.int32]:
-        self._check_utf8(block, name)
         text = np.frombuffer(block, np.uint8)
         ids, used, position = np.empty(len(block), np.int32), 0, 0
         while True:
@@ -218,15 +223,23 @@ class Tokenizer:
                 [self._pool, np.zeros(max(len(self._pool), pending_bytes), np.uint8)]
             )
 
-    def _check_utf8(self, block: bytes, name: str) -> None:
+    def _plain(self, block: bytes, name: str) -> bytes:
+        """Return a block in composed form (NFC) with blanks for spaces of any kind."""
         try:
-            block.decode()
+            text = block.decode()
         except UnicodeDecodeError as error:
             line = self.lines + block.count(10, 0, error.start) + 1
             raise LanguageModelError(
                 f"{name}, line {line}: byte 0x{block[error.start]:02x} is not valid UTF-8.",
                 "Convert the text to UTF-8.",
             ) from None
+        if "\0" in text:
+            line = self.lines + text.count("\n", 0, text.index("\0")) + 1
+            raise LanguageModelError(
+                f"{name}, line {line}: a byte 0 is in the text.", "Convert the text to UTF-8."
+            )
+        plain = plain_spaces(nfc(text))
+        return block if plain == text else plain.encode()
 
 
 def _blocks(text: Text) -> Iterator[bytes]:
@@ -268,6 +281,10 @@ def _sentence_blocks(sentences: Iterable[str]) -> Iterator[bytes]:
             raise LanguageModelError(
                 f"A sentence contains a line break: {sentence[:60]!r}.",
                 "Give one sentence per item.",
+            )
+        if _HALF.search(sentence):
+            raise LanguageModelError(
+                f"A sentence contains half a character: {sentence[:60]!r}.", "Give whole ones."
             )
         lines.append(sentence)
         size += len(sentence)

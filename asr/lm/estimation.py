@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import LanguageModelError
+from asr.lines import nfc, read_words
 from asr.lm import counting
 from asr.lm.arpa import arpa_writer
 from asr.lm.config import BuildSummary, EstimateConfig
@@ -456,8 +457,5 @@ def _kept_words(
 
 def _read_vocabulary(vocabulary: str | os.PathLike[str] | Iterable[str]) -> set[str]:
     if not isinstance(vocabulary, (str, os.PathLike)):
-        return set(vocabulary)
-    try:
-        return set(Path(vocabulary).read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise LanguageModelError(f"Cannot read the vocabulary {vocabulary}: {error}.") from None
+        return set(map(nfc, vocabulary))
+    return set(read_words(Path(vocabulary), "a file of words"))

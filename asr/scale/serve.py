@@ -7,10 +7,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from asr.errors import require
+from asr.errors import ConfigError, require
 from asr.scale.cluster import LOCAL, connected
 from asr.serve.config import ServeConfig
 
@@ -43,6 +44,9 @@ def serve_on_ray(
     """
     for package, extra in (("ray", "ray"), ("grpc_reflection", "ray"), ("fastapi", "serve")):
         require(package, extra)
+    if config.wyoming_port:
+        raise ConfigError("Replicas cannot share a port for Wyoming.", "Leave wyoming_port at 0.")
+    config = replace(config, max_jobs=0)  # a job is known to one replica only
     folders = _checked(models, config)
     cpus = max(1, config.threads)
     with connected(address, replicas * cpus if address == LOCAL else 0) as processors:

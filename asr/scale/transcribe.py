@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from asr.audio.shar import file_of
 from asr.errors import AsrError, ConfigError
-from asr.files import atomic_write_text
+from asr.files import atomic_write_text, delete_unfinished
 from asr.progress import ProgressBar
 from asr.scale.cluster import LostError, connected, run_pieces, share_out
-from asr.speech.jobs.outputs import check_formats, print_summary
+from asr.speech.jobs.outputs import check_formats, print_notes, print_summary
 from asr.speech.jobs.transcribe import STDIN, Input, expand_inputs
 from asr.speech.options import ModelOptions
 from asr.speech.subtitles import SubtitleConfig
-from asr.speech.transcript import FORMATS
+from asr.speech.transcript import FORMATS, Transcript
 from asr.speech.writing import WritingConfig
 
 if TYPE_CHECKING:
@@ -55,11 +55,14 @@ class BulkConfig:
 
 @dataclass(frozen=True)
 class _Item:
-    """A recording; its stamp (size and time) tells whether it has changed since."""
+    """A recording; its stamp (size and time) tells whether it has changed since; its label is what
+    it is called within its output.
+    """
 
     path: str
     name: str
     stamp: str
+    label: str
 
 
 def transcribe_on_ray(
@@ -123,7 +126,7 @@ def _model(model: str) -> str:
 
 def _item(recording: Input) -> _Item:
     path = Path(recording.path).resolve()
-    return _Item(str(path), recording.name.as_posix(), _stamp(file_of(path)))
+    return _Item(str(path), recording.name.as_posix(), _stamp(file_of(path)), recording.label)
 
 
 def _stamp(path: Path) -> str:
@@ -140,7 +143,7 @@ class _Bulk:
         self.config, self.items = config, items
         self.records = Path(config.output_dir) / RECORDS
         self.key = _settings_key(config)
-        self.failures: list[str] = []
+        self.failures, self.notes = list[str](), list[str]()
         self.seconds = 0.0
 
     def run(self, address: str, workers: int) -> int:
@@ -160,6 +163,7 @@ class _Bulk:
                     bar.advance(len(shard))
             self._sweep(left)
         count = f"{done} of {len(self.items)} transcribed ({before} before)"
+        print_notes(self.notes)
         print_summary(count, self.failures, self.seconds, time.monotonic() - started)
         return len(self.failures)
 
@@ -182,15 +186,7 @@ class _Bulk:
     def _sweep(self, items: Sequence[_Item]) -> None:
         """Delete the unfinished files of workers that were killed."""
         targets = {_output(self.config, i, name) for i in items for name in self.config.formats}
-        for folder in {path.parent for path in targets}:
-            for path in folder.glob(".*-????????.*"):
-                if (
-                    path.with_name(
-                        path.name[1:].rpartition(".")[0].rpartition(".")[0] + path.suffix
-                    )
-                    in targets
-                ):
-                    path.unlink(missing_ok=True)
+        delete_unfinished(targets)
 
     def _record(self, shard: Sequence[_Item], result: dict[str, Any] | LostError) -> int:
         """Record which recordings of a shard succeeded; return their number."""
@@ -198,6 +194,7 @@ class _Bulk:
             self.failures.append(f"{shard[0].path}: {result}")
             return 0
         self.seconds += float(result["seconds"])
+        self.notes += result["notes"]
         failed: dict[str, str] = result["failed"]
         self.failures += [f"{path}: {reason}" for path, reason in failed.items()]
         entries = [[i.path, i.name, i.stamp] for i in shard if i.path not in failed]
@@ -223,23 +220,34 @@ def _output(config: BulkConfig, item: _Item, name: str) -> Path:
 
 
 def transcribe_shard(config: BulkConfig, items: Sequence[_Item]) -> dict[str, Any]:
-    """Write the transcripts of a shard; return the seconds of audio and why recordings failed.
+    """Write the transcripts of a shard; return the seconds of audio, why recordings failed,
+    and what is to be said about the others.
 
     Runs in a worker.
     """
     transcripts = _recognizer(config).transcribe_many(
         [i.path for i in items], channel=config.channel
     )
-    seconds, failed = 0.0, {}
+    seconds, failed, notes = 0.0, {}, list[str]()
     for item, result in zip(items, transcripts, strict=True):
-        if isinstance(result, AsrError):
-            failed[item.path] = str(result)
+        try:
+            transcript = _written(config, item, result)
+        except AsrError as error:
+            failed[item.path] = str(error)
             continue
-        seconds += result.duration_s
-        for name in config.formats:
-            text = result.render(name, Path(item.name).stem, config.subtitles)
-            atomic_write_text(_output(config, item, name), text)
-    return {"seconds": seconds, "failed": failed}
+        seconds += transcript.duration_s
+        notes += [f"{item.path}: {note}" for note in transcript.notes]
+    return {"seconds": seconds, "failed": failed, "notes": notes}
+
+
+def _written(config: BulkConfig, item: _Item, result: Transcript | AsrError) -> Transcript:
+    """Write the transcript of a recording and return it, or raise the error that it ended in."""
+    if isinstance(result, AsrError):
+        raise result
+    for name in config.formats:
+        text = result.render(name, item.label, config.subtitles)
+        atomic_write_text(_output(config, item, name), text)
+    return result
 
 
 @lru_cache(maxsize=1)

@@ -17,9 +17,41 @@ _ROUNDING_S = 0.0105
 
 
 def _seconds(path: Path, number: int, value: str) -> float:
-    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", value):
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+", value):
         raise DataError(f"{path}, line {number}: needed a time in seconds, found {value!r}.")
     return float(value)
+
+
+def _refuse_further(path: Path, number: int, columns: list[str]) -> None:
+    """Raise DataError where a word with a blank would lose its end."""
+    odd = columns[5:6] and not re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?|NA", columns[5])
+    if odd or len(columns) > 8:
+        raise DataError(
+            f"{path}, line {number}: needed a confidence behind the word {columns[4]!r}, found "
+            f"{' '.join(columns[5:])[:60]!r}.",
+            "Give one word a line, without blanks.",
+        )
+
+
+def _stm_text(path: Path, number: int, rest: str) -> str:
+    """Return the text of a segment without its label, which is one ``<...>`` at its head.
+
+    Words may begin with ``<`` too, as in Buckwalter's transliteration of Arabic.
+    """
+    label = re.match(r"<([^<>]*)>(?=\s|$)", rest)
+    if label and re.search(r"(?<!,)\s", label[1].strip()):
+        raise DataError(
+            f"{path}, line {number}: {label[0]!r} may be a label or words.",
+            "Write a label without blanks, such as <o,f0>; before such words, write the label <>.",
+        )
+    text = rest[label.end() :].strip() if label else rest
+    if odd := next((word for word in text.split() if re.fullmatch(r"[{}]|\(.+\)", word)), None):
+        raise DataError(
+            f"{path}, line {number}: alternatives and optional words, such as {odd!r}, are not "
+            "scored.",
+            "Write the one reading that was said; leave optional words out.",
+        )
+    return text
 
 
 def read_ctm(path: Path, name: str, role: str) -> Transcripts:
@@ -36,6 +68,7 @@ def read_ctm(path: Path, name: str, role: str) -> Transcripts:
                 f"{path}, line {number}: needed {needed}, without alternatives; found "
                 f"{line[:80]!r}."
             )
+        _refuse_further(path, number, columns)
         start, duration = _seconds(path, number, columns[2]), _seconds(path, number, columns[3])
         timed = TimedWord(columns[4], start, start + duration, number)
         words.setdefault((columns[0], columns[1]), []).append(timed)
@@ -69,6 +102,8 @@ def _refuse_overlap(path: Path, words: list[TimedWord]) -> None:
 def read_stm(path: Path, name: str, role: str) -> Transcripts:
     """Read lines of ``recording channel speaker start end [<labels>] text``.
 
+    Alternatives ``{ a / b }`` and optional words ``(uh)`` are an error.
+
     The id of a segment is ``recording-channel-start-end``, or ``recording`` if it has only one.
     """
     segments: list[tuple[int, Utterance]] = []
@@ -85,7 +120,7 @@ def read_stm(path: Path, name: str, role: str) -> Transcripts:
                 f"{path}, line {number}: the segment ends at {end:.2f} s, before it starts at "
                 f"{start:.2f} s."
             )
-        text = re.sub(r"^<[^>]*>\s*", "", columns[5]) if len(columns) == 6 else ""
+        text = _stm_text(path, number, columns[5]) if len(columns) == 6 else ""
         segments.append(
             (
                 number,

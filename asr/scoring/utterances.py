@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr.errors import DataError
+from asr.lines import number_lines, read_text
 
 __all__ = ["Collector", "TimedWord", "Transcripts", "Utterance", "decoded", "read_lines"]
 
@@ -65,31 +64,13 @@ class Transcripts:
 
 
 def decoded(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8.",
-            "Convert the file to UTF-8.",
-        ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path} is a damaged gzip file ({error}).", "Copy or create it again."
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+    """Return the text of a file; see :func:`asr.lines.read_text`."""
+    return read_text(path, "transcripts")
 
 
 def read_lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:
     """Yield number and text of the lines that are not blank; only a line feed ends a line."""
-    for number, line in enumerate(decoded(path).split("\n"), 1):
-        line = line.rstrip("\r")
-        if line.strip() and not (comment and line.lstrip().startswith(comment)):
-            yield number, line
+    return number_lines(decoded(path), comment)
 
 
 class Collector:

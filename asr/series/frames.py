@@ -7,10 +7,8 @@ neuralforecast packages.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,8 @@ import numpy.typing as npt
 
 from asr.errors import DataError, require
 from asr.series.grid import Grid
+from asr.series.tables import ID, TARGET, TIME, is_number, read_table
+from asr.series.times import parse_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +34,10 @@ __all__ = [
     "long_frame",
     "number_columns",
     "read_frame",
-    "read_table",
-    "rows_table",
     "split_series",
+    "with_times",
 ]
 
-ID, TIME, TARGET = "unique_id", "ds", "y"
 Floats = npt.NDArray[np.float64]
 
 
@@ -66,7 +64,11 @@ class Series:
 
 
 def read_frame(
-    path: str | Path, time: str = "", targets: Sequence[str] = (), keep: Sequence[str] = ()
+    path: str | Path,
+    time: str = "",
+    targets: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    date_format: str = "",
 ) -> pd.DataFrame:
     """Return a CSV file as a frame with ``unique_id``, ``ds``, ``y`` and the covariates in it.
 
@@ -76,11 +78,13 @@ def read_frame(
         time: of a wide table, the column of the steps.
         targets: its columns that become series, one each.
         keep: its columns that become covariates of every series.
+        date_format: of ``ds``, see :func:`asr.series.times.parse_times`.
 
     Raises:
         DataError: no such file, no table in it, or a column is missing.
     """
-    return as_frame(read_table(path), time, targets, keep, where=str(path))
+    table = read_table(path, time)
+    return as_frame(table, time, targets, keep, where=str(path), date_format=date_format)
 
 
 def as_frame(
@@ -90,71 +94,37 @@ def as_frame(
     keep: Sequence[str] = (),
     *,
     where: str,
+    date_format: str = "",
 ) -> pd.DataFrame:
     """Return a table as a frame with one row a series and step; see :func:`read_frame`.
 
     Args:
-        table: as :func:`read_table` or :func:`rows_table` give it.
+        table: as :mod:`asr.series.tables` gives it.
         time: of a wide table, the column of the steps.
         targets: its columns that become series, one each.
         keep: its columns that become covariates of every series.
         where: name of the table in errors.
+        date_format: of ``ds``, see :func:`asr.series.times.parse_times`.
 
     Raises:
         DataError: a column is missing.
     """
     if targets or time:
-        return long_frame(table, time, targets, keep, where=where)
+        table = _stacked(table, time, targets, keep, where)
     _require_columns(table, [TIME, TARGET], where)
-    return _with_times(table, where)
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Return a CSV file as a table, its columns unchanged.
-
-    Raises:
-        DataError: no such file, or no table in it.
-    """
-    pd = require("pandas", "train")
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise DataError(f"No file {path}.", "Give the path of a CSV file.") from None
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(
-            f"{path} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8."
-        ) from error
-
-
-def rows_table(rows: Sequence[Mapping[str, Any]], where: str) -> pd.DataFrame:
-    """Return JSON objects as a table, one row each.
-
-    Values have the types that they would have in a CSV file: texts of numbers are numbers, and null
-    is a missing value.
-
-    Args:
-        rows: one object a row; a key that a row lacks is missing there.
-        where: name of the rows in errors.
-
-    Raises:
-        DataError: there are no rows.
-    """
-    if not rows:
-        raise DataError(f"{where} holds no rows.", "Give at least one.")
-    pd = require("pandas", "train")
-    table = pd.DataFrame(list(rows))
-    for column in table.columns.drop(ID, errors="ignore"):
-        with contextlib.suppress(ValueError, TypeError):  # a column of texts stays as it is
-            table[column] = pd.to_numeric(table[column])
-    return table
+    return with_times(table, where, date_format)
 
 
 def number_columns(frame: pd.DataFrame, columns: Sequence[str] = ()) -> list[str]:
     """Return ``columns``, or the names of all columns of numbers but ``unique_id`` and ``ds``.
 
+    Columns of texts are left out.
+
     Raises:
-        DataError: there is none.
+        DataError: there is none, or a column holds numbers and something else.
     """
+    if not columns:
+        _refuse_mixed(frame)
     numbers = [
         str(name) for name in frame.select_dtypes("number").columns if name not in (ID, TIME)
     ]
@@ -165,6 +135,21 @@ def number_columns(frame: pd.DataFrame, columns: Sequence[str] = ()) -> list[str
             "Give one column a channel.",
         )
     return channels
+
+
+def _refuse_mixed(frame: pd.DataFrame) -> None:
+    """Raise DataError for a column that would be left out for one cell that is no number."""
+    for name in frame.select_dtypes(exclude="number").columns.drop([ID, TIME], errors="ignore"):
+        texts = [cell for cell in frame[name] if isinstance(cell, str)]
+        likely = [is_number(cell.replace(",", ".", 1)) for cell in texts]
+        if any(likely):
+            odd = next((cell for cell in texts if not is_number(cell)), texts[0])
+            raise DataError(f"Column {name} holds numbers and {odd[:40]!r}.", _remedy(odd))
+
+
+def _remedy(cell: Any) -> str:
+    comma = isinstance(cell, str) and is_number(cell.replace(",", ".", 1))
+    return "Write a decimal point instead of the comma." if comma else "Give numbers."
 
 
 def long_frame(
@@ -178,6 +163,12 @@ def long_frame(
 
     The arguments are those of :func:`as_frame`.
     """
+    return with_times(_stacked(table, time, targets, keep, where), where)
+
+
+def _stacked(
+    table: pd.DataFrame, time: str, targets: Sequence[str], keep: Sequence[str], where: str
+) -> pd.DataFrame:
     pd = require("pandas", "train")
     _require_columns(table, [time, *targets, *keep], where)
     covariates = {column: table[column] for column in keep}
@@ -185,7 +176,7 @@ def long_frame(
         pd.DataFrame({ID: name, TIME: table[time], TARGET: table[name], **covariates})
         for name in targets
     ]
-    return _with_times(pd.concat(parts, ignore_index=True), where)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _require_columns(table: pd.DataFrame, columns: Sequence[str], where: str) -> None:
@@ -197,22 +188,37 @@ def _require_columns(table: pd.DataFrame, columns: Sequence[str], where: str) ->
             raise DataError(f"{where} has no column {column!r}.", remedy)
 
 
-def _with_times(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Return the frame with texts in ``ds`` read as timestamps; whole numbers stay as they are."""
+def with_times(frame: pd.DataFrame, where: str, date_format: str = "") -> pd.DataFrame:
+    """Return the frame with texts in ``ds`` read as timestamps; whole numbers stay as they are.
+
+    Args:
+        frame: with ``ds``.
+        where: name of the frame in errors.
+        date_format: see :func:`asr.series.times.parse_times`.
+
+    Raises:
+        DataError: ``ds`` holds fractions, or what is no time.
+    """
     pd = require("pandas", "train")
+    _require_columns(frame, [TIME], where)
     ds = frame[TIME]
     if pd.api.types.is_datetime64_any_dtype(ds) or pd.api.types.is_integer_dtype(ds):
         return frame
-    if pd.api.types.is_float_dtype(ds):
+    if pd.api.types.is_float_dtype(ds) and len(ds):
         raise DataError(
             f"{where}: ds holds fractions such as {ds.iloc[0]}.",
             "Give timestamps or whole numbers.",
         )
+    missing = ds.isna()
+    if missing.any():
+        count = int(missing.sum())
+        raise DataError(f"{where}: {count} row(s) have no {TIME}.", "Fill or drop them.")
+    if all(isinstance(value, str) for value in ds):
+        times = parse_times([value.strip() for value in ds], where, date_format)
+        return frame.assign(**{TIME: times})
     try:
-        with warnings.catch_warnings():  # pandas warns where it has to guess the format row by row
-            warnings.simplefilter("ignore", UserWarning)
-            return frame.assign(**{TIME: pd.to_datetime(ds)})
-    except (ValueError, TypeError) as error:
+        return frame.assign(**{TIME: pd.to_datetime(ds)})
+    except (ValueError, TypeError, OverflowError) as error:
         raise DataError(
             f"{where}: ds holds no timestamps: {error}.", "Write them like 2024-01-31 13:00."
         ) from None
@@ -240,13 +246,13 @@ def split_series(
         raise DataError("The frame has no rows.", "Give at least one series.")
     if ID not in frame.columns:
         frame = frame.assign(**{ID: "series"})
-    frame = _with_times(frame, "The frame")
+    frame = with_times(frame, "The frame")
     for column in (ID, TIME):
         if frame[column].isna().any():
             raise DataError(
                 f"{int(frame[column].isna().sum())} row(s) have no {column}.", "Fill or drop them."
             )
-    groups = frame.groupby(ID, sort=False)
+    groups = frame.groupby(frame[ID].astype(str), sort=False)  # 7 and "7" are one series
     return [_series(str(name), rows, covariates, freq, target) for name, rows in groups]
 
 
@@ -293,11 +299,17 @@ def _series(
 
 
 def _numbers(column: pd.Series, name: str, label: str, ds: pd.Index) -> Floats:
+    texts = [cell for cell in column if isinstance(cell, str)] if column.dtype == object else []
+    odd = next((cell for cell in texts if not is_number(cell)), None)
     try:
+        if odd is not None:
+            raise ValueError(odd)
         values = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     except (ValueError, TypeError):
+        shown = f": {odd[:40]!r}" if odd is not None else ""
         raise DataError(
-            f"Column {label} of series {name} holds something else than numbers.", "Give numbers."
+            f"Column {label} of series {name} holds something else than numbers{shown}.",
+            _remedy(odd),
         ) from None
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
@@ -328,7 +340,7 @@ def fill_gaps(
         [0.0, 1.0, 2.0, 3.0]
     """
     pd = require("pandas", "train")
-    frame = _with_times(_as_pandas(frame), "The frame")
+    frame = with_times(_as_pandas(frame), "The frame")
     parts = []
     groups = frame.groupby(ID, sort=False) if ID in frame.columns else [("series", frame)]
     for name, rows in groups:

@@ -31,6 +31,7 @@ MAX_SPREAD = 2.0
 @dataclass
 class _Job:
     samples: Samples
+    finish: Callable[[Any], Any]
     arrived: float
     result: asyncio.Future[Any] = field(repr=False)
 
@@ -40,7 +41,6 @@ class Batcher:
 
     Args:
         network: recordings -> log-probabilities, one array each.
-        finish: log-probabilities -> result.
         max_batch_size: recordings in a batch.
         max_wait_ms: longest time that the first recording of a batch waits for others.
         queue_size: recordings that may wait.
@@ -51,7 +51,6 @@ class Batcher:
     def __init__(
         self,
         network: Callable[[Sequence[Samples]], list[Any]],
-        finish: Callable[[Any], Any],
         *,
         max_batch_size: int,
         max_wait_ms: float,
@@ -59,7 +58,7 @@ class Batcher:
         max_batch_samples: int,
         observe: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
-        self.network, self.finish, self.observe = network, finish, observe
+        self.network, self.observe = network, observe
         self.max_batch_size, self.max_wait_s = max_batch_size, max_wait_ms / 1000
         self.queue_size, self.max_batch_samples = queue_size, max_batch_samples
         self._waiting: deque[_Job] = deque()
@@ -80,8 +79,12 @@ class Batcher:
         """Start working, in the running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._work())
 
-    async def submit(self, samples: Samples) -> Any:
+    async def submit(self, samples: Samples, finish: Callable[[Any], Any]) -> Any:
         """Return the result of a recording.
+
+        Args:
+            samples: of the recording.
+            finish: log-probabilities -> result.
 
         Raises:
             Overloaded: the queue is full.
@@ -89,7 +92,7 @@ class Batcher:
         """
         if len(self._waiting) >= self.queue_size:
             raise Overloaded(max(1.0, np.ceil(self._seconds_per_job * len(self._waiting))))
-        job = _Job(samples, time.monotonic(), asyncio.get_running_loop().create_future())
+        job = _Job(samples, finish, time.monotonic(), asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._arrival.set()
         return await job.result
@@ -186,7 +189,7 @@ class Batcher:
         if not isinstance(output, Exception):
             loop = asyncio.get_running_loop()
             try:
-                result = await loop.run_in_executor(self._finish_threads, self.finish, output)
+                result = await loop.run_in_executor(self._finish_threads, job.finish, output)
             except Exception as error:
                 result = error
         if job.result.done():  # it went in the meantime

@@ -17,6 +17,8 @@ class ServeConfig:
     Attributes:
         host: address to listen at.
         port: to listen at.
+        wyoming_port: for the Wyoming protocol; 0: it is not spoken.
+        language: code of the language of models that do not say theirs.
         api_keys: those accepted in ``Authorization: Bearer KEY``; empty: no key is needed.
         split: share of the requests that each speech model gets, in order; they add up to 1.
         max_batch_size: recordings in a batch; 1: no batching.
@@ -31,6 +33,11 @@ class ServeConfig:
         upload_timeout_s: for the body of a request, 408 after that.
         max_streams: open WebSockets.
         stream_idle_s: seconds without audio after which a stream is closed.
+        max_jobs: long recordings that may wait or be worked on; 0: no jobs are taken.
+        max_job_bytes: largest recording of a job.
+        max_job_s: longest recording of a job.
+        job_upload_timeout_s: for the body of a job.
+        job_ttl_s: seconds that the result of a job is kept.
         shutdown_s: seconds that open requests get on SIGTERM.
         threads: processor threads of each model's network.
         backend: of the speech models, see :func:`asr.speech.backends.choose_backend`.
@@ -40,6 +47,8 @@ class ServeConfig:
 
     host: str = "127.0.0.1"
     port: int = 8000
+    wyoming_port: int = 0
+    language: str = "en"
     api_keys: tuple[str, ...] = ()
     split: tuple[float, ...] = ()
     max_batch_size: int = 16
@@ -53,6 +62,11 @@ class ServeConfig:
     upload_timeout_s: float = 30.0
     max_streams: int = 16
     stream_idle_s: float = 30.0
+    max_jobs: int = 16
+    max_job_bytes: int = 1_000_000_000
+    max_job_s: float = 6 * 3600.0
+    job_upload_timeout_s: float = 600.0
+    job_ttl_s: float = 3600.0
     shutdown_s: float = 30.0
     threads: int = 1
     backend: str = "auto"
@@ -70,9 +84,26 @@ class ServeConfig:
         ):
             check_range(f"serve.{name}", getattr(self, name), 1)
         check_range("serve.port", self.port, 0, 65535)
-        for name in ("max_wait_ms", "max_batch_s", "max_duration_s", "threads", "drift_sigma"):
+        check_range("serve.wyoming_port", self.wyoming_port, 0, 65535)
+        for name in (
+            "max_wait_ms",
+            "max_batch_s",
+            "max_duration_s",
+            "max_jobs",
+            "max_job_bytes",
+            "max_job_s",
+            "job_ttl_s",
+            "threads",
+            "drift_sigma",
+        ):
             check_range(f"serve.{name}", getattr(self, name), 0)
-        for name in ("request_timeout_s", "upload_timeout_s", "stream_idle_s", "shutdown_s"):
+        for name in (
+            "request_timeout_s",
+            "upload_timeout_s",
+            "job_upload_timeout_s",
+            "stream_idle_s",
+            "shutdown_s",
+        ):
             check_range(f"serve.{name}", getattr(self, name), 0.01)
         if self.split and (min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6):
             raise ConfigError(

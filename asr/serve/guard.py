@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import HTTPException
 
 from asr.serve.config import ServeConfig
+from asr.serve.errors import Refusal, problem
 from asr.serve.metrics import ServiceMetrics
 
 __all__ = ["Guard"]
@@ -24,8 +25,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-OPEN_ROUTES = ("/", "/health", "/ready", "/openapi.json", "/docs")
-ROUTES = {*OPEN_ROUTES, "/metrics", "/v1/models", "/v1/predict", "/v1/transcribe", "/v1/stream"}
+OPEN_ROUTES = ("/", "/health", "/ready", "/openapi.json", "/docs")  # need no key
+OPEN_FILES = "/docs/files/"
+NO_KEY = Refusal(401, "no_key", "A valid API key is needed.")
+JOBS, FORM_BYTES = "/v1/jobs", 100_000  # what a form has beside its recording
 LINGER_S = 2.0  # for a client that still sends to read its refusal, before the connection closes
 logger = logging.getLogger("asr.serve")
 
@@ -35,9 +38,13 @@ class _Upload:
     """The body of a request.
 
     Attributes:
+        max_bytes: that it may have.
+        timeout_s: that it may take.
         refused: it was refused before all of it was read.
     """
 
+    max_bytes: int
+    timeout_s: float
     refused: bool = False
 
 
@@ -48,10 +55,20 @@ class Guard:
         app: the application behind it.
         config: settings.
         metrics: where requests are counted.
+
+    Attributes:
+        open_streams: WebSockets that are open.
     """
 
     def __init__(self, app: Any, config: ServeConfig, metrics: ServiceMetrics) -> None:
         self.app, self.config, self.metrics = app, config, metrics
+        self.open_streams = 0
+
+    async def drain(self, seconds: float) -> None:
+        """Return when no WebSocket is open any more, or after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while self.open_streams and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -66,18 +83,22 @@ class Guard:
                     {"type": "websocket.close", "code": 1008, "reason": "a valid API key is needed"}
                 )
                 return
-            await self._http(
-                scope, headers, receive, send, refuse=(401, "A valid API key is needed.")
-            )
+            await self._http(scope, headers, receive, send, refuse=NO_KEY)
             return
         if scope["type"] == "websocket":
-            await self.app(scope, receive, send)
+            self.open_streams += 1
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                self.open_streams -= 1
             return
         await self._http(scope, headers, receive, send)
 
     def _allowed(self, scope: Scope, headers: dict[str, str]) -> bool:
         """Return whether a request has a valid key, or needs none."""
-        if not self.config.api_keys or scope["path"] in OPEN_ROUTES:
+        path = scope["path"]
+        is_open = path in OPEN_ROUTES or path.startswith(OPEN_FILES)
+        if not self.config.api_keys or (scope["type"] == "http" and is_open):
             return True
         given = headers.get("authorization", "").removeprefix("Bearer ")
         if scope["type"] == "websocket" and not given:  # browsers cannot set headers of a WebSocket
@@ -94,15 +115,14 @@ class Guard:
         headers: dict[str, str],
         receive: Receive,
         send: Send,
-        refuse: tuple[int, str] | None = None,
+        refuse: Refusal | None = None,
     ) -> None:
-        """Pass a request on, or refuse it with (status, detail); count and log it either way."""
-        started, status, upload = time.monotonic(), 500, _Upload()
+        """Pass a request on, or refuse it; count and log it either way."""
+        started, status, upload = time.monotonic(), 500, self._upload(scope["path"])
         request_id = headers.get("x-request-id", "")[:64] or uuid.uuid4().hex[:16]
-        limit = self.config.max_bytes * self.config.max_files
-        announced = headers.get("content-length", "")
+        limit, announced = upload.max_bytes, headers.get("content-length", "")
         if refuse is None and announced.isdigit() and int(announced) > limit:
-            refuse = (413, f"The request is larger than {limit} bytes.")
+            refuse = _too_large(limit)
 
         async def sending(message: MutableMapping[str, Any]) -> None:
             nonlocal status
@@ -123,39 +143,46 @@ class Guard:
 
         try:
             if refuse is not None:
-                upload.refused = refuse[0] == 413
-                await _answer(sending, *refuse)
+                upload.refused = refuse.status == 413
+                await _answer(sending, scope["path"], refuse)
             else:
-                await self.app(scope, self._limited(receive, limit, upload), sending)
+                await self.app(scope, _limited(receive, upload), sending)
         finally:
-            route = scope["path"] if scope["path"] in ROUTES else "other"
+            route = getattr(scope.get("route"), "path", "other")  # set where the request was routed
             self.metrics.requests.labels(route, str(status)).inc()
             _log_request(scope, request_id, status, time.monotonic() - started)
 
-    def _limited(self, receive: Receive, limit: int, upload: _Upload) -> Receive:
-        """Return a ``receive`` that refuses a body that is too large or comes too slowly.
+    def _upload(self, path: str) -> _Upload:
+        config = self.config
+        if path == JOBS:
+            return _Upload(config.max_job_bytes + FORM_BYTES, config.job_upload_timeout_s)
+        return _Upload(config.max_bytes * config.max_files, config.upload_timeout_s)
 
-        What counts is the body itself: headers may say anything.
-        """
-        deadline, size, complete = time.monotonic() + self.config.upload_timeout_s, 0, False
 
-        async def receiving() -> MutableMapping[str, Any]:
-            nonlocal size, complete
-            if complete:
-                return await receive()
-            try:
-                message = await asyncio.wait_for(receive(), max(0.0, deadline - time.monotonic()))
-            except asyncio.TimeoutError:
-                upload.refused = True
-                raise HTTPException(408, "The request's body took too long.") from None
-            size += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if size > limit:
-                upload.refused = True
-                raise HTTPException(413, f"The request is larger than {limit} bytes.")
-            return message
+def _limited(receive: Receive, upload: _Upload) -> Receive:
+    """Return a ``receive`` that refuses a body that is too large or comes too slowly.
 
-        return receiving
+    What counts is the body itself: headers may say anything.
+    """
+    deadline, size, complete = time.monotonic() + upload.timeout_s, 0, False
+
+    async def receiving() -> MutableMapping[str, Any]:
+        nonlocal size, complete
+        if complete:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), max(0.0, deadline - time.monotonic()))
+        except asyncio.TimeoutError:
+            upload.refused = True
+            raise HTTPException(408, "The request's body took too long.") from None
+        size += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if size > upload.max_bytes:
+            upload.refused = True
+            raise HTTPException(413, _too_large(upload.max_bytes).detail)
+        return message
+
+    return receiving
 
 
 def _log_request(scope: Scope, request_id: str, status: int, seconds: float) -> None:
@@ -187,8 +214,13 @@ async def _linger(receive: Receive) -> None:
         await asyncio.wait_for(rest(), LINGER_S)
 
 
-async def _answer(send: Send, status: int, detail: str) -> None:
-    body = json.dumps({"detail": detail}).encode()
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "too_large", f"The request is larger than {limit} bytes.")
+
+
+async def _answer(send: Send, path: str, refusal: Refusal) -> None:
+    status, content = problem(path, refusal)
+    body = json.dumps(content).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

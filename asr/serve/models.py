@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import LevelledBlocks
 from asr.audio.reading import open_recording
 from asr.catalogue import has_predictions
 from asr.decoding import Hypothesis
@@ -22,10 +26,12 @@ from asr.serve.batching import Batcher
 from asr.serve.config import ServeConfig
 from asr.serve.errors import NoSuchModel, Overloaded, TooLong
 from asr.serve.metrics import ModelMetrics, ServiceMetrics
+from asr.serve.options import RequestOptions
 from asr.serve.predicting import HostedPredictor
+from asr.serve.variants import Variants
 from asr.speech.long import LONG_S
 from asr.speech.options import ModelOptions
-from asr.speech.recognizer import Recognizer, open_recognizer
+from asr.speech.recognizer import Heard, OnSegment, Recognizer, open_recognizer
 from asr.speech.streaming import StreamingRecognizer
 from asr.speech.transcript import Transcript
 
@@ -46,12 +52,14 @@ class HostedModel:
     Attributes:
         batcher: the queue of short recordings; long ones have a thread of their own.
         streaming: None where the model cannot stream.
+        variants: the model under the options of requests.
     """
 
     def __init__(
         self, name: str, recognizer: Recognizer, config: ServeConfig, metrics: ServiceMetrics
     ) -> None:
         self.name, self.recognizer, self.config = name, recognizer, config
+        self.variants = Variants(recognizer)
         self.metrics = ModelMetrics(metrics, name, config.drift_window, config.drift_sigma)
         self.streaming = (
             StreamingRecognizer(recognizer, threads=config.threads)
@@ -60,7 +68,6 @@ class HostedModel:
         )
         self.batcher = Batcher(
             recognizer.log_probs,
-            self._finish,
             max_batch_size=config.max_batch_size,
             max_wait_ms=config.max_wait_ms,
             queue_size=config.queue_size,
@@ -70,28 +77,34 @@ class HostedModel:
         self._long_thread, self._long_waiting = ThreadPoolExecutor(1, "long"), 0
         self.metrics.watch_queue(lambda: self.batcher.depth)
 
-    def read(self, data: bytes) -> npt.NDArray[np.float32]:
-        """Return the samples of an encoded recording.
+    @property
+    def language(self) -> str:
+        """Code of the model's language: what its folder says, or its name, or the settings."""
+        said = self.recognizer.bundle.config.get("language")
+        named = re.match(r"([a-z]{2})(?![a-z0-9])", self.name)
+        return str(said or (named and named[1]) or self.config.language)
+
+    def read(self, data: bytes) -> Heard:
+        """Return an encoded recording as the recogniser hears it.
 
         Raises:
             AudioError: the recording cannot be read, or is too short for the model.
             TooLong: the recording is longer than ``max_duration_s``.
         """
         limit, rate = self.config.max_duration_s, self.recognizer.sample_rate
-        too_long = TooLong(f"The recording is longer than {limit:g} s.", "Cut it.")
-        blocks: list[npt.NDArray[np.float32]] = []
+        remedy = "Send it to /v1/jobs." if self.config.max_jobs else "Cut it."
+        too_long = TooLong(f"The recording is longer than {limit:g} s.", remedy)
         with open_recording(data) as recording:
             # A header that announces too much is refused before anything is decoded; so is a small
             # file that decodes to hours, as soon as it passes the limit.
             if (recording.duration_s or 0) > limit:
                 raise too_long
-            for block in recording.resampled(rate):
-                blocks.append(block)
-                if sum(map(len, blocks)) > limit * rate:
-                    raise too_long
-        samples = np.concatenate(blocks)
+            blocks = _limited(recording.resampled(rate), limit * rate, too_long)
+            levelled = LevelledBlocks(blocks, rate)
+            samples = np.concatenate(list(levelled))
+            notes = tuple(recording.notes + levelled.notes)
         self.recognizer.frames.check_lengths([samples])
-        return samples
+        return Heard(samples, recording.start_s, notes)
 
     def warm_up(self) -> None:
         """Transcribe a second of faint noise, so that the first request does not wait for compiled
@@ -104,39 +117,81 @@ class HostedModel:
         """Return whether a recording is cut at pauses instead of going whole into a batch."""
         return len(samples) > LONG_S * self.recognizer.sample_rate
 
-    async def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
+    async def transcribe(
+        self,
+        heard: Heard,
+        options: RequestOptions | None = None,
+        on_segment: OnSegment | None = None,
+    ) -> Transcript:
         """Return the transcript of a recording that :meth:`read` returned.
 
+        Args:
+            heard: the recording.
+            options: of the request.
+            on_segment: called in another thread with each segment of a long recording.
+
         Raises:
+            BadOption: the model cannot do what is asked.
             Overloaded: too many requests wait.
             AsrError: the model refuses the recording.
         """
+        recognizer = await self.variant(options or RequestOptions())
+        samples = heard.samples
         if self.is_long(samples):
-            return await self._transcribe_long(samples)
-        parts = await asyncio.to_thread(self.recognizer.parts, samples)
-        jobs = [asyncio.ensure_future(self.batcher.submit(part.samples)) for part in parts]
+            transcript = await self._transcribe_long(recognizer, samples, on_segment)
+            return replace(transcript, notes=()).from_file(heard.start_s, heard.notes)
+
+        def finish(log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
+            return recognizer.decoder([log_probs])[0]
+
+        parts = await asyncio.to_thread(recognizer.parts, samples)
+        jobs = [asyncio.ensure_future(self.batcher.submit(part.samples, finish)) for part in parts]
         try:
             hypotheses = await asyncio.gather(*jobs)
-            return self.recognizer.transcript(parts, hypotheses, len(samples))
+            transcript = recognizer.transcript(parts, hypotheses, len(samples))
+            return transcript.from_file(heard.start_s, heard.notes)
         finally:
             for job in jobs:  # where one is refused, or the client is gone, the others are in vain
                 job.cancel()
 
-    async def _transcribe_long(self, samples: npt.NDArray[np.float32]) -> Transcript:
+    async def variant(self, options: RequestOptions) -> Recognizer:
+        """Return the recogniser that a request asks for.
+
+        Raises:
+            BadOption: the model cannot do what is asked.
+        """
+        if not options.decoding and not options.words:
+            return self.recognizer
+        return await asyncio.to_thread(self.variants.get, options)
+
+    async def _transcribe_long(
+        self,
+        recognizer: Recognizer,
+        samples: npt.NDArray[np.float32],
+        on_segment: OnSegment | None,
+    ) -> Transcript:
         """Transcribe beside the batches, one long recording after the other."""
         if self._long_waiting >= MAX_LONG:
             raise Overloaded(10.0 * self._long_waiting)
         self._long_waiting += 1
         try:
-            loop, rate = asyncio.get_running_loop(), self.recognizer.sample_rate
-            return await loop.run_in_executor(
-                self._long_thread, self.recognizer.transcribe, samples, rate
-            )
+            loop, rate = asyncio.get_running_loop(), recognizer.sample_rate
+            work = partial(recognizer.transcribe, samples, rate, on_segment=on_segment)
+            return await loop.run_in_executor(self._long_thread, work)
         finally:
             self._long_waiting -= 1
 
-    def _finish(self, log_probs: npt.NDArray[np.float32]) -> list[Hypothesis]:
-        return self.recognizer.decoder([log_probs])[0]
+
+def _limited(
+    blocks: Iterable[npt.NDArray[np.float32]], most: float, too_long: TooLong
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield blocks; raise once they have more samples than allowed."""
+    count = 0
+    for block in blocks:
+        count += len(block)
+        if count > most:
+            raise too_long
+        yield block
 
 
 class Fleet:
@@ -218,12 +273,14 @@ class Fleet:
     def describe(self) -> list[dict[str, Any]]:
         """Return what is known of each model."""
         others: list[dict[str, Any]] = [
-            {"name": p.name, "task": p.task, "backend": "torch"} for p in self.predictors.values()
+            {"name": p.name, "task": p.task, "backend": "torch", "created": p.created}
+            for p in self.predictors.values()
         ]
         return [
             {
                 "name": model.name,
                 "task": "ctc",
+                "created": model.recognizer.bundle.created,
                 "sample_rate": model.recognizer.sample_rate,
                 "backend": model.recognizer.backend,
                 "streaming": model.streaming is not None,

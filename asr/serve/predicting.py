@@ -29,7 +29,7 @@ MAX_ROWS = 1_000_000
 class PredictRequest(BaseModel):
     """What to predict from: the key that the model's task takes, and no other."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     texts: list[str] | None = Field(
         None, max_length=MAX_ITEMS, description="For text: labels, tags, translations."
     )
@@ -68,7 +68,7 @@ class HostedPredictor:
     """
 
     def __init__(self, name: str, bundle: Bundle, config: ServeConfig) -> None:
-        self.name, self.config = name, config
+        self.name, self.config, self.created = name, config, bundle.created
         self.predictor = load_predictor(bundle)
         self._thread, self._waiting = ThreadPoolExecutor(1, "predict"), 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asr.errors import DataError, require
+from asr.errors import DataError
 from asr.files import atomic_write_text
+from asr.lines import read_json_lines
 from asr.scoring.classification import best_classes
 from asr.signals.data import cut_padding, load_npz
-from asr.text.lines import read_json_lines
+from asr.text.tables import read_table
 
 if TYPE_CHECKING:
     from asr.signals.classifier import SequenceClassifier
@@ -23,6 +25,7 @@ __all__ = ["SignalInputs", "Signals", "predict_rows"]
 
 NEEDED = "a .csv, .jsonl, .npz or .npy file of signals"
 ID, TIME = "unique_id", "ds"  # of CSV files: which signal, and when; neither is a channel
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 Row = dict[str, Any]
 
 
@@ -121,23 +124,35 @@ def _numbered(sequences: Sequence[Any], static: Any = None) -> Signals:
 
 
 def _read_csv(file: Path) -> Signals:
-    pd = require("pandas", "train")
-    try:
-        table = pd.read_csv(file, dtype={ID: str})
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(
-            f"{file} is not a readable CSV file: {error}.", "Save it as comma-separated UTF-8."
-        ) from error
+    table = read_table(file, (ID, TIME), NEEDED)
     channels = [column for column in table.columns if column not in (ID, TIME)]
-    texts = table[channels].select_dtypes(exclude=["number", "bool"]).columns.tolist()
-    if texts or not channels:
-        what = f"The column {texts[0]} holds texts" if texts else "There is no channel"
+    if not channels or not table.rows:
+        what = "There is no channel" if table.rows else "There are no rows"
         raise DataError(f"{file}: {what}.", "Give a column of numbers a channel.")
+    groups: dict[str, list[list[float]]] = {}
+    for row in table.rows:
+        where = table.where(row)
+        if ID in table.columns and not row.values[ID]:
+            raise DataError(f"{where}: no {ID}.", "Fill in the cell.")
+        steps = groups.setdefault(str(row.values.get(ID, "")), [])
+        steps.append([_cell(row.values[channel], channel, where) for channel in channels])
+    arrays = [np.array(steps, np.float32) for steps in groups.values()]
     if ID not in table.columns:
-        return _numbered([table[channels].to_numpy(np.float32)])
-    groups = list(table.groupby(ID, sort=False))
-    arrays = [rows[channels].to_numpy(np.float32) for _, rows in groups]
-    return Signals(arrays, None, [{ID: name} for name, _ in groups])
+        return _numbered(arrays)
+    return Signals(arrays, None, [{ID: name} for name in groups])
+
+
+def _cell(text: str, channel: str, where: str) -> float:
+    """Return a cell as a number; true and false are 1 and 0."""
+    flags = {"true": 1.0, "false": 0.0}
+    if text.lower() in flags:
+        return flags[text.lower()]
+    if not _NUMBER.fullmatch(text):
+        raise DataError(
+            f"{where}: the column {channel} holds {text[:40]!r}, which is no number.",
+            "Give a column of numbers with a decimal point a channel.",
+        )
+    return float(text)
 
 
 def _read_jsonl(file: Path) -> Signals:

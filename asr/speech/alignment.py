@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DataError, require
 from asr.speech.frames import min_output_frames
+from asr.speech.transcript import ctm_name
 
 __all__ = [
     "FORMATS",
@@ -33,6 +35,7 @@ __all__ = [
     "forced_align",
 ]
 
+DOUBTFUL_GAP = 0.5  # natural log a frame
 MIN_TOKEN_S = 0.01  # shortest last token of a word
 # A CTC network emits the first token of a word 50 to 70 ms after the word begins, whatever the
 # voice, the speed and the model (measured against the word events of synthesised speech:
@@ -92,6 +95,9 @@ class AlignedWord:
     tokens: tuple[AlignedToken, ...]
 
 
+_Aligned = TypeVar("_Aligned", AlignedToken, AlignedWord)
+
+
 @dataclass(frozen=True)
 class ForcedAlignment:
     """When the words of a known text were said.
@@ -103,6 +109,9 @@ class ForcedAlignment:
         score: mean natural log-probability of the frames of its tokens; it is low where something
             else was said.
         model: name of the model.
+        gap: by how much the path of the text is less probable than the best one, natural log a
+            frame; it is large where something else was said.
+        unit: what the tokens of words are: characters, pieces or phones.
     """
 
     text: str
@@ -110,12 +119,35 @@ class ForcedAlignment:
     words: tuple[AlignedWord, ...]
     score: float
     model: str
+    gap: float = 0.0
+    unit: str = "characters"
+
+    @property
+    def doubt(self) -> str:
+        """What is to be said where the text does not seem to be what is said, else empty."""
+        if self.gap < DOUBTFUL_GAP:
+            return ""
+        return (
+            f"something else seems to be said than the text: its path is {self.gap:.2f} less "
+            f"probable a frame than the best one (natural log; below {DOUBTFUL_GAP} where the text "
+            "is right)"
+        )
 
     def with_words(self, words: Sequence[str]) -> ForcedAlignment:
         """Return the alignment with its words spelled otherwise; ``words`` has as many."""
         pairs = zip(self.words, words, strict=True)
         spelled = tuple(replace(aligned, word=word) for aligned, word in pairs)
         return replace(self, text=" ".join(words), words=spelled)
+
+    def later(self, seconds: float) -> ForcedAlignment:
+        """Return the alignment by a clock on which the recording begins at ``seconds``."""
+        if not seconds:
+            return self
+        words = tuple(
+            replace(_moved(word, seconds), tokens=tuple(_moved(t, seconds) for t in word.tokens))
+            for word in self.words
+        )
+        return replace(self, words=words, duration_s=round(self.duration_s + seconds, 3))
 
     def to_json(self) -> str:
         """Return JSON of all attributes; each word has its ``tokens``."""
@@ -124,9 +156,9 @@ class ForcedAlignment:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel, start, duration, word, confidence.
 
-        Blanks in the name of the recording become ``_``.
+        The name of the recording is written as :func:`asr.speech.transcript.ctm_name` says.
         """
-        name = "_".join(name.split())
+        name = ctm_name(name)
         rows = (
             f"{name} 1 {w.start:.2f} {w.end - w.start:.2f} {w.word} {w.confidence:.3f}\n"
             for w in self.words
@@ -134,12 +166,12 @@ class ForcedAlignment:
         return "".join(rows)
 
     def to_textgrid(self) -> str:
-        """Return a TextGrid of Praat with the tiers ``words`` and ``characters``."""
+        """Return a TextGrid of Praat with the tiers ``words`` and :attr:`unit`."""
         words = [(w.start, w.end, w.word) for w in self.words]
         characters = [(t.start, t.end, t.token) for w in self.words for t in w.tokens]
         tiers = [
             _tier(1, "words", words, self.duration_s),
-            _tier(2, "characters", characters, self.duration_s),
+            _tier(2, self.unit, characters, self.duration_s),
         ]
         head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
         times = f"xmin = 0\nxmax = {self.duration_s:.3f}\n"
@@ -153,6 +185,10 @@ class ForcedAlignment:
         return self.to_json() if output_format == "json" else self.to_textgrid()
 
 
+def _moved(span: _Aligned, seconds: float) -> _Aligned:
+    return replace(span, start=round(span.start + seconds, 3), end=round(span.end + seconds, 3))
+
+
 FORMATS = {"textgrid": ".TextGrid", "ctm": ".ctm", "json": ".json"}
 
 
@@ -164,6 +200,7 @@ def align_tokens(
     seconds_per_frame: float,
     duration_s: float,
     model: str,
+    unit: str = "characters",
 ) -> ForcedAlignment:
     """Return when the words of a known text are said.
 
@@ -174,6 +211,7 @@ def align_tokens(
         seconds_per_frame: between two output frames.
         duration_s: of the recording.
         model: name of the model.
+        unit: what the tokens are.
 
     Raises:
         DataError: see :func:`forced_align`.
@@ -184,7 +222,26 @@ def align_tokens(
     num_frames = sum(token.end - token.start for token in tokens)
     score = sum(token.log_prob * (token.end - token.start) for token in tokens) / num_frames
     text = " ".join(word.word for word in words)
-    return ForcedAlignment(text, round(duration_s, 3), words, round(score, 4), model)
+    return ForcedAlignment(
+        text,
+        round(duration_s, 3),
+        words,
+        round(score, 4),
+        model,
+        gap=round(_gap(log_probs, tokens, ids), 4),
+        unit=unit,
+    )
+
+
+def _gap(
+    log_probs: npt.NDArray[np.float32], tokens: Sequence[TokenFrames], ids: Sequence[int]
+) -> float:
+    """Return how much less probable a frame the path of the tokens is than the best path."""
+    path = np.zeros(len(log_probs), np.int64)  # the blank between tokens
+    for token, frames in zip(ids, tokens, strict=True):
+        path[frames.start : frames.end] = token
+    finite = np.maximum(log_probs, -1e4)
+    return float((finite.max(1) - finite[np.arange(len(path)), path]).mean())
 
 
 def forced_align(log_probs: npt.NDArray[np.float32], ids: Sequence[int]) -> list[TokenFrames]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
+from asr.decoding.coverage import check_coverage
+from asr.decoding.language_models import AnyModel
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
+from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DecodingError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import Bundle
 from asr.speech.backends import ONNX_DEVICES
+from asr.speech.imported_tokens import ImportedTokenizer
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer
 
@@ -108,19 +114,26 @@ def own_lm(bundle: Bundle) -> Path | None:
 
 @dataclass(frozen=True)
 class DecoderFactory:
-    """Makes decoders for one model.
+    """Makes decoders for one model. They share its language models, which are loaded once.
 
     Attributes:
         tokenizer: of the model.
         lm: n-gram model, None for none.
         device: where a second language model runs.
         threads: recordings that are decoded at the same time.
+        words: the only words that can be recognised; empty: all that model and dictionary allow.
     """
 
     tokenizer: Tokenizer
     lm: Path | None = None
     device: str = "cpu"
     threads: int = 1
+    words: tuple[str, ...] = ()
+    _scorers: dict[str, Scorer] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def _ngram(self) -> AnyModel | None:
+        return None if self.lm is None else load_lm(self.lm)
 
     def with_lexicon(self, path: str | Path) -> DecoderFactory:
         """Return a factory that also knows the words of a pronouncing dictionary.
@@ -130,8 +143,30 @@ class DecoderFactory:
         """
         if not isinstance(self.tokenizer, PhoneTokenizer):
             raise ConfigError("This model spells its words.", "Leave the lexicon out.")
-        tokenizer = self.tokenizer.with_words(Pronunciations.load(path))
-        return replace(self, tokenizer=tokenizer)
+        return self.with_pronunciations(Pronunciations.load(path))
+
+    def with_pronunciations(self, more: Pronunciations) -> DecoderFactory:
+        """Return a factory that also knows words by their pronunciations, for a model of phones.
+
+        Raises:
+            TokenError: a phone is not one of the model's.
+        """
+        assert isinstance(self.tokenizer, PhoneTokenizer)
+        return replace(self, tokenizer=self.tokenizer.with_words(more))
+
+    def check_lm(self) -> None:
+        """Say on standard error where words of the language model cannot be recognised.
+
+        Raises:
+            LanguageModelError: hardly any of them can.
+        """
+        if self.lm is None or self._ngram is None:
+            return
+        tokens = self._tokens
+        vocabulary = tokens if isinstance(tokens, Vocabulary) else Vocabulary(tokens)
+        note = check_coverage(self._ngram, self.lm.name, vocabulary, self.tokenizer.lexicon)
+        if note:
+            print(f"note: {note}", file=sys.stderr)
 
     def make(self, config: DecodingConfig) -> Decoder:
         """Return the decoder that ``config`` describes.
@@ -140,19 +175,66 @@ class DecoderFactory:
             ModelError: ``config.rescorer`` holds no language model.
             MissingDependencyError: a second pass needs torch.
         """
-        greedy = config.method == "auto" and self.lm is None and not config.needs_beam
+        searched = config.needs_beam or bool(self.words) or self.lm is not None
+        greedy = config.method == "auto" and not searched
         if greedy or config.method == "greedy":
-            return GreedyDecoder(self.tokenizer.tokens, self.tokenizer.lexicon)
+            return GreedyDecoder(self._tokens, self.tokenizer.lexicon)
         search = self.beam(config)
         if not config.rescorer:
             return search
         scorer = self.scorer(config.rescorer)
         return RescoringDecoder(search, scorer, config.rescore_weight, config.rescore_word_bonus)
 
+    def with_words(self, words: Sequence[str]) -> DecoderFactory:
+        """Return a factory whose decoders recognise these words only.
+
+        Raises:
+            ConfigError: the model's dictionary does not have a word.
+        """
+        known = self.tokenizer.lexicon
+        cased = tuple(dict.fromkeys(self._cased(word) for word in words))
+        if known is not None and (unknown := [word for word in cased if word not in known]):
+            raise ConfigError(
+                f"The pronunciation of {unknown[0]!r} is not known.",
+                "Leave it out, or serve a model whose dictionary has it.",
+            )
+        limited = replace(self, words=cased)
+        if "_ngram" in self.__dict__:  # loaded already, which takes time
+            limited.__dict__["_ngram"] = self._ngram
+        return limited
+
+    def knows(self, phrase: str) -> bool:
+        """Return whether a phrase can be a hotword: its words can be said or written."""
+        cased, lexicon = self._cased(phrase), self.tokenizer.lexicon
+        if lexicon is not None:
+            return bool(cased.split()) and all(word in lexicon for word in cased.split())
+        return bool(cased.strip()) and set(cased) <= self._characters
+
+    @property
+    def _characters(self) -> set[str]:
+        return set("".join(self.tokenizer.tokens[1:])) | {" "}  # without the blank's name
+
+    def variant(self, decoder: Decoder, config: DecodingConfig) -> Decoder:
+        """Return the decoder that ``config`` describes.
+
+        It shares words and language model with ``decoder``, one of this factory, where these stay
+        the same: then it takes a fraction of a second.
+
+        Raises:
+            DecodingError: the model can neither write nor say a hotword.
+            AsrError: see :meth:`make`.
+        """
+        adds_words = bool(self.words or (config.hotwords and not config.open_vocabulary))
+        if not isinstance(decoder, BeamDecoder) or config.method == "greedy" or adds_words:
+            return self.make(config)
+        numbers = {setting.name: getattr(config, setting.name) for setting in fields(Settings)}
+        hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
+        return decoder.replace(hotwords=hotwords, **numbers)
+
     def beam(self, config: DecodingConfig) -> BeamDecoder:
         """Return the beam search alone, with the numbers of ``config``."""
-        lm = None if self.lm is None else load_lm(self.lm)
-        lexicon: Iterable[str] | Pronunciations | None = self.tokenizer.lexicon
+        lm = self._ngram
+        lexicon = self._lexicon()
         hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
         open_vocabulary = lexicon is None and (config.open_vocabulary or lm is None)
         if lexicon is None and lm is not None and hotwords and not open_vocabulary:
@@ -160,7 +242,7 @@ class DecoderFactory:
             known = (word for word in lm.words if word not in SPECIAL_WORDS)
             lexicon = list(dict.fromkeys([*known, *" ".join(hotwords).split()]))
         return BeamDecoder(
-            self.tokenizer.tokens,
+            self._tokens,
             lm,
             lexicon,
             config,
@@ -168,6 +250,13 @@ class DecoderFactory:
             hotwords=hotwords or None,
             threads=self.threads,
         )
+
+    def _lexicon(self) -> Iterable[str] | Mapping[str, Sequence[Sequence[str]]] | None:
+        """The words that decoders are limited to, with their phones where the tokens are phones."""
+        known = self.tokenizer.lexicon
+        if not self.words:
+            return known
+        return list(self.words) if known is None else {word: known[word] for word in self.words}
 
     def scorer(self, folder: str | Path) -> Scorer:
         """Return the log-probabilities of an LSTM language model, see
@@ -177,16 +266,24 @@ class DecoderFactory:
             ModelError: the folder holds no language model.
             MissingDependencyError: torch is not installed.
         """
-        require("torch", "train")
-        from asr.language.modelling.model import load_scorer
+        name = str(folder)
+        if name not in self._scorers:
+            require("torch", "train")
+            from asr.language.modelling.model import load_scorer
 
-        in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
-        return load_scorer(folder, "cpu" if in_onnx else self.device)
+            in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
+            self._scorers[name] = load_scorer(folder, "cpu" if in_onnx else self.device)
+        return self._scorers[name]
+
+    @property
+    def _tokens(self) -> Sequence[str] | Vocabulary:
+        if isinstance(self.tokenizer, ImportedTokenizer):
+            return self.tokenizer.vocabulary
+        return self.tokenizer.tokens
 
     def _cased(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""
         if self.tokenizer.lexicon is not None:
             return phrase.lower()
-        known = set("".join(self.tokenizer.tokens[1:])) | {" "}  # without the blank's name
         cases = (phrase, phrase.lower(), phrase.upper())
-        return next((p for p in cases if set(p) <= known), phrase)
+        return next((p for p in cases if set(p) <= self._characters), phrase)

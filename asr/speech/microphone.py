@@ -114,10 +114,16 @@ class GrowingWindow:
     Args:
         recognizer: any model.
         endpoint: when a result becomes final.
+        every_s: seconds of new audio after which the window is computed again.
     """
 
-    def __init__(self, recognizer: Recognizer, endpoint: EndpointConfig | None = None) -> None:
-        self.recognizer = recognizer
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        endpoint: EndpointConfig | None = None,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self.recognizer, self.every_s = recognizer, every_s
         self.endpoint = endpoint or EndpointConfig(max_utterance_s=MAX_UTTERANCE_S)
         self.rate, self.stride = recognizer.sample_rate, recognizer.frames.stride
         self.samples = np.zeros(0, np.float32)  # the window: everything since the last pause
@@ -126,13 +132,14 @@ class GrowingWindow:
         self.utterance = 0  # number of the present one
         self.shown = ""  # text of the last partial result
         self.writing = recognizer.builder.writer.stream()
+        self.quiet_from = 0  # sample of the stream after which no word was heard
 
     def push(self, samples: Samples) -> list[StreamResult]:
         """Take the next samples (n,) at the model's rate; return what changed, see
         :meth:`SpeechStream.push`.
         """
         self.samples = np.concatenate([self.samples, np.asarray(samples, np.float32)])
-        if len(self.samples) - self.heard < EVERY_S * self.rate:
+        if len(self.samples) - self.heard < self.every_s * self.rate:
             return []
         return self._hear()
 
@@ -153,8 +160,7 @@ class GrowingWindow:
         stretches = self._stretches()
         result = self._result(stretches, final=False)
         if not result.words:
-            self._drop(max(0, self.heard - round(KEPT_SILENCE_S * self.rate)))
-            return []
+            return self._nothing(result)
         silence = (self.offset + self.heard) / self.rate - result.end
         if self.endpoint.silence_s and silence >= self.endpoint.silence_s:
             return self._close(stretches, self.heard)
@@ -164,6 +170,15 @@ class GrowingWindow:
             return []
         self.shown = result.text
         return [result]
+
+    def _nothing(self, result: StreamResult) -> list[StreamResult]:
+        """Return the result for a window without words, which is due after a long silence."""
+        now, limit_s = self.offset + self.heard, self.endpoint.start_silence_s
+        self._drop(max(0, self.heard - round(KEPT_SILENCE_S * self.rate)))
+        if not limit_s or now - self.quiet_from < limit_s * self.rate:
+            return []
+        self.quiet_from = now
+        return [replace(result, final=True)]
 
     def _before_last(self, stretches: Stretches) -> tuple[Stretches, int]:
         """Return what becomes final of an utterance that has grown too long, and the sample at
@@ -184,6 +199,7 @@ class GrowingWindow:
         if not result.words:
             return []
         self.utterance += 1
+        self.quiet_from = self.offset
         return [replace(result, written=self.writing.write(result.words, ends))]
 
     def _drop(self, count: int) -> None:
@@ -207,6 +223,7 @@ class GrowingWindow:
             end=segments[-1].end if segments else 0.0,
             words=tuple(word for segment in segments for word in segment.words),
             utterance=self.utterance,
+            alternatives=segments[0].alternatives if final and len(segments) == 1 else (),
         )
 
 

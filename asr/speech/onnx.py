@@ -19,8 +19,10 @@ from asr.speech.acoustics import ONNX_FILE, STREAM_FILE, Array, State, Streaming
 from asr.speech.frames import FrameShape
 
 __all__ = [
+    "MAX_BATCH_S",
     "OnnxAcoustics",
     "OnnxStreamingNetwork",
+    "in_parts",
     "onnx_session",
 ]
 
@@ -89,7 +91,7 @@ class OnnxAcoustics:
         longest = max(map(len, recordings), default=0)
         limit = max(MAX_BATCH_S * self.frames.sample_rate, longest)
         arrays: list[Array] = []
-        for part in _parts(recordings, limit):
+        for part in in_parts(recordings, limit):
             samples, lens = _padded(part)
             log_probs, frame_lens = self._session.run(None, {"samples": samples, "lens": lens})
             arrays += [array[:n] for array, n in zip(log_probs, frame_lens.tolist(), strict=True)]
@@ -170,13 +172,15 @@ class OnnxStreamingNetwork:
         return log_probs[0], after
 
 
-def _parts(recordings: Sequence[Array], limit: int) -> list[Sequence[Array]]:
-    """Runs of recordings whose padded batch has at most ``limit`` samples."""
+def in_parts(inputs: Sequence[Array], limit: int) -> list[Sequence[Array]]:
+    """Return runs of inputs (n, ...) whose padded batch has at most ``limit`` samples or frames;
+    what is longer is alone.
+    """
     parts, start = [], 0
-    for end in range(1, len(recordings) + 1):
-        following = recordings[start : end + 1]
-        if end == len(recordings) or len(following) * max(map(len, following)) > limit:
-            parts.append(recordings[start:end])
+    for end in range(1, len(inputs) + 1):
+        following = inputs[start : end + 1]
+        if end == len(inputs) or len(following) * max(map(len, following)) > limit:
+            parts.append(inputs[start:end])
             start = end
     return parts
 

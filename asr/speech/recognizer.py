@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import LevelledBlocks, levelled
 from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import Window
 from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.alignment import ForcedAlignment, align_tokens
 from asr.speech.backends import open_acoustics
 from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
 from asr.speech.frames import FrameShape
+from asr.speech.imported_tokens import open_tokenizer
 from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
 from asr.speech.writing import PLAIN, Writer, WritingConfig
-from asr.text.normalizers import normalize
-from asr.text.tokenizers import load_tokenizer
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 
@@ -36,7 +37,25 @@ __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 POOL_S, POOL_SIZE = 320.0, 32
 
 Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A recording of which all is in memory.
+
+    Attributes:
+        samples: (n,) or (n, channels) at the rate of the network.
+        start_s: time of the first one by the clock of the file, in seconds.
+        notes: what is to be said about the recording.
+    """
+
+    samples: Samples
+    start_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
 Progress = Callable[[float], None]
+OnSegment = Callable[[Segment], None]
 
 
 class Recognizer:
@@ -63,7 +82,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, options: ModelOptions) -> None:
         self.bundle, self.name = bundle, options.name or bundle.name
-        tokenizer = load_tokenizer(bundle.path)
+        tokenizer = open_tokenizer(bundle.path)
         self.acoustics = open_acoustics(
             bundle,
             tokenizer.tokens,
@@ -82,6 +101,8 @@ class Recognizer:
         self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
+        if options.lm is not None:
+            self.decoders.check_lm()
         self.decoder = self.decoders.make(self.decoding)
         writer = Writer(options.writing or PLAIN, bundle)
         self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1, writer)
@@ -109,13 +130,45 @@ class Recognizer:
 
     @property
     def feature_config(self) -> FeatureConfig:
-        """Settings of the features."""
-        return self.frames.features
+        """Settings of the features.
+
+        Raises:
+            ModelError: the model is imported, and has other ones.
+        """
+        features = self.frames.features
+        if not isinstance(features, FeatureConfig):
+            raise ModelError(
+                f"The imported model {self.name} has features of another toolkit.",
+                "Give it recordings.",
+            )
+        return features
 
     @property
     def backend(self) -> str:
         """What runs the network: ``torch`` or ``onnxruntime``."""
         return self.acoustics.backend
+
+    def with_decoding(self, changes: Mapping[str, Any], words: Sequence[str] = ()) -> Recognizer:
+        """Return a recogniser with other settings of the decoder, which shares the network.
+
+        Args:
+            changes: fields of :class:`asr.speech.decoders.DecodingConfig` with their values.
+            words: the only words that can be recognised; empty: those of this model.
+
+        Raises:
+            ConfigError: a value out of its range, or a word that the dictionary does not have.
+            DecodingError: a hotword that the model cannot write or say.
+        """
+        other = copy.copy(self)
+        config = replace(self.decoding, **changes)
+        if words or config.needs_beam:
+            config = replace(config, method="beam")
+        other.decoding = config
+        if words:
+            other.decoders = self.decoders.with_words(words)
+        other.decoder = other.decoders.variant(self.decoder, config)
+        other.builder = replace(self.builder, all_readings=config.n_best > 1)
+        return other
 
     def transcribe(
         self,
@@ -123,6 +176,7 @@ class Recognizer:
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Transcript:
         """Return the transcript of a recording of any length.
 
@@ -136,12 +190,15 @@ class Recognizer:
             channel: ``mix`` (mean of the channels), a channel's number from 0, or ``all``: each
                 apart, segments of all.
             progress: called with the seconds of the recording that are done, now and then.
+            on_segment: called with each segment of a long recording as soon as it is known; its
+                times are from the first sample.
 
         Raises:
             AudioError: the recording is missing, empty, damaged, shorter than one frame, or has no
                 such channel.
         """
-        result = next(self.transcribe_many([source], sample_rate, channel, progress))
+        results = self.transcribe_many([source], sample_rate, channel, progress, on_segment)
+        result = next(results)
         if isinstance(result, AsrError):
             raise result
         return result
@@ -167,25 +224,31 @@ class Recognizer:
         sample_rate: int | None = None,
         channel: str | int = "mix",
         progress: Progress | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Iterator[Transcript | AsrError]:
         """Yield for each recording, in order, its transcript, or the error that it ended in.
 
         Short ones are computed together, and only a few are held at a time. Arguments: see
         :meth:`transcribe`.
         """
-        pool: list[Samples | AsrError] = []  # short recordings whose turn has not come
+        pool: list[Heard | AsrError] = []  # short recordings whose turn has not come
         for source in sources:
             long: Transcript | None = None
             try:
                 with open_recording(source, sample_rate) as recording:
-                    blocks = recording.resampled(self.sample_rate, channel, LONG_S)
+                    levelled = LevelledBlocks(
+                        recording.resampled(self.sample_rate, channel, LONG_S), self.sample_rate
+                    )
+                    blocks = iter(levelled)
                     head = self._head(blocks)
                     if self._reader.is_long(sum(map(len, head))):
                         channels = recording.channels if channel == "all" else None
                         every = itertools.chain(head, blocks)
-                        long = self._transcribe_long(every, channels, progress)
+                        long = self._transcribe_long(every, channels, progress, on_segment)
+                        long = long.from_file(recording.start_s, recording.notes + levelled.notes)
                     else:
-                        pool.append(np.concatenate(head))
+                        notes = tuple(recording.notes + levelled.notes)
+                        pool.append(Heard(np.concatenate(head), recording.start_s, notes))
             except AsrError as error:
                 pool.append(error)
             if long is not None or len(pool) >= POOL_SIZE or self._seconds(pool) > POOL_S:
@@ -206,13 +269,11 @@ class Recognizer:
                 break
         return head
 
-    def _seconds(self, pool: Iterable[Samples | AsrError]) -> float:
-        samples = sum(0 if isinstance(item, AsrError) else item.size for item in pool)
+    def _seconds(self, pool: Iterable[Heard | AsrError]) -> float:
+        samples = sum(0 if isinstance(item, AsrError) else item.samples.size for item in pool)
         return samples / self.sample_rate
 
-    def _transcribe_pool(
-        self, pool: Sequence[Samples | AsrError]
-    ) -> Iterator[Transcript | AsrError]:
+    def _transcribe_pool(self, pool: Sequence[Heard | AsrError]) -> Iterator[Transcript | AsrError]:
         """Yield the transcripts of short recordings, and the errors among them, in order."""
         recordings = [item for item in pool if not isinstance(item, AsrError)]
         results: list[Transcript | AsrError] = []
@@ -226,7 +287,8 @@ class Recognizer:
         in_order = iter(results)
         yield from (item if isinstance(item, AsrError) else next(in_order) for item in pool)
 
-    def _transcribe_short(self, recordings: Sequence[Samples]) -> list[Transcript]:
+    def _transcribe_short(self, heard: Sequence[Heard]) -> list[Transcript]:
+        recordings = [one.samples for one in heard]
         parts = [self._reader.channel_parts(recording) for recording in recordings]
         arrays = self._reader.log_probs([part.samples for own in parts for part in own])
         hypotheses = iter(self.decoder(arrays))
@@ -238,10 +300,17 @@ class Recognizer:
             ]
             channels = recording.shape[1] if recording.ndim > 1 else None
             transcripts.append(self._transcript(segments, channels, len(recording)))
-        return transcripts
+        return [
+            transcript.from_file(one.start_s, one.notes)
+            for transcript, one in zip(transcripts, heard, strict=True)
+        ]
 
     def _transcribe_long(
-        self, blocks: Iterator[Samples], channels: int | None, progress: Progress | None
+        self,
+        blocks: Iterator[Samples],
+        channels: int | None,
+        progress: Progress | None,
+        on_segment: OnSegment | None,
     ) -> Transcript:
         count = 0  # samples read so far
 
@@ -256,7 +325,10 @@ class Recognizer:
         while some := list(itertools.islice(sections, 2 * self.decoders.threads)):
             hypotheses = self.decoder([section.log_probs for section in some])
             for section, best in zip(some, hypotheses, strict=True):
-                segments.append((section.channel, self.builder.segment(best, section.start, count)))
+                segment = self.builder.segment(best, section.start, count)
+                segments.append((section.channel, segment))
+                if on_segment is not None and segment is not None:
+                    on_segment(segment)
             if progress is not None:
                 progress(some[-1].start / self.sample_rate)
         return self._transcript(segments, channels, count)
@@ -286,23 +358,31 @@ class Recognizer:
 
         Raises:
             AudioError: see :meth:`transcribe`.
-            TokenError: a character that the model does not know.
+            TokenError: characters or words that the model does not know; all are named.
             DataError: an empty text, one longer than what can have been said, or too much to be
                 aligned at once.
         """
+        from asr.text.normalizers import normalize  # its tables take 12 ms to make
+
         normal = normalize(text, normalizer)
         ids = self.decoders.tokenizer.encode(normal)  # refused before the network is run
         audio = load_audio(source, self.sample_rate, source_rate=sample_rate)
+        if audio.is_silent:
+            raise AudioError(
+                f"{audio.name} is silent: no text can be aligned with it.", "Check the recording."
+            )
         alignment = align_tokens(
-            self._reader.whole_log_probs(audio.samples),
+            self._reader.whole_log_probs(levelled(audio.samples, self.sample_rate)),
             ids,
             self.decoder.vocabulary,
             seconds_per_frame=self.seconds_per_frame,
             duration_s=audio.duration_s,
             model=self.name,
+            unit=self.decoders.tokenizer.unit,
         )
         spelled, said = text.split(), normal.split()
-        return alignment.with_words(spelled if len(spelled) == len(said) else said)
+        words = spelled if len(spelled) == len(said) else said
+        return alignment.with_words(words).later(audio.start_s)
 
     def features(self, recordings: Sequence[Samples]) -> list[Samples]:
         """Return features (T, F), before normalisation, of mono recordings (n,) at

@@ -62,7 +62,7 @@ class TranscriptBuilder:
             start: sample of their first frame.
             stop: sample that no word ends after.
         """
-        readings = [self._reading(h, start, stop) for h in hypotheses]
+        readings = [self.reading(h, start, stop) for h in hypotheses]
         best = readings[0]
         if not best.words:
             return None
@@ -75,7 +75,8 @@ class TranscriptBuilder:
             alternatives=tuple(readings) if self.all_readings else (),
         )
 
-    def _reading(self, hypothesis: Hypothesis, start: int, stop: int) -> Alternative:
+    def reading(self, hypothesis: Hypothesis, start: int, stop: float = math.inf) -> Alternative:
+        """Return what was said between two samples according to one hypothesis."""
         rate = self.frames.sample_rate
         words = self.words(hypothesis, start / rate, stop / rate)
         confidence = round(sum(w.confidence for w in words) / len(words), 4) if words else 0.0

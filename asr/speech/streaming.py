@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.recording import check_peak
 from asr.config import check_range
 from asr.decoding import Hypothesis
 from asr.errors import AudioError
 from asr.speech.acoustics import StreamingNetwork
 from asr.speech.frames import FrameShape
 from asr.speech.recognizer import Recognizer, load_model
-from asr.speech.transcript import Word, Written
+from asr.speech.transcript import Alternative, Word, Written
 
 __all__ = [
     "SENTENCE_PAUSE",
@@ -46,14 +47,18 @@ class EndpointConfig:
         silence_s: seconds of silence that close it; 0 closes at the end of the stream only.
         max_utterance_s: seconds after which it is closed in any case.
         blank_threshold: probability of the blank from which a frame counts as silence.
+        start_silence_s: seconds without a word after which a final result without text is given,
+            again and again; 0: never.
     """
 
     silence_s: float = 0.8
     max_utterance_s: float = 30.0
     blank_threshold: float = 0.6
+    start_silence_s: float = 0.0
 
     def __post_init__(self) -> None:
         check_range("endpoint.silence_s", self.silence_s, 0)
+        check_range("endpoint.start_silence_s", self.start_silence_s, 0)
         check_range("endpoint.max_utterance_s", self.max_utterance_s, 1)
         check_range("endpoint.blank_threshold", self.blank_threshold, 0, 1)
 
@@ -70,6 +75,7 @@ class StreamResult:
         words: with times and, in final results, confidences.
         utterance: its number from 0.
         written: final results as people write them, where that was asked for.
+        alternatives: of a final result, where N-best was asked for: the N readings, this one first.
     """
 
     final: bool
@@ -78,6 +84,7 @@ class StreamResult:
     end: float
     words: tuple[Word, ...]
     utterance: int
+    alternatives: tuple[Alternative, ...] = ()
     written: Written | None = None
 
     @property
@@ -204,7 +211,9 @@ class SpeechStream:
         # silence_s of 0 never closes: more silent frames than an utterance can have
         silence = round(endpoint.silence_s / model.seconds_per_frame)
         self._max_silence = silence or self._max_frames + 1
+        self._max_quiet = round(endpoint.start_silence_s / model.seconds_per_frame)
         self._count, self._silent = 0, 0  # frames, and silent ones at the end, of the utterance
+        self._quiet = 0  # frames of closed utterances since the last word
         self._open()
 
     def push(self, samples: Any) -> list[StreamResult]:
@@ -274,7 +283,10 @@ class SpeechStream:
             self._count += 1
             self._silent = self._silent + 1 if silent[position] else 0
             # silence ends an empty utterance too
-            if self._silent >= self._max_silence or self._count >= self._max_frames:
+            limit = self._max_silence
+            if self._max_quiet and self._silent == self._count:
+                limit = min(limit, self._max_quiet)
+            if self._silent >= limit or self._count >= self._max_frames:
                 ends.append(position + 1)
                 self._count, self._silent = 0, 0
         return ends
@@ -289,11 +301,20 @@ class SpeechStream:
         num_frames = sum(map(len, self._kept))
         if not num_frames:
             return []
-        result = self._result(self._stream.finish()[0], final=True)
+        hypotheses = self._stream.finish()
+        result = self._result(hypotheses[0], final=True)
+        if self.model.builder.all_readings:
+            start = self._offset * self.model.frames.stride
+            readings = tuple(self.model.builder.reading(h, start) for h in hypotheses)
+            result = replace(result, alternatives=readings)
         self._open()
         self._offset += num_frames
+        self._quiet += num_frames
+        gives_up = bool(self._max_quiet) and self._quiet >= self._max_quiet
+        if result.text or gives_up:
+            self._quiet = 0
         if not result.text:
-            return []
+            return [result] if gives_up else []
         self._utterance += 1
         heard_s = self._offset * self.model.seconds_per_frame
         ends = self._finished or heard_s - result.end >= SENTENCE_PAUSE
@@ -323,7 +344,6 @@ def _checked(samples: Any) -> Samples:
         raise AudioError(
             f"A stream takes float or int16 samples, not {array.dtype}.", "Convert them."
         )
-    if not np.isfinite(array).all():
-        raise AudioError("There is NaN or infinity among the samples.", "Mend the source.")
+    check_peak(array, "The stream")
     checked: Samples = np.asarray(array, np.float32)
     return checked

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from asr.speech.subtitles import Cue, Piece, SubtitleConfig, arrange, to_srt, to_vtt
+
+__all__ = [
+    "FORMATS",
+    "Alternative",
+    "Segment",
+    "Transcript",
+    "Word",
+    "Written",
+    "WrittenToken",
+    "ctm_name",
+    "merge_channels",
+    "read_transcript",
+]
 
 __all__ = [
     "FORMATS",
@@ -133,12 +146,15 @@ class Transcript:
         duration_s: of the recording.
         segments: in order of time.
         model: name of the model.
+        notes: what is to be said about the recording, a sentence each: that it is clipped, quiet,
+            without speech, has holes.
     """
 
     text: str
     duration_s: float
     segments: tuple[Segment, ...]
     model: str
+    notes: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -150,19 +166,51 @@ class Transcript:
         """The text as people write it where that was asked for, else the plain words."""
         return " ".join(segment.readable for segment in self.segments if segment.readable)
 
-    def to_json(self, recording: str | None = None) -> str:
-        """Return JSON with ``text``, ``duration_s``, ``segments`` and ``model``.
+    def confident(self, minimum: float) -> Transcript:
+        """Return the transcript without the words whose confidence is below ``minimum``."""
+        kept = (_confident(segment, minimum) for segment in self.segments)
+        segments = tuple(segment for segment in kept if segment.words)
+        return replace(self, text=" ".join(s.text for s in segments), segments=segments)
+
+    def from_file(self, start_s: float, notes: Iterable[str]) -> Transcript:
+        """Return the transcript by the clock of its file, with what is to be said about it.
+
+        Args:
+            start_s: time of the first sample by that clock.
+            notes: a sentence each; that no speech was recognised is added.
+        """
+        silent = () if self.text else ("no speech was recognised",)
+        noted = replace(self, notes=tuple(dict.fromkeys((*notes, *self.notes, *silent))))
+        if not start_s:
+            return noted
+        return replace(
+            noted,
+            duration_s=round(self.duration_s + start_s, 3),
+            segments=tuple(_later(segment, start_s) for segment in self.segments),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``text``, ``duration_s``, ``segments`` and ``model``, as JSON has them.
 
         A segment has ``alternatives``, ``channel`` and ``written`` only where they were asked for;
-        then the transcript has ``written``, all of the written text, too.
+        with the latter the transcript has ``written`` too, all of the written text. ``notes`` are
+        there only where there is something to say.
+        """
+        content = dataclasses.asdict(self)
+        if not self.notes:
+            del content["notes"]
+        content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
+        if any(segment.written is not None for segment in self.segments):
+            content["written"] = self.readable
+        return content
+
+    def to_json(self, recording: str | None = None) -> str:
+        """Return :meth:`to_dict` as JSON.
 
         Args:
             recording: name of the recording, which then comes first.
         """
-        content = ({} if recording is None else {"recording": recording}) | dataclasses.asdict(self)
-        content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
-        if any(segment.written is not None for segment in self.segments):
-            content["written"] = self.readable
+        content = ({} if recording is None else {"recording": recording}) | self.to_dict()
         return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
     def to_txt(self) -> str:
@@ -218,9 +266,9 @@ class Transcript:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence.
 
-        Blanks in the name of the recording become ``_``.
+        The name of the recording is written as :func:`ctm_name` says.
         """
-        name = "_".join(name.split())
+        name = ctm_name(name)
         rows = []
         for s in self.segments:
             place = f"{name} {(s.channel or 0) + 1}"
@@ -264,6 +312,38 @@ class Transcript:
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
 
 
+def read_transcript(content: dict[str, Any]) -> Transcript:
+    """Return the transcript that :meth:`Transcript.to_dict` gave."""
+    segments = tuple(_segment(entry) for entry in content["segments"])
+    notes = tuple(content.get("notes", ()))
+    return Transcript(content["text"], content["duration_s"], segments, content["model"], notes)
+
+
+def _segment(entry: dict[str, Any]) -> Segment:
+    readings = (
+        Alternative(**{**reading, "words": _words(reading)})
+        for reading in entry.get("alternatives", ())
+    )
+    given = {**entry, "words": _words(entry), "alternatives": tuple(readings)}
+    if entry.get("written"):
+        tokens = tuple(WrittenToken(**token) for token in entry["written"]["tokens"])
+        given["written"] = Written(entry["written"]["text"], tokens)
+    return Segment(**given)
+
+
+def _words(entry: dict[str, Any]) -> tuple[Word, ...]:
+    return tuple(Word(**word) for word in entry["words"])
+
+
+def ctm_name(name: str) -> str:
+    """Return the name of a recording as a CTM can hold it.
+
+    Blanks become ``_``, and one is put before ``;;``, which begins a comment.
+    """
+    joined = "_".join(name.split())
+    return f"_{joined}" if joined.startswith(";;") else joined
+
+
 def merge_channels(transcripts: list[Transcript]) -> Transcript:
     """Return the transcripts of a recording's channels as one, its segments in order of time."""
     segments = [
@@ -272,6 +352,76 @@ def merge_channels(transcripts: list[Transcript]) -> Transcript:
     segments.sort(key=lambda s: (s.start, s.channel))
     return replace(
         transcripts[0], text=" ".join(s.text for s in segments), segments=tuple(segments)
+    )
+
+
+def _confident(segment: Segment, minimum: float) -> Segment:
+    words = tuple(word for word in segment.words if word.confidence >= minimum)
+    if not words or len(words) == len(segment.words):
+        return replace(segment, words=words)
+    return replace(
+        segment,
+        start=words[0].start,
+        end=words[-1].end,
+        text=" ".join(word.word for word in words),
+        confidence=round(sum(word.confidence for word in words) / len(words), 4),
+        words=words,
+        written=segment.written and _confident_writing(segment, minimum),
+    )
+
+
+def _confident_writing(segment: Segment, minimum: float) -> Written:
+    """Return what is left in writing: a token of which words are dropped becomes the plain rest."""
+    kept, tokens = 0, list[WrittenToken]()
+    for token in segment.written.tokens if segment.written else ():
+        said = segment.words[token.first_word : token.stop_word]
+        rest = [word for word in said if word.confidence >= minimum]
+        if len(rest) == len(said):
+            stop = kept + len(said)
+            tokens.append(replace(token, first_word=kept, stop_word=stop))
+        else:
+            tokens += [
+                WrittenToken(
+                    text=w.word,
+                    start=w.start,
+                    end=w.end,
+                    confidence=w.confidence,
+                    first_word=kept + n,
+                    stop_word=kept + n + 1,
+                )
+                for n, w in enumerate(rest)
+            ]
+        kept += len(rest)
+    return Written(" ".join(token.text for token in tokens), tuple(tokens))
+
+
+def _later(segment: Segment, seconds: float) -> Segment:
+    alternatives = tuple(
+        replace(reading, words=_words_later(reading.words, seconds))
+        for reading in segment.alternatives
+    )
+    return replace(
+        segment,
+        start=round(segment.start + seconds, 3),
+        end=round(segment.end + seconds, 3),
+        words=_words_later(segment.words, seconds),
+        alternatives=alternatives,
+        written=segment.written and _writing_later(segment.written, seconds),
+    )
+
+
+def _writing_later(written: Written, seconds: float) -> Written:
+    tokens = tuple(
+        replace(t, start=round(t.start + seconds, 3), end=round(t.end + seconds, 3))
+        for t in written.tokens
+    )
+    return replace(written, tokens=tokens)
+
+
+def _words_later(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
+    return tuple(
+        replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3))
+        for word in words
     )
 
 

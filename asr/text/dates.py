@@ -139,12 +139,15 @@ def _counted(word: str) -> bool:
 
 
 def year(reader: NumberReader, start: int) -> Reading | None:
-    """Return a year that only its context shows: "in ten sixty six", "in two thousand nine"."""
-    if reader.word(start - 1) not in _BEFORE_YEAR:
+    """Return a year that its context shows: "in ten sixty six", "two thousand nine" where nothing
+    is counted.
+    """
+    before = reader.word(start - 1)
+    said, stop = _year_of_date(reader, start, earliest=10 if before in _BEFORE_YEAR else 17)
+    if not said or (said == "2000" and before not in ("in", "since", "year")):
         return None
-    said, stop = _year_of_date(reader, start, earliest=10)
-    round_one = said.endswith("000") and reader.word(start - 1) not in ("in", "since", "year")
-    return Reading(start, stop, said, said) if said and not round_one else None
+    shown = before in _BEFORE_YEAR or said.startswith("20")
+    return Reading(start, stop, said, said) if shown else None
 
 
 def decade(reader: NumberReader, start: int) -> Reading | None:

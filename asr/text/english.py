@@ -12,6 +12,7 @@ import re
 import unicodedata
 
 from asr.text.quantities import readings
+from asr.text.symbols import amounts, speak_forms, speak_symbols
 
 __all__ = ["english"]
 
@@ -198,10 +199,8 @@ _SPELLINGS = {
     "woollen": "woolen",
     "yoghurt": "yogurt",
 }
-_CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen"}
 _CLOCK_HALF = r"(?<=\d) ?\b([ap])\.? ?m\b\.?"
 _TELEPHONE = r"\b(?:1-)?(?:\d{3}-)?\d{3}-\d{4}\b"
-_AND_CENTS = r"(\d (?:dollar|euro|pound)s?) and (\d+ (?:cent|cents|penny|pence)\b)"
 
 
 def english(text: str) -> str:
@@ -214,24 +213,25 @@ def english(text: str) -> str:
         >>> english("Mr. O’Neil won't pay twenty-one pounds — uh, for the colour [laughs]")
         "mister o'neil will not pay 21 pounds for the color"
     """
-    text = _plain_letters(text.lower())
+    text = _plain_letters(text)
     text = re.sub(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)", " ", text)
     text = re.sub(_FILLERS, " ", text)
     text = _open_words(re.sub(_CLOCK_HALF, r" \1m ", text))
-    text = _symbols_to_words(text)
+    text = re.sub(_TELEPHONE, lambda match: match[0].replace("-", ""), text)
+    text = speak_symbols(text)
     # The decimal point must survive the removal of punctuation.
     text = re.sub(r"(?<=\d)\.(?=\d)", "\0", text)
     text = re.sub(r"[^\w\s'\0]|_", " ", text)
     text = re.sub(r"(?<!\w)'+|'+(?!\w)", " ", text).replace("\0", ".")
     for pattern, replacement in _SPELLING_RULES:
         text = re.sub(pattern, replacement, text)
-    words = [_SPELLINGS.get(word, word) for word in text.split()]
-    return re.sub(_AND_CENTS, r"\1 \2", " ".join(_numbers_to_figures(words)))
+    figures = _numbers_to_figures([_SPELLINGS.get(word, word) for word in text.split()])
+    return amounts(" ".join(figures))
 
 
 def _plain_letters(text: str) -> str:
-    text = unicodedata.normalize("NFKD", re.sub("[’‘ʼ′´`＇]", "'", text))
-    return "".join(char for char in text if not unicodedata.combining(char))
+    text = unicodedata.normalize("NFKD", re.sub("[’‘ʼ′´`＇]", "'", speak_forms(text)))
+    return "".join(char for char in text if not unicodedata.combining(char)).lower()
 
 
 def _open_words(text: str) -> str:
@@ -239,23 +239,3 @@ def _open_words(text: str) -> str:
         text = re.sub(pattern, replacement, text)
     text = re.sub(r"\b(\w+)\.(?=\s|$)", lambda match: _DOTTED.get(match[1], match[1]) + " ", text)
     return re.sub(r"\b\w+\b", lambda match: _TITLES.get(match[0], match[0]), text)
-
-
-def _symbols_to_words(text: str) -> str:
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(_TELEPHONE, lambda match: match[0].replace("-", ""), text)
-    text = re.sub(
-        r"([$€£¥])\s?(\d+)(\.\d+)?( (?:thousand|million|billion|trillion)\b)?", _money, text
-    )
-    return text.replace("%", " percent ").replace("&", " and ")
-
-
-def _money(match: re.Match[str]) -> str:
-    """Return "$5.20" as "5 dollars 20 cents", "$2.5 million" as "2.5 million dollars"."""
-    unit, whole, fraction, scale = _CURRENCIES[match[1]], match[2], match[3] or "", match[4] or ""
-    plural = unit if unit == "yen" or (whole == "1" and not scale) else f"{unit}s"
-    if scale or len(fraction) != 3:
-        return f"{whole}{fraction}{scale} {plural}"
-    cents = int(fraction[1:])
-    coin = ("penny" if cents == 1 else "pence") if unit == "pound" else f"cent{'s' * (cents != 1)}"
-    return f"{whole} {plural} {cents} {coin}" if cents else f"{whole} {plural}"

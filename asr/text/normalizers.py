@@ -11,8 +11,10 @@ import unicodedata
 from collections.abc import Callable
 
 from asr.errors import ConfigError
+from asr.lines import nfc
 from asr.text.english import english
 from asr.text.numerals import spell_numbers
+from asr.text.symbols import speak_forms, speak_symbols
 
 __all__ = ["NORMALIZERS", "get_normalizer", "normalize"]
 
@@ -57,25 +59,26 @@ def get_normalizer(name: str) -> Callable[[str], str]:
 
 
 def none(text: str) -> str:
-    """Return the text with white space collapsed; case and punctuation count."""
-    return " ".join(text.split())
+    """Return the text in composed form (NFC), white space collapsed; case and punctuation count."""
+    return " ".join(nfc(text).split())
 
 
 def librispeech(text: str) -> str:
     """Return the text in LibriSpeech's alphabet in lower case: a-z, apostrophe and space.
 
     LibriSpeech's own transcripts only change their case. Accents are dropped, hyphens separate
-    words, digits are spelled out as cardinals or ordinals ("1st", "42"), "&" and "%" become words,
-    and an apostrophe next to a letter is kept. Other scripts and symbols are dropped.
+    words, digits are spelled out as cardinals or ordinals ("1st", "42"), "&", "%" and signs at
+    numbers ("-5", "$1") become words, and an apostrophe next to a letter is kept. Other scripts and
+    symbols are dropped.
     """
     text = text.translate(_APOSTROPHES)
     # Most text is plain: what takes most of the time is left out where it changes nothing.
     text = (
         text.lower()
         if text.isascii()
-        else _fold_accents(unicodedata.normalize("NFKC", text).lower())
+        else _fold_accents(unicodedata.normalize("NFKC", speak_forms(text)).lower())
     )
-    text = spell_numbers(text.replace("&", " and ").replace("%", " percent "))
+    text = spell_numbers(speak_symbols(text))
     text = re.sub(r"[^a-z']", " ", text)
     return none(re.sub(r"(?<![a-z])'+(?![a-z])", " ", text))
 

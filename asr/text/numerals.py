@@ -182,7 +182,7 @@ class Number:
     Attributes:
         text: in figures, without commas: 1050, 2.50, 21st.
         value: what it amounts to.
-        kind: cardinal, ordinal, decimal or year.
+        kind: cardinal, ordinal, decimal, version (2.0.1) or year.
         stop: place of the word after it.
     """
 
@@ -355,7 +355,10 @@ class NumberReader:
         if scale:
             exact *= scale
             return Number(f"{exact.normalize():f}", exact, "cardinal", after + 1)
-        return Number(f"{value:f}.{digits}", exact, "decimal", after)
+        text, kind = f"{value:f}.{digits}", "decimal"
+        while (more := self._after_point(after))[0]:
+            text, after, kind = f"{text}.{more[0]}", more[1], "version"
+        return Number(text, exact, kind, after)
 
     def _after_point(self, place: int) -> tuple[str, int]:
         """Return the digits after "point" and the next place: "one four", "fourteen", "oh"."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from asr.errors import TokenError
+from asr.errors import DataError, TokenError
 from asr.files import atomic_path
+from asr.lines import nfc, read_text
 
 __all__ = ["Phones", "Pronounce", "Pronunciations"]
 
@@ -78,7 +78,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
     @cached_property
     def phones(self) -> Phones:
         """Return all phones, sorted."""
-        return tuple(sorted(set(" ".join(self.said()[0]).split(" "))))
+        return tuple(sorted(set(" ".join(self.said()[0]).split())))
 
     def __getitem__(self, word: str) -> tuple[Phones, ...]:
         return tuple(tuple(way.split(" ")) for way in dict.fromkeys(self._said[word]))
@@ -157,15 +157,8 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
 
 def _read(path: Path) -> str:
+    """Return the text of a dictionary in composed form (NFC)."""
     try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
-    except OSError as error:
-        reason = error.strerror or "it is not a gzip file"
-        raise TokenError(
-            f"Cannot read the dictionary {path}: {reason}.", "Check the path."
-        ) from None
-    except (EOFError, zlib.error, UnicodeDecodeError):
-        raise TokenError(
-            f"The dictionary {path} is damaged or not UTF-8.", "Download it again."
-        ) from None
+        return nfc(read_text(path, "a dictionary"))
+    except DataError as error:
+        raise TokenError(error.message, error.remedy) from None

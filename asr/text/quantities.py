@@ -93,7 +93,7 @@ def _words_alone(reader: NumberReader, start: int) -> Reading | None:
 
 def _money(reader: NumberReader, start: int) -> Reading | None:
     number = reader.read(start)
-    if number is None or number.kind == "ordinal":
+    if number is None or number.kind not in ("cardinal", "decimal"):
         return None
     unit = reader.word(number.stop)
     if unit in ("cents", "pence"):
@@ -126,28 +126,28 @@ def _coins(reader: NumberReader, start: int, coins: str) -> tuple[int, int]:
 
 
 def _percent(reader: NumberReader, start: int) -> Reading | None:
-    place = start
-    if reader.word(start) == "point" and reader.word(start - 1) not in (*_DETERMINERS, "a"):
-        number = _leading_point(reader, start)
+    number = _leading_point(reader, start) or reader.read(start)
+    if number is None or number.kind not in ("cardinal", "decimal"):
+        return None
+    following = [reader.word(number.stop), reader.word(number.stop + 1)]
+    if following[0] != "percent" and following != ["per", "cent"]:
+        return None
+    stop = number.stop + (1 if following[0] == "percent" else 2)
+    if number.text.startswith("."):  # ".5" is said without the zero, and the scorer hears it so
+        plain, written = f"point {' '.join(number.text[1:])}", number.text
     else:
-        number = reader.read(start)
-    if number is None or number.kind == "ordinal":
-        return None
-    place = number.stop
-    stop = place + (1 if reader.word(place) == "percent" else 2)
-    if reader.word(place) != "percent" and [reader.word(place), reader.word(place + 1)] != [
-        "per",
-        "cent",
-    ]:
-        return None
-    return Reading(start, stop, f"{number.text} percent", f"{_grouped(number.text)}%")
+        plain, written = number.text, _grouped(number.text)
+    return Reading(start, stop, f"{plain} percent", f"{written}%")
 
 
 def _leading_point(reader: NumberReader, start: int) -> Number | None:
+    """Return the number that "point five" is; "at this point five" has none."""
+    if reader.word(start) != "point" or reader.word(start - 1) in (*_DETERMINERS, "a"):
+        return None
     number = NumberReader(["zero", *reader.words[start : start + 12]]).read(0)
     if number is None or number.kind != "decimal":
         return None
-    return Number(number.text, number.value, number.kind, start + number.stop - 1)
+    return Number(number.text[1:], number.value, number.kind, start + number.stop - 1)
 
 
 def _labelled(reader: NumberReader, start: int) -> Reading | None:
@@ -175,6 +175,8 @@ def _idiom(reader: NumberReader, start: int) -> Reading | None:
 def _digit_string(reader: NumberReader, start: int) -> Reading | None:
     """Digits said one by one, three at least: "nine one one", "double oh seven"."""
     text, stop = "", start
+    if reader.word(start - 1) == "point":
+        return None  # the digits of ".256"
     while (step := _digits_at(reader, stop)) is not None:
         text, stop = text + step[0], step[1]
     if len(text) < 3 or reader.word(stop) in ("hundred", *SCALES):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from asr.text.numerals import Reading, spell_cardinal, spell_numbers
 from asr.text.quantities import readings
+from asr.text.symbols import CURRENCIES, SYMBOLS, speak_forms
 
 __all__ = ["SMALL", "Token", "as_tokens", "spoken", "write_numbers"]
 
@@ -79,7 +80,8 @@ def _phrase(tokens: list[Token], small: int) -> list[Token]:
         figures = any(reading.value is not None and reading.value >= small for reading in row)
         for reading in row:
             own = tokens[reading.start : reading.stop]
-            stays = _stays(reading, own, 0 if figures and len(row) > 1 else small)
+            in_row = figures and len(row) > 1 and reading.plain.isdecimal()
+            stays = _stays(reading, own, 0 if in_row else small)
             written += tokens[place : reading.start]
             written += own if stays else [_merged(own, reading.written)]
             place = reading.stop
@@ -112,37 +114,36 @@ def _merged(tokens: Sequence[Token], text: str) -> Token:
 # --------------------------------------------------------------------------------------------------
 # back to words
 
-_COINS = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny")}
-_COINS["¥"] = ("yen", "")
+_COINS = {"dollar": ("cent", "cents"), "euro": ("cent", "cents"), "pound": ("penny", "pence")}
 _SCALE = r"(?: (?:thousand|million|billion|trillion))?"
 
 
 def spoken(text: str) -> str:
     """Return written English as it is said: figures, dates, times, money and spelled letters as
-    words. Everything else stays as it is.
+    words. Everything else stays as it is, but several spaces become one.
 
     Example:
         >>> spoken("It cost $5.20 on May 5th, 1967, at 7:30.")
         'It cost five dollars and twenty cents on May fifth, nineteen sixty seven, at seven thirty.'
     """
+    text = speak_forms(text)
     for pattern, words in _SPOKEN:
         text = re.sub(pattern, words, text)
+    text = re.sub(r" {2,}", " ", text).strip()
     return text if text.isupper() else re.sub(r"\b([A-Z]{2,3})(s|'s)?\b", _letter_words, text)
 
 
 def _money_words(match: re.Match[str]) -> str:
-    name, coin = _COINS[match[1]]
-    amount = match[2].replace(",", "")
-    if name != "yen" and (amount != "1" or match[4]):
-        name += "s"
-    if not match[3] or match[4]:
-        return f"{match[2]}{match[3] or ''}{match[4]} {name}"
-    cents = int(match[3][1:])
-    if coin == "penny":
-        coin = "penny" if cents == 1 else "pence"
-    elif cents != 1:
-        coin += "s"
-    return f"{match[2]} {name}" + (f" and {cents} {coin}" if cents else "")
+    one, several = CURRENCIES[match[1]]
+    whole, fraction, scale = match[2], match[3] or "", match[4]
+    name = one if whole == "1" and not scale else several
+    if scale or len(fraction) != 3 or one not in _COINS:
+        return f"{whole}{fraction}{scale} {name}"
+    cents = int(fraction[1:])
+    coins = f"{cents} {_COINS[one][cents != 1]}"
+    if not cents:
+        return f"{whole} {name}"
+    return f"{whole} {name} and {coins}" if int(whole.replace(",", "")) else coins
 
 
 def _clock_words(match: re.Match[str]) -> str:
@@ -167,7 +168,7 @@ def _year_words(digits: str) -> str:
 def _decade_words(match: re.Match[str]) -> str:
     tens = spell_cardinal(match[2])
     plural = "hundreds" if match[2] == "00" else tens.removesuffix("y") + "ies"
-    return f"{spell_cardinal(match[1])} {plural}"
+    return f"{spell_cardinal(match[1])} {plural}" if match[1] else plural
 
 
 def _one_by_one(match: re.Match[str]) -> str:
@@ -178,23 +179,40 @@ def _letter_words(match: re.Match[str]) -> str:
     return " ".join(match[1].lower()) + (match[2] or "")
 
 
+def _version_words(match: re.Match[str]) -> str:
+    return " point ".join(match[0].split("."))
+
+
 def _number_words(match: re.Match[str]) -> str:
-    words = spell_numbers(match[0]).strip()
-    after = match.string[match.end() : match.end() + 1]
-    return " ".join(words.split()) + (" " if after.isalpha() else "")
+    return _apart(" ".join(spell_numbers(match[0]).split()), match)
+
+
+def _apart(words: str, match: re.Match[str]) -> str:
+    """Return words with a space between them and letters or figures beside: "GPT4", "5km"."""
+    text, start, end = match.string, match.start(), match.end()
+    before = " " if text[max(start - 1, 0) : start].isalnum() else ""
+    return before + words + (" " if text[end : end + 1].isalnum() else "")
+
+
+def _symbol_words(words: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: _apart(words.strip(), match)
 
 
 _SPOKEN: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"\b24/7\b", "twenty four seven"),
     (r"\b50-50\b", "fifty fifty"),
     (r"\b20/20\b", "twenty twenty"),
-    (rf"([$€£¥])(\d[\d,]*\b)(\.\d+)?({_SCALE})", _money_words),
+    (rf"([{''.join(CURRENCIES)}])(\d[\d,]*\b)(\.\d+)?({_SCALE})", _money_words),
     (r"\b(\d{1,2}):(\d\d)(?: ?([ap])\.?m\b\.?)?", _clock_words),
     (r"\b(\d{1,2}) ?([ap])\.m\.", r"\1 \2 m"),
-    (r"(?<=\d)%", " percent"),
-    (r"\b(1[1-9]|20)(\d0)s\b", _decade_words),
+    (r"(?:\b(1[1-9]|20)|['’])(\d0)s\b", _decade_words),
+    (r"(?<!\w)['’](?=\d\d\b)", ""),
+    (r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.]*\d)", _version_words),
     (r"\b(?:1-)?(?:\d{3}-)?\d{3}-\d{4}\b", _one_by_one),
+    (r"(?<=\d)[-–](?=\d)", " to "),
+    *((f"(?i){pattern}", _symbol_words(words)) for pattern, words in SYMBOLS),
+    (r"(?<![\w.])\.(\d+)", lambda match: "point " + " ".join(match[1])),
     (r"(?<![\d.,])(?:1[1-9]|20)\d\d(?![\d,.]*\d|st|nd|rd|th)", lambda match: _year_words(match[0])),
-    (r"(?<![\d.,])(?:0\d+|\d{4,})(?![\d,.]*\d|st|nd|rd|th)", _one_by_one),
+    (r"(?<![\d.,])(?:0\d+|\d{4,}(?<!00))(?![\d,.]*\d|st|nd|rd|th)", _one_by_one),
     (r"\d[\d,]*(?:\.\d+)?(?:(?:st|nd|rd|th)\b)?(?<!,)", _number_words),
 ]

@@ -33,13 +33,16 @@ def main() -> None:
         for name in args.decoders.split(",")
         if (d := _build(name, args, test, words, encode)) is not None
     ]
-    tuned = {d.name: _tune(d, dev) for d in found}
+    for decoder in found if args.quick else []:
+        decoder.settings = decoder.few
+    tuned = {d.name: _tune(d, dev, args.quick) for d in found}
     rows = _measure(found, tuned, test, args.rounds)
+    hot = _with_hotwords(found, tuned, test, args) if args.hotwords else []
     starts = {} if args.no_start else _starts(args, test)
     for decoder in found:
         if isinstance(decoder, peers.Pyctcdecode):
             decoder.close()
-    _report(args, rows, tuned, starts, test)
+    _report(args, rows, {"weights": tuned, "start": starts, "hotwords": hot}, test)
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,6 +68,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--margin", type=float, default=5.0, help="synthetic emissions: larger is easier"
     )
+    parser.add_argument(
+        "--sharpen",
+        type=float,
+        help="mix the emissions with the reference path up to this greedy word error rate",
+    )
+    parser.add_argument(
+        "--hotwords", type=int, nargs="*", default=[], help="measure with so many hotwords, too"
+    )
+    parser.add_argument("--hotword-utterances", type=int, default=10)
+    parser.add_argument("--quick", action="store_true", help="few settings and weights")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--decoders", default="asr,flashlight-text,pyctcdecode")
     parser.add_argument("--pyctcdecode-python", help="Python of an environment with pyctcdecode")
@@ -88,6 +101,9 @@ def _utterances(args: argparse.Namespace) -> tuple[emissions.Utterances, emissio
         )
     else:
         everything = emissions.load(args.emissions)
+    if args.sharpen is not None:
+        everything, share = emissions.sharpened(everything, _ids_of(args, everything), args.sharpen)
+        print(f"sharpened: {share:.2f} of a frame is the reference", file=sys.stderr)
     if args.dev is not None:
         dev, test = emissions.load(args.dev), everything
     else:
@@ -96,6 +112,42 @@ def _utterances(args: argparse.Namespace) -> tuple[emissions.Utterances, emissio
     emissions.save(dev, args.output / "dev.npz")
     emissions.save(test, args.output / "test.npz")
     return dev, test
+
+
+def _ids_of(args: argparse.Namespace, utterances: emissions.Utterances) -> Any:
+    """Token numbers of a text."""
+    ids = {token: i for i, token in enumerate(utterances.tokens)}
+    if max(len(token) for token in utterances.tokens[1:]) == 1:
+        return lambda text: [ids[c] for c in text.replace(" ", "▁")]
+    encode = _spelling(utterances.tokens, args.sentencepiece or args.output / PIECES)
+    return lambda text: [i for word in text.split() for i in encode(word)]
+
+
+def _greedy_wer(test: emissions.Utterances) -> float:
+    from asr.decoding import GreedyDecoder
+
+    texts = [hypotheses[0].text for hypotheses in GreedyDecoder(test.tokens)(test.log_probs)]
+    return _wer(test.references, texts)
+
+
+def _with_hotwords(
+    found: list[Any], tuned: dict[str, Any], test: emissions.Utterances, args: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Speed with hotwords: words of the references first, then words of the model."""
+    words, _ = _words(args, test)
+    said = dict.fromkeys(w for text in test.references for w in text.split() if len(w) > 5)
+    every = list(dict.fromkeys([*said, *(w for w in words if len(w) > 3)]))
+    few = test.part(0, args.hotword_utterances)
+    emissions.save(few, args.output / "few.npz")
+    rows = []
+    for n in [0, *args.hotwords]:
+        for decoder in found:
+            if not hasattr(decoder, "hotword_setting"):
+                continue
+            setting = decoder.hotword_setting | ({"hotwords": every[:n]} if n else {})
+            _, cpu_s = _decode(decoder, tuned[decoder.name], setting, few, "few.npz")
+            rows.append({"decoder": decoder.name, "hotwords": n, "speed": sum(few.seconds) / cpu_s})
+    return rows
 
 
 def _words(args: argparse.Namespace, test: emissions.Utterances) -> tuple[list[str], Any]:
@@ -175,9 +227,11 @@ def _wer(references: list[str], texts: list[str]) -> float:
     return sum(e for e, _ in counts) / sum(n for _, n in counts)
 
 
-def _tune(decoder: Any, dev: emissions.Utterances) -> tuple[float, float, float]:
+def _tune(
+    decoder: Any, dev: emissions.Utterances, quick: bool = False
+) -> tuple[float, float, float]:
     results = {}
-    for weights in peers.weights_grid(decoder.unknown):
+    for weights in peers.weights_grid(decoder.unknown, quick):
         texts, _ = _decode(decoder, weights, decoder.tuning, dev, "dev.npz")
         results[weights] = _wer(dev.references, texts)
     best = min(results, key=lambda w: results[w])
@@ -274,26 +328,33 @@ def _ratios(rows: list[dict[str, Any]]) -> list[str]:
 def _report(
     args: argparse.Namespace,
     rows: list[dict[str, Any]],
-    tuned: Any,
-    starts: Any,
+    more: dict[str, Any],
     test: emissions.Utterances,
 ) -> None:
+    greedy = _greedy_wer(test)
     content = {
         "command": sys.argv,
         "audio_s": sum(test.seconds),
-        "weights": tuned,
-        "start": starts,
+        "greedy_wer": greedy,
+        **more,
         "rows": rows,
     }
     (args.output / "results.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     names = sorted({r["decoder"] for r in rows})
-    lines = ["| decoder | setting | WER % | audio s / CPU s |", "|---|---|---|---|"]
+    lines = [f"Greedy WER {100 * greedy:.2f} %.", ""]
+    lines += ["| decoder | setting | WER % | audio s / CPU s |", "|---|---|---|---|"]
     for name in names:
         for row in frontier(rows, name):
             setting = " ".join(f"{k}={v:g}" for k, v in row["setting"].items())
             lines.append(f"| {name} | {setting} | {100 * row['wer']:.2f} | {row['speed']:.0f} |")
     lines += ["", "Our fastest setting at the same or a lower WER:", "", *_ratios(rows), ""]
-    lines += [f"Start and memory: {name}: {start}" for name, start in starts.items()]
+    if more["hotwords"]:
+        lines += ["| decoder | hotwords | audio s / CPU s |", "|---|---|---|"]
+        lines += [
+            f"| {r['decoder']} | {r['hotwords']} | {r['speed']:.1f} |" for r in more["hotwords"]
+        ]
+        lines.append("")
+    lines += [f"Start and memory: {name}: {start}" for name, start in more["start"].items()]
     (args.output / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
     _plot(rows, names, args.output / "results.png")

@@ -36,7 +36,7 @@ def test_a_verb_waits_for_no_other() -> None:
     told = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert told.stdout.splitlines()[-1] == "['asr.cli.options', 'asr.cli.score']"
+    assert told.stdout.splitlines()[-1] == "['asr.cli.guard', 'asr.cli.options', 'asr.cli.score']"
 
 
 def test_a_misspelt_verb_is_told_the_right_one() -> None:

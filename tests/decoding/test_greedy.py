@@ -68,7 +68,7 @@ def spoil(value: float) -> np.ndarray:
         (np.exp(path_log_probs([2, 0])), "look like probabilities"),
         (path_log_probs([2, 0])[:, :4], "4 columns but there are 5 tokens"),
         (np.zeros((0, 5)), "zero frames"),
-        (np.zeros((1, 2, 5)), "two axes"),
+        (np.zeros((1, 1, 2, 5)), "two axes"),
         (np.zeros((2, 5), dtype=np.int64), "dtype int64"),
         ("abc", "dtype"),
         ([[0.0], [0.0, 1.0]], "columns|axes|array"),

@@ -79,6 +79,30 @@ def test_missing_unk_scores_as_in_kenlm(tmp_path: Path) -> None:
     assert Scorer(read_arpa(path)).sentence("c b") == pytest.approx(expected)
 
 
+TWICE = ARPA.replace("1=5", "1=6").replace("</s>\n", "</s>\n-0.9\t</s>\n")
+
+
+def test_the_end_of_a_sentence_listed_twice_scores_as_in_kenlm(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.arpa", TWICE)
+    model = read_arpa(path)
+    assert model.words == ["<unk>", "<s>", "</s>", "b", "a"]
+    late = TWICE.replace("ngram 2=3", "ngram 2=4")
+    with pytest.raises(LanguageModelError, match="line 18: expected 4 2-grams, found 3"):
+        read_arpa(write(tmp_path / "b.arpa", late))
+    kenlm = pytest.importorskip("kenlm")
+    expected = [score for score, *_ in kenlm.Model(str(path)).full_scores("a b")]
+    assert Scorer(model).sentence("a b") == pytest.approx(expected)
+
+
+def test_impossible_words_and_byte_order_marks(tmp_path: Path) -> None:
+    text = "\ufeff" + ARPA.replace("-1\ta", "-inf\ta").replace("-0.5\ta b", "-inf\ta b")
+    model = read_arpa(write(tmp_path / "a.arpa", text))
+    assert model.log10_probs[0].tolist() == [-1.5, -99, -0.75, -0.5, -99]
+    assert model.log10_probs[1].tolist() == [-0.25, -0.125, -99]
+    with pytest.raises(LanguageModelError, match="back-off"):
+        read_arpa(write(tmp_path / "b.arpa", ARPA.replace("a\t-0.5", "a\t-inf")))
+
+
 def test_missing_prefix_is_filled_in_without_changing_scores(tmp_path: Path) -> None:
     text = ARPA.replace("2=3", "2=2").replace("-0.125\t<s> a\t0\n", "")  # KenLM refuses such a file
     model = read_arpa(write(tmp_path / "a.arpa", text))
@@ -123,7 +147,7 @@ def test_fewer_decimals(tmp_path: Path) -> None:
         ("ngram 3=1", "ngram 3=999999", 6, "more than"),
         ("-0.5\tb", "half\tb", 10, "expected a log10 probability first"),
         ("-0.5\tb", "nan\tb", 10, "expected a log10 probability first"),
-        ("-0.5\tb", "-inf\tb", 10, "expected a log10 probability first"),
+        ("-0.5\tb", "-in\tb", 10, "expected a log10 probability first"),
         ("-0.5\tb", "-1e999\tb", 10, "expected a log10 probability first"),
         ("-0.5\tb", "0.5\tb", 10, "greater than 0"),
         ("-1\ta\t-0.5", "-1", 11, "expected 1 word behind"),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import math
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import LanguageModelError
-from asr.lm import corpus
+from asr.lm import corpus, estimate
 from asr.lm.corpus import Tokenizer
 from asr.lm.model import SPECIAL_WORDS
 
@@ -28,7 +30,8 @@ WORDS = st.text(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(WORDS)))
 def test_words_are_those_of_split(sentences: list[list[str]]) -> None:
-    expected = [word for sentence in sentences for word in [*sentence, "</s>"]]
+    composed = [[unicodedata.normalize("NFC", word) for word in words] for words in sentences]
+    expected = [word for words in composed for word in [*words, "</s>"]]
     assert words_of(Tokenizer(), [" \t ".join(sentence) for sentence in sentences]) == expected
 
 
@@ -67,6 +70,8 @@ def test_given_vocabulary_makes_other_words_unknown() -> None:
         (b"a\n\n<s> b\n", 3, "the text contains <s>"),
         (b"a\nb </s>", 2, "the text contains </s>"),
         (b"<unk>\n", 1, "the text contains <unk>"),
+        (b"a\nb\0c\n", 2, "a byte 0 is in the text"),
+        ("a b\n".encode("utf-16"), 1, "is not valid UTF-8"),
         ("é\n".encode("latin-1"), 1, "not valid UTF-8"),
     ],
 )
@@ -96,3 +101,26 @@ def test_unreadable_files(tmp_path: Path) -> None:
             list(Tokenizer().read(path))
     with pytest.raises(LanguageModelError, match="line break"):
         list(Tokenizer().read(["a\nb"]))
+
+
+def test_spaces_of_any_kind_part_words_in_composed_form(tmp_path: Path) -> None:
+    text = "bonjour\u00a0monde\nsalut\u3000cafe\u0301\u2003x\u2028y\n"
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    expected = ["bonjour", "monde", "</s>", "salut", "caf\u00e9", "x", "y", "</s>"]
+    assert words_of(Tokenizer(), tmp_path / "a.txt") == expected
+    assert words_of(Tokenizer(), text.split("\n")[:1]) == expected[:3]
+    with pytest.raises(LanguageModelError, match="half a character"):
+        words_of(Tokenizer(), ["a \ud800"])
+
+
+def test_a_vocabulary_with_a_byte_order_mark_and_wide_spaces(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_bytes("\ufeffhello\r\nworld\u3000cafe\u0301\r\n".encode())
+    text = ["hello world", "caf\u00e9 other", "hello"] * 9
+    model = estimate([text], 2, vocabulary=tmp_path / "v.txt", notify=lambda note: None)
+    assert set(model.words[3:]) == {"hello", "world", "caf\u00e9"}
+
+
+@pytest.mark.parametrize("given", [(math.nan, 1, 1), (5, 6, 7), (0.5, 1, math.inf), (-1, 1, 1)])
+def test_discounts_that_are_none(given: tuple[float, float, float]) -> None:
+    with pytest.raises(LanguageModelError, match="are no discounts"):
+        estimate([["a b"]], 2, discount_fallback=given, notify=lambda note: None)

@@ -24,10 +24,13 @@ def batcher(network: Any = None, sizes: list[int] | None = None, **changes: Any)
     }
     return Batcher(
         network or (lambda recordings: [(float(r[0]), len(r)) for r in recordings]),
-        lambda output: output,
         observe=lambda size, seconds: None if sizes is None else sizes.append(size),
         **settings,
     )
+
+
+def unchanged(output: Any) -> Any:
+    return output
 
 
 def recordings(*lengths: int) -> list[np.ndarray]:
@@ -37,7 +40,9 @@ def recordings(*lengths: int) -> list[np.ndarray]:
 def run(jobs: list[np.ndarray], made: Batcher) -> list[Any]:
     async def go() -> list[Any]:
         made.start()
-        results = await asyncio.gather(*(made.submit(job) for job in jobs), return_exceptions=True)
+        results = await asyncio.gather(
+            *(made.submit(job, unchanged) for job in jobs), return_exceptions=True
+        )
         await made.stop()
         return list(results)
 
@@ -83,9 +88,9 @@ def test_a_full_queue_refuses() -> None:
         made = batcher(network, queue_size=3, max_batch_size=1, max_wait_ms=0)
         made.start()
         jobs = recordings(*[100] * 8)
-        tasks = [asyncio.ensure_future(made.submit(jobs[0]))]
+        tasks = [asyncio.ensure_future(made.submit(jobs[0], unchanged))]
         await asyncio.sleep(0.05)  # it is being computed
-        tasks += [asyncio.ensure_future(made.submit(job)) for job in jobs[1:]]
+        tasks += [asyncio.ensure_future(made.submit(job, unchanged)) for job in jobs[1:]]
         await asyncio.sleep(0.05)
         assert made.depth == 3
         gate.set()
@@ -111,7 +116,8 @@ def test_who_has_gone_is_not_computed() -> None:
     async def go() -> None:
         made = batcher(network, max_batch_size=1, max_wait_ms=0)
         made.start()
-        tasks = [asyncio.ensure_future(made.submit(job)) for job in recordings(100, 100, 100)]
+        work = (made.submit(job, unchanged) for job in recordings(100, 100, 100))
+        tasks = [asyncio.ensure_future(job) for job in work]
         await asyncio.sleep(0.01)
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

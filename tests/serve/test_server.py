@@ -6,11 +6,8 @@ import asyncio
 import contextlib
 import io
 import json
-import os
-import signal
+import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,23 +18,19 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-import torch
+from service import RATE, Server, save_tiny, wav
 
 from asr import load_model
 from asr.audio.synthetic import made_audio
 from asr.errors import ConfigError
-from asr.features.config import FeatureConfig
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
-from asr.speech.config import SpeechConfig
 from asr.speech.export.exporting import export_model
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.training import save_speech_model
+from asr.speech.recognizer import Heard
+from asr.speech.streaming import EndpointConfig, StreamingRecognizer
 from asr.speech.transcript import Transcript
-from asr.text.tokenizers import CharTokenizer
 
-RATE = 16000
 CONFIG = {
     "max_bytes": 200_000,
     "max_duration_s": 5.0,
@@ -51,18 +44,6 @@ CONFIG = {
 KEY = {"Authorization": "Bearer secret"}
 
 
-def save_tiny(folder: Path, seed: int, trim: bool = False) -> Path:
-    torch.manual_seed(seed)
-    tokenizer = CharTokenizer("abcde")
-    config = CtcModelConfig(
-        hidden_dim=16, num_layers=2, conv_channels=4, causal=True, bidirectional=False
-    )
-    task = CtcTask(CtcTaskConfig(features=FeatureConfig(trim=trim), model=config), len(tokenizer))
-    task.network.output.weight.data *= 30
-    save_speech_model(task.eval(), tokenizer, SpeechConfig(), folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("models")
@@ -72,54 +53,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
-class Server:
-    def __init__(self, models: list[Path], log: Path, **config: Any) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        program = (
-            "import json, sys\n"
-            "from asr.serve.config import ServeConfig\n"
-            "from asr.serve.server import run_server\n"
-            "given = json.loads(sys.argv[1])\n"
-            "given |= {k: tuple(v) for k, v in given.items() if isinstance(v, list)}\n"
-            "run_server(sys.argv[2:], ServeConfig(**given))\n"
-        )
-        self.log = log
-        arguments = [json.dumps({"port": self.port, **config}), *map(str, models)]
-        with log.open("w") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", program, *arguments], stderr=file
-            )
-        self.url = f"http://127.0.0.1:{self.port}"
-        deadline = time.monotonic() + 280  # a busy machine
-        while True:
-            try:
-                if httpx.get(f"{self.url}/ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            assert self.process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-
-    def stop(self) -> int:
-        if self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGTERM)
-        return self.process.wait(60)
-
-
 @pytest.fixture(scope="module")
 def server(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(models, tmp_path_factory.mktemp("log") / "log", **CONFIG)
     yield running
     assert running.stop() == 0, running.log.read_text()
-
-
-def wav(seconds: float = 1.0, seed: int = 1, rate: int = RATE) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, made_audio(seconds, rate, seed), rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 def post(
@@ -161,7 +99,7 @@ def test_a_model_that_cuts_at_pauses_answers_as_it_transcribes(tmp_path: Path) -
     async def go() -> list[Transcript]:
         hosted.batcher.start()
         transcripts = await asyncio.gather(
-            hosted.transcribe(samples), hosted.transcribe(np.zeros(RATE, np.float32))
+            hosted.transcribe(Heard(samples)), hosted.transcribe(Heard(np.zeros(RATE, np.float32)))
         )
         await hosted.batcher.stop()
         return transcripts
@@ -238,10 +176,8 @@ def test_keys(server: Server) -> None:
     for path in ("/health", "/ready", "/"):
         assert httpx.get(server.url + path).status_code == 200
     assert httpx.get(f"{server.url}/v1/models").status_code == 401
-    assert [m["name"] for m in httpx.get(f"{server.url}/v1/models", headers=KEY).json()] == [
-        "a",
-        "b",
-    ]
+    listed = httpx.get(f"{server.url}/v1/models", headers=KEY).json()["data"]
+    assert [model["name"] for model in listed] == ["a", "b"]
 
 
 def raw(server: Server, content: bytes, wait: float = 10.0) -> bytes:
@@ -303,6 +239,7 @@ def test_the_split_and_sticky_clients(server: Server) -> None:
     metrics = httpx.get(f"{server.url}/metrics", headers=KEY).text
     assert 'asr_recordings_total{model="a",outcome="ok"}' in metrics
     assert 'asr_recordings_total{model="b",outcome="ok"}' in metrics
+    assert 'asr_requests_total{route="/v1/transcribe",status="200"}' in metrics
 
 
 def stream(
@@ -336,9 +273,80 @@ def test_streams(server: Server, models: list[Path]) -> None:
     assert any(r["type"] == "partial" for r in results)
 
 
+def test_chunks_of_odd_bytes_and_options(server: Server, models: list[Path]) -> None:
+    pcm = (made_audio(2.0, RATE, 1) * 32767).astype("<i2")
+    data = pcm.tobytes()
+    odd: list[bytes | str] = [data[n : n + 2561] for n in range(0, len(data), 2561)]
+    asked = json.dumps({"type": "options", "hotwords": {"abba": 10.0}, "n_best": 2})
+    results = stream(server, [asked, *odd, '{"type": "end"}'], "model=a&key=secret&silence_s=0.3")
+    recognizer = load_model(models[0]).with_decoding({"hotwords": {"abba": 10.0}, "n_best": 2})
+    direct = StreamingRecognizer(recognizer, EndpointConfig(silence_s=0.3)).transcribe(
+        pcm.astype(np.float32) / 32768
+    )
+    finals = [result for result in results if result["type"] == "final"]
+    assert [result["text"] for result in finals] == [result.text for result in direct]
+    assert [[reading["text"] for reading in result["alternatives"]] for result in finals] == [
+        [reading.text for reading in result.alternatives] for result in direct
+    ]
+    assert results[-1] == {"type": "done", "seconds": 2.0}
+
+
+def test_options_of_a_recording(server: Server, models: list[Path]) -> None:
+    recognizer, sound = load_model(models[0]), wav(2.0)
+    plain = recognizer.transcribe(sound)
+    hot = recognizer.with_decoding({"hotwords": {"abba": 10.0}})
+
+    def ask(field: str = "file", **options: Any) -> httpx.Response:
+        data = {"model": "a", **options}
+        files = {field: ("x.wav", sound)}
+        return httpx.post(
+            f"{server.url}/v1/transcribe", files=files, data=data, headers=KEY, timeout=60
+        )
+
+    for field in ("file", "files"):
+        assert ask(field).json()["results"][0]["text"] == plain.text
+    assert ask(hotwords="abba").json()["results"][0]["text"] == hot.transcribe(sound).text
+    for output_format in ("srt", "vtt", "txt", "tsv"):
+        assert ask(output_format=output_format).text == plain.render(output_format)
+    assert ask(output_format="ctm").text == plain.render("ctm", "x.wav")
+    (segment,) = ask(timestamps="segment").json()["results"][0]["segments"]
+    assert set(segment) == {"start", "end", "text", "confidence"}
+    assert ask(timestamps="none").json()["results"][0]["segments"] == []
+    (segment,) = ask(n_best=2).json()["results"][0]["segments"]
+    assert len(segment["alternatives"]) == 2
+    for name, value, reason in (
+        ("hotword", "x", "hotword is not an option"),
+        ("n_best", 0, "n_best"),
+        ("silence_s", 1, "silence_s has no effect"),
+        ("hotwords", "xyz", "xyz"),
+    ):
+        refused = ask(**{name: value})
+        assert refused.status_code == 422
+        assert reason in refused.json()["detail"]
+    assert ask("recording").status_code == 422
+    two = [("files", ("x.wav", sound)), ("files", ("y.wav", sound))]
+    address = f"{server.url}/v1/transcribe?output_format=srt"
+    assert httpx.post(address, files=two, headers=KEY).status_code == 422
+    assert httpx.post(address, json={}, headers=KEY).status_code == 422
+
+
+def test_the_description_is_served_locally(server: Server) -> None:
+    page = httpx.get(f"{server.url}/docs").text
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+    assert len(addresses) == 3
+    for address in addresses:
+        assert httpx.get(httpx.URL(f"{server.url}/docs").join(address)).status_code == 200
+    assert "http" not in page.lower().replace("<!doctype html>", "").replace("html", "")
+    described = httpx.get(f"{server.url}/openapi.json").json()["paths"]
+    assert {"/v1/transcribe", "/v1/audio/transcriptions", "/v1/jobs"} <= set(described)
+
+
 def test_bad_streams(server: Server) -> None:
     for messages, query, reason in (
-        ([b"abc"], "model=a&key=secret", "even number"),
+        ([], "model=a&key=secret&hotword=x", "hotword is not an option"),
+        ([], "model=a&key=secret&timestamps=word", "timestamps has no effect"),
+        (['{"type": "options", "n_best": 99}'], "model=a&key=secret", "n_best"),
+        ([b"ab", '{"type": "options"}'], "model=a&key=secret", "before audio"),
         (["hello"], "model=a&key=secret", "must be"),
         ([], "model=a&key=secret&sample_rate=x", "sample_rate"),
         ([], "model=a&key=secret&sample_rate=%C2%B2", "sample_rate"),
@@ -420,11 +428,12 @@ def test_models_of_other_tasks(models: list[Path], others: dict[str, Path], tmp_
         return httpx.post(
             f"{server.url}/v1/predict",
             params={"model": model} if model else {},
-            json=body,
+            content=json.dumps(body),  # with NaN, which httpx would refuse
+            headers={"Content-Type": "application/json"},
             timeout=60,
         )
 
-    listed = httpx.get(f"{server.url}/v1/models").json()
+    listed = httpx.get(f"{server.url}/v1/models").json()["data"]
     assert [m["task"] for m in listed] == ["ctc", "forecast", "classify", "tag"]
 
     sine = pd.DataFrame(
@@ -471,6 +480,9 @@ def test_models_of_other_tasks(models: list[Path], others: dict[str, Path], tmp_
         (400, "signals", {"sequences": [[[1.0]]]}),
         (422, "tags", {"texts": 3}),
         (422, "tags", {"text": ["x"]}),
+        (422, "tags", {"texts": [float("nan")]}),
+        (422, "signals", {"sequences": [[[float("nan")]]]}),
+        (422, "forecast", {"series": [{"ds": "2024-05-01", "y": float("inf")}]}),
     ):
         answer = ask(model, **body)
         assert answer.status_code == status, (model, body, answer.text)

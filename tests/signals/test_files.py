@@ -93,10 +93,14 @@ def test_static_features_come_from_json_lines_and_npz(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "named"),
     [
-        ("a.txt", "1\n", "no file of signals"),
+        ("a.txt", "1\n", "not a file of signals"),
         ("none.csv", None, "no file"),
-        ("a.csv", "", "not a readable CSV"),
-        ("a.csv", "a,b\n1,x\n", "column b holds texts"),
+        ("a.csv", "", "no rows"),
+        ("a.csv", "a,b\n1,x\n", "line 2: the column b holds 'x'"),
+        ("a.csv", "a,b\n1,2\n1,5,2\n", "line 3: 3 cells, but 2 columns"),
+        ("a.csv", "a;b\n1;2,5\n", "line 2: the column b holds '2,5'"),
+        ("a.csv", "a,b\n1,nan\n", "line 2: the column b holds 'nan'"),
+        ("a.csv", "unique_id,a\n,1\n", "line 2: no unique_id"),
         ("a.csv", "unique_id,ds\n1,2\n", "no channel"),
         ("a.jsonl", '{"x": [1]}\n', "line 1: no signal"),
         ("a.jsonl", "[[1, 2], [3]]\n", "line 1 is not a list of steps"),

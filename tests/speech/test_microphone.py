@@ -23,6 +23,7 @@ from asr.speech.config import SpeechConfig
 from asr.speech.microphone import GrowingWindow, Microphone, listen, microphones
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.recognizer import Recognizer
+from asr.speech.streaming import EndpointConfig
 from asr.speech.training import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
@@ -111,6 +112,14 @@ def test_silence_is_forgotten(recognizer: Recognizer) -> None:
         assert len(window.samples) < 2 * RATE
     assert window.finish() == []
     assert GrowingWindow(recognizer).finish() == []
+
+
+def test_a_long_silence_is_told(recognizer: Recognizer) -> None:
+    endpoint = EndpointConfig(start_silence_s=1.5)
+    sound = np.concatenate([np.zeros(2 * RATE, np.float32), spoken("ab"), np.zeros(3 * RATE)])
+    blocks = [sound[i : i + 1600] for i in range(0, len(sound), 1600)]
+    finals = [r.text for r in listen(blocks, recognizer, endpoint) if r.final]
+    assert finals == ["", "ab", ""]
 
 
 def test_interrupting_gives_what_was_said(recognizer: Recognizer) -> None:

@@ -16,6 +16,7 @@ import soundfile
 from tiny_models import noise, random_model
 
 import asr
+from asr.audio.level import levelled
 from asr.audio.recording import Recording, Samples
 from asr.audio.segmentation import speech_windows
 from asr.errors import AudioError, ConfigError, ModelError
@@ -291,3 +292,90 @@ def test_a_silent_channel_does_not_hold_the_other_in_memory(model: Path) -> None
     assert transcript.duration_s == seconds
     assert {s.channel for s in transcript.segments} == {0}
     assert peak < 0.4 * seconds * RATE * 2 * 4  # bytes of the whole
+
+
+def quiet_speech(seconds: float, peak_db: float) -> Samples:
+    syllables = np.maximum(0.01, np.sin(np.arange(round(seconds * RATE)) * 25 / RATE))
+    samples = noise(seconds) * syllables
+    return (samples / np.abs(samples).max() * 10 ** (peak_db / 20)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seconds", [2.0, 40.0])
+def test_quiet_speech_is_raised_before_the_network(model: Path, seconds: float) -> None:
+    recognizer = asr.load_model(model)
+    samples = quiet_speech(seconds, -46)
+    quiet, loud = (recognizer.transcribe(x, RATE) for x in (samples, levelled(samples, RATE)))
+    alike = difflib.SequenceMatcher(None, loud.text.split(), quiet.text.split()).ratio()
+    assert alike > 0.95
+    assert loud.notes == ()
+    assert quiet.notes[0].startswith("quiet (its peak is at -46 dB)")
+    assert '"notes"' in quiet.to_json()
+    assert '"notes"' not in loud.to_json()
+
+
+def test_quiet_features_are_those_of_training(model: Path, tmp_path: Path) -> None:
+    """What `asr prepare` stores of a quiet recording is what the recogniser hears."""
+    from asr.audio.level import levelled
+    from asr.features.extraction import LogMel
+    from data_prep.store import StoreConfig, Utterance, _copies
+
+    soundfile.write(tmp_path / "a.wav", quiet_speech(2.0, -46), RATE, subtype="FLOAT")
+    config = StoreConfig()
+    stored = _copies(
+        Utterance("a", str(tmp_path / "a.wav"), "", ""), LogMel(config.features), config
+    )
+    heard = asr.load_model(model).features([levelled(quiet_speech(2.0, -46), RATE)])
+    np.testing.assert_allclose(stored[0][3], heard[0], atol=1e-4)
+
+
+def test_silence_says_that_there_is_no_speech(trimming_model: Path) -> None:
+    transcript = asr.load_model(trimming_model).transcribe(np.zeros(3 * RATE, np.float32), RATE)
+    assert (transcript.text, transcript.notes) == ("", ("no speech was recognised",))
+
+
+class Late(Recording):
+    """A recording whose sound begins at 5 s of its clock."""
+
+    def __init__(self, samples: Samples) -> None:
+        super().__init__("late", sample_rate=RATE, channels=1, num_samples=len(samples))
+        self.samples, self.start_s = samples, 5.0
+
+    def decode(self, block_s: float) -> Iterator[Samples]:
+        for first in range(0, len(self.samples), 8 * RATE):
+            yield self.samples[first : first + 8 * RATE, None]
+
+
+@pytest.mark.parametrize("seconds", [3.0, 40.0])
+def test_times_are_those_of_the_files_clock(model: Path, seconds: float) -> None:
+    recognizer = asr.load_model(model, {"n_best": 2})
+    samples = noise(seconds)
+    early, late = recognizer.transcribe(samples, RATE), recognizer.transcribe(Late(samples))
+    assert late.text == early.text
+    assert late.duration_s == early.duration_s + 5
+    for one, other in zip(early.segments, late.segments, strict=True):
+        assert (other.start, other.end) == pytest.approx((one.start + 5, one.end + 5))
+        for reading, later in zip(one.alternatives, other.alternatives, strict=True):
+            for word, shifted in zip(reading.words, later.words, strict=True):
+                assert (shifted.start, shifted.end) == pytest.approx((word.start + 5, word.end + 5))
+
+
+def test_alignment_by_the_files_clock_and_none_with_silence(model: Path) -> None:
+    recognizer = asr.load_model(model)
+    samples = noise(2.0)
+    early = recognizer.align(samples, "a cab", RATE)
+    late = recognizer.align(Late(samples), "a cab")
+    assert late.duration_s == early.duration_s + 5
+    for word, shifted in zip(early.words, late.words, strict=True):
+        assert shifted.start == pytest.approx(word.start + 5)
+        assert shifted.tokens[0].start == pytest.approx(word.tokens[0].start + 5)
+    with pytest.raises(AudioError, match="is silent: no text"):
+        recognizer.align(0 * samples, "a cab", RATE)
+
+
+def test_channels_that_cancel_are_heard(model: Path) -> None:
+    recognizer = asr.load_model(model)
+    expected = recognizer.transcribe(noise(2.0), RATE)
+    both = np.stack([noise(2.0), -noise(2.0)], axis=1)
+    heard = recognizer.transcribe(both, RATE)
+    assert heard.text == expected.text != ""
+    assert heard.notes[0].startswith("channel 1 is the inverse")

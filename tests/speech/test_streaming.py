@@ -161,6 +161,17 @@ def test_silence_gives_nothing(tmp_path: Path) -> None:
     assert recognizer.transcribe(np.zeros(0, np.float32)) == []
 
 
+@pytest.mark.parametrize("silence_s", [0.0, 0.4, 5.0])
+def test_a_long_silence_is_told(tmp_path: Path, silence_s: float) -> None:
+    endpoint = EndpointConfig(silence_s, start_silence_s=1.2)
+    recognizer = StreamingRecognizer(save_tiny(tmp_path / "m", blank=1e3, causal=True), endpoint)
+    stream, told = recognizer.stream(), []
+    for tenth in range(40):
+        told += [(tenth / 10, r.final, r.text) for r in stream.push(np.zeros(1600, np.float32))]
+    assert [(final, text) for _, final, text in told] == [(True, "")] * 3
+    assert [when for when, _, _ in told] == pytest.approx([1.2, 2.4, 3.6], abs=0.25)
+
+
 def test_integers_are_scaled(exported: Path) -> None:
     recognizer = StreamingRecognizer(exported, NEVER)
     pcm = (made_audio(0.5, RATE, 1) * 32767).astype(np.int16)

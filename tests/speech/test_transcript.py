@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from asr.speech.transcript import FORMATS, Alternative, Segment, Transcript, Word, merge_channels
+from asr.speech.transcript import (
+    FORMATS,
+    Alternative,
+    Segment,
+    Transcript,
+    Word,
+    merge_channels,
+    read_transcript,
+)
 from asr.speech.writing import WritingConfig, write_transcript
 
 WORDS = (Word("hello", 0.5, 0.9, 0.99), Word("world", 3661.0004, 3661.5, 0.5))
@@ -114,3 +122,32 @@ def test_a_pause_ends_a_number() -> None:
     words = (Word("twenty", 0.0, 0.4, 1.0), Word("five", 1.5, 1.9, 1.0))
     transcript = Transcript("twenty five", 2.0, (Segment(0, 2, "twenty five", 1, words),), "en")
     assert write_transcript(transcript, WritingConfig(numbers=True)).readable == "20 five"
+
+
+def test_written_text_follows_the_clock_the_confidence_and_json() -> None:
+    words = tuple(
+        Word(w, n / 2, n / 2 + 0.4, c)
+        for n, (w, c) in enumerate(
+            [
+                ("so", 0.9),
+                ("five", 0.9),
+                ("hundred", 0.1),
+                ("dollars", 0.9),
+                ("at", 0.2),
+                ("nine", 0.9),
+            ]
+        )
+    )
+    text = " ".join(w.word for w in words)
+    plain = Transcript(text, 3.0, (Segment(0.0, 2.9, text, 0.6, words),), "en")
+    written = write_transcript(plain, WritingConfig(numbers=True))
+    assert read_transcript(json.loads(written.to_json()) | {}) == written
+    later = written.from_file(10.0, ())
+    token = later.segments[0].written.tokens[1] if later.segments[0].written else None
+    assert token is not None
+    assert (token.text, token.start, token.end) == ("$500", 10.5, 11.9)
+    sure = written.confident(0.5)
+    assert (sure.readable, sure.text) == ("so five dollars nine", "so five dollars nine")
+    tokens = sure.segments[0].written.tokens if sure.segments[0].written else ()
+    assert [(t.first_word, t.stop_word) for t in tokens] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    assert written.confident(0.05).segments == written.segments

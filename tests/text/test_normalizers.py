@@ -61,10 +61,72 @@ def test_forms(name: str, text: str, expected: str) -> None:
         ),
         ("uh, well, hmm [laughs] (sighs) yes", "well yes"),
         ("O.K. naïve", "okay naive"),
+        ("one dollar", "$1"),
+        ("one dollar", "$1.00"),
+        ("minus five degrees", "-5 degrees"),
+        ("negative five", "-5"),
+        ("minus five", "−5"),
+        ("point five", ".5"),
+        ("point two five", ".25"),
+        ("five euros", "5€"),
+        ("five euros", "€5"),
+        ("five euros", "5 €"),
+        ("one euro", "1€"),
+        ("four dollars and eighty five cents", "$4.85"),
+        ("four dollars eighty-five cents", "$4.85"),
+        ("four dollars and five cents", "$4.05"),
+        ("fifty cents", "$0.50"),
+        ("fifty cents", "$.50"),
+        ("fifty cents", "50¢"),
+        ("minus five dollars", "-$5"),
+        ("minus five dollars", "$-5"),
+        ("one million dollars", "$1 million"),
+        ("two thousand pounds", "£2,000"),
+        ("two hundred rupees", "₹200"),
+        ("twenty degrees celsius", "20 °C"),
+        ("twenty degrees celsius", "20℃"),
+        ("plus five", "+5"),
+        ("number five", "#5"),
+        ("five squared", "5²"),
+        ("two and one half", "2½"),
+        ("five to ten", "five to 10"),
     ],
 )
 def test_english_makes_alike(one: str, other: str) -> None:
     assert normalize(one, "english") == normalize(other, "english")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("-5", "5"),
+        (".5", "5"),
+        ("0.5", ".5"),
+        ("5€", "5"),
+        ("$5", "5"),
+        ("$5", "€5"),
+        ("$1", "$1 million"),
+        ("50¢", "$50"),
+        ("$4.85", "485 dollars"),
+        ("5²", "52"),
+        ("½", "1 2"),
+        ("20°", "20"),
+        ("20 °C", "20 °F"),
+        ("+5", "5"),
+        ("#5", "5"),
+        ("5%", "5"),
+        ("5-10", "5 minus 10"),
+        ("₹5", "5"),
+    ],
+)
+@pytest.mark.parametrize("name", ["english", "librispeech"])
+def test_what_differs_in_meaning_stays_different(name: str, one: str, other: str) -> None:
+    assert normalize(one, name) != normalize(other, name)
+
+
+def test_composed_and_decomposed_texts_are_equal() -> None:
+    for name in NORMALIZERS:
+        assert normalize("cafe\u0301", name) == normalize("caf\u00e9", name)
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,7 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
         # The masses hold these scores already; apart from them they are kept for the result.
         if closes:
             new_floats[i, LM] += floats[row, END_LM]
-            new_floats[i, EXTRA] += closing_extra(o, g, ints[row, LEX])
+            new_floats[i, EXTRA] += closing_extra(g, ints[row, LEX])
             new_ints[i, STATE] = ints[row, END_STATE]
             new_ints[i, WORDS] += 1
         if o.token_lm:

@@ -180,7 +180,7 @@ def _closing_gain(o: Options, g: Language, s: Search, row: int, reach: float) ->
     """
     current = s.counters[CURRENT]
     lex = s.ints[current, row, LEX]
-    extra = closing_extra(o, g, lex)
+    extra = closing_extra(g, lex)
     factor = look_ahead_factor(o, g, lex)
     if reach * math.exp(o.lm_beta + extra) / factor < s.scale[THRESHOLD]:
         return 0.0  # too small even with p(word) = 1, so the query is spared

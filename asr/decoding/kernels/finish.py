@@ -108,12 +108,12 @@ def close(o: Options, g: Language, h: Hotwords, s: Search, scores: F64) -> int:
                 scores[row, SCORE] = -np.inf
                 continue
             lm += floats[row, END_LM]
-            extra += closing_extra(o, g, lex)
+            extra += closing_extra(g, lex)
             words += 1
             state = max(ints[row, END_STATE], 0)
             if o.hot:  # the end of a sentence is a word boundary: a phrase may end here
                 extra += h.earned[h.follow[ints[row, HOT], 1]]
-        if o.word_lm or o.token_lm:
+        if o.boundary and (o.word_lm or o.token_lm):
             lm += ask(g, s, state, EOS)[0]
         scores[row, LM_SCORE] = lm
         scores[row, SCORE] = acoustic + o.lm_alpha * lm + o.lm_beta * words + extra

@@ -80,7 +80,6 @@ class Options(NamedTuple):
     beam_size: int
     lm_alpha: float
     lm_beta: float
-    unk_score: float
     unk_token_score: float  # 0 without a word model
     unk_token_factor: float  # its exponential
     beam_factor: float  # exp(-beam_threshold)
@@ -90,6 +89,7 @@ class Options(NamedTuple):
     word_lm: bool
     token_lm: bool
     closed: bool
+    boundary: bool  # the model scores the end of the sentence
     lookahead: bool
     hot: bool
     exact_masks: bool
@@ -109,6 +109,7 @@ class Language(NamedTuple):
     factors: F64  # (N,) exp of the look-ahead
     # (N,) the model's word that ends at a node; NO_WORD: none; HOMOPHONES - i: those of group i
     node_words: I32
+    node_extra: F64  # (N,) score of closing a word here; of the root: an unknown word
     # groups of words that sound alike; group i is homophones[i + 1 : i + 1 + homophones[i]]
     homophones: I32
     ngrams: Ngrams
@@ -216,10 +217,9 @@ def close_word(o: Options, g: Language, s: Search, buffer: int, row: int) -> boo
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
-def closing_extra(o: Options, g: Language, lex: int) -> float:
-    """Return ``unk_score`` if the word of a node is outside the model, else 0."""
-    known = lex > 0 and (g.node_words[lex] > UNKNOWN_WORD or g.node_words[lex] <= HOMOPHONES)
-    return o.unk_score if o.word_lm and not known else 0.0
+def closing_extra(g: Language, lex: int) -> float:
+    """Return the score of closing the word of a node, apart from the model's and ``lm_beta``."""
+    return g.node_extra[max(lex, 0)]
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")

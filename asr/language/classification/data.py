@@ -47,7 +47,7 @@ def read_labelled(path: str | Path, text: str = "text", label: str = "label") ->
         DataError: the file is missing, empty or malformed, or a row lacks its text or label; the
             line is named.
     """
-    rows = list(read_rows(path))
+    rows = list(read_rows(path, (text, label)))
     if not rows:
         raise DataError(f"{path} holds no texts.", "Give at least one row.")
     for number, row in rows:

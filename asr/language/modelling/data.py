@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from asr.errors import DataError
 from asr.language.subwords import Subwords
-from asr.text.lines import iter_lines
+from asr.lines import iter_lines
 
 __all__ = ["encode_stream", "read_sentences"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from asr.errors import DataError
 from asr.language.punctuation.marks import SHAPES, LabelledWord, TextReader, shape_of
-from asr.text.lines import iter_lines
+from asr.lines import iter_lines
 
 __all__ = ["NEEDED", "MarkedText", "own_forms", "read_marked"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from asr.errors import DataError
 from asr.language.data import NEEDED, is_words, labels_of
-from asr.text.lines import iter_lines, read_json_lines
+from asr.lines import iter_lines, read_json_lines
 
 __all__ = ["Sentences", "TaggedSentences", "hold_out", "make_tagged", "read_tagged", "word_lists"]
 
@@ -43,7 +44,8 @@ def read_tagged(path: str | Path) -> TaggedSentences:
     """Return the sentences of a .jsonl file or of CoNLL columns.
 
     JSON lines hold ``tokens``, ``tags`` and perhaps ``label``. CoNLL columns hold a word and, last,
-    its tag a line; blank lines part sentences.
+    its tag a line; blank lines part sentences. CoNLL-U holds words in its second of ten columns and
+    their tags in its fourth.
 
     Raises:
         DataError: the file is missing, empty or malformed, or words and tags differ in number; the
@@ -78,21 +80,71 @@ def _tagged_json(path: Path) -> TaggedSentences:
 
 
 def _tagged_columns(path: Path) -> TaggedSentences:
+    rows = [(n, _cells(line)) for n, line in enumerate(iter_lines(path, NEEDED), 1)]
+    universal = path.name.lower().removesuffix(".gz").endswith((".conllu", ".conllup"))
+    if universal or _is_universal([cells for _, cells in rows]):
+        rows = [(n, cells) for n, cells in rows if not cells or not cells[0].startswith("#")]
+        rows = _word_and_tag(path, rows)
+    widths = {len(cells): n for n, cells in reversed(rows) if cells and cells[0] != "-DOCSTART-"}
+    if len(widths) > 1 or 1 in widths:
+        number = max(widths.values())
+        raise DataError(
+            f"{path}, line {number}: needed a word and its tag in as many columns as in the line "
+            f"before, found {' '.join(dict(rows)[number])[:60]!r}.",
+            "Separate columns by tabs, or by blanks where no word holds one.",
+        )
+    return _sentences([cells for _, cells in rows])
+
+
+def _cells(line: str) -> list[str]:
+    """Return the columns of a line; only tabs part them where there are any.
+
+    A no-break space is part of a word.
+    """
+    content = line.strip("\t ")
+    return content.split("\t") if "\t" in content else re.findall("[^ ]+", content)
+
+
+def _is_universal(rows: Sequence[list[str]]) -> bool:
+    """Whether rows are CoNLL-U: comments, then words by number in ten columns."""
+    words = [cells for cells in rows if cells and not cells[0].startswith("#")]
+    return bool(words) and all(len(cells) == 10 and cells[0][0].isdigit() for cells in words)
+
+
+def _word_and_tag(path: Path, rows: Sequence[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Return words with their part of speech (UPOS) of CoNLL-U.
+
+    Words in one (``1-2  don't``) and left-out ones (``1.1``) are no words of their own.
+    """
+    kept: list[tuple[int, list[str]]] = []
+    for number, cells in rows:
+        if not cells:
+            kept.append((number, []))
+        elif len(cells) != 10 or not re.fullmatch(r"\d+([-.]\d+)?", cells[0]) or cells[3] == "":
+            raise DataError(
+                f"{path}, line {number}: needed the ten columns of CoNLL-U, found "
+                f"{' '.join(cells)[:60]!r}."
+            )
+        elif cells[0].isdecimal():
+            if cells[3] == "_":
+                raise DataError(
+                    f"{path}, line {number}: {cells[1]!r} has no part of speech (UPOS).",
+                    "Tag every word.",
+                )
+            kept.append((number, [cells[1], cells[3]]))
+    return kept
+
+
+def _sentences(rows: Sequence[list[str]]) -> TaggedSentences:
     sentences: list[list[str]] = [[]]
     tags: list[list[str]] = [[]]
-    for number, line in enumerate(iter_lines(path, NEEDED), 1):
-        columns = line.split()
-        if not columns:  # a blank line ends the sentence
-            if sentences[-1]:
-                sentences.append([])
-                tags.append([])
-        elif columns[0] != "-DOCSTART-":
-            if len(columns) < 2:
-                raise DataError(
-                    f"{path}, line {number}: needed a word and its tag, found {line[:60]!r}."
-                )
-            sentences[-1].append(columns[0])
-            tags[-1].append(columns[-1])
+    for cells in rows:
+        if not cells:  # a blank line ends the sentence
+            sentences.append([])
+            tags.append([])
+        elif cells[0] != "-DOCSTART-":
+            sentences[-1].append(cells[0])
+            tags[-1].append(cells[-1])
     return TaggedSentences([s for s in sentences if s], [t for t in tags if t], None)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from asr.errors import ConfigError, DataError
 from asr.language.data import require_texts
-from asr.text.lines import iter_lines
+from asr.lines import iter_lines
 
 __all__ = ["Pairs", "hold_out", "make_pairs", "read_pairs"]
 

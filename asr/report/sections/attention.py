@@ -9,11 +9,11 @@ import numpy as np
 
 from asr.catalogue import has_attention, load_attention
 from asr.errors import DataError
+from asr.lines import iter_lines
 from asr.model_folder import open_model
 from asr.plots import attention
 from asr.report.markup import picture
 from asr.report.run import Absent, Run
-from asr.text.lines import iter_lines
 
 TITLE = "Attention"
 _SHOWN = 6

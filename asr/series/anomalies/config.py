@@ -18,6 +18,7 @@ class AnomalyDataConfig:
 
     Attributes:
         path: CSV file with ``ds``, perhaps ``unique_id``, and a column a channel.
+        date_format: of ``ds`` as of strptime, such as %d/%m/%Y; ISO 8601 needs none.
         columns: the channels (empty: all columns of numbers).
         rows: learn from the first so many of each series (0: all).
         per_series: scales and thresholds of each series' own, for machines that differ; then no new
@@ -26,6 +27,7 @@ class AnomalyDataConfig:
     """
 
     path: str = ""
+    date_format: str = ""
     columns: list[str] = field(default_factory=list)
     rows: int = 0
     per_series: bool = False

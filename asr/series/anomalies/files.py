@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from asr.files import atomic_path, atomic_write_text
 from asr.series.files import file_name, frame_rows
-from asr.series.frames import ID, read_table, rows_table
+from asr.series.frames import with_times
+from asr.series.tables import ID, read_table, rows_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ class AnomalyInputs:
         Raises:
             DataError: the file cannot be used.
         """
-        return Channels(read_table(file), model.model_.columns[0])
+        return _channels(model, read_table(file), str(file))
 
     def read_json(self, model: AnomalyDetector, request: Mapping[str, Any]) -> Channels:
         """Return the series of a request.
@@ -56,7 +57,7 @@ class AnomalyInputs:
         Raises:
             DataError: the rows cannot be used.
         """
-        return Channels(rows_table(request["series"], "'series'"), model.model_.columns[0])
+        return _channels(model, rows_table(request["series"], "'series'"), "'series'")
 
     def write_file(self, rows: Channels, predictions: pd.DataFrame, output_dir: Path | None) -> str:
         """Return the scores as CSV, or write ``anomalies.csv`` and a picture a series."""
@@ -72,6 +73,11 @@ class AnomalyInputs:
     def write_json(self, predictions: pd.DataFrame) -> list[dict[str, Any]]:
         """Return the scores as JSON objects, one a step."""
         return frame_rows(predictions)
+
+
+def _channels(model: AnomalyDetector, table: pd.DataFrame, where: str) -> Channels:
+    frame = with_times(table, where, model.config_.data.date_format)
+    return Channels(frame, model.model_.columns[0])
 
 
 def _draw(name: str, scores: pd.DataFrame, rows: Channels, output_dir: Path) -> Path:

@@ -18,9 +18,10 @@ from asr.series.anomalies.alarms import Alarms, fit_alarms
 from asr.series.anomalies.config import AnomalyConfig
 from asr.series.anomalies.model import SHARED, FittedDetector, Floats
 from asr.series.anomalies.network import AnomalyTask, AnomalyTaskConfig
-from asr.series.frames import Series, number_columns, read_table, split_series
+from asr.series.frames import Series, number_columns, split_series, with_times
 from asr.series.panels import cut
 from asr.series.scaling import Scaler
+from asr.series.tables import read_table
 from asr.series.windows import Panel, WindowLoader, list_windows
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -41,7 +42,8 @@ def train_detector(config: AnomalyConfig, resume: bool = True) -> Path:
     if not config.data.path:
         raise ConfigError("data.path names no CSV file.", "Set data.path=FILE.")
     run_dir = Path(config.output_dir)
-    frame = read_table(config.data.path)
+    data = config.data
+    frame = with_times(read_table(data.path), data.path, data.date_format)
     columns = number_columns(frame, config.data.columns)
     series = split_series(frame, columns, target=False)
     model = fit_detector(config, series, columns, run_dir, resume=resume)

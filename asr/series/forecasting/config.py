@@ -24,6 +24,7 @@ class SeriesDataConfig:
             ``targets``.
         time: of a wide table, the column of the steps.
         targets: of a wide table, the columns that become series, one each.
+        date_format: of the steps as of strptime, such as %d/%m/%Y; ISO 8601 needs none.
         freq: time step as pandas writes it (empty: inferred).
         rows: use the first so many of each series (0: all).
         joint: read all series together instead of one at a time with shared weights.
@@ -40,6 +41,7 @@ class SeriesDataConfig:
     path: str = ""
     time: str = ""
     targets: list[str] = field(default_factory=list)
+    date_format: str = ""
     freq: str = ""
     rows: int = 0
     joint: bool = False

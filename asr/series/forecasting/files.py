@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from asr.files import atomic_path, atomic_write_text
 from asr.series.files import file_name, frame_rows
-from asr.series.frames import ID, TARGET, as_frame, read_table, rows_table
+from asr.series.frames import as_frame, with_times
+from asr.series.tables import ID, TARGET, read_table, rows_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +51,9 @@ class ForecastInputs:
         Raises:
             DataError: a file cannot be used.
         """
-        ahead = None if future is None else read_table(future)
-        return History(_frame(model, read_table(file), str(file)), ahead)
+        time = model.config_.data.time
+        ahead = None if future is None else _timed(model, read_table(future), str(future))
+        return History(_frame(model, read_table(file, time), str(file)), ahead)
 
     def read_json(self, model: Forecaster, request: Mapping[str, Any]) -> History:
         """Return the series of a request, in the shape that the model was trained on.
@@ -60,8 +62,11 @@ class ForecastInputs:
             DataError: the rows cannot be used.
         """
         future = request.get("future")
-        ahead = None if future is None else rows_table(future, "'future'")
-        return History(_frame(model, rows_table(request["series"], "'series'"), "'series'"), ahead)
+        rows = rows_table(request["series"], "'series'", model.config_.data.time)
+        ahead = (
+            None if future is None else _timed(model, rows_table(future, "'future'"), "'future'")
+        )
+        return History(_frame(model, rows, "'series'"), ahead)
 
     def write_file(self, rows: History, predictions: pd.DataFrame, output_dir: Path | None) -> str:
         """Return the forecasts as CSV, or write ``forecast.csv`` and a picture a series."""
@@ -82,7 +87,13 @@ class ForecastInputs:
 def _frame(model: Forecaster, table: pd.DataFrame, where: str) -> pd.DataFrame:
     data = model.config_.data
     covariates = [*data.past_columns, *data.future_columns]
-    return as_frame(table, data.time, data.targets, covariates, where=where)
+    return as_frame(
+        table, data.time, data.targets, covariates, where=where, date_format=data.date_format
+    )
+
+
+def _timed(model: Forecaster, table: pd.DataFrame, where: str) -> pd.DataFrame:
+    return with_times(table, where, model.config_.data.date_format)
 
 
 def _draw(name: str, forecast: pd.DataFrame, frame: pd.DataFrame, output_dir: Path) -> Path:

@@ -59,7 +59,7 @@ def train_forecast(config: ForecastConfig, resume: bool = True) -> Path:
 def read_series(data: SeriesDataConfig) -> list[Series]:
     """Return the checked series of a configuration's file."""
     columns = [*data.past_columns, *data.future_columns]
-    frame = read_frame(data.path, data.time, data.targets, columns)
+    frame = read_frame(data.path, data.time, data.targets, columns, data.date_format)
     series = split_series(frame, columns, data.freq or None)
     return [cut(one, data.rows) if data.rows else one for one in series]
 

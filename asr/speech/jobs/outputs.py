@@ -7,8 +7,16 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from asr.errors import ConfigError
+from asr.speech.transcript import ctm_name
 
-__all__ = ["check_formats", "check_targets", "print_summary", "speed"]
+__all__ = [
+    "check_formats",
+    "check_targets",
+    "print_notes",
+    "print_summary",
+    "recording_labels",
+    "speed",
+]
 
 
 def check_formats(formats: Iterable[str], known: Collection[str]) -> None:
@@ -42,6 +50,25 @@ def check_targets(outputs: Iterable[tuple[str, Path]], remedy: str) -> None:
         taken[target] = label
 
 
+def recording_labels(recordings: Sequence[tuple[Path, str]]) -> list[str]:
+    """Return what each recording is called within its output, no two of them alike.
+
+    That is the name without folder and suffix; where two would be alike, with the folder; else the
+    name whole, else the path.
+
+    Args:
+        recordings: of each the relative path that decides where output goes, and its own path.
+    """
+    forms: list[list[str]] = [
+        [name.stem for name, _ in recordings],
+        [name.with_suffix("").as_posix() for name, _ in recordings],
+        [name.as_posix() for name, _ in recordings],
+        [path for _, path in recordings],
+    ]
+    apart = (labels for labels in forms if len(set(map(ctm_name, labels))) == len(labels))
+    return next(apart, forms[-1])
+
+
 def speed(seconds: float, took: float) -> str:
     """Return how fast a job was, for people to read.
 
@@ -51,6 +78,12 @@ def speed(seconds: float, took: float) -> str:
     """
     rate = seconds / max(took, 1e-9)
     return f"{seconds:.1f} s of audio in {took:.1f} s ({rate:.0f}x real time)"
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Write what is to be said about recordings that are done to standard error."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def print_summary(count: str, failures: Sequence[str], seconds: float, took: float) -> None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import glob
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr.audio.reading import AUDIO_SUFFIXES, Source, spool
 from asr.audio.shar import find_shar, read_shar
-from asr.errors import AsrError, AudioError, ConfigError
-from asr.files import atomic_write_text
+from asr.errors import AsrError, AudioError, ConfigError, DataError
+from asr.files import atomic_write_text, files_below
+from asr.lines import nfc, read_text
 from asr.progress import ProgressBar
-from asr.speech.jobs.outputs import check_formats, check_targets, print_summary
+from asr.speech.jobs.outputs import (
+    check_formats,
+    check_targets,
+    print_notes,
+    print_summary,
+    recording_labels,
+)
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 from asr.speech.subtitles import SubtitleConfig
@@ -34,10 +42,12 @@ class Input:
     Attributes:
         path: or address in a shard, or ``-`` for standard input.
         name: path relative to what was asked for; decides where output goes.
+        label: what the recording is called within its output; no two are alike.
     """
 
     path: str
     name: Path
+    label: str = ""
 
 
 def expand_inputs(inputs: Sequence[str], to_files: bool = True) -> list[Input]:
@@ -63,7 +73,11 @@ def expand_inputs(inputs: Sequence[str], to_files: bool = True) -> list[Input]:
     if to_files:
         outputs = ((item.path, item.name) for item in items)
         check_targets(outputs, "Transcribe them in two calls.")
-    return items
+    else:  # what is printed of each is told apart by its name
+        count = Counter(item.name for item in items)
+        items = [i if count[i.name] == 1 else replace(i, name=Path(i.path)) for i in items]
+    labels = recording_labels([(item.name, item.path) for item in items])
+    return [replace(item, label=label) for item, label in zip(items, labels, strict=True)]
 
 
 def _expand(given: str) -> list[Input]:
@@ -83,9 +97,7 @@ def _expand(given: str) -> list[Input]:
 
 def _in_folder(folder: Path) -> list[Input]:
     """Return the audio files in a folder, at any depth, and the recordings in its shards."""
-    files = sorted(
-        p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()
-    )
+    files = [p for p in files_below(folder) if p.suffix.lower() in AUDIO_SUFFIXES]
     items = [Input(str(p), p.relative_to(folder)) for p in files]
     for shar in find_shar(folder):
         place = shar.relative_to(folder)
@@ -125,17 +137,15 @@ def parse_hotwords(given: Sequence[str], weight: float) -> dict[str, float]:
         if item.startswith("@"):
             weights |= _hotword_file(Path(item[1:]), weight)
         else:
-            weights |= {phrase.strip(): weight for phrase in item.split(",") if phrase.strip()}
+            weights |= {phrase.strip(): weight for phrase in nfc(item).split(",") if phrase.strip()}
     return weights
 
 
 def _hotword_file(path: Path, weight: float) -> dict[str, float]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"The hotwords in {path} cannot be read ({error}).", "Give a text file."
-        ) from error
+        lines = nfc(read_text(path, "a text file of hotwords")).split("\n")
+    except DataError as error:
+        raise ConfigError(f"The hotwords cannot be read: {error.message}", error.remedy) from error
     weights = {}
     for number, line in enumerate(lines, 1):
         phrase, _, own = line.partition("\t")
@@ -180,8 +190,10 @@ def transcribe_files(
         _check_told_apart(len(items), formats)
     else:  # a path that cannot be is named before the work
         output_dir.mkdir(parents=True, exist_ok=True)
+        _check_inputs_kept(items, output_dir, formats)
     recognizer = open_recognizer(options)
-    writer = _Writer(output_dir, formats, several=len(items) > 1, subtitles=subtitles)
+    labels = {item.name: item.label for item in items}
+    writer = _Writer(output_dir, formats, labels, subtitles)
     return _Job(items, recognizer, writer).run(channel)
 
 
@@ -196,13 +208,26 @@ def _check_told_apart(count: int, formats: Sequence[str]) -> None:
         )
 
 
+def _check_inputs_kept(items: Sequence[Input], folder: Path, formats: Sequence[str]) -> None:
+    """Refuse an output file that is one of the recordings: one may be called a.txt."""
+    recordings = {Path(item.path).resolve() for item in items}
+    for item in items:
+        for output_format in formats:
+            output = folder / item.name.with_suffix(f".{output_format}")
+            if output.resolve() in recordings:
+                raise ConfigError(
+                    f"{output} is an input as well: it would be overwritten.",
+                    "Give another --output-dir.",
+                )
+
+
 class _Writer:
     """Writes transcripts, to files or to standard output.
 
     Args:
         folder: gets one file a recording and format; None prints.
         formats: of :data:`asr.speech.transcript.FORMATS`.
-        several: recordings are printed, so that each has to be named.
+        labels: name of each recording -> what it is called within its output.
         subtitles: their rules.
     """
 
@@ -210,10 +235,11 @@ class _Writer:
         self,
         folder: Path | None,
         formats: Sequence[str],
-        several: bool,
+        labels: Mapping[Path, str],
         subtitles: SubtitleConfig | None,
     ) -> None:
-        self.folder, self.formats, self.several = folder, list(formats), several
+        self.folder, self.formats, self.labels = folder, list(formats), labels
+        self.several = len(labels) > 1  # so that each has to be named where it is printed
         self.subtitles = subtitles
 
     def write(self, transcript: Transcript, name: Path, bar: ProgressBar) -> None:
@@ -221,20 +247,26 @@ class _Writer:
         for output_format in self.formats:
             if self.folder is not None:
                 path = self.folder / name.with_suffix(f".{output_format}")
-                text = transcript.render(output_format, name.stem, self.subtitles)
+                text = transcript.render(output_format, self.labels[name], self.subtitles)
                 atomic_write_text(path, text)
             else:
                 bar.write(self._printed(transcript, name, output_format), end="")
 
     def _printed(self, transcript: Transcript, name: Path, output_format: str) -> str:
         if self.formats == ["txt"] and self.several:  # one line, or one a turn of a channel
+            label = _one_line(name.as_posix())
             apart = any(segment.channel is not None for segment in transcript.segments)
             text = transcript.to_txt() if apart else transcript.readable
             lines = [line for line in text.split("\n") if line] or [""]
-            return "".join(f"{name.as_posix()}\t{line}\n" for line in lines)
+            return "".join(f"{label}\t{line}\n" for line in lines)
         if output_format == "json" and self.several:
             return transcript.to_json(name.as_posix())
-        return transcript.render(output_format, name.stem, self.subtitles)
+        return transcript.render(output_format, self.labels[name], self.subtitles)
+
+
+def _one_line(name: str) -> str:
+    """Return a file name in which what would end a field or a line is escaped."""
+    return name.translate({ord(c): repr(c)[1:-1] for c in "\t\n\r\v\f"})
 
 
 class _Job:
@@ -242,7 +274,7 @@ class _Job:
 
     def __init__(self, items: Sequence[Input], recognizer: Recognizer, writer: _Writer) -> None:
         self.items, self.recognizer, self.writer = items, recognizer, writer
-        self.failures: list[str] = []
+        self.failures, self.notes = list[str](), list[str]()
         self.seconds, self.started = 0.0, time.monotonic()
 
     def run(self, channel: str | int) -> int:
@@ -254,15 +286,22 @@ class _Job:
                 progress=lambda seconds: bar.advance(0, status=self._status(seconds)),
             )
             for item, result in zip(self.items, results, strict=True):
-                if isinstance(result, AsrError):
-                    self.failures.append(f"{item.path}: {result}")
-                else:
-                    self.seconds += result.duration_s
-                    self.writer.write(result, item.name, bar)
+                try:
+                    self._take(item, result, bar)
+                except AsrError as error:
+                    self.failures.append(f"{item.path}: {error}")
                 bar.advance(what=Path(item.path).name[-30:], status=self._status())
         count = f"{len(self.items) - len(self.failures)} of {len(self.items)} transcribed"
+        print_notes(self.notes)
         print_summary(count, self.failures, self.seconds, self._took)
         return len(self.failures)
+
+    def _take(self, item: Input, result: Transcript | AsrError, bar: ProgressBar) -> None:
+        if isinstance(result, AsrError):
+            raise result
+        self.writer.write(result, item.name, bar)
+        self.seconds += result.duration_s
+        self.notes += [f"{item.path}: {note}" for note in result.notes]
 
     def _source(self, item: Input, files: ExitStack) -> Source:
         if item.path != STDIN:

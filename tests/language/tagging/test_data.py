@@ -25,6 +25,10 @@ def test_tagged_sentences_from_json_lines_and_columns(tmp_path):
         ("a.jsonl", '{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["a"]}\n', "line 2: no tags"),
         ("a.conll", "a O\nb\n", "line 2: needed a word and its tag"),
         ("a.conll", "\n\n", "holds no sentences"),
+        ("a.conll", "a O\nb X O\n", "line 2: .* as many columns"),
+        ("a.conll", "a\nb\n", "line 1: needed a word and its tag"),
+        ("a.conllu", "1\tThe\tDET\n", "line 1: needed the ten columns of CoNLL-U"),
+        ("a.conllu", "1" + "\t_" * 9 + "\n", "line 1: '_' has no part of speech"),
     ],
 )
 def test_wrong_sentences_are_refused_by_line(tmp_path, name, content, named):
@@ -51,3 +55,34 @@ def test_held_out_sentences_keep_their_tags_and_labels():
         assert word[1:] == tag[1:] == label[1:]
     with pytest.raises(DataError, match="too few"):
         hold_out(TaggedSentences([["a"]], [["O"]], None), 0.1, seed=0)
+
+
+UNIVERSAL = """# sent_id = 1
+# text = Don't run
+1-2\tDon't\t_\t_\t_\t_\t_\t_\t_\t_
+1\tDo\tdo\tAUX\tVB\t_\t3\taux\t_\t_
+2\tn't\tnot\tPART\tRB\t_\t3\tadvmod\t_\t_
+3\trun\trun\tVERB\tVB\t_\t0\troot\t_\tSpaceAfter=No
+3.1\tfast\t_\tADV\t_\t_\t_\t_\t_\t_
+
+# text = #1
+1\t#\t#\tSYM\tNN\t_\t0\troot\t_\t_
+2\t10 000\t10000\tNUM\tCD\t_\t1\tnummod\t_\t_
+"""
+
+
+@pytest.mark.parametrize("name", ["a.conllu", "a.conll", "a.txt"])
+def test_universal_dependencies(tmp_path, name):
+    (tmp_path / name).write_text(UNIVERSAL, encoding="utf-8")
+    data = read_tagged(tmp_path / name)
+    assert data.sentences == [["Do", "n't", "run"], ["#", "10 000"]]
+    assert data.tags == [["AUX", "PART", "VERB"], ["SYM", "NUM"]]
+
+
+def test_a_no_break_space_is_part_of_a_word(tmp_path):
+    for separator in ("\t", " "):
+        text = f"10\u00a0000{separator}NUM\n\u3000{separator}X\n#{separator}O\n"
+        (tmp_path / "a.conll").write_text(text, encoding="utf-8")
+        data = read_tagged(tmp_path / "a.conll")
+        assert data.sentences == [["10\u00a0000", "\u3000", "#"]]
+        assert data.tags == [["NUM", "X", "O"]]

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.errors import ConfigError
+from asr.lines import iter_lines
 from asr.run_folder import Metric, update_metrics
-from asr.text.lines import iter_lines
 from toy_task.config import ToyConfig
 from toy_task.estimator import LengthGuesser
 

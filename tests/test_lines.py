@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import DataError
-from asr.text.lines import iter_lines, read_json_lines
+from asr.lines import iter_lines, read_json_lines
 
 
 def test_plain_and_gzip_files_hold_the_same_lines(tmp_path: Path) -> None:
@@ -28,7 +28,11 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not UTF-8"):
         list(iter_lines(tmp_path / "a.txt"))
     packed = gzip.compress(b"one\n" * 9999)
-    for broken in (b"no gzip", packed[:30], packed[:20] + b"\xff\xff\xff" + packed[23:]):
+    for broken in (
+        packed[:2] + b" no gzip",
+        packed[:30],
+        packed[:20] + b"\xff\xff\xff" + packed[23:],
+    ):
         (tmp_path / "a.gz").write_bytes(broken)
         with pytest.raises(DataError, match="not a whole gzip file"):
             list(iter_lines(tmp_path / "a.gz"))

@@ -1,6 +1,4 @@
-"""The page of a run folder: what is on it, what is not and why, and that a browser has nothing to
-complain about.
-"""
+"""The page of a run folder: what is on it, what is not and why, and that browsers show it."""
 
 from __future__ import annotations
 
@@ -14,16 +12,23 @@ from pathlib import Path
 
 import pytest
 import run_folder_maker as maker
-import typer
-from typer.testing import CliRunner
 
-from asr.cli.report import report
-from asr.errors import AudioError, DataError
-from asr.report import Absent, ReportOptions, Run, write_report
+from asr.errors import AudioError
+from asr.report import ReportOptions, Run, write_report
 from asr.report.audio import player
 from asr.report.page import SECTIONS
 from asr.scoring import Utterance
 
+ALWAYS = {"Overview", "Figures", "Learning curves", "Configuration"}
+OWN = {
+    "classify": {"Confusion matrix"},
+    "classify_text": {"Confusion matrix", "Worst predictions"},
+    "tag": {"Confusion matrix", "Worst predictions"},
+    "language_model": set(),
+    "translate": {"Worst predictions"},
+    "forecast": {"Forecasts"},
+    "anomaly": {"Anomaly scores"},
+}
 # Makes the page report what it holds in its title, so that one call of the browser answers
 # everything.
 PROBE = """<script>document.title = [document.querySelectorAll("svg").length,
@@ -180,14 +185,6 @@ def test_same_run_gives_the_same_page(speech: Path, speech_page: Path) -> None:
     assert again.read_bytes() == speech_page.read_bytes()
 
 
-def test_linked_audio_is_relative_and_none_is_none(speech: Path) -> None:
-    utterance = Run(speech).references("dev").utterances["s1-1-0001"]
-    page = speech.parent / "deep" / "page.html"
-    assert 'src="../data/dev/s1-1-0001.wav#t=0.000,1.000"' in player(utterance, "link", page)
-    assert player(utterance, "none", page) == ""
-    assert "data:audio/" in player(utterance, "embed", page)
-
-
 def test_missing_recording_is_named_and_the_rest_is_written(speech: Path, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"The recording of u: There is no file .*nothing.wav"):
         player(
@@ -201,26 +198,6 @@ def test_missing_recording_is_named_and_the_rest_is_written(speech: Path, tmp_pa
         encoding="utf-8"
     )
     assert written.left_out["LSTM gates"] == "the run folder holds no model"
-
-
-def test_command_says_what_it_wrote_and_fails_where_a_section_failed(
-    speech: Path, tmp_path: Path
-) -> None:
-    app = typer.Typer()
-    app.command()(report)
-    done = CliRunner().invoke(
-        app, [str(speech), "-o", str(tmp_path / "p.html"), "--samples", "0", "--worst", "1"]
-    )
-    assert done.exit_code == 0, done.output
-    assert "left out: Forecasts" in done.stderr
-    bad = maker.series_run(tmp_path)
-    (bad / "test" / "predictions.jsonl").write_text(
-        '{"id": "x", "truth": [1, 2], "forecast": [1]}\n'
-    )
-    done = CliRunner().invoke(app, [str(bad)])
-    assert done.exit_code == 1
-    assert "failed: Forecasts: test/predictions.jsonl, x" in done.stderr
-    assert (bad / "report.html").is_file()
 
 
 @pytest.mark.parametrize(
@@ -243,15 +220,6 @@ def test_bad_predictions_are_named(tmp_path: Path, line: str, problem: str) -> N
     assert any(problem in reason for reason in failed.values()), failed
 
 
-def test_no_run_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="There is no run folder"):
-        write_report(tmp_path / "nothing", tmp_path / "page.html")
-    with pytest.raises(DataError, match="is not a run folder: it has none of"):
-        write_report(tmp_path, tmp_path / "page.html")
-    with pytest.raises(DataError, match="no audio mode 'loud'"):
-        ReportOptions(audio="loud")
-
-
 def test_damaged_metrics_and_bench_are_named(tmp_path: Path) -> None:
     run = maker.speech_run(tmp_path, model=False)
     (run / "metrics.json").write_text("{")
@@ -259,16 +227,6 @@ def test_damaged_metrics_and_bench_are_named(tmp_path: Path) -> None:
     failed = write_report(run, tmp_path / "page.html", ReportOptions(samples=0)).failed
     assert "metrics.json is damaged" in failed["Figures"]
     assert "bench.json cannot be read" in failed["Speed and size"]
-
-
-def test_split_without_references_says_how_to_name_them(tmp_path: Path) -> None:
-    run = maker.speech_run(tmp_path, model=False)
-    (run / "dev" / "references.tsv").unlink()
-    (run / "config.yaml").write_text("task: ctc\n")
-    with pytest.raises(Absent, match="name its prepared folder with --data"):
-        Run(run).references("dev")
-    named = Run(run, ReportOptions(data=(tmp_path / "data" / "dev",)))
-    assert len(named.references("dev")) == 3
 
 
 def test_unknown_utterance_is_left_out_with_its_name(tmp_path: Path) -> None:
@@ -289,3 +247,14 @@ def test_every_section_has_a_title_of_its_own() -> None:
     }
     assert len(set(titles)) == len(titles)
     assert files - {"__init__"} == set(SECTIONS)
+
+
+@pytest.mark.parametrize("task", sorted(OWN))
+def test_a_run_of_each_task_has_the_sections_that_belong_to_it(tmp_path: Path, task: str) -> None:
+    assert set(OWN) == set(maker.TASKS)
+    written = write_report(maker.task_run(tmp_path, task), tmp_path / "page.html")
+    assert not written.failed
+    assert set(written.shown) == ALWAYS | OWN[task]
+    assert (
+        written.left_out["Worst utterances"] == f"only for speech models; this model is for {task}"
+    )

@@ -1,0 +1,62 @@
+"""A model with the options of a request: decoders are kept, since making one takes time."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from asr.decoding import GreedyDecoder
+from asr.errors import AsrError
+from asr.serve.errors import BadOption
+from asr.serve.options import RequestOptions
+from asr.speech.recognizer import Recognizer
+
+__all__ = ["Variants"]
+
+KEPT = 8
+
+
+class Variants:
+    """The recogniser of a model under the options of requests; the network is shared.
+
+    Args:
+        recognizer: as the model folder describes it.
+    """
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.recognizer = recognizer
+        self._made: OrderedDict[str, Recognizer] = OrderedDict()
+        self._lock = threading.Lock()  # one is made at a time, which bounds processor and memory
+
+    def get(self, options: RequestOptions) -> Recognizer:
+        """Return the recogniser that a request asks for; blocks while it is made.
+
+        Raises:
+            BadOption: the model cannot do what is asked.
+        """
+        changes, words = options.decoding, options.words
+        if not changes and not words:
+            return self.recognizer
+        if options.lm_weight is not None and self.recognizer.decoders.lm is None:
+            raise BadOption("lm_weight", "This model has no language model.", "Leave it out.")
+        key = repr((sorted(changes.items(), key=lambda item: item[0]), words))
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = self._make(options)
+                while len(self._made) > KEPT:
+                    self._made.popitem(last=False)
+            self._made.move_to_end(key)
+            return self._made[key]
+
+    def _make(self, options: RequestOptions) -> Recognizer:
+        try:
+            made = self.recognizer.with_decoding(options.decoding, options.words)
+        except AsrError as error:
+            name = "words" if options.words else "hotwords"
+            raise BadOption(name, error.message, error.remedy) from error
+        if isinstance(made.decoder, GreedyDecoder):
+            name = "word_bonus" if options.lm_weight is None else "lm_weight"
+            raise BadOption(
+                name, "This model is decoded greedily, without scores.", "Leave it out."
+            )
+        return made

@@ -143,8 +143,16 @@ class DecoderFactory:
         """
         if not isinstance(self.tokenizer, PhoneTokenizer):
             raise ConfigError("This model spells its words.", "Leave the lexicon out.")
-        tokenizer = self.tokenizer.with_words(Pronunciations.load(path))
-        return replace(self, tokenizer=tokenizer)
+        return self.with_pronunciations(Pronunciations.load(path))
+
+    def with_pronunciations(self, more: Pronunciations) -> DecoderFactory:
+        """Return a factory that also knows words by their pronunciations, for a model of phones.
+
+        Raises:
+            TokenError: a phone is not one of the model's.
+        """
+        assert isinstance(self.tokenizer, PhoneTokenizer)
+        return replace(self, tokenizer=self.tokenizer.with_words(more))
 
     def check_lm(self) -> None:
         """Say on standard error where words of the language model cannot be recognised.

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.level import levelled
 from asr.audio.perturbation import NoiseConfig, change_speed, noisy_copy
 from asr.config import check_range
 from asr.errors import AudioError
@@ -95,4 +94,4 @@ class LiveFeatures:
                 f"{self.recordings.path(item)} is shorter than when it was prepared.",
                 "Prepare the split again.",
             )
-        return levelled(samples, self.store.feature_config.sample_rate)
+        return samples

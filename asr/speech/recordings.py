@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import levelled
 from asr.audio.reading import load_stretch
 from asr.audio.shar import recording_path
 from asr.errors import DataError
@@ -19,6 +20,8 @@ from asr.files import MANIFEST
 from asr.speech.store import FeatureStore, StringTable
 
 __all__ = ["SplitRecordings"]
+
+MIX = -1  # instead of the number of a channel: the mean of all
 
 
 class SplitRecordings:
@@ -32,9 +35,7 @@ class SplitRecordings:
     """
 
     def __init__(self, store: FeatureStore) -> None:
-        stretches = {
-            name: (path, start, duration) for name, path, start, duration in _stretches(store.path)
-        }
+        stretches = dict(_stretches(store.path))
         try:
             rows = [
                 stretches[name]
@@ -48,25 +49,31 @@ class SplitRecordings:
             ) from None
         # of each item the row of its utterance: the copies follow the recording as it is
         self._row = np.cumsum(store.speeds == 1.0) - 1
-        self._paths = StringTable.of(path for path, _, _ in rows)
-        self._times = np.array([(start, duration) for _, start, duration in rows])
+        self._paths = StringTable.of(path for path, *_ in rows)
+        self._times = np.array([(start, duration) for _, start, duration, _ in rows])
+        self._channels = np.array([channel for *_, channel in rows], np.int16)
 
     def path(self, item: int) -> str:
         """Return the path of an item's recording."""
         return self._paths[int(self._row[item])]
 
     def samples(self, item: int, sample_rate: int) -> npt.NDArray[np.float32]:
-        """Return the samples (n,) of an item, without the perturbation of a copy.
+        """Return the samples (n,) of an item, without the perturbation of a copy, at the level at
+        which it was prepared (:mod:`asr.audio.level`).
 
         Raises:
             AudioError: the recording is no longer there.
         """
-        start, duration = self._times[self._row[item]]
-        return load_stretch(self.path(item), float(start), float(duration), sample_rate)
+        row = int(self._row[item])
+        start_s, duration_s = (float(time) for time in self._times[row])
+        number = int(self._channels[row])
+        channel = "mix" if number == MIX else number
+        path = self.path(item)
+        return levelled(load_stretch(path, start_s, duration_s, sample_rate, channel), sample_rate)
 
 
-def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:
-    """Yield (id, path, start and duration in seconds) of the cuts in a manifest.
+def _stretches(split: Path) -> Iterator[tuple[str, tuple[str, float, float, int]]]:
+    """Yield id, and path, start and duration in seconds, and channel, of the cuts in a manifest.
 
     It is read as plain JSON, which is much faster than Lhotse's objects.
     """
@@ -74,7 +81,8 @@ def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for cut in map(json.loads, lines):
-                yield cut["id"], _source(cut), cut["start"], cut["duration"]
+                channel = cut["channel"] if isinstance(cut["channel"], int) else MIX
+                yield cut["id"], (_source(cut), cut["start"], cut["duration"], channel)
     except FileNotFoundError:
         raise DataError(
             f"There is no {path}.", "Run `asr prepare`; it resumes where it was stopped."

@@ -26,17 +26,12 @@ def export(
     """Write a model for ONNX Runtime, torch.export or sherpa-onnx, after comparing it with the
     trained one.
     """
-    from asr.speech.export.exporting import export_model
+    from asr.catalogue import export as export_task
+    from asr.model_folder import open_model
 
-    report = export_model(model, output, output_format, fixed_ranges)
-    for check in report.checks:
-        clips = " + ".join(f"{s:g}" for s in check.clips_s)
-        typer.echo(
-            f"{clips} s: log-probabilities within {check.max_difference:.1e}, "
-            f"{100 * check.agreement:.1f} % of frames agree, "
-            f"{check.equal_texts} of {len(check.clips_s)} texts equal",
-            err=True,
-        )
+    report = export_task(open_model(model), output, output_format, fixed_ranges)
+    for comparison in report.comparisons:
+        typer.echo(comparison, err=True)
     share = 100 * (1 - report.network_bytes / report.source_bytes)
     change = f"{abs(share):.0f} % {'smaller' if share >= 0 else 'larger'}"
     size = f"{report.network_bytes / 1e6:.1f} MB, {change} than the trained weights"

@@ -24,10 +24,11 @@ from asr.decoding import greedy
 from asr.errors import ConfigError, ModelError, require
 from asr.files import atomic_write_text
 from asr.model_folder import CONFIG, INDEX, WEIGHTS, Bundle, check_apart, open_model, write_bundle
+from asr.onnx.sessions import products_saturate
 from asr.speech.acoustics import ONNX_FILE, STREAM_FILE
 from asr.speech.backends import choose_backend
 from asr.speech.frames import FrameShape
-from asr.speech.onnx import OnnxAcoustics, products_saturate
+from asr.speech.onnx import OnnxAcoustics
 from asr.text.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ class ParityCheck:
     agreement: float
     equal_texts: int
 
+    def __str__(self) -> str:
+        clips = " + ".join(f"{s:g}" for s in self.clips_s)
+        return (
+            f"{clips} s: log-probabilities within {self.max_difference:.1e}, "
+            f"{100 * self.agreement:.1f} % of frames agree, "
+            f"{self.equal_texts} of {len(self.clips_s)} texts equal"
+        )
+
 
 @dataclass(frozen=True)
 class ExportReport:
@@ -93,6 +102,11 @@ class ExportReport:
     def agreement(self) -> float:
         """Mean share of frames with the same best token."""
         return float(np.mean([check.agreement for check in self.checks]))
+
+    @property
+    def comparisons(self) -> list[str]:
+        """The comparisons for people to read, a line each."""
+        return [str(check) for check in self.checks]
 
 
 def export_model(

@@ -315,3 +315,15 @@ def test_the_hub_is_asked_if_its_package_is_there(
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(AsrError, match="load_from_dir"):
         BeamSearchDecoderCTC.load_from_hf_hub("me/model")
+
+
+def test_a_model_of_kenlm_is_read_from_its_file(bunny: str, tmp_path: Path) -> None:
+    kenlm = pytest.importorskip("kenlm")
+    alphabet = Alphabet.build_alphabet(LABELS)
+    decoder = BeamSearchDecoderCTC(alphabet, LanguageModel(kenlm.Model(bunny), alpha=1.0))
+    assert decoder.decode(LOGITS) == "bugs bunny"
+    decoder.save_to_dir(tmp_path)
+    again = LanguageModel(LanguageModel(bunny).model)  # a model without a file
+    assert again.order == 2
+    with pytest.raises(DecodingError, match="is not a file"):
+        again.save_to_dir(tmp_path)

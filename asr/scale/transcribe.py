@@ -19,7 +19,9 @@ from asr.scale.cluster import LostError, connected, run_pieces, share_out
 from asr.speech.jobs.outputs import check_formats, print_notes, print_summary
 from asr.speech.jobs.transcribe import STDIN, Input, expand_inputs
 from asr.speech.options import ModelOptions
+from asr.speech.subtitles import SubtitleConfig
 from asr.speech.transcript import FORMATS, Transcript
+from asr.speech.writing import WritingConfig
 
 if TYPE_CHECKING:
     from asr.speech.recognizer import Recognizer
@@ -47,6 +49,8 @@ class BulkConfig:
     threads: int = 1
     channel: str | int = "mix"
     backend: str = "auto"
+    writing: WritingConfig | None = None
+    subtitles: SubtitleConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ def transcribe_on_ray(
     channel: str | int = "mix",
     address: str,
     workers: int = 0,
+    subtitles: SubtitleConfig | None = None,
 ) -> int:
     """Transcribe files, folders and globs on a cluster; return the number of failures.
 
@@ -84,6 +89,7 @@ def transcribe_on_ray(
         channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
         address: see :func:`asr.scale.cluster.connected`.
         workers: processes of a local cluster (0: one per core).
+        subtitles: their rules, by default broadcasters'.
 
     Raises:
         ConfigError: there is no output folder, standard input is among the inputs, a format is
@@ -105,6 +111,8 @@ def transcribe_on_ray(
         threads=options.threads or 1,
         channel=channel,
         backend=options.backend,
+        writing=options.writing,
+        subtitles=subtitles,
     )
     return _Bulk(config, [_item(i) for i in recordings]).run(address, workers)
 
@@ -200,6 +208,7 @@ class _Bulk:
 def _settings_key(config: BulkConfig) -> str:
     """Return a digest of everything that decides the text: settings, model, language model."""
     parts = [repr((config.decoding, config.device, config.channel, config.lm, config.backend))]
+    parts.append(repr((config.writing, config.subtitles)))
     parts.append((Path(config.model) / "bundle.json").read_text(encoding="utf-8"))
     if config.lm:
         parts.append(_stamp(Path(config.lm)))
@@ -236,7 +245,8 @@ def _written(config: BulkConfig, item: _Item, result: Transcript | AsrError) -> 
     if isinstance(result, AsrError):
         raise result
     for name in config.formats:
-        atomic_write_text(_output(config, item, name), result.render(name, item.label))
+        text = result.render(name, item.label, config.subtitles)
+        atomic_write_text(_output(config, item, name), text)
     return result
 
 
@@ -252,5 +262,6 @@ def _recognizer(config: BulkConfig) -> Recognizer:
         device=config.device,
         backend=config.backend,
         threads=config.threads,
+        writing=config.writing,
     )
     return open_recognizer(options)

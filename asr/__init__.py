@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asr.errors import AsrError
     from asr.language.classification.classifier import TextClassifier
     from asr.language.modelling.estimator import LanguageModel
+    from asr.language.punctuation.restorer import Restorer
     from asr.language.tagging.tagger import Tagger
     from asr.language.translation.translator import Translator
     from asr.series.anomalies.detector import AnomalyDetector
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from asr.speech.decoders import DecodingConfig
     from asr.speech.recognizer import Recognizer, load_model
     from asr.speech.streaming import StreamingRecognizer
+    from asr.speech.subtitles import SubtitleConfig
     from asr.speech.transcript import Segment, Transcript, Word
+    from asr.speech.writing import WritingConfig
 
 __version__ = "0.1.0"
 
@@ -36,14 +39,17 @@ _PUBLIC = {
     "Forecaster": "asr.series.forecasting.forecaster",
     "LanguageModel": "asr.language.modelling.estimator",
     "Recognizer": "asr.speech.recognizer",
+    "Restorer": "asr.language.punctuation.restorer",
     "Segment": "asr.speech.transcript",
     "SequenceClassifier": "asr.signals.classifier",
     "StreamingRecognizer": "asr.speech.streaming",
+    "SubtitleConfig": "asr.speech.subtitles",
     "Tagger": "asr.language.tagging.tagger",
     "TextClassifier": "asr.language.classification.classifier",
     "Transcript": "asr.speech.transcript",
     "Translator": "asr.language.translation.translator",
     "Word": "asr.speech.transcript",
+    "WritingConfig": "asr.speech.writing",
     "load_model": "asr.speech.recognizer",
 }
 
@@ -54,14 +60,17 @@ __all__ = [
     "Forecaster",
     "LanguageModel",
     "Recognizer",
+    "Restorer",
     "Segment",
     "SequenceClassifier",
     "StreamingRecognizer",
+    "SubtitleConfig",
     "Tagger",
     "TextClassifier",
     "Transcript",
     "Translator",
     "Word",
+    "WritingConfig",
     "__version__",
     "load_model",
 ]

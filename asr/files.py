@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from asr.errors import AsrError, DataError, OutputError
 
-__all__ = ["MANIFEST", "atomic_path", "atomic_write_text", "files_below"]
+__all__ = ["MANIFEST", "atomic_path", "atomic_write_text", "delete_unfinished", "files_below"]
 
 MANIFEST = "cuts.jsonl.gz"  # of a prepared split: Lhotse cuts, beside the features
 SHOWN = 16  # characters of a name in that of its temporary file; names have at most 255 bytes
 LONGEST_SUFFIX = 32  # characters; what is longer is no suffix
+TEMPORARY = re.compile(r"(?P<before>\..*\.)\d+-[0-9a-f]{8}(?P<after>.*)", re.DOTALL)
 NO_SPACE = 1 << 16  # bytes: with no more left, a disk is full
 
 
@@ -75,6 +77,16 @@ def atomic_write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def delete_unfinished(targets: Collection[Path]) -> None:
+    """Delete the temporary files for these paths that killed processes have left."""
+    names = {(path.parent, *_around_number(path)) for path in targets}
+    for folder in {path.parent for path in targets}:
+        for path in folder.glob(".*-????????*"):
+            match = TEMPORARY.fullmatch(path.name)
+            if match and (folder, match["before"], match["after"]) in names:
+                path.unlink(missing_ok=True)
+
+
 def files_below(folder: str | Path) -> list[Path]:
     """Return the files in a folder, at any depth, sorted; links to folders are followed, each
     folder once.
@@ -114,8 +126,14 @@ def _target(path: Path) -> tuple[Path, bool]:
 
 
 def _temporary_name(path: Path) -> str:
+    before, after = _around_number(path)
+    return f"{before}{os.getpid()}-{uuid.uuid4().hex[:8]}{after}"
+
+
+def _around_number(path: Path) -> tuple[str, str]:
+    """Return what comes before and after the numbers in the temporary name of a file."""
     suffix = path.suffix if len(path.suffix) <= LONGEST_SUFFIX else ""
-    return f".{path.stem[:SHOWN]}.{os.getpid()}-{uuid.uuid4().hex[:8]}{suffix}"
+    return f".{path.stem[:SHOWN]}.", suffix
 
 
 def _output_error(error: Exception, path: Path, temporary: Path) -> OutputError | None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from string import ascii_lowercase
 
-from asr.text.english import spell_numbers
+from asr.text.numerals import spell_numbers
 
 __all__ = ["dictated"]
 

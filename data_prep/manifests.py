@@ -6,10 +6,11 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.audio.reading import audio_info
+from asr.audio.reading import AudioInfo, audio_info
 from asr.audio.shar import parse_address, recording_path
 from asr.errors import DataError, require
 from asr.files import MANIFEST, atomic_path, atomic_write_text
@@ -39,6 +40,7 @@ def write_manifest(split: str | Path, utterances: Iterable[Utterance]) -> float:
         DataError: Lhotse refuses a cut.
     """
     hours = 0.0
+    _info.cache_clear()  # files may have changed since an earlier preparation
     with (
         atomic_path(Path(split) / MANIFEST) as temporary,
         temporary.open("wb") as raw,
@@ -73,20 +75,24 @@ def utterance_to_cut(utterance: Utterance) -> Any:
     """
     from lhotse import MonoCut, MultiCut, Recording, SupervisionSegment
 
-    info = audio_info(utterance.audio)
+    info = _info(utterance.audio)
     channels = list(range(info.channels))
     whole = not utterance.start_s and utterance.duration_s is None
     recording = Recording(
         id=utterance.id if whole else utterance.audio,
         sources=[_source(utterance.audio, channels)],
         sampling_rate=info.sample_rate,
-        num_samples=info.num_samples,
-        duration=info.duration_s,
+        num_samples=info.num_samples + round(info.start_s * info.sample_rate),
+        duration=info.start_s + info.duration_s,
         channel_ids=channels,
     )
-    rest = info.duration_s - utterance.start_s
-    duration = rest if utterance.duration_s is None else min(utterance.duration_s, rest)
-    channel: Any = 0 if info.channels == 1 else channels
+    start = max(utterance.start_s, info.start_s)  # by the clock of the file
+    duration = recording.duration - start
+    if utterance.duration_s is not None:
+        duration = min(utterance.start_s + utterance.duration_s - start, duration)
+    channel: Any = channels if utterance.channel is None else utterance.channel
+    if info.channels == 1:
+        channel = 0
     supervision = SupervisionSegment(
         id=utterance.id,
         recording_id=recording.id,
@@ -96,14 +102,20 @@ def utterance_to_cut(utterance: Utterance) -> Any:
         text=utterance.text,
         speaker=utterance.speaker or None,
     )
-    return (MonoCut if info.channels == 1 else MultiCut)(
+    return (MultiCut if isinstance(channel, list) else MonoCut)(
         id=utterance.id,
-        start=utterance.start_s,
+        start=start,
         duration=duration,
         channel=channel,
         supervisions=[supervision],
         recording=recording,
     )
+
+
+@lru_cache(maxsize=1)
+def _info(path: str) -> AudioInfo:
+    # Consecutive utterances often come from the same recording, and some have to be decoded.
+    return audio_info(path)
 
 
 def _source(audio: str, channels: list[int]) -> Any:
@@ -170,7 +182,8 @@ def cut_to_utterance(cut: Any, audio: str | None = None) -> Iterator[Utterance]:
         audio: path or address of its recording, if the cut does not tell.
 
     Raises:
-        DataError: the cut is mixed or transformed, or its recording is not a single file.
+        DataError: the cut is mixed or transformed, its recording is not a single file, or a
+            supervision is about some of several channels.
     """
     recording = getattr(cut, "recording", None)
     path = audio or _path(recording)
@@ -184,8 +197,38 @@ def cut_to_utterance(cut: Any, audio: str | None = None) -> Iterator[Utterance]:
         start, duration = round(cut.start + supervision.start, 6), supervision.duration
         whole = start == 0 and abs(duration - length) < 1e-3
         name = cut.id if len(cut.supervisions) == 1 else f"{cut.id}-{number}"
-        stretch = (0.0, None) if whole else (start, duration)
-        yield Utterance(name, path, supervision.text or "", supervision.speaker or "", *stretch)
+        start_s, duration_s = (0.0, None) if whole else (start, duration)
+        yield Utterance(
+            name,
+            path,
+            supervision.text or "",
+            supervision.speaker or "",
+            start_s=start_s,
+            duration_s=duration_s,
+            channel=_channel(cut, supervision),
+        )
+
+
+def _channel(cut: Any, supervision: Any) -> int | None:
+    """Return the channel of its recording that a supervision is about; None for all of them.
+
+    Raises:
+        DataError: it is about some of several channels.
+    """
+    recording = getattr(cut, "recording", None)
+    if recording is None or recording.num_channels == 1:
+        return None
+    given = supervision.channel
+    about = set(given) if isinstance(given, list) else {given}
+    known = list(recording.channel_ids)
+    if about == set(known):
+        return None
+    if len(about) > 1 or not about <= set(known):
+        raise DataError(
+            f"The supervision {supervision.id} is about the channels {sorted(about)} of {known}.",
+            "One channel is prepared, or the mean of all.",
+        )
+    return known.index(about.pop())
 
 
 def mark_completed(split: str | Path, summary: dict[str, Any]) -> None:

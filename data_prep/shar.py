@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from asr.audio.reading import load_audio
+from asr.audio.reading import Audio, load_audio
 from asr.config import check_range
 from asr.errors import AudioError, DataError, require
 from asr.files import atomic_path, atomic_write_text
@@ -178,10 +178,14 @@ def _cut(utterance: Utterance) -> tuple[Any, bytes]:
     cut = utterance_to_cut(utterance)
     recording = to_shar_placeholder(cut.recording, cut)
     rate, wanted = recording.sampling_rate, recording.num_samples
-    sound = _sound(utterance.audio, rate)
+    audio = _sound(utterance.audio, rate)
+    sound = audio.samples
     # Start and length are rounded separately, so that their sum may exceed the recording.
-    first = max(0, min(round(cut.start * rate), len(sound) - wanted))
+    first = max(0, min(round((cut.start - audio.start_s) * rate), len(sound) - wanted))
     samples = sound[first : first + wanted]
+    if isinstance(cut.channel, int) and samples.shape[1] > 1:
+        samples = samples[:, [cut.channel]]
+        recording.channel_ids = recording.sources[0].channels = [cut.channel]
     if len(samples) < wanted:  # the length in an MP3's header is an estimate
         cut.duration = recording.duration = cut.supervisions[0].duration = len(samples) / rate
         recording.num_samples = len(samples)
@@ -190,9 +194,9 @@ def _cut(utterance: Utterance) -> tuple[Any, bytes]:
 
 
 @lru_cache(maxsize=1)
-def _sound(path: str, rate: int) -> npt.NDArray[np.float32]:
+def _sound(path: str, rate: int) -> Audio:
     # The last recording is cached, as consecutive utterances often come from the same one.
-    return load_audio(path, rate, "all").samples
+    return load_audio(path, rate, "all")
 
 
 def _flac(samples: npt.NDArray[np.float32], rate: int, utterance: Utterance) -> bytes:

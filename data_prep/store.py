@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.channels import ChannelSelector
 from asr.audio.level import levelled
 from asr.audio.perturbation import NoiseConfig, change_speed, noisy_copy
 from asr.audio.reading import SILENCE, Audio, load_audio
@@ -63,6 +64,7 @@ class Utterance:
         speaker: empty if unknown.
         start_s: start of the segment in seconds.
         duration_s: its duration in seconds; None is up to the end of the recording.
+        channel: of the recording, from 0; None is the mean of all.
     """
 
     id: str
@@ -71,6 +73,7 @@ class Utterance:
     speaker: str
     start_s: float = 0.0
     duration_s: float | None = None
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -273,14 +276,18 @@ def _copies(utterance: Utterance, extractor: LogMel, config: StoreConfig) -> lis
 
 
 @functools.lru_cache(maxsize=1)
-def _recording(path: str, sample_rate: int) -> Audio:
-    # The last recording is cached, as consecutive utterances often come from the same one.
-    return load_audio(path, sample_rate)
+def _recording(path: str, sample_rate: int, channel: str) -> Audio:
+    # The last recording is cached, as consecutive utterances often come from the same one, and
+    # those of a call by turns from its channels.
+    return load_audio(path, sample_rate, channel)
 
 
 def _samples(utterance: Utterance, config: StoreConfig) -> npt.NDArray[np.float32]:
     rate = config.features.sample_rate
-    audio = _recording(utterance.audio, rate)
+    audio = _recording(utterance.audio, rate, "mix" if utterance.channel is None else "all")
+    if utterance.channel is not None:
+        samples = ChannelSelector(utterance.channel, utterance.audio)(audio.samples)
+        audio = replace(audio, samples=samples)
     samples = audio.samples
     if utterance.start_s or utterance.duration_s is not None:
         samples = _stretch(audio, utterance)
@@ -293,15 +300,18 @@ def _samples(utterance: Utterance, config: StoreConfig) -> npt.NDArray[np.float3
 
 
 def _stretch(audio: Audio, utterance: Utterance) -> npt.NDArray[np.float32]:
-    start = round(utterance.start_s * audio.sample_rate)
+    """Return the samples between two times, which are by the clock of the file."""
+    rate, first_s = audio.sample_rate, utterance.start_s - audio.start_s
+    start, lacking = max(0, round(first_s * rate)), max(0, round(-first_s * rate))
     length = len(audio.samples) - start
-    wanted = (
-        length if utterance.duration_s is None else round(utterance.duration_s * audio.sample_rate)
-    )
-    if length <= 0 or wanted > length + SLOPPY_S * audio.sample_rate:
-        end = utterance.start_s + wanted / audio.sample_rate
+    wanted = length
+    if utterance.duration_s is not None:
+        wanted = round(utterance.duration_s * rate) - lacking
+    if length <= 0 or wanted <= 0 or wanted > length + SLOPPY_S * rate:
+        end = utterance.start_s + (utterance.duration_s or 0.0)
+        begins = f"begins at {audio.start_s:.2f} s and " * (audio.start_s > 0)
         raise AudioError(
-            f"{utterance.audio} lasts {audio.duration_s:.2f} s; {utterance.start_s:.2f} to "
+            f"{utterance.audio} {begins}lasts {audio.duration_s:.2f} s; {utterance.start_s:.2f} to "
             f"{end:.2f} s is beyond its end."
         )
     return audio.samples[start : start + wanted]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import DataError, OutputError
-from asr.files import atomic_path, atomic_write_text, files_below
+from asr.files import atomic_path, atomic_write_text, delete_unfinished, files_below
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -107,3 +107,14 @@ def test_files_behind_links_are_found_once(tmp_path: Path) -> None:
     assert [str(p.relative_to(root)) for p in files_below(root)] == ["3", "a/1", "b/2"]
     with pytest.raises(DataError, match="none cannot be listed"):
         files_below(tmp_path / "none")
+
+
+def test_unfinished_files_of_killed_processes_go(tmp_path: Path) -> None:
+    targets = {tmp_path / "a.json", tmp_path / ("long " * 9 + ".txt"), tmp_path / "x" / "b"}
+    mine = [".a.77-0123abcd.json", "." + ("long " * 9)[:16] + ".8-00000000.txt", "x/.b.1-ffffffff"]
+    others = [".a.77-0123abcd.txt", ".a.json", ".c.77-0123abcd.json", "a.77-0123abcd.json"]
+    (tmp_path / "x").mkdir()
+    for name in mine + others:
+        (tmp_path / name).touch()
+    delete_unfinished(targets)
+    assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == set(others)

@@ -95,7 +95,7 @@ class ContainerRecording(Recording):
                 raise _unreadable(name, "it has no audio stream")
             self._stream = self._container.streams.audio[0]
             self._frames = self._container.decode(self._stream)
-            self._first = next(self._frames, None)
+            self._first: Any = next(self._frames, None)
         except self._errors as error:
             raise _unreadable(name, error) from error
         if self._first is None or self._first.sample_rate <= 0:
@@ -141,8 +141,9 @@ class ContainerRecording(Recording):
         """Yield the sound as planes (channels, n), silence where the clock says that some is
         missing.
         """
-        layout, resampler, before = self._first.layout.name, None, None
-        origin, position = self._first.time, 0
+        layout, origin = self._first.layout.name, self._first.time
+        resampler: Any = None
+        before, position = None, 0
         for frame in self._all_frames():
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             if shape != before:  # frames of whatever format become planes of float32

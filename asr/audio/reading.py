@@ -197,9 +197,13 @@ def load_audio(
 
 
 def load_stretch(
-    path: str | Path, start_s: float, duration_s: float, sample_rate: int = 16000
+    path: str | Path,
+    start_s: float,
+    duration_s: float,
+    sample_rate: int = 16000,
+    channel: str | int = "mix",
 ) -> Samples:
-    """Return samples (n,) of a stretch of a recording, its channels mixed.
+    """Return samples (n,) of a stretch of a recording: the mean of its channels, or one of them.
 
     No more of the file than that is read, where its format allows.
 
@@ -209,7 +213,7 @@ def load_stretch(
     samples, rate = read_stretch(path, start_s, start_s + duration_s)
     if not len(samples):
         raise AudioError(f"{path} ends before {start_s:.2f} s.", "Prepare the corpus again.")
-    return load_audio(samples, sample_rate, source_rate=rate).samples
+    return load_audio(samples, sample_rate, channel, source_rate=rate).samples
 
 
 def read_stretch(

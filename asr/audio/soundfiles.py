@@ -24,7 +24,7 @@ __all__ = ["SOUND_SUFFIXES", "SoundFileRecording"]
 SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"}
 
 UNKNOWN_LENGTH = 2**62  # samples, in libsndfile's words: FLAC that was written to a pipe
-UNKNOWN_BLOCK = 1 << 20  # samples of such a file read at once
+MOST_AT_ONCE = 1 << 26  # samples that are read without blocks: an hour
 CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 PLACEHOLDER_SIZE = 0x7FFFFF00  # from here on: what writers to a pipe leave in the header
 SLACK_BYTES = 64  # some writers count their header as sound
@@ -78,8 +78,11 @@ class SoundFileRecording(Recording):
             self._check_length(file, total)
 
     def decode_stretch(self, start_s: float, end_s: float | None) -> Samples:
-        if self.num_samples is None or len(self._files) > 1:
+        # A damaged header may promise more than there is memory for: then it is read in blocks.
+        unsure = self.num_samples is None or self.num_samples * self.channels > MOST_AT_ONCE
+        if unsure or len(self._files) > 1:
             return super().decode_stretch(start_s, end_s)
+        assert self.num_samples is not None
         if start_s == 0 and end_s is None:
             return self._decode_whole(self.num_samples)
         file = self._files[0]

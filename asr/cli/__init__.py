@@ -5,6 +5,7 @@ Imports of heavy packages wait until a verb needs them.
 
 from __future__ import annotations
 
+import keyword
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -33,6 +34,7 @@ VERBS = (
     "report",
     "bench",
     "export",
+    "import",
     "serve",
 )
 
@@ -69,11 +71,12 @@ def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
     )
     app.callback()(_options)
     for verb in verbs:
-        module = import_module(f"asr.cli.{verb}")
+        name = f"{verb}_" if keyword.iskeyword(verb) else verb
+        module = import_module(f"asr.cli.{name}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=verb)
         else:
-            app.command()(getattr(module, verb))
+            app.command(verb)(getattr(module, name))
     return app
 
 

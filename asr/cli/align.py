@@ -40,9 +40,10 @@ def align(
     backend: Backend = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Find when each word and character of a known text is said."""
+    """Find when each word and each character or phone of a known text is said."""
     from asr.speech.jobs.align import align_files
     from asr.speech.options import ModelOptions
+    from data_prep.pronounce import say_by_rule
 
     failed = align_files(
         source,
@@ -52,6 +53,7 @@ def align(
         formats=output_format.split(","),
         normalizer=normalizer,
         lexicon=lexicon,
+        pronounce=say_by_rule,
     )
     if failed > max_skipped:
         raise typer.Exit(1)

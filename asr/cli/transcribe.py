@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,10 +18,17 @@ from asr.cli.options import (
     LmBeta,
     LmFile,
     Model,
+    Numbers,
+    Punctuation,
     RescoreModel,
+    TextModel,
     Workers,
     given,
+    writing_of,
 )
+
+if TYPE_CHECKING:
+    from asr.speech.subtitles import SubtitleConfig
 
 
 def transcribe(
@@ -70,6 +77,21 @@ def transcribe(
         float | None,
         typer.Option(min=0, help="Weight of that language model; 0.5 by default."),
     ] = None,
+    punctuation: Punctuation = True,
+    text_model: TextModel = None,
+    numbers: Numbers = False,
+    max_line_width: Annotated[
+        int | None, typer.Option(min=1, help="Characters in a line of subtitles; 42 by default.")
+    ] = None,
+    max_line_count: Annotated[
+        int | None, typer.Option(min=1, help="Lines of a subtitle; 2 by default.")
+    ] = None,
+    max_words_per_line: Annotated[
+        int | None, typer.Option(min=1, help="Words in a line of subtitles; as many as fit.")
+    ] = None,
+    highlight_words: Annotated[
+        bool, typer.Option("--highlight-words", help="Subtitles mark each word as it is said.")
+    ] = False,
     max_skipped: Annotated[int, typer.Option(min=0, help="Exit 0 if at most N files fail.")] = 0,
     device: Device = "cpu",
     backend: Backend = "auto",
@@ -108,22 +130,43 @@ def transcribe(
         rescorer=str(rescore) if rescore else None,
         rescore_weight=rescore_weight,
     )
-    options = ModelOptions(model, decoding, lm=lm, device=device, backend=backend, threads=threads)
+    subtitles = _subtitles(
+        formats,
+        max_line_width=max_line_width,
+        max_line_count=max_line_count,
+        max_words_per_line=max_words_per_line,
+        highlight_words=highlight_words or None,
+    )
+    options = ModelOptions(
+        model,
+        decoding,
+        lm=lm,
+        device=device,
+        backend=backend,
+        threads=threads,
+        writing=writing_of(punctuation, text_model, numbers),
+    )
+    output: dict[str, Any] = {
+        "output_dir": output_dir,
+        "formats": formats,
+        "channel": channel,
+        "subtitles": subtitles,
+    }
     if ray is None:
-        failed = transcribe_files(
-            inputs, options, output_dir=output_dir, formats=formats, channel=channel
-        )
+        failed = transcribe_files(inputs, options, **output)
     else:
         from asr.scale.transcribe import transcribe_on_ray
 
-        failed = transcribe_on_ray(
-            inputs,
-            options,
-            output_dir=output_dir,
-            formats=formats,
-            channel=channel,
-            address=ray,
-            workers=workers,
-        )
+        failed = transcribe_on_ray(inputs, options, **output, address=ray, workers=workers)
     if failed > max_skipped:
         raise typer.Exit(1)
+
+
+def _subtitles(formats: list[str], **rules: int | bool | None) -> SubtitleConfig:
+    """Return the rules that were given; they are refused where there are no subtitles."""
+    from asr.errors import ConfigError
+    from asr.speech.subtitles import SubtitleConfig
+
+    if given(**rules) and not {"srt", "vtt"} & set(formats):
+        raise ConfigError("Rules of subtitles need subtitles.", "Add -f srt or -f vtt.")
+    return SubtitleConfig(**given(**rules))

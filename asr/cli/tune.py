@@ -67,6 +67,7 @@ def tune(
     """
     from asr.tuning import TuneConfig, parse_space, read_space
     from asr.tuning import tune as search
+    from data_prep.pronounce import say_by_rule
 
     ranges, fixed = parse_space(arguments or [])
     settings = TuneConfig(
@@ -83,7 +84,12 @@ def tune(
         time_limit_s=time_limit_s,
     )
     found = search(
-        config, {**(read_space(space) if space else {}), **ranges}, output_dir, fixed, settings
+        config,
+        {**(read_space(space) if space else {}), **ranges},
+        output_dir,
+        fixed,
+        settings=settings,
+        pronounce=say_by_rule,
     )
     counts = f"{found.finished} finished, {found.pruned} pruned, {found.failed} failed"
     before = "" if found.first is None else f", {found.first:.4f} as configured"

@@ -6,6 +6,7 @@ tokens, which are never text.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -201,6 +202,13 @@ class Vocabulary:
         for token, column in self._repeats:
             arranged[..., token] = np.logaddexp(arranged[..., token], log_probs[..., column])
         return arranged
+
+    def arranged(self) -> Vocabulary:
+        """Return the vocabulary for log-probabilities that :meth:`arrange` has put in order."""
+        count = len(self)
+        other = copy.copy(self)
+        other._fill(size=count, columns=tuple(range(count)), _repeats=(), _index=None)
+        return other
 
     def outputs(self, ids: Iterable[int]) -> tuple[int, ...]:
         """Return the outputs of the network that stand for tokens."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from asr.errors import TokenError
 from asr.files import atomic_write_text
 
-__all__ = ["PAD", "UNK", "Vocabulary"]
+__all__ = ["PAD", "UNK", "ItemVocabulary"]
 
 PAD, UNK = 0, 1
 SPECIAL = ("<pad>", "<unk>")
 
 
-class Vocabulary:
+class ItemVocabulary:
     """Known items in a fixed order.
 
     Args:
@@ -27,7 +27,7 @@ class Vocabulary:
         ids: id of every item.
 
     Example:
-        >>> words = Vocabulary.of([["a", "b", "a"]])
+        >>> words = ItemVocabulary.of([["a", "b", "a"]])
         >>> words.items, words.encode(["a", "c"])
         (['<pad>', '<unk>', 'a', 'b'], [2, 1])
     """
@@ -47,7 +47,7 @@ class Vocabulary:
     @classmethod
     def of(
         cls, sequences: Iterable[Iterable[str]], min_count: int = 1, max_items: int | None = None
-    ) -> Vocabulary:
+    ) -> ItemVocabulary:
         """Return the vocabulary of sequences of items, the most frequent first.
 
         Args:
@@ -78,7 +78,7 @@ class Vocabulary:
         )
 
     @classmethod
-    def load(cls, path: str | Path) -> Vocabulary:
+    def load(cls, path: str | Path) -> ItemVocabulary:
         """Return the vocabulary that :meth:`save` wrote.
 
         Raises:

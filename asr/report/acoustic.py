@@ -156,4 +156,4 @@ def _features(acoustics: TorchAcoustics, utterance: Utterance) -> Array:
     samples, rate = samples_of(utterance)
     if rate != acoustics.frames.sample_rate:
         samples = resample(samples, rate, acoustics.frames.sample_rate)
-    return LogMel(acoustics.frames.features).extract(samples)
+    return LogMel(acoustics.task.config.features).extract(samples)

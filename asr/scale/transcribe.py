@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from asr.audio.shar import file_of
 from asr.errors import AsrError, ConfigError
-from asr.files import atomic_write_text
+from asr.files import atomic_write_text, delete_unfinished
 from asr.progress import ProgressBar
 from asr.scale.cluster import LostError, connected, run_pieces, share_out
-from asr.speech.jobs.outputs import check_formats, print_summary
+from asr.speech.jobs.outputs import check_formats, print_notes, print_summary
 from asr.speech.jobs.transcribe import STDIN, Input, expand_inputs
 from asr.speech.options import ModelOptions
-from asr.speech.transcript import FORMATS
+from asr.speech.subtitles import SubtitleConfig
+from asr.speech.transcript import FORMATS, Transcript
+from asr.speech.writing import WritingConfig
 
 if TYPE_CHECKING:
     from asr.speech.recognizer import Recognizer
@@ -47,6 +49,8 @@ class BulkConfig:
     threads: int = 1
     channel: str | int = "mix"
     backend: str = "auto"
+    writing: WritingConfig | None = None
+    subtitles: SubtitleConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ def transcribe_on_ray(
     channel: str | int = "mix",
     address: str,
     workers: int = 0,
+    subtitles: SubtitleConfig | None = None,
 ) -> int:
     """Transcribe files, folders and globs on a cluster; return the number of failures.
 
@@ -84,6 +89,7 @@ def transcribe_on_ray(
         channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
         address: see :func:`asr.scale.cluster.connected`.
         workers: processes of a local cluster (0: one per core).
+        subtitles: their rules, by default broadcasters'.
 
     Raises:
         ConfigError: there is no output folder, standard input is among the inputs, a format is
@@ -105,6 +111,8 @@ def transcribe_on_ray(
         threads=options.threads or 1,
         channel=channel,
         backend=options.backend,
+        writing=options.writing,
+        subtitles=subtitles,
     )
     return _Bulk(config, [_item(i) for i in recordings]).run(address, workers)
 
@@ -135,7 +143,7 @@ class _Bulk:
         self.config, self.items = config, items
         self.records = Path(config.output_dir) / RECORDS
         self.key = _settings_key(config)
-        self.failures: list[str] = []
+        self.failures, self.notes = list[str](), list[str]()
         self.seconds = 0.0
 
     def run(self, address: str, workers: int) -> int:
@@ -155,6 +163,7 @@ class _Bulk:
                     bar.advance(len(shard))
             self._sweep(left)
         count = f"{done} of {len(self.items)} transcribed ({before} before)"
+        print_notes(self.notes)
         print_summary(count, self.failures, self.seconds, time.monotonic() - started)
         return len(self.failures)
 
@@ -177,15 +186,7 @@ class _Bulk:
     def _sweep(self, items: Sequence[_Item]) -> None:
         """Delete the unfinished files of workers that were killed."""
         targets = {_output(self.config, i, name) for i in items for name in self.config.formats}
-        for folder in {path.parent for path in targets}:
-            for path in folder.glob(".*-????????.*"):
-                if (
-                    path.with_name(
-                        path.name[1:].rpartition(".")[0].rpartition(".")[0] + path.suffix
-                    )
-                    in targets
-                ):
-                    path.unlink(missing_ok=True)
+        delete_unfinished(targets)
 
     def _record(self, shard: Sequence[_Item], result: dict[str, Any] | LostError) -> int:
         """Record which recordings of a shard succeeded; return their number."""
@@ -193,6 +194,7 @@ class _Bulk:
             self.failures.append(f"{shard[0].path}: {result}")
             return 0
         self.seconds += float(result["seconds"])
+        self.notes += result["notes"]
         failed: dict[str, str] = result["failed"]
         self.failures += [f"{path}: {reason}" for path, reason in failed.items()]
         entries = [[i.path, i.name, i.stamp] for i in shard if i.path not in failed]
@@ -206,6 +208,7 @@ class _Bulk:
 def _settings_key(config: BulkConfig) -> str:
     """Return a digest of everything that decides the text: settings, model, language model."""
     parts = [repr((config.decoding, config.device, config.channel, config.lm, config.backend))]
+    parts.append(repr((config.writing, config.subtitles)))
     parts.append((Path(config.model) / "bundle.json").read_text(encoding="utf-8"))
     if config.lm:
         parts.append(_stamp(Path(config.lm)))
@@ -217,22 +220,34 @@ def _output(config: BulkConfig, item: _Item, name: str) -> Path:
 
 
 def transcribe_shard(config: BulkConfig, items: Sequence[_Item]) -> dict[str, Any]:
-    """Write the transcripts of a shard; return the seconds of audio and why recordings failed.
+    """Write the transcripts of a shard; return the seconds of audio, why recordings failed,
+    and what is to be said about the others.
 
     Runs in a worker.
     """
     transcripts = _recognizer(config).transcribe_many(
         [i.path for i in items], channel=config.channel
     )
-    seconds, failed = 0.0, {}
+    seconds, failed, notes = 0.0, {}, list[str]()
     for item, result in zip(items, transcripts, strict=True):
-        if isinstance(result, AsrError):
-            failed[item.path] = str(result)
+        try:
+            transcript = _written(config, item, result)
+        except AsrError as error:
+            failed[item.path] = str(error)
             continue
-        seconds += result.duration_s
-        for name in config.formats:
-            atomic_write_text(_output(config, item, name), result.render(name, item.label))
-    return {"seconds": seconds, "failed": failed}
+        seconds += transcript.duration_s
+        notes += [f"{item.path}: {note}" for note in transcript.notes]
+    return {"seconds": seconds, "failed": failed, "notes": notes}
+
+
+def _written(config: BulkConfig, item: _Item, result: Transcript | AsrError) -> Transcript:
+    """Write the transcript of a recording and return it, or raise the error that it ended in."""
+    if isinstance(result, AsrError):
+        raise result
+    for name in config.formats:
+        text = result.render(name, item.label, config.subtitles)
+        atomic_write_text(_output(config, item, name), text)
+    return result
 
 
 @lru_cache(maxsize=1)
@@ -247,5 +262,6 @@ def _recognizer(config: BulkConfig) -> Recognizer:
         device=config.device,
         backend=config.backend,
         threads=config.threads,
+        writing=config.writing,
     )
     return open_recognizer(options)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from asr.errors import ConfigError, ModelError, require
 from asr.model_folder import WEIGHTS, Bundle
 from asr.speech.acoustics import ONNX_FILE, Acoustics
+from asr.speech.imported_network import ImportedNetwork
 
 __all__ = ["ONNX_DEVICES", "choose_backend", "open_acoustics"]
 
@@ -72,6 +73,12 @@ def open_acoustics(
         from asr.speech.pytorch import TorchAcoustics
 
         return TorchAcoustics(bundle, tokens, device=device, threads=threads)
+    if ImportedNetwork.SECTION in bundle.config["network"]:
+        from asr.speech.imported import ImportedAcoustics
+        from asr.speech.imported_tokens import ImportedTokenizer
+
+        outputs = ImportedTokenizer.load(bundle.path).outputs
+        return ImportedAcoustics(bundle, outputs, device=device, threads=threads)
     from asr.speech.onnx import OnnxAcoustics
 
     return OnnxAcoustics(bundle, tokens, device=device, threads=threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -10,13 +11,16 @@ from typing import Any
 
 from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
+from asr.decoding.coverage import check_coverage
 from asr.decoding.language_models import AnyModel
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
+from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DecodingError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import Bundle
 from asr.speech.backends import ONNX_DEVICES
+from asr.speech.imported_tokens import ImportedTokenizer
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer
 
@@ -139,8 +143,30 @@ class DecoderFactory:
         """
         if not isinstance(self.tokenizer, PhoneTokenizer):
             raise ConfigError("This model spells its words.", "Leave the lexicon out.")
-        tokenizer = self.tokenizer.with_words(Pronunciations.load(path))
-        return replace(self, tokenizer=tokenizer)
+        return self.with_pronunciations(Pronunciations.load(path))
+
+    def with_pronunciations(self, more: Pronunciations) -> DecoderFactory:
+        """Return a factory that also knows words by their pronunciations, for a model of phones.
+
+        Raises:
+            TokenError: a phone is not one of the model's.
+        """
+        assert isinstance(self.tokenizer, PhoneTokenizer)
+        return replace(self, tokenizer=self.tokenizer.with_words(more))
+
+    def check_lm(self) -> None:
+        """Say on standard error where words of the language model cannot be recognised.
+
+        Raises:
+            LanguageModelError: hardly any of them can.
+        """
+        if self.lm is None or self._ngram is None:
+            return
+        tokens = self._tokens
+        vocabulary = tokens if isinstance(tokens, Vocabulary) else Vocabulary(tokens)
+        note = check_coverage(self._ngram, self.lm.name, vocabulary, self.tokenizer.lexicon)
+        if note:
+            print(f"note: {note}", file=sys.stderr)
 
     def make(self, config: DecodingConfig) -> Decoder:
         """Return the decoder that ``config`` describes.
@@ -152,7 +178,7 @@ class DecoderFactory:
         searched = config.needs_beam or bool(self.words) or self.lm is not None
         greedy = config.method == "auto" and not searched
         if greedy or config.method == "greedy":
-            return GreedyDecoder(self.tokenizer.tokens, self.tokenizer.lexicon)
+            return GreedyDecoder(self._tokens, self.tokenizer.lexicon)
         search = self.beam(config)
         if not config.rescorer:
             return search
@@ -216,7 +242,7 @@ class DecoderFactory:
             known = (word for word in lm.words if word not in SPECIAL_WORDS)
             lexicon = list(dict.fromkeys([*known, *" ".join(hotwords).split()]))
         return BeamDecoder(
-            self.tokenizer.tokens,
+            self._tokens,
             lm,
             lexicon,
             config,
@@ -248,6 +274,12 @@ class DecoderFactory:
             in_onnx = self.device.partition(":")[0] in ONNX_DEVICES
             self._scorers[name] = load_scorer(folder, "cpu" if in_onnx else self.device)
         return self._scorers[name]
+
+    @property
+    def _tokens(self) -> Sequence[str] | Vocabulary:
+        if isinstance(self.tokenizer, ImportedTokenizer):
+            return self.tokenizer.vocabulary
+        return self.tokenizer.tokens
 
     def _cased(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""

@@ -6,13 +6,17 @@ language model falls.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.decoding import BeamDecoder, load_lm
+from asr.decoding.coverage import check_coverage
 from asr.decoding.settings import WIDE_BEAM, Settings, with_numbers
+from asr.decoding.vocabulary import Vocabulary
 from asr.speech.store import FeatureStore
 from asr.text.tokenizers import Tokenizer
 
@@ -55,9 +59,13 @@ class DevSearch:
             for name, text in zip(store.ids, store.texts, strict=True)
             if name in self.ids
         }
+        model = load_lm(lm)
+        tokens, lexicon = Vocabulary(tokenizer.tokens), tokenizer.lexicon
+        if note := check_coverage(model, Path(lm).name, tokens, lexicon):
+            print(f"note: {note}", file=sys.stderr)
         self.decoder = BeamDecoder(
             tokenizer.tokens,
-            lm=load_lm(lm),
+            lm=model,
             lexicon=tokenizer.lexicon,
             settings=with_numbers(
                 Settings(lm_alpha=lm_alpha, lm_beta=lm_beta),

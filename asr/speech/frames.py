@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,9 @@ from asr.config import build_config
 from asr.errors import AudioError
 from asr.features.config import FeatureConfig
 from asr.model_folder import Bundle
+from asr.speech.imported_network import ImportedNetwork
 
-__all__ = ["FrameShape", "min_output_frames"]
+__all__ = ["FrameShape", "Framing", "min_output_frames"]
 
 KERNEL = 3  # frames that a convolution of the front end spans
 # For each subsampling factor, how many feature frames lie between two neighbouring input frames of
@@ -24,19 +26,43 @@ KERNEL = 3  # frames that a convolution of the front end spans
 HOPS = {1: (1, 1), 2: (1, 2), 4: (1, 2), 8: (1, 2, 4)}
 
 
+class Framing(Protocol):
+    """How a recording becomes feature frames, or the other steps that a network takes."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+
+    @property
+    def frame_length(self) -> int:
+        """Fewest samples that the network takes."""
+
+    @property
+    def frame_shift(self) -> int:
+        """Samples between the starts of two frames."""
+
+    @property
+    def trim(self) -> bool:
+        """Whether recordings are trimmed to their speech."""
+
+    def num_frames(self, num_samples: int) -> int:
+        """Return the number of frames T of N samples."""
+
+
 @dataclass(frozen=True)
 class FrameShape:
     """How the samples of a recording become feature frames, and those output frames.
 
     Attributes:
-        features: settings of the features.
-        subsampling: feature frames an output frame: 1, 2, 4 or 8.
+        features: settings of the features, or an imported network.
+        subsampling: feature frames an output frame: 1, 2, 4 or 8; of an imported network any
+            number.
         causal: the convolutions see no later frame.
         streams: no part of the network needs the whole recording, so that a stream can be fed in
             as it arrives.
     """
 
-    features: FeatureConfig = field(default_factory=FeatureConfig)
+    features: Framing = field(default_factory=FeatureConfig)
     subsampling: int = 4
     causal: bool = False
     streams: bool = False
@@ -49,6 +75,9 @@ class FrameShape:
             ConfigError: its feature settings are wrong.
         """
         network = bundle.config["network"]
+        if ImportedNetwork.SECTION in network:
+            imported = ImportedNetwork.of(bundle)
+            return cls(imported, imported.subsampling)
         model = network["model"]
         features = build_config(FeatureConfig, network["features"], where=f"{bundle.path}")
         sees_all = (

@@ -6,26 +6,17 @@ which a training on a GPU has to spare.
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.level import levelled
 from asr.audio.perturbation import NoiseConfig, change_speed, noisy_copy
-from asr.audio.reading import load_stretch
-from asr.audio.shar import recording_path
 from asr.config import check_range
-from asr.errors import AudioError, DataError
+from asr.errors import AudioError
 from asr.features.extraction import LogMel
-from asr.files import MANIFEST
-from asr.speech.store import FeatureStore, StringTable
+from asr.speech.recordings import SplitRecordings
+from asr.speech.store import FeatureStore
 from asr.training.batching.seeds import keyed_seed
 
 __all__ = ["LiveConfig", "LiveFeatures"]
@@ -77,24 +68,7 @@ class LiveFeatures:
     def __init__(self, store: FeatureStore, config: LiveConfig, seed: int = 0) -> None:
         self.store, self.config, self.seed = store, config, seed
         self.extractor = LogMel(store.feature_config)
-        stretches = {
-            name: (path, start, duration) for name, path, start, duration in _stretches(store.path)
-        }
-        try:
-            rows = [
-                stretches[name]
-                for name, speed in zip(store.ids, store.speeds, strict=True)
-                if speed == 1.0
-            ]
-        except KeyError as error:
-            raise DataError(
-                f"{store.path / MANIFEST} lacks the utterance {error.args[0]}.",
-                "Prepare the split again.",
-            ) from None
-        # of each item the row of its utterance: the copies follow the recording as it is
-        self._row = np.cumsum(store.speeds == 1.0) - 1
-        self._paths = StringTable.of(path for path, _, _ in rows)
-        self._times = np.array([(start, duration) for _, start, duration in rows])
+        self.recordings = SplitRecordings(store)
 
     def features(self, item: int, epoch: int) -> npt.NDArray[np.float32]:
         """Return the features (T, F) of an item in an epoch.
@@ -113,34 +87,11 @@ class LiveFeatures:
         return self.extractor.extract(samples)
 
     def _samples(self, item: int) -> npt.NDArray[np.float32]:
-        path, rate = self._paths[int(self._row[item])], self.store.feature_config.sample_rate
-        start, duration = self._times[self._row[item]]
-        samples = load_stretch(path, float(start), float(duration), rate)
+        samples = self.recordings.samples(item, self.store.feature_config.sample_rate)
         num_frames = self.store.feature_config.num_frames(len(samples))
         if num_frames < int(self.store.num_frames[item]) - 1:
             raise AudioError(
-                f"{path} is shorter than when it was prepared.", "Prepare the split again."
+                f"{self.recordings.path(item)} is shorter than when it was prepared.",
+                "Prepare the split again.",
             )
-        return levelled(samples, rate)
-
-
-def _stretches(split: Path) -> Iterator[tuple[str, str, float, float]]:
-    """Yield (id, path, start and duration in seconds) of the cuts in a manifest.
-
-    It is read as plain JSON, which is much faster than Lhotse's objects.
-    """
-    path = split / MANIFEST
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for cut in map(json.loads, lines):
-                yield cut["id"], _source(cut), cut["start"], cut["duration"]
-    except FileNotFoundError:
-        raise DataError(
-            f"There is no {path}.", "Run `asr prepare`; it resumes where it was stopped."
-        ) from None
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
-        raise DataError(f"{path} is damaged: {error}.", "Prepare the split again.") from error
-
-
-def _source(cut: dict[str, Any]) -> str:
-    return recording_path(cut["recording"]["sources"][0]["source"])
+        return samples

@@ -14,6 +14,7 @@ from asr.model_folder import DEFAULT_MODEL, Bundle
 
 if TYPE_CHECKING:
     from asr.speech.decoders import DecodingConfig
+    from asr.speech.writing import WritingConfig
 
 __all__ = ["ModelOptions"]
 
@@ -31,6 +32,7 @@ class ModelOptions:
         backend: ``torch``, ``onnxruntime``, or ``auto``: see
             :func:`asr.speech.backends.choose_backend`.
         threads: of the processor; 0 leaves them to the back end.
+        writing: how words become text; None leaves them plain.
         name: of the model in transcripts, by default that of its folder.
     """
 
@@ -40,6 +42,7 @@ class ModelOptions:
     device: str = "cpu"
     backend: str = "auto"
     threads: int = 0
+    writing: WritingConfig | None = None
     name: str = ""
 
     @property

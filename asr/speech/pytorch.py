@@ -64,7 +64,7 @@ class TorchAcoustics:
         self.frames = FrameShape.of(bundle)
         self.streams = self.frames.streams
         self.task = _moved(load_task(bundle, len(tokens)), device)
-        self._extractor = LogMel(self.frames.features)
+        self._extractor = LogMel(self.task.config.features)
 
     def features(self, recordings: Sequence[Array]) -> list[Array]:
         """Return features (T, F) of recordings (n,); see

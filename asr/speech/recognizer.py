@@ -17,18 +17,19 @@ from asr.audio.reading import Source, load_audio, open_recording
 from asr.audio.segmentation import Window
 from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, AudioError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.alignment import ForcedAlignment, align_tokens
 from asr.speech.backends import open_acoustics
 from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
 from asr.speech.frames import FrameShape
+from asr.speech.imported_tokens import open_tokenizer
 from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.text.tokenizers import load_tokenizer
+from asr.speech.writing import PLAIN, Writer, WritingConfig
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 
@@ -81,7 +82,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, options: ModelOptions) -> None:
         self.bundle, self.name = bundle, options.name or bundle.name
-        tokenizer = load_tokenizer(bundle.path)
+        tokenizer = open_tokenizer(bundle.path)
         self.acoustics = open_acoustics(
             bundle,
             tokenizer.tokens,
@@ -100,8 +101,11 @@ class Recognizer:
         self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
+        if options.lm is not None:
+            self.decoders.check_lm()
         self.decoder = self.decoders.make(self.decoding)
-        self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1)
+        writer = Writer(options.writing or PLAIN, bundle)
+        self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1, writer)
         self._reader = RecordingReader(self.acoustics)
 
     @property
@@ -126,8 +130,18 @@ class Recognizer:
 
     @property
     def feature_config(self) -> FeatureConfig:
-        """Settings of the features."""
-        return self.frames.features
+        """Settings of the features.
+
+        Raises:
+            ModelError: the model is imported, and has other ones.
+        """
+        features = self.frames.features
+        if not isinstance(features, FeatureConfig):
+            raise ModelError(
+                f"The imported model {self.name} has features of another toolkit.",
+                "Give it recordings.",
+            )
+        return features
 
     @property
     def backend(self) -> str:
@@ -344,7 +358,7 @@ class Recognizer:
 
         Raises:
             AudioError: see :meth:`transcribe`.
-            TokenError: a character that the model does not know.
+            TokenError: characters or words that the model does not know; all are named.
             DataError: an empty text, one longer than what can have been said, or too much to be
                 aligned at once.
         """
@@ -364,6 +378,7 @@ class Recognizer:
             seconds_per_frame=self.seconds_per_frame,
             duration_s=audio.duration_s,
             model=self.name,
+            unit=self.decoders.tokenizer.unit,
         )
         spelled, said = text.split(), normal.split()
         words = spelled if len(spelled) == len(said) else said
@@ -417,6 +432,7 @@ def load_model(
     backend: str = "auto",
     threads: int = 0,
     lm: str | Path | None = None,
+    writing: WritingConfig | None = None,
 ) -> Recognizer:
     """Return a speech model.
 
@@ -429,6 +445,8 @@ def load_model(
             :func:`asr.speech.backends.choose_backend`.
         threads: of the processor; 0 leaves them to the back end.
         lm: n-gram model instead of the folder's own.
+        writing: how words become text, such as ``WritingConfig(text_model="auto")``; None leaves
+            them plain. :func:`asr.speech.writing.write_transcript` does it later.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.
@@ -436,4 +454,4 @@ def load_model(
         LanguageModelError: ``lm`` cannot be used.
     """
     options = ModelOptions(model, decoding, lm, device, backend)
-    return open_recognizer(replace(options, threads=threads))
+    return open_recognizer(replace(options, threads=threads, writing=writing))

@@ -28,12 +28,15 @@ def with_new_words(
     tokenizer: PhoneTokenizer, texts: Sequence[str], pronounce: Pronounce, run_dir: Path
 ) -> PhoneTokenizer:
     """Return the tokenizer with the words that its dictionary lacks; list and count these."""
-    words = dict.fromkeys(word for text in dict.fromkeys(texts) for word in text.split())
-    unknown = [word for word in words if word not in tokenizer.lexicon]
+    unknown = tokenizer.unknown(" ".join(dict.fromkeys(texts)))
     said = pronounce(unknown, tokenizer.lexicon) if unknown else Pronunciations({})
-    usable = Pronunciations(
-        {word: ways for word, ways in said.items() if set(tokenizer.phones).issuperset(*ways)}
-    )
+    usable = tokenizer.sayable(said)
+    if silent := [word for word in unknown if word not in usable]:
+        print(
+            f"{len(silent)} words of the transcripts cannot be said, and their utterances are left "
+            f"out: {_some(silent)}",
+            file=sys.stderr,
+        )
     path = run_dir / "pronounced.txt"
     path.unlink(missing_ok=True)  # of an earlier run
     if not usable:
@@ -41,11 +44,14 @@ def with_new_words(
     usable.save(path)
     print(
         f"{len(usable)} words of the transcripts are not in the dictionary and are said by rule, "
-        f"listed in {path}: "
-        f"{', '.join(list(usable)[:8])}{', ...' if len(usable) > 8 else ''}",
+        f"listed in {path}: {_some(list(usable))}",
         file=sys.stderr,
     )
     return tokenizer.with_words(usable)
+
+
+def _some(words: Sequence[str]) -> str:
+    return ", ".join(words[:8]) + (", ..." if len(words) > 8 else "")
 
 
 def train_loader(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from asr.speech.subtitles import Cue, Piece, SubtitleConfig, arrange, to_srt, to_vtt
 
 __all__ = [
     "FORMATS",
@@ -15,14 +16,25 @@ __all__ = [
     "Segment",
     "Transcript",
     "Word",
+    "Written",
+    "WrittenToken",
     "ctm_name",
     "merge_channels",
     "read_transcript",
 ]
 
-# Of a subtitle cue: at most two lines of text and so many seconds, as broadcasters do; a pause of
-# CUE_GAP seconds ends it.
-CUE_CHARACTERS, CUE_SECONDS, CUE_GAP = 84, 7.0, 2.0
+__all__ = [
+    "FORMATS",
+    "Alternative",
+    "Segment",
+    "Transcript",
+    "Word",
+    "Written",
+    "WrittenToken",
+    "merge_channels",
+]
+
+PARAGRAPH_PAUSE = 2.0  # seconds; after such a pause a new paragraph begins
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,42 @@ class Word:
     start: float
     end: float
     confidence: float
+
+
+@dataclass(frozen=True)
+class WrittenToken:
+    """A piece of written text, and the plain words that it stands for.
+
+    Attributes:
+        text: with the mark after it: "$5.20", "hello,".
+        start: of its first word, in seconds.
+        end: of its last word, in seconds.
+        confidence: mean of its words, 0 to 1.
+        first_word: place of its first word in the segment, from 0.
+        stop_word: place of the word after its last one.
+        mark: that ``text`` ends with, empty if none.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+    first_word: int
+    stop_word: int
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was said as people write it; see :func:`asr.speech.writing.write_transcript`.
+
+    Attributes:
+        text: all of it.
+        tokens: in order of time; each word belongs to one.
+    """
+
+    text: str
+    tokens: tuple[WrittenToken, ...]
 
 
 @dataclass(frozen=True)
@@ -66,11 +114,12 @@ class Segment:
     Attributes:
         start: in seconds.
         end: in seconds.
-        text: what was said.
+        text: what was said, in plain words.
         confidence: mean of its words, 0 to 1.
         words: in order of time.
         alternatives: where N-best was asked for, the N readings, this one first.
         channel: counted from 0, where channels were recognised apart.
+        written: the text as people write it, where that was asked for.
     """
 
     start: float
@@ -80,6 +129,12 @@ class Segment:
     words: tuple[Word, ...]
     alternatives: tuple[Alternative, ...] = ()
     channel: int | None = None
+    written: Written | None = None
+
+    @property
+    def readable(self) -> str:
+        """The written text where there is one, else the plain words."""
+        return self.text if self.written is None else self.written.text
 
 
 @dataclass(frozen=True)
@@ -87,7 +142,7 @@ class Transcript:
     """Text of a recording.
 
     Attributes:
-        text: all of it.
+        text: all of it, in plain words.
         duration_s: of the recording.
         segments: in order of time.
         model: name of the model.
@@ -106,6 +161,11 @@ class Transcript:
         """Words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
 
+    @property
+    def readable(self) -> str:
+        """The text as people write it where that was asked for, else the plain words."""
+        return " ".join(segment.readable for segment in self.segments if segment.readable)
+
     def confident(self, minimum: float) -> Transcript:
         """Return the transcript without the words whose confidence is below ``minimum``."""
         kept = (_confident(segment, minimum) for segment in self.segments)
@@ -120,7 +180,7 @@ class Transcript:
             notes: a sentence each; that no speech was recognised is added.
         """
         silent = () if self.text else ("no speech was recognised",)
-        noted = replace(self, notes=(*notes, *silent))
+        noted = replace(self, notes=tuple(dict.fromkeys((*notes, *self.notes, *silent))))
         if not start_s:
             return noted
         return replace(
@@ -132,13 +192,16 @@ class Transcript:
     def to_dict(self) -> dict[str, Any]:
         """Return ``text``, ``duration_s``, ``segments`` and ``model``, as JSON has them.
 
-        A segment has ``alternatives`` and ``channel`` only where they were asked for, and ``notes``
-        are there only where there is something to say.
+        A segment has ``alternatives``, ``channel`` and ``written`` only where they were asked for;
+        with the latter the transcript has ``written`` too, all of the written text. ``notes`` are
+        there only where there is something to say.
         """
         content = dataclasses.asdict(self)
         if not self.notes:
             del content["notes"]
         content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
+        if any(segment.written is not None for segment in self.segments):
+            content["written"] = self.readable
         return content
 
     def to_json(self, recording: str | None = None) -> str:
@@ -151,10 +214,23 @@ class Transcript:
         return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
     def to_txt(self) -> str:
-        """Return the text, one line a segment; it begins with the channel where channels were
-        recognised apart.
+        """Return the text, one line a paragraph, with an empty line between two.
+
+        A paragraph ends at a long pause. Where channels were recognised apart, each turn has a line
+        of its own, which begins with the channel.
         """
-        return "".join(f"{_speaker(segment)}{segment.text}\n" for segment in self.segments) or "\n"
+        lines: list[str] = []
+        before: Segment | None = None
+        for segment in self.segments:
+            pause = before is not None and segment.start - before.end >= PARAGRAPH_PAUSE
+            if pause:
+                lines.append("")
+            if before is None or pause or segment.channel != before.channel:
+                lines.append(f"{_speaker(segment)}{segment.readable}")
+            else:
+                lines[-1] += f" {segment.readable}"
+            before = segment
+        return "\n".join(lines) + "\n"
 
     def to_tsv(self) -> str:
         """Return a table of segments: start and end in seconds, confidence, text.
@@ -165,27 +241,27 @@ class Transcript:
         rows = [["start", "end", "confidence", *(["channel"] if apart else []), "text"]]
         for s in self.segments:
             channel = [f"{s.channel}"] if apart else []
-            rows.append([f"{s.start:.2f}", f"{s.end:.2f}", f"{s.confidence:.3f}", *channel, s.text])
+            times = [f"{s.start:.2f}", f"{s.end:.2f}", f"{s.confidence:.3f}"]
+            rows.append([*times, *channel, s.readable])
         return "".join("\t".join(row) + "\n" for row in rows)
 
-    def to_srt(self) -> str:
-        """Return SubRip subtitles; long segments become several cues."""
-        cues = (
-            f"{number}\n{_clock(s.start, ',')} --> {_clock(s.end, ',')}\n{_speaker(s)}{s.text}\n"
-            for number, s in enumerate(self._cues(), 1)
-        )
-        return "\n".join(cues)
+    def to_srt(self, subtitles: SubtitleConfig | None = None) -> str:
+        """Return SubRip subtitles.
 
-    def to_vtt(self) -> str:
-        """Return WebVTT subtitles; long segments become several cues."""
-        cues = (
-            f"\n{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n"
-            + ("" if s.channel is None else f"<v Channel {s.channel}>")
-            + s.text.replace("&", "&amp;").replace("<", "&lt;")
-            + "\n"
-            for s in self._cues()
-        )
-        return "WEBVTT\n" + "".join(cues)
+        Args:
+            subtitles: their rules, by default broadcasters'.
+        """
+        config = subtitles or SubtitleConfig()
+        return to_srt(self._cues(config, voices=False), config)
+
+    def to_vtt(self, subtitles: SubtitleConfig | None = None) -> str:
+        """Return WebVTT subtitles; a channel is a voice.
+
+        Args:
+            subtitles: see :meth:`to_srt`.
+        """
+        config = subtitles or SubtitleConfig()
+        return to_vtt(self._cues(config, voices=True), config)
 
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence.
@@ -201,20 +277,36 @@ class Transcript:
                 rows.append(f"{place} {times} {w.word} {w.confidence:.3f}\n")
         return "".join(rows)
 
-    def render(self, output_format: str, name: str = "recording") -> str:
+    def render(
+        self,
+        output_format: str,
+        name: str = "recording",
+        subtitles: SubtitleConfig | None = None,
+    ) -> str:
         """Return the transcript as text in one of :data:`FORMATS`.
 
         Args:
             output_format: key of :data:`FORMATS`.
             name: of the recording, for formats that hold it.
+            subtitles: see :meth:`to_srt`.
         """
         if output_format == "ctm":
             return self.to_ctm(name)
+        if output_format in ("srt", "vtt"):
+            return self.to_srt(subtitles) if output_format == "srt" else self.to_vtt(subtitles)
         return str(getattr(self, f"to_{output_format}")())
 
-    def _cues(self) -> Iterator[Segment]:
+    def _cues(self, config: SubtitleConfig, voices: bool) -> list[Cue]:
+        """The cues of each channel, together in order of time."""
+        channels: dict[int | None, list[Piece]] = {}
         for segment in self.segments:
-            yield from _cues(segment)
+            channels.setdefault(segment.channel, []).extend(_pieces(segment))
+        cues: list[Cue] = []
+        for channel, pieces in channels.items():
+            label = "" if channel is None or voices else f"{channel}: "
+            voice = f"Channel {channel}" if channel is not None and voices else ""
+            cues += arrange(pieces, config, label, voice)
+        return sorted(cues, key=lambda cue: (cue.start, cue.end))
 
 
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
@@ -232,7 +324,11 @@ def _segment(entry: dict[str, Any]) -> Segment:
         Alternative(**{**reading, "words": _words(reading)})
         for reading in entry.get("alternatives", ())
     )
-    return Segment(**{**entry, "words": _words(entry), "alternatives": tuple(readings)})
+    given = {**entry, "words": _words(entry), "alternatives": tuple(readings)}
+    if entry.get("written"):
+        tokens = tuple(WrittenToken(**token) for token in entry["written"]["tokens"])
+        given["written"] = Written(entry["written"]["text"], tokens)
+    return Segment(**given)
 
 
 def _words(entry: dict[str, Any]) -> tuple[Word, ...]:
@@ -270,7 +366,33 @@ def _confident(segment: Segment, minimum: float) -> Segment:
         text=" ".join(word.word for word in words),
         confidence=round(sum(word.confidence for word in words) / len(words), 4),
         words=words,
+        written=segment.written and _confident_writing(segment, minimum),
     )
+
+
+def _confident_writing(segment: Segment, minimum: float) -> Written:
+    """Return what is left in writing: a token of which words are dropped becomes the plain rest."""
+    kept, tokens = 0, list[WrittenToken]()
+    for token in segment.written.tokens if segment.written else ():
+        said = segment.words[token.first_word : token.stop_word]
+        rest = [word for word in said if word.confidence >= minimum]
+        if len(rest) == len(said):
+            stop = kept + len(said)
+            tokens.append(replace(token, first_word=kept, stop_word=stop))
+        else:
+            tokens += [
+                WrittenToken(
+                    text=w.word,
+                    start=w.start,
+                    end=w.end,
+                    confidence=w.confidence,
+                    first_word=kept + n,
+                    stop_word=kept + n + 1,
+                )
+                for n, w in enumerate(rest)
+            ]
+        kept += len(rest)
+    return Written(" ".join(token.text for token in tokens), tuple(tokens))
 
 
 def _later(segment: Segment, seconds: float) -> Segment:
@@ -284,7 +406,16 @@ def _later(segment: Segment, seconds: float) -> Segment:
         end=round(segment.end + seconds, 3),
         words=_words_later(segment.words, seconds),
         alternatives=alternatives,
+        written=segment.written and _writing_later(segment.written, seconds),
     )
+
+
+def _writing_later(written: Written, seconds: float) -> Written:
+    tokens = tuple(
+        replace(t, start=round(t.start + seconds, 3), end=round(t.end + seconds, 3))
+        for t in written.tokens
+    )
+    return replace(written, tokens=tokens)
 
 
 def _words_later(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
@@ -295,7 +426,7 @@ def _words_later(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
 
 
 def _without_unasked(segment: dict[str, Any]) -> dict[str, Any]:
-    optional = ("alternatives", "channel")
+    optional = ("alternatives", "channel", "written")
     return {
         key: value
         for key, value in segment.items()
@@ -308,47 +439,14 @@ def _speaker(segment: Segment) -> str:
     return "" if segment.channel is None else f"{segment.channel}: "
 
 
-def _cues(segment: Segment) -> Iterator[Segment]:
-    """The segment in cues that can be read on a screen; a long pause or too much text ends a cue.
-
-    Too long a segment is cut into parts of about equal length.
-    """
-    groups: list[list[Word]] = []
-    for word in segment.words:
-        if not groups or word.start - groups[-1][-1].end > CUE_GAP:
-            groups.append([])
-        groups[-1].append(word)
-    for words in groups:
-        yield from (_cue(segment, part) for part in _even_parts(words))
-    if not groups:
-        yield segment
+def _pieces(segment: Segment) -> Sequence[Piece]:
+    """What subtitles are made of: written tokens, else plain words."""
+    if segment.written is not None:
+        return [_piece(t.text, t.start, t.end, t.mark) for t in segment.written.tokens]
+    if not segment.words:
+        return [_piece(segment.text, segment.start, segment.end)] if segment.text else []
+    return [_piece(word.word, word.start, word.end) for word in segment.words]
 
 
-def _even_parts(words: list[Word]) -> Iterator[list[Word]]:
-    """Cut words into as few cues as fit, of about equal numbers of characters."""
-    length, seconds = len(" ".join(w.word for w in words)), words[-1].end - words[0].start
-    if len(words) < 2 or (length <= CUE_CHARACTERS and seconds <= CUE_SECONDS):
-        yield words
-        return
-    parts = max(2, math.ceil(length / CUE_CHARACTERS), math.ceil(seconds / CUE_SECONDS))
-    target, spelled, first = length / parts, 0, 0
-    for place, word in enumerate(words[:-1], 1):
-        spelled += len(word.word) + 1
-        late = words[place].end - words[first].start > CUE_SECONDS
-        if spelled >= target or late or spelled + len(words[place].word) > CUE_CHARACTERS:
-            yield words[first:place]
-            first, spelled = place, 0
-    yield words[first:]
-
-
-def _cue(segment: Segment, words: list[Word]) -> Segment:
-    return replace(
-        segment, start=words[0].start, end=words[-1].end, text=" ".join(w.word for w in words)
-    )
-
-
-def _clock(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
-    hours, rest = divmod(milliseconds, 3_600_000)
-    minutes, rest = divmod(rest, 60_000)
-    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+def _piece(text: str, start: float, end: float, mark: str = "") -> Piece:
+    return Piece(text, round(start * 1000), round(end * 1000), mark)

@@ -1,245 +1,28 @@
 """Normalise English: contractions, spellings, titles, fillers and numbers.
 
 Similar to Whisper's English normaliser (Radford et al. 2022, appendix C), with rules of its own: a
-possessive keeps its "'s", and digits spoken one by one stay single ("one two" -> "1 2", never
-"12").
+possessive keeps its "'s", two digits spoken one by one stay single ("one two" -> "1 2", never
+"12"), and dates, times, amounts and spelled letters are alike in words and as people write them:
+both are read by :mod:`asr.text.quantities`.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from decimal import Decimal
 
+from asr.text.quantities import readings
 from asr.text.symbols import amounts, speak_forms, speak_symbols
 
-__all__ = ["english", "spell_numbers"]
-
-_UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
-_UNITS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = [
-    "zero",
-    "ten",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-]
-_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_SMALL = {word: value for value, word in enumerate(_UNITS)} | {
-    word: 10 * n for n, word in enumerate(_TENS) if n > 1
-}
-_IRREGULAR = {
-    "one": "first",
-    "two": "second",
-    "three": "third",
-    "five": "fifth",
-    "eight": "eighth",
-    "nine": "ninth",
-}
-_IRREGULAR |= {"twelve": "twelfth"}
+__all__ = ["english"]
 
 
-def _ordinal_word(word: str) -> str:
-    return _IRREGULAR.get(word) or (word[:-1] + "ieth" if word.endswith("y") else word + "th")
-
-
-_ORDINALS = {_ordinal_word(word): word for word in [*_SMALL, "hundred", *_SCALES]}
-_NOT_AFTER_YEAR = {"hundred", "hundredth", *_SCALES}
-
-
-# --------------------------------------------------------------------------------------------------
-# digits to words
-
-
-def spell_numbers(text: str) -> str:
-    """Return lower-case ``text`` with numbers as English words, without "and" and hyphens.
-
-    Example:
-        >>> spell_numbers("the 21st of 1,050.5")
-        'the twenty first of one thousand fifty point five'
-    """
-    if not re.search(r"\d", text):
-        return text
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(r"(\d+)(?:st|nd|rd|th)\b", lambda match: f" {_spell_ordinal(match[1])} ", text)
-    text = re.sub(
-        r"(?<=\d)\.(\d+)",
-        lambda match: " point " + " ".join(_UNITS[int(d)] for d in match[1]),
-        text,
-    )
-    return re.sub(r"\d+", lambda match: f" {_spell_cardinal(match[0])} ", text)
-
-
-def _spell_cardinal(digits: str) -> str:
-    if len(digits) > 15 or (digits[0] == "0" and len(digits) > 1):
-        return " ".join(_UNITS[int(digit)] for digit in digits)  # a telephone or serial number
-    return " ".join(_cardinal_words(int(digits))) or "zero"
-
-
-def _cardinal_words(value: int) -> list[str]:
-    for name, scale in [*reversed(_SCALES.items()), ("hundred", 100)]:
-        if value >= scale:
-            return [*_cardinal_words(value // scale), name, *_cardinal_words(value % scale)]
-    if value < 20:
-        return [_UNITS[value]] if value else []
-    return [_TENS[value // 10], *_cardinal_words(value % 10)]
-
-
-def _spell_ordinal(digits: str) -> str:
-    *head, last = _spell_cardinal(digits).split()
-    return " ".join([*head, _ordinal_word(last)])
-
-
-# --------------------------------------------------------------------------------------------------
-# words to digits
-
-
-class _NumberReader:
-    """Reads numbers from a list of words; `read` returns the digits and the number of words."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
-
-    def word(self, place: int) -> str:
-        return self.words[place] if place < len(self.words) else ""
-
-    def read(self, start: int) -> tuple[str, int] | None:
-        year = self._year(start)
-        if year is not None:
-            return year
-        value, place = self._digits_or_words(start)
-        if place == start:
-            return None
-        value, place, ordinal = self._groups(value, place)
-        if not ordinal and self.word(place - 1) in _ORDINALS:
-            ordinal = True
-        if ordinal:
-            return _with_suffix(int(value)), place - start
-        return self._fraction(value, place, start)
-
-    def _below_hundred(self, place: int) -> tuple[int, int]:
-        """Return the value of "twenty", "twenty one", "twenty first", "five", and the next place.
-
-        The place stays the same if there is no number.
-        """
-        word = self.word(place)
-        if word in _ORDINALS and _ORDINALS[word] in _SMALL:
-            return _SMALL[_ORDINALS[word]], place + 1
-        if word not in _SMALL:
-            return 0, place
-        value, following = _SMALL[word], self.word(place + 1)
-        unit = _SMALL.get(_ORDINALS.get(following, following), 0)
-        if value >= 20 and 0 < unit < 10:
-            return value + unit, place + 2
-        return value, place + 1
-
-    def _below_thousand(self, place: int) -> tuple[int, int]:
-        value, after = self._below_hundred(place)
-        if after == place or self.word(after - 1) in _ORDINALS:
-            return value, after
-        if not 0 < value < 100 or self.word(after) not in ("hundred", "hundredth"):
-            return value, after
-        value, after = value * 100, after + 1
-        if self.word(after - 1) == "hundredth":
-            return value, after
-        rest, end = self._after_and(after)
-        return (value + rest, end) if end > after else (value, after)
-
-    def _after_and(self, place: int) -> tuple[int, int]:
-        start = place + (self.word(place) == "and")
-        rest, end = self._below_hundred(start)
-        return (rest, end) if end > start and rest else (0, place)
-
-    def _digits_or_words(self, place: int) -> tuple[Decimal, int]:
-        if re.fullmatch(r"\d+(\.\d+)?", self.word(place)) and self.word(place + 1) in _SCALES:
-            return Decimal(self.word(place)), place + 1
-        value, after = self._below_thousand(place)
-        return Decimal(value), after
-
-    def _groups(self, first: Decimal, place: int) -> tuple[Decimal, int, bool]:
-        """Multiply by the scales that follow, and add the smaller groups behind each.
-
-        As in "two million five thousand six".
-        """
-        total, group, limit = Decimal(0), first, 10**15
-        while True:
-            scale_word = self.word(place)
-            if self.word(place - 1) in _ORDINALS:
-                return total + group, place, True
-            scale = _SCALES.get(_ORDINALS.get(scale_word, scale_word), 0)
-            if not 0 < scale < limit or not group:
-                return total + group, place, False
-            total, group, place, limit = total + group * scale, Decimal(0), place + 1, scale
-            if scale_word in _ORDINALS:
-                return total, place, True
-            value, after = self._below_thousand(place + (self.word(place) == "and"))
-            if after > place + 1 or (after == place + 1 and self.word(place) != "and"):
-                group, place = Decimal(value), after
-
-    def _fraction(self, value: Decimal, place: int, start: int) -> tuple[str, int]:
-        digits = ""
-        if self.word(place) == "point":
-            while _SMALL.get(self.word(place + 1 + len(digits)), 10) < 10:
-                digits += str(_SMALL[self.word(place + 1 + len(digits))])
-        if not digits:
-            return f"{value.normalize():f}", place - start
-        place += 1 + len(digits)
-        scale = _SCALES.get(self.word(place), 0)
-        if scale:
-            return f"{(Decimal(f'{value}.{digits}') * scale).normalize():f}", place + 1 - start
-        return f"{value}.{digits}", place - start
-
-    def _year(self, start: int) -> tuple[str, int] | None:
-        """Read a year: a century from 17 to 20 and two digits, as in "nineteen eighty four"."""
-        century = _SMALL.get(self.word(start), 0)
-        if not 17 <= century <= 20:
-            return None
-        if self.word(start + 1) in ("oh", "o") and 0 < _SMALL.get(self.word(start + 2), 0) < 10:
-            return f"{century}0{_SMALL[self.word(start + 2)]}", 3
-        value, after = self._below_hundred(start + 1)
-        usual = value >= 10 and self.word(after - 1) not in _ORDINALS
-        if not usual or self.word(after) in _NOT_AFTER_YEAR:
-            return None
-        return f"{century}{value}", after - start
-
-
-def _with_suffix(value: int) -> str:
-    suffix = (
-        "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
-    )
-    return f"{value}{suffix}"
-
-
-def _numbers_to_digits(words: list[str]) -> list[str]:
-    reader, out, place = _NumberReader(words), [], 0
-    while place < len(words):
-        number = reader.read(place)
-        if number is None or words[place] == "second":  # "wait a second" is more common than "2nd"
-            out.append(words[place])
-            place += 1
-        else:
-            out.append(number[0])
-            place += number[1]
-    return out
+def _numbers_to_figures(words: list[str]) -> list[str]:
+    figures, place = [], 0
+    for reading in readings(words):
+        figures += [*words[place : reading.start], reading.plain]
+        place = reading.stop
+    return figures + words[place:]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -416,6 +199,8 @@ _SPELLINGS = {
     "woollen": "woolen",
     "yoghurt": "yogurt",
 }
+_CLOCK_HALF = r"(?<=\d) ?\b([ap])\.? ?m\b\.?"
+_TELEPHONE = r"\b(?:1-)?(?:\d{3}-)?\d{3}-\d{4}\b"
 
 
 def english(text: str) -> str:
@@ -431,7 +216,8 @@ def english(text: str) -> str:
     text = _plain_letters(text)
     text = re.sub(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)", " ", text)
     text = re.sub(_FILLERS, " ", text)
-    text = _open_words(text)
+    text = _open_words(re.sub(_CLOCK_HALF, r" \1m ", text))
+    text = re.sub(_TELEPHONE, lambda match: match[0].replace("-", ""), text)
     text = speak_symbols(text)
     # The decimal point must survive the removal of punctuation.
     text = re.sub(r"(?<=\d)\.(?=\d)", "\0", text)
@@ -439,8 +225,8 @@ def english(text: str) -> str:
     text = re.sub(r"(?<!\w)'+|'+(?!\w)", " ", text).replace("\0", ".")
     for pattern, replacement in _SPELLING_RULES:
         text = re.sub(pattern, replacement, text)
-    digits = _numbers_to_digits([_SPELLINGS.get(word, word) for word in text.split()])
-    return amounts(" ".join(digits))
+    figures = _numbers_to_figures([_SPELLINGS.get(word, word) for word in text.split()])
+    return amounts(" ".join(figures))
 
 
 def _plain_letters(text: str) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from asr.errors import ConfigError
 from asr.lines import nfc
-from asr.text.english import english, spell_numbers
+from asr.text.english import english
+from asr.text.numerals import spell_numbers
 from asr.text.symbols import speak_forms, speak_symbols
 
 __all__ = ["NORMALIZERS", "get_normalizer", "normalize"]

@@ -78,7 +78,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
     @cached_property
     def phones(self) -> Phones:
         """Return all phones, sorted."""
-        return tuple(sorted(set(" ".join(self.said()[0]).split(" "))))
+        return tuple(sorted(set(" ".join(self.said()[0]).split())))
 
     def __getitem__(self, word: str) -> tuple[Phones, ...]:
         return tuple(tuple(way.split(" ")) for way in dict.fromkeys(self._said[word]))

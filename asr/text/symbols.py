@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["amounts", "speak_forms", "speak_symbols"]
+__all__ = ["CURRENCIES", "SYMBOLS", "amounts", "speak_forms", "speak_symbols"]
 
-_CURRENCIES = {  # symbol -> one of it, several
+CURRENCIES = {  # symbol -> one of it, several
     "$": ("dollar", "dollars"),
     "€": ("euro", "euros"),
     "£": ("pound", "pounds"),
@@ -22,7 +22,7 @@ _CURRENCIES = {  # symbol -> one of it, several
     "₱": ("peso", "pesos"),
     "¢": ("cent", "cents"),
 }
-_SIGNS = "".join(_CURRENCIES)
+_SIGNS = "".join(CURRENCIES)
 _AMOUNT = r"(\d+(?:\.\d+)?|\.\d+)"
 _SCALE = r"((?: (?:thousand|million|billion|trillion)\b)?)"
 _BEFORE = re.compile(rf"([{_SIGNS}])\s?{_AMOUNT}{_SCALE}")
@@ -32,7 +32,7 @@ _WHOLE = {  # currency -> its hundredth part
     "euro": "cent",
     "pound": "penn(?:y|ie)|pence|cent",
 }
-_SYMBOLS = [
+SYMBOLS = [
     (r"(?<![\w.)])[-−](?=\.?\d)", " minus "),
     (r"\+(?=\.?\d)", " plus "),
     (r"#(?=\d)", " number "),
@@ -77,13 +77,13 @@ def speak_symbols(text: str) -> str:
     text = re.sub(rf"(?<![\w.)])[-−](?=[{_SIGNS}])", " minus ", text)
     text = _BEFORE.sub(lambda match: _amount(match[2], match[3], match[1]), text)
     text = _BEHIND.sub(lambda match: _amount(match[1], match[2], match[3]), text)
-    for pattern, words in _SYMBOLS:
+    for pattern, words in SYMBOLS:
         text = re.sub(pattern, words, text)
     return re.sub(r"(?<![\w.])\.(\d+)", lambda match: " point " + " ".join(match[1]), text)
 
 
 def _amount(number: str, scale: str, sign: str) -> str:
-    one, several = _CURRENCIES[sign]
+    one, several = CURRENCIES[sign]
     whole, _, part = number.partition(".")
     if not scale and len(part) == 2 and one in _WHOLE and one != "pound":
         if not int(whole or "0"):

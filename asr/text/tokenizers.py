@@ -33,10 +33,12 @@ class Tokenizer(ABC):
     Attributes:
         tokens: token of every id; ``tokens[0]`` is the CTC blank.
         lexicon: pronunciations of words if tokens are phones, else None.
+        unit: what tokens are: characters, pieces or phones.
     """
 
     blank_id = 0
     tokens: list[str]
+    unit = "characters"
     lexicon: Pronunciations | None = None
 
     def __len__(self) -> int:
@@ -100,11 +102,13 @@ class CharTokenizer(Tokenizer):
         return cls(sorted({c for text in texts for c in text if not c.isspace()}))
 
     def encode(self, text: str) -> list[int]:
+        plain = " ".join(text.split())
         try:
-            return [self._ids[c] for c in " ".join(text.split())]
-        except KeyError as error:
+            return [self._ids[c] for c in plain]
+        except KeyError:
+            unknown = [c for c in dict.fromkeys(plain) if c not in self._ids]
             raise TokenError(
-                f"The character {error.args[0]!r} in {text[:60]!r} is not one of the tokenizer's "
+                f"The character {_listed(unknown)} in {text[:60]!r} is not one of the tokenizer's "
                 f"{len(self) - 1}.",
                 "Normalise the text (--normalizer), or train with a tokenizer made from this text "
                 "too.",
@@ -127,6 +131,7 @@ class SentencePieceTokenizer(Tokenizer):
     """
 
     FILE = "tokenizer.model"
+    unit = "pieces"
 
     def __init__(self, model: bytes) -> None:
         import sentencepiece
@@ -203,6 +208,12 @@ class SentencePieceTokenizer(Tokenizer):
             temporary.write_bytes(self._model)
 
 
+def _listed(items: Sequence[str]) -> str:
+    """Return unknown items for an error: the first by itself, and up to seven more."""
+    more = ", ".join(map(repr, items[1:8])) + (", ..." if len(items) > 8 else "")
+    return f"{items[0]!r}{f' (and {more})' if more else ''}"
+
+
 class PhoneTokenizer(Tokenizer):
     """Two tokens per phone: at the start of a word (``▁AH``) and elsewhere (``AH``).
 
@@ -221,6 +232,7 @@ class PhoneTokenizer(Tokenizer):
     """
 
     FILE = "tokenizer.json"
+    unit = "phones"
     lexicon: Pronunciations
 
     def __init__(self, lexicon: Pronunciations, phones: Sequence[str] | None = None) -> None:
@@ -258,12 +270,24 @@ class PhoneTokenizer(Tokenizer):
         """
         return [[self._spelled(way) for way in self._ways(word, text)] for word in text.split()]
 
+    def sayable(self, said: Pronunciations) -> Pronunciations:
+        """Return those words of ``said`` whose phones are all the tokenizer's."""
+        phones = set(self.phones)
+        return Pronunciations(
+            {word: ways for word, ways in said.items() if phones.issuperset(*ways)}
+        )
+
+    def unknown(self, text: str) -> list[str]:
+        """Return the words of ``text`` that the dictionary lacks, each once."""
+        return [word for word in dict.fromkeys(text.split()) if word not in self.lexicon]
+
     def _ways(self, word: str, text: str) -> tuple[Phones, ...]:
         try:
             return self.lexicon[word]
         except KeyError:
             raise TokenError(
-                f"The word {word!r} in {text[:60]!r} is not in the pronouncing dictionary.",
+                f"The word {_listed(self.unknown(text))} in {text[:60]!r} is not in the "
+                "pronouncing dictionary.",
                 "Normalise the text (--normalizer), or say the word: "
                 "asr lexicon TEXT --dictionary FILE -o LEXICON.",
             ) from None

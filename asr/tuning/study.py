@@ -19,6 +19,7 @@ from asr.config import as_dict, build_config, parse_overrides, read_yaml
 from asr.errors import AsrError, ConfigError, DataError, TrainingError, require
 from asr.files import atomic_write_text
 from asr.run_folder import read_metrics
+from asr.text.pronunciations import Pronounce
 from asr.training.batching.seeds import keyed_seed
 from asr.tuning.config import MAX_FAILURES, RANDOM_TRIALS, TuneConfig
 from asr.tuning.space import Dimension
@@ -68,6 +69,7 @@ def tune(
     output_dir: str | Path,
     fixed: Sequence[str] = (),
     settings: TuneConfig | None = None,
+    pronounce: Pronounce | None = None,
 ) -> TuneResult:
     """Search, or resume a search, and return the best trial.
 
@@ -79,6 +81,7 @@ def tune(
         output_dir: gets the trials, ``best.txt``, ``trials.tsv`` and ``report.html``.
         fixed: ``key=value`` for every trial.
         settings: how to search.
+        pronounce: see :func:`asr.catalogue.train`.
 
     Raises:
         ConfigError: the space is empty, or does not fit the configuration or the stored study.
@@ -91,6 +94,7 @@ def tune(
         output_dir=Path(output_dir),
         fixed=list(fixed),
         settings=settings or TuneConfig(),
+        pronounce=pronounce,
     )
     search.check()
     search.run()
@@ -167,6 +171,7 @@ class _Search:
     output_dir: Path
     fixed: list[str]
     settings: TuneConfig
+    pronounce: Pronounce | None = None
     failures: list[str] = field(default_factory=list)
 
     def check(self) -> None:
@@ -300,7 +305,8 @@ class _Search:
                 raise TrialPruned
 
         with call_after_epochs(report):
-            train(self.config, [*self.fixed, *overrides, f"output_dir={folder}"])
+            settings = [*self.fixed, *overrides, f"output_dir={folder}"]
+            train(self.config, settings, pronounce=self.pronounce)
         return _saved_figure(folder, self.settings.metric or str(self.study.user_attrs["metric"]))
 
     def finish(self) -> TuneResult:

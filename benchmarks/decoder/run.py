@@ -33,7 +33,9 @@ def main() -> None:
         for name in args.decoders.split(",")
         if (d := _build(name, args, test, words, encode)) is not None
     ]
-    tuned = {d.name: _tune(d, dev) for d in found}
+    for decoder in found if args.quick else []:
+        decoder.settings = decoder.few
+    tuned = {d.name: _tune(d, dev, args.quick) for d in found}
     rows = _measure(found, tuned, test, args.rounds)
     hot = _with_hotwords(found, tuned, test, args) if args.hotwords else []
     starts = {} if args.no_start else _starts(args, test)
@@ -75,6 +77,7 @@ def _arguments() -> argparse.Namespace:
         "--hotwords", type=int, nargs="*", default=[], help="measure with so many hotwords, too"
     )
     parser.add_argument("--hotword-utterances", type=int, default=10)
+    parser.add_argument("--quick", action="store_true", help="few settings and weights")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--decoders", default="asr,flashlight-text,pyctcdecode")
     parser.add_argument("--pyctcdecode-python", help="Python of an environment with pyctcdecode")
@@ -224,9 +227,9 @@ def _wer(references: list[str], texts: list[str]) -> float:
     return sum(e for e, _ in counts) / sum(n for _, n in counts)
 
 
-def _tune(decoder: Any, dev: emissions.Utterances) -> tuple[float, float, float]:
+def _tune(decoder: Any, dev: emissions.Utterances, quick: bool = False) -> tuple[float, float, Any]:
     results = {}
-    for weights in peers.weights_grid(decoder.unknown):
+    for weights in peers.weights_grid(decoder.unknown, quick):
         texts, _ = _decode(decoder, weights, decoder.tuning, dev, "dev.npz")
         results[weights] = _wer(dev.references, texts)
     best = min(results, key=lambda w: results[w])
@@ -265,7 +268,9 @@ def _only_start(args: argparse.Namespace) -> None:
     words, encode = _words(args, test) if args.only_start != "asr" else ([], None)
     begin = time.perf_counter()
     decoder = _build(args.only_start, args, test, words, encode)
-    texts, _ = _decode(decoder, (0.6, 1.0, -5.0), decoder.tuning, test.part(0, 1), "test.npz")
+    texts, _ = _decode(
+        decoder, (0.6, 1.0, decoder.unknown[0]), decoder.tuning, test.part(0, 1), "test.npz"
+    )
     start_s = time.perf_counter() - begin
     # Not ru_maxrss, which a child inherits from its parent.
     status = Path("/proc/self/status").read_text(encoding="ascii")

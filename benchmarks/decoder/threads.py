@@ -1,10 +1,10 @@
 """Speed of decoding with two threads against one, beside the same ratio for independent loops.
 
 python benchmarks/decoder/threads.py EMISSIONS.npz --lm 4gram.arpa [--threads 2] [--beam-size 100]
-[--rounds 9]
+    [--rounds 9]
 
-The second figure is what the machine gives at best while other work runs on it; all four take turns
-in every round.
+The ratio of independent loops is the best that the machine gives while other work runs on it. All
+four measurements take turns in every round.
 """
 
 from __future__ import annotations

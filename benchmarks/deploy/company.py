@@ -2,7 +2,7 @@
 
     python benchmarks/deploy/company.py --model EXPORTED [--trained en] RECORDINGS...
 
-Log-probabilities, no search; counted are frames whose best token is another.
+Compares log-probabilities, without a search, and counts the frames whose best token differs.
 """
 
 from __future__ import annotations

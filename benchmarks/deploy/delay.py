@@ -2,11 +2,11 @@
 
     python benchmarks/deploy/delay.py MODEL RECORDINGS... [--aligner en] [--chunk-ms 160]
 
-RECORDINGS are sound files. A word's delay is the time from its end, which another model finds by
-forced alignment of the final text, to the end of the chunk that first shows it in its place, the
-chunk's processor time included; beside it that of the first text shown in its place, which later
-words may still correct. The final text's is the processor time after the last sample. Times are of
-the process, so other work does not count.
+RECORDINGS are sound files. Another model finds the end of each word by forced alignment of the
+final text. The delay of a word is the time from its end to the end of the chunk that first shows it
+in its place, plus the processor time of that chunk. A second figure is the delay of the first text
+in that place, which later words may still correct. The time to the final text is the processor time
+after the last sample. Times are of this process alone, so other work does not count.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Open-loop load on the service: requests are sent at set times, before earlier ones are answered.
 
     python benchmarks/deploy/load.py --model EXPORTED_MODEL [--clip-s 3] [--rates 5,10,20,40]
-    [--seconds 10]
-                                     [--recordings FILE ...]
+        [--seconds 10] [--recordings FILE ...]
 
-The clips are the beginnings of the recordings, or of sentences that eSpeak NG says: of a sound that
-is no speech the search makes far more work than of speech. Two services take turns at each rate,
-one that batches and one with batch size one, each a process of its own; this process is the load.
-Reported at each rate: 50th and 95th percentile of the latency, refusals. The highest rate at which
-the 95th percentile is within ``--limit-ms`` and nothing is refused is what the service can do.
+The clips are the beginnings of the recordings, or of sentences spoken by eSpeak NG, since the
+search works far more on sound that is not speech. Two services take turns at each rate: one with
+dynamic batching, one with batch size one. Each is a process of its own; this process sends the
+requests. For each rate the 50th and 95th percentile of the latency and the refused requests are
+printed. The capacity is the highest rate at which the 95th percentile is within ``--limit-ms`` and
+nothing is refused.
 """
 
 from __future__ import annotations

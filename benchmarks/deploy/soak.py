@@ -2,12 +2,12 @@
 
     python benchmarks/deploy/soak.py [--model en] [--requests 10000] [--clients 16] [--seed 0]
 
-The service is a process of its own with small limits (``OPTIONS``). ``MIX`` says how many of a
-hundred requests are of which kind. A good one has to bring the texts that the service gave for the
-same files when it was asked alone, which are compared with ``Recognizer.transcribe`` before. At the
-end SIGTERM comes while 20 good requests are open: all of them have to be answered. The exit status
-is 1 if anything was otherwise, or if resident memory grew by more than ``MAX_GROWTH`` percent
-between a tenth of the requests and all of them.
+The service is a process of its own with small limits (``OPTIONS``). ``MIX`` gives the number of
+requests of each kind per hundred. Before the load, the service transcribes the same files one at a
+time, and its texts are compared with ``Recognizer.transcribe``; under load every valid request must
+return these texts. At the end SIGTERM is sent while 20 valid requests are open, and all of them
+must be answered. The exit status is 1 if anything differs, or if resident memory grew by more than
+``MAX_GROWTH`` percent between a tenth of the requests and all of them.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/deploy/streaming.py --model STREAMING_MODEL [--seconds 60] [--chunk-ms 160]
 
-Without ``--model``: random weights (five one-directional LSTM layers of 320 units), as trained and
-exported to ONNX; what they say means nothing, what they cost is the same. Processor time is that of
-the process (``time.process_time``), so other work on the machine does not count.
+Without ``--model`` the weights are random (five one-directional LSTM layers of 320 units), in torch
+and exported to ONNX: the text means nothing, the cost is the same. Processor time is that of this
+process (``time.process_time``), so other work on the machine does not count.
 """
 
 from __future__ import annotations

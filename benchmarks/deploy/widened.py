@@ -1,12 +1,12 @@
-"""Repeats every recurrent unit of a model: equal texts at the speed of a wider network.
+"""Repeat every recurrent unit of a model: equal texts at the speed of a wider network.
 
     python benchmarks/deploy/widened.py OUT [--model en] [--times 3]
     asr export OUT --format onnx-int8 -o EXPORTED
 
-For measuring how a network of the size that all of LibriSpeech asks for would be served, with a
-search that has real text to find. Copies of a unit share its outgoing weights in equal parts, so
-that every layer, its normalisation included, computes what it did (Chen et al. 2016, "Net2Net",
-without the noise that breaks the symmetry).
+This measures how a network as large as all of LibriSpeech needs would be served, with real text for
+the search to find. Copies of a unit share its outgoing weights in equal parts, so every layer, with
+its normalisation, computes what it did before (Chen et al. 2016, "Net2Net", without the noise that
+breaks the symmetry).
 """
 
 from __future__ import annotations

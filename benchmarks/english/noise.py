@@ -3,8 +3,9 @@
 python benchmarks/english/noise.py SPLIT --noise DIR [DIR ...] [--systems asr] [--limit 0]
     [further options of side_by_side.py]
 
-Every recording gets a noise of its own from the folders, at 20, 10 and 5 dB below the speech, or a
-room of 0.3 and 0.6 s. The folders must be other kinds of noise than those of the training.
+Every recording gets its own noise from the folders, at 20, 10 and 5 dB below the speech, or a room
+with a reverberation time of 0.3 and 0.6 s. The folders must hold other kinds of noise than those of
+the training.
 """
 
 from __future__ import annotations

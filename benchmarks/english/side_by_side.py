@@ -1,14 +1,14 @@
 """English recognisers on the same recordings: word error rate, speed on one core, memory, size.
 
-python benchmarks/english/side_by_side.py SPLIT [--systems
-asr,whisper-tiny.en,whisper-base,pocketsphinx] [--limit 0]
-    [--model en] [--whisper-python VENV/bin/python] [--pocketsphinx-python VENV/bin/python]
+python benchmarks/english/side_by_side.py SPLIT
+    [--systems asr,whisper-tiny.en,whisper-base,pocketsphinx] [--limit 0] [--model en]
+    [--whisper-python VENV/bin/python] [--pocketsphinx-python VENV/bin/python]
     [--noise DIR ... --snr-db 10] [--t60-s 0.5] [-o FILE]
 
 SPLIT is a folder that ``asr prepare`` wrote; its manifest names the recordings. With --noise or
---t60-s all hear the same noisy or reverberant copies. Each system runs in a process of its own on
-one core, in an environment of its own, and gets 16 kHz WAV files; the clock of the processor
-counts. README.md says how to install the peers.
+--t60-s all systems get the same noisy or reverberant copies. Each system runs on one core in its
+own process and environment and reads 16 kHz WAV files. Speed is processor time. README.md says how
+to install the other recognisers.
 """
 
 from __future__ import annotations

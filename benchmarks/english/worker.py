@@ -1,5 +1,4 @@
-"""One recogniser in its own process: paths of WAV files on standard input, one line of JSON on
-standard output.
+"""One recogniser in its own process: WAV paths on standard input, JSON lines on standard output.
 
 It needs nothing but the recogniser itself: side_by_side.py starts it with the Python of the
 recogniser's environment.

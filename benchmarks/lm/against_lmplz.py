@@ -1,10 +1,10 @@
 """Time, memory and perplexity of n-gram estimation by this project and by lmplz, in turns.
 
-    python benchmarks/lm/against_lmplz.py --text corpus.txt --orders 3 4 --rounds 3 [--lmplz
-    path/to/lmplz]
+    python benchmarks/lm/against_lmplz.py --text corpus.txt --orders 3 4 --rounds 3
+        [--lmplz path/to/lmplz]
 
-Every run is a fresh process, text to ARPA file, start-up included (compiled kernels cached by a
-first, untimed run).
+Every run is a fresh process from text to ARPA file, start-up included. A first, untimed run
+compiles and caches the kernels.
 """
 
 from __future__ import annotations

@@ -2,12 +2,17 @@
 
     python benchmarks/scale/gpu.py [--steps 40] [--hidden 1024] [--batch-s 1200] [-o gpu.json]
 
-Trains, through the project's own loop, on random features with the lengths of read speech, and
-prints for bf16 and fp32, with and without gradient checkpointing:
-  hours of speech an hour of the device, milliseconds a step, the share of the time in which the
-  device waits for batches, and the largest memory.
+Trains with the project's own loop on random features with the lengths of read speech. For bf16 and
+fp32, with and without gradient checkpointing, it prints:
+
+* hours of speech per hour of the device
+* milliseconds a step
+* share of the time in which the device waits for batches
+* largest memory
+
 `-o` writes the fastest as a figure that `plan.py --figures` takes. The loss after the steps is
-printed too: bf16 and fp32 should agree; WER needs real speech, see recipes/librispeech/run.py.
+printed too: bf16 and fp32 should agree. Word error rates need real speech, see
+recipes/librispeech/run.py. Without a GPU the script says so and stops.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@
     python benchmarks/scale/plan.py --hours 50000 --figures mine.json
         --set train_hours_per_device_hour=900
 
-Every estimate is a measured figure of `figures.json` (each names the benchmark it is from) times an
-amount; `--figures` lays a file of your own over it (`gpu.py` and `ranks.py` write such files),
-`--set` a single value. What has not been measured is said to be unknown, with the command that
-measures it, and is never guessed. Needs nothing but Python.
+Every estimate is a measured figure of `figures.json` times an amount; each figure names its
+benchmark. `--figures` replaces figures by those of your own file (`gpu.py` and `ranks.py` write
+such files), `--set` replaces one. What was not measured is printed as unknown, with the command
+that measures it. Needs nothing but Python.
 """
 
 from __future__ import annotations

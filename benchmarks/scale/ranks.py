@@ -1,11 +1,11 @@
-"""How much faster do two processes train than one, each held to a core of its own?
+"""How much faster two processes train than one, each pinned to a core of its own.
 
     python benchmarks/scale/ranks.py [--seconds 240] [--hidden 256] [--rounds 3] [-o ranks.json]
 
 Trains an epoch on random features with the lengths of read speech: one process pinned to one core
-(`taskset`), and two under torchrun pinned to two, in turn. Both take as much speech a step in all
-(one: the double batch), evaluation left out. Prints seconds of the epoch and the ratio, and writes
-it as a figure that `plan.py --figures` takes.
+(`taskset`), and two under torchrun pinned to two, in turns. Both use the same amount of speech per
+step (the single process has the double batch). Evaluation is left out. Prints the seconds of the
+epoch and the ratio, and writes the ratio as a figure that `plan.py --figures` takes.
 """
 
 from __future__ import annotations

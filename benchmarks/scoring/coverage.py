@@ -1,11 +1,10 @@
-"""How often the 95 % interval of a word error rate holds the true rate, and that of a difference
-the true difference.
+"""How often the 95 % interval of a word error rate holds the true rate.
 
 Run: python benchmarks/scoring/coverage.py [--trials 4000]        (about 2 minutes on one core)
 
-Speakers differ in their rates (beta) and in how much they say, and insertions come on top
-(Poisson), so errors are clustered as in speech. The percentile bootstrap, which most toolkits
-print, stands beside ours for the same data.
+The same for the interval of a difference of two systems. Speakers differ in their rates (beta) and
+in how much they say, and insertions are added (Poisson), so errors are clustered as in speech. The
+percentile bootstrap, which most toolkits print, is measured on the same data.
 """
 
 from __future__ import annotations

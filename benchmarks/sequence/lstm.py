@@ -1,10 +1,10 @@
-"""One LSTM layer, one direction, forward and backward: torch in float32, torch in bfloat16, and
-ours in bfloat16.
+"""One LSTM layer, forward and backward: torch in float32 and bfloat16, and ours in bfloat16.
 
     python benchmarks/sequence/lstm.py [--threads 1] [--repeats 10]
 
-The shapes are batches of a minute of speech, a frame in 40 ms. The best of the repeats, in turn;
-the error is that of all gradients together, relative to float32.
+One direction. The shapes are batches of a minute of speech with a frame every 40 ms. Printed is the
+best of the repeats, measured in turns; the error is that of all gradients together, relative to
+float32.
 """
 
 from __future__ import annotations

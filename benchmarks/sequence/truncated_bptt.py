@@ -1,10 +1,9 @@
-"""Memory of training on long series, whole and in chunks, and the time of one step with carried
-state.
+"""Memory of training on long series, whole and in chunks; time of a step with carried state.
 
 python benchmarks/sequence/truncated_bptt.py [--hidden-dim 128] [--chunk 100]
 
-Each row of memory is measured in a process of its own: highest resident memory after one forward
-and backward pass over the series, less that before it. One thread.
+Each row is measured in its own process: the highest resident memory after one forward and backward
+pass over the series, less that before it. One thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a step costs that carries its state, and how far its scores are from the batch's.
+"""Cost of one step that carries its state, and the difference of its scores from the batch's.
 
 python benchmarks/series/stream.py [--hidden-dim 128] [--steps 2000]
 """

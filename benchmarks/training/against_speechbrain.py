@@ -1,25 +1,26 @@
-"""An epoch of the same network on the same recordings here and in SpeechBrain, in turn, round by
-round.
+"""An epoch of the same network on the same recordings, here and in SpeechBrain, in turns.
 
     python benchmarks/training/against_speechbrain.py CORPUS --python SPEECHBRAIN_ENV/bin/python
-    [--seconds 600]
+        [--seconds 600]
 
-CORPUS is in LibriSpeech's layout. SpeechBrain lives in an environment of its own, with the same
-torch:
+CORPUS is in LibriSpeech's layout. SpeechBrain has an environment of its own, with the same torch:
 
     python -m venv sb
     echo THIS_ENVIRONMENT/lib/python3.11/site-packages > sb/lib/python3.11/site-packages/borrow.pth
     sb/bin/python -m pip install --no-deps speechbrain hyperpyyaml ruamel.yaml
 
-  ours    asr.training: features prepared once and stored; batches made ahead in a thread padded
-  SpeechBrain as its recipes run: audio read by a worker process, Fbank in the step, LSTM over the
-  padding packed  the same with packed sequences, SpeechBrain's way to a result that padding does
-  not change (as ours is) padded-bf16  padded, with --precision=bf16 of SpeechBrain
+* ours: asr.training; features prepared once and stored, batches made ahead in a thread
+* padded: SpeechBrain as its recipes run: a worker process reads audio, Fbank in the step, LSTM over
+  the padding
+* packed: the same with packed sequences, SpeechBrain's way to a result that does not depend on the
+  padding (ours never does)
+* padded-bf16: padded, with --precision=bf16 of SpeechBrain
 
-Both: two strided convolutions, 5 bidirectional LSTM layers, layer normalisation, residuals, CTC,
-SpecAugment, AdamW, clipping; batches of the same bounds, as many threads. Ours in --precision: auto
-times both, as in training. Processor time is that of the process that trains: the worker that reads
-audio for SpeechBrain comes on top of it. Preparing our features is timed too, once.
+Both sides: two strided convolutions, 5 bidirectional LSTM layers, layer normalisation, residuals,
+CTC, SpecAugment, AdamW, gradient clipping; the same bounds of a batch and number of threads. Ours
+runs in --precision; auto times both precisions first, as in training. Processor time is that of the
+training process; SpeechBrain's worker that reads audio comes on top of it. Preparing our features
+is timed too, once.
 """
 
 from __future__ import annotations

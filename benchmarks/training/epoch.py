@@ -2,12 +2,15 @@
 
     python benchmarks/training/epoch.py [--hidden 256] [--seconds 240] [--threads 2] [--rounds 3]
 
-Makes feature stores of random features with the lengths of read speech, then times in turn, round
+Makes feature stores of random features with the lengths of read speech, then times in turns, round
 by round:
-  trainer  one epoch through asr.training.loop.fit (reading, batching, augmentation, clipping,
-  logging, checkpoint) bare     forward + backward + optimizer step of the same batches, already in
-  memory packed   the same bare steps with the recurrent layers as torch's bidirectional LSTM on
-  packed sequences
+
+* trainer: one epoch through asr.training.loop.fit (reading, batching, augmentation, clipping,
+  logging, checkpoint)
+* bare: forward + backward + optimizer step of the same batches, already in memory
+* packed: the same bare steps with the recurrent layers as torch's bidirectional LSTM on packed
+  sequences
+
 and prints each as a ratio to `bare` (median over the rounds).
 """
 

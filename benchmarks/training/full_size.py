@@ -1,19 +1,18 @@
-"""All of LibriSpeech in simulation: do manifests of 281,241 utterances (960 hours) prepare, bucket
-and stream?
+"""All of LibriSpeech in simulation: preparing, bucketing and streaming 281,241 utterances (960 h).
 
     python benchmarks/training/full_size.py [--utterances 281241] [--corpus FOLDER] [--batches 1500]
 
-A few hundred recordings (of FOLDER in LibriSpeech's layout, or made up) are prepared in earnest.
+A few hundred recordings (of FOLDER in LibriSpeech's layout, or generated) are really prepared.
 Their shard of features then stands, by hard links, for every shard of a split of the full size,
-whose utterances have own names. Each stage runs in a process of its own; memory is that which
-belongs to it alone (``anonymous``) and the peak, in which mapped files count that the system takes
-back at will:
+whose utterances have ids of their own. Each stage runs in its own process. Two figures of memory
+are given: what belongs to the process alone (``anonymous``), and the peak, which includes mapped
+files that the system can take back at any time.
 
-  prepare  reads the records of all shards, joins them, writes text and index, and the manifest,
-  every cut checked start    opens the store, makes the tokenizer, encodes all transcripts, checks
-  them against their frames, builds the
-           first batch; and the batches of the second epoch
-  stream   reads batches of a shuffled epoch in order, the memory noted at every tenth part
+* prepare: reads the records of all shards, joins them, writes text, index and manifest, and checks
+  every cut
+* start: opens the store, makes the tokenizer, encodes all transcripts, checks them against their
+  frames, builds the first batch, then the batches of the second epoch
+* stream: reads batches of a shuffled epoch in order; memory is noted at every tenth part
 """
 
 from __future__ import annotations

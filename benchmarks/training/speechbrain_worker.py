@@ -1,9 +1,8 @@
-"""The other side of against_speechbrain.py: epochs of the same network in SpeechBrain, one a line
-of standard input.
+"""SpeechBrain's side of against_speechbrain.py: trains epochs of the same network.
 
-Runs in an environment of its own, started by that script: python speechbrain_worker.py
-MANIFEST.json SETTINGS.json Each line names a variant, ``padded``, ``padded-bf16`` or ``packed``;
-each answer is a JSON object of seconds.
+That script starts it in SpeechBrain's environment: python speechbrain_worker.py MANIFEST.json
+SETTINGS.json. Each line of standard input names a variant, ``padded``, ``padded-bf16`` or
+``packed``; each answer is a JSON object of seconds.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""From shell to text: `asr transcribe` of one clip in a new process, the first time (it compiles)
-and then again.
+"""From shell to text: `asr transcribe` of one clip in new processes; the first one compiles.
 
 python benchmarks/transcription/cold_start.py CLIP.wav [--model en] [--program asr] [--runs 7]
 

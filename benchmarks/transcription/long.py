@@ -1,14 +1,13 @@
-"""A long recording made of sentences: speed, memory, and whether it says what its sentences say
-apart.
+"""A long recording made of sentences: speed, memory, and whether joining changes the text.
 
     python benchmarks/transcription/long.py MODEL RECORDINGS... [--minutes 60] [--pause 0.6]
-    [--threads 2]
+        [--threads 2]
 
-RECORDINGS are sound files or folders; they are joined in a random but fixed order, with ``--pause``
-seconds of faint noise between them, until the joined recording has so many minutes. `asr
-transcribe` is then run on it as a user would, in a process of its own, whose peak memory is
-reported. Its text is compared with that of the sentences transcribed one by one: edits per word,
-and words that stand twice at a seam where the sentences have them once.
+RECORDINGS are sound files or folders. They are joined in a random but fixed order, with ``--pause``
+seconds of faint noise between them, until the joined recording has that many minutes. `asr
+transcribe` then runs on it in a process of its own, whose peak memory is reported. Its text is
+compared with that of the sentences transcribed one by one: edits per word, and words repeated at a
+seam.
 """
 
 from __future__ import annotations

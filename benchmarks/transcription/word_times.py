@@ -1,15 +1,14 @@
-"""Word starts against others' word starts: eSpeak NG's for its own speech, PocketSphinx's alignment
-for real speech.
+"""Errors of word start times, measured against eSpeak NG and against PocketSphinx.
 
     python benchmarks/transcription/word_times.py MODEL TEXT [--sentences 20]
     pip install pocketsphinx
     python benchmarks/transcription/word_times.py MODEL SPLIT [--sentences 60]
 
-TEXT has a sentence a line, in the characters of the model. Each is spoken by five voices, and the
-library reports when a word begins. SPLIT is a folder that ``asr prepare`` wrote; PocketSphinx's HMM
-aligns its known texts, to 10 ms. The known text is aligned by the model, and the recording is
-transcribed, where the words count that are right. Printed are the median of the signed and of the
-absolute error and the 90th percentile of the latter, in milliseconds.
+TEXT has one sentence per line, in the characters of the model. Five voices of eSpeak NG speak each
+sentence, and the library reports when a word begins. SPLIT is a folder that ``asr prepare`` wrote;
+PocketSphinx's HMM aligns its transcripts, in steps of 10 ms. The model aligns the transcript and
+also transcribes the recording; of the transcription only correct words count. Printed are the
+median of the signed error, and median and 90th percentile of the absolute error, in milliseconds.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 python benchmarks/translation/decoding.py [--beam-size 5] [--rounds 5]
 
-Both have the vocabulary of recipes/multi30k, one table of embeddings tied to the output, as many
-parameters within 3 %, and go through the same beam search; both attend to the source once a
-sentence, not once a beam; the Transformer keeps its keys and values. Weights are random, since
-speed does not depend on them; the end is held back until an output is as long as its source, so
-that both take the same steps. Times hold the encoder.
+Both have the vocabulary of recipes/multi30k, one table of embeddings tied to the output, and the
+same number of parameters within 3 %, and both use the same beam search. Both compute the source
+once per sentence, not once per beam; the Transformer caches its keys and values. Weights are
+random, since speed does not depend on them. The end symbol is suppressed until an output is as long
+as its source, so that both take the same number of steps. Times include the encoder.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 python recipes/digits/moving.py [--output-dir runs/moving-digits] [--seed 1] [key=value ...]
 
-The films are made from scikit-learn's digits as Srivastava et al. 2015 (section 4.1) made theirs
-from MNIST; nothing is downloaded. Test films show other images than training ones. Compared with
-showing the last picture again.
+The videos are made from scikit-learn's digits as Srivastava et al. 2015 (section 4.1) made theirs
+from MNIST; nothing is downloaded. Test videos show other images than training videos. The baseline
+repeats the last picture.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Transcripts that are not what is said: a prepared split held against what a model hears.
+"""Find transcripts that do not match the recording, with a trained model.
 
-python recipes/english/check.py runs/english/data/train [--model en] [--highest 0.6] [-o
-recipes/english/excluded.tsv]
+python recipes/english/check.py runs/english/data/train [--model en] [--highest 0.6]
+    [-o recipes/english/excluded.tsv]
 
-The table names the utterances whose transcript differs from what greedy decoding hears in more than
-``--highest`` of its phones; ``run.py`` leaves them out.
+The table names the utterances whose transcript differs in more than ``--highest`` of its phones
+from the greedy output of the model; ``run.py`` leaves them out.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ python recipes/english/ngrams.py --books FILE... [--other FILE...] --transcripts
     --dev FILE... [--held-out FILE...] [--dictionary FILE] [--max-ngrams 12000000]
     [--output-dir runs/english/lm]
 
-Texts have a paragraph or a sentence a line, in any spelling. The folder gets ``lm.lmz``, its words'
-pronunciations in ``lexicon.txt.gz``, and ``full.lmz``, the model before it was pruned, for those
-who have 2 GB of memory for it.
+Texts have a paragraph or a sentence a line, in any spelling. The output folder gets ``lm.lmz``, the
+pronunciations of its words in ``lexicon.txt.gz``, and ``full.lmz``, the model before pruning, which
+needs 2 GB of memory.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""An English recogniser from several corpora: prepare, language model, dictionary, train, tune,
-score, pack.
+"""An English recogniser from several corpora: from preparing to the packed model folder.
 
 python recipes/english/run.py --librispeech DIR --commonvoice DIR --ljspeech DIR --an4 DIR
     --table NAME=FILE --lm-text FILE... [--lm-other FILE...] [--lm-held-out FILE...]
     [--dictionary FILE] [--dev-parts dev-clean] [--noise DIR ...] [--excluded FILE]
     [--output-dir runs/english] [key=value ...]
 
-Every corpus may be left out but LibriSpeech; --table may be given several times. A dev part of each
-is kept out of the training and scored by itself; parts named dev or test, and those of --dev-parts,
-are no training material, nor is a sentence of theirs in another corpus. ngrams.py makes the
-language model, which may be done alone.
+Only LibriSpeech is required; --table may be repeated. A dev part of each corpus is kept out of the
+training and scored by itself. Parts named dev or test, and those of --dev-parts, are never trained
+on, and neither is a sentence of theirs that occurs in another corpus. ngrams.py builds the language
+model and also runs alone.
 """
 
 from __future__ import annotations

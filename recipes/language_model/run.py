@@ -1,8 +1,7 @@
 """An LSTM language model beside a word 4-gram and a subword 6-gram of the same text.
 
-python recipes/language_model/run.py TEXT [--config FILE] [--max-words 1000000] [--output-dir
-runs/lm] [--seed 1]
-                                     [key=value ...]
+python recipes/language_model/run.py TEXT [--config FILE] [--max-words 1000000]
+    [--output-dir runs/lm] [--seed 1] [key=value ...]
 
 TEXT has one sentence per line, book after book. Its last words are held out: half to choose the
 epoch, half to measure.

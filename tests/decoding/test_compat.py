@@ -294,3 +294,36 @@ def test_packages_that_import_pyctcdecode_find_this_one() -> None:
         "assert pyctcdecode.build_ctcdecoder is compat.build_ctcdecoder\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_hub_is_asked_if_its_package_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_ctcdecoder(LABELS).save_to_dir(tmp_path)
+    asked: list[Any] = []
+
+    def snapshot_download(name: str, **options: Any) -> str:
+        asked.append((name, options))
+        return str(tmp_path)
+
+    hub = type(sys)("huggingface_hub")
+    hub.snapshot_download = snapshot_download  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    decoder = BeamSearchDecoderCTC.load_from_hf_hub("me/model", revision="main")
+    assert decoder.decode(LOGITS) == "bunny bunny"
+    assert asked == [("me/model", {"cache_dir": None, "revision": "main"})]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(AsrError, match="load_from_dir"):
+        BeamSearchDecoderCTC.load_from_hf_hub("me/model")
+
+
+def test_a_model_of_kenlm_is_read_from_its_file(bunny: str, tmp_path: Path) -> None:
+    kenlm = pytest.importorskip("kenlm")
+    alphabet = Alphabet.build_alphabet(LABELS)
+    decoder = BeamSearchDecoderCTC(alphabet, LanguageModel(kenlm.Model(bunny), alpha=1.0))
+    assert decoder.decode(LOGITS) == "bugs bunny"
+    decoder.save_to_dir(tmp_path)
+    again = LanguageModel(LanguageModel(bunny).model)  # a model without a file
+    assert again.order == 2
+    with pytest.raises(DecodingError, match="is not a file"):
+        again.save_to_dir(tmp_path)

@@ -108,6 +108,7 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     for text, message in [
         ('{"eng": {"a": 0}, "deu": {"a": 0}}', "one vocabulary for each of 2 languages"),
         ("{", "is not JSON"),
+        ('{"a": 0, "a": 1}', "is not JSON"),  # a label twice
         ("3", "neither a list nor"),
     ]:
         file.write_text(text)
@@ -117,7 +118,7 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DecodingError, match=r"vocab.json, tokens.txt\. Give the file"):
         Vocabulary.read(tmp_path)
     (tmp_path / "x.model").write_bytes(b"\xff\xfe\0")
-    with pytest.raises(DecodingError, match="neither text nor a sentencepiece model"):
+    with pytest.raises(DecodingError, match="is not a sentencepiece model"):
         Vocabulary.read(tmp_path / "x.model")
 
 
@@ -213,3 +214,24 @@ def test_a_phone_vocabulary_may_have_the_blank_anywhere() -> None:
     lexicon = {"tea": [("T", "IY")], "a": [("AH",)]}
     for decoder in (BeamDecoder(vocabulary, lexicon=lexicon), GreedyDecoder(vocabulary, lexicon)):
         assert decoder(path_log_probs([3, 4, 0, 1], 5))[0].text == "a tea"
+
+
+def test_wav2vec2_and_a_model_in_three_lines(arpa: Path, tmp_path: Path) -> None:
+    labels = ["<pad>", "<s>", "</s>", "<unk>", "|", "E", "A", "B", "C"]
+    (tmp_path / "vocab.json").write_text(json.dumps({x: i for i, x in enumerate(labels)}))
+    logits = path_log_probs([6, 4, 7, 6, 7], 9, p=0.6) + 3.0  # greedy reads "a bab"
+    decoder = BeamDecoder(Vocabulary.read(tmp_path / "vocab.json", case="lower"), lm=arpa)
+    best = decoder(logits, kind="logits")[0]
+    assert best.text == "a ab"  # <s> a; <s> a ab; ab </s> after backing off from a ab
+    assert best.lm_score == pytest.approx(np.log(10) * (-0.3 - 0.25 - 0.15 - 0.7), abs=1e-4)
+
+
+def test_1024_pieces_and_the_blank_behind_them_in_three_lines(arpa: Path, tmp_path: Path) -> None:
+    pieces = ["<unk>", "▁a", "▁c", "▁b", "b", *(f"▁p{i}" for i in range(1019))]
+    (tmp_path / "tokens.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    batch = np.stack([path_log_probs([1, 4, 1024, 2, 1], 1025, p) for p in (0.9, 0.95)])
+    decoder = BeamDecoder(Vocabulary.read(tmp_path / "tokens.txt"), lm=arpa)
+    texts = [best[0].text for best in decoder(batch, lengths=[3, 2])]
+    assert texts == ["ab", "ab"]
+    with pytest.raises(DecodingError, match=r"1024 columns but there are 1025 .*blank=NUMBER"):
+        decoder(np.log(np.full((3, 1024), 1 / 1024)))

@@ -19,11 +19,19 @@ from hypothesis import strategies as st
 import asr
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DataError, TokenError
-from asr.speech.alignment import ONSET_S, aligned_words, earlier_starts, forced_align
+from asr.speech.alignment import (
+    ONSET_S,
+    ForcedAlignment,
+    align_tokens,
+    aligned_words,
+    earlier_starts,
+    forced_align,
+)
 from asr.speech.config import SpeechConfig
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.training import save_speech_model
-from asr.text.tokenizers import CharTokenizer
+from asr.text.pronunciations import Pronunciations
+from asr.text.tokenizers import CharTokenizer, PhoneTokenizer
 
 RATE = 16000
 Floats = npt.NDArray[np.float32]
@@ -168,7 +176,7 @@ def grid(text: str) -> dict[str, list[tuple[float, float, str]]]:
 def test_formats(model: Path) -> None:
     alignment = asr.load_model(model).align(noise(2.0), 'a "cab"', RATE)
     content = json.loads(alignment.render("json"))
-    assert set(content) == {"text", "duration_s", "words", "score", "model"}
+    assert set(content) == {"text", "duration_s", "words", "score", "model", "gap", "unit"}
     assert set(content["words"][0]) == {"word", "start", "end", "confidence", "tokens"}
     assert set(content["words"][0]["tokens"][0]) == {"token", "start", "end", "confidence"}
     assert len(alignment.render("ctm", "my talk").splitlines()) == 2
@@ -180,3 +188,44 @@ def test_formats(model: Path) -> None:
         assert intervals[0][0] == 0
         assert intervals[-1][1] == 2.0
         assert all(a[1] == b[0] for a, b in itertools.pairwise(intervals))
+
+
+def test_the_gap_is_what_the_text_costs_beside_the_best_path() -> None:
+    vocabulary = Vocabulary(["<blank>", "▁", "a", "b", "c"])
+    probs = np.full((8, 5), 0.01, np.float32)
+    for frame, token in enumerate((0, 2, 2, 0, 3, 0, 4, 0)):
+        probs[frame, token] = 0.96
+    how = {"seconds_per_frame": 0.04, "duration_s": 0.32, "model": "m"}
+
+    def aligned(*ids: int) -> ForcedAlignment:
+        return align_tokens(np.log(probs), ids, vocabulary, unit="phones", **how)  # type: ignore[arg-type]
+
+    assert aligned(2, 3, 4).gap == pytest.approx(0, abs=1e-4)
+    assert aligned(2, 3, 4).doubt == ""
+    wrong = aligned(4, 2, 3)
+    paths = {
+        path: sum(float(np.log(probs)[t, p]) for t, p in enumerate(path))
+        for path in itertools.product(range(5), repeat=8)
+        if collapsed(path) == [4, 2, 3]
+    }
+    cost = float(np.log(probs).max(1).sum()) - max(paths.values())
+    top = probs.argmax(1)
+    frames = {  # of the best paths, of which there are several
+        sum(token > 0 or best > 0 for token, best in zip(path, top, strict=True))
+        for path, score in paths.items()
+        if score > max(paths.values()) - 1e-4
+    }
+    assert any(wrong.gap == pytest.approx(cost / number, abs=1e-3) for number in frames)
+    assert "something else seems to be said" in wrong.doubt
+    assert set(grid(wrong.render("textgrid"))) == {"words", "phones"}
+
+
+def test_all_that_is_unknown_is_named() -> None:
+    with pytest.raises(TokenError, match=r"'x' \(and 'y', 'z'\) in 'a xyzx'"):
+        CharTokenizer("abc ").encode("a xyzx")
+    phones = PhoneTokenizer(Pronunciations({"a": [("AA",)]}))
+    with pytest.raises(TokenError, match=r"The word 'b' \(and 'c'\) in 'a b c b'"):
+        phones.encode("a b c b")
+    assert phones.unknown("a b c b") == ["b", "c"]
+    said = Pronunciations({"b": [("AA", "AA")], "c": [("ZH",)]})
+    assert list(phones.sayable(said)) == ["b"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asr.errors import ConfigError
 from asr.text import NORMALIZERS, normalize
-from asr.text.english import spell_numbers
+from asr.text.numerals import spell_numbers
 
 
 @pytest.mark.parametrize(

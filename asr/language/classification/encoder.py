@@ -12,7 +12,7 @@ import numpy as np
 from asr.config import check_choice
 from asr.language.batches import Ids
 from asr.language.subwords import Subwords
-from asr.language.vocabulary import Vocabulary
+from asr.language.vocabulary import ItemVocabulary
 
 __all__ = ["UNITS", "TextEncoder", "split_words"]
 
@@ -40,7 +40,7 @@ class TextEncoder:
         lower: fold the case of words (pieces fold it by themselves).
     """
 
-    units: Vocabulary
+    units: ItemVocabulary
     pieces: Subwords | None = None
     lower: bool = True
 
@@ -67,12 +67,12 @@ class TextEncoder:
         """
         check_choice("data.units", kind, UNITS)
         pieces = Subwords.train(texts, vocab_size, lower) if kind == "bpe" else None
-        encoder = cls(Vocabulary([]), pieces, lower)
-        known = Vocabulary.of(
+        encoder = cls(ItemVocabulary([]), pieces, lower)
+        known = ItemVocabulary.of(
             (encoder.split(text) for text in texts), min_count if pieces is None else 1
         )
         more = [word for word in dict.fromkeys(extra) if word not in known]
-        return cls(Vocabulary([*known.items, *more]), pieces, lower)
+        return cls(ItemVocabulary([*known.items, *more]), pieces, lower)
 
     def split(self, text: str) -> list[str]:
         """Return the units of a text."""
@@ -98,4 +98,4 @@ class TextEncoder:
             TokenError: a file is missing or damaged.
         """
         pieces = Subwords.load(folder) if (folder / Subwords.FILE).is_file() else None
-        return cls(Vocabulary.load(folder / "units.json"), pieces, lower)
+        return cls(ItemVocabulary.load(folder / "units.json"), pieces, lower)

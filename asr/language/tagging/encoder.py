@@ -13,7 +13,7 @@ import numpy as np
 from asr.errors import DataError, TokenError
 from asr.files import atomic_write_text
 from asr.language.batches import Ids, TokenItems
-from asr.language.vocabulary import Vocabulary
+from asr.language.vocabulary import ItemVocabulary
 
 __all__ = ["SentenceEncoder"]
 
@@ -32,8 +32,8 @@ class SentenceEncoder:
         lower: look words up in lower case (never characters).
     """
 
-    words: Vocabulary
-    chars: Vocabulary
+    words: ItemVocabulary
+    chars: ItemVocabulary
     tags: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     lower: bool = True
@@ -60,11 +60,11 @@ class SentenceEncoder:
             extra_words: further words to know, such as those with pretrained vectors.
         """
         folded = [[w.lower() for w in words] if lower else list(words) for words in sentences]
-        known = Vocabulary.of(folded, min_count)
+        known = ItemVocabulary.of(folded, min_count)
         more = [word for word in dict.fromkeys(extra_words) if word not in known]
-        chars = Vocabulary.of(word for words in sentences for word in words)
+        chars = ItemVocabulary.of(word for words in sentences for word in words)
         return cls(
-            words=Vocabulary([*known.items, *more]),
+            words=ItemVocabulary([*known.items, *more]),
             chars=chars,
             tags=tuple(sorted({t for sentence in tags for t in sentence})),
             labels=tuple(sorted(set(labels))),
@@ -155,8 +155,8 @@ class SentenceEncoder:
         Raises:
             TokenError: a file is missing or damaged.
         """
-        words = Vocabulary.load(folder / "words.json")
-        chars = Vocabulary.load(folder / "characters.json")
+        words = ItemVocabulary.load(folder / "words.json")
+        chars = ItemVocabulary.load(folder / "characters.json")
         try:
             names = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
             return cls(

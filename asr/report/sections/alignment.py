@@ -44,7 +44,7 @@ def _shown(run: Run, split: str, utterance: UtteranceScore) -> str:
         heard.features,
         heard.log_probs,
         acoustics.tokens,
-        frames.features.frame_shift_ms / 1000,
+        frames.frame_shift / frames.sample_rate,
         frames.seconds_per_frame,
     )
     caption = (

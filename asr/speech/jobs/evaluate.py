@@ -12,25 +12,27 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.trimming import trim
 from asr.config import as_dict, save_config
 from asr.decoding.language_models import file_for_folder, is_kenlm_binary
 from asr.decoding.rescoring import N_BEST, tune_rescoring
 from asr.errors import ConfigError, DataError, LanguageModelError
 from asr.features.config import FeatureConfig
 from asr.files import MANIFEST, atomic_write_text
-from asr.model_folder import Bundle, add_to_bundle, open_model
+from asr.model_folder import WEIGHTS, Bundle, add_to_bundle, open_model
 from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
-from asr.speech.batches import SpeechLoader
 from asr.speech.decoders import LM_FILES, Decoder, DecoderFactory, DecodingConfig
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
+from asr.speech.recordings import SplitRecordings
 from asr.speech.store import FeatureStore
 
 __all__ = ["Emissions", "emissions", "evaluate", "tune_decoding", "tune_second_pass"]
 
 BATCH_S = 400.0  # seconds, padding included, that the network gets at once
 TUNED = ("lm_alpha", "lm_beta", "blank_penalty")
+Array = npt.NDArray[np.float32]
 Results = Mapping[str, Mapping[str, Score]]  # split -> decoder -> score
 
 
@@ -64,28 +66,58 @@ def _differing(wanted: FeatureConfig, stored: FeatureConfig) -> str:
 def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
     """Return log-probabilities and references of a prepared split (its unperturbed utterances).
 
+    In torch they are computed from the stored features; in ONNX Runtime, whose graphs begin with
+    samples or have features of their own, from the recordings.
+
     Raises:
         DataError: the split is missing or was prepared with other feature settings than the
-            model's.
-        ModelError: the model runs in ONNX Runtime, whose graph takes samples and no features.
+            model's, or its manifest lacks an utterance.
+        AudioError: a recording is no longer there.
     """
-    store, wanted = FeatureStore.open(split), recognizer.feature_config
-    if store.feature_config != wanted:
-        raise DataError(
-            f"{split} was prepared with other features than the model {recognizer.name} was "
-            "trained on.",
-            f"Prepare it again with the model's: {_differing(wanted, store.feature_config)}",
-        )
-    log_probs: dict[int, npt.NDArray[np.float32]] = {}
-    for items in SpeechLoader.plain(store, BATCH_S).item_numbers(0):
-        features = [store.features(item) for item in items]
-        arrays = recognizer.acoustics.log_probs_of_features(features)
-        log_probs.update(zip(items, arrays, strict=True))
+    store = FeatureStore.open(split)
+    of_items = _from_features if recognizer.backend == "torch" else _from_recordings
+    log_probs = of_items(recognizer, store)
     order = sorted(log_probs, key=lambda item: store.ids[item])
     ids, texts, speakers = (
         tuple(table[item] for item in order) for table in (store.ids, store.texts, store.speakers)
     )
     return Emissions(ids, texts, speakers, tuple(log_probs[item] for item in order))
+
+
+def _from_features(recognizer: Recognizer, store: FeatureStore) -> dict[int, Array]:
+    """Log-probabilities (T', V) by item, from stored features."""
+    from asr.speech.batches import SpeechLoader  # it needs torch
+
+    wanted = recognizer.feature_config
+    if store.feature_config != wanted:
+        raise DataError(
+            f"{store.path} was prepared with other features than the model {recognizer.name} was "
+            "trained on.",
+            f"Prepare it again with the model's: {_differing(wanted, store.feature_config)}",
+        )
+    log_probs: dict[int, Array] = {}
+    for items in SpeechLoader.plain(store, BATCH_S).item_numbers(0):
+        features = [store.features(item) for item in items]
+        arrays = recognizer.acoustics.log_probs_of_features(features)
+        log_probs.update(zip(items, arrays, strict=True))
+    return log_probs
+
+
+def _from_recordings(recognizer: Recognizer, store: FeatureStore) -> dict[int, Array]:
+    """Log-probabilities (T', V) by item, from recordings."""
+    recordings, frames = SplitRecordings(store), recognizer.frames
+    items = np.flatnonzero(store.speeds == 1.0)
+    longest_first = items[np.argsort(-store.num_frames[items], kind="stable")].tolist()
+    log_probs: dict[int, Array] = {}
+    while longest_first:
+        count = max(1, int(BATCH_S // store.durations_s[longest_first[0]]))
+        batch, longest_first = longest_first[:count], longest_first[count:]
+        heard = [recordings.samples(item, frames.sample_rate) for item in batch]
+        if frames.features.trim:
+            heard = [trim(samples, frames.sample_rate) for samples in heard]
+        heard = [np.pad(s, (0, max(0, frames.frame_length - len(s)))) for s in heard]
+        log_probs.update(zip(batch, recognizer.log_probs(heard), strict=True))
+    return log_probs
 
 
 def tune_decoding(
@@ -154,8 +186,8 @@ def evaluate(
     print.
 
     Args:
-        options: the model, with trained weights, and how it runs. Its back end is torch, since the
-            ONNX graph starts from samples and a prepared split holds features.
+        options: the model and how it runs: in torch where the folder holds trained weights, on the
+            stored features, else on the recordings.
         splits: prepared split folders, or the ``cuts.jsonl.gz`` in them.
         output_dir: gets ``metrics.json``, ``decoding.yaml`` and, for each split, ``references.tsv``
             and ``hypotheses.tsv`` (with the language model where there is one;
@@ -172,7 +204,7 @@ def evaluate(
         DataError: see :func:`emissions`.
         LanguageModelError: the n-gram model cannot be read, or is a KenLM binary and
             ``save_to_model`` is asked for.
-        ModelError: the model folder holds no trained weights.
+        ModelError: the model folder holds no network.
     """
     # What cannot be is refused before the hours of decoding.
     if save_to_model and options.lm and is_kenlm_binary(options.lm):
@@ -182,7 +214,7 @@ def evaluate(
             "Give the ARPA file that it was built from.",
         )
     folders = _folders(splits)
-    recognizer = open_recognizer(_in_torch(options))
+    recognizer = open_recognizer(_for_splits(options))
     decoders = recognizer.decoders
     has_lm, first, dev = decoders.lm is not None, recognizer.decoding, None
     if tune_on and (has_lm or rescorer):
@@ -210,12 +242,13 @@ def evaluate(
     return _table(results)
 
 
-def _in_torch(options: ModelOptions) -> ModelOptions:
-    """Return the options with the back end torch; an n-gram model that is given is also used where
-    the stored settings are of greedy decoding.
+def _for_splits(options: ModelOptions) -> ModelOptions:
+    """Return the options with the back end torch where there are weights; an n-gram model that is
+    given is also used where the stored settings are of greedy decoding.
     """
     bundle = open_model(options.model, task="ctc")
-    options = replace(options, model=bundle, backend="torch")
+    backend = "torch" if WEIGHTS in bundle.files else "onnxruntime"
+    options = replace(options, model=bundle, backend=backend)
     stored = bundle.config.get("decoding") or {}
     if options.lm is None or stored.get("method") != "greedy":
         return options

@@ -26,6 +26,7 @@ from asr.speech.jobs.outputs import (
 )
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
+from asr.speech.subtitles import SubtitleConfig
 from asr.speech.transcript import FORMATS, Transcript
 
 __all__ = ["Input", "expand_inputs", "parse_channel", "parse_hotwords", "transcribe_files"]
@@ -165,6 +166,7 @@ def transcribe_files(
     output_dir: Path | None = None,
     formats: Sequence[str] = ("txt",),
     channel: str | int = "mix",
+    subtitles: SubtitleConfig | None = None,
 ) -> int:
     """Transcribe files, folders, globs or standard input; return how many failed, each named on
     standard error.
@@ -175,6 +177,7 @@ def transcribe_files(
         output_dir: gets one file an input and format; None prints the text.
         formats: of :data:`asr.speech.transcript.FORMATS`.
         channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
+        subtitles: their rules, by default broadcasters'.
 
     Raises:
         ConfigError: an unknown format, or one that cannot hold what is asked for.
@@ -189,7 +192,8 @@ def transcribe_files(
         output_dir.mkdir(parents=True, exist_ok=True)
         _check_inputs_kept(items, output_dir, formats)
     recognizer = open_recognizer(options)
-    writer = _Writer(output_dir, formats, {item.name: item.label for item in items})
+    labels = {item.name: item.label for item in items}
+    writer = _Writer(output_dir, formats, labels, subtitles)
     return _Job(items, recognizer, writer).run(channel)
 
 
@@ -224,32 +228,40 @@ class _Writer:
         folder: gets one file a recording and format; None prints.
         formats: of :data:`asr.speech.transcript.FORMATS`.
         labels: name of each recording -> what it is called within its output.
+        subtitles: their rules.
     """
 
     def __init__(
-        self, folder: Path | None, formats: Sequence[str], labels: Mapping[Path, str]
+        self,
+        folder: Path | None,
+        formats: Sequence[str],
+        labels: Mapping[Path, str],
+        subtitles: SubtitleConfig | None,
     ) -> None:
         self.folder, self.formats, self.labels = folder, list(formats), labels
         self.several = len(labels) > 1  # so that each has to be named where it is printed
+        self.subtitles = subtitles
 
     def write(self, transcript: Transcript, name: Path, bar: ProgressBar) -> None:
         """Write the transcript of the recording ``name``."""
         for output_format in self.formats:
             if self.folder is not None:
                 path = self.folder / name.with_suffix(f".{output_format}")
-                atomic_write_text(path, transcript.render(output_format, self.labels[name]))
+                text = transcript.render(output_format, self.labels[name], self.subtitles)
+                atomic_write_text(path, text)
             else:
                 bar.write(self._printed(transcript, name, output_format), end="")
 
     def _printed(self, transcript: Transcript, name: Path, output_format: str) -> str:
-        if self.formats == ["txt"]:  # one line, or one a segment where channels are apart
-            label = f"{_one_line(name.as_posix())}\t" if self.several else ""
+        if self.formats == ["txt"] and self.several:  # one line, or one a turn of a channel
+            label = _one_line(name.as_posix())
             apart = any(segment.channel is not None for segment in transcript.segments)
-            text = transcript.to_txt().rstrip("\n") if apart else transcript.text
-            return "".join(f"{label}{line}\n" for line in text.split("\n"))
+            text = transcript.to_txt() if apart else transcript.readable
+            lines = [line for line in text.split("\n") if line] or [""]
+            return "".join(f"{label}\t{line}\n" for line in lines)
         if output_format == "json" and self.several:
             return transcript.to_json(name.as_posix())
-        return transcript.render(output_format, self.labels[name])
+        return transcript.render(output_format, self.labels[name], self.subtitles)
 
 
 def _one_line(name: str) -> str:

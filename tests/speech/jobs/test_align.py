@@ -72,6 +72,8 @@ def test_failures_are_named(model: Path, tmp_path: Path) -> None:
         ("", "no rows"),
         ("path\ttext\n", "no rows"),
         ("a.wav\ta\nb\t\n", "line 2"),
+        ("a.wav\ta\nb.wav\tx\ty\n", "line 2: 3 columns"),
+        ("path\ttext\na.wav\ta\tb\n", "line 2: 3 cells"),
     ],
 )
 def test_bad_tables(model: Path, tmp_path: Path, table: str, said: str) -> None:
@@ -121,3 +123,46 @@ def test_cuts_of_a_manifest(model: Path, tmp_path: Path) -> None:
     gone = run(tmp_path / "cuts.jsonl.gz", "--model", model)
     assert gone.exit_code == 1
     assert "failed: one.cut: The recording cannot be read" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.tsv", "a.wav\tone, two\nx/b.wav\tthree\n"),
+        ("t.tsv", "Path\tSentence\tAge\na.wav\tone, two\t3\nx/b.wav\tthree\t4\n"),
+        ("t.csv", 'audio_filepath,text\na.wav,"one, two"\nx/b.wav,three\n'),
+        (
+            "t.jsonl",
+            '{"audio_filepath": "a.wav", "text": "one, two"}\n'
+            '{"audio_filepath": "x/b.wav", "text": "three"}\n',
+        ),
+    ],
+)
+def test_tables_of_any_form(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    items = [(item.label, item.text, str(item.name)) for item in read_items(str(path), None)]
+    assert items == [
+        (f"{tmp_path}/a.wav", "one, two", "a.wav"),
+        (f"{tmp_path}/x/b.wav", "three", "x/b.wav"),
+    ]
+
+
+def test_unknown_words_are_said_by_rule_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asr.speech.jobs.align import align_files
+    from asr.speech.options import ModelOptions
+    from data_prep.pronounce import say_by_rule
+
+    soundfile.write(tmp_path / "a.wav", noise(3.0), RATE)
+    (tmp_path / "t.tsv").write_text("a.wav\ta zorblax and quimfy\n")
+    how: dict[str, Any] = {"formats": ["textgrid"], "output_dir": tmp_path / "out"}
+    options = ModelOptions("en")
+    assert align_files(str(tmp_path / "t.tsv"), None, options, **how) == 1
+    assert "The word 'zorblax' (and 'quimfy')" in capsys.readouterr().err
+    assert align_files(str(tmp_path / "t.tsv"), None, options, pronounce=say_by_rule, **how) == 0
+    said = capsys.readouterr().err
+    assert "note: 2 words are not in the dictionary and are said by rule: zorblax (Z" in said
+    assert "something else seems to be said than the text" in said
+    assert 'name = "phones"' in (tmp_path / "out" / "a.TextGrid").read_text()

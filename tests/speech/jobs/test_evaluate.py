@@ -79,7 +79,8 @@ def test_a_kenlm_binary_is_refused_before_anything_is_decoded(tmp_path: Path) ->
 
 def test_a_split_with_other_features_is_told_how_to_be_prepared(tmp_path: Path) -> None:
     write_store(tmp_path / "dev", FeatureConfig(), [("a", "word", np.zeros((20, 80), np.float32))])
-    model = SimpleNamespace(name="m", feature_config=FeatureConfig(trim=True, f_min=50.0))
+    other = FeatureConfig(trim=True, f_min=50.0)
+    model = SimpleNamespace(name="m", backend="torch", feature_config=other)
     with pytest.raises(
         DataError, match=r"other features.*--feature f_min=50\.0 --feature trim=true"
     ):

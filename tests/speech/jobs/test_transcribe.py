@@ -72,6 +72,26 @@ def test_command_line(model: Path, tmp_path: Path) -> None:
     assert run(app, ["transcribe", "-", "--model", str(model)], input=data).stdout == one.stdout
 
 
+def test_rules_of_subtitles_and_numbers(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(3.0), RATE)
+    given = ["transcribe", str(tmp_path / "a.wav"), "--model", str(model)]
+    run = CliRunner().invoke
+    refused = run(app, [*given, "--max-line-width", "20"])
+    assert refused.exit_code == 1
+    assert "-f srt" in str(refused.exception)
+    rules = ["--max-line-width", "9", "--max-line-count", "1", "--max-words-per-line", "1"]
+    plain = run(app, [*given, "-f", "srt", *rules])
+    content = json.loads(run(app, [*given, "-f", "json", "--numbers"]).stdout)
+    lines = [line for line in plain.stdout.split("\n") if line and "-->" not in line]
+    assert plain.exit_code == 0
+    assert all(len(line.split()) == 1 for line in lines)
+    for segment in content["segments"]:
+        spans = [range(t["first_word"], t["stop_word"]) for t in segment["written"]["tokens"]]
+        assert [n for span in spans for n in span] == list(range(len(segment["words"])))
+    assert "written" not in json.loads(run(app, [*given, "-f", "json"]).stdout)
+    assert run(app, [*given, "-f", "vtt", "--highlight-words"]).stdout.startswith("WEBVTT")
+
+
 def test_inputs_that_would_write_one_file_are_refused(tmp_path: Path) -> None:
     for name in ("a.wav", "a.flac"):
         soundfile.write(tmp_path / name, noise(0.1), RATE)

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-avx2 lint docs bench clean environment development
+.PHONY: demo test test-avx2 lint docs wheel bench clean environment development
 
 # A stamp is as new as what it was made from, so a change of the dependencies installs again.
 environment: $(VENV)/.installed
@@ -45,6 +45,9 @@ lint: development
 docs: environment ## the documentation site, into site/
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[train,docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel: environment ## the built wheel decodes in an empty environment with numpy and numba alone
+	$(BIN)/python tools/check_wheel.py
 
 bench: environment
 	$(BIN)/python benchmarks/training/epoch.py

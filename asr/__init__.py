@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asr.errors import AsrError
     from asr.language.classification.classifier import TextClassifier
     from asr.language.modelling.estimator import LanguageModel
+    from asr.language.punctuation.restorer import Restorer
     from asr.language.tagging.tagger import Tagger
     from asr.language.translation.translator import Translator
     from asr.series.anomalies.detector import AnomalyDetector
@@ -38,6 +39,7 @@ _PUBLIC = {
     "Forecaster": "asr.series.forecasting.forecaster",
     "LanguageModel": "asr.language.modelling.estimator",
     "Recognizer": "asr.speech.recognizer",
+    "Restorer": "asr.language.punctuation.restorer",
     "Segment": "asr.speech.transcript",
     "SequenceClassifier": "asr.signals.classifier",
     "StreamingRecognizer": "asr.speech.streaming",
@@ -58,6 +60,7 @@ __all__ = [
     "Forecaster",
     "LanguageModel",
     "Recognizer",
+    "Restorer",
     "Segment",
     "SequenceClassifier",
     "StreamingRecognizer",

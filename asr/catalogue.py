@@ -21,10 +21,12 @@ from asr.text.pronunciations import Pronounce
 
 __all__ = [
     "TASKS",
+    "Exported",
     "Inputs",
     "Predictor",
     "TaskKind",
     "config_class",
+    "export",
     "has_attention",
     "has_predictions",
     "load_attention",
@@ -50,6 +52,8 @@ class TaskKind:
         predict: (model, rows of the inputs) -> predictions, rounded as users get them.
         attention: (model, text) -> tokens read and written with weights, for reports; empty where
             a network attends to nothing.
+        export: (opened folder, output folder, format, fixed ranges) -> what was written, see
+            :class:`Exported`; empty where ``asr export`` does not take the task.
     """
 
     config: str
@@ -58,6 +62,7 @@ class TaskKind:
     inputs: str = ""
     predict: str = ""
     attention: str = ""
+    export: str = ""
 
 
 TASKS = {
@@ -86,6 +91,7 @@ TASKS = {
         config="asr.speech.config:SpeechConfig",
         train="asr.speech.training:train_speech",
         load="asr.speech.recognizer:load_model",
+        export="asr.speech.export.exporting:export_model",
     ),
     "forecast": TaskKind(
         config="asr.series.forecasting.config:ForecastConfig",
@@ -100,6 +106,14 @@ TASKS = {
         load="asr.language.modelling.estimator:LanguageModel.load",
         inputs="asr.language.files:TextInputs",
         predict="asr.language.modelling.predict:predict_rows",
+    ),
+    "punctuate": TaskKind(
+        config="asr.language.punctuation.config:PunctuateConfig",
+        train="asr.language.punctuation.training:train_punctuation",
+        load="asr.language.punctuation.restorer:Restorer.load",
+        inputs="asr.language.files:TextInputs",
+        predict="asr.language.punctuation.restorer:predict_rows",
+        export="asr.language.punctuation.exporting:export_punctuation",
     ),
     "tag": TaskKind(
         config="asr.language.tagging.config:TagConfig",
@@ -311,6 +325,54 @@ def load_estimator(folder: OpenedModel) -> Any:
             f"Known tasks: {', '.join(TASKS)}.",
         )
     return _part(TASKS[folder.task].load)(folder)
+
+
+# --------------------------------------------------------------------------------------------------
+# export
+
+
+class Exported(Protocol):
+    """A model folder to deploy, and how it compares with the trained one."""
+
+    @property
+    def folder(self) -> Path:
+        """The new model folder."""
+
+    @property
+    def network_bytes(self) -> int:
+        """Size of the exported network."""
+
+    @property
+    def source_bytes(self) -> int:
+        """Size of the trained network's weights."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether it can be used on streams."""
+
+    @property
+    def comparisons(self) -> list[str]:
+        """How it compares with the trained model, a line each."""
+
+
+def export(
+    folder: OpenedModel, output: Path, output_format: str, fixed_ranges: bool = False
+) -> Exported:
+    """Write the model of an opened folder in a form to deploy; return how the two compare.
+
+    Raises:
+        ConfigError: the task has no such format.
+        ModelError: the task is not exported, or what was exported computes something else.
+    """
+    task = folder.task
+    if task not in TASKS or not TASKS[task].export:
+        known = ", ".join(name for name, kind in TASKS.items() if kind.export)
+        raise ModelError(
+            f"{folder.path} is a model for the task {task}, which is not exported.",
+            f"Tasks with an export: {known}.",
+        )
+    exported: Exported = _part(TASKS[task].export)(folder, output, output_format, fixed_ranges)
+    return exported
 
 
 # --------------------------------------------------------------------------------------------------

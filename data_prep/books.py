@@ -15,7 +15,7 @@ from asr.errors import DataError
 from asr.files import atomic_path
 from asr.text.normalizers import normalize
 
-__all__ = ["clean_texts", "repaired", "sentences"]
+__all__ = ["clean_texts", "repaired", "runs_of", "sentences"]
 
 RUN = 9  # so many words in a row that a text shares with a transcript are no accident
 AROUND = 100_000  # words on either side of such a run that go with it: most of a book
@@ -111,13 +111,17 @@ def clean_texts(texts: Sequence[Path], held_out: Iterable[str], folder: Path) ->
             f"Two texts are called {twice[0]}, which names their result.", "Rename one."
         )
     known = {
-        run for line in held_out for sentence in sentences(line) for run in _runs(sentence.split())
+        run
+        for line in held_out
+        for sentence in sentences(line)
+        for run in runs_of(sentence.split())
     }
     seen: set[int] = set()
     return [_clean(text, known, seen, folder / text.name) for text in texts]
 
 
-def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def runs_of(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every nine words in a row: so many that two texts share are no accident."""
     return (tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
 
 
@@ -143,7 +147,7 @@ def _write_draft(text: Path, known: set[tuple[str, ...]], draft: IO[str]) -> lis
         for line in lines:
             for sentence in sentences(line):
                 words = sentence.split()
-                hits += [place + start for start, run in enumerate(_runs(words)) if run in known]
+                hits += [place + start for start, run in enumerate(runs_of(words)) if run in known]
                 draft.write(sentence + "\n")
                 place += len(words)
     return hits

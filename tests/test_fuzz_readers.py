@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from asr.decoding import Vocabulary
 from asr.errors import AsrError
 from asr.language.classification.data import read_labelled
 from asr.language.embeddings import read_word_vectors
@@ -121,6 +122,12 @@ def lm_text(path: Path) -> Any:
     return [tokenizer.words()[i] for i in ids]
 
 
+def labels(path: Path) -> Any:
+    vocabulary = Vocabulary.read(path)
+    assert len(vocabulary.pieces) == len(vocabulary.columns) <= vocabulary.size
+    return vocabulary.tokens
+
+
 def items(path: Path) -> Any:
     return [(item.name, item.text, item.label) for item in read_items(str(path), None)]
 
@@ -206,6 +213,9 @@ READERS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     "ctm": (transcripts, "a.ctm", ";; x\nu1 1 0.50 0.30 cat 0.9\nu1 1 0.00 0.40 the\n"),
     "stm": (transcripts, "a.stm", "f A s 1.00 3.00 <o,f0> a b\nf A s 5.00 7.00 c\n"),
     "speakers": (read_speakers, "utt2spk", "u1 s1\nu2\ts2\n"),
+    "labels of a network": (labels, "vocab.json", '{"<pad>": 0, "|": 1, "a": 2, "\u00e9": 3}'),
+    "numbered labels": (labels, "tokens.txt", "<blk> 0\n\u2581a 1\n<0xC3> 2\n<0xA9> 3\n"),
+    "lines of labels": (labels, "vocab.txt", "[PAD]\na\n##b\n[UNK]\n"),
     "arpa": (arpa, "a.arpa", ARPA),
     "text of a language model": (lm_text, "a.txt", "a b\nc caf\u00e9\n"),
     "dictionary": (lambda path: dict(Pronunciations.load(path)), "d.txt", "a AH\nb(2) B IY0\n"),

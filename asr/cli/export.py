@@ -10,9 +10,9 @@ import typer
 
 def export(
     model: Annotated[Path, typer.Argument(help="Model folder or run folder with trained weights.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The new model folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new folder.")],
     output_format: Annotated[
-        str, typer.Option("--format", help="onnx, onnx-int8 or torch-export.")
+        str, typer.Option("--format", help="onnx, onnx-int8, torch-export or sherpa.")
     ] = "onnx",
     fixed_ranges: Annotated[
         bool,
@@ -23,19 +23,23 @@ def export(
         ),
     ] = False,
 ) -> None:
-    """Write a model for ONNX Runtime (or torch.export), after comparing it with the trained one."""
-    from asr.speech.export.exporting import export_model
+    """Write a model for ONNX Runtime, torch.export or sherpa-onnx, after comparing it with the
+    trained one.
+    """
+    from asr.catalogue import export as export_task
+    from asr.model_folder import open_model
 
-    report = export_model(model, output, output_format, fixed_ranges)
-    for check in report.checks:
-        clips = " + ".join(f"{s:g}" for s in check.clips_s)
-        typer.echo(
-            f"{clips} s: log-probabilities within {check.max_difference:.1e}, "
-            f"{100 * check.agreement:.1f} % of frames agree, "
-            f"{check.equal_texts} of {len(check.clips_s)} texts equal",
-            err=True,
-        )
+    report = export_task(open_model(model), output, output_format, fixed_ranges)
+    for comparison in report.comparisons:
+        typer.echo(comparison, err=True)
     share = 100 * (1 - report.network_bytes / report.source_bytes)
     change = f"{abs(share):.0f} % {'smaller' if share >= 0 else 'larger'}"
     size = f"{report.network_bytes / 1e6:.1f} MB, {change} than the trained weights"
     typer.echo(f"wrote {report.folder}: {size}{', streams' if report.streams else ''}")
+    if report.format == "sherpa":
+        folder = report.folder
+        typer.echo(
+            f"run it: sherpa-onnx-offline --omnilingual-asr-model={folder}/model.onnx "
+            f"--tokens={folder}/tokens.txt talk.wav",
+            err=True,
+        )

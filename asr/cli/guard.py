@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from asr.errors import AsrError, ConfigError
 
 __all__ = ["guarded", "run"]
@@ -75,12 +73,17 @@ def _line(error: Exception) -> str:
     )
 
 
-def guarded(command: click.Command) -> click.Command:
-    """Have a command and those below it refuse an output file that is one of their inputs."""
-    for below in getattr(command, "commands", {}).values():
-        guarded(below)
+def guarded(command: Any) -> Any:
+    """Have a command and those below it refuse an output file that is one of their inputs.
+
+    Args:
+        command: of click, or of the copy of click in typer.
+    """
+    below = getattr(command, "commands", {})
+    for one in below.values():
+        guarded(one)
     called = command.callback
-    if called is not None and not isinstance(command, click.Group):
+    if called is not None and not below:
 
         def checked(*args: Any, **values: Any) -> Any:
             _check_outputs(command, values)
@@ -90,7 +93,7 @@ def guarded(command: click.Command) -> click.Command:
     return command
 
 
-def _check_outputs(command: click.Command, values: dict[str, Any]) -> None:
+def _check_outputs(command: Any, values: dict[str, Any]) -> None:
     places: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
     for parameter in command.params:
         is_output = not OUTPUTS.isdisjoint(parameter.opts)

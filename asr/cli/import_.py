@@ -43,7 +43,7 @@ def import_(
         str | None, typer.Option(help="lower or upper: letter case of the transcripts.")
     ] = None,
     scores: Annotated[
-        str, typer.Option(help="logits, log-probs or probabilities; by default found out.")
+        str, typer.Option(help="logits, log_probs or probs; by default found out.")
     ] = "",
     input_name: Annotated[
         str, typer.Option("--input", help="Input for the audio, where it is not clear.")

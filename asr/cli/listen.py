@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import DEFAULT_MODEL, Backend, Model, Threads
+from asr.cli.options import (
+    DEFAULT_MODEL,
+    Backend,
+    Model,
+    Numbers,
+    Punctuation,
+    TextModel,
+    Threads,
+    writing_of,
+)
 
 
 def listen(
@@ -23,6 +32,9 @@ def listen(
     list_devices: Annotated[
         bool, typer.Option("--list-devices", help="Show the sound devices and exit.")
     ] = False,
+    punctuation: Punctuation = True,
+    text_model: TextModel = None,
+    numbers: Numbers = False,
     backend: Backend = "auto",
     threads: Threads = 0,
 ) -> None:
@@ -35,7 +47,12 @@ def listen(
         return
     numbered = microphone is not None and microphone.isdecimal()
     listen_to_microphone(
-        ModelOptions(model, backend=backend, threads=threads),
+        ModelOptions(
+            model,
+            backend=backend,
+            threads=threads,
+            writing=writing_of(punctuation, text_model, numbers),
+        ),
         device=int(microphone or 0) if numbered else microphone,
         silence_s=silence,
         seconds=seconds,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from asr.speech.writing import WritingConfig
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -19,11 +22,14 @@ __all__ = [
     "LmFile",
     "Model",
     "Numbers",
+    "Punctuation",
     "RescoreModel",
+    "TextModel",
     "Threads",
     "Workers",
     "given",
     "numbers",
+    "writing_of",
 ]
 
 Number = TypeVar("Number", int, float)
@@ -31,6 +37,17 @@ Number = TypeVar("Number", int, float)
 DEFAULT_MODEL = "en"
 Model = Annotated[str, typer.Option("--model", help="Model folder, run folder, or name.")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+Punctuation = Annotated[
+    bool,
+    typer.Option(
+        "--punctuation/--no-punctuation",
+        help="Set marks and capitals, with the text model that the speech model names.",
+    ),
+]
+TextModel = Annotated[
+    str | None,
+    typer.Option("--text-model", help="Set marks and capitals with this model folder or name."),
+]
 Numbers = Annotated[
     bool,
     typer.Option(
@@ -87,3 +104,16 @@ def numbers(text: str, option: str, kind: type[Number]) -> tuple[Number, ...]:
         raise typer.BadParameter(
             f"{text!r} is not a list of {what}, such as 1,2.", param_hint=option
         ) from None
+
+
+def writing_of(punctuation: bool, text_model: str | None, numbers: bool) -> WritingConfig:
+    """Return how words become text.
+
+    Raises:
+        typer.BadParameter: a text model, and no marks.
+    """
+    from asr.speech.writing import AUTO, WritingConfig
+
+    if text_model is not None and not punctuation:
+        raise typer.BadParameter("it goes without --no-punctuation.", param_hint="--text-model")
+    return WritingConfig(text_model=(text_model or AUTO) if punctuation else "", numbers=numbers)

@@ -19,9 +19,12 @@ from asr.cli.options import (
     LmFile,
     Model,
     Numbers,
+    Punctuation,
     RescoreModel,
+    TextModel,
     Workers,
     given,
+    writing_of,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +77,8 @@ def transcribe(
         float | None,
         typer.Option(min=0, help="Weight of that language model; 0.5 by default."),
     ] = None,
+    punctuation: Punctuation = True,
+    text_model: TextModel = None,
     numbers: Numbers = False,
     max_line_width: Annotated[
         int | None, typer.Option(min=1, help="Characters in a line of subtitles; 42 by default.")
@@ -105,7 +110,6 @@ def transcribe(
     from asr.errors import ConfigError
     from asr.speech.jobs.transcribe import parse_channel, parse_hotwords, transcribe_files
     from asr.speech.options import ModelOptions
-    from asr.speech.writing import WritingConfig
 
     if workers and ray is None:
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
@@ -140,7 +144,7 @@ def transcribe(
         device=device,
         backend=backend,
         threads=threads,
-        writing=WritingConfig(numbers=numbers),
+        writing=writing_of(punctuation, text_model, numbers),
     )
     output: dict[str, Any] = {
         "output_dir": output_dir,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from asr.errors import DecodingError, require
+from asr.lines import parse_json, read_text
 
 __all__ = ["labels_of"]
 
@@ -53,24 +53,15 @@ def _file(path: Path) -> Path:
 
 
 def _read(path: Path) -> tuple[list[str], set[int]]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DecodingError(f"Cannot read {path}: {error.strerror}.", "Check the path.") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return _sentencepiece(content, path)
-    if path.suffix == ".model" or "\0" in text:
-        return _sentencepiece(content, path)
-    if path.suffix == ".json":
-        return _json(text, path), set()
-    return _lines(text, path), set()
+    if path.suffix == ".model":
+        return _sentencepiece(path)
+    text = read_text(path, "a list of labels, or a sentencepiece model with a name in .model")
+    return (_json if path.suffix == ".json" else _lines)(text, path), set()
 
 
 def _json(text: str, path: Path) -> list[str]:
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except ValueError as error:
         raise DecodingError(
             f"{path} is not JSON: {error}.", "Give the vocabulary's file."
@@ -128,14 +119,14 @@ def _ordered(numbers: Mapping[Any, Any], name: str) -> list[str]:
     return [by_number[i] for i in range(len(by_number))]
 
 
-def _sentencepiece(content: bytes, path: Path) -> tuple[list[str], set[int]]:
+def _sentencepiece(path: Path) -> tuple[list[str], set[int]]:
     sentencepiece = require("sentencepiece", "train")
     processor: Any = sentencepiece.SentencePieceProcessor()
     try:
-        processor.LoadFromSerializedProto(content)
-    except RuntimeError:
+        processor.LoadFromSerializedProto(path.read_bytes())
+    except (OSError, RuntimeError):
         raise DecodingError(
-            f"{path} is neither text nor a sentencepiece model.", "Give the vocabulary's file."
+            f"{path} is not a sentencepiece model.", "Give the vocabulary's file."
         ) from None
     n = processor.GetPieceSize()
     unwritten = {

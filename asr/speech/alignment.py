@@ -35,7 +35,9 @@ __all__ = [
     "forced_align",
 ]
 
-DOUBTFUL_GAP = 0.5  # natural log a frame
+# Natural log a frame. With the model `en`, right texts of read speech have 0.1 to 0.7, texts of
+# which half the words are of another recording 2.7 to 4.2, others 4.3 to 8.6.
+DOUBTFUL_GAP = 1.5
 MIN_TOKEN_S = 0.01  # shortest last token of a word
 # A CTC network emits the first token of a word 50 to 70 ms after the word begins, whatever the
 # voice, the speed and the model (measured against the word events of synthesised speech:
@@ -110,7 +112,7 @@ class ForcedAlignment:
             else was said.
         model: name of the model.
         gap: by how much the path of the text is less probable than the best one, natural log a
-            frame; it is large where something else was said.
+            frame with a token; it is large where something else was said.
         unit: what the tokens of words are: characters, pieces or phones.
     """
 
@@ -236,12 +238,17 @@ def align_tokens(
 def _gap(
     log_probs: npt.NDArray[np.float32], tokens: Sequence[TokenFrames], ids: Sequence[int]
 ) -> float:
-    """Return how much less probable a frame the path of the tokens is than the best path."""
+    """Return how much less probable the path of the tokens is than the best path.
+
+    It is the mean over the frames in which one of the two has a token: silence tells nothing.
+    """
     path = np.zeros(len(log_probs), np.int64)  # the blank between tokens
     for token, frames in zip(ids, tokens, strict=True):
         path[frames.start : frames.end] = token
     finite = np.maximum(log_probs, -1e4)
-    return float((finite.max(1) - finite[np.arange(len(path)), path]).mean())
+    best = finite.argmax(1)
+    costs = finite.max(1) - finite[np.arange(len(path)), path]
+    return float(costs[(best != 0) | (path != 0)].mean())
 
 
 def forced_align(log_probs: npt.NDArray[np.float32], ids: Sequence[int]) -> list[TokenFrames]:

@@ -26,6 +26,7 @@ from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel, Normalizer
 from asr.sequence import ConvSubsampling, MaskedBatchNorm, RecurrentStack
 from asr.sequence.conv import KERNEL
+from asr.sequence.graph import merged_kernel
 from asr.sequence.lengths import length_mask
 from asr.sequence.recurrent import Feedback, RecurrentLayer
 from asr.speech.ranges import SQUASHED, LinearInRange, Range, Ranges, lstm_in_range, with_ends
@@ -221,7 +222,7 @@ class GraphLayer(nn.Module):
 
     def __init__(self, layer: RecurrentLayer, ends: Range | None = None) -> None:
         super().__init__()
-        kernel = _kernel(layer)
+        kernel = merged_kernel(layer)
         self.kernel, self.ends, self.hidden_dim = kernel, ends, kernel.hidden_size
         if ends is not None and isinstance(kernel, nn.LSTM):
             self.kernel = lstm_in_range(kernel)
@@ -312,17 +313,3 @@ class GraphRecurrent(nn.Module):
                 parts.append(part)
             x = self.stack.after_layer(number, x, self.projections[number](y), None, feedback)
         return self.stack.output_norm(x, None), [torch.cat(parts) for parts in after]
-
-
-def _kernel(layer: RecurrentLayer) -> nn.LSTM | nn.GRU:
-    """The layer as one module of torch, its two one-direction cells as one of two directions."""
-    if layer.backward_cell is None:
-        assert isinstance(layer.forward_cell, (nn.LSTM, nn.GRU))
-        return layer.forward_cell
-    cells = {"": layer.forward_cell, "_reverse": layer.backward_cell}
-    kind = nn.LSTM if layer.cell == "lstm" else nn.GRU
-    merged = kind(layer.forward_cell.input_size, layer.forward_cell.hidden_size, bidirectional=True)
-    for suffix, cell in cells.items():
-        for name, parameter in cell.named_parameters():
-            merged.get_parameter(name + suffix).data.copy_(parameter.data)
-    return merged

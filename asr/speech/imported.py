@@ -39,10 +39,10 @@ def log_probs_of(scores: npt.NDArray[Any], scores_are: str) -> Array:
 
     Args:
         scores: (..., V).
-        scores_are: ``logits``, ``log-probs`` or ``probabilities``.
+        scores_are: ``logits``, ``log_probs`` or ``probs``.
     """
     scores = np.asarray(scores, np.float32)
-    if scores_are == "probabilities":
+    if scores_are == "probs":
         scores = np.asarray(np.log(np.maximum(scores, np.finfo(np.float32).tiny)))
     return np.asarray(log_softmax(scores))  # log-probabilities may be in half precision
 

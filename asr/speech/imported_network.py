@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from asr.config import build_config, check_choice, check_range
+from asr.decoding.inputs import KINDS
 from asr.features.front_end import FrontEnd
 from asr.model_folder import Bundle
 
-__all__ = ["AXES", "LAYOUTS", "SCORES", "ImportedNetwork"]
+__all__ = ["AXES", "LAYOUTS", "ImportedNetwork"]
 
 LAYOUTS = ("BN", "BCN", "BTF", "BFT")
 AXES = ("BTV", "TBV", "BVT")
-SCORES = ("logits", "log-probs", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ImportedNetwork:
         mask: name of the input that marks (B, T) what is no padding, empty for none.
         scores: name of the output.
         axes: of that output.
-        scores_are: ``logits``, ``log-probs`` or ``probabilities``.
+        scores_are: ``logits``, ``log_probs`` or ``probs``.
         frame_lens: name of the output with the number of frames, empty for none.
         subsampling: steps of the input from one output frame to the next.
         offset: T' = 1 + (T - offset) // subsampling.
@@ -65,7 +65,7 @@ class ImportedNetwork:
     def __post_init__(self) -> None:
         check_choice("network.imported.layout", self.layout, LAYOUTS)
         check_choice("network.imported.axes", self.axes, AXES)
-        check_choice("network.imported.scores_are", self.scores_are, SCORES)
+        check_choice("network.imported.scores_are", self.scores_are, KINDS)
         check_range("network.imported.subsampling", self.subsampling, 1)
         check_range("network.imported.shortest", self.shortest, 1)
 

@@ -131,6 +131,7 @@ class GrowingWindow:
         self.heard = 0  # samples of the window that were computed
         self.utterance = 0  # number of the present one
         self.shown = ""  # text of the last partial result
+        self.writing = recognizer.builder.writer.stream()
         self.quiet_from = 0  # sample of the stream after which no word was heard
 
     def push(self, samples: Samples) -> list[StreamResult]:
@@ -192,13 +193,14 @@ class GrowingWindow:
     def _close(self, stretches: Stretches, count: int) -> list[StreamResult]:
         """Return the final result of stretches, and drop the first ``count`` samples."""
         result = self._result(stretches, final=True)
+        ends = count == len(self.samples)  # else it is cut between two words
         self._drop(count)
         self.shown = ""
         if not result.words:
             return []
         self.utterance += 1
         self.quiet_from = self.offset
-        return [result]
+        return [replace(result, written=self.writing.write(result.words, ends))]
 
     def _drop(self, count: int) -> None:
         count = max(0, min(count, len(self.samples)))
@@ -282,7 +284,7 @@ def _show(result: StreamResult) -> None:
         partial = "" if result.final else result.text[-LINE_LENGTH:]
         print(CLEAR_LINE + partial, end="", file=sys.stderr, flush=True)
     if result.final:
-        print(result.text, flush=True)
+        print(result.readable, flush=True)
 
 
 def _limited(blocks: Iterable[Samples], limit: int | None) -> Iterator[Samples]:

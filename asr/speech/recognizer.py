@@ -29,7 +29,7 @@ from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.speech.writing import PLAIN, WritingConfig
+from asr.speech.writing import PLAIN, Writer, WritingConfig
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 
@@ -104,9 +104,8 @@ class Recognizer:
         if options.lm is not None:
             self.decoders.check_lm()
         self.decoder = self.decoders.make(self.decoding)
-        self.builder = TranscriptBuilder(
-            self.frames, self.name, self.decoding.n_best > 1, options.writing or PLAIN
-        )
+        writer = Writer(options.writing or PLAIN, bundle)
+        self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1, writer)
         self._reader = RecordingReader(self.acoustics)
 
     @property
@@ -446,8 +445,8 @@ def load_model(
             :func:`asr.speech.backends.choose_backend`.
         threads: of the processor; 0 leaves them to the back end.
         lm: n-gram model instead of the folder's own.
-        writing: how words become text, such as ``WritingConfig(numbers=True)``; None leaves them
-            plain. :func:`asr.speech.writing.write_transcript` does it later.
+        writing: how words become text, such as ``WritingConfig(text_model="auto")``; None leaves
+            them plain. :func:`asr.speech.writing.write_transcript` does it later.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asr.decoding import Hypothesis
 from asr.speech.alignment import earlier_starts
 from asr.speech.frames import FrameShape
 from asr.speech.transcript import Alternative, Segment, Transcript, Word, merge_channels
-from asr.speech.writing import PLAIN, WritingConfig, write_transcript
+from asr.speech.writing import PLAIN, Writer
 
 __all__ = ["TranscriptBuilder"]
 
@@ -23,13 +23,13 @@ class TranscriptBuilder:
         frames: shape of the model's frames.
         model: name of the model in transcripts.
         all_readings: segments hold every hypothesis, not the best one alone.
-        writing: how words become text.
+        writer: makes text of words.
     """
 
     frames: FrameShape
     model: str
     all_readings: bool = False
-    writing: WritingConfig = PLAIN
+    writer: Writer = field(default_factory=lambda: Writer(PLAIN))
 
     def words(
         self, hypothesis: Hypothesis, start_s: float, stop_s: float = math.inf
@@ -87,7 +87,7 @@ class TranscriptBuilder:
         spoken = tuple(segment for segment in segments if segment is not None)
         text = " ".join(segment.text for segment in spoken)
         duration_s = round(num_samples / self.frames.sample_rate, 3)
-        return write_transcript(Transcript(text, duration_s, spoken, self.model), self.writing)
+        return self.writer.write(Transcript(text, duration_s, spoken, self.model))
 
     def transcript_of_channels(
         self, segments: Sequence[tuple[int, Segment | None]], channels: int, num_samples: int

@@ -23,9 +23,17 @@ from asr.errors import AudioError
 from asr.speech.acoustics import StreamingNetwork
 from asr.speech.frames import FrameShape
 from asr.speech.recognizer import Recognizer, load_model
-from asr.speech.transcript import Alternative, Word
+from asr.speech.transcript import Alternative, Word, Written
 
-__all__ = ["EndpointConfig", "SpeechStream", "StreamResult", "StreamingRecognizer"]
+__all__ = [
+    "SENTENCE_PAUSE",
+    "EndpointConfig",
+    "SpeechStream",
+    "StreamResult",
+    "StreamingRecognizer",
+]
+
+SENTENCE_PAUSE = 0.4  # seconds after an utterance that end a sentence; it may be cut without one
 
 BLANK = 0
 Samples = npt.NDArray[np.float32]
@@ -66,6 +74,7 @@ class StreamResult:
         end: of its last word.
         words: with times and, in final results, confidences.
         utterance: its number from 0.
+        written: final results as people write them, where that was asked for.
         alternatives: of a final result, where N-best was asked for: the N readings, this one first.
     """
 
@@ -76,6 +85,12 @@ class StreamResult:
     words: tuple[Word, ...]
     utterance: int
     alternatives: tuple[Alternative, ...] = ()
+    written: Written | None = None
+
+    @property
+    def readable(self) -> str:
+        """The written text where there is one, else the plain words."""
+        return self.text if self.written is None else self.written.text
 
 
 class StreamingRecognizer:
@@ -191,6 +206,7 @@ class SpeechStream:
         self._acoustics = _ChunkedAcoustics(model.frames, network)
         self._finished = False
         self._utterance, self._offset, self.seconds = 0, 0, 0.0
+        self._writing = model.builder.writer.stream()
         self._max_frames = round(endpoint.max_utterance_s / model.seconds_per_frame)
         # silence_s of 0 never closes: more silent frames than an utterance can have
         silence = round(endpoint.silence_s / model.seconds_per_frame)
@@ -300,7 +316,9 @@ class SpeechStream:
         if not result.text:
             return [result] if gives_up else []
         self._utterance += 1
-        return [result]
+        heard_s = self._offset * self.model.seconds_per_frame
+        ends = self._finished or heard_s - result.end >= SENTENCE_PAUSE
+        return [replace(result, written=self._writing.write(result.words, ends))]
 
     def _result(self, best: Hypothesis, final: bool) -> StreamResult:
         begin_s = self._offset * self.model.seconds_per_frame

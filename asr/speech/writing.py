@@ -7,14 +7,24 @@ and their times stay beside the written text.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from asr.speech.transcript import Segment, Transcript, Word, Written, WrittenToken
+from asr.model_folder import Bundle
+from asr.speech.transcript import Transcript, Word, Written, WrittenToken
 from asr.text.writing import SMALL, Token, as_tokens, write_numbers
 
-__all__ = ["PLAIN", "WritingConfig", "write_transcript"]
+if TYPE_CHECKING:
+    from asr.language.punctuation.restorer import Restorer
 
+__all__ = ["AUTO", "PLAIN", "Writer", "WritingConfig", "write_transcript"]
+
+AUTO = "auto"  # the text model that the speech model's folder names under this key:
+TEXT_MODEL = "text_model"
+
+END_PAUSE = 5.0  # seconds, after the last word
 NUMBER_PAUSE = 1.0  # seconds; a number does not go across such a pause
 
 
@@ -23,11 +33,14 @@ class WritingConfig:
     """How words become text.
 
     Attributes:
+        text_model: sets marks and capitals: name of a model that comes with asr, or path of a model
+            folder; ``auto`` takes the one that the speech model names, if any; empty: none.
         numbers: write English numbers, dates, times, money and spelled letters in figures.
         small_numbers: whole numbers below it stay words; see
             :func:`asr.text.writing.write_numbers`.
     """
 
+    text_model: str = ""
     numbers: bool = False
     small_numbers: int = SMALL
 
@@ -37,26 +50,119 @@ PLAIN = WritingConfig()  # words as they are said
 
 def write_transcript(transcript: Transcript, config: WritingConfig) -> Transcript:
     """Return the transcript with :attr:`asr.speech.transcript.Segment.written` of each segment; as
-    it is where ``config`` asks for nothing.
+    it is where ``config`` asks for nothing. For many transcripts, keep a :class:`Writer`.
+
+    Raises:
+        ModelError: the text model cannot be used.
     """
-    if not config.numbers:
-        return transcript
-    segments = tuple(
-        replace(s, written=_written(_tokens(s, config), s.words)) if s.words else s
-        for s in transcript.segments
-    )
-    return replace(transcript, segments=segments)
+    return Writer(config).write(transcript)
 
 
-def _tokens(segment: Segment, config: WritingConfig) -> list[Token]:
-    words = segment.words
-    pauses = {
-        place
-        for place in range(len(words) - 1)
-        if words[place + 1].start - words[place].end >= NUMBER_PAUSE
-    }
-    tokens = as_tokens([word.word for word in words])
-    return write_numbers(tokens, small=config.small_numbers, pauses=pauses)
+class Writer:
+    """Writes transcripts.
+
+    Args:
+        config: how words become text.
+        speech_model: opened folder that ``auto`` looks into.
+
+    Attributes:
+        config: the same.
+        restorer: sets marks and capitals; None where they are not asked for.
+
+    Raises:
+        ModelError: the text model cannot be used.
+    """
+
+    def __init__(self, config: WritingConfig, speech_model: Bundle | None = None) -> None:
+        self.config, self.restorer = config, _restorer(config.text_model, speech_model)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether words stay as they are."""
+        return self.restorer is None and not self.config.numbers
+
+    def write(self, transcript: Transcript) -> Transcript:
+        """Return the transcript with the written text of each segment."""
+        if self.is_plain:
+            return transcript
+        tokens = self._marked(transcript.words)
+        segments, first = [], 0
+        for segment in transcript.segments:
+            last = first + len(segment.words)
+            own = [
+                replace(token, start=token.start - first, stop=token.stop - first)
+                for token in tokens[first:last]
+            ]
+            written = self.written(own, segment.words) if own else None
+            segments.append(replace(segment, written=written))
+            first = last
+        return replace(transcript, segments=tuple(segments))
+
+    def stream(self) -> WritingStream:
+        """Return a writer of the utterances of a stream."""
+        return WritingStream(self)
+
+    def _marked(self, words: Sequence[Word]) -> list[Token]:
+        """A token for each word of a whole transcript: what follows decides on its mark."""
+        plain = [word.word for word in words]
+        if self.restorer is None:
+            return as_tokens(plain)
+        pauses_s = [b.start - a.end for a, b in itertools.pairwise(words)]
+        restored = self.restorer.restore(plain, pauses_s=[*pauses_s, END_PAUSE][: len(words)])
+        return [
+            Token(word.text, place, place + 1, word.mark) for place, word in enumerate(restored)
+        ]
+
+    def written(self, tokens: Sequence[Token], words: Sequence[Word]) -> Written:
+        """Return tokens, which have their marks, with numbers in figures and with their times."""
+        if self.config.numbers:
+            pauses = {
+                place
+                for place in range(len(words) - 1)
+                if words[place + 1].start - words[place].end >= NUMBER_PAUSE
+            }
+            tokens = write_numbers(tokens, small=self.config.small_numbers, pauses=pauses)
+        return _written(tokens, words)
+
+
+class WritingStream:
+    """Writes utterances one after the other; each is read after those before it.
+
+    Args:
+        writer: how.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        restorer = writer.restorer
+        self._marks = None if restorer is None else restorer.stream()
+
+    def write(self, words: Sequence[Word], ends: bool = True) -> Written | None:
+        """Return an utterance as people write it; None where its words stay as they are.
+
+        Args:
+            words: of the utterance.
+            ends: a sentence ends with it; not where it was cut without a pause.
+        """
+        if self._writer.is_plain or not words:
+            return None
+        tokens = as_tokens([word.word for word in words])
+        if self._marks is not None:
+            restored = self._marks.push([word.word for word in words]) + self._marks.finish(ends)
+            tokens = [
+                replace(t, text=w.text, mark=w.mark) for t, w in zip(tokens, restored, strict=True)
+            ]
+        return self._writer.written(tokens, words)
+
+
+def _restorer(text_model: str, speech_model: Bundle | None) -> Restorer | None:
+    if text_model == AUTO:
+        text_model = "" if speech_model is None else speech_model.config.get(TEXT_MODEL, "")
+    if not text_model:
+        return None
+    from asr.language.punctuation.restorer import Restorer
+
+    return Restorer.load(text_model)
 
 
 def _written(tokens: Sequence[Token], words: Sequence[Word]) -> Written:

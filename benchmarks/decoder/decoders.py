@@ -51,16 +51,19 @@ class Ours:
         beam_size=[2, 3, 5, 10, 25, 100], beam_threshold=[12.0], blank_skip=[0.999]
     )
     hotword_setting: ClassVar[dict[str, Any]] = {"beam_size": 100}
-    unknown = (-1.0, -2.0, -5.0, -10.0)
+    # of a word, and of each of its tokens
+    unknown = ((-2.0, -2.0), (-5.0, -2.0), (-10.0, -2.0), (-5.0, -0.5), (-2.0, -0.2))
 
     def __init__(self, tokens: list[str], lm: Path, **_: Any) -> None:
         from asr.decoding import BeamDecoder
 
         self.decoder = BeamDecoder(tokens, lm=lm)
 
-    def make(self, weights: tuple[float, float, float], **setting: Any) -> Decode:
-        alpha, beta, unknown = weights
-        decoder = self.decoder.replace(lm_alpha=alpha, lm_beta=beta, unk_score=unknown, **setting)
+    def make(self, weights: tuple[float, float, Any], **setting: Any) -> Decode:
+        alpha, beta, (word, token) = weights
+        decoder = self.decoder.replace(
+            lm_alpha=alpha, lm_beta=beta, unk_score=word, unk_token_score=token, **setting
+        )
         return lambda log_probs: decoder(log_probs)[0].text
 
 
@@ -72,7 +75,7 @@ class Flashlight:
         beam_size=[10, 25, 50, 100, 200], beam_threshold=[8.0, 15.0, 25.0], drop=[1.0, 0.999]
     ) + grid(beam_size=[25, 50, 100], beam_threshold=[15.0], beam_size_token=[8, 16], drop=[0.999])
     few: ClassVar[list[dict[str, Any]]] = grid(
-        beam_size=[5, 10, 25, 50, 100], beam_threshold=[8.0, 15.0], drop=[0.999]
+        beam_size=[10, 25, 50, 100], beam_threshold=[15.0], drop=[0.999]
     )
     tuning: ClassVar[dict[str, Any]] = {"beam_size": 50, "beam_threshold": 15.0, "drop": 0.999}
     unknown = (0.0,)  # a closed lexicon: unknown words do not come up
@@ -164,7 +167,7 @@ class Pyctcdecode:
         "beam_prune_logp": -10.0,
     }
     few: ClassVar[list[dict[str, Any]]] = grid(
-        beam_width=[5, 10, 25, 100], token_min_logp=[-5.0], beam_prune_logp=[-10.0]
+        beam_width=[10, 25, 100], token_min_logp=[-5.0], beam_prune_logp=[-10.0]
     )
     hotword_setting: ClassVar[dict[str, Any]] = {"beam_width": 100}
     unknown = (-10.0, -5.0)
@@ -205,8 +208,8 @@ class Pyctcdecode:
 
 
 def weights_grid(
-    unknown: tuple[float, ...], quick: bool = False
-) -> Iterator[tuple[float, float, float]]:
+    unknown: tuple[Any, ...], quick: bool = False
+) -> Iterator[tuple[float, float, Any]]:
     """(lm_alpha, lm_beta, unknown-word score): the coarse grid that every decoder is tuned on.
 
     The quick one is for strong emissions, which want small weights.

@@ -227,9 +227,7 @@ def _wer(references: list[str], texts: list[str]) -> float:
     return sum(e for e, _ in counts) / sum(n for _, n in counts)
 
 
-def _tune(
-    decoder: Any, dev: emissions.Utterances, quick: bool = False
-) -> tuple[float, float, float]:
+def _tune(decoder: Any, dev: emissions.Utterances, quick: bool = False) -> tuple[float, float, Any]:
     results = {}
     for weights in peers.weights_grid(decoder.unknown, quick):
         texts, _ = _decode(decoder, weights, decoder.tuning, dev, "dev.npz")
@@ -270,7 +268,9 @@ def _only_start(args: argparse.Namespace) -> None:
     words, encode = _words(args, test) if args.only_start != "asr" else ([], None)
     begin = time.perf_counter()
     decoder = _build(args.only_start, args, test, words, encode)
-    texts, _ = _decode(decoder, (0.6, 1.0, -5.0), decoder.tuning, test.part(0, 1), "test.npz")
+    texts, _ = _decode(
+        decoder, (0.6, 1.0, decoder.unknown[0]), decoder.tuning, test.part(0, 1), "test.npz"
+    )
     start_s = time.perf_counter() - begin
     # Not ru_maxrss, which a child inherits from its parent.
     status = Path("/proc/self/status").read_text(encoding="ascii")

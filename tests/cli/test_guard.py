@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import click
 import numpy as np
 import pytest
 import soundfile
@@ -23,9 +23,7 @@ def asr(*arguments: str, **how: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, text=True, stderr=subprocess.PIPE, check=False, **how)  # type: ignore[call-overload, no-any-return]
 
 
-def leaves(
-    command: click.Command, path: tuple[str, ...] = ()
-) -> dict[tuple[str, ...], click.Command]:
+def leaves(command: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     below = getattr(command, "commands", None)
     if below is None:
         return {path: command}

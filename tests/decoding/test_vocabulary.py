@@ -108,6 +108,7 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     for text, message in [
         ('{"eng": {"a": 0}, "deu": {"a": 0}}', "one vocabulary for each of 2 languages"),
         ("{", "is not JSON"),
+        ('{"a": 0, "a": 1}', "is not JSON"),  # a label twice
         ("3", "neither a list nor"),
     ]:
         file.write_text(text)
@@ -117,7 +118,7 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DecodingError, match=r"vocab.json, tokens.txt\. Give the file"):
         Vocabulary.read(tmp_path)
     (tmp_path / "x.model").write_bytes(b"\xff\xfe\0")
-    with pytest.raises(DecodingError, match="neither text nor a sentencepiece model"):
+    with pytest.raises(DecodingError, match="is not a sentencepiece model"):
         Vocabulary.read(tmp_path / "x.model")
 
 

@@ -7,6 +7,8 @@ import importlib.util
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,3 +192,8 @@ def test_figures_that_pages_show_are_drawn(monkeypatch: pytest.MonkeyPatch) -> N
     assert shares.sum(axis=1) == pytest.approx(1.0)
     beams = figures.toy_beams()
     assert round(beams[-1][1,], 4) == 0.2455
+
+
+def test_figures_are_drawn_outside_of_the_tests(tmp_path: Path) -> None:
+    program = f"import runpy; runpy.run_path({str(ROOT / 'docs' / 'figures.py')!r})['toy_beams']()"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)

@@ -130,6 +130,34 @@ class Provoker:
         decoder = BeamDecoder(["<blank>", "a", "b"])
         return message_of(lambda: decoder(np.full((3, 3), -0.5, np.float32)))
 
+    def imported(self, labels: list[str], features: str = "") -> str:
+        """Import a network whose labels are a pad, a bar and five letters, as ``labels``."""
+        from foreign_graphs import LETTERS, samples_graph
+
+        from asr.speech.importing.importing import ImportOptions, import_model
+
+        graph = samples_graph(self.folder / "model.onnx", ["<pad>", *LETTERS])
+        options = ImportOptions(features=features)
+        return message_of(lambda: import_model(graph, labels, self.folder / "out", options))
+
+    def features_not_said(self) -> str:
+        return self.imported(["<pad>", *"|ABCDE"])
+
+    def other_labels(self) -> str:
+        return self.imported(["<pad>", *"|ABC"], "samples")
+
+    def inputs(self, *names: str, given: str = "") -> str:
+        from asr.speech.importing.ports import Port, find_ports
+
+        ports = [Port(name, "tensor(float)", (None, None, 80)) for name in names]
+        return message_of(lambda: find_ports(ports, "model.onnx", given))
+
+    def input_not_clear(self) -> str:
+        return self.inputs("left", "right")
+
+    def network_for_streams(self) -> str:
+        return self.inputs("chunk", "att_cache", given="chunk")
+
     def missing_package(self) -> str:
         return message_of(lambda: require("no_such_package", "train"))
 
@@ -145,6 +173,10 @@ PROVOKED = [
     Provoker.another_architecture,
     Provoker.lines,
     Provoker.not_normalised,
+    Provoker.features_not_said,
+    Provoker.other_labels,
+    Provoker.input_not_clear,
+    Provoker.network_for_streams,
     Provoker.missing_package,
 ]
 

@@ -208,8 +208,14 @@ def test_the_gap_is_what_the_text_costs_beside_the_best_path() -> None:
         for path in itertools.product(range(5), repeat=8)
         if collapsed(path) == [4, 2, 3]
     }
-    best = float(np.log(probs).max(1).sum())
-    assert wrong.gap == pytest.approx((best - max(paths.values())) / 8, abs=1e-3)
+    cost = float(np.log(probs).max(1).sum()) - max(paths.values())
+    top = probs.argmax(1)
+    frames = {  # of the best paths, of which there are several
+        sum(token > 0 or best > 0 for token, best in zip(path, top, strict=True))
+        for path, score in paths.items()
+        if score > max(paths.values()) - 1e-4
+    }
+    assert any(wrong.gap == pytest.approx(cost / number, abs=1e-3) for number in frames)
     assert "something else seems to be said" in wrong.doubt
     assert set(grid(wrong.render("textgrid"))) == {"words", "phones"}
 

@@ -50,7 +50,7 @@ def samples_graph(
         labels: of its outputs; those that are no letters are never heard, but for the first.
         inputs: names: the samples, then perhaps ``attention_mask`` or ``lengths``.
         threshold: amplitude from which a tone is heard.
-        scores: ``logits``, ``log-probs`` or ``probabilities``.
+        scores: ``logits``, ``log_probs`` or ``probs``.
         channel: whether the samples have an axis for the channel.
         over_the_recording: whether every frame sees the mean of all, padding included.
         perm: how the axes of the scores are turned.
@@ -96,7 +96,7 @@ def features_graph(
     floor: float,
     inputs: Sequence[str] = ("x", "x_lens"),
     channels_first: bool = False,
-    scores: str = "log-probs",
+    scores: str = "log_probs",
     counts: bool = True,
     metadata: Mapping[str, str] | None = None,
 ) -> Path:
@@ -170,7 +170,7 @@ def written(
     path, nodes, inputs, values, size, scores, outputs=(), metadata=None, perm=(0, 1, 2)
 ) -> Path:
     """Write a graph whose node ``scores`` holds logits (B, T', V)."""
-    last = {"logits": "Identity", "log-probs": "LogSoftmax", "probabilities": "Softmax"}[scores]
+    last = {"logits": "Identity", "log_probs": "LogSoftmax", "probs": "Softmax"}[scores]
     more = {} if last == "Identity" else {"axis": -1}
     nodes = [
         *nodes,

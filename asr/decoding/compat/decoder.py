@@ -36,6 +36,7 @@ from asr.decoding.types import Hypothesis
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DecodingError, MissingDependencyError
 from asr.files import atomic_write_text
+from asr.lines import read_text
 
 __all__ = ["BeamSearchDecoderCTC", "build_ctcdecoder"]
 
@@ -302,7 +303,7 @@ class BeamSearchDecoderCTC:
             DecodingError: a file is missing or damaged.
         """
         files = cls.parse_directory_contents(filepath)
-        alphabet = Alphabet.loads(Path(str(files["alphabet"])).read_text(encoding="utf-8"))
+        alphabet = Alphabet.loads(read_text(str(files["alphabet"])))
         folder = files["language_model"]
         if folder is None:
             return cls(alphabet)

@@ -19,6 +19,7 @@ from asr.decoding.compat.constants import (
 from asr.decoding.language_models import AnyModel, load_lm
 from asr.errors import DecodingError
 from asr.files import atomic_path, atomic_write_text
+from asr.lines import parse_json, read_text
 from asr.lm.model import SPECIAL_WORDS
 
 __all__ = ["LMState", "LanguageModel"]
@@ -163,15 +164,18 @@ class LanguageModel:
             LanguageModelError: the model is damaged.
         """
         files = cls.parse_directory_contents(filepath)
-        weights = json.loads(Path(files["json_attrs"]).read_text(encoding="utf-8"))
+        weights = _weights(files["json_attrs"])
         if set(weights) != set(_WEIGHTS):
             odd = sorted(set(weights) ^ set(_WEIGHTS))[0]
             raise DecodingError(
                 f"{files['json_attrs']}: {odd!r} is unknown or missing.",
                 f"The keys are {', '.join(_WEIGHTS)}.",
             )
-        text = Path(files["unigrams"]).read_text(encoding=unigram_encoding or "utf-8")
-        return cls(files["kenlm"], text.splitlines(), **weights)
+        if (unigram_encoding or "utf-8").lower().replace("-", "") == "utf8":
+            text = read_text(files["unigrams"])
+        else:
+            text = Path(files["unigrams"]).read_text(encoding=unigram_encoding)
+        return cls(files["kenlm"], text.split("\n"), **weights)
 
     @staticmethod
     def parse_directory_contents(filepath: str | Path) -> dict[str, str]:
@@ -193,6 +197,16 @@ class LanguageModel:
             "unigrams": str(folder / _UNIGRAMS),
             "kenlm": str(folder / models.pop()),
         }
+
+
+def _weights(path: str) -> dict[str, Any]:
+    try:
+        weights = parse_json(read_text(path))
+    except ValueError as error:
+        raise DecodingError(f"{path}: {error}.", "Save the decoder again.") from None
+    if not isinstance(weights, dict):
+        raise DecodingError(f"{path} does not hold weights.", "Save the decoder again.")
+    return weights
 
 
 def _visible(folder: Path) -> list[Path]:

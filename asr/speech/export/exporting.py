@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,12 @@ from asr.config import yaml_text
 from asr.decoding import greedy
 from asr.errors import ConfigError, ModelError, require
 from asr.files import atomic_write_text
-from asr.model_folder import CONFIG, WEIGHTS, Bundle, check_apart, open_model, write_bundle
-from asr.speech.acoustics import ONNX_FILE, STREAM_FILE, Acoustics
+from asr.model_folder import CONFIG, INDEX, WEIGHTS, Bundle, check_apart, open_model, write_bundle
+from asr.onnx.sessions import products_saturate
+from asr.speech.acoustics import ONNX_FILE, STREAM_FILE
 from asr.speech.backends import choose_backend
-from asr.speech.onnx import OnnxAcoustics, products_saturate
+from asr.speech.frames import FrameShape
+from asr.speech.onnx import OnnxAcoustics
 from asr.text.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "ExportReport", "ParityCheck", "export_model"]
 
-FORMATS = ("onnx", "onnx-int8", "torch-export")
+FORMATS = ("onnx", "onnx-int8", "torch-export", "sherpa")
 PROGRAM_FILE = "model.pt2"
-LEFT_OUT = {WEIGHTS, ONNX_FILE, STREAM_FILE, PROGRAM_FILE, CONFIG, "bundle.json", "training.yaml"}
+LEFT_OUT = {WEIGHTS, ONNX_FILE, STREAM_FILE, PROGRAM_FILE, CONFIG, INDEX, "training.yaml"}
 # Recordings of each check in seconds (at least a frame): alone, and batches with little padding,
 # with much, and with more than half of it.
 CHECKS = ((0.3,), (1.0,), (2.7,), (6.1,), (2.0, 1.99, 1.5), (4.0, 0.5), (0.1, 3.3, 0.025, 1.0))
@@ -67,6 +69,14 @@ class ParityCheck:
     agreement: float
     equal_texts: int
 
+    def __str__(self) -> str:
+        clips = " + ".join(f"{s:g}" for s in self.clips_s)
+        return (
+            f"{clips} s: log-probabilities within {self.max_difference:.1e}, "
+            f"{100 * self.agreement:.1f} % of frames agree, "
+            f"{self.equal_texts} of {len(self.clips_s)} texts equal"
+        )
+
 
 @dataclass(frozen=True)
 class ExportReport:
@@ -93,6 +103,11 @@ class ExportReport:
         """Mean share of frames with the same best token."""
         return float(np.mean([check.agreement for check in self.checks]))
 
+    @property
+    def comparisons(self) -> list[str]:
+        """The comparisons for people to read, a line each."""
+        return [str(check) for check in self.checks]
+
 
 def export_model(
     model: str | Path | Bundle,
@@ -106,8 +121,9 @@ def export_model(
         model: model or run folder with trained weights.
         output: the new folder.
         output_format: ``onnx`` (fp32), ``onnx-int8`` (8-bit weights of the recurrent and linear
-            layers), or ``torch-export`` (``model.pt2`` for programs that load it with
-            ``torch.export.load``).
+            layers), ``torch-export`` (``model.pt2`` for programs that load it with
+            ``torch.export.load``), or ``sherpa``: no model folder, but the two files that
+            sherpa-onnx loads, see :mod:`asr.speech.export.sherpa`.
         fixed_ranges: of 8-bit activations, measured now, so that a text does not depend on what is
             computed in the same batch; a tenth slower. Otherwise each batch has its own.
 
@@ -127,6 +143,8 @@ def export_model(
     source = _trained(bundle)
     check_apart(bundle, output)
     output.parent.mkdir(parents=True, exist_ok=True)
+    if output_format == "sherpa":
+        return _export_sherpa(bundle, source, output)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as temporary:
         made = write_bundle(
             Path(temporary) / output.name,
@@ -143,6 +161,31 @@ def export_model(
         source_bytes=(bundle.path / WEIGHTS).stat().st_size,
         checks=tuple(checks),
         streams=(output / STREAM_FILE).is_file(),
+    )
+
+
+def _export_sherpa(bundle: Bundle, source: TorchAcoustics, output: Path) -> ExportReport:
+    from asr.speech.export import sherpa
+
+    repeats = sherpa.frames_of_20_ms(bundle)
+    if (output / INDEX).exists():
+        raise ConfigError(f"{output} is a model folder.", "Give another output folder.")
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as temporary:
+        folder = Path(temporary)
+        sherpa.write_sherpa(source, folder, repeats)
+        exported = sherpa.as_sherpa_calls(folder / ONNX_FILE, repeats)
+        checks = compare(sherpa.WithoutMean(source), exported)
+        _refuse(checks, "sherpa")
+        output.mkdir(exist_ok=True)
+        for name in (ONNX_FILE, sherpa.TOKENS_FILE):
+            (folder / name).replace(output / name)
+    return ExportReport(
+        folder=output,
+        format="sherpa",
+        network_bytes=(output / ONNX_FILE).stat().st_size,
+        source_bytes=(bundle.path / WEIGHTS).stat().st_size,
+        checks=tuple(checks),
+        streams=False,
     )
 
 
@@ -168,8 +211,23 @@ def _trained(bundle: Bundle) -> TorchAcoustics:
     return TorchAcoustics(bundle, load_tokenizer(bundle.path).tokens)
 
 
+class Reference(Protocol):
+    """What an exported network is compared with."""
+
+    @property
+    def frames(self) -> FrameShape:
+        """Shape of its frames."""
+
+    @property
+    def tokens(self) -> Sequence[str]:
+        """Tokens of its output."""
+
+    def log_probs(self, recordings: Sequence[Array]) -> list[Array]:
+        """Return log-probabilities (T', V) of recordings (n,)."""
+
+
 def compare(
-    source: Acoustics, exported: LogProbs, batches: Sequence[Sequence[float]] = CHECKS
+    source: Reference, exported: LogProbs, batches: Sequence[Sequence[float]] = CHECKS
 ) -> list[ParityCheck]:
     """Return how an exported network compares with the trained one on generated audio.
 

@@ -14,13 +14,13 @@ from asr.errors import ConfigError, ModelError
 from asr.features.front_end import FRONT_ENDS, FrontEnd
 from asr.files import atomic_write_text
 from asr.model_folder import CONFIG, write_bundle
+from asr.onnx.sessions import new_session
 from asr.speech.acoustics import ONNX_FILE
 from asr.speech.imported_network import ImportedNetwork
 from asr.speech.imported_tokens import ImportedTokenizer
 from asr.speech.importing.metadata import Hints, read_metadata
 from asr.speech.importing.ports import Ports, find_ports, ports_of
 from asr.speech.importing.probing import Probe, probed
-from asr.speech.onnx import new_session
 
 __all__ = ["ImportOptions", "ImportReport", "import_model"]
 
@@ -42,7 +42,7 @@ class ImportOptions:
         case: ``lower`` or ``upper``: the letter case of the transcripts, by default the labels'.
         input: name of the graph's input for the audio.
         output: name of the graph's output with the scores.
-        scores_are: ``logits``, ``log-probs`` or ``probabilities``, by default found out.
+        scores_are: ``logits``, ``log_probs`` or ``probs``, by default found out.
     """
 
     features: str = ""

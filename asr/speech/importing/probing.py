@@ -63,7 +63,7 @@ def probed(probe: Probe, output: str = "", scores_are: str = "") -> ImportedNetw
     Args:
         probe: the graph.
         output: name of the output with the scores, where several might be.
-        scores_are: ``logits``, ``log-probs`` or ``probabilities``, where it is known.
+        scores_are: ``logits``, ``log_probs`` or ``probs``, where it is known.
 
     Raises:
         ConfigError: no output has as many scores as there are labels, or several have.
@@ -170,9 +170,9 @@ def _kind(probe: Probe, network: ImportedNetwork) -> str:
     if not np.isfinite(scores).all() and not (scores <= 0).all():
         raise ModelError(f"{probe.file} gives scores that are not finite.", "Export it again.")
     if scores.min() >= 0 and np.abs(scores.sum(-1) - 1).max() < TOLERANCE:
-        return "probabilities"
+        return "probs"
     if scores.max() < TOLERANCE and np.abs(np.exp(scores).sum(-1) - 1).max() < TOLERANCE:
-        return "log-probs"
+        return "log_probs"
     return "logits"
 
 

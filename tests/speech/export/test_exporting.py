@@ -23,12 +23,13 @@ from asr.errors import AudioError, ConfigError, ModelError
 from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
 from asr.model_folder import open_bundle
+from asr.onnx.sessions import providers
 from asr.speech.config import SpeechConfig
 from asr.speech.export.exporting import compare, export_model
 from asr.speech.graph_layers import GraphLogMel
 from asr.speech.graphs import OfflineGraph
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.onnx import OnnxAcoustics, providers
+from asr.speech.onnx import OnnxAcoustics
 from asr.speech.pytorch import load_task
 from asr.speech.ranges import Ranges, lstm_in_range, measured, with_ends
 from asr.speech.streaming import StreamingRecognizer

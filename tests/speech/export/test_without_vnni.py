@@ -20,12 +20,13 @@ import torch
 from asr import load_model
 from asr.audio.synthetic import made_audio
 from asr.model_folder import open_model
-from asr.speech import onnx as runtime
+from asr.onnx import sessions as runtime
+from asr.onnx.sessions import products_saturate
 from asr.speech.acoustics import ONNX_FILE, STREAM_FILE
 from asr.speech.config import SpeechConfig
 from asr.speech.export.exporting import export_model
 from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.onnx import onnx_session, products_saturate
+from asr.speech.onnx import onnx_session
 from asr.speech.training import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
@@ -42,7 +43,8 @@ import json, sys
 import numpy as np
 from pathlib import Path
 from asr.model_folder import open_model
-from asr.speech import onnx as runtime
+from asr.onnx import sessions as runtime
+from asr.speech.onnx import OnnxAcoustics
 from asr.text.tokenizers import load_tokenizer
 
 folders, recordings, target = json.loads(sys.argv[1]), np.load(sys.argv[2]), Path(sys.argv[3])
@@ -52,7 +54,7 @@ for exact in (True, False):
     for name, folder in folders.items():
         bundle = open_model(folder)
         tokens = load_tokenizer(bundle.path).tokens
-        network = runtime.OnnxAcoustics(bundle, tokens, threads=1)
+        network = OnnxAcoustics(bundle, tokens, threads=1)
         arrays = network.log_probs(list(recordings))
         found |= {f"{exact} {name} {n}": array for n, array in enumerate(arrays)}
 np.savez(target, saturates=saturates, **found)

@@ -37,7 +37,7 @@ def as_letters(labels):
     return ["|" if label in ("▁", " ") else label for label in labels]
 
 
-@pytest.fixture(params=["logits", "log-probs", "probabilities"])
+@pytest.fixture(params=["logits", "log_probs", "probs"])
 def scores(request):
     return request.param
 
@@ -86,7 +86,7 @@ def test_a_network_of_features_transcribes(tmp_path, name, floor, labels):
     report = import_model(graph, labels, tmp_path / "m", ImportOptions(features=name))
     network = report.network
     assert network.batches
-    assert network.scores_are == "log-probs"
+    assert network.scores_are == "log_probs"
     assert (network.subsampling, network.offset, network.shortest) == (4, 1, 1)
     assert network.layout == ("BFT" if nemo else "BTF")
     model = asr.load_model(tmp_path / "m")

@@ -1,0 +1,1 @@
+"""Punctuation and capitals: plain words -> written text."""

@@ -1,0 +1,1 @@
+"""ONNX: files of networks, and their sessions in ONNX Runtime; of any task."""

@@ -83,7 +83,7 @@ def _refuse_byte(data: bytes, error: UnicodeDecodeError, where: str) -> NoReturn
     raise DataError(f"{where}, line {line}: {byte} is not {name}.", _REMEDY) from None
 
 
-def check_ends(path: str | Path) -> None:
+def check_ends(path: str | os.PathLike[str]) -> None:
     """Refuse a device that can be read for ever: /dev/zero, /dev/full, /dev/urandom.
 
     Raises:

@@ -19,6 +19,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -268,7 +269,8 @@ class Jobs:
 
 def job_routes(app: FastAPI, jobs: Jobs) -> None:
     """Add the routes."""
-    service, tags = jobs.service, ["jobs"]
+    service = jobs.service
+    tags: list[str | Enum] = ["jobs"]
     form = form_schema(DECODING, {"file": FILE_FIELD})
     asked = {"parameters": query_parameters(DECODING), "requestBody": form}
     conflict: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}

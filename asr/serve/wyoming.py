@@ -254,7 +254,8 @@ class _Recording:
     def _whole(self) -> Heard:
         """Return all that was sent, at the model's rate and the usual level."""
         rate = self.hosted.recognizer.sample_rate
-        whole = np.concatenate([np.zeros(0, np.int16), *self._heard]).astype(np.float32) / 32768
+        heard = np.concatenate([np.zeros(0, np.int16), *self._heard])
+        whole = heard.astype(np.float32) / np.float32(32768)
         levelled = LevelledBlocks([resample(whole, self.start.rate, rate)], rate)
         samples = np.concatenate(list(levelled))
         self.hosted.recognizer.frames.check_lengths([samples])
@@ -276,7 +277,8 @@ class _Recording:
         if self.start.width == 1:
             values -= 128  # 8-bit samples have no sign
         scaled = values * 256.0 ** (2 - self.start.width)
-        return scaled.reshape(-1, self.start.channels).mean(1).astype(np.int16)
+        mean: npt.NDArray[np.float64] = scaled.reshape(-1, self.start.channels).mean(1)
+        return mean.astype(np.int16)
 
 
 def _options(asked: Transcribe, hosted: HostedModel, rate: int) -> RequestOptions:

@@ -21,7 +21,7 @@ import soundfile
 from asr.audio.perturbation import change_speed
 from asr.audio.reading import load_audio
 from asr.cli import main
-from asr.errors import AudioError, ConfigError, DataError
+from asr.errors import AudioError, ConfigError, DataError, OutputError
 from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
 from asr.speech.store import FeatureStore

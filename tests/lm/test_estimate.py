@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.errors import LanguageModelError
+from asr.errors import DataError, LanguageModelError, OutputError
 from asr.lm import (
     BOS,
     EOS,

@@ -96,6 +96,7 @@ def export_punctuation(
         _replace(made, output)
     return PunctuationExport(
         folder=output,
+        format=output_format,
         network_bytes=(output / NETWORK_FILE).stat().st_size,
         source_bytes=(bundle.path / WEIGHTS).stat().st_size,
         agreement=agreement,

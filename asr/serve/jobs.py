@@ -246,9 +246,10 @@ class Jobs:
             job.recording.unlink(missing_ok=True)
 
     def _fail(self, job: Job, error: Exception) -> None:
-        known = isinstance(error, AsrError)
-        job.error = str(error) if known else f"internal error: {type(error).__name__}"
-        job.hosted.metrics.failed(refusal_of(error).outcome if known else "fault")
+        outcome, job.error = "fault", f"internal error: {type(error).__name__}"
+        if isinstance(error, AsrError):
+            outcome, job.error = refusal_of(error).outcome, str(error)
+        job.hosted.metrics.failed(outcome)
         job.status = "failed"
 
     def _transcribe(self, job: Job) -> None:

@@ -96,7 +96,7 @@ class ImportedGraph:
     def _lengths(self, lens: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         dtype = self._dtypes[self.network.lengths]
         if np.issubdtype(dtype, np.floating):  # shares of the longest, as SpeechBrain has them
-            return (lens / lens.max()).astype(dtype)
+            return np.asarray(lens / lens.max(), dtype)
         return lens.astype(dtype)
 
 

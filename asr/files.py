@@ -21,6 +21,7 @@ __all__ = [
     "atomic_write_text",
     "delete_unfinished",
     "files_below",
+    "real_path",
 ]
 
 MANIFEST = "cuts.jsonl.gz"  # of a prepared split: Lhotse cuts, beside the features
@@ -83,6 +84,14 @@ def atomic_write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def real_path(path: str | Path) -> Path:
+    """Return a path without links; where links lead in a circle, the path up to it.
+
+    ``Path.resolve`` raises RuntimeError there, before Python 3.13.
+    """
+    return Path(os.path.realpath(path))
+
+
 def delete_unfinished(targets: Collection[Path]) -> None:
     """Delete the temporary files for these paths that killed processes have left."""
     names = {(path.parent, *_around_number(path)) for path in targets}
@@ -123,12 +132,12 @@ def _target(path: Path) -> tuple[Path, bool]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return (path.resolve() if path.is_symlink() else path), False
+        return (real_path(path) if path.is_symlink() else path), False
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if not stat.S_ISREG(mode):
         return path, True
-    return (path.resolve() if path.is_symlink() else path), False
+    return (real_path(path) if path.is_symlink() else path), False
 
 
 def _temporary_name(path: Path) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 
 from asr.config import read_yaml, yaml_text
 from asr.errors import ConfigError, ModelError
-from asr.files import atomic_write_text
+from asr.files import atomic_write_text, real_path
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -164,7 +164,7 @@ def check_apart(bundle: Bundle, output: str | Path) -> None:
     Raises:
         ConfigError: ``output`` is the folder of ``bundle``.
     """
-    if Path(output).resolve() == bundle.path.resolve():
+    if real_path(output) == bundle.path.resolve():
         raise ConfigError(
             f"{output} is the model itself, which would be lost.", "Give another output folder."
         )

@@ -15,6 +15,7 @@ from asr.files import (
     atomic_write_text,
     delete_unfinished,
     files_below,
+    real_path,
 )
 
 
@@ -123,3 +124,10 @@ def test_unfinished_files_of_killed_processes_go(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     delete_unfinished(targets)
     assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == set(others)
+
+
+def test_a_circle_of_links_has_a_real_path(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "link").symlink_to("file")
+    assert real_path(tmp_path / "circle") == tmp_path.resolve() / "circle"
+    assert real_path(tmp_path / "link") == tmp_path.resolve() / "file"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr.audio.shar import file_of
 from asr.errors import AsrError, ConfigError
-from asr.files import atomic_write_text, delete_unfinished
+from asr.files import atomic_write_text, delete_unfinished, real_path
 from asr.progress import ProgressBar
 from asr.scale.cluster import LostError, connected, run_pieces, share_out
 from asr.speech.jobs.outputs import check_formats, print_notes, print_summary
@@ -125,7 +125,7 @@ def _model(model: str) -> str:
 
 
 def _item(recording: Input) -> _Item:
-    path = Path(recording.path).resolve()
+    path = real_path(recording.path)
     return _Item(str(path), recording.name.as_posix(), _stamp(file_of(path)), recording.label)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.errors import ScoringError
+from asr.files import real_path
 
 __all__ = ["Sides", "find_sides"]
 
@@ -51,7 +52,7 @@ def find_sides(a: Path, b: Path, reference: Path | None = None, split: str | Non
 
 
 def _names(a: Path, b: Path) -> tuple[str, str]:
-    left, right = a.resolve(), b.resolve()
+    left, right = real_path(a), real_path(b)
     if left.name != right.name:
         return left.name, right.name
     if left.parent.name != right.parent.name:

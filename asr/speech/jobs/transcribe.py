@@ -14,7 +14,7 @@ from pathlib import Path
 from asr.audio.reading import AUDIO_SUFFIXES, Source, spool
 from asr.audio.shar import find_shar, read_shar
 from asr.errors import AsrError, AudioError, ConfigError, DataError
-from asr.files import atomic_write_text, files_below
+from asr.files import atomic_write_text, files_below, real_path
 from asr.lines import nfc, read_text
 from asr.progress import ProgressBar
 from asr.speech.jobs.outputs import (
@@ -67,7 +67,7 @@ def expand_inputs(inputs: Sequence[str], to_files: bool = True) -> list[Input]:
     recordings: dict[str, Input] = {}
     for given in inputs:
         for item in _expand(given):
-            place = STDIN if item.path == STDIN else str(Path(item.path).resolve())
+            place = STDIN if item.path == STDIN else str(real_path(item.path))
             recordings.setdefault(place, item)
     items = list(recordings.values())
     if to_files:
@@ -210,11 +210,11 @@ def _check_told_apart(count: int, formats: Sequence[str]) -> None:
 
 def _check_inputs_kept(items: Sequence[Input], folder: Path, formats: Sequence[str]) -> None:
     """Refuse an output file that is one of the recordings: one may be called a.txt."""
-    recordings = {Path(item.path).resolve() for item in items}
+    recordings = {real_path(item.path) for item in items}
     for item in items:
         for output_format in formats:
             output = folder / item.name.with_suffix(f".{output_format}")
-            if output.resolve() in recordings:
+            if real_path(output) in recordings:
                 raise ConfigError(
                     f"{output} is an input as well: it would be overwritten.",
                     "Give another --output-dir.",

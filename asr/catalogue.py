@@ -339,6 +339,10 @@ class Exported(Protocol):
         """The new model folder."""
 
     @property
+    def format(self) -> str:
+        """Format of the network."""
+
+    @property
     def network_bytes(self) -> int:
         """Size of the exported network."""
 

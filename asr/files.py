@@ -15,7 +15,13 @@ from pathlib import Path
 
 from asr.errors import AsrError, DataError, OutputError
 
-__all__ = ["MANIFEST", "atomic_path", "atomic_write_text", "delete_unfinished", "files_below"]
+__all__ = [
+    "MANIFEST",
+    "atomic_path",
+    "atomic_write_text",
+    "delete_unfinished",
+    "files_below",
+]
 
 MANIFEST = "cuts.jsonl.gz"  # of a prepared split: Lhotse cuts, beside the features
 SHOWN = 16  # characters of a name in that of its temporary file; names have at most 255 bytes

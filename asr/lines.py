@@ -10,7 +10,9 @@ import codecs
 import gzip
 import io
 import json
+import os
 import re
+import stat
 import unicodedata
 import zlib
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from typing import IO, Any, NoReturn
 from asr.errors import DataError
 
 __all__ = [
+    "check_ends",
     "decode",
     "iter_lines",
     "nfc",
@@ -31,6 +34,7 @@ __all__ = [
     "read_words",
 ]
 
+ENDLESS = {(1, 5), (1, 7), (1, 8), (1, 9)}  # Linux's numbers of zero, full, random, urandom
 _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SPACES = re.compile(r"[^\S \t\r\n]")
@@ -79,6 +83,21 @@ def _refuse_byte(data: bytes, error: UnicodeDecodeError, where: str) -> NoReturn
     raise DataError(f"{where}, line {line}: {byte} is not {name}.", _REMEDY) from None
 
 
+def check_ends(path: str | os.PathLike[str]) -> None:
+    """Refuse a device that can be read for ever: /dev/zero, /dev/full, /dev/urandom.
+
+    Raises:
+        DataError: the path is one.
+    """
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return  # whoever opens it says why
+    device = os.major(status.st_rdev), os.minor(status.st_rdev)
+    if stat.S_ISCHR(status.st_mode) and device in ENDLESS:
+        raise DataError(f"{path} is a device that never ends.", "Give a file.")
+
+
 def read_text(path: str | Path, needed: str = "a text file") -> str:
     """Return the text of a file.
 
@@ -90,6 +109,7 @@ def read_text(path: str | Path, needed: str = "a text file") -> str:
         DataError: the file is missing, damaged, or not UTF-8; the line is named.
     """
     path = Path(path)
+    check_ends(path)
     try:
         data = path.read_bytes()
         return decode(gzip.decompress(data) if data[:2] == _GZIP else data, str(path))
@@ -142,6 +162,7 @@ def iter_lines(path: str | Path, needed: str = "a text file") -> Iterator[str]:
 
 
 def _open(path: Path) -> IO[str]:
+    check_ends(path)
     with path.open("rb") as file:
         zipped = file.read(2) == _GZIP
     raw: Any = gzip.open(path) if zipped else path.open("rb")  # noqa: SIM115 - the caller closes it

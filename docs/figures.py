@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ROOT = Path(__file__).resolve().parent.parent
-SUPPORT = ROOT / "tests" / "support"  # the slow decoder is a test's oracle
-sys.path[:0] = [str(ROOT), str(SUPPORT)]
+# the slow decoder is an oracle of the tests
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from asr import plots  # noqa: E402
+from asr import plots
 
 FOLDER = Path(__file__).with_name("figures")
 TOKENS = ["<blank>", "a", "b", "c"]

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from asr.errors import DataError, OutputError
-from asr.files import atomic_path, atomic_write_text, delete_unfinished, files_below
+from asr.files import (
+    atomic_path,
+    atomic_write_text,
+    delete_unfinished,
+    files_below,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import DataError
-from asr.lines import iter_lines, read_json_lines
+from asr.lines import check_ends, iter_lines, read_json_lines, read_text
 
 
 def test_plain_and_gzip_files_hold_the_same_lines(tmp_path: Path) -> None:
@@ -44,3 +44,13 @@ def test_json_lines_are_numbered_and_blank_ones_left_out(tmp_path: Path) -> None
     (tmp_path / "a.jsonl").write_text('1\n{"a": }\n')
     with pytest.raises(DataError, match="line 2: not JSON"):
         list(read_json_lines(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero here")
+def test_devices_that_never_end_are_refused(tmp_path: Path) -> None:
+    for path in ("/dev/zero", "/dev/full", "/dev/urandom"):
+        for read in (check_ends, read_text, lambda path: list(iter_lines(path))):
+            with pytest.raises(DataError, match="never ends"):
+                read(path)
+    for other in ("/dev/null", tmp_path, tmp_path / "none"):
+        check_ends(other)

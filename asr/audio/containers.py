@@ -40,7 +40,7 @@ SIGNATURES = (
 KNOWS_LENGTH = {"mov", "matroska"}  # formats whose header has a length that can be relied on
 HOLE_S = 0.25  # of missing sound: below, timestamps are merely rounded or drift
 LONGEST_HOLE_S = 3600.0
-SHARE, SLACK_S = 0.98, 0.5  # of the length in the header, which may only be estimated
+SHARE, SLACK_S = 0.98, 0.15  # of the length in the header, which may only be estimated
 TIMESTAMPS_JUMP = 0x0200  # FFmpeg's flag of formats such as MPEG-TS, whose clock begins anywhere
 
 Planes = npt.NDArray[np.float32]

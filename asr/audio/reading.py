@@ -296,7 +296,7 @@ def _name(source: object) -> str:
         return os.fspath(source)
     in_memory = isinstance(source, (io.BytesIO, bytes, bytearray, memoryview))
     kind = "recording" if in_memory else type(source).__name__
-    return str(getattr(source, "name", "")) or f"The {kind}"
+    return str(getattr(source, "name", None) or f"The {kind}")
 
 
 def _open_path(path: Path) -> Recording:

@@ -25,6 +25,7 @@ Samples = npt.NDArray[np.float32]
 
 BLOCK_S = 30.0
 MAX_CHANNELS = 64
+MIN_RATE, MAX_RATE = 1000, 1_000_000  # Hz; beyond, a header is damaged
 MAX_PEAK = 100.0  # float recordings may exceed 1, but unscaled integers exceed it by far
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,11 @@ class Recording(ABC):
         self.channels, self.num_samples = channels, num_samples
         self.start_s, self.notes = 0.0, list[str]()
         self._copy: IO[bytes] | None = None
+        if not MIN_RATE <= sample_rate <= MAX_RATE:
+            raise AudioError(
+                f"{name} has {sample_rate} samples a second; read are {MIN_RATE} to {MAX_RATE}.",
+                "If it is sound, write it again at a usual rate such as 16000.",
+            )
         if channels > MAX_CHANNELS:
             raise AudioError(
                 f"{name} has {channels} channels; at most {MAX_CHANNELS} are read.",

@@ -18,7 +18,7 @@ def score(
         typer.Option(
             "--reference",
             "-r",
-            help="References: TSV, txt, Kaldi text, JSON(L), STM, CTM, a manifest.",
+            help="References: TSV, CSV, txt, Kaldi text, JSON(L), STM, CTM, a manifest.",
         ),
     ],
     hypothesis: Annotated[

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from asr.errors import LanguageModelError
 from asr.kernels import kernel
-from asr.lines import nfc, plain_spaces
+from asr.lines import check_ends, nfc, plain_spaces
 from asr.lm.model import EOS, SPECIAL_WORDS
 
 __all__ = ["Text", "Tokenizer", "as_texts"]
@@ -268,6 +268,7 @@ def _blocks(text: Text) -> Iterator[bytes]:
 def _open(path: str | os.PathLike[str]) -> IO[bytes]:
     if str(path) == "-":
         return sys.stdin.buffer
+    check_ends(path)
     with Path(path).open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
     return gzip.open(path) if zipped else Path(path).open("rb")  # type: ignore[return-value]

@@ -19,6 +19,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -246,9 +247,10 @@ class Jobs:
             job.recording.unlink(missing_ok=True)
 
     def _fail(self, job: Job, error: Exception) -> None:
-        known = isinstance(error, AsrError)
-        job.error = str(error) if known else f"internal error: {type(error).__name__}"
-        job.hosted.metrics.failed(refusal_of(error).outcome if known else "fault")
+        outcome, job.error = "fault", f"internal error: {type(error).__name__}"
+        if isinstance(error, AsrError):
+            outcome, job.error = refusal_of(error).outcome, str(error)
+        job.hosted.metrics.failed(outcome)
         job.status = "failed"
 
     def _transcribe(self, job: Job) -> None:
@@ -267,7 +269,8 @@ class Jobs:
 
 def job_routes(app: FastAPI, jobs: Jobs) -> None:
     """Add the routes."""
-    service, tags = jobs.service, ["jobs"]
+    service = jobs.service
+    tags: list[str | Enum] = ["jobs"]
     form = form_schema(DECODING, {"file": FILE_FIELD})
     asked = {"parameters": query_parameters(DECODING), "requestBody": form}
     conflict: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}

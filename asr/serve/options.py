@@ -134,7 +134,7 @@ class RequestOptions(BaseModel):
     def decoding(self) -> dict[str, Any]:
         """Fields of :class:`asr.speech.decoders.DecodingConfig` that differ from the model's."""
         asked = {"lm_alpha": self.lm_weight, "lm_beta": self.word_bonus}
-        changes = {name: value for name, value in asked.items() if value is not None}
+        changes: dict[str, Any] = {k: value for k, value in asked.items() if value is not None}
         if self.hotwords:
             changes["hotwords"] = self.hotwords
         if self.n_best > 1:

@@ -127,8 +127,9 @@ class _Session:
     async def _send(self, results: list[StreamResult]) -> None:
         for result in results:
             content = dataclasses.asdict(result)
-            if not content["alternatives"]:
-                del content["alternatives"]
+            for unasked in ("alternatives", "written"):
+                if not content[unasked]:
+                    del content[unasked]
             kind = "final" if content.pop("final") else "partial"
             await self.socket.send_json({"type": kind, **content})
 

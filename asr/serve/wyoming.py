@@ -125,6 +125,7 @@ class _Session:
         self.asked = Transcribe()
         self.recording: _Recording | None = None
         self.places = contextlib.ExitStack()
+        self.failed = False  # what is left of a recording after an error is skipped
 
     @property
     def busy(self) -> bool:
@@ -152,10 +153,12 @@ class _Session:
                 await self._stop()
         except AsrError as error:
             self.close()
+            self.failed = True
             await self.send(Error(str(error), type(error).__name__))
 
     async def _start(self, start: AudioStart) -> None:
         self.close()
+        self.failed = False
         self.places.enter_context(self.server.streams.place())
         hosted = self.server.streams.choose(self.asked.name or "")
         options = _options(self.asked, hosted, start.rate)
@@ -165,6 +168,8 @@ class _Session:
             await self.send(TranscriptStart())
 
     async def _chunk(self, chunk: AudioChunk) -> None:
+        if self.failed:
+            return
         if self.recording is None:  # some clients leave audio-start out
             await self._start(AudioStart(chunk.rate, chunk.width, chunk.channels))
         assert self.recording is not None
@@ -172,7 +177,10 @@ class _Session:
             await self.send(TranscriptChunk(text))
 
     async def _stop(self) -> None:
-        recording = self.recording
+        recording, failed = self.recording, self.failed
+        self.failed = False
+        if failed:
+            return
         if recording is None:
             raise AudioError("There was no audio.", "Send audio-start and audio-chunk first.")
         for text in await recording.finish():
@@ -237,14 +245,21 @@ class _Recording:
         if self.live is not None:
             results = await self.live.finish()
             return [self._said(result.text) for result in results if result.final and result.text]
-        service, rate = self.server.service, self.hosted.recognizer.sample_rate
-        whole = np.concatenate([np.zeros(0, np.int16), *self._heard]).astype(np.float32) / 32768
-        levelled = LevelledBlocks([resample(whole, self.start.rate, rate)], rate)
-        heard = Heard(np.concatenate(list(levelled)))
-        self.hosted.recognizer.frames.check_lengths([heard.samples])
+        service = self.server.service
+        heard = await asyncio.to_thread(self._whole)
         work = service.hear(heard, self.hosted, self.options)
         self.text = (await within(service.config.request_timeout_s, work)).text
         return []
+
+    def _whole(self) -> Heard:
+        """Return all that was sent, at the model's rate and the usual level."""
+        rate = self.hosted.recognizer.sample_rate
+        heard = np.concatenate([np.zeros(0, np.int16), *self._heard])
+        whole = heard.astype(np.float32) / np.float32(32768)
+        levelled = LevelledBlocks([resample(whole, self.start.rate, rate)], rate)
+        samples = np.concatenate(list(levelled))
+        self.hosted.recognizer.frames.check_lengths([samples])
+        return Heard(samples)
 
     def _said(self, text: str) -> str:
         """Return the next piece of the text, with a blank before it where it is not the first."""
@@ -262,7 +277,8 @@ class _Recording:
         if self.start.width == 1:
             values -= 128  # 8-bit samples have no sign
         scaled = values * 256.0 ** (2 - self.start.width)
-        return scaled.reshape(-1, self.start.channels).mean(1).astype(np.int16)
+        mean: npt.NDArray[np.float64] = scaled.reshape(-1, self.start.channels).mean(1)
+        return mean.astype(np.int16)
 
 
 def _options(asked: Transcribe, hosted: HostedModel, rate: int) -> RequestOptions:

@@ -37,7 +37,8 @@ class Token:
     mark: str = ""
 
     def __str__(self) -> str:
-        return self.text + self.mark
+        doubled = self.mark.startswith(".") and self.text.endswith(".")  # "at 7:30 p.m."
+        return self.text + (self.mark[1:] if doubled else self.mark)
 
 
 def as_tokens(words: Sequence[str]) -> list[Token]:

@@ -103,6 +103,7 @@ def _viterbi(
     order 4 sees, so that the search is exact.
     """
     M = len(events)
+    model = (last_words, first_child, log10_probs, log10_backoffs)
     scores = np.full(M * M, -np.inf)
     nodes = np.full((M * M, order - 1), -1, np.int64)
     scores[0] = 0.0
@@ -118,13 +119,9 @@ def _viterbi(
                 trial[:] = nodes[state]
                 score = scores[state]
                 if mark:
-                    score += next_nodes(
-                        trial, events[mark], last_words, first_child, log10_probs, log10_backoffs
-                    )
+                    score += next_nodes(trial, events[mark], *model)
                 if place + 1 < len(ids):
-                    score += next_nodes(
-                        trial, ids[place + 1], last_words, first_child, log10_probs, log10_backoffs
-                    )
+                    score += next_nodes(trial, ids[place + 1], *model)
                 target = (state % M) * M + mark
                 if score > next_scores[target]:
                     next_scores[target] = score

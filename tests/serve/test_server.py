@@ -413,7 +413,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_only_speech_models_run_with_onnxruntime(others: dict[str, Path]) -> None:
-    with pytest.raises(ConfigError, match="no speech model"):
+    with pytest.raises(ConfigError, match="not a speech model"):
         Fleet([others["forecast"]], ServeConfig(backend="onnxruntime"), ServiceMetrics())
 
 

@@ -139,6 +139,16 @@ def test_errors_are_events(port: int) -> None:
     long = transcribed(port, b"\0" * (2 * 8000 * 41), 8000)
     assert "longer than 40 s" in long[-1].data["text"]
 
+    async def after_an_error() -> list[str]:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await send_audio(client, PCM.tobytes(), RATE, 3, 1)
+            await client.write_event(Transcribe(name="de-whole").event())
+            await send_audio(client, PCM.tobytes(), RATE, 2, 1)
+            events = [await events_after(client, "transcript") for _ in range(2)]
+            return [event.type for some in events for event in some]
+
+    assert asyncio.run(after_an_error()) == ["error", "transcript"]
+
     async def nothing() -> Event:
         async with AsyncTcpClient("127.0.0.1", port) as client:
             await client.write_event(AudioStop().event())

@@ -24,6 +24,8 @@ from asr.lm.arpa import write_arpa
 from asr.speech.decoders import DecoderFactory, DecodingConfig
 from asr.speech.jobs.evaluate import Emissions, tune_second_pass
 from asr.speech.recognizer import load_model
+from asr.text.pronunciations import Pronunciations
+from asr.text.tokenizers import CharTokenizer, PhoneTokenizer
 from data_prep.espeak import speak
 
 TOKENS = ["<blank>", "▁a", "▁b"]
@@ -93,6 +95,7 @@ def test_transcribing_with_a_second_pass(language_model, tmp_path):
         "3",
         "--threads",
         "1",
+        "--no-punctuation",
     ]
     result = CliRunner().invoke(app, run)
     assert (result.exit_code, result.stdout.strip()) == (0, best.text)
@@ -164,3 +167,53 @@ def test_a_lexicon_needs_phones(tmp_path):
 def test_settings_out_of_range_are_refused(wrong, said):
     with pytest.raises(ConfigError, match=re.escape(said)):
         DecodingConfig(**wrong)
+
+
+SAID = {"a": [("AH",)], "tee": [("T", "IY")], "tea": [("T", "IY")], "at": [("AH", "T")]}
+
+
+def emissions(tokens: list[str], spoken: list[int]) -> np.ndarray:
+    """Log-probabilities in which each of these tokens is likely for a frame, then the blank."""
+    probs = np.full((2 * len(spoken), len(tokens)), 0.3 / len(tokens))
+    for place, token in enumerate(spoken):
+        probs[2 * place, token], probs[2 * place + 1, 0] = 0.7, 0.7
+    return np.log(probs / probs.sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("phones", [False, True])
+def test_a_variant_decodes_as_a_decoder_made_anew(phones, tmp_path):
+    """Oracle: the decoder that the factory makes from nothing."""
+    write_arpa(estimate([["a tea", "at tea", "a tee"] * 5], 2), tmp_path / "lm.arpa")
+    tokenizer = PhoneTokenizer(Pronunciations(SAID)) if phones else CharTokenizer("ate")
+    factory = DecoderFactory(tokenizer, tmp_path / "lm.arpa")
+    base = DecodingConfig(beam_size=40, beam_threshold=20.0)
+    decoder = factory.make(base)
+    spoken = emissions(tokenizer.tokens, tokenizer.encode("a tee at"))
+    changes = [
+        {"hotwords": {"tee": 12.0}},
+        {"hotwords": {"at tea": 6.0}, "n_best": 3},
+        {"lm_alpha": 0.0},
+        {"lm_beta": 4.0, "n_best": 2},
+        {"method": "greedy"},
+        {},
+    ]
+    for change in changes:
+        config = replace(base, **change)
+        assert factory.variant(decoder, config)([spoken]) == factory.make(config)([spoken]), change
+
+
+@pytest.mark.parametrize("phones", [False, True])
+def test_only_the_words_of_a_list_are_recognised(phones):
+    tokenizer = PhoneTokenizer(Pronunciations(SAID)) if phones else CharTokenizer("ate")
+    factory = DecoderFactory(tokenizer)
+    spoken = emissions(tokenizer.tokens, tokenizer.encode("a tee at"))
+    config = DecodingConfig(beam_size=40, beam_threshold=50.0, token_min_logp=-50.0)
+    limited = factory.with_words(["A", "tea"])
+    assert set(limited.make(config)([spoken])[0][0].text.split()) <= {"a", "tea"}
+    assert limited.make(config)([spoken])[0][0].text
+    assert limited.variant(factory.make(config), config)([spoken]) == limited.make(config)([spoken])
+    known = ["a", "tea at", "xylophone", "", "A"]
+    assert [factory.knows(phrase) for phrase in known] == [True, True, False, False, True]
+    if phones:
+        with pytest.raises(ConfigError, match="'xylophone' is not known"):
+            factory.with_words(["tea", "xylophone"])

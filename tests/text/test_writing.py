@@ -225,6 +225,8 @@ def test_marks_and_pauses_end_numbers() -> None:
         "hundred",
     ]
     assert [str(t) for t in write_numbers(tokens)] == ["there", "were", "500"]
+    clock = [Token("seven", 0, 1), Token("p", 1, 2), Token("m", 2, 3, ".")]
+    assert [str(t) for t in write_numbers(clock)] == ["7 p.m."]
     ending = [Token("Five", 0, 1), Token("hundred", 1, 2, ",")]
     assert write_numbers(ending) == [Token("500", 0, 2, ",")]
 

@@ -166,8 +166,8 @@ def _spoken_part(part: str) -> list[tuple[str, str]] | None:
         said = _said(part)
         return [(said, part if len(said) == len(part) else _as_cased(said, part))] if said else None
     if number := _NUMBER.fullmatch(part):
-        said = f"{_number_said(number)} {_SIGNS[number['sign']]}".split()
-        return [(word, word) for word in said]
+        spoken = f"{_number_said(number)} {_SIGNS[number['sign']]}".split()
+        return [(word, word) for word in spoken]
     if "." in part.strip("."):  # a file, a site: said with "dot"
         pieces = [_spoken_part(piece) for piece in part.split(".")]
         if all(pieces) and not any(char.isdigit() for char in part):

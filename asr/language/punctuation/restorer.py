@@ -116,7 +116,7 @@ class Restorer:
         marks, shapes = self.scores(self.units.encode(words))
         if len(words):
             if pauses_s is not None and self.pauses is not None:
-                marks = _log_softmax(marks) + self.pauses.scores(pauses_s)
+                marks = _log_softmax(marks) + self.pauses.scores(pauses_s).astype(np.float32)
             if ends:
                 marks[-1, [mark not in ENDS for mark in MARKS]] = -np.inf
         return marks.argmax(1), shapes.argmax(1)

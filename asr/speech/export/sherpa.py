@@ -20,11 +20,11 @@ from torch import Tensor
 from asr.errors import ModelError, require
 from asr.files import atomic_write_text
 from asr.model_folder import Bundle
+from asr.onnx.sessions import new_session
 from asr.speech.acoustics import ONNX_FILE
 from asr.speech.export.onnx_files import export_onnx
 from asr.speech.frames import FrameShape
 from asr.speech.graphs import OfflineGraph
-from asr.speech.onnx import new_session
 
 if TYPE_CHECKING:
     from asr.speech.network import CtcTask

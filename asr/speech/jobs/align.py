@@ -91,7 +91,7 @@ def _text(given: str) -> str:
 
 
 def _holds_cuts(path: Path) -> bool:
-    first = next((row for _, row in read_json_lines(path, "a manifest")), {})
+    first: Any = next((row for _, row in read_json_lines(path, "a manifest")), {})
     return isinstance(first, dict) and bool(first.keys() & {"supervisions", "recording"})
 
 

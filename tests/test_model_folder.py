@@ -85,7 +85,7 @@ def test_a_failed_write_keeps_the_old_model(model: Path) -> None:
 
 def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ModelError, match="no model folder"):
+    with pytest.raises(ModelError, match="not a model folder"):
         write_bundle(tmp_path, fill)
     assert (tmp_path / "thesis.txt").exists()
 

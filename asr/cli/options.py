@@ -110,7 +110,7 @@ def writing_of(punctuation: bool, text_model: str | None, numbers: bool) -> Writ
     """Return how words become text.
 
     Raises:
-        typer.BadParameter: a text model, and no marks.
+        BadParameter: a text model, and no marks.
     """
     from asr.speech.writing import AUTO, WritingConfig
 

@@ -247,7 +247,7 @@ class BeamDecoder:
             gains=lexicon.edges.view(np.float32),
             factors=lexicon.factors,
             node_words=np.where(ending, words, kernels.NO_WORD).astype(np.int32),
-            node_extra=doubted.astype(np.float64) * unk_score,
+            node_extra=np.where(doubted, unk_score, 0.0).astype(np.float64),
             homophones=self._known.homophones,
             ngrams=self.lm.arrays if self.lm is not None else _no_model(),
         )

@@ -106,12 +106,12 @@ class ImportedAcoustics:
     Args:
         bundle: model folder that `asr import` wrote.
         outputs: what the outputs of its network are.
-        device: see :func:`asr.speech.onnx.providers`.
+        device: see :func:`asr.onnx.sessions.providers`.
         threads: of the processor, 0: all.
 
     Raises:
         ModelError: the folder holds no network, or it is damaged.
-        ConfigError: see :func:`asr.speech.onnx.providers`.
+        ConfigError: see :func:`asr.onnx.sessions.providers`.
     """
 
     backend = "onnxruntime"

@@ -37,7 +37,7 @@ def test_every_option_that_writes_is_known() -> None:
     """An option with -o, or whose help says that it writes, is guarded."""
     for path, command in COMMANDS.items():
         for parameter in command.params:
-            says = (getattr(parameter, "help", "") or "").startswith(("Write", "Also write"))
+            says = (getattr(parameter, "help", "") or "").startswith(("Write a", "Also write"))
             if "-o" in parameter.opts or (says and parameter.name != "save_to_model"):
                 assert OUTPUTS & set(parameter.opts), (path, parameter.opts)
 

@@ -140,7 +140,7 @@ def test_what_the_cache_was_not_asked_for_in_a_month_goes(
     copies = [tmp_path / f"{name}.arpa" for name in "abc"]
     kept, long_ago = list[Path](), time.time() - 31 * 86400
     for copy in copies[:2]:
-        copy.write_bytes(arpa.read_bytes())
+        copy.write_bytes(copy.name.encode() + b"\n" + arpa.read_bytes())
         load_lm(copy)
         kept += set((tmp_path / "cache" / "lm").iterdir()) - set(kept)
     strangers = [
@@ -152,7 +152,7 @@ def test_what_the_cache_was_not_asked_for_in_a_month_goes(
     for path in (*kept, *strangers):
         os.utime(path, (long_ago, long_ago))
     load_lm(copies[0])
-    copies[2].write_bytes(arpa.read_bytes())
+    copies[2].write_bytes(b"c\n" + arpa.read_bytes())
     load_lm(copies[2])
     assert [path.exists() for path in kept] == [True, False]
     assert all(stranger.exists() for stranger in strangers)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.errors import LanguageModelError
+from asr.errors import DataError, LanguageModelError, OutputError
 from asr.lm import (
     BOS,
     EOS,
@@ -281,7 +281,7 @@ def test_vocabulary_limits_count_other_words_as_unknown(tmp_path: Path) -> None:
     assert [0, EOS] in by_size.ngrams[1].tolist()
     with pytest.raises(LanguageModelError, match="No word of the vocabulary"):
         estimate([text], 2, vocabulary=["q"])
-    with pytest.raises(LanguageModelError, match="Cannot read the vocabulary"):
+    with pytest.raises(DataError, match="There is no file"):
         estimate([text], 2, vocabulary=tmp_path / "none.txt")
 
 
@@ -308,7 +308,7 @@ def test_failing_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("asr.lm.arpa.ArpaWriter.close", full)
-    with pytest.raises(LanguageModelError, match="No space left"):
+    with pytest.raises(OutputError, match="No space left"):
         build_arpa([["a b"]], tmp_path / "a.arpa", 2, notify=silent)
     assert not list(tmp_path.iterdir())
 

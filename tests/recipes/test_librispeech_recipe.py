@@ -137,7 +137,7 @@ def test_published_names_and_text_by_default(
         (["--lm-text", "nowhere.txt"], "no text nowhere.txt"),
         (
             ["--lm-text", "transcripts", "--dictionary", "nowhere"],
-            "Cannot read the dictionary nowhere",
+            "There is no file nowhere",
         ),
         ([], r"no text for the language model.*--download librispeech-lm-norm\.txt\.gz"),
     ],

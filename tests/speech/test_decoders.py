@@ -95,6 +95,7 @@ def test_transcribing_with_a_second_pass(language_model, tmp_path):
         "3",
         "--threads",
         "1",
+        "--no-punctuation",
     ]
     result = CliRunner().invoke(app, run)
     assert (result.exit_code, result.stdout.strip()) == (0, best.text)

@@ -28,12 +28,14 @@ class PunctuationExport:
 
     Attributes:
         folder: the new model folder.
+        format: of :data:`FORMATS`.
         network_bytes: size of the exported network.
         source_bytes: size of the trained weights.
         agreement: share of drawn words with equal mark and shape.
     """
 
     folder: Path
+    format: str
     network_bytes: int
     source_bytes: int
     agreement: float
@@ -94,6 +96,7 @@ def export_punctuation(
         _replace(made, output)
     return PunctuationExport(
         folder=output,
+        format=output_format,
         network_bytes=(output / NETWORK_FILE).stat().st_size,
         source_bytes=(bundle.path / WEIGHTS).stat().st_size,
         agreement=agreement,

@@ -122,7 +122,7 @@ def test_cuts_of_a_manifest(model: Path, tmp_path: Path) -> None:
     (tmp_path / "a.wav").unlink()
     gone = run(tmp_path / "cuts.jsonl.gz", "--model", model)
     assert gone.exit_code == 1
-    assert "failed: one.cut: The recording cannot be read" in gone.stderr
+    assert "failed: one.cut: There is no file" in gone.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import AsrError, ConfigError
+from asr.lines import check_ends
 
 __all__ = ["guarded", "run"]
 
@@ -74,7 +75,8 @@ def _line(error: Exception) -> str:
 
 
 def guarded(command: Any) -> Any:
-    """Have a command and those below it refuse an output file that is one of their inputs.
+    """Have a command and those below it refuse an output file that is one of their inputs, and an
+    input that never ends, such as /dev/zero.
 
     Args:
         command: of click, or of the copy of click in typer.
@@ -97,8 +99,13 @@ def _check_outputs(command: Any, values: dict[str, Any]) -> None:
     places: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
     for parameter in command.params:
         is_output = not OUTPUTS.isdisjoint(parameter.opts)
+        value = values.get(parameter.name or "")
+        if not is_output:
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                if isinstance(one, (str, Path)):
+                    check_ends(one)
         name = parameter.opts[0] if is_output else parameter.human_readable_name
-        places[is_output] += [(name, path) for path in _files(values.get(parameter.name or ""))]
+        places[is_output] += [(name, path) for path in _files(value)]
     for option, output in places[True]:
         for _, given in places[False]:
             if Path(output).samefile(given):

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from asr.cli import VERBS, make_app
 from asr.cli.guard import OUTPUTS, guarded, run
-from asr.errors import ConfigError
+from asr.errors import ConfigError, DataError
 
 
 def asr(*arguments: str, **how: object) -> subprocess.CompletedProcess[str]:
@@ -70,6 +70,15 @@ def test_an_input_is_not_overwritten(
     with pytest.raises(ConfigError, match="is an input as well"):
         command.main([verb, *rest], standalone_mode=False)
     assert Path("t.txt").read_text() == "a b c\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("verb", ["convert", "perplexity"])
+def test_an_input_that_never_ends_is_refused(verb: str, tmp_path: Path) -> None:
+    rest = ["-o", str(tmp_path / "x")] if verb == "convert" else ["/dev/zero"]
+    command = guarded(get_command(make_app(["lm"])))
+    with pytest.raises(DataError, match="never ends"):
+        command.main(["lm", verb, "/dev/full", *rest], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,11 @@ def read_items(source: str, text: str | None) -> Iterator[Item]:
     path = Path(source)
     if path.is_dir() and (path / MANIFEST).is_file():
         path = path / MANIFEST
+    elif path.is_dir():
+        raise DataError(
+            f"{path} is a folder without {MANIFEST}.",
+            "Give a recording, a table path<TAB>text, or a prepared split.",
+        )
     name = path.name.lower().removesuffix(".gz")
     if name.endswith(".jsonl") and _holds_cuts(path):
         yield from _cuts(path)

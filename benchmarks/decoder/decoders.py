@@ -204,7 +204,7 @@ class Pyctcdecode:
         """End the worker."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(20)
+        self.process.wait()
 
 
 def weights_grid(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hidden_event import HiddenEvents
-from spoken import score_clips
+from spoken import pause_table, read_chapters, score_clips
 
 from asr.catalogue import train
 from asr.files import atomic_write_text
@@ -23,6 +23,7 @@ from asr.language.punctuation.data import MarkedText, read_marked
 from asr.language.punctuation.exporting import export_punctuation
 from asr.language.punctuation.restorer import Ints, Restorer
 from asr.language.punctuation.scoring import FIGURES, mark_figures
+from asr.model_folder import add_to_bundle
 from asr.run_folder import record_split
 from data_prep.written import split_books, split_podcasts, write_parts
 
@@ -95,7 +96,11 @@ def main() -> None:
     systems = {"hidden events": events.predict, "network": exported.classes}
     rows = list(measured(systems, tests, args.output_dir))
     if args.clips:
-        rows += score_clips(args.clips, args.model, systems)
+        first, *others = read_chapters(args.clips, args.model)
+        exported.pauses = pause_table(first)
+        folder = args.output_dir / "text-model"
+        add_to_bundle(folder, {}, config={"pauses": exported.pauses.content()})
+        rows += score_clips(others, args.model, systems, exported)
     header = "| test | system | " + " | ".join((*FIGURES, "mean")) + " |"
     table = "\n".join([header, "|---" * (3 + len(FIGURES)) + "|", *rows])
     atomic_write_text(args.output_dir / "table.md", table + "\n")

@@ -16,13 +16,16 @@ import numpy as np
 import asr
 from asr.language.punctuation.data import marked_text
 from asr.language.punctuation.marks import MARKS
-from asr.language.punctuation.restorer import Ints
+from asr.language.punctuation.pauses import PauseTable
+from asr.language.punctuation.restorer import Ints, Restorer
 from asr.language.punctuation.scoring import FIGURES, mark_figures
 from asr.scoring.align import align_words
 
 Labels = Callable[[list[str]], tuple[Ints, Ints]]
 PAUSES_S = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
 STOP = MARKS.index(".")
+EDGES_S = (0.04, 0.1, 0.2, 0.35, 0.6)  # of ranges of pauses
+WEIGHT = 0.75  # of a reader's pauses: who speaks freely pauses elsewhere too
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,20 @@ def read_chapters(folder: Path, model: str) -> Iterator[Chapter]:
         yield Chapter(text.spoken, text.marks, text.shapes, heard, pauses)
 
 
+def pause_table(chapter: Chapter) -> PauseTable:
+    """Return how probable pauses are after marks, from a chapter read aloud."""
+    pauses_s, marks, place, other = [], [], 0, 0
+    for step in align_words([chapter.words], [chapter.heard])[0]:
+        if step in "=S":
+            pauses_s.append(chapter.pauses[other])
+            marks.append(int(chapter.marks[place]))
+        place, other = place + (step != "I"), other + (step != "D")
+    table = PauseTable.of(pauses_s, np.array(marks), EDGES_S)
+    return PauseTable(
+        table.edges, tuple(tuple(round(WEIGHT * p, 3) for p in row) for row in table.log_probs)
+    )
+
+
 def _figures(chapters: list[Chapter], labels: list[tuple[Ints, Ints]]) -> list[float]:
     """F1 of recognised words with these labels, in the order of FIGURES."""
     hits, said, written = (np.zeros(len(FIGURES)) for _ in range(3))
@@ -96,11 +113,12 @@ def _after_pauses(chapter: Chapter, pause_s: float) -> tuple[Ints, Ints]:
     return marks, (begins | (np.array(chapter.heard) == "i")).astype(np.int64)
 
 
-def score_clips(folder: Path, model: str, systems: dict[str, Labels]) -> list[str]:
-    """Return rows of the table: each system on true and on recognised words, and a full stop at
-    every pause from several lengths on.
+def score_clips(
+    chapters: list[Chapter], model: str, systems: dict[str, Labels], network: Restorer
+) -> list[str]:
+    """Return rows of the table: each system on true and on recognised words, the network with
+    pauses, and a full stop at every pause from several lengths on.
     """
-    chapters = list(read_chapters(folder, model))
     heard_by, rows = f"LJ Speech, heard by {model}", []
     truth = _joined([(chapter.marks, chapter.shapes) for chapter in chapters])
     for name, labels in systems.items():
@@ -108,6 +126,8 @@ def score_clips(folder: Path, model: str, systems: dict[str, Labels]) -> list[st
         rows.append(_row("LJ Speech, true words", name, [figures[key] for key in FIGURES]))
         heard = _figures(chapters, [labels(c.heard) for c in chapters])
         rows.append(_row(heard_by, name, heard))
+    with_pauses = [network.classes(c.heard, c.pauses) for c in chapters]
+    rows.append(_row(heard_by, "network, pauses too", _figures(chapters, with_pauses)))
     for pause_s in PAUSES_S:
         stops = _figures(chapters, [_after_pauses(c, pause_s) for c in chapters])
         rows.append(_row(heard_by, f"full stop at pauses of {pause_s} s", stops))

@@ -51,7 +51,7 @@ def test_compact_models_are_written_and_read_by_every_verb(tmp_path: Path) -> No
         tmp_path / name for name in ("a.arpa", "b.lmz", "c.lmz", "d.lmz", "e.arpa.gz")
     )
     run("build", TEXT, "--order", 4, "-o", arpa)
-    run("build", TEXT, "--order", 4, "--memory", "2GB", "-o", built)
+    run("build", TEXT, "--order", 4, "--memory", "16GB", "-o", built)
     run("prune", built, "--max-ngrams", 50, "--contexts", TEXT, "-o", small)
     run("interpolate", arpa, built, "--weights", "0.5 0.5", "-o", mixed)
     run("convert", built, "-o", back)

@@ -76,7 +76,7 @@ def test_a_stream_reads_on(writer: Writer) -> None:
         for text, ends in zip(SAID, (True, False, True), strict=True)
     ]
     texts = [part.text for part in parts if part is not None]
-    assert texts[0] in ("Where is the doctor?", "Where is the doctor.")
+    assert texts[0].lower() == "where is the doctor?"
     assert texts[1].startswith("He is in London")
     assert not texts[1].endswith(".")
     assert texts[2] == "paid $25."

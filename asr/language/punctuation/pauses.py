@@ -35,11 +35,14 @@ class PauseTable:
     def of(
         cls, pauses_s: Sequence[float], marks: npt.NDArray[Any], edges: Sequence[float]
     ) -> PauseTable:
-        """Return the table of words whose pause and mark are known; each count is raised by 1."""
-        counts = np.ones((len(edges) + 1, len(MARKS)))
-        np.add.at(counts, (np.searchsorted(edges, pauses_s, "right"), marks), 1)
+        """Return the table of words whose pause and mark are known; each count is raised by 1.
+
+        All marks are taken together: a pause tells that there is one, and words tell which.
+        """
+        counts = np.ones((len(edges) + 1, 2))
+        np.add.at(counts, (np.searchsorted(edges, pauses_s, "right"), np.minimum(marks, 1)), 1)
         log_probs = np.log(counts / counts.sum(0)).round(3)
-        return cls(tuple(edges), tuple(map(tuple, log_probs.tolist())))
+        return cls(tuple(edges), tuple((a, *[b] * (len(MARKS) - 1)) for a, b in log_probs.tolist()))
 
     @classmethod
     def read(cls, content: Mapping[str, Any], where: object) -> PauseTable | None:

@@ -19,7 +19,8 @@ def test_shares_of_ranges() -> None:
     table = PauseTable.of(PAUSES_S, TRUTH, (0.2, 0.5))
     shares = np.exp(table.scores([0.1, 0.2, 0.6]))
     np.testing.assert_allclose(shares[:, 0], [(4 + 1) / 8, (1 + 1) / 8, 1 / 8], rtol=1e-3)
-    np.testing.assert_allclose(shares[:, STOP], [1 / 4, 1 / 4, 2 / 4], rtol=1e-3)
+    for mark in (COMMA, STOP):
+        np.testing.assert_allclose(shares[:, mark], [1 / 5, 2 / 5, 2 / 5], rtol=1e-3)
     np.testing.assert_allclose(np.exp(np.array(table.log_probs)).sum(0), 1, rtol=1e-3)
     assert PauseTable.read(table.content(), "m") == table
 

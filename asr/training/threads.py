@@ -130,7 +130,7 @@ def sum_up(values: list[Tensor]) -> Tensor:
 
 def _add(parameter: nn.Parameter, gradient: Tensor) -> None:
     if parameter.grad is None:
-        parameter.grad = gradient
+        parameter.grad = gradient.clone()  # both biases of an LSTM are given one and the same
     else:
         parameter.grad += gradient
 
@@ -145,7 +145,8 @@ def _replica(task: Task) -> Task:
             "Give trainer.threads=1.",
         ) from error
     for module, original in zip(replica.modules(), task.modules(), strict=True):
-        module._parameters.update(original._parameters)
+        for name, parameter in original._parameters.items():
+            setattr(module, name, parameter)  # torch's LSTM keeps a list of its own up to date so
         if not isinstance(module, MaskedBatchNorm):
             module._buffers.update(original._buffers)
-    return replica
+    return replica.train()

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from toy_training import OPTIMIZER, TRAINER, ToyLoader, experiment, weights
+from toy_training import OPTIMIZER, TRAINER, ToyLoader, ToyTask, experiment, weights
 
 from asr.errors import ConfigError
 from asr.language.modelling.batches import StreamLoader
 from asr.sequence.dropout import dropout, random_masks
 from asr.sequence.normalization import MaskedBatchNorm
+from asr.training.batching.batch import split_batch
 from asr.training.config import TrainerConfig
 from asr.training.loop import fit
 from asr.training.task import LossSum, Task
@@ -60,6 +61,57 @@ def test_sums_of_parts_are_the_sums_of_the_whole() -> None:
     assert float(count) == float(loss.count)
     for a, b in zip(found, gradients(task), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_recurrent_layers_of_all_threads_have_the_weights_of_now() -> None:
+    task = ToyTask(dropout=0.0).train()
+    batch = ToyLoader(sizes=(12,)).load(0, 0)
+    threaded = ThreadedGradients(task, 3, contextlib.nullcontext)
+    with torch.no_grad():
+        for parameter in task.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)  # a step of the optimizer
+    parts = split_batch(batch, 3)
+    expected = [task.loss(part, torch.Generator().manual_seed(part.seed)).total for part in parts]
+    total, _ = threaded.add(batch, seed=1)
+    found = gradients(task)
+    task.zero_grad()
+    torch.stack(expected).sum().backward()
+    assert float(total) == pytest.approx(sum(float(loss.detach()) for loss in expected))
+    for a, b in zip(found, gradients(task), strict=True):
+        torch.testing.assert_close(a, b)
+    assert len(found) == len(list(task.parameters()))
+
+
+class Shared(torch.autograd.Function):
+    """a + b, whose gradients are one tensor, as those of an LSTM's two biases are."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        return upstream, upstream
+
+
+class TwoBiases(Squares):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+
+    def loss(self, batch: Any, generator: torch.Generator | None = None) -> LossSum:
+        total = (batch.x * Shared.apply(self.a, self.b)).square().sum()
+        return LossSum(total, batch.lens.sum())
+
+
+def test_gradients_that_share_memory_are_told_apart() -> None:
+    task = TwoBiases()
+    batch = ToyLoader(sizes=(12,)).load(0, 0)
+    ThreadedGradients(task, 3, contextlib.nullcontext).add(batch, seed=1)
+    expected = (4 * batch.x.square()).sum((0, 1))
+    for parameter in (task.a, task.b):
+        torch.testing.assert_close(parameter.grad, expected)
+        parameter.grad.zero_()  # the other must not change
 
 
 def test_statistics_are_the_mean_of_the_parts() -> None:

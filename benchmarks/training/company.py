@@ -1,6 +1,6 @@
 """What a training loses when other programs want the cores.
 
-    python benchmarks/training/company.py [--hidden 128] [--rows 8] [--busy 0 1 2]
+    python benchmarks/training/company.py [--hidden 128] [--rows 16] [--busy 0 1 2]
 
 Trains on random features, as long as read speech, alone and beside busy processes, in three ways:
   parts  as `asr train` does: every core takes a part of each batch
@@ -40,7 +40,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--rows", type=int, default=8, help="utterances in a batch")
+    parser.add_argument("--rows", type=int, default=16, help="utterances in a batch")
     parser.add_argument("--seconds", type=float, default=240.0, help="of speech in an epoch")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2])

@@ -23,7 +23,7 @@ from asr.training.loop import fit
 from asr.training.task import LossSum, Task
 from asr.training.threads import ThreadedGradients, one_core_each, plan_threads
 
-LARGE = (9, 13, 4, 16, 3)
+LARGE = (18, 26, 8, 33, 6)
 
 
 def gradients(task: Task) -> list[Tensor]:
@@ -65,7 +65,7 @@ def test_sums_of_parts_are_the_sums_of_the_whole() -> None:
 
 def test_recurrent_layers_of_all_threads_have_the_weights_of_now() -> None:
     task = ToyTask(dropout=0.0).train()
-    batch = ToyLoader(sizes=(12,)).load(0, 0)
+    batch = ToyLoader(sizes=(24,)).load(0, 0)
     threaded = ThreadedGradients(task, 3, contextlib.nullcontext)
     with torch.no_grad():
         for parameter in task.parameters():
@@ -106,7 +106,7 @@ class TwoBiases(Squares):
 
 def test_gradients_that_share_memory_are_told_apart() -> None:
     task = TwoBiases()
-    batch = ToyLoader(sizes=(12,)).load(0, 0)
+    batch = ToyLoader(sizes=(24,)).load(0, 0)
     ThreadedGradients(task, 3, contextlib.nullcontext).add(batch, seed=1)
     expected = (4 * batch.x.square()).sum((0, 1))
     for parameter in (task.a, task.b):
@@ -116,11 +116,11 @@ def test_gradients_that_share_memory_are_told_apart() -> None:
 
 def test_statistics_are_the_mean_of_the_parts() -> None:
     task = Squares()
-    batch = ToyLoader(sizes=(8,)).load(0, 0)
+    batch = ToyLoader(sizes=(16,)).load(0, 0)
     expected = []
-    for start in (0, 4):
+    for start in (0, 8):
         alone = copy.deepcopy(task).train()
-        alone.loss(batch.rows(start, start + 4))
+        alone.loss(batch.rows(start, start + 8))
         expected.append(alone.norm.running_mean)
     threaded = ThreadedGradients(task.train(), 2, contextlib.nullcontext)
     threaded.add(batch, seed=1)
@@ -189,7 +189,7 @@ def test_an_error_in_a_part_is_raised() -> None:
 
     threaded = ThreadedGradients(Failing(), 2, contextlib.nullcontext)
     with pytest.raises(MemoryError, match="no memory"):
-        threaded.add(ToyLoader(sizes=(8,)).load(0, 0), seed=1)
+        threaded.add(ToyLoader(sizes=(16,)).load(0, 0), seed=1)
 
 
 def test_a_network_that_cannot_be_copied_names_the_remedy() -> None:

@@ -95,7 +95,7 @@ class TrainerConfig:
             and compute the rest again (Chen et al. 2016): less memory for about a third more time.
         pictures_every: epochs between pictures in TensorBoard; the first epoch has them too (0:
             none).
-        threads: of the processor; on it each takes a part of every batch (0: one a core).
+        threads: that torch has on the processor (0: one, see :mod:`asr.training.threads`).
         workers: processes that make batches ahead (0: a thread of this process, enough for stored
             features).
         accelerator: of Lightning Fabric: auto, cpu, cuda, mps.

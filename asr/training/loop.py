@@ -43,7 +43,7 @@ from asr.training.progress import Progress
 from asr.training.ranks import Ranks, check_same_start, check_world_size, plan_ranks
 from asr.training.schedules import lr_factor
 from asr.training.task import Task
-from asr.training.threads import ThreadedGradients, one_core_each, plan_threads, sum_up
+from asr.training.threads import torch_threads
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -75,11 +75,8 @@ def fit(
             or the checkpoint in ``run_dir`` is of a run with another number of processes.
         ModelError: the checkpoint belongs to another architecture.
     """
-    ranks = plan_ranks(trainer)
-    threads = plan_threads(trainer, experiment.train, ranks.devices * ranks.num_nodes)
-    with one_core_each(threads, trainer.threads):
-        loop = Loop(experiment, trainer, optimizer, Path(run_dir), seed=seed, threads=threads)
-        return loop.run(resume)
+    with torch_threads(trainer.threads or 1):
+        return Loop(experiment, trainer, optimizer, Path(run_dir), seed=seed).run(resume)
 
 
 class Loop:
@@ -93,7 +90,6 @@ class Loop:
         run_dir: Path,
         *,
         seed: int,
-        threads: int = 1,
     ) -> None:
         self.experiment, self.trainer, self.optimizer_config = experiment, trainer, optimizer
         self.run_dir, self.seed = run_dir, seed
@@ -118,11 +114,6 @@ class Loop:
             _LossModule(experiment.task), self.optimizer
         )
         self.average = _build_average(experiment.task, optimizer)
-        self.threads = (
-            ThreadedGradients(experiment.task, threads, self.fabric.autocast)
-            if threads > 1
-            else None
-        )
 
         # This rank's share of the batches, and where the run stands.
         self.loader = experiment.train.for_rank(self.fabric.global_rank, self.fabric.world_size)
@@ -235,12 +226,11 @@ class Loop:
         # 1. Dropout draws from torch's global generator. Its seed depends on nothing but where the
         #    run stands, so that a resumed run draws what the unbroken one would have drawn.
         key = (self.seed, position.epoch, position.batch, self.fabric.global_rank)
-        seed = keyed_seed(*key)
-        torch.manual_seed(seed)
+        torch.manual_seed(keyed_seed(*key))
 
         # 2. Forward and backward, batch by batch: gradients of the summed loss add up in p.grad.
         self.optimizer.zero_grad(set_to_none=True)
-        total, count = self._forward_backward(group, seed)
+        total, count = self._forward_backward(group)
 
         # 3. One exchange among the ranks: loss and labels of the whole step.
         total, count = self._sum_over_ranks(total, count)
@@ -272,11 +262,8 @@ class Loop:
             self.average.update()
         return loss, grad_norm
 
-    def _forward_backward(self, group: list[Any], seed: int) -> tuple[Tensor, Tensor]:
+    def _forward_backward(self, group: list[Any]) -> tuple[Tensor, Tensor]:
         """Return the summed loss and the number of labels of this rank's group, both scalars."""
-        if self.threads is not None:
-            sums = [self.threads.add(batch, keyed_seed(seed, n)) for n, batch in enumerate(group)]
-            return sum_up([total for total, _ in sums]), sum_up([count for _, count in sums])
         total = torch.zeros((), device=self.fabric.device)
         count = torch.zeros((), device=self.fabric.device)
         for number, batch in enumerate(group):

@@ -1,11 +1,10 @@
 """What a training loses when other programs want the cores.
 
-    python benchmarks/training/company.py [--hidden 128] [--rows 16] [--busy 0 1 2]
+    python benchmarks/training/company.py [--hidden 128] [--rows 8] [--busy 0 1 2]
 
-Trains on random features, as long as read speech, alone and beside busy processes, in three ways:
-  parts  as `asr train` does: every core takes a part of each batch
+Trains on random features, as long as read speech, alone and beside busy processes, in two ways:
   torch  torch's own threads, as most toolkits do: they meet inside every operation
-  one    one thread
+  one    one thread, as `asr train` does
 and prints seconds an epoch (the fastest of three), the slow-down against the same alone, and that
 as a share of the fair one: t threads beside k busy processes on c cores are due c * t / (t + k)
 cores. A way that takes longer than --limit seconds is given up.
@@ -24,13 +23,12 @@ from epoch import make_store
 
 from asr.cores import usable_cores
 from asr.features.extraction import SpecAugmentConfig
-from asr.speech.batches import SpeechLoader
 from asr.speech.config import SpeechConfig, SpeechDataConfig
 from asr.speech.network import CtcModelConfig
 from asr.speech.training import build_experiment
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.loop import Loop
-from asr.training.threads import one_core_each
+from asr.training.threads import torch_threads
 
 ROUNDS = 3
 
@@ -40,11 +38,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--rows", type=int, default=16, help="utterances in a batch")
+    parser.add_argument("--rows", type=int, default=8, help="utterances in a batch")
     parser.add_argument("--seconds", type=float, default=240.0, help="of speech in an epoch")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--ways", nargs="+", default=["parts", "torch", "one"])
+    parser.add_argument("--ways", nargs="+", default=["one", "torch"])
     parser.add_argument("--limit", type=float, default=120.0)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -90,11 +88,10 @@ def beside(busy: int, way: str, limit: float) -> float | None:
 
 def epochs(way: str, arguments: argparse.Namespace) -> list[float]:
     """Return the seconds of some epochs in one of the ways."""
-    threads = usable_cores() if way == "parts" else 1
-    SpeechLoader.divisible = way == "parts"
+    threads = 1 if way == "one" else usable_cores()
     with (
         tempfile.TemporaryDirectory() as name,
-        one_core_each(threads, 1 if way == "one" else usable_cores()),
+        torch_threads(threads),
     ):
         split = make_store(Path(name), arguments.seconds)
         config = SpeechConfig(

@@ -43,8 +43,6 @@ PLAIN: dict[str, Any] = {
 class Joined:
     """Batches of two ranks put together."""
 
-    divisible = False
-
     def __init__(self, loader: SpeechLoader) -> None:
         self.ranks = [loader.for_rank(rank, 2) for rank in range(2)]
 

@@ -56,8 +56,6 @@ class StreamLoader(BatchLoader):
         DataError: there are fewer tokens than a chunk of every row needs.
     """
 
-    divisible = False
-
     def __init__(
         self, tokens: npt.NDArray[Any], batch_size: int = 32, chunk: int = 32, seed: int = 0
     ) -> None:

@@ -1,4 +1,4 @@
-"""What the batches of all tasks have in common: they move between devices and fall into parts."""
+"""What the batches of all tasks have in common: how they move between devices, and their rows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.training.batching.seeds import keyed_seed
-
-__all__ = ["FEWEST_ROWS", "Batch", "split_batch"]
-
-FEWEST_ROWS = 8  # of a part: with statistics of four, batch normalisation slows the learning
+__all__ = ["Batch"]
 
 Self = TypeVar("Self", bound="Batch")  # typing's own comes with Python 3.11
 
@@ -56,18 +52,3 @@ class Batch(_Fields):
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-def split_batch(batch: Self, most: int) -> list[Self]:
-    """Return a batch in at most ``most`` parts of about as many rows, at least eight each.
-
-    Every part has a seed of its own for what is drawn at random.
-    """
-    parts = max(1, min(most, len(batch) // FEWEST_ROWS))
-    if parts == 1:
-        return [batch]
-    bounds = [len(batch) * n // parts for n in range(parts + 1)]
-    return [
-        replace(batch.rows(*bounds[n : n + 2]), seed=keyed_seed(batch.seed, n))
-        for n in range(parts)
-    ]

@@ -26,13 +26,8 @@ class BatchLoader(ABC):
 
     Args:
         seed: of the order and of the batches' own seeds.
-
-    Attributes:
-        divisible: whether threads may share a batch; not where the network carries its state from
-            one batch to the next.
     """
 
-    divisible = True
     rank = 0
     world_size = 1
 

@@ -1,46 +1,11 @@
-"""Batches of every task in parts: the rows of the whole, in order, each once."""
+"""Rows of a batch as a batch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import pytest
-import torch
-from torch import Tensor
 
 from asr.language.batches import TokenItems, collate_tokens
 from asr.language.translation.batches import PairLoader
-from asr.training.batching.batch import FEWEST_ROWS, Batch, split_batch
-
-
-@dataclass(frozen=True)
-class Numbers(Batch):
-    x: Tensor
-    ids: tuple[str, ...]
-    seed: int = 0
-
-
-def numbers(rows: int) -> Numbers:
-    return Numbers(torch.arange(2.0 * rows).view(rows, 2), tuple(map(str, range(rows))), seed=5)
-
-
-@pytest.mark.parametrize("most", [1, 2, 3, 8])
-@pytest.mark.parametrize("rows", [1, 7, 16, 17, 63])
-def test_parts_are_the_whole(rows: int, most: int) -> None:
-    whole = numbers(rows)
-    parts = split_batch(whole, most)
-    assert torch.equal(torch.cat([part.x for part in parts]), whole.x)
-    assert sum((part.ids for part in parts), ()) == whole.ids
-    assert len(parts) == max(1, min(most, rows // FEWEST_ROWS))
-    sizes = [len(part) for part in parts]
-    assert max(sizes) - min(sizes) <= 1
-    assert len({part.seed for part in parts}) == len(parts)
-
-
-def test_a_batch_of_one_part_stays_what_it_is() -> None:
-    whole = numbers(FEWEST_ROWS)
-    assert split_batch(whole, 4) == [whole]
 
 
 def test_a_part_of_texts_has_the_spellings_of_its_own_words() -> None:

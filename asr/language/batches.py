@@ -80,16 +80,6 @@ class TokenBatch(Batch):
     char_lens: Tensor | None = None
     words: Tensor | None = None
 
-    def rows(self, start: int, stop: int) -> TokenBatch:
-        """Return texts ``start`` to ``stop`` as a batch with the same padding."""
-        part = super().rows(start, stop)
-        if self.chars is None or self.char_lens is None or part.words is None:
-            return part
-        distinct, words = torch.unique(part.words, return_inverse=True)
-        return replace(
-            part, chars=self.chars[distinct], char_lens=self.char_lens[distinct], words=words
-        )
-
 
 def collate_tokens(items: TokenItems, numbers: Ids, seed: int = 0) -> TokenBatch:
     """Return the texts of ``numbers`` as a padded batch.

@@ -1,40 +1,15 @@
-"""Dropout, with a mask per step or one mask for all steps. B batch, T steps, D features.
-
-On processors the masks come from the generator of the thread, see :func:`random_masks`, or else
-from torch's global one. Elsewhere they are torch's own.
-"""
+"""Dropout, with a mask per step or one mask for all steps. B batch, T steps, D features."""
 
 from __future__ import annotations
-
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Dropout", "VariationalDropout", "dropout", "random_masks"]
+__all__ = ["Dropout", "VariationalDropout", "dropout"]
 
 BITS = 16  # resolution of the dropout probability on CPUs
 PACKED = 64 // BITS
-
-
-class _Local(threading.local):
-    generator: torch.Generator | None = None
-
-
-_local = _Local()
-
-
-@contextmanager
-def random_masks(generator: torch.Generator) -> Iterator[None]:
-    """Draw the masks of this thread from ``generator``: threads then do not disturb each other."""
-    _local.generator = generator
-    try:
-        yield
-    finally:
-        _local.generator = None
 
 
 def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
@@ -46,8 +21,7 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
     dropped = round(p * 2**BITS)
     if not training or x.device.type != "cpu" or not 0 < dropped < 2**BITS:
         return functional.dropout(x, p, training)
-    words = torch.empty(-(-x.numel() // PACKED), dtype=torch.int64)
-    drawn = words.random_(-(2**63), None, generator=_local.generator)
+    drawn = torch.empty(-(-x.numel() // PACKED), dtype=torch.int64).random_(-(2**63), None)
     bits = drawn.view(torch.int16)[: x.numel()].view(x.shape)
     scale = torch.empty(x.shape, dtype=x.dtype)
     torch.ge(bits, dropped - 2 ** (BITS - 1), out=scale)

@@ -48,13 +48,6 @@ class SpeechBatch(Batch):
     duration_s: float = 0.0
     spellings: Spellings | None = None
 
-    def rows(self, start: int, stop: int) -> SpeechBatch:
-        """Return utterances ``start`` to ``stop`` as a batch with the same padding."""
-        part = super().rows(start, stop)
-        if self.spellings is None:
-            return part
-        return replace(part, spellings=self.spellings.take(range(start, stop)))
-
 
 def collate_speech(
     features: Sequence[npt.NDArray[np.float32]],

@@ -1,4 +1,4 @@
-"""What the batches of all tasks have in common: how they move between devices, and their rows."""
+"""What the batches of all tasks have in common: how they move between devices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,11 +19,7 @@ class _Fields(Protocol):
 
 
 class Batch(_Fields):
-    """Base of the batches, which are frozen dataclasses with ``ids`` and ``seed``.
-
-    The first dimension of every tensor is the row (utterance, text, window), unless the subclass
-    says otherwise in :meth:`rows`.
-    """
+    """Base of the batches, which are frozen dataclasses with ``ids`` and ``seed``."""
 
     ids: tuple[str, ...]
     seed: int
@@ -37,18 +32,10 @@ class Batch(_Fields):
         """Return the batch in page-locked memory."""
         return self._map(lambda tensor: tensor.pin_memory())
 
-    def rows(self: Self, start: int, stop: int) -> Self:
-        """Return rows ``start`` to ``stop`` as a batch with the same padding."""
-        values = self._values((Tensor, np.ndarray, tuple))
-        return replace(self, **{name: value[start:stop] for name, value in values.items()})
-
     def _map(self: Self, move: Callable[[Tensor], Tensor]) -> Self:
-        return replace(self, **{name: move(t) for name, t in self._values(Tensor).items()})
-
-    def _values(self, kind: type | tuple[type, ...]) -> dict[str, Any]:
-        """Return the fields of a kind by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, kind)}
+        moved = {name: move(t) for name, t in values.items() if isinstance(t, Tensor)}
+        return replace(self, **moved)
 
     def __len__(self) -> int:
         return len(self.ids)

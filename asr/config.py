@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ __all__ = [
     "as_dict",
     "build_config",
     "check_choice",
+    "check_files",
     "check_range",
     "config_yaml",
     "load_config",
@@ -174,6 +175,19 @@ def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
         raise ConfigError(
             f"{key} is {value!r}, which is unknown.", f"Choose one of: {', '.join(choices)}."
         )
+
+
+def check_files(data: object, keys: Iterable[str], example: str) -> None:
+    """Raise :class:`ConfigError` where a key of the section ``data`` names no file.
+
+    Args:
+        data: the section.
+        keys: of it, each the path of a file.
+        example: what the remedy shows as the value.
+    """
+    for key in keys:
+        if not getattr(data, key):
+            raise ConfigError(f"data.{key} names no file.", f"Give data.{key}={example}.")
 
 
 def check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:

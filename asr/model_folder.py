@@ -31,6 +31,7 @@ __all__ = [
     "add_to_bundle",
     "check_apart",
     "compact_bundle",
+    "copy_files",
     "find_model",
     "open_bundle",
     "open_model",
@@ -168,6 +169,13 @@ def check_apart(bundle: Bundle, output: str | Path) -> None:
         raise ConfigError(
             f"{output} is the model itself, which would be lost.", "Give another output folder."
         )
+
+
+def copy_files(source: Path, folder: Path) -> None:
+    """Copy the files of a model folder but for its index, which :func:`write_bundle` makes."""
+    for path in source.iterdir():
+        if path.name != INDEX:
+            shutil.copyfile(path, folder / path.name)
 
 
 def add_to_bundle(

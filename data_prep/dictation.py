@@ -6,24 +6,11 @@ import random
 from collections.abc import Iterator, Sequence
 from string import ascii_lowercase
 
+from asr.text.dates import MONTHS
 from asr.text.numerals import spell_numbers
 
 __all__ = ["dictated"]
 
-_MONTHS = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-)
 _LENGTHS = (1, 2, 3, 3, 4, 5, 5, 7, 7, 10)  # digits of a number that is said digit by digit
 
 
@@ -83,7 +70,7 @@ def _number(chance: random.Random, words: Sequence[str]) -> str:
 
 def _date(chance: random.Random, words: Sequence[str]) -> str:
     year = f"{chance.randint(17, 20)} {chance.randint(10, 99)}" if chance.random() < 0.7 else ""
-    return _spoken(f"{chance.choice(_MONTHS)} {chance.randint(1, 31)}th {year}")
+    return _spoken(f"{chance.choice(MONTHS)} {chance.randint(1, 31)}th {year}")
 
 
 def _letters(chance: random.Random, words: Sequence[str]) -> str:

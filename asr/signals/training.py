@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asr.errors import ConfigError
+from asr.config import check_files
 from asr.run_folder import record_split
 from asr.scoring.classification import ClassificationScore, best_classes, score_classes
 from asr.signals.batches import LabelledLoader, draws_per_epoch
@@ -36,8 +36,7 @@ def train_classifier(config: ClassifyConfig, resume: bool = True) -> Path:
         ConfigError: no train file is named.
         DataError: a file is missing or malformed, or has labels unknown to train.
     """
-    if not config.data.train:
-        raise ConfigError("data.train names no file.", "Give data.train=FILE.npz with x and y.")
+    check_files(config.data, ["train"], "FILE.npz with x and y")
     data, run_dir = read_labelled_npz(config.data.train), Path(config.output_dir)
     dev: LabelledData | None
     if config.data.dev:

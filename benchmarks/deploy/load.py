@@ -90,11 +90,16 @@ def main() -> None:
     print(f"\nhighest rate with p95 <= {arguments.limit_ms:g} ms: {best}")
 
 
-def start(model: str, options: list[str]) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a service; return its process and address once it is ready."""
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def start(model: str, options: list[str]) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a service; return its process and address once it is ready."""
+    port = free_port()
     command = [
         sys.executable,
         "-c",

@@ -21,7 +21,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,7 +29,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from load import make_clips, start
+from load import free_port, make_clips, start
 
 from asr.speech.jobs.bench_report import machine
 
@@ -93,9 +92,7 @@ def main() -> None:
 
 def start_whisper(python: str) -> tuple[subprocess.Popen[bytes], str]:
     """Start the other service; return its process and address once it is ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     script = str(Path(__file__).with_name("whisper_server.py"))
     process = subprocess.Popen([python, script, "--port", str(port)])
     url = f"http://127.0.0.1:{port}"

@@ -18,7 +18,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,7 +28,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from load import make_clips, start
+from load import free_port, make_clips, start
 from websockets.asyncio.client import connect
 from wyoming.asr import Transcribe
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -92,9 +91,7 @@ def main() -> None:
     print(machine(), flush=True)
     recordings = make_clips(arguments.clip_s, arguments.recordings)
     clips = known_clips(load_model(arguments.model, threads=1), recordings, arguments.hotwords)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        wyoming = free.getsockname()[1]
+    wyoming = free_port()
     options = ["--wyoming-port", str(wyoming), "--queue-size", "64", "--max-jobs", "4"]
     process, url = start(arguments.model, options)
     try:

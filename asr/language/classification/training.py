@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asr.config import config_yaml
-from asr.errors import ConfigError, DataError
+from asr.config import check_files, config_yaml
+from asr.errors import DataError
 from asr.language.batches import TokenItems, TokenLoader
 from asr.language.classification.config import TextConfig
 from asr.language.classification.data import LabelledTexts, read_labelled
@@ -35,9 +35,7 @@ def train_texts(config: TextConfig, resume: bool = True) -> Path:
         ConfigError: no train or dev file is named.
         DataError: a file is missing, malformed or has no labels.
     """
-    for key in ("train", "dev"):
-        if not getattr(config.data, key):
-            raise ConfigError(f"data.{key} names no file.", f"Give data.{key}=FILE.jsonl.")
+    check_files(config.data, ("train", "dev"), "FILE.jsonl")
     columns = {"text": config.data.text, "label": config.data.label}
     train = read_labelled(config.data.train, **columns)
     dev = read_labelled(config.data.dev, **columns)

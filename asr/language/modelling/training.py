@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asr.config import config_yaml
-from asr.errors import ConfigError
+from asr.config import check_files, config_yaml
 from asr.language.modelling.batches import StreamLoader
 from asr.language.modelling.config import LmConfig
 from asr.language.modelling.data import encode_stream, read_sentences
@@ -35,9 +34,7 @@ def train_language_model(config: LmConfig, resume: bool = True) -> Path:
         ConfigError: no train or dev file is named.
         DataError: a file is missing or holds too little text.
     """
-    for key in ("train", "dev"):
-        if not getattr(config.data, key):
-            raise ConfigError(f"data.{key} names no file.", f"Give data.{key}=FILE.txt.")
+    check_files(config.data, ("train", "dev"), "FILE.txt")
     run_dir = Path(config.output_dir)
     # Read at once, so that a missing test file is named before the training and not after it.
     tests = {name: read_sentences(path) for name, path in config.data.test.items()}

@@ -12,7 +12,16 @@ from asr.config import config_yaml
 from asr.errors import ConfigError, ModelError, require
 from asr.files import atomic_write_text
 from asr.language.punctuation.restorer import NETWORK_FILE, Restorer
-from asr.model_folder import CARD, CONFIG, WEIGHTS, Bundle, check_apart, open_model, write_bundle
+from asr.model_folder import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    Bundle,
+    check_apart,
+    copy_files,
+    open_model,
+    write_bundle,
+)
 
 __all__ = ["FORMATS", "PunctuationExport", "export_punctuation"]
 
@@ -109,9 +118,7 @@ def _replace(made: Path, output: Path) -> None:
     kept = card.read_text(encoding="utf-8") if card.is_file() else None
 
     def write(folder: Path) -> None:
-        for path in made.iterdir():
-            if path.name != "bundle.json":
-                (folder / path.name).write_bytes(path.read_bytes())
+        copy_files(made, folder)
         if kept is not None:
             atomic_write_text(folder / CARD, kept)
 

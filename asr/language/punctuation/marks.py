@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from asr.text.normalizers import normalize
 from asr.text.numerals import spell_numbers
+from asr.text.symbols import CURRENCIES
 
 __all__ = ["MARKS", "SHAPES", "LabelledWord", "TextReader", "capitalized", "shape_of"]
 
@@ -30,7 +31,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _LETTERS = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 _NUMBER = re.compile(r"(?P<sign>[$€£]?)(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<end>st|nd|rd|th|%|)")
 _YEAR = re.compile(r"(?:1[1-9]|20[1-9])\d+")
-_SIGNS = {"$": "dollars", "€": "euros", "£": "pounds", "%": "percent", "": ""}
+_SIGNS = {sign: several for sign, (_, several) in CURRENCIES.items()} | {"%": "percent", "": ""}
 _ELIDED = frozenset({"'em", "'tis", "'twas", "'cause", "'til", "'twere", "'twill"})
 # Said as another word, written with a full stop that ends no sentence.
 _TITLES = {

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asr.config import config_yaml
-from asr.errors import ConfigError
+from asr.config import check_files, config_yaml
 from asr.language.punctuation.batches import EncodedText, WindowLoader
 from asr.language.punctuation.config import PunctuateConfig
 from asr.language.punctuation.data import OWN, MarkedText, own_forms, read_marked
@@ -33,9 +32,7 @@ def train_punctuation(config: PunctuateConfig, resume: bool = True) -> Path:
         ConfigError: no train or dev file is named.
         DataError: a file is missing or holds too little text.
     """
-    for key in ("train", "dev"):
-        if not getattr(config.data, key):
-            raise ConfigError(f"data.{key} names no file.", f"Give data.{key}=FILE.txt.")
+    check_files(config.data, ("train", "dev"), "FILE.txt")
     run_dir = Path(config.output_dir)
     # The short files first, so that a missing one is named before the long one is read.
     tests = {name: read_marked(path) for name, path in config.data.test.items()}

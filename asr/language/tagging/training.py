@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from asr.config import config_yaml
-from asr.errors import ConfigError
+from asr.config import check_files, config_yaml
 from asr.language.batches import TokenLoader
 from asr.language.embeddings import read_word_vectors
 from asr.language.tagging.config import TagConfig
@@ -35,9 +34,7 @@ def train_tagger(config: TagConfig, resume: bool = True) -> Path:
         ConfigError: no train or dev file is named.
         DataError: a file is missing, malformed, or breaks the scheme.
     """
-    for key in ("train", "dev"):
-        if not getattr(config.data, key):
-            raise ConfigError(f"data.{key} names no file.", f"Give data.{key}=FILE.jsonl.")
+    check_files(config.data, ("train", "dev"), "FILE.jsonl")
     train, dev = read_tagged(config.data.train), read_tagged(config.data.dev)
     run_dir = Path(config.output_dir)
     model = fit_tagger(config, train, dev, run_dir, resume)

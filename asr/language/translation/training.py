@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asr.config import config_yaml
-from asr.errors import ConfigError, DataError
+from asr.config import check_files, config_yaml
+from asr.errors import DataError
 from asr.files import atomic_write_text
 from asr.language.subwords import Subwords
 from asr.language.translation.batches import PairLoader, Tokens
@@ -40,11 +40,8 @@ def train_translate(config: TranslateConfig, resume: bool = True) -> Path:
         TrainingError: losses stayed NaN or infinite.
     """
     data = config.data
-    for key in ("train_source", "train_target", "dev_source", "dev_target"):
-        if not getattr(data, key):
-            raise ConfigError(
-                f"data.{key} names no file.", f"Give data.{key}=FILE, one sentence a line."
-            )
+    sides = ("train_source", "train_target", "dev_source", "dev_target")
+    check_files(data, sides, "FILE, one sentence a line")
     train = read_pairs(data.train_source, data.train_target)
     dev = read_pairs(data.dev_source, data.dev_target)
     run_dir = Path(config.output_dir)

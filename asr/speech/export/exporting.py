@@ -23,7 +23,16 @@ from asr.config import yaml_text
 from asr.decoding import greedy
 from asr.errors import ConfigError, ModelError, require
 from asr.files import atomic_write_text
-from asr.model_folder import CONFIG, INDEX, WEIGHTS, Bundle, check_apart, open_model, write_bundle
+from asr.model_folder import (
+    CONFIG,
+    INDEX,
+    WEIGHTS,
+    Bundle,
+    check_apart,
+    copy_files,
+    open_model,
+    write_bundle,
+)
 from asr.onnx.sessions import products_saturate
 from asr.speech.acoustics import ONNX_FILE, STREAM_FILE
 from asr.speech.backends import choose_backend
@@ -152,7 +161,7 @@ def export_model(
         )
         checks = compare(source, _log_probs(made, source.tokens, output_format))
         _refuse(checks, output_format)
-        write_bundle(output, lambda folder: _copy(made, folder))
+        write_bundle(output, lambda folder: copy_files(made, folder))
     name = PROGRAM_FILE if output_format == "torch-export" else ONNX_FILE
     return ExportReport(
         folder=output,
@@ -316,12 +325,6 @@ def _write(
     else:
         ranges = _ranges(source) if fixed_ranges else None
         _write_onnx(source, folder, ranges, int8=output_format == "onnx-int8")
-
-
-def _copy(source: Path, folder: Path) -> None:
-    for path in source.iterdir():
-        if path.name != "bundle.json":
-            shutil.copyfile(path, folder / path.name)
 
 
 def _ranges(source: TorchAcoustics) -> Ranges:

@@ -129,7 +129,7 @@ def _named(source: Path, beginnings: tuple[str, ...]) -> list[str]:
 
 @contextlib.contextmanager
 def _no_advice() -> Iterator[None]:
-    # onnxruntime advises through the root logger to do what was done just before
+    # onnxruntime's quantiser warns that the model should be pre-processed first; it has just been
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

@@ -119,7 +119,7 @@ def openai_routes(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/audio/translations", tags=["openai"], responses=PROBLEMS)
     async def translations() -> Response:
-        """Refused: models here write what is said, in its language."""
+        """Answers with an error: speech is transcribed, not translated."""
         raise BadOption("model", "Translation is not served.", f"Ask {PATH} for a transcript.")
 
 

@@ -338,7 +338,8 @@ def _words(entry: dict[str, Any]) -> tuple[Word, ...]:
 def ctm_name(name: str) -> str:
     """Return the name of a recording as a CTM can hold it.
 
-    Blanks become ``_``, and one is put before ``;;``, which begins a comment.
+    Spaces become underscores. A name that begins with ``;;``, which would start a comment line,
+    gets an underscore in front.
     """
     joined = "_".join(name.split())
     return f"_{joined}" if joined.startswith(";;") else joined

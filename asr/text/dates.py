@@ -187,7 +187,10 @@ def _minute(reader: NumberReader, start: int) -> tuple[str, int]:
 
 
 def _half_of_day(reader: NumberReader, start: int) -> tuple[str, int]:
-    """Return "am" or "pm" and the next place; "am" before "i" is the verb."""
+    """Match "a m", "p m", "am" or "pm"; return it without a space and the position after it.
+
+    No match gives an empty text. "am" before "i" is the verb: "at seven am i late".
+    """
     word, following = reader.word(start), reader.word(start + 1)
     if word in ("a", "p") and following == "m":
         return f"{word}m", start + 2

@@ -23,7 +23,8 @@ from asr.text.numerals import (
 
 __all__ = ["readings"]
 
-# What a number, or what goes with one, can begin with, besides figures and single letters.
+# The first words of spoken numbers, dates, times and amounts of money. Such an expression may
+# begin with digits or a single letter, too.
 _FIRST = {*SMALL, *ORDINALS, *MONTHS, "oh", "double", "triple", "point"}
 _LABELS = {"chapter", "page", "section", "volume", "verse", "version", "route", "highway"}
 _MONEY = {
@@ -50,7 +51,7 @@ _DETERMINERS = {"the", "an", "this", "that", "my", "your", "our", "his", "her", 
 
 
 def readings(words: Sequence[str]) -> Iterator[Reading]:
-    """Yield what numbers say, in order.
+    """Yield the spoken numbers, dates, times and amounts of money in a text, in order.
 
     Args:
         words: in lower case, without marks.
@@ -66,12 +67,12 @@ def readings(words: Sequence[str]) -> Iterator[Reading]:
 def _at(reader: NumberReader, place: int) -> Reading | None:
     word = reader.words[place]
     if len(word) > 1 and word not in _FIRST and not word[0].isdecimal():
-        return None  # most words
+        return None  # most words begin no number
     return next((found for rule in _RULES if (found := rule(reader, place)) is not None), None)
 
 
 def _words_alone(reader: NumberReader, start: int) -> Reading | None:
-    """What stays words: "ten past five", "half past ten", and "five and twenty" of old books."""
+    """Match numbers that stay in words: "ten past five", "half past ten", "five and twenty"."""
     value, stop = reader.below_hundred(start)
     if [reader.word(start - 2), reader.word(start - 1)] in _CLOCK_PHRASES and 1 <= value <= 12:
         return Reading(start, stop, f"{value}", " ".join(reader.words[start:stop]))

@@ -53,8 +53,9 @@ class Tokenizer(ABC):
         """
 
     def spellings(self, text: str) -> list[list[list[int]]]:
-        """Return the ways in which each part of ``text`` may be spelled, ids for each; one way,
-        where letters spell.
+        """Return the alternative pronunciations of each word of ``text``, as token ids.
+
+        Tokens that are letters or pieces have one alternative: the encoding of the whole text.
 
         Raises:
             TokenError: as in :meth:`encode`.

@@ -28,8 +28,8 @@ def load_lm(source: Any) -> AnyModel:
             by content), an :class:`asr.lm.model.NgramModel`, or a model that was loaded before.
 
     An ARPA or compact file is compiled once and kept under ``$ASR_CACHE_DIR`` (default: ``asr`` in
-    the user's cache folder), keyed by its path, size and time of change; set ``ASR_CACHE_DIR=``
-    (empty) to keep nothing.
+    the user's cache folder), keyed by what is in it; set ``ASR_CACHE_DIR=`` (empty) to keep
+    nothing.
 
     Raises:
         LanguageModelError: the file is missing, malformed or damaged.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +128,18 @@ class DecoderFactory:
     device: str = "cpu"
     threads: int = 1
     words: tuple[str, ...] = ()
-    _scorers: dict[str, Scorer] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # language models by path: `replace` hands them on, so that factories made of one share them
+    _ngrams: dict[str, AnyModel] = field(default_factory=dict, repr=False, compare=False)
+    _scorers: dict[str, Scorer] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
+    @property
     def _ngram(self) -> AnyModel | None:
-        return None if self.lm is None else load_lm(self.lm)
+        if self.lm is None:
+            return None
+        name = str(self.lm)
+        if name not in self._ngrams:
+            self._ngrams[name] = load_lm(self.lm)
+        return self._ngrams[name]
 
     def with_lexicon(self, path: str | Path) -> DecoderFactory:
         """Return a factory that also knows the words of a pronouncing dictionary.
@@ -198,10 +204,7 @@ class DecoderFactory:
                 f"The pronunciation of {unknown[0]!r} is not known.",
                 "Leave it out, or serve a model whose dictionary has it.",
             )
-        limited = replace(self, words=cased)
-        if "_ngram" in self.__dict__:  # loaded already, which takes time
-            limited.__dict__["_ngram"] = self._ngram
-        return limited
+        return replace(self, words=cased)
 
     def knows(self, phrase: str) -> bool:
         """Return whether a phrase can be a hotword: its words can be said or written."""

@@ -20,6 +20,7 @@ from asr.serve.options import RequestOptions
 from asr.speech.microphone import GrowingWindow
 from asr.speech.streaming import SpeechStream, StreamResult
 from asr.speech.transcript import Word
+from asr.text.chinese import join_words
 
 __all__ = ["LiveStream", "Streams", "TooManyStreams"]
 
@@ -170,4 +171,4 @@ def _confident(result: StreamResult, minimum: float) -> StreamResult:
     if not result.final or not minimum:
         return result
     words: tuple[Word, ...] = tuple(w for w in result.words if w.confidence >= minimum)
-    return replace(result, words=words, text=" ".join(word.word for word in words))
+    return replace(result, words=words, text=join_words(word.word for word in words))

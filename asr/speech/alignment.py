@@ -22,6 +22,7 @@ from asr.decoding.vocabulary import Vocabulary
 from asr.errors import DataError, require
 from asr.speech.frames import min_output_frames
 from asr.speech.transcript import ctm_name
+from asr.text.chinese import join_words
 
 __all__ = [
     "FORMATS",
@@ -139,7 +140,7 @@ class ForcedAlignment:
         """Return the alignment with its words spelled otherwise; ``words`` has as many."""
         pairs = zip(self.words, words, strict=True)
         spelled = tuple(replace(aligned, word=word) for aligned, word in pairs)
-        return replace(self, text=" ".join(words), words=spelled)
+        return replace(self, text=join_words(words), words=spelled)
 
     def later(self, seconds: float) -> ForcedAlignment:
         """Return the alignment by a clock on which the recording begins at ``seconds``."""
@@ -223,7 +224,7 @@ def align_tokens(
     words = aligned_words(tokens, ids, vocabulary, seconds_per_frame, duration_s)
     num_frames = sum(token.end - token.start for token in tokens)
     score = sum(token.log_prob * (token.end - token.start) for token in tokens) / num_frames
-    text = " ".join(word.word for word in words)
+    text = join_words(word.word for word in words)
     return ForcedAlignment(
         text,
         round(duration_s, 3),

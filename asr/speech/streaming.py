@@ -24,6 +24,7 @@ from asr.speech.acoustics import StreamingNetwork
 from asr.speech.frames import FrameShape
 from asr.speech.recognizer import Recognizer, load_model
 from asr.speech.transcript import Alternative, Word, Written
+from asr.text.chinese import join_words
 
 __all__ = [
     "SENTENCE_PAUSE",
@@ -327,7 +328,8 @@ class SpeechStream:
         end = words[-1].end if words else start
         if not final:  # confidences are known only at the end
             words = tuple(replace(word, confidence=0.0) for word in words)
-        return StreamResult(final, best.text, start, end, words, utterance=self._utterance)
+        text = join_words(best.text.split())
+        return StreamResult(final, text, start, end, words, utterance=self._utterance)
 
 
 def _checked(samples: Any) -> Samples:

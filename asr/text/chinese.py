@@ -14,33 +14,30 @@ from asr.text.chinese_numbers import read_numbers
 __all__ = ["is_ideograph", "join_words", "simplified", "spoken_chinese"]
 
 _ACRONYM = re.compile(r"(?<![A-Za-z])[A-Z]{2,5}(?![A-Za-z])")
+# Unified ideographs, extensions A and B to H, compatibility ideographs, and the zero.
+_IDEOGRAPHS = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+_MARKS = "\u3000-\u3006\u3008-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # CJK
+_IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]")
+_NO_SPACE = re.compile(f"(?<=[{_IDEOGRAPHS}]) (?=[{_IDEOGRAPHS}])|(?<=[{_MARKS}]) | (?=[{_MARKS}])")
 _ZEROS = str.maketrans("〇○", "零零")
 
 
 def is_ideograph(char: str) -> bool:
     """Return whether a character is Chinese (a unified or compatibility ideograph, or 〇)."""
-    point = ord(char)
-    return (
-        0x4E00 <= point <= 0x9FFF  # unified ideographs
-        or 0x3400 <= point <= 0x4DBF  # extension A
-        or 0x20000 <= point <= 0x323AF  # extensions B to H
-        or 0xF900 <= point <= 0xFAFF  # compatibility
-        or point == 0x3007  # the zero
-    )
+    return _IDEOGRAPH.fullmatch(char) is not None
 
 
 def join_words(words: Iterable[str]) -> str:
-    """Return words as a text: one space between them, none between two Chinese characters.
+    """Return words as a text: a space between two, but none beside a Chinese character or mark.
+
+    Between Chinese and Latin letters there is a space, as typographers set it.
 
     Example:
-        >>> join_words(["你", "好", "hello", "world"])
-        '你好 hello world'
+        >>> join_words(["你", "好，", "hello", "world"]), join_words(["用", "python", "写"])
+        ('你好，hello world', '用 python 写')
     """
-    text = ""
-    for word in words:
-        apart = text and word and not (is_ideograph(text[-1]) and is_ideograph(word[0]))
-        text += f" {word}" if apart else word
-    return text
+    text = " ".join(words)
+    return text if text.isascii() else _NO_SPACE.sub("", text)
 
 
 def simplified(text: str) -> str:

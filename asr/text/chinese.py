@@ -18,7 +18,10 @@ _ACRONYM = re.compile(r"(?<![A-Za-z])[A-Z]{2,5}(?![A-Za-z])")
 _IDEOGRAPHS = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _MARKS = "\u3000-\u3006\u3008-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # CJK
 _IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]")
-_NO_SPACE = re.compile(f"(?<=[{_IDEOGRAPHS}]) (?=[{_IDEOGRAPHS}])|(?<=[{_MARKS}]) | (?=[{_MARKS}])")
+_NO_SPACE = re.compile(
+    f"(?<=[{_IDEOGRAPHS}]) (?=[{_IDEOGRAPHS}0-9])|(?<=[0-9%]) (?=[{_IDEOGRAPHS}])"
+    f"|(?<=[{_MARKS}]) | (?=[{_MARKS}])"
+)
 _ZEROS = str.maketrans("〇○", "零零")
 
 
@@ -30,7 +33,8 @@ def is_ideograph(char: str) -> bool:
 def join_words(words: Iterable[str]) -> str:
     """Return words as a text: a space between two, but none beside a Chinese character or mark.
 
-    Between Chinese and Latin letters there is a space, as typographers set it.
+    Between Chinese and Latin letters there is a space, as typographers set it, but not between
+    Chinese and digits.
 
     Example:
         >>> join_words(["你", "好，", "hello", "world"]), join_words(["用", "python", "写"])

@@ -1,11 +1,11 @@
-"""Chinese numbers: digits -> the characters that are read."""
+"""Chinese numbers: digits -> the characters that are read, and back."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-__all__ = ["DIGITS", "read_cardinal", "read_digits", "read_numbers"]
+__all__ = ["DIGITS", "find_numbers", "read_cardinal", "read_digits", "read_numbers"]
 
 DIGITS = "零一二三四五六七八九"
 _PLACES = ("", "十", "百", "千")
@@ -125,3 +125,112 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
         (_NUMBER, _read_number),
     )
 )
+
+
+# --------------------------------------------------------------------------------------------------
+# back to digits
+
+_VALUES = {"两": 2, "〇": 0} | {digit: value for value, digit in enumerate(DIGITS)}
+_UNITS = {"十": 10, "百": 100, "千": 1000}
+_LARGE = {"万": 10**4, "亿": 10**8}
+_DIGIT, _CARDINAL = f"[{DIGITS}〇]", f"[{DIGITS}两十百千万亿]"
+# A year or a serial number; a share; a cardinal, which may have decimals.
+_SPOKEN = re.compile(
+    rf"(?P<serial>{_DIGIT}{{3,}}(?!{_CARDINAL})|{_DIGIT}{{2}}(?=年))"
+    rf"|百分之(?P<share>{_CARDINAL}+)(?:点(?P<part>{_DIGIT}+))?"
+    rf"|(?P<cardinal>{_CARDINAL}+)(?:点(?P<decimals>{_DIGIT}+))?"
+)
+
+
+def find_numbers(text: str, small: int = 10) -> list[tuple[int, int, str]]:
+    """Return the numbers in a text that people write in digits: where each begins and ends, and its
+    digits.
+
+    Whole numbers below ``small`` stay as they are, and so do single characters, which are mostly
+    parts of words (一起, 十分, 万一).
+
+    Example:
+        >>> find_numbers("二零零八年有三百万人，增长百分之三点五")
+        [(0, 4, '2008'), (6, 9, '300万'), (13, 19, '3.5%')]
+    """
+    found = []
+    for match in _SPOKEN.finditer(text):
+        written = _written(match, small)
+        if written and match.end() - match.start() > 1:
+            found.append((match.start(), match.end(), written))
+    return found
+
+
+def _written(match: re.Match[str], small: int) -> str:
+    """Return the digits of a match; nothing where it stays as it is."""
+    if match["serial"]:
+        return _plain_digits(match["serial"])
+    whole, decimals = match["share"] or match["cardinal"], match["part"] or match["decimals"]
+    value = _value(whole)
+    if value is None:
+        return ""
+    if decimals:
+        written = f"{value}.{_plain_digits(decimals)}"
+    elif value < small and not match["share"]:
+        return ""
+    else:
+        written = _rounded(value)
+    return f"{written}%" if match["share"] else written
+
+
+def _plain_digits(digits: str) -> str:
+    return "".join(str(_VALUES[digit]) for digit in digits)
+
+
+def _rounded(value: int) -> str:
+    """Return a number as people write it: with 万 or 亿 where only zeros would follow."""
+    for unit, size in reversed(_LARGE.items()):
+        if value and value % size == 0:
+            return f"{value // size}{unit}"
+    return str(value)
+
+
+def _value(cardinal: str) -> int | None:
+    """Return the value of a cardinal; None where it is not one, such as 三四 (three or four)."""
+    for unit, size in reversed(_LARGE.items()):
+        head, found, tail = cardinal.rpartition(unit)
+        if found:
+            high, low = _value(head) if head else None, _tail_value(tail, size)
+            if high is None or not high or low is None or low >= size:
+                return None
+            return high * size + low
+    return _group_value(cardinal)
+
+
+def _tail_value(tail: str, size: int) -> int | None:
+    """Return what follows 万 or 亿; a single digit counts the next unit below (一万二)."""
+    if not tail:
+        return 0
+    if len(tail) == 1 and tail in _VALUES:
+        return _VALUES[tail] * size // 10
+    return _value(tail.lstrip("零"))
+
+
+def _group_value(cardinal: str) -> int | None:
+    """Return a number below 10,000, read with its units."""
+    total, digit, last, gap = 0, None, 10**4, False
+    for char in cardinal:
+        if unit := _UNITS.get(char):
+            if unit >= last or (digit is None and (unit > 10 or (total and not gap))):
+                return None
+            total, digit, last, gap = (
+                total + (1 if digit is None else digit) * unit,
+                None,
+                unit,
+                False,
+            )
+        elif char == "零" and digit is None and total:
+            gap = True
+        elif digit is None:
+            digit = _VALUES[char]
+        else:
+            return None
+    if digit is None:
+        return total
+    short = 100 <= last < 10**4 and not gap  # 一百二 is 120
+    return total + digit * (last // 10 if short else 1)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from asr.errors import MissingDependencyError
 from asr.text.chinese import join_words, simplified, spoken_chinese
-from asr.text.chinese_numbers import DIGITS, read_cardinal, read_numbers
+from asr.text.chinese_numbers import DIGITS, find_numbers, read_cardinal, read_numbers
+from asr.text.writing import as_tokens, write_numbers
 
 VALUES = {"十": 10, "百": 100, "千": 1000, "两": 2} | {d: n for n, d in enumerate(DIGITS)}
 
@@ -88,3 +89,49 @@ def test_traditional_text_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> No
     assert simplified("简体字") == "简体字"
     with pytest.raises(MissingDependencyError, match="mandarin"):
         simplified("簡體字")
+
+
+def written(text: str) -> str:
+    return join_words(map(str, write_numbers(as_tokens(list(text)))))
+
+
+@given(st.integers(10, 10**12 - 1))
+def test_what_is_read_is_written(number: int) -> None:
+    [(start, end, digits)] = find_numbers(read_cardinal(number)) or [(0, 1, str(number))]
+    if len(read_cardinal(number)) > 1:
+        assert (start, end) == (0, len(read_cardinal(number)))
+        units = {"万": 10**4, "亿": 10**8}
+        assert int(digits.rstrip("万亿")) * units.get(digits[-1], 1) == number
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("二零零八年八月八日", "2008年八月八日"),
+        ("一九九八年十二月", "1998年12月"),
+        ("增长百分之三点五", "增长3.5%"),
+        ("百分之五", "5%"),
+        ("三百万人", "300万人"),
+        ("两万零三百", "20300"),
+        ("一百二", "120"),
+        ("一万二", "12000"),
+        ("圆周率是三点一四", "圆周率是3.14"),
+        ("电话幺三八零零", "电话幺3800"),
+        ("我们一起去", "我们一起去"),
+        ("三四个人", "三四个人"),
+        ("万一下雨", "万一下雨"),
+        ("千万别去", "千万别去"),
+        ("十分好", "十分好"),
+        ("三个人", "三个人"),
+    ],
+)
+def test_numbers_are_written_as_people_do(said: str, expected: str) -> None:
+    assert written(said) == expected
+
+
+def test_written_numbers_know_their_words() -> None:
+    [year, unit] = write_numbers(as_tokens(list("二零零八年")))
+    assert (year.text, year.start, year.stop) == ("2008", 0, 4)
+    assert (unit.text, unit.start) == ("年", 4)
+    [kept] = write_numbers(as_tokens(["二百五十"]))
+    assert kept.text == "250"

@@ -25,7 +25,7 @@ from asr.scoring import read_transcripts
 from asr.series.frames import read_frame, split_series
 from asr.series.tables import rows_table
 from asr.series.times import parse_times
-from asr.speech.alignment import align_tokens
+from asr.speech.aligner import align_tokens
 from asr.speech.jobs.outputs import recording_labels
 from asr.speech.transcript import ctm_name
 from asr.text.normalizers import normalize

@@ -27,7 +27,7 @@ from asr.speech.alignment import (
 )
 from asr.speech.viterbi.band import band_around, band_cells
 from asr.speech.viterbi.graph import Ints, TextGraph, text_graph
-from asr.speech.viterbi.search import Emissions, best_path, whole_band
+from asr.speech.viterbi.search import LogProbs, best_path, whole_band
 from asr.text.tokenizers import Tokenizer
 
 __all__ = [
@@ -66,7 +66,7 @@ class AlignmentConfig:
     exact: bool = False
     skip_word: float = 4.0
     skip_token: float = 1.0
-    star_open: float = 6.0
+    star_open: float = 10.0
     star_frame: float = 1.0
 
     def __post_init__(self) -> None:
@@ -151,7 +151,7 @@ class TextPath:
 
 
 def search_text(
-    emissions: Emissions, words: Sequence[Spelling], config: AlignmentConfig = STRICT
+    emissions: LogProbs, words: Sequence[Spelling], config: AlignmentConfig = STRICT
 ) -> TextPath:
     """Return the most probable path of words through a recording.
 
@@ -171,7 +171,7 @@ def search_text(
     return _read_path(emissions, graph, path)
 
 
-def _graph(emissions: Emissions, words: Sequence[Spelling], config: AlignmentConfig) -> TextGraph:
+def _graph(emissions: LogProbs, words: Sequence[Spelling], config: AlignmentConfig) -> TextGraph:
     if not words:
         raise DataError("The text has no words.", "Give the text that is said.")
     skips = None
@@ -193,7 +193,7 @@ def _too_long(needed: int, num_frames: int) -> DataError:
     )
 
 
-def _band(emissions: Emissions, graph: TextGraph, config: AlignmentConfig) -> Ints:
+def _band(emissions: LogProbs, graph: TextGraph, config: AlignmentConfig) -> Ints:
     """Where words can be: anywhere in a short recording, around the anchors in a long one."""
     if config.exact or len(emissions) * graph.num_states <= EXACT_CELLS:
         return whole_band(len(emissions), graph)
@@ -211,7 +211,7 @@ def _band(emissions: Emissions, graph: TextGraph, config: AlignmentConfig) -> In
     return band
 
 
-def _read_path(emissions: Emissions, graph: TextGraph, path: Ints) -> TextPath:
+def _read_path(emissions: LogProbs, graph: TextGraph, path: Ints) -> TextPath:
     """Return what the states (T,) of a path say."""
     labels = graph.arrays.labels[path]
     begins = np.flatnonzero(np.diff(path, prepend=-1))
@@ -237,7 +237,7 @@ def _read_path(emissions: Emissions, graph: TextGraph, path: Ints) -> TextPath:
 
 
 def _frame_scores(
-    emissions: Emissions, labels: Ints, starred: npt.NDArray[np.bool_]
+    emissions: LogProbs, labels: Ints, starred: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return the log-probability of each frame's label (T,), and the gap: how much less probable
     the path is than the best one, in the mean over the frames in which one of the two has a token,
@@ -256,7 +256,7 @@ def _frame_scores(
 
 
 def align_words(
-    emissions: Emissions,
+    emissions: LogProbs,
     words: Sequence[tuple[str, Spelling]],
     vocabulary: Vocabulary,
     *,
@@ -333,7 +333,7 @@ def align_tokens(
         for (word, _), (start, end) in zip(groups, itertools.pairwise(ends), strict=True)
     ]
     return align_words(
-        Emissions([log_probs]),
+        LogProbs([log_probs]),
         words,
         vocabulary,
         seconds_per_frame=seconds_per_frame,
@@ -351,7 +351,7 @@ def forced_align(log_probs: npt.NDArray[np.float32], ids: Sequence[int]) -> list
         DataError: no tokens, or more than fit into the frames.
     """
     words = [[list(ids)]] if len(ids) else []
-    (frames,) = search_text(Emissions([log_probs]), words).words
+    (frames,) = search_text(LogProbs([log_probs]), words).words
     return frames or []
 
 

@@ -30,7 +30,7 @@ from asr.speech.long import LONG_S, Hearing, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
-from asr.speech.viterbi.search import Emissions
+from asr.speech.viterbi.search import LogProbs
 from asr.speech.writing import PLAIN, Writer, WritingConfig
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
@@ -385,7 +385,7 @@ class Recognizer:
             heard = Hearing(recording.resampled(self.sample_rate, block_s=LONG_S))
             levels = LevelledBlocks(heard, self.sample_rate)
             parts = self._reader.whole_log_probs(levels)
-            emissions = Emissions(parts, config.star_frame)
+            emissions = LogProbs(parts, config.star_frame)
             heard.check(recording.name, self.frames)
             start_s = recording.start_s
         alignment = align_words(

@@ -1,29 +1,29 @@
 """Where in a long recording the words of a long text can be.
 
-Runs of tokens that occur once in the text and once in what the network hears are anchors (as in
-Moreno et al. 1998, "A recursive algorithm for the forced alignment of very long audio segments",
-with the unique runs of Bram Cohen's patience diff). Their longest increasing row gives the band of
-the search: some words and frames around it, and all that lies between two anchors.
+Runs of tokens that occur in the text and in what the network hears are anchors (as words in Moreno
+et al. 1998, "A recursive algorithm for the forced alignment of very long audio segments"), the
+rarest first. Their longest row that rises in both gives the band of the search: some words and
+frames around it, and all that lies between two anchors.
 
 Legend: T frames, R tokens of the text, H tokens heard, W words.
 """
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.speech.viterbi.graph import Ints, TextGraph
+from asr.speech.viterbi.kernels import longest_rising
 
 __all__ = ["anchors", "band_around", "band_cells", "collapsed", "text_tokens"]
 
 RUN_BITS = 55.0  # of a run of tokens, were all as frequent: chance makes none of it twice
 SUPPORT = 300  # tokens within which another anchor must agree
 AGREEMENT = 0.25  # share by which the tokens between two anchors may differ
+MAX_PAIRS = 2_000_000  # of runs that are looked at; what is repeated makes many
 MARGIN = 40  # words on either side
 MARGIN_FRAMES = 100
 
@@ -56,41 +56,40 @@ def anchors(text: Longs, heard: Longs, vocabulary_size: int) -> Longs:
         vocabulary_size: V.
     """
     length = max(4, round(RUN_BITS / math.log2(max(vocabulary_size, 2))))
-    places, runs = _unique_runs(text, length)
-    others, heard_runs = _unique_runs(heard, length)
-    _, left, right = np.intersect1d(runs, heard_runs, assume_unique=True, return_indices=True)
-    pairs = np.stack([places[left], others[right]], 1)
-    pairs = pairs[np.argsort(pairs[:, 0])]
-    return _supported(pairs[_longest_rising(pairs[:, 1].tolist())], length)
+    pairs = _equal_runs(_runs(text, length), _runs(heard, length))
+    # of the pairs of one place in the text, the last comes first, so that a row has one of them
+    pairs = pairs[np.lexsort((-pairs[:, 1], pairs[:, 0]))]
+    return _supported(pairs[longest_rising(np.ascontiguousarray(pairs[:, 1]))], length)
 
 
-def _unique_runs(tokens: Longs, length: int) -> tuple[Longs, npt.NDArray[np.uint64]]:
-    """Return the beginnings of all runs of so many tokens that occur once, and their hashes."""
-    count = len(tokens) - length + 1
-    if count < 1:
-        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+def _runs(tokens: Longs, length: int) -> npt.NDArray[np.uint64]:
+    """Return the hash of each run of so many tokens, by its beginning."""
+    count = max(0, len(tokens) - length + 1)
     hashes = np.zeros(count, np.uint64)
     for shift in range(length):
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + tokens[shift : shift + count].astype(
-            np.uint64
-        )
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15)
+        hashes += tokens[shift : shift + count].astype(np.uint64)
         hashes ^= hashes >> np.uint64(29)
-    values, begins, counts = np.unique(hashes, return_index=True, return_counts=True)
-    return begins[counts == 1], values[counts == 1]
+    return hashes
 
 
-def _longest_rising(values: Sequence[int]) -> list[int]:
-    """Return the indices of the longest rising row."""
-    tails, ends, before = list[int](), list[int](), list[int]()
-    for index, value in enumerate(values):
-        place = bisect.bisect_left(tails, value)
-        before.append(ends[place - 1] if place else -1)
-        tails[place : place + 1], ends[place : place + 1] = [value], [index]
-    row, index = list[int](), ends[-1] if ends else -1
-    while index >= 0:
-        row.append(index)
-        index = before[index]
-    return row[::-1]
+def _equal_runs(text: npt.NDArray[np.uint64], heard: npt.NDArray[np.uint64]) -> Longs:
+    """Return the beginnings (N, 2) of equal runs, those of the rarest runs."""
+    orders = [np.argsort(runs, kind="stable") for runs in (text, heard)]
+    (left, first, few), (right, begin, many) = (
+        np.unique(runs[order], return_index=True, return_counts=True)
+        for runs, order in zip((text, heard), orders, strict=True)
+    )
+    _, in_left, in_right = np.intersect1d(left, right, assume_unique=True, return_indices=True)
+    first, few, begin, many = first[in_left], few[in_left], begin[in_right], many[in_right]
+    rarest = np.argsort(few * many, kind="stable")
+    rarest = rarest[np.cumsum((few * many)[rarest]) <= MAX_PAIRS]
+    first, few, begin, many = first[rarest], few[rarest], begin[rarest], many[rarest]
+    sizes = few * many
+    run = np.repeat(np.arange(len(sizes)), sizes)
+    place = np.arange(len(run)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    own = orders[0][first[run] + place // many[run]]
+    return np.stack([own, orders[1][begin[run] + place % many[run]]], 1).astype(np.int64)
 
 
 def _supported(pairs: Longs, length: int) -> Longs:

@@ -22,7 +22,7 @@ import numpy as np
 
 from asr.kernels import kernel
 
-__all__ = ["close", "forward", "trace"]
+__all__ = ["close", "forward", "longest_rising", "trace"]
 
 RENORMALISE = 32  # frames; scores are relative to the best one, so that 32 bits are enough
 
@@ -217,3 +217,28 @@ def trace(graph: Any, band: Any, choices: Any, state: int, path: Any) -> int:
             else:
                 state += 1 + choice
     return state
+
+
+@kernel
+def longest_rising(values: Any) -> Any:
+    """Return the indices of the longest rising row of ``values`` (N,) (Schensted 1961)."""
+    ends = np.empty(len(values), np.int64)  # of the rows of each length, the lowest last value
+    before = np.empty(len(values), np.int64)
+    length = 0
+    for index in range(len(values)):
+        low, high = 0, length
+        while low < high:
+            middle = (low + high) // 2
+            if values[ends[middle]] < values[index]:
+                low = middle + 1
+            else:
+                high = middle
+        before[index] = ends[low - 1] if low > 0 else -1
+        ends[low] = index
+        length = max(length, low + 1)
+    row = np.empty(length, np.int64)
+    index = ends[length - 1] if length > 0 else -1
+    for place in range(length - 1, -1, -1):
+        row[place] = index
+        index = before[index]
+    return row

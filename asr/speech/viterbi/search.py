@@ -18,7 +18,7 @@ import numpy.typing as npt
 from asr.speech.viterbi.graph import BOUNDARY, Ints, TextGraph
 from asr.speech.viterbi.kernels import close, forward, trace
 
-__all__ = ["Emissions", "best_path", "whole_band"]
+__all__ = ["LogProbs", "best_path", "whole_band"]
 
 MEMORY = 96 << 20  # bytes of choices, and again of kept scores
 FLOOR = -1e4  # an impossible token must not make the whole path undefined
@@ -29,7 +29,7 @@ NONE_KEPT = np.zeros((0, 0), np.uint8)
 Floats = npt.NDArray[np.float32]
 
 
-class Emissions:
+class LogProbs:
     """Log-probabilities of a recording, and of the star.
 
     The star stands for any speech: the best token of a frame less a cost, or the blank.
@@ -81,7 +81,7 @@ def whole_band(num_frames: int, graph: TextGraph) -> Ints:
 
 
 def best_path(
-    emissions: Emissions, graph: TextGraph, band: Ints | None = None, memory: int = MEMORY
+    emissions: LogProbs, graph: TextGraph, band: Ints | None = None, memory: int = MEMORY
 ) -> Ints | None:
     """Return the state of each frame (T,) on the most probable path; None where there is no path.
 
@@ -103,7 +103,7 @@ class _Search:
 
     memory = MEMORY
 
-    def __init__(self, emissions: Emissions, graph: TextGraph, band: Ints) -> None:
+    def __init__(self, emissions: LogProbs, graph: TextGraph, band: Ints) -> None:
         self.emissions, self.graph, self.band = emissions, graph, band
         self.path: Ints = np.zeros(len(emissions), np.int32)
 

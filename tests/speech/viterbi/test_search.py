@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.speech.viterbi.graph import TextGraph, text_graph
-from asr.speech.viterbi.search import Emissions, best_path, whole_band
+from asr.speech.viterbi.search import LogProbs, best_path, whole_band
 
 Floats = npt.NDArray[np.float32]
 LETTERS = "_ab*"  # blank, two tokens, star
@@ -97,7 +97,7 @@ def test_the_path_is_the_best_of_all(
 ) -> None:
     seed, memory = data.draw(st.integers(0, 10**6)), data.draw(st.sampled_from([1, 40, 10**6]))
     star = 0.7 if free else math.inf
-    emissions = Emissions([random_log_probs(frames, 3, seed)], star_cost=0.3)
+    emissions = LogProbs([random_log_probs(frames, 3, seed)], star_cost=0.3)
     graph = text_graph(words, 3, np.full(len(words), cost, np.float32), star)
     path = best_path(emissions, graph, memory=memory)
     rows = emissions.rows(0, frames)
@@ -115,7 +115,7 @@ def test_torchaudio_finds_the_same_path(memory: int) -> None:
         log_probs = random_log_probs(400, 30, seed)
         ids = rng.integers(1, 30, 90)
         graph = text_graph([[[int(i)]] for i in ids], 30)
-        path = best_path(Emissions([log_probs]), graph, memory=memory)
+        path = best_path(LogProbs([log_probs]), graph, memory=memory)
         assert path is not None
         theirs, _ = torchaudio.functional.forced_align(
             torch.from_numpy(log_probs)[None], torch.from_numpy(ids.astype(np.int32))[None], blank=0
@@ -129,7 +129,7 @@ def test_a_band_around_the_path_changes_nothing() -> None:
     log_probs = random_log_probs(300, 6, 1)
     words = [[tuple(np.random.default_rng(w).integers(1, 6, 3).tolist())] for w in range(40)]
     graph = text_graph(words, 6, np.full(40, 3.0, np.float32), 2.0)
-    emissions = Emissions([log_probs], 0.5)
+    emissions = LogProbs([log_probs], 0.5)
     whole = best_path(emissions, graph)
     assert whole is not None
     band = whole_band(300, graph)
@@ -143,7 +143,7 @@ def test_a_band_around_the_path_changes_nothing() -> None:
 def test_long_recordings_are_kept_in_half_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asr.speech.viterbi.search.HALF_AT", 50)
     parts = [random_log_probs(40, 4, seed) for seed in range(3)]
-    emissions = Emissions(parts)
+    emissions = LogProbs(parts)
     assert emissions.array.dtype == np.float16
     np.testing.assert_allclose(
         emissions.rows(30, 90)[:, :4], np.concatenate(parts)[30:90], rtol=1e-3

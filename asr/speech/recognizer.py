@@ -172,6 +172,20 @@ class Recognizer:
         other.builder = replace(self.builder, all_readings=config.n_best > 1)
         return other
 
+    def with_writing(self, punctuation: bool, numbers: bool) -> Recognizer:
+        """Return a recogniser that writes otherwise; it shares everything else.
+
+        Args:
+            punctuation: marks and capitals, where this one has a text model.
+            numbers: English numbers in figures.
+        """
+        writer = self.builder.writer.variant(punctuation, numbers)
+        if writer is self.builder.writer:
+            return self
+        other = copy.copy(self)
+        other.builder = replace(self.builder, writer=writer)
+        return other
+
     def transcribe(
         self,
         source: Source,

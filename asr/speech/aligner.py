@@ -28,6 +28,7 @@ from asr.speech.alignment import (
 from asr.speech.viterbi.band import band_around, band_cells
 from asr.speech.viterbi.graph import Ints, TextGraph, text_graph
 from asr.speech.viterbi.search import LogProbs, best_path, whole_band
+from asr.text.chinese import join_words
 from asr.text.tokenizers import Tokenizer
 
 __all__ = [
@@ -299,7 +300,7 @@ def align_words(
         for frames in path.stars
     )
     return ForcedAlignment(
-        " ".join(word.word for word in aligned),
+        join_words(word.word for word in aligned),
         round(duration_s, 3),
         aligned,
         round(path.score, 4),

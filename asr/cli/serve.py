@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import Threads, numbers
+from asr.cli.options import Numbers, Punctuation, TextModel, Threads, given, numbers
 
 
 def serve(
@@ -22,6 +22,9 @@ def serve(
     language: Annotated[
         str, typer.Option(help="Language of models whose folder and name do not say theirs.")
     ] = "en",
+    punctuation: Punctuation = True,
+    text_model: TextModel = None,
+    figures: Numbers = False,
     split: Annotated[
         str, typer.Option("--split", help="Share of the traffic of each model, such as 0.9,0.1.")
     ] = "",
@@ -86,6 +89,8 @@ def serve(
         port=port,
         wyoming_port=wyoming_port,
         language=language,
+        punctuation=punctuation,
+        numbers=figures,
         api_keys=_api_keys(),
         split=numbers(split, "--split", float),
         max_batch_size=max_batch_size,
@@ -100,6 +105,7 @@ def serve(
         job_ttl_s=job_ttl_s,
         request_timeout_s=request_timeout_s,
         upload_timeout_s=upload_timeout_s,
+        **given(text_model=text_model),
     )
     if ray is None:
         run_server(models, config)

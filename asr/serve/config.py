@@ -19,6 +19,10 @@ class ServeConfig:
         port: to listen at.
         wyoming_port: for the Wyoming protocol; 0: it is not spoken.
         language: code of the language of models that do not say theirs.
+        punctuation: texts have marks and capitals where the model has a text model and the request
+            does not say.
+        numbers: texts have English numbers in figures where the request does not say.
+        text_model: sets the marks; see :class:`asr.speech.writing.WritingConfig`.
         api_keys: those accepted in ``Authorization: Bearer KEY``; empty: no key is needed.
         split: share of the requests that each speech model gets, in order; they add up to 1.
         max_batch_size: recordings in a batch; 1: no batching.
@@ -49,6 +53,9 @@ class ServeConfig:
     port: int = 8000
     wyoming_port: int = 0
     language: str = "en"
+    punctuation: bool = True
+    numbers: bool = False
+    text_model: str = "auto"
     api_keys: tuple[str, ...] = ()
     split: tuple[float, ...] = ()
     max_batch_size: int = 16

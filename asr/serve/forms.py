@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from asr.serve.errors import BadOption
 
@@ -29,8 +31,9 @@ class Form:
     fields: list[tuple[str, Any]]
 
 
-async def read_form(request: Request, file_fields: tuple[str, ...]) -> Form:
-    """Return the query and the multipart form of a request.
+@contextlib.asynccontextmanager
+async def read_form(request: Request, file_fields: tuple[str, ...]) -> AsyncIterator[Form]:
+    """Yield the query and the multipart form of a request; its files are closed in the end.
 
     Args:
         request: its body was not read yet.
@@ -39,7 +42,11 @@ async def read_form(request: Request, file_fields: tuple[str, ...]) -> Form:
     Raises:
         BadOption: a file in another field, a text in one of these, or no file.
     """
-    form = await request.form()
+    async with request.form() as form:
+        yield _checked(request, form, file_fields)
+
+
+def _checked(request: Request, form: FormData, file_fields: tuple[str, ...]) -> Form:
     files: list[UploadFile] = []
     fields: list[tuple[str, Any]] = list(request.query_params.multi_items())
     for name, value in form.multi_items():

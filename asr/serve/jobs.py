@@ -285,11 +285,11 @@ def job_routes(app: FastAPI, jobs: Jobs) -> None:
     )
     async def submit(request: Request) -> Response:
         """Transcribe a long recording later; poll the job, then fetch its transcript."""
-        given = await read_form(request, ("file",))
-        options = read_options(given.fields, DECODING)
-        if len(given.files) > 1:
-            raise BadOption("file", "A job takes one file.", "Submit a job for each.")
-        job = await jobs.submit(given.files[0], service.fleet.choose(options.model), options)
+        async with read_form(request, ("file",)) as given:
+            options = read_options(given.fields, DECODING)
+            if len(given.files) > 1:
+                raise BadOption("file", "A job takes one file.", "Submit a job for each.")
+            job = await jobs.submit(given.files[0], service.fleet.choose(options.model), options)
         headers = {"Location": f"/v1/jobs/{job.id}"}
         return JSONResponse(job.answer().model_dump(), 202, headers)
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,6 @@ from asr.serve.models import Fleet, HostedModel
 from asr.serve.options import RequestOptions
 from asr.speech.microphone import GrowingWindow
 from asr.speech.streaming import SpeechStream, StreamResult
-from asr.speech.transcript import Word
-from asr.text.chinese import join_words
 
 __all__ = ["LiveStream", "Streams", "TooManyStreams"]
 
@@ -137,7 +134,7 @@ class LiveStream:
         return self._wanted(await self._streams.run(self._speech.finish))
 
     def _wanted(self, results: list[StreamResult]) -> list[StreamResult]:
-        return [_confident(result, self._min_confidence) for result in results]
+        return [result.confident(self._min_confidence) for result in results]
 
 
 class _Resampled:
@@ -164,11 +161,3 @@ class _Resampled:
     def finish(self) -> list[StreamResult]:
         results = self.push(np.zeros(0, np.int16), last=True)
         return [result for result in results if result.final] + self._window.finish()
-
-
-def _confident(result: StreamResult, minimum: float) -> StreamResult:
-    """Return a final result without its less sure words; partial ones have no confidence yet."""
-    if not result.final or not minimum:
-        return result
-    words: tuple[Word, ...] = tuple(w for w in result.words if w.confidence >= minimum)
-    return replace(result, words=words, text=join_words(word.word for word in words))

@@ -34,6 +34,7 @@ from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Heard, OnSegment, Recognizer, open_recognizer
 from asr.speech.streaming import StreamingRecognizer
 from asr.speech.transcript import Transcript
+from asr.speech.writing import WritingConfig
 
 __all__ = ["Fleet", "HostedModel"]
 
@@ -59,7 +60,7 @@ class HostedModel:
         self, name: str, recognizer: Recognizer, config: ServeConfig, metrics: ServiceMetrics
     ) -> None:
         self.name, self.recognizer, self.config = name, recognizer, config
-        self.variants = Variants(recognizer)
+        self.variants = Variants(recognizer, config)
         self.metrics = ModelMetrics(metrics, name, config.drift_window, config.drift_sigma)
         self.streaming = (
             StreamingRecognizer(recognizer, threads=config.threads)
@@ -148,7 +149,8 @@ class HostedModel:
         jobs = [asyncio.ensure_future(self.batcher.submit(part.samples, finish)) for part in parts]
         try:
             hypotheses = await asyncio.gather(*jobs)
-            transcript = recognizer.transcript(parts, hypotheses, len(samples))
+            write = partial(recognizer.transcript, parts, hypotheses, len(samples))
+            transcript = await asyncio.to_thread(write)  # marks are computed by a network
             return transcript.from_file(heard.start_s, heard.notes)
         finally:
             for job in jobs:  # where one is refused, or the client is gone, the others are in vain
@@ -160,8 +162,6 @@ class HostedModel:
         Raises:
             BadOption: the model cannot do what is asked.
         """
-        if not options.decoding and not options.words:
-            return self.recognizer
         return await asyncio.to_thread(self.variants.get, options)
 
     async def _transcribe_long(
@@ -239,7 +239,11 @@ class Fleet:
         for bundle in speech:
             name = _free_name(bundle.name, self.models)
             options = ModelOptions(
-                bundle, backend=config.backend, threads=config.threads, name=name
+                bundle,
+                backend=config.backend,
+                threads=config.threads,
+                writing=WritingConfig(config.text_model),
+                name=name,
             )
             self.models[name] = HostedModel(name, open_recognizer(options), config, metrics)
 

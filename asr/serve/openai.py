@@ -12,7 +12,7 @@ import math
 import re
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -27,19 +27,23 @@ from asr.serve.options import (
     HOTWORD_WEIGHT,
     MAX_CHARACTERS,
     MAX_HOTWORDS,
+    WRITING,
     RequestOptions,
     read_options,
 )
 from asr.serve.service import Service
 from asr.speech.recognizer import Heard
+from asr.speech.streaming import SENTENCE_PAUSE
 from asr.speech.transcript import Segment, Transcript
+from asr.speech.writing import Writer
+from asr.text.chinese import join_words
 
 __all__ = ["openai_routes"]
 
 IGNORED = "X-Asr-Ignored"
 NAMES = {"whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"}
 """Models of OpenAI that programs name without asking: they mean the first model here."""
-OWN = frozenset({"hotwords", "words", "lm_weight", "word_bonus", "min_confidence"})
+OWN = WRITING | {"hotwords", "words", "lm_weight", "word_bonus", "min_confidence"}
 """Options of ours that these routes take as well."""
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
@@ -101,10 +105,10 @@ def openai_routes(app: FastAPI, service: Service) -> None:
         `prompt` holds hotwords, with commas. Fields without effect are named in the header
         X-Asr-Ignored.
         """
-        form = await read_form(request, ("file",))
-        asked = _read(form, service)
-        work = service.read(form.files[0], asked.hosted)
-        recording = await answered(request, within(service.config.request_timeout_s, work))
+        async with read_form(request, ("file",)) as form:
+            asked = _read(form, service)
+            work = service.read(form.files[0], asked.hosted)
+            recording = await answered(request, within(service.config.request_timeout_s, work))
         headers = {IGNORED: ", ".join(asked.ignored)} if asked.ignored else {}
         if asked.stream:
             events = _events(service, recording, asked)
@@ -245,11 +249,11 @@ def _response(transcript: Transcript, asked: _Asked) -> Response:
     if asked.response_format == "json":
         seconds = math.ceil(transcript.duration_s)
         usage = {"type": "duration", "seconds": seconds}
-        return JSONResponse({"text": transcript.text, "usage": usage})
+        return JSONResponse({"text": transcript.readable, "usage": usage})
     if asked.response_format == "verbose_json":
         return JSONResponse(_verbose(transcript, asked))
     if asked.response_format == "text":
-        return Response(transcript.text + "\n", media_type="text/plain; charset=utf-8")
+        return Response(transcript.readable + "\n", media_type="text/plain; charset=utf-8")
     text = transcript.render(asked.response_format)
     return Response(text, media_type="text/plain; charset=utf-8")
 
@@ -260,26 +264,34 @@ def _verbose(transcript: Transcript, asked: _Asked) -> dict[str, Any]:
         "task": "transcribe",
         "language": asked.language or asked.hosted.language,
         "duration": transcript.duration_s,
-        "text": transcript.text,
+        "text": transcript.readable,
         "usage": {"type": "duration", "seconds": math.ceil(transcript.duration_s)},
     }
     if "segment" in asked.granularities:
         answer["segments"] = [_segment(n, s) for n, s in enumerate(transcript.segments)]
     if "word" in asked.granularities:
-        answer["words"] = [
-            {"word": word.word, "start": word.start, "end": word.end} for word in transcript.words
-        ]
+        answer["words"] = [word for segment in transcript.segments for word in _words(segment)]
     return answer
 
 
+def _words(segment: Segment) -> list[dict[str, Any]]:
+    """Return words with their times; as OpenAI's, they have capitals and no marks."""
+    if segment.written is None:
+        return [{"word": w.word, "start": w.start, "end": w.end} for w in segment.words]
+    return [
+        {"word": t.text.removesuffix(t.mark), "start": t.start, "end": t.end}
+        for t in segment.written.tokens
+    ]
+
+
 def _segment(number: int, segment: Segment) -> dict[str, Any]:
-    text = segment.text.encode()
+    text = segment.readable.encode()
     return {
         "id": number,
         "seek": round(100 * segment.start),
         "start": segment.start,
         "end": segment.end,
-        "text": segment.text,
+        "text": segment.readable,
         "tokens": [],
         "temperature": 0.0,
         "avg_logprob": round(math.log(max(segment.confidence, 1e-4)), 4),
@@ -303,15 +315,43 @@ async def _events(service: Service, recording: Heard, asked: _Asked) -> AsyncIte
     work.add_done_callback(lambda _: segments.put_nowait(None))
     said: list[str] = []
     try:
+        texts = _SegmentTexts((await asked.hosted.variant(asked.options)).builder.writer)
         while segment := await _next(segments, service.config.request_timeout_s):
-            if text := _confident_text(segment, asked.options.min_confidence):
-                yield _delta(text, said)
+            if confident := _confident(segment, asked.options.min_confidence):
+                for text in await asyncio.to_thread(texts.push, confident):
+                    yield _delta(text, said)
         transcript = await work
-        for segment in transcript.segments[len(said) :]:
-            yield _delta(segment.text, said)
-        yield _event({"type": "transcript.text.done", "text": transcript.text})
+        for text in texts.finish() or [segment.readable for segment in transcript.segments]:
+            yield _delta(text, said)
+        yield _event({"type": "transcript.text.done", "text": join_words(said)})
     finally:
         work.cancel()
+
+
+class _SegmentTexts:
+    """Writes the segments of a recording one by one; each waits for the next, since a sentence ends
+    with it if a pause follows.
+
+    Args:
+        writer: of the request.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writing, self._waiting = writer.stream(), list[Segment]()
+
+    def push(self, segment: Segment) -> list[str]:
+        """Return the text of the segment before this one, if there is one."""
+        written = [self._written(s, segment.start - s.end) for s in self._waiting]
+        self._waiting = [segment]
+        return written
+
+    def finish(self) -> list[str]:
+        """Return the text of the last segment; nothing if there was none."""
+        return [self._written(segment, SENTENCE_PAUSE) for segment in self._waiting]
+
+    def _written(self, segment: Segment, pause_s: float) -> str:
+        written = self._writing.write(segment.words, ends=pause_s >= SENTENCE_PAUSE)
+        return replace(segment, written=written).readable
 
 
 async def _with_errors(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -332,15 +372,17 @@ async def _next(segments: asyncio.Queue[Segment | None], seconds: float) -> Segm
         raise TimedOut(f"not done after {seconds:g} s") from None
 
 
-def _confident_text(segment: Segment, minimum: float) -> str:
-    return Transcript("", 0.0, (segment,), "").confident(minimum).text
+def _confident(segment: Segment, minimum: float) -> Segment | None:
+    """Return a segment without its less sure words; None if none is left."""
+    segments = Transcript("", 0.0, (segment,), "").confident(minimum).segments
+    return segments[0] if segments else None
 
 
 def _delta(text: str, said: list[str]) -> str:
     """Return an event with the next piece of the text; ``said`` holds those before."""
+    before = join_words(said)
     said.append(text)
-    delta = text if len(said) == 1 else f" {text}"
-    return _event({"type": "transcript.text.delta", "delta": delta})
+    return _event({"type": "transcript.text.delta", "delta": join_words(said)[len(before) :]})
 
 
 def _event(content: dict[str, Any]) -> str:

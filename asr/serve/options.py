@@ -18,6 +18,7 @@ from asr.speech.streaming import EndpointConfig
 __all__ = [
     "RECORDING",
     "STREAM",
+    "WRITING",
     "RequestOptions",
     "form_schema",
     "query_parameters",
@@ -108,6 +109,14 @@ class RequestOptions(BaseModel):
     min_confidence: float = Field(
         0.0, ge=0, le=1, description="Words that are less sure than this are left out."
     )
+    punctuation: bool | None = Field(
+        None, description="Marks and capitals, beside the plain words; by default as the service."
+    )
+    numbers: bool | None = Field(
+        None,
+        description="English numbers, dates, money and times in figures, beside the plain words; "
+        "by default as the service.",
+    )
     output_format: Literal["json", "txt", "srt", "vtt", "tsv", "ctm"] = Field(
         "json", description="Format of the answer; all but json take one recording a request."
     )
@@ -148,7 +157,10 @@ class RequestOptions(BaseModel):
         return EndpointConfig(**{name: value for name, value in given.items() if value is not None})
 
 
+WRITING = frozenset({"punctuation", "numbers"})
+"""How words become text."""
 COMMON = {"model", "hotwords", "words", "n_best", "lm_weight", "word_bonus", "min_confidence"}
+COMMON |= WRITING
 RECORDING = frozenset(COMMON | {"output_format", "timestamps"})
 """Options of a recording."""
 ENDPOINT = frozenset({"silence_s", "start_silence_s", "max_utterance_s"})

@@ -48,8 +48,29 @@ class Reading(BaseModel):
     words: list[WordAnswer]
 
 
+class TokenAnswer(BaseModel):
+    """A piece of written text; it stands for the words from first_word up to stop_word."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+    first_word: int
+    stop_word: int
+    mark: str
+
+
+class WrittenAnswer(BaseModel):
+    """A segment as people write it."""
+
+    text: str
+    tokens: list[TokenAnswer] = []
+
+
 class SegmentAnswer(BaseModel):
-    """A stretch of speech; alternatives where N-best was asked for."""
+    """A stretch of speech in plain words; alternatives where N-best was asked for, written where
+    punctuation or numbers were.
+    """
 
     start: float
     end: float
@@ -57,14 +78,16 @@ class SegmentAnswer(BaseModel):
     confidence: float
     words: list[WordAnswer] = []
     alternatives: list[Reading] = []
+    written: WrittenAnswer | None = None
 
 
 class FileAnswer(BaseModel):
-    """The transcript of a file, or why there is none."""
+    """The transcript of a file, in plain words and as people write it, or why there is none."""
 
     name: str
     model: str
     text: str | None = None
+    written: str | None = None
     duration_s: float | None = None
     segments: list[SegmentAnswer] = []
     notes: list[str] = []
@@ -101,18 +124,19 @@ def transcribe_route(app: FastAPI, service: Service) -> None:
 
         A file that fails has `error`; if all fail, the status says why.
         """
-        form = await read_form(request, ("files", "file"))
-        options = read_options(form.fields, RECORDING)
-        if len(form.files) > service.config.max_files:
-            raise TooLarge(f"More than {service.config.max_files} files in one request.")
-        if len(form.files) > 1 and options.output_format != "json":
-            raise BadOption(
-                "output_format", f"{options.output_format} takes one file.", "Take json."
-            )
-        hosted = service.fleet.choose(options.model, x_client_id)
-        work = asyncio.gather(*(_outcome(service, file, hosted, options) for file in form.files))
-        outcomes = await answered(request, work)
-        return _answer(outcomes, hosted, options)
+        async with read_form(request, ("files", "file")) as form:
+            options = read_options(form.fields, RECORDING)
+            _check_number(len(form.files), options, service.config.max_files)
+            hosted = service.fleet.choose(options.model, x_client_id)
+            outcomes = (_outcome(service, file, hosted, options) for file in form.files)
+            return _answer(await answered(request, asyncio.gather(*outcomes)), hosted, options)
+
+
+def _check_number(files: int, options: RequestOptions, max_files: int) -> None:
+    if files > max_files:
+        raise TooLarge(f"More than {max_files} files in one request.")
+    if files > 1 and options.output_format != "json":
+        raise BadOption("output_format", f"{options.output_format} takes one file.", "Take json.")
 
 
 Outcome = tuple[str, Transcript | AsrError]
@@ -172,4 +196,6 @@ def content(transcript: Transcript, options: RequestOptions) -> dict[str, Any]:
     elif options.timestamps == "segment":
         for segment in entry["segments"]:
             del segment["words"]
+            if "written" in segment:
+                del segment["written"]["tokens"]
     return entry

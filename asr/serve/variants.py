@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from asr.decoding import GreedyDecoder
 from asr.errors import AsrError
+from asr.serve.config import ServeConfig
 from asr.serve.errors import BadOption
 from asr.serve.options import RequestOptions
 from asr.speech.recognizer import Recognizer
@@ -20,13 +21,19 @@ class Variants:
     """The recogniser of a model under the options of requests; the network is shared.
 
     Args:
-        recognizer: as the model folder describes it.
+        recognizer: as the model folder describes it, with its text model.
+        config: what is written where a request does not say.
     """
 
-    def __init__(self, recognizer: Recognizer) -> None:
-        self.recognizer = recognizer
+    def __init__(self, recognizer: Recognizer, config: ServeConfig) -> None:
+        self.recognizer, self.config = recognizer, config
         self._made: OrderedDict[str, Recognizer] = OrderedDict()
         self._lock = threading.Lock()  # one is made at a time, which bounds processor and memory
+
+    @property
+    def has_text_model(self) -> bool:
+        """Whether marks and capitals can be asked for."""
+        return self.recognizer.builder.writer.restorer is not None
 
     def get(self, options: RequestOptions) -> Recognizer:
         """Return the recogniser that a request asks for; blocks while it is made.
@@ -34,6 +41,19 @@ class Variants:
         Raises:
             BadOption: the model cannot do what is asked.
         """
+        if options.punctuation and not self.has_text_model:
+            raise BadOption(
+                "punctuation",
+                "This model has no text model, which sets marks and capitals.",
+                "Start the service with --text-model, or leave it out.",
+            )
+        config = self.config
+        punctuation = config.punctuation if options.punctuation is None else options.punctuation
+        numbers = config.numbers if options.numbers is None else options.numbers
+        return self._decoding(options).with_writing(punctuation, numbers)
+
+    def _decoding(self, options: RequestOptions) -> Recognizer:
+        """Return the recogniser with the decoder that a request asks for."""
         changes, words = options.decoding, options.words
         if not changes and not words:
             return self.recognizer

@@ -20,7 +20,7 @@ from asr.errors import AsrError
 from asr.serve.errors import BadOption
 from asr.serve.live import LiveStream, Streams
 from asr.serve.models import HostedModel
-from asr.serve.options import HOTWORD_WEIGHT, STREAM, RequestOptions, read_options
+from asr.serve.options import HOTWORD_WEIGHT, STREAM, WRITING, RequestOptions, read_options
 from asr.serve.streams import close_socket, next_message, parsed
 from asr.speech.streaming import StreamResult
 from asr.speech.transcript import Word
@@ -57,6 +57,8 @@ class _Config:
         phrase_list: what can be said; empty: anything.
         max_alternatives: readings of a result; 0: one, in the form without alternatives.
         model: name of a model.
+        punctuation: texts have marks and capitals.
+        numbers: texts have numbers in figures.
     """
 
     sample_rate: int = DEFAULT_RATE
@@ -64,6 +66,8 @@ class _Config:
     phrase_list: tuple[str, ...] = ()
     max_alternatives: int = 0
     model: str = ""
+    punctuation: bool = False
+    numbers: bool = False
 
     @property
     def known_words(self) -> set[str]:
@@ -72,8 +76,17 @@ class _Config:
             return set()
         return {word.lower() for phrase in self.phrase_list for word in phrase.split()}
 
+    def writing(self, hosted: HostedModel) -> set[str]:
+        """The ways of writing that were asked for and have an effect: alternatives, and texts with
+        unknown words, are plain.
+        """
+        if self.max_alternatives or self.known_words:
+            return set()
+        possible = WRITING if hosted.variants.has_text_model else WRITING - {"punctuation"}
+        return {name for name in possible if getattr(self, name)}
+
     def options(self, hosted: HostedModel) -> tuple[RequestOptions, list[str]]:
-        """Return the same as options of a stream, and the phrases that the model does not know."""
+        """Return the same as options of a stream, and what of it has no effect."""
         phrases = [phrase for phrase in self.phrase_list if phrase != UNKNOWN]
         known = [phrase for phrase in phrases if hosted.recognizer.decoders.knows(phrase)]
         given: list[tuple[str, Any]] = [("sample_rate", self.sample_rate)]
@@ -83,8 +96,11 @@ class _Config:
             given.append(("words", known))
         if self.max_alternatives > 1:
             given.append(("n_best", self.max_alternatives))
-        unknown = [f"phrase_list: {phrase}" for phrase in phrases if phrase not in known]
-        return read_options(given, STREAM), unknown
+        writing = self.writing(hosted)
+        given += [(name, name in writing) for name in WRITING]
+        ignored = [f"phrase_list: {phrase}" for phrase in phrases if phrase not in known]
+        ignored += [n for n in sorted(WRITING - writing) if getattr(self, n)]
+        return read_options(given, STREAM), ignored
 
 
 class _Session:
@@ -162,7 +178,7 @@ class _Session:
         if self.config.max_alternatives:
             return {"alternatives": self._alternatives(finals)}
         words = [word for result in finals for word in result.words]
-        text = self._masked(join_words(result.text for result in finals))
+        text = self._masked(join_words(result.readable for result in finals))
         if not words or not self.config.words:
             return {"text": text}
         return {"result": [{"conf": w.confidence, **self._word(w)} for w in words], "text": text}
@@ -209,5 +225,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "phrase_list": _phrases,
     "max_alternatives": _whole,
     "model": str,
+    "punctuation": bool,
+    "numbers": bool,
 }
 """Keys of a configuration, and what reads their values."""

@@ -28,6 +28,7 @@ from asr.serve.models import HostedModel
 from asr.serve.options import MAX_HOTWORDS, STREAM, RequestOptions, read_options
 from asr.serve.service import Service
 from asr.speech.recognizer import Heard
+from asr.speech.streaming import StreamResult
 
 with warnings.catch_warnings():  # it tries audioop, which Python 3.13 no longer has
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -237,18 +238,16 @@ class _Recording:
                 limit_s = self.server.service.config.max_duration_s
                 raise TooLong(f"The recording is longer than {limit_s:g} s.", "Cut it.")
             return []
-        results = await self.live.push(samples.astype("<i2").tobytes())
-        return [self._said(result.text) for result in results if result.final and result.text]
+        return self._texts(await self.live.push(samples.astype("<i2").tobytes()))
 
     async def finish(self) -> list[str]:
         """Return the texts of the utterances that are still open."""
         if self.live is not None:
-            results = await self.live.finish()
-            return [self._said(result.text) for result in results if result.final and result.text]
+            return self._texts(await self.live.finish())
         service = self.server.service
         heard = await asyncio.to_thread(self._whole)
         work = service.hear(heard, self.hosted, self.options)
-        self.text = (await within(service.config.request_timeout_s, work)).text
+        self.text = (await within(service.config.request_timeout_s, work)).readable
         return []
 
     def _whole(self) -> Heard:
@@ -260,6 +259,9 @@ class _Recording:
         samples = np.concatenate(list(levelled))
         self.hosted.recognizer.frames.check_lengths([samples])
         return Heard(samples)
+
+    def _texts(self, results: list[StreamResult]) -> list[str]:
+        return [self._said(result.readable) for result in results if result.final and result.text]
 
     def _said(self, text: str) -> str:
         """Return the next piece of the text, with a blank before it where it is not the first."""

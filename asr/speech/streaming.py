@@ -93,6 +93,17 @@ class StreamResult:
         """The written text where there is one, else the plain words."""
         return self.text if self.written is None else self.written.text
 
+    def confident(self, minimum: float) -> StreamResult:
+        """Return a final result without its less sure words, and a partial one as it is: its words
+        have no confidence yet.
+        """
+        if not self.final or not minimum:
+            return self
+        words = tuple(word for word in self.words if word.confidence >= minimum)
+        text = join_words(word.word for word in words)
+        written = self.written and self.written.confident(self.words, minimum)
+        return replace(self, words=words, text=text, written=written)
+
 
 class StreamingRecognizer:
     """A one-directional model that hears audio as it arrives, in any number of streams.

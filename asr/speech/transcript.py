@@ -24,17 +24,6 @@ __all__ = [
     "read_transcript",
 ]
 
-__all__ = [
-    "FORMATS",
-    "Alternative",
-    "Segment",
-    "Transcript",
-    "Word",
-    "Written",
-    "WrittenToken",
-    "merge_channels",
-]
-
 PARAGRAPH_PAUSE = 2.0  # seconds; after such a pause a new paragraph begins
 
 
@@ -89,6 +78,26 @@ class Written:
 
     text: str
     tokens: tuple[WrittenToken, ...]
+
+    def confident(self, words: Sequence[Word], minimum: float) -> Written:
+        """Return what is left without the less sure words: a token that loses some becomes the
+        plain rest.
+
+        Args:
+            words: that the tokens stand for.
+            minimum: least confidence of a word that is kept.
+        """
+        tokens = list[WrittenToken]()
+        kept = 0  # words so far
+        for token in self.tokens:
+            said = words[token.first_word : token.stop_word]
+            rest = [word for word in said if word.confidence >= minimum]
+            if len(rest) == len(said):
+                tokens.append(replace(token, first_word=kept, stop_word=kept + len(said)))
+            else:
+                tokens += [_plain_token(word, kept + n) for n, word in enumerate(rest)]
+            kept += len(rest)
+        return Written(join_words(token.text for token in tokens), tuple(tokens))
 
 
 @dataclass(frozen=True)
@@ -368,33 +377,12 @@ def _confident(segment: Segment, minimum: float) -> Segment:
         text=join_words(word.word for word in words),
         confidence=round(sum(word.confidence for word in words) / len(words), 4),
         words=words,
-        written=segment.written and _confident_writing(segment, minimum),
+        written=segment.written and segment.written.confident(segment.words, minimum),
     )
 
 
-def _confident_writing(segment: Segment, minimum: float) -> Written:
-    """Return what is left in writing: a token of which words are dropped becomes the plain rest."""
-    kept, tokens = 0, list[WrittenToken]()
-    for token in segment.written.tokens if segment.written else ():
-        said = segment.words[token.first_word : token.stop_word]
-        rest = [word for word in said if word.confidence >= minimum]
-        if len(rest) == len(said):
-            stop = kept + len(said)
-            tokens.append(replace(token, first_word=kept, stop_word=stop))
-        else:
-            tokens += [
-                WrittenToken(
-                    text=w.word,
-                    start=w.start,
-                    end=w.end,
-                    confidence=w.confidence,
-                    first_word=kept + n,
-                    stop_word=kept + n + 1,
-                )
-                for n, w in enumerate(rest)
-            ]
-        kept += len(rest)
-    return Written(join_words(token.text for token in tokens), tuple(tokens))
+def _plain_token(word: Word, place: int) -> WrittenToken:
+    return WrittenToken(word.word, word.start, word.end, word.confidence, place, place + 1)
 
 
 def _later(segment: Segment, seconds: float) -> Segment:

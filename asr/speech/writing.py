@@ -7,6 +7,7 @@ and their times stay beside the written text.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -81,6 +82,16 @@ class Writer:
     def is_plain(self) -> bool:
         """Whether words stay as they are."""
         return self.restorer is None and not self.config.numbers
+
+    def variant(self, punctuation: bool, numbers: bool) -> Writer:
+        """Return a writer that shares the text model, with or without marks and numbers."""
+        if (punctuation or self.restorer is None) and numbers == self.config.numbers:
+            return self
+        text_model = self.config.text_model if punctuation else ""
+        other = copy.copy(self)
+        other.config = replace(self.config, text_model=text_model, numbers=numbers)
+        other.restorer = self.restorer if punctuation else None
+        return other
 
     def write(self, transcript: Transcript) -> Transcript:
         """Return the transcript with the written text of each segment."""

@@ -38,6 +38,7 @@ from asr.audio.reading import load_audio
 from asr.speech.jobs.bench_report import machine
 from asr.speech.recognizer import Recognizer, load_model
 from asr.speech.streaming import StreamingRecognizer
+from asr.speech.writing import AUTO, WritingConfig
 
 MIX = {
     "rest": 20,
@@ -57,13 +58,17 @@ HOTWORDS = "river, brother:5"
 
 @dataclass(frozen=True)
 class Clip:
-    """A sound, and what the library makes of it: at once, with hotwords, and as a stream."""
+    """A sound, and what the library makes of it: at once, with hotwords, and as a stream; the first
+    and the last in plain words and as written.
+    """
 
     data: bytes
     pcm: bytes
-    whole: str
-    hot: str
-    streamed: str
+    whole: str = ""
+    whole_written: str = ""
+    hot: str = ""
+    streamed: str = ""
+    streamed_written: str = ""
 
 
 Halfway = Callable[[], Awaitable[None]]
@@ -90,7 +95,8 @@ def main() -> None:
     arguments = parser.parse_args()
     print(machine(), flush=True)
     recordings = make_clips(arguments.clip_s, arguments.recordings)
-    clips = known_clips(load_model(arguments.model, threads=1), recordings, arguments.hotwords)
+    recognizer = load_model(arguments.model, threads=1, writing=WritingConfig(AUTO))
+    clips = known_clips(recognizer, recordings, arguments.hotwords)
     wyoming = free_port()
     options = ["--wyoming-port", str(wyoming), "--queue-size", "64", "--max-jobs", "4"]
     process, url = start(arguments.model, options)
@@ -117,9 +123,17 @@ def known_clips(recognizer: Recognizer, recordings: list[bytes], hotwords: str) 
     for data in recordings:
         samples = load_audio(data, RATE).samples
         pcm = np.round(samples * 32768).astype("<i2")
-        streamed = " ".join(result.text for result in stream.transcribe(samples, RATE))
-        whole, biased = recognizer.transcribe(data).text, hot.transcribe(data).text
-        clips.append(Clip(data, pcm.tobytes(), whole, biased, streamed))
+        whole, results = recognizer.transcribe(data), stream.transcribe(samples, RATE)
+        clip = Clip(
+            data,
+            pcm.tobytes(),
+            whole=whole.text,
+            whole_written=whole.readable,
+            hot=hot.transcribe(data).text,
+            streamed=" ".join(result.text for result in results),
+            streamed_written=" ".join(result.readable for result in results),
+        )
+        clips.append(clip)
     return clips
 
 
@@ -203,7 +217,9 @@ class Soak:
     async def rest(self, clip: Clip) -> None:
         """Our own route."""
         answer = await self.post("/v1/transcribe", clip)
-        expect(answer.json()["results"][0]["text"], clip.whole)
+        result = answer.json()["results"][0]
+        expect(result["text"], clip.whole)
+        expect(result["written"] or result["text"], clip.whole_written)
 
     async def rest_with_hotwords(self, clip: Clip) -> None:
         """An option that changes the decoder."""
@@ -213,7 +229,7 @@ class Soak:
     async def openai(self, clip: Clip) -> None:
         """OpenAI's route."""
         answer = await self.post("/v1/audio/transcriptions", clip, model="whisper-1")
-        expect(answer.json()["text"], clip.whole)
+        expect(answer.json()["text"], clip.whole_written)
 
     async def openai_events(self, clip: Clip) -> None:
         """OpenAI's route, as events."""
@@ -222,8 +238,8 @@ class Soak:
         events = [json.loads(line[6:]) for line in answer.text.splitlines() if line]
         if "error" in events[-1] and "busy" in events[-1]["error"]["message"]:
             return
-        expect("".join(event.get("delta", "") for event in events), clip.whole)
-        expect(events[-1]["text"], clip.whole)
+        expect("".join(event.get("delta", "") for event in events), clip.whole_written)
+        expect(events[-1]["text"], clip.whole_written)
 
     async def websocket(self, clip: Clip, halfway: Halfway = at_once) -> None:
         """A stream of our own, in chunks of an odd number of bytes."""
@@ -237,8 +253,10 @@ class Soak:
             results = [json.loads(message) async for message in stream]
         if results[-1]["type"] == "error" and "open already" in results[-1]["detail"]:
             return
-        finals = [result["text"] for result in results if result["type"] == "final"]
-        expect(" ".join(finals), clip.streamed)
+        finals = [result for result in results if result["type"] == "final"]
+        expect(" ".join(final["text"] for final in finals), clip.streamed)
+        written = (final.get("written", final)["text"] for final in finals)
+        expect(" ".join(written), clip.streamed_written)
 
     async def vosk(self, clip: Clip, halfway: Halfway = at_once) -> None:
         """A client of vosk-server."""
@@ -268,7 +286,7 @@ class Soak:
             await client.write_event(AudioStop().event())
             while (event := await client.read_event()) is not None:
                 if event.type == "transcript":
-                    expect(event.data["text"], clip.streamed)
+                    expect(event.data["text"], clip.streamed_written)
                     return
                 if event.type == "error":
                     raise Failed(event.data["text"])
@@ -286,7 +304,7 @@ class Soak:
 
     async def refused(self, clip: Clip) -> None:
         """What is wrong is refused as its protocol says."""
-        junk = Clip(b"no audio at all", b"", "", "", "")
+        junk = Clip(b"no audio at all", b"")
         answers = (
             (await self.post("/v1/transcribe", junk), 400),
             (await self.post("/v1/transcribe", clip, hotword="x"), 422),

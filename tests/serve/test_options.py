@@ -10,6 +10,7 @@ import pytest
 from service import wav
 
 import asr
+from asr.serve.config import ServeConfig
 from asr.serve.errors import BadOption
 from asr.serve.options import RECORDING, STREAM, RequestOptions, read_options
 from asr.serve.variants import KEPT, Variants
@@ -96,7 +97,7 @@ def test_no_option_is_ignored() -> None:
 
 
 def test_each_option_changes_what_is_heard(recognizer: Recognizer) -> None:
-    variants, sound = Variants(recognizer), wav(3.0)
+    variants, sound = Variants(recognizer, ServeConfig()), wav(3.0)
     plain = recognizer.transcribe(sound)
 
     def heard(**asked: Any) -> Any:
@@ -122,7 +123,7 @@ def test_each_option_changes_what_is_heard(recognizer: Recognizer) -> None:
 
 
 def test_variants_are_kept_and_bounded(recognizer: Recognizer) -> None:
-    variants = Variants(recognizer)
+    variants = Variants(recognizer, ServeConfig())
     asked = [read_options([("hotwords", f"dead:{n + 1}")], RECORDING) for n in range(KEPT + 1)]
     first = variants.get(asked[0])
     assert variants.get(asked[0]) is first

@@ -42,11 +42,15 @@ def test_from_a_table_to_a_packed_model(
     out = ["--output-dir", tmp_path / "out"]
     run_recipe("mandarin", monkeypatch, *corpus, *out, *TINY, "init_from=null", *QUICK_LOSS)
     printed = capsys.readouterr()
-    assert "4 with other scripts: 「ア」是假名。" in printed.err
-    assert [len(FeatureStore.open(tmp_path / "out/data" / part)) for part in SPEAKERS] == [18, 3, 3]
+    assert "2 utterances with other scripts: 「ア」是假名。" in printed.err
+    parts = ("train", "commonvoice-dev", "commonvoice-test")
+    assert [len(FeatureStore.open(tmp_path / "out/data" / part)) for part in parts] == [18, 3, 3]
     assert "我 们 去 学 校" in (tmp_path / "out/data/train/text.txt").read_text().splitlines()
     metrics = read_metrics(tmp_path / "out" / "run")
-    assert metrics["test/cer beam+lm"].value == metrics["test/wer beam+lm"].value
+    assert (
+        metrics["commonvoice-test/cer beam+lm"].value
+        == metrics["commonvoice-test/wer beam+lm"].value
+    )
     model = load_model(tmp_path / "out" / "model")
     assert " " not in model.transcribe(tmp_path / "a0.wav").text
     assert {"lm.lmz", "lexicon.txt.gz"} <= {

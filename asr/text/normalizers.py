@@ -17,7 +17,7 @@ from asr.text.english import english
 from asr.text.numerals import spell_numbers
 from asr.text.symbols import speak_forms, speak_symbols
 
-__all__ = ["NORMALIZERS", "get_normalizer", "normalize"]
+__all__ = ["CHINESE", "NORMALIZERS", "get_normalizer", "normalize"]
 
 # Typographic forms of the apostrophe: right and left quotation mark, modifier letter, prime, acute
 # and grave accent.
@@ -140,3 +140,4 @@ NORMALIZERS: dict[str, Callable[[str], str]] = {
     "chinese": chinese,
     "mandarin": mandarin,
 }
+CHINESE = frozenset({"chinese", "mandarin"})  # whose words are mostly characters

@@ -22,9 +22,9 @@ MAX_NGRAMS = 8_000_000
 
 
 def make_language_model(
-    transcripts: Path, texts: Sequence[Path], dev: Path, lexicon: Path, output: Path
+    transcripts: Path, texts: Sequence[Path], dev: Path, *, lexicon: Path, output: Path
 ) -> Path:
-    """Write the mixture with the lowest perplexity on ``dev``; what is there is left alone.
+    """Write the mixture with the lowest perplexity on ``dev`` and return its path.
 
     Args:
         transcripts: of the training speech; they count with the first text, which should be like
@@ -34,8 +34,6 @@ def make_language_model(
         lexicon: dictionary; its words are the model's.
         output: the compact model.
     """
-    if output.exists():
-        return output
     words = list(Pronunciations.load(lexicon))
     main, *others = [[transcripts, *texts[:1]], *([text] for text in texts[1:])]
     models = [estimate(text, ORDER, vocabulary=words) for text in (main, *others)]

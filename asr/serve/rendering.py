@@ -30,11 +30,12 @@ class TranscriptBody(BaseModel):
     @model_validator(mode="after")
     def _check_times(self) -> TranscriptBody:
         for segment in self.segments:
-            tokens = [] if segment.written is None else segment.written.tokens
-            for timed in (segment, *segment.words, *tokens):
-                if not 0 <= timed.start <= timed.end <= MAX_TIME_S:
-                    times = f"{timed.start:g} and {timed.end:g}"
-                    raise ValueError(f"the times {times} are not in order")
+            spans = [(segment.start, segment.end), *((w.start, w.end) for w in segment.words)]
+            if segment.written is not None:
+                spans += [(token.start, token.end) for token in segment.written.tokens]
+            for start, end in spans:
+                if not 0 <= start <= end <= MAX_TIME_S:
+                    raise ValueError(f"the times {start:g} and {end:g} are not in order")
         return self
 
 

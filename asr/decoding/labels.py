@@ -117,7 +117,9 @@ def read_labels(
         repeats=tuple(repeats),
         size=max(len(labels), place + 1),
         bytewise=bytewise,
-        summary=_summary(labels, place, mark, sorted(hidden), bytewise, len(repeats)),
+        summary=_summary(
+            labels, place, mark, hidden=sorted(hidden), bytewise=bytewise, n_repeats=len(repeats)
+        ),
     )
 
 
@@ -338,6 +340,7 @@ def _summary(
     labels: Sequence[str],
     blank: int,
     mark: str,
+    *,
     hidden: Sequence[int],
     bytewise: bool,
     n_repeats: int,

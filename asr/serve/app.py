@@ -6,6 +6,7 @@ WebSocket /            the same as vosk-server's
 POST /v1/predict       texts, signals or series -> predictions of a model of another task
 POST /v1/audio/...     as OpenAI's API
 POST /v1/jobs          a long recording -> a job, asked for later
+POST /v1/render        a transcript -> subtitles and other formats
 GET  /v1/models  /health  /ready  /metrics  /docs  /
 """
 
@@ -17,7 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
 from asr.serve.config import ServeConfig
 from asr.serve.documentation import documentation_routes
@@ -28,7 +29,9 @@ from asr.serve.live import Streams
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet
 from asr.serve.openai import openai_routes
+from asr.serve.page import page_routes
 from asr.serve.predicting import predict_route
+from asr.serve.rendering import render_route
 from asr.serve.service import Service
 from asr.serve.streams import stream_routes
 from asr.serve.transcribe import transcribe_route
@@ -36,8 +39,6 @@ from asr.serve.vosk import vosk_route
 from asr.serve.wyoming import WyomingServer
 
 __all__ = ["create_app"]
-
-PAGE = Path(__file__).with_name("page.html")
 
 
 def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) -> Guard:
@@ -88,8 +89,10 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
         redoc_url=None,
     )
     _add_status_routes(app, metrics, ready)
+    page_routes(app)
     documentation_routes(app)
     transcribe_route(app, service)
+    render_route(app)
     openai_routes(app, service)
     if config.max_jobs:
         job_routes(app, jobs)
@@ -101,10 +104,6 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
 
 
 def _add_status_routes(app: FastAPI, metrics: ServiceMetrics, ready: asyncio.Event) -> None:
-    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def page() -> str:
-        return PAGE.read_text(encoding="utf-8")
-
     @app.get("/health", tags=["status"])
     async def health() -> dict[str, str]:
         """The process is alive."""

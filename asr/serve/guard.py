@@ -26,7 +26,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 OPEN_ROUTES = ("/", "/health", "/ready", "/openapi.json", "/docs")  # need no key
-OPEN_FILES = "/docs/files/"
+OPEN_FILES = ("/docs/files/", "/page/")
 NO_KEY = Refusal(401, "no_key", "A valid API key is needed.")
 JOBS, FORM_BYTES = "/v1/jobs", 100_000  # what a form has beside its recording
 LINGER_S = 2.0  # for a client that still sends to read its refusal, before the connection closes

@@ -382,7 +382,14 @@ def _confident(segment: Segment, minimum: float) -> Segment:
 
 
 def _plain_token(word: Word, place: int) -> WrittenToken:
-    return WrittenToken(word.word, word.start, word.end, word.confidence, place, place + 1)
+    return WrittenToken(
+        text=word.word,
+        start=word.start,
+        end=word.end,
+        confidence=word.confidence,
+        first_word=place,
+        stop_word=place + 1,
+    )
 
 
 def _later(segment: Segment, seconds: float) -> Segment:

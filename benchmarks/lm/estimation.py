@@ -29,6 +29,7 @@ _BUILD = (
     "import sys; from asr.lm import build_arpa; text, model, order, threads, bound = sys.argv[1:];"
     "build_arpa(text, model, int(order), threads=int(threads) or None, memory=bound or None)"
 )
+RUNS = "runs"  # folder of what tongrams sorts on disk
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ class Tools:
             output = ["--arpa", f"{folder}/lmplz.arpa", "--discount_fallback"]
             found["lmplz"] = ([self.lmplz, *options, *output], train)
         if self.tongrams:
-            whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-            share = parse_memory(self.memory) / whole if self.memory else 0.5
-            options = ["--tmp", str(folder), "--ram", f"{share:.4f}", "--out", f"{folder}/index"]
+            gib = parse_memory(self.memory or "8GB") / 2**30
+            options = ["--tmp", f"{folder}/{RUNS}", "--ram", f"{gib:.4f}"]
+            options += ["--out", f"{folder}/index"]
             found["tongrams"] = ([self.tongrams, str(train), str(order), *options], None)
         return found
 
@@ -129,6 +130,7 @@ def compare(order: int, train: Path, test: Path, tools: Tools, rounds: int) -> N
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, (command, stdin) in commands.items():
+            shutil.rmtree(train.with_name(RUNS), ignore_errors=True)  # tongrams wants a new folder
             runs[name].append(measure(command, stdin))
     for name, each in runs.items():
         wall, cpu = (

@@ -125,15 +125,18 @@ def text_graph(
         ways.append(len(first))
     nodes.append(len(labels))
     labels += (0, 0, star)
-    tokens = np.array(labels, np.int32)
+    states = np.array(labels, np.int32)
     jumps = np.full(len(labels), np.inf, np.float32)
-    jumps[2:][(tokens[2:] != 0) & (tokens[:-2] != tokens[2:])] = 0
+    jumps[2:][(states[2:] != 0) & (states[:-2] != states[2:])] = 0
     never = np.full(len(words), np.inf, np.float32)
     return TextGraph(
         GraphArrays(
-            tokens,
+            states,
             jumps,
-            *(np.array(row, np.int32) for row in (nodes, ways, first, last)),
+            nodes=np.array(nodes, np.int32),
+            ways=np.array(ways, np.int32),
+            first=np.array(first, np.int32),
+            last=np.array(last, np.int32),
             skips=never if skips is None else skips,
             star_open=np.float32(star_open),
         )

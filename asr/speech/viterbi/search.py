@@ -70,7 +70,8 @@ class LogProbs:
 
     def best(self) -> Ints:
         """Return the most probable token of each frame, (T,)."""
-        return self.array.argmax(1).astype(np.int32)
+        best: Ints = self.array.argmax(1).astype(np.int32)
+        return best
 
 
 def whole_band(num_frames: int, graph: TextGraph) -> Ints:
@@ -158,15 +159,17 @@ class _Search:
             end = min(begin + CHUNK, len(band))
             log_probs = self.emissions.rows(start + begin, start + end)
             row = forward(self.graph.arrays, log_probs, band[begin:end], rows, choices[begin:end])
-        return rows[row]
+        last: Floats = rows[row]
+        return last
 
     def _width(self, band: Ints) -> int:
         return int((self._ends(band[:, 1]) - self.graph.arrays.nodes[band[:, 0]]).max())
 
-    def _ends(self, boundaries: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    def _ends(self, boundaries: Ints) -> Ints:
         """State after the last of each boundary and the word behind it."""
         nodes = self.graph.arrays.nodes
-        return np.append(nodes[1:], nodes[-1] + BOUNDARY)[boundaries]
+        ends: Ints = np.append(nodes[1:], nodes[-1] + BOUNDARY)[boundaries]
+        return ends
 
     def _packed(self, scores: Floats, band: Ints) -> tuple[int, Floats]:
         """The scores within the band, and the state that they begin with."""

@@ -5,6 +5,7 @@ Legend: W windows, h horizon, C targets, Q quantiles.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from asr.series.forecasting.network import ForecastTask, ForecastTaskConfig, pin
 from asr.series.frames import Series, read_frame, split_series
 from asr.series.lookback import find_season, propose_lookback
 from asr.series.panels import Layout, cut, fit_layout
+from asr.series.scaling import grows_with_level
 from asr.series.windows import WindowLoader, Windows, list_windows
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -81,6 +83,8 @@ def fit_forecast(
     val_sizes = [config.validation_steps(one) for one in known]
     training = [cut(one, len(one) - size) for one, size in zip(known, val_sizes, strict=True)]
     layout = _fit_layout(config, training)  # scales come from the training part alone
+    if not config.data.log:
+        _propose_log(training, layout.season)
     experiment = _experiment(config, layout, known, val_sizes)
     fit(
         experiment,
@@ -93,6 +97,17 @@ def fit_forecast(
     fitted = complete(ForecastModel.load(run_dir / "model"), known)
     fitted.save(run_dir / "model")
     return fitted
+
+
+def _propose_log(training: Sequence[Series], season: int) -> None:
+    """Say so where logarithms would make the swings of most series even."""
+    growing = sum(grows_with_level(one.values, season) for one in training)
+    if 2 * growing > len(training):
+        print(
+            f"{growing} of {len(training)} series swing more where they are higher: try log=True "
+            "(data.log=true), which forecasts in percent.",
+            file=sys.stderr,
+        )
 
 
 def _with_lookback(config: ForecastConfig, known: Sequence[Series]) -> ForecastConfig:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from asr.series.anomalies.detector import AnomalyDetector
     from asr.series.forecasting.forecaster import Forecaster
     from asr.signals.classifier import SequenceClassifier
+    from asr.speech.aligner import AlignmentConfig
+    from asr.speech.alignment import ForcedAlignment
     from asr.speech.decoders import DecodingConfig
     from asr.speech.recognizer import Recognizer, load_model
     from asr.speech.streaming import StreamingRecognizer
@@ -33,9 +35,11 @@ __version__ = "0.1.0"
 
 # Public name -> module; imported on first use, so that `import asr` costs nothing.
 _PUBLIC = {
+    "AlignmentConfig": "asr.speech.aligner",
     "AnomalyDetector": "asr.series.anomalies.detector",
     "AsrError": "asr.errors",
     "DecodingConfig": "asr.speech.decoders",
+    "ForcedAlignment": "asr.speech.alignment",
     "Forecaster": "asr.series.forecasting.forecaster",
     "LanguageModel": "asr.language.modelling.estimator",
     "Recognizer": "asr.speech.recognizer",
@@ -54,9 +58,11 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "AlignmentConfig",
     "AnomalyDetector",
     "AsrError",
     "DecodingConfig",
+    "ForcedAlignment",
     "Forecaster",
     "LanguageModel",
     "Recognizer",

@@ -10,6 +10,7 @@ import codecs
 import gzip
 import io
 import json
+import math
 import os
 import re
 import stat
@@ -199,11 +200,17 @@ def parse_json(text: str) -> Any:
     """Return the content of JSON, of which nothing is lost and nothing is guessed.
 
     Raises:
-        ValueError: it is not JSON; or it holds NaN or Infinity, a key twice in one object, half a
-            character, or too many levels. The message says which.
+        ValueError: it is not JSON; or it holds NaN or Infinity, a number that no float can hold, a
+            key twice in one object, half a character, or too many levels. The message says which.
     """
     try:
-        content = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
+        content = json.loads(
+            text,
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_once,
+        )
     except RecursionError:
         raise ValueError("it has too many levels") from None
     except json.JSONDecodeError as error:
@@ -211,6 +218,18 @@ def parse_json(text: str) -> Any:
     if "\\u" in text and _SURROGATE.search(json.dumps(content, ensure_ascii=False)):
         raise ValueError("a \\u escape names half a character")
     return content
+
+
+def _finite(digits: str) -> float:
+    if math.isinf(number := float(digits)):
+        shown = digits if len(digits) <= 12 else f"{digits[:12]}..."
+        raise ValueError(f"the number {shown} is too large")
+    return number
+
+
+def _whole(digits: str) -> int:
+    _finite(digits)
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -21,6 +21,7 @@ __all__ = ["read_audio_table", "read_table", "table_utterances"]
 NEEDED = ("audio", "text")
 KNOWN = [name for choices in COLUMNS.values() for name in choices]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_CHANNELS = {"A": 0, "B": 1}  # as telephone corpora call them
 MAX_MISMATCH_S = 0.01  # of end and duration, where a row gives both
 
 
@@ -35,7 +36,8 @@ def read_table(
     Args:
         path: CSV (separated by commas, semicolons, bars or tabs), TSV or JSON lines with a column
             of audio files and one of transcripts, and optional columns for speaker, id, start and
-            end or duration in seconds, and split. Audio paths are relative to the table's folder.
+            end or duration in seconds, channel (from 0, or A and B) and split. Audio paths are
+            relative to the table's folder.
         dev_share: see :func:`data_prep.splits.split_by_share`.
         test_share: see :func:`data_prep.splits.split_by_share`.
         audio_dir: folder of relative audio paths, instead of the table's.
@@ -130,7 +132,22 @@ def _utterance(row: Row, columns: Mapping[str, str], folder: Path, where: str) -
         _cell(row, columns, "speaker"),
         start_s=start,
         duration_s=duration,
+        channel=_channel(_cell(row, columns, "channel"), where),
     )
+
+
+def _channel(given: str, where: str) -> int | None:
+    """Return a channel's number; None, which is the mean of all, where none is given."""
+    if not given:
+        return None
+    if given in _CHANNELS:
+        return _CHANNELS[given]
+    if not (given.isascii() and given.isdigit()):
+        raise DataError(
+            f"{where}: the channel {given[:40]!r} is not a number from 0.",
+            "Correct it, or give the column another name if it holds something else.",
+        )
+    return int(given)
 
 
 def _refuse_no_text(value: Any, column: str, where: str) -> None:

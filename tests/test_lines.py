@@ -46,6 +46,13 @@ def test_json_lines_are_numbered_and_blank_ones_left_out(tmp_path: Path) -> None
         list(read_json_lines(tmp_path / "a.jsonl"))
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 9000, "1e999", "-1.5e400"])
+def test_numbers_that_no_float_can_hold_are_refused(tmp_path: Path, number: str) -> None:
+    (tmp_path / "a.jsonl").write_text(f'{{"a": {"9" * 300}}}\n{{"a": {number}}}\n')
+    with pytest.raises(DataError, match=r"line 2: not JSON \(the number .{1,16} is too large"):
+        list(read_json_lines(tmp_path / "a.jsonl"))
+
+
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero here")
 def test_devices_that_never_end_are_refused(tmp_path: Path) -> None:
     for path in ("/dev/zero", "/dev/full", "/dev/urandom"):

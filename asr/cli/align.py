@@ -26,12 +26,25 @@ def align(
     ] = None,
     output_format: Annotated[
         str,
-        typer.Option("--output-format", "-f", help="ctm, json or textgrid; several with commas."),
+        typer.Option(
+            "--output-format", "-f", help="ctm, json, textgrid, srt or vtt; several with commas."
+        ),
     ] = "ctm",
     normalizer: Annotated[
         str,
         typer.Option(help="Makes the text fit the model's characters: basic, librispeech, none..."),
     ] = "basic",
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial",
+            help="Words of the text may be left out, and there may be speech that is not in it.",
+        ),
+    ] = False,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Search a long recording everywhere; slow from an hour on."),
+    ] = False,
     lexicon: Lexicon = None,
     max_skipped: Annotated[
         int, typer.Option(min=0, help="Exit 0 if at most N recordings fail.")
@@ -41,6 +54,7 @@ def align(
     threads: Threads = 0,
 ) -> None:
     """Find when each word and each character or phone of a known text is said."""
+    from asr.speech.aligner import AlignmentConfig
     from asr.speech.jobs.align import align_files
     from asr.speech.options import ModelOptions
     from data_prep.pronounce import say_by_rule
@@ -54,6 +68,7 @@ def align(
         normalizer=normalizer,
         lexicon=lexicon,
         pronounce=say_by_rule,
+        config=AlignmentConfig(partial=partial, exact=exact),
     )
     if failed > max_skipped:
         raise typer.Exit(1)

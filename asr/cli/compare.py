@@ -24,7 +24,7 @@ def compare(
     ] = None,
     normalizer: Annotated[
         str,
-        typer.Option(help="none, librispeech, basic, english or chinese; applied to all sides."),
+        typer.Option(help="none, librispeech, basic, english, chinese or mandarin."),
     ] = "none",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; rates are fractions.")

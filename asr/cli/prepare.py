@@ -48,7 +48,8 @@ def prepare(
     normalizer: Annotated[
         str,
         typer.Option(
-            "--normalizer", help="Of the transcripts: none, librispeech, basic, english, chinese."
+            "--normalizer",
+            help="Of the transcripts: none, librispeech, basic, english, chinese, mandarin.",
         ),
     ] = "none",
     parts: Annotated[

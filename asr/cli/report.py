@@ -31,7 +31,7 @@ def report(
         str | None, typer.Option(help="Utterance whose spectrogram and alignment are shown.")
     ] = None,
     normalizer: Annotated[
-        str, typer.Option(help="none, librispeech, basic, english or chinese.")
+        str, typer.Option(help="none, librispeech, basic, english, chinese or mandarin.")
     ] = "none",
     samples: Annotated[
         int, typer.Option(min=0, help="Bootstrap samples for the intervals; 0 for none.")

@@ -26,7 +26,7 @@ def score(
     ],
     normalizer: Annotated[
         str,
-        typer.Option(help="none, librispeech, basic, english or chinese; applied to both sides."),
+        typer.Option(help="none, librispeech, basic, english, chinese or mandarin; on both sides."),
     ] = "none",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; rates are fractions.")

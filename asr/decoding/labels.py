@@ -10,9 +10,11 @@ V outputs of the network, N tokens.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 
 from asr.errors import DecodingError
 
@@ -33,6 +35,7 @@ _SPACE = re.compile(r"[<\[]space[>\]]", re.IGNORECASE)
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _CONTINUED = "##"  # wordpieces: what does not begin so starts a word
 _BYTE_SPACE = "Ġ"  # byte-level BPE: the byte of the space
+_CONTINUING = 48  # of the 64 bytes that continue a character: no language has so many such letters
 _HIGH = 0xE000  # private use area of Unicode: where the bytes above 127 are
 
 
@@ -94,8 +97,9 @@ def read_labels(
     mark = _boundary(labels, place, word_boundary)
     hidden = _hidden(labels, place, mark, special) | set(unwritten) - {place}
     kept = [i for i in range(len(labels)) if i != place and i not in hidden]
-    bytewise = mark == _BYTE_SPACE or any(_BYTE.fullmatch(labels[i]) for i in kept)
-    unit_of = _speller(mark, bytewise, _case(case))
+    alphabet = _alphabet([labels[i] for i in kept], mark)
+    bytewise = alphabet is not None or any(_BYTE.fullmatch(labels[i]) for i in kept)
+    unit_of = _speller(mark, alphabet, bytewise, _case(case))
     places: dict[Unit, int] = {}
     columns, repeats = [place], list[tuple[int, int]]()
     for i in kept:
@@ -113,7 +117,9 @@ def read_labels(
         repeats=tuple(repeats),
         size=max(len(labels), place + 1),
         bytewise=bytewise,
-        summary=_summary(labels, place, mark, sorted(hidden), len(repeats)),
+        summary=_summary(
+            labels, place, mark, hidden=sorted(hidden), bytewise=bytewise, n_repeats=len(repeats)
+        ),
     )
 
 
@@ -234,7 +240,9 @@ def _case(case: str | None) -> Callable[[str], str]:
     return str.lower if case == "lower" else str.upper
 
 
-def _speller(mark: str, bytewise: bool, case: Callable[[str], str]) -> Callable[[str, int], Unit]:
+def _speller(
+    mark: str, alphabet: Mapping[str, int] | None, bytewise: bool, case: Callable[[str], str]
+) -> Callable[[str, int], Unit]:
     """Return how a label becomes a unit."""
 
     def unit_of(label: str, place: int) -> Unit:
@@ -243,15 +251,15 @@ def _speller(mark: str, bytewise: bool, case: Callable[[str], str]) -> Callable[
             piece = chr(code if code < 128 else _HIGH + code)
             return Unit(True, "") if piece.isspace() else Unit(False, case(piece))
         starts, piece = _split(label, mark)
-        if mark == _BYTE_SPACE:
-            piece = _printed_bytes(piece, place)
+        if alphabet is not None:
+            piece = _bytes_of(piece, alphabet, place)
         if piece and (inner := _inner_boundary(piece, mark)):
             raise DecodingError(
                 f"Label {place}, {label!r}, has a word boundary inside ({inner!r}).",
                 "Train the pieces so that none spans two words (split_by_whitespace), or give "
                 "word_boundary.",
             )
-        if mark == _BYTE_SPACE:
+        if alphabet is not None:
             return Unit(starts, case(piece))  # only ASCII letters have a case as bytes
         return Unit(starts, spell_bytes(case(piece)) if bytewise else case(piece))
 
@@ -275,8 +283,20 @@ def _inner_boundary(piece: str, mark: str) -> str | None:
     return next((c for c in piece if c.isspace()), None)
 
 
+def _alphabet(labels: Sequence[str], mark: str) -> Mapping[str, int] | None:
+    """Return the byte of each character, if the labels' characters stand for bytes."""
+    if mark == _BYTE_SPACE:
+        return _gpt2_bytes()
+    if mark == WORD_MARK:
+        used, alphabet = set("".join(labels)) - {WORD_MARK}, _icefall_bytes()
+        continuing = sum(0x80 <= alphabet.get(c, 0) < 0xC0 for c in used)
+        if used <= alphabet.keys() and continuing >= _CONTINUING:
+            return alphabet
+    return None
+
+
 @lru_cache(maxsize=1)
-def _byte_of() -> dict[str, int]:
+def _gpt2_bytes() -> dict[str, int]:
     """Return the byte of each character of byte-level BPE (Radford et al. 2019, GPT-2).
 
     Printable characters of Latin-1 stand for themselves, the other bytes for U+0100 and up.
@@ -286,9 +306,20 @@ def _byte_of() -> dict[str, int]:
     return {chr(b): b for b in printable} | {chr(0x100 + i): b for i, b in enumerate(others)}
 
 
-def _printed_bytes(piece: str, place: int) -> str:
+@lru_cache(maxsize=1)
+def _icefall_bytes() -> dict[str, int]:
+    """Return the byte of each character of icefall's byte-level BPE (fairseq's alphabet).
+
+    Printable ASCII stands for itself, the other bytes for those characters from U+0100 on that
+    NFKC leaves as they are.
+    """
+    stable = (c for c in map(chr, count(0x100)) if unicodedata.normalize("NFKC", c) == c)
+    return {chr(b) if 0x20 <= b < 0x7F else next(stable): b for b in range(256)}
+
+
+def _bytes_of(piece: str, alphabet: Mapping[str, int], place: int) -> str:
     try:
-        codes = [_byte_of()[c] for c in piece]
+        codes = [alphabet[c] for c in piece]
     except KeyError as error:
         raise DecodingError(
             f"Label {place} has {error.args[0]!r}, which byte-level pieces cannot have.",
@@ -300,13 +331,19 @@ def _printed_bytes(piece: str, place: int) -> str:
 _MARKS = {
     WORD_MARK: "words start with '▁'",
     _CONTINUED: "words continue with '##'",
-    _BYTE_SPACE: "words start with 'Ġ', pieces are bytes",
+    _BYTE_SPACE: "words start with 'Ġ'",
     "": "nothing marks word boundaries",
 }
 
 
 def _summary(
-    labels: Sequence[str], blank: int, mark: str, hidden: Sequence[int], n_repeats: int
+    labels: Sequence[str],
+    blank: int,
+    mark: str,
+    *,
+    hidden: Sequence[int],
+    bytewise: bool,
+    n_repeats: int,
 ) -> str:
     listed = repr(labels[blank]) if blank < len(labels) else "not listed, behind the last label"
     parts = [
@@ -314,6 +351,8 @@ def _summary(
         f"blank: {blank} ({listed})",
         _MARKS.get(mark, f"{mark!r} stands between words"),
     ]
+    if bytewise:
+        parts.append("pieces are bytes of UTF-8")
     if hidden:
         shown = ", ".join(f"{labels[i]!r} ({i})" for i in hidden[:6])
         parts.append(f"never text: {shown}" + (f" and {len(hidden) - 6} more" * (len(hidden) > 6)))

@@ -14,7 +14,8 @@ from asr.scoring.align import align_characters, align_words, steps
 from asr.scoring.intervals import Interval, groups_of, resample
 from asr.scoring.pairing import Pair
 from asr.scoring.utterances import Utterance
-from asr.text.normalizers import get_normalizer
+from asr.text.chinese import join_words
+from asr.text.normalizers import CHINESE, get_normalizer
 
 __all__ = ["Score", "UtteranceScore", "score_pairs", "score_texts", "score_utterances", "sum_up"]
 
@@ -61,8 +62,8 @@ class Score:
     Attributes:
         wer: (substitutions + deletions + insertions) / words, a fraction; if the references have no
             words, the number of insertions, as in jiwer.
-        cer: the same for characters, with single spaces between words (except with the normaliser
-            ``chinese``).
+        cer: the same for characters, with single spaces between words (none between Chinese
+            characters, and none at all with the normalisers ``chinese`` and ``mandarin``).
         words: number of words in the references.
         substitutions: number of substituted words.
         deletions: number of deleted words.
@@ -241,10 +242,9 @@ def score_utterances(
     references = [normalise(p.reference.text) for p in pairs]
     hypotheses = [normalise(p.hypothesis) for p in pairs]
     left, right = [text.split() for text in references], [text.split() for text in hypotheses]
-    # The normaliser puts spaces between Chinese characters; they are no characters of the text.
-    joint = "" if normalizer == "chinese" else " "
-    left_text = [joint.join(words) for words in left]
-    right_text = [joint.join(words) for words in right]
+    # Chinese texts have no spaces: those that part characters are no characters of the text.
+    joined = "".join if normalizer in CHINESE else join_words
+    left_text, right_text = [joined(words) for words in left], [joined(words) for words in right]
     word_edits = align_words(left, right, aligner)
     character_edits = align_characters(left_text, right_text)
     return tuple(

@@ -36,6 +36,7 @@ from asr.speech.recognizer import Heard
 from asr.speech.streaming import SENTENCE_PAUSE
 from asr.speech.transcript import Segment, Transcript
 from asr.speech.writing import Writer
+from asr.text.chinese import join_words
 
 __all__ = ["openai_routes"]
 
@@ -322,7 +323,7 @@ async def _events(service: Service, recording: Heard, asked: _Asked) -> AsyncIte
         transcript = await work
         for text in texts.finish() or [segment.readable for segment in transcript.segments]:
             yield _delta(text, said)
-        yield _event({"type": "transcript.text.done", "text": " ".join(said)})
+        yield _event({"type": "transcript.text.done", "text": join_words(said)})
     finally:
         work.cancel()
 
@@ -379,9 +380,9 @@ def _confident(segment: Segment, minimum: float) -> Segment | None:
 
 def _delta(text: str, said: list[str]) -> str:
     """Return an event with the next piece of the text; ``said`` holds those before."""
+    before = join_words(said)
     said.append(text)
-    delta = text if len(said) == 1 else f" {text}"
-    return _event({"type": "transcript.text.delta", "delta": delta})
+    return _event({"type": "transcript.text.delta", "delta": join_words(said)[len(before) :]})
 
 
 def _event(content: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
 from fastapi.responses import JSONResponse, Response
@@ -21,7 +21,8 @@ from asr.serve.errors import PROBLEMS, NoSuchModel, Overloaded, within
 
 __all__ = ["HostedPredictor", "PredictAnswer", "PredictRequest", "predict_route"]
 
-Value = int | float | str | None
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # larger ones become floats
+Value = Whole | float | str | None
 MAX_ITEMS = 10_000
 MAX_ROWS = 1_000_000
 

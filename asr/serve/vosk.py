@@ -24,6 +24,7 @@ from asr.serve.options import HOTWORD_WEIGHT, STREAM, WRITING, RequestOptions, r
 from asr.serve.streams import close_socket, next_message, parsed
 from asr.speech.streaming import StreamResult
 from asr.speech.transcript import Word
+from asr.text.chinese import join_words
 
 __all__ = ["vosk_route"]
 
@@ -177,7 +178,7 @@ class _Session:
         if self.config.max_alternatives:
             return {"alternatives": self._alternatives(finals)}
         words = [word for result in finals for word in result.words]
-        text = self._masked(" ".join(result.readable for result in finals))
+        text = self._masked(join_words(result.readable for result in finals))
         if not words or not self.config.words:
             return {"text": text}
         return {"result": [{"conf": w.confidence, **self._word(w)} for w in words], "text": text}
@@ -188,7 +189,7 @@ class _Session:
         else:
             words = tuple(word for result in finals for word in result.words)
             confidence = sum(word.confidence for word in words) / max(1, len(words))
-            readings = [(confidence, words, " ".join(result.text for result in finals))]
+            readings = [(confidence, words, join_words(result.text for result in finals))]
         alternatives = []
         for confidence, words, text in readings:
             result = {"result": [self._word(word) for word in words]}

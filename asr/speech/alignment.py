@@ -1,67 +1,39 @@
-"""Forced alignment: when each word and each character of a known text is said in a recording.
-
-It is the most probable path through the text's CTC lattice (Graves et al. 2006, section 3.1;
-computed by torchaudio.functional.forced_align).
-
-Legend: T output frames, V vocabulary, L tokens of the text.
+"""Forced alignment: when each word and each character of a known text is said in a recording, and
+the formats it is written in. :mod:`asr.speech.aligner` computes it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from asr.decoding.vocabulary import Vocabulary
-from asr.errors import DataError, require
-from asr.speech.frames import min_output_frames
-from asr.speech.transcript import ctm_name
+from asr.speech.subtitles import SubtitleConfig
+from asr.speech.transcript import Segment, Transcript, Word, ctm_name
 
 __all__ = [
     "FORMATS",
     "AlignedToken",
     "AlignedWord",
     "ForcedAlignment",
-    "TokenFrames",
-    "align_tokens",
-    "aligned_words",
+    "Stretch",
+    "UnsaidWord",
     "earlier_starts",
-    "forced_align",
 ]
 
 # Natural log a frame. With the model `en`, right texts of read speech have 0.1 to 0.7, texts of
 # which half the words are of another recording 2.7 to 4.2, others 4.3 to 8.6.
 DOUBTFUL_GAP = 1.5
-MIN_TOKEN_S = 0.01  # shortest last token of a word
 # A CTC network emits the first token of a word 50 to 70 ms after the word begins, whatever the
 # voice, the speed and the model (measured against the word events of synthesised speech:
 # benchmarks/transcription/word_times.py).
 ONSET_S = 0.055
-MAX_CELLS = 1_500_000_000  # of the search, T (2L + 1) of one byte each
+SAID_SHARE = 0.5  # of the words; below, most of the text is not said
 
 
-@dataclass(frozen=True)
-class TokenFrames:
-    """Output frames of a token.
-
-    Attributes:
-        start: the first of them.
-        end: the one after the last.
-        log_prob: mean natural log-probability over them.
-    """
-
-    start: int
-    end: int
-    log_prob: float
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AlignedToken:
     """A character, piece or phone of a word.
 
@@ -78,7 +50,7 @@ class AlignedToken:
     confidence: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AlignedWord:
     """A word of a known text.
 
@@ -97,7 +69,33 @@ class AlignedWord:
     tokens: tuple[AlignedToken, ...]
 
 
-_Aligned = TypeVar("_Aligned", AlignedToken, AlignedWord)
+@dataclass(frozen=True)
+class UnsaidWord:
+    """A word of the text that is not said.
+
+    Attributes:
+        word: as the text spells it.
+        position: how many words are said before it.
+    """
+
+    word: str
+    position: int
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Speech that is not in the text.
+
+    Attributes:
+        start: in seconds.
+        end: in seconds.
+    """
+
+    start: float
+    end: float
+
+
+_Aligned = TypeVar("_Aligned", AlignedToken, AlignedWord, Stretch)
 
 
 @dataclass(frozen=True)
@@ -114,6 +112,8 @@ class ForcedAlignment:
         gap: by how much the path of the text is less probable than the best one, natural log a
             frame with a token; it is large where something else was said.
         unit: what the tokens of words are: characters, pieces or phones.
+        unsaid: words of the text that are not said, where that is allowed.
+        other: speech that is not in the text, where that is allowed.
     """
 
     text: str
@@ -123,10 +123,17 @@ class ForcedAlignment:
     model: str
     gap: float = 0.0
     unit: str = "characters"
+    unsaid: tuple[UnsaidWord, ...] = ()
+    other: tuple[Stretch, ...] = ()
 
     @property
     def doubt(self) -> str:
         """What is to be said where the text does not seem to be what is said, else empty."""
+        if len(self.words) < SAID_SHARE * (len(self.words) + len(self.unsaid)):
+            return (
+                f"most of the text is not said: {len(self.words)} of "
+                f"{len(self.words) + len(self.unsaid)} words are"
+            )
         if self.gap < DOUBTFUL_GAP:
             return ""
         return (
@@ -134,12 +141,6 @@ class ForcedAlignment:
             f"probable a frame than the best one (natural log; below {DOUBTFUL_GAP} where the text "
             "is right)"
         )
-
-    def with_words(self, words: Sequence[str]) -> ForcedAlignment:
-        """Return the alignment with its words spelled otherwise; ``words`` has as many."""
-        pairs = zip(self.words, words, strict=True)
-        spelled = tuple(replace(aligned, word=word) for aligned, word in pairs)
-        return replace(self, text=" ".join(words), words=spelled)
 
     def later(self, seconds: float) -> ForcedAlignment:
         """Return the alignment by a clock on which the recording begins at ``seconds``."""
@@ -149,7 +150,9 @@ class ForcedAlignment:
             replace(_moved(word, seconds), tokens=tuple(_moved(t, seconds) for t in word.tokens))
             for word in self.words
         )
-        return replace(self, words=words, duration_s=round(self.duration_s + seconds, 3))
+        other = tuple(_moved(stretch, seconds) for stretch in self.other)
+        duration_s = round(self.duration_s + seconds, 3)
+        return replace(self, words=words, other=other, duration_s=duration_s)
 
     def to_json(self) -> str:
         """Return JSON of all attributes; each word has its ``tokens``."""
@@ -180,8 +183,30 @@ class ForcedAlignment:
         size = f"tiers? <exists>\nsize = {len(tiers)}\nitem []:\n"
         return head + times + size + "".join(tiers)
 
-    def render(self, output_format: str, name: str = "recording") -> str:
-        """Return the alignment in one of :data:`FORMATS`; ``name`` is the recording's."""
+    def transcript(self) -> Transcript:
+        """Return the words that are said as a transcript of one segment."""
+        words = tuple(Word(w.word, w.start, w.end, w.confidence) for w in self.words)
+        if not words:
+            return Transcript("", self.duration_s, (), self.model)
+        confidence = round(sum(word.confidence for word in words) / len(words), 4)
+        segment = Segment(words[0].start, words[-1].end, self.text, confidence, words)
+        return Transcript(self.text, self.duration_s, (segment,), self.model)
+
+    def render(
+        self,
+        output_format: str,
+        name: str = "recording",
+        subtitles: SubtitleConfig | None = None,
+    ) -> str:
+        """Return the alignment in one of :data:`FORMATS`.
+
+        Args:
+            output_format: key of :data:`FORMATS`.
+            name: of the recording.
+            subtitles: rules of SRT and WebVTT.
+        """
+        if output_format in ("srt", "vtt"):
+            return self.transcript().render(output_format, subtitles=subtitles)
         if output_format == "ctm":
             return self.to_ctm(name)
         return self.to_json() if output_format == "json" else self.to_textgrid()
@@ -191,155 +216,13 @@ def _moved(span: _Aligned, seconds: float) -> _Aligned:
     return replace(span, start=round(span.start + seconds, 3), end=round(span.end + seconds, 3))
 
 
-FORMATS = {"textgrid": ".TextGrid", "ctm": ".ctm", "json": ".json"}
-
-
-def align_tokens(
-    log_probs: npt.NDArray[np.float32],
-    ids: Sequence[int],
-    vocabulary: Vocabulary,
-    *,
-    seconds_per_frame: float,
-    duration_s: float,
-    model: str,
-    unit: str = "characters",
-) -> ForcedAlignment:
-    """Return when the words of a known text are said.
-
-    Args:
-        log_probs: of the recording, (T, V).
-        ids: tokens of the text, (L,).
-        vocabulary: the tokens.
-        seconds_per_frame: between two output frames.
-        duration_s: of the recording.
-        model: name of the model.
-        unit: what the tokens are.
-
-    Raises:
-        DataError: see :func:`forced_align`.
-        MissingDependencyError: torchaudio is not installed.
-    """
-    tokens = forced_align(log_probs, ids)
-    words = aligned_words(tokens, ids, vocabulary, seconds_per_frame, duration_s)
-    num_frames = sum(token.end - token.start for token in tokens)
-    score = sum(token.log_prob * (token.end - token.start) for token in tokens) / num_frames
-    text = " ".join(word.word for word in words)
-    return ForcedAlignment(
-        text,
-        round(duration_s, 3),
-        words,
-        round(score, 4),
-        model,
-        gap=round(_gap(log_probs, tokens, ids), 4),
-        unit=unit,
-    )
-
-
-def _gap(
-    log_probs: npt.NDArray[np.float32], tokens: Sequence[TokenFrames], ids: Sequence[int]
-) -> float:
-    """Return how much less probable the path of the tokens is than the best path.
-
-    It is the mean over the frames in which one of the two has a token: silence tells nothing.
-    """
-    path = np.zeros(len(log_probs), np.int64)  # the blank between tokens
-    for token, frames in zip(ids, tokens, strict=True):
-        path[frames.start : frames.end] = token
-    finite = np.maximum(log_probs, -1e4)
-    best = finite.argmax(1)
-    costs = finite.max(1) - finite[np.arange(len(path)), path]
-    return float(costs[(best != 0) | (path != 0)].mean())
-
-
-def forced_align(log_probs: npt.NDArray[np.float32], ids: Sequence[int]) -> list[TokenFrames]:
-    """Return where each of the tokens ``ids`` (L,) stands on the most probable path through
-    log_probs (T, V).
-
-    Raises:
-        DataError: no tokens, more than fit into the frames, or too much to be aligned at once.
-        MissingDependencyError: torchaudio is not installed.
-    """
-    torchaudio = require("torchaudio", "train")
-    import torch
-
-    targets = np.asarray(ids, np.int32)
-    _check_fit(len(log_probs), targets)
-    # an impossible token must not make the whole path undefined
-    finite = np.maximum(log_probs, -1e4)
-    paths, scores = torchaudio.functional.forced_align(
-        torch.from_numpy(finite)[None], torch.from_numpy(targets)[None], blank=0
-    )
-    return _runs(paths[0].numpy(), scores[0].numpy())
-
-
-def _check_fit(num_frames: int, targets: npt.NDArray[np.int32]) -> None:
-    if not len(targets):
-        raise DataError("The text has no words.", "Give the text that is said.")
-    needed = min_output_frames(targets)
-    if needed > num_frames:
-        raise DataError(
-            f"The text needs at least {needed} output frames, but the recording has {num_frames}.",
-            "The text is longer than what can have been said; check that both belong together.",
-        )
-    if num_frames * (2 * len(targets) + 1) > MAX_CELLS:
-        raise DataError(
-            f"{num_frames} output frames and {len(targets)} tokens are too many to align at once.",
-            "Cut the recording and its text into parts of some minutes.",
-        )
-
-
-def _runs(path: npt.NDArray[np.int32], scores: npt.NDArray[np.float32]) -> list[TokenFrames]:
-    """Runs of equal tokens on a path (T,), without the blank.
-
-    Equal neighbours of the text are two runs, since a blank stands between them.
-    """
-    starts = np.flatnonzero(np.diff(path, prepend=-1))
-    ends = np.append(starts[1:], len(path))
-    return [
-        TokenFrames(start, end, float(scores[start:end].mean()))
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-        if path[start] != 0
-    ]
-
-
-def aligned_words(
-    frames: Sequence[TokenFrames],
-    ids: Sequence[int],
-    vocabulary: Vocabulary,
-    seconds_per_frame: float,
-    duration_s: float,
-) -> tuple[AlignedWord, ...]:
-    """Return the words of tokens ``ids`` (L,) with the times of ``frames`` (L)."""
-    starts = [frame.start * seconds_per_frame for frame in frames]
-    ends = [frame.end * seconds_per_frame for frame in frames]
-    groups = vocabulary.groups(ids)
-    spans = [(starts[p[0]], ends[p[-1]]) for _, p in groups]
-    # a word may end earlier where the next one begins, but not before its own last token
-    latest_ends = [starts[p[-1]] + MIN_TOKEN_S for _, p in groups]
-    words = []
-    for (word, positions), (start, end) in zip(
-        groups, earlier_starts(spans, latest_ends), strict=True
-    ):
-        # each token ends where the next one begins at the latest, the last one with the word
-        begins = [start, *(starts[p] for p in positions[1:])]
-        stops = [min(ends[p], b) for p, b in zip(positions, begins[1:], strict=False)]
-        tokens = tuple(
-            AlignedToken(
-                token=vocabulary.pieces[ids[p]],
-                start=_rounded(begin, duration_s),
-                end=_rounded(stop, duration_s),
-                confidence=round(math.exp(min(0.0, frames[p].log_prob)), 4),
-            )
-            for p, begin, stop in zip(positions, begins, [*stops, end], strict=True)
-        )
-        mean = sum(min(0.0, frames[p].log_prob) for p in positions) / len(positions)
-        confidence = round(math.exp(mean), 4)
-        words.append(AlignedWord(word, tokens[0].start, tokens[-1].end, confidence, tokens))
-    return tuple(words)
-
-
-def _rounded(seconds: float, duration_s: float) -> float:
-    return round(min(seconds, duration_s), 3)
+FORMATS = {
+    "textgrid": ".TextGrid",
+    "ctm": ".ctm",
+    "json": ".json",
+    "srt": ".srt",
+    "vtt": ".vtt",
+}
 
 
 def _tier(

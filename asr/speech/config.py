@@ -78,7 +78,9 @@ class SpeechConfig:
         task: name of the task, ``ctc``.
         seed: of weights, batches and augmentation.
         output_dir: the run folder.
-        init_from: model folder whose weights and tokenizer to start from (fine-tuning).
+        init_from: model folder whose weights to start from (fine-tuning).
+        keep_tokenizer: take its tokenizer and its output layer too. If not, both are made anew, as
+            another language needs them; the layers below start from its weights.
         keep_zeros: weights of ``init_from`` that are zero stay so, as
             :func:`asr.speech.export.pruning.prune_weights` left them.
         data: prepared splits and batches.
@@ -96,6 +98,7 @@ class SpeechConfig:
     seed: int = 1
     output_dir: str = ""
     init_from: str | None = None
+    keep_tokenizer: bool = True
     keep_zeros: bool = False
     data: SpeechDataConfig = field(default_factory=SpeechDataConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)

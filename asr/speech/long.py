@@ -12,18 +12,53 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.reading import SILENCE
 from asr.audio.segmentation import SegmentationConfig, Window, speech_windows
 from asr.audio.trimming import trimmed_windows
+from asr.errors import AudioError
 from asr.speech.acoustics import Acoustics
 from asr.speech.frames import FrameShape
 from asr.speech.stitching import Section, in_batches, stitched_sections, whole_log_probs
 
-__all__ = ["LONG_S", "RecordingReader"]
+__all__ = ["LONG_S", "Hearing", "RecordingReader"]
 
 LONG_S = 30.0  # from here on a recording is read in windows
 BATCH_S = 160.0  # seconds, padding included, that the network gets at once
 
 Samples = npt.NDArray[np.float32]
+
+
+class Hearing:
+    """Blocks of a recording on their way to the network; what is to be known of all of them.
+
+    Args:
+        blocks: (n,) each.
+
+    Attributes:
+        count: samples so far.
+        peak: the largest of them, from 0.
+    """
+
+    def __init__(self, blocks: Iterable[Samples]) -> None:
+        self._blocks, self.count, self.peak = blocks, 0, 0.0
+
+    def __iter__(self) -> Iterator[Samples]:
+        for block in self._blocks:
+            self.count += len(block)
+            self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
+            yield block
+
+    def check(self, name: str, frames: FrameShape) -> None:
+        """Refuse a recording, after its last block, with which no text can be aligned.
+
+        Raises:
+            AudioError: it is silent, or shorter than one frame.
+        """
+        frames.check_lengths([range(self.count)])
+        if self.peak < SILENCE:
+            raise AudioError(
+                f"{name} is silent: no text can be aligned with it.", "Check the recording."
+            )
 
 
 @dataclass(frozen=True)
@@ -70,17 +105,19 @@ class RecordingReader:
         """Return log-probabilities (T, V) of short recordings (n,), batched by length."""
         return in_batches(recordings, self.acoustics.log_probs, self._max_batch)
 
-    def whole_log_probs(self, samples: Samples) -> Samples:
-        """Return log-probabilities (T, V) of a recording (n,) of any length, silence included."""
-        if not self.is_long(len(samples)):
-            return self.acoustics.log_probs([samples])[0]
+    def whole_log_probs(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """Yield log-probabilities (T, V) of a recording of any length, silence included.
+
+        Args:
+            blocks: the recording, (n,) each.
+        """
         stride, rate = self.frames.stride, self.frames.sample_rate
         window, context = (
             round(seconds * rate / stride) * stride
             for seconds in (self.segmentation.max_window_s, self.segmentation.context_s)
         )
         return whole_log_probs(
-            samples,
+            blocks,
             self._padded_log_probs,
             stride=stride,
             window=window,

@@ -21,6 +21,7 @@ from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 from asr.speech.stitching import between_words
 from asr.speech.streaming import EndpointConfig, SpeechStream, StreamingRecognizer, StreamResult
+from asr.text.chinese import join_words
 
 __all__ = ["GrowingWindow", "Microphone", "listen", "listen_to_microphone", "microphones"]
 
@@ -218,7 +219,7 @@ class GrowingWindow:
         segments = [segment for segment in candidates if segment is not None]
         return StreamResult(
             final=final,
-            text=" ".join(segment.text for segment in segments),
+            text=join_words(segment.text for segment in segments),
             start=segments[0].start if segments else 0.0,
             end=segments[-1].end if segments else 0.0,
             words=tuple(word for segment in segments for word in segment.words),

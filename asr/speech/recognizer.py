@@ -12,23 +12,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.level import LevelledBlocks, levelled
-from asr.audio.reading import Source, load_audio, open_recording
+from asr.audio.level import LevelledBlocks
+from asr.audio.reading import Source, open_recording
 from asr.audio.segmentation import Window
 from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, AudioError, ConfigError, ModelError
+from asr.errors import AsrError, ConfigError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
-from asr.speech.alignment import ForcedAlignment, align_tokens
+from asr.speech.aligner import AlignmentConfig, Spelling, align_words, spell_words
+from asr.speech.alignment import ForcedAlignment
 from asr.speech.backends import open_acoustics
 from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
 from asr.speech.frames import FrameShape
 from asr.speech.imported_tokens import open_tokenizer
-from asr.speech.long import LONG_S, RecordingReader
+from asr.speech.long import LONG_S, Hearing, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
+from asr.speech.viterbi.search import LogProbs
 from asr.speech.writing import PLAIN, Writer, WritingConfig
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
@@ -358,45 +360,72 @@ class Recognizer:
         return self.builder.transcript_of_channels(segments, channels, count)
 
     def align(
-        self, source: Source, text: str, sample_rate: int | None = None, normalizer: str = "basic"
+        self,
+        source: Source,
+        text: str,
+        sample_rate: int | None = None,
+        normalizer: str = "basic",
+        config: AlignmentConfig | None = None,
     ) -> ForcedAlignment:
-        """Return when each word and character of ``text`` is said in a recording.
+        """Return when each word and character of ``text`` is said in a recording of any length.
 
         Args:
             source: see :meth:`transcribe`.
-            sample_rate: see :meth:`transcribe`.
             text: what is said.
+            sample_rate: see :meth:`transcribe`.
             normalizer: key of :data:`asr.text.normalizers.NORMALIZERS` that makes it fit the
-                model's characters; the words keep their spelling in the result where the normaliser
-                leaves their number as it is.
+                model's characters; a word keeps its spelling in the result where one word is said
+                for it.
+            config: whether there may be words that are not said and speech that is not in the text;
+                by default neither.
 
         Raises:
             AudioError: see :meth:`transcribe`.
-            TokenError: characters or words that the model does not know; all are named.
-            DataError: an empty text, one longer than what can have been said, or too much to be
-                aligned at once.
+            TokenError: characters or words that the model does not know; all are named. Where words
+                may be left out, they stand for any speech.
+            DataError: an empty text, one longer than what can have been said, or a long one of
+                which hardly a word is heard.
         """
-        from asr.text.normalizers import normalize  # its tables take 12 ms to make
+        from asr.text.said import said_words  # the normalisers' tables take 12 ms to make
 
-        normal = normalize(text, normalizer)
-        ids = self.decoders.tokenizer.encode(normal)  # refused before the network is run
-        audio = load_audio(source, self.sample_rate, source_rate=sample_rate)
-        if audio.is_silent:
-            raise AudioError(
-                f"{audio.name} is silent: no text can be aligned with it.", "Check the recording."
-            )
-        alignment = align_tokens(
-            self._reader.whole_log_probs(levelled(audio.samples, self.sample_rate)),
-            ids,
+        config = config or AlignmentConfig()
+        words = [  # as they are written, and as they are said
+            (word.written if len(word.words) == 1 else said, said)
+            for word in said_words(text, normalizer)
+            for said in word.words
+        ]
+        spellings = self.spell([said for _, said in words], config.partial)
+        with open_recording(source, sample_rate) as recording:
+            heard = Hearing(recording.resampled(self.sample_rate, block_s=LONG_S))
+            levels = LevelledBlocks(heard, self.sample_rate)
+            parts = self._reader.whole_log_probs(levels)
+            emissions = LogProbs(parts, config.star_frame)
+            heard.check(recording.name, self.frames)
+            start_s = recording.start_s
+        alignment = align_words(
+            emissions,
+            [(written, ways) for (written, _), ways in zip(words, spellings, strict=True)],
             self.decoder.vocabulary,
             seconds_per_frame=self.seconds_per_frame,
-            duration_s=audio.duration_s,
+            duration_s=heard.count / self.sample_rate,
             model=self.name,
             unit=self.decoders.tokenizer.unit,
+            config=config,
         )
-        spelled, said = text.split(), normal.split()
-        words = spelled if len(spelled) == len(said) else said
-        return alignment.with_words(words).later(audio.start_s)
+        return alignment.later(start_s)
+
+    def spell(self, words: Sequence[str], any_word: bool = False) -> list[Spelling]:
+        """Return the pronunciations of normalised words as ids of :attr:`tokens`.
+
+        Args:
+            words: normalised.
+            any_word: a word that the model does not know stands for any speech.
+
+        Raises:
+            TokenError: words that the model does not know.
+        """
+        star = len(self.tokens) if any_word else None
+        return spell_words(words, self.decoders.tokenizer, self.decoder.vocabulary, star)
 
     def features(self, recordings: Sequence[Samples]) -> list[Samples]:
         """Return features (T, F), before normalisation, of mono recordings (n,) at

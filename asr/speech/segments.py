@@ -11,6 +11,7 @@ from asr.speech.alignment import earlier_starts
 from asr.speech.frames import FrameShape
 from asr.speech.transcript import Alternative, Segment, Transcript, Word, merge_channels
 from asr.speech.writing import PLAIN, Writer
+from asr.text.chinese import join_words
 
 __all__ = ["TranscriptBuilder"]
 
@@ -80,12 +81,13 @@ class TranscriptBuilder:
         rate = self.frames.sample_rate
         words = self.words(hypothesis, start / rate, stop / rate)
         confidence = round(sum(w.confidence for w in words) / len(words), 4) if words else 0.0
-        return Alternative(hypothesis.text, confidence, round(hypothesis.score, 4), words)
+        text = join_words(hypothesis.text.split())
+        return Alternative(text, confidence, round(hypothesis.score, 4), words)
 
     def transcript(self, segments: Sequence[Segment | None], num_samples: int) -> Transcript:
         """Return the transcript of a recording of ``num_samples`` samples; None is silence."""
         spoken = tuple(segment for segment in segments if segment is not None)
-        text = " ".join(segment.text for segment in spoken)
+        text = join_words(segment.text for segment in spoken)
         duration_s = round(num_samples / self.frames.sample_rate, 3)
         return self.writer.write(Transcript(text, duration_s, spoken, self.model))
 

@@ -70,34 +70,41 @@ def stitched_sections(
 
 
 def whole_log_probs(
-    samples: Array,
+    blocks: Iterable[Array],
     log_probs: Callable[[Sequence[Array]], list[Array]],
     *,
     stride: int,
     window: int,
     context: int,
     max_batch: int,
-) -> Array:
-    """Return log-probabilities (T, V) of a recording (n,) of any length, silence included, from
-    overlapping windows.
+) -> Iterator[Array]:
+    """Yield the log-probabilities (T, V) of a recording of any length, silence included, from
+    overlapping windows, in order of time.
 
     Args:
-        samples: the recording.
+        blocks: the recording, (n,) each.
         log_probs: see :func:`stitched_sections`.
         stride: see :func:`stitched_sections`.
         window: samples of a window without its context; a multiple of ``stride``.
         context: samples that a window shares with each neighbour; a multiple of ``stride``.
         max_batch: see :func:`stitched_sections`.
     """
-    windows = []
-    # The last window starts so early that it is longer than its context.
-    for start in range(0, max(1, len(samples) - context), window):
-        goes_on = start + window < len(samples) - context
-        stop = start + window if goes_on else len(samples)
-        first, last = max(0, start - context), min(len(samples), stop + context)
-        windows.append(Window(start, samples[first:last], start - first, last - stop, goes_on))
-    computed = _with_log_probs(windows, log_probs, max_batch)
-    return np.concatenate([_without_context(w, frames, stride) for w, frames in computed])
+    computed = _with_log_probs(_whole_windows(blocks, window, context), log_probs, max_batch)
+    return (_without_context(w, frames, stride) for w, frames in computed)
+
+
+def _whole_windows(blocks: Iterable[Array], window: int, context: int) -> Iterator[Window]:
+    """Yield windows of a whole recording; the last one is longer than its context."""
+    held, first, start = np.zeros(0, np.float32), 0, 0  # samples from `first` on
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while first + len(held) > start + window + context:
+            stop = start + window
+            samples = held[: stop + context - first].copy()
+            yield Window(start, samples, start - first, context, goes_on=True)
+            dropped = max(0, stop - context) - first
+            held, first, start = held[dropped:], first + dropped, stop
+    yield Window(start, held, start - first)
 
 
 def _without_context(window: Window, frames: Array, stride: int) -> Array:

@@ -24,6 +24,7 @@ from asr.speech.acoustics import StreamingNetwork
 from asr.speech.frames import FrameShape
 from asr.speech.recognizer import Recognizer, load_model
 from asr.speech.transcript import Alternative, Word, Written
+from asr.text.chinese import join_words
 
 __all__ = [
     "SENTENCE_PAUSE",
@@ -99,7 +100,7 @@ class StreamResult:
         if not self.final or not minimum:
             return self
         words = tuple(word for word in self.words if word.confidence >= minimum)
-        text = " ".join(word.word for word in words)
+        text = join_words(word.word for word in words)
         written = self.written and self.written.confident(self.words, minimum)
         return replace(self, words=words, text=text, written=written)
 
@@ -338,7 +339,8 @@ class SpeechStream:
         end = words[-1].end if words else start
         if not final:  # confidences are known only at the end
             words = tuple(replace(word, confidence=0.0) for word in words)
-        return StreamResult(final, best.text, start, end, words, utterance=self._utterance)
+        text = join_words(best.text.split())
+        return StreamResult(final, text, start, end, words, utterance=self._utterance)
 
 
 def _checked(samples: Any) -> Samples:

@@ -42,6 +42,7 @@ from asr.training.task import Task, first_difference
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+OUTPUT_LAYERS = ("network.output.", "network.conditioning.")  # their shapes are the vocabulary's
 PICTURED_S = 5.0  # length of the dev utterance that TensorBoard shows, as nearly as there is one
 
 __all__ = ["build_experiment", "save_speech_model", "train_speech"]
@@ -92,7 +93,8 @@ def build_experiment(
     initial = open_model(config.init_from, task="ctc") if config.init_from else None
     teacher = config.distillation.teacher
     teacher_bundle = open_model(teacher, task="ctc") if teacher else None
-    tokenizer = _tokenizer(config, initial or teacher_bundle, list(train.texts))
+    source = (initial if config.keep_tokenizer else None) or teacher_bundle
+    tokenizer = _tokenizer(config, source, list(train.texts))
     if pronounce and isinstance(tokenizer, PhoneTokenizer):
         tokenizer = with_new_words(tokenizer, [*train.texts, *dev.texts], pronounce, run_dir)
     task_config = CtcTaskConfig(
@@ -101,7 +103,7 @@ def build_experiment(
     task = _task(config, task_config, tokenizer, teacher_bundle)
     task.normalizer.set_statistics(train.mean, train.std)
     if initial is not None:
-        _start_from(task, initial)
+        _start_from(task, initial, config.keep_tokenizer)
     if config.keep_zeros:
         hold_zeros(task.network)
     loader = train_loader(config, train, tokenizer, task, run_dir)
@@ -215,8 +217,8 @@ def _tokenizer(config: SpeechConfig, source: Bundle | None, texts: Sequence[str]
     )
 
 
-def _start_from(task: CtcTask, initial: Bundle) -> None:
-    """Give the network the weights of another model."""
+def _start_from(task: CtcTask, initial: Bundle, keep_outputs: bool) -> None:
+    """Give the network the weights of another model; its outputs only if they mean the same."""
     fresh = task.state_dict()
     # A model without self-conditioning may go on with it: zeros add nothing at first.
     silent = {
@@ -225,6 +227,8 @@ def _start_from(task: CtcTask, initial: Bundle) -> None:
         if name.startswith("network.conditioning.")
     }
     weights = silent | initial.weights()
+    if not keep_outputs:
+        weights |= {name: fresh[name] for name in fresh if name.startswith(OUTPUT_LAYERS)}
     if difference := first_difference(fresh, weights):
         raise ModelError(
             f"{initial.path} has another architecture: {difference}.",

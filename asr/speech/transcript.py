@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from asr.speech.subtitles import Cue, Piece, SubtitleConfig, arrange, to_srt, to_vtt
+from asr.text.chinese import join_words
 
 __all__ = [
     "FORMATS",
@@ -96,7 +97,7 @@ class Written:
             else:
                 tokens += [_plain_token(word, kept + n) for n, word in enumerate(rest)]
             kept += len(rest)
-        return Written(" ".join(token.text for token in tokens), tuple(tokens))
+        return Written(join_words(token.text for token in tokens), tuple(tokens))
 
 
 @dataclass(frozen=True)
@@ -173,13 +174,13 @@ class Transcript:
     @property
     def readable(self) -> str:
         """The text as people write it where that was asked for, else the plain words."""
-        return " ".join(segment.readable for segment in self.segments if segment.readable)
+        return join_words(segment.readable for segment in self.segments if segment.readable)
 
     def confident(self, minimum: float) -> Transcript:
         """Return the transcript without the words whose confidence is below ``minimum``."""
         kept = (_confident(segment, minimum) for segment in self.segments)
         segments = tuple(segment for segment in kept if segment.words)
-        return replace(self, text=" ".join(s.text for s in segments), segments=segments)
+        return replace(self, text=join_words(s.text for s in segments), segments=segments)
 
     def from_file(self, start_s: float, notes: Iterable[str]) -> Transcript:
         """Return the transcript by the clock of its file, with what is to be said about it.
@@ -237,7 +238,7 @@ class Transcript:
             if before is None or pause or segment.channel != before.channel:
                 lines.append(f"{_speaker(segment)}{segment.readable}")
             else:
-                lines[-1] += f" {segment.readable}"
+                lines[-1] = join_words((lines[-1], segment.readable))
             before = segment
         return "\n".join(lines) + "\n"
 
@@ -361,7 +362,7 @@ def merge_channels(transcripts: list[Transcript]) -> Transcript:
     ]
     segments.sort(key=lambda s: (s.start, s.channel))
     return replace(
-        transcripts[0], text=" ".join(s.text for s in segments), segments=tuple(segments)
+        transcripts[0], text=join_words(s.text for s in segments), segments=tuple(segments)
     )
 
 
@@ -373,7 +374,7 @@ def _confident(segment: Segment, minimum: float) -> Segment:
         segment,
         start=words[0].start,
         end=words[-1].end,
-        text=" ".join(word.word for word in words),
+        text=join_words(word.word for word in words),
         confidence=round(sum(word.confidence for word in words) / len(words), 4),
         words=words,
         written=segment.written and segment.written.confident(segment.words, minimum),

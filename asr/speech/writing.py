@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from asr.model_folder import Bundle
 from asr.speech.transcript import Transcript, Word, Written, WrittenToken
+from asr.text.chinese import join_words
 from asr.text.writing import SMALL, Token, as_tokens, write_numbers
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _restorer(text_model: str, speech_model: Bundle | None) -> Restorer | None:
 
 def _written(tokens: Sequence[Token], words: Sequence[Word]) -> Written:
     timed = tuple(_timed(token, words[token.start : token.stop]) for token in tokens)
-    return Written(" ".join(token.text for token in timed), timed)
+    return Written(join_words(token.text for token in timed), timed)
 
 
 def _timed(token: Token, words: Sequence[Word]) -> WrittenToken:

@@ -55,6 +55,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "start": ("start", "start_s", "offset", "begin", "start_time"),
     "end": ("end", "end_s", "stop", "end_time"),
     "duration": ("duration", "duration_s", "dur", "length"),
+    "channel": ("channel", "channel_id"),
     "split": ("split", "subset", "partition", "set"),
 }
 """What a column holds -> its usual names, the best one first, in the form of `canonical`."""

@@ -12,11 +12,12 @@ from collections.abc import Callable
 
 from asr.errors import ConfigError
 from asr.lines import nfc
+from asr.text.chinese import is_ideograph, spoken_chinese
 from asr.text.english import english
 from asr.text.numerals import spell_numbers
 from asr.text.symbols import speak_forms, speak_symbols
 
-__all__ = ["NORMALIZERS", "get_normalizer", "normalize"]
+__all__ = ["CHINESE", "NORMALIZERS", "get_normalizer", "normalize"]
 
 # Typographic forms of the apostrophe: right and left quotation mark, modifier letter, prime, acute
 # and grave accent.
@@ -100,7 +101,16 @@ def chinese(text: str) -> str:
     Latin words and numbers stay whole, in lower case, so the word error rate is the mixed error
     rate that is usual for Mandarin. Simplified and traditional characters are not converted.
     """
-    return none("".join(f" {char} " if _is_ideograph(char) else char for char in basic(text)))
+    spaced = "".join(f" {char} " if is_ideograph(char) else char for char in basic(text))
+    return " ".join(word for word in spaced.split() if word != "'")  # a quotation mark
+
+
+def mandarin(text: str) -> str:
+    """Return Chinese as it is read, in the form of `chinese`: numbers, acronyms, one script.
+
+    Traditional characters become simplified ones, which needs OpenCC (``asr[mandarin]``).
+    """
+    return chinese(spoken_chinese(text))
 
 
 def _fold_accents(text: str) -> str:
@@ -122,21 +132,12 @@ def _between_letters(text: str, place: int) -> bool:
     return 0 < place < len(text) - 1 and text[place - 1].isalpha() and text[place + 1].isalpha()
 
 
-def _is_ideograph(char: str) -> bool:
-    point = ord(char)
-    return (
-        0x4E00 <= point <= 0x9FFF  # unified ideographs
-        or 0x3400 <= point <= 0x4DBF  # extension A
-        or 0x20000 <= point <= 0x323AF  # extensions B to H
-        or 0xF900 <= point <= 0xFAFF  # compatibility
-        or point == 0x3007  # the zero
-    )
-
-
 NORMALIZERS: dict[str, Callable[[str], str]] = {
     "none": none,
     "librispeech": librispeech,
     "basic": basic,
     "english": english,
     "chinese": chinese,
+    "mandarin": mandarin,
 }
+CHINESE = frozenset({"chinese", "mandarin"})  # whose words are mostly characters

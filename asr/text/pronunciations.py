@@ -21,6 +21,7 @@ Pronounce = Callable[
 ]  # new words, known ones -> the new ones, said
 _MADE_HERE = ";;; word, a blank, its phones with one blank between them; made by asr\n"
 _STRESS = re.compile(r"(?<=\w)[012](?!\w)")
+_TONE = re.compile(r"(?<=\w)[3-9](?!\w)")
 _VARIANT = re.compile(r"\(\d+\)$")  # READ(2): CMUdict numbers further pronunciations
 
 
@@ -114,7 +115,8 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
         Args:
             path: the file; .gz is decompressed.
-            stress: keep the stress digits of ARPAbet vowels (``AH0``).
+            stress: keep the stress digits of ARPAbet vowels (``AH0``). Digits that are tones are
+                kept in any case: where a phone ends in 3 or more, none of them is stress.
 
         Raises:
             TokenError: the file is missing or not text, or a line has no phones.
@@ -139,10 +141,10 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
                 )
             way = " ".join(phones)
             word = _VARIANT.sub("", word).lower() if word.endswith(")") else word.lower()
-            said.setdefault(word, []).append(way if stress else _STRESS.sub("", way))
+            said.setdefault(word, []).append(way)
         if not said:
             raise TokenError(f"{path} has no words.", "Write on each line: word PHONE PHONE ...")
-        loaded._said = said
+        loaded._said = said if stress or _has_tones(said) else _without_stress(said)
         return loaded
 
     def save(self, path: str | Path) -> None:
@@ -154,6 +156,14 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             temporary.write_bytes(
                 gzip.compress(text, mtime=0) if Path(path).suffix == ".gz" else text
             )
+
+
+def _has_tones(said: Mapping[str, list[str]]) -> bool:
+    return any(_TONE.search(way) for ways in said.values() for way in ways)
+
+
+def _without_stress(said: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {word: [_STRESS.sub("", way) for way in ways] for word, ways in said.items()}
 
 
 def _read(path: Path) -> str:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
+from asr.text.chinese_numbers import find_numbers
 from asr.text.numerals import Reading, spell_cardinal, spell_numbers
 from asr.text.quantities import readings
 from asr.text.symbols import CURRENCIES, SYMBOLS, speak_forms
@@ -51,8 +53,9 @@ def write_numbers(
 ) -> list[Token]:
     """Return tokens with English numbers, dates, times, money and spelled letters as figures.
 
-    A number never goes across a mark or a pause. Whole numbers and ordinals below ``small`` stay
-    words, as in newspapers, unless they are part of a date, time, amount of money or percentage.
+    Chinese numbers become digits too. A number never goes across a mark or a pause. Whole numbers
+    and ordinals below ``small`` stay words, as in newspapers, unless they are part of a date, time,
+    amount of money or percentage.
 
     Args:
         tokens: a text, its marks and capitals already set where there are some.
@@ -61,8 +64,28 @@ def write_numbers(
     """
     written: list[Token] = []
     for phrase in _phrases(tokens, pauses):
-        written += _phrase(phrase, small)
+        written += _phrase(_chinese_phrase(phrase, small), small)
     return written
+
+
+def _chinese_phrase(tokens: list[Token], small: int) -> list[Token]:
+    """Return a phrase with the Chinese numbers in it as digits; a token may be several characters.
+
+    A number that begins or ends within a token stays as it is.
+    """
+    text = "".join(token.text for token in tokens)
+    if text.isascii():
+        return tokens
+    ends = list(accumulate(len(token.text) for token in tokens))
+    first_at = dict(zip([0, *ends], range(len(tokens)), strict=False))
+    stop_at = {end: place + 1 for place, end in enumerate(ends)}
+    written, place = list[Token](), 0
+    for start, end, digits in find_numbers(text, small):
+        if start in first_at and end in stop_at:
+            own = tokens[first_at[start] : stop_at[end]]
+            written += [*tokens[place : first_at[start]], _merged(own, digits)]
+            place = stop_at[end]
+    return written + tokens[place:]
 
 
 def _phrases(tokens: Sequence[Token], pauses: Collection[int]) -> Iterator[list[Token]]:

@@ -48,7 +48,7 @@ class Ours:
         "blank_skip": 0.999,
     }
     few: ClassVar[list[dict[str, Any]]] = grid(
-        beam_size=[2, 3, 5, 10, 25, 100], beam_threshold=[12.0], blank_skip=[0.999]
+        beam_size=[2, 3, 5, 10, 25, 100], beam_threshold=[8.0, 12.0], blank_skip=[0.999]
     )
     hotword_setting: ClassVar[dict[str, Any]] = {"beam_size": 100}
     # of a word, and of each of its tokens

@@ -92,7 +92,7 @@ def _path(array: np.ndarray, ids: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the best alignment of tokens as probabilities (T, V), and the number of the token that
     each frame belongs to (T,).
     """
-    from asr.speech.alignment import forced_align
+    from asr.speech.aligner import forced_align
 
     path, runs = np.zeros_like(array), np.zeros(len(array), np.int64)
     path[:, 0] = 1.0

@@ -101,17 +101,23 @@ def _utterances(args: argparse.Namespace) -> tuple[emissions.Utterances, emissio
         )
     else:
         everything = emissions.load(args.emissions)
-    if args.sharpen is not None:
-        everything, share = emissions.sharpened(everything, _ids_of(args, everything), args.sharpen)
-        print(f"sharpened: {share:.2f} of a frame is the reference", file=sys.stderr)
     if args.dev is not None:
-        dev, test = emissions.load(args.dev), everything
+        dev, test = _sharpened(args, emissions.load(args.dev)), _sharpened(args, everything)
     else:
+        everything = _sharpened(args, everything)
         third = len(everything.references) // 3
         dev, test = everything.part(0, third), everything.part(third, len(everything.references))
     emissions.save(dev, args.output / "dev.npz")
     emissions.save(test, args.output / "test.npz")
     return dev, test
+
+
+def _sharpened(args: argparse.Namespace, utterances: emissions.Utterances) -> emissions.Utterances:
+    if args.sharpen is None:
+        return utterances
+    strong, share = emissions.sharpened(utterances, _ids_of(args, utterances), args.sharpen)
+    print(f"sharpened: {share:.2f} of a frame is the reference", file=sys.stderr)
+    return strong
 
 
 def _ids_of(args: argparse.Namespace, utterances: emissions.Utterances) -> Any:

@@ -43,6 +43,15 @@ def test_stretches_of_one_recording(tmp_path: Path) -> None:
     assert [(u.id, u.start_s, u.duration_s) for u in train] == [("t", 0.5, 1.0), ("t-2", 2.0, 0.25)]
 
 
+def test_a_column_tells_the_channels(tmp_path: Path) -> None:
+    table = text(tmp_path / "a.csv", "audio,text,channel\nt.wav,x,0\nt.wav,y,B\nt.wav,z,\n")
+    (train,) = read_table(table, dev_share=0).values()
+    assert [u.channel for u in train] == [0, 1, None]
+    table = text(tmp_path / "a.csv", "audio,text,channel\nt.wav,x,0\nt.wav,y,left\n")
+    with pytest.raises(DataError, match=r"line 3: the channel 'left' is not a number from 0"):
+        read_table(table)
+
+
 def test_a_column_tells_the_splits(tmp_path: Path) -> None:
     table = text(
         tmp_path / "a.csv",

@@ -161,6 +161,19 @@ def test_pieces_that_are_bytes_spell_any_word(mark: str) -> None:
     assert GreedyDecoder(vocabulary)(log_probs[:4])[0].text == "a caf�"
 
 
+def test_byte_level_pieces_of_icefall() -> None:
+    """Bytes above 127 are written as letters from U+0121 on; 你 is ``ƋţŅ`` and 好 is ``ƌŋţ``."""
+    continuing = [*range(289, 306), *range(308, 319), *range(321, 329), *range(330, 358)]
+    labels = ["<blk>", "<sos/eos>", "▁ƋţŅ", "▁ƌŋ", "▁ok", *map(chr, continuing)]
+    vocabulary = Vocabulary.read(labels)
+    assert "pieces are bytes of UTF-8" in vocabulary.summary
+    log_probs = path_log_probs([2, 0, 3, labels.index("ţ"), 4], len(labels), p=0.6)
+    assert GreedyDecoder(vocabulary)(log_probs)[0].text == "你 好 ok"
+    assert BeamDecoder(vocabulary, lexicon=["你", "好", "ok"])(log_probs)[0].text == "你 好 ok"
+    few = Vocabulary.read(["<blk>", "▁wę", "▁że", "ś", "ćł"])  # Polish, not bytes
+    assert GreedyDecoder(few)(path_log_probs([1, 3], 5, p=0.6))[0].text == "węś"
+
+
 def test_outputs_that_spell_the_same_are_added() -> None:
     twice = Vocabulary.read(["a", "<pad>", "b", "A"], case="lower")
     assert twice.tokens == ("<blank>", "a", "b")

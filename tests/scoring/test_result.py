@@ -153,6 +153,13 @@ def test_chinese_characters_are_the_words_and_spaces_do_not_count() -> None:
     assert result.cer == result.wer
 
 
+def test_spaces_between_chinese_characters_are_no_characters() -> None:
+    assert score_texts(["今 天 天 气"], ["今天天汽"]).cer == 1 / 4
+    assert score_texts(["用 python 写"], ["用 python 了 写"]).characters == 10
+    both = score_texts(["臺灣有２２個縣市。"], ["台湾有二十二个县市"], normalizer="mandarin")
+    assert both.wer == both.cer == 0
+
+
 def test_normalizer_is_applied_to_both_sides_and_named() -> None:
     result = score_texts(["The CAT."], ["the cat"], normalizer="basic")
     assert (result.wer, result.normalizer) == (0.0, "basic")

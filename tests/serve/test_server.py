@@ -483,6 +483,7 @@ def test_models_of_other_tasks(models: list[Path], others: dict[str, Path], tmp_
         (422, "tags", {"texts": [float("nan")]}),
         (422, "signals", {"sequences": [[[float("nan")]]]}),
         (422, "forecast", {"series": [{"ds": "2024-05-01", "y": float("inf")}]}),
+        (422, "forecast", {"series": [{"ds": "2024-05-01", "y": 10**400}]}),
     ):
         answer = ask(model, **body)
         assert answer.status_code == status, (model, body, answer.text)

@@ -14,7 +14,7 @@ import srt
 import webvtt
 
 from asr.errors import ConfigError
-from asr.speech.subtitles import Piece, SubtitleConfig, arrange
+from asr.speech.subtitles import Piece, SubtitleConfig, arrange, to_srt, to_vtt
 from asr.speech.transcript import Segment, Transcript, Word, merge_channels
 from asr.speech.writing import WritingConfig, write_transcript
 
@@ -195,3 +195,22 @@ def test_marks_of_the_formats_are_escaped() -> None:
 def test_impossible_rules(rules: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         SubtitleConfig(**rules)  # type: ignore[arg-type]
+
+
+def test_chinese_has_no_spaces_and_wide_characters() -> None:
+    text = "今天的天气非常好我们一起去公园里散步然后到城里的餐厅吃晚饭"
+    pieces = [Piece(char, 200 * i, 200 * i + 180) for i, char in enumerate(text)]
+    cues = arrange(pieces, SubtitleConfig())
+    lines = ["".join(piece.text for piece in line) for cue in cues for line in cue.lines]
+    assert "".join(lines) == text
+    assert max(map(len, lines)) <= 21
+    assert not any(line[0] in "的了们" for line in lines)
+    assert " " not in to_srt(cues, SubtitleConfig()).split("\n")[2]
+    marked = to_srt(cues, SubtitleConfig(highlight_words=True))
+    assert "今<u>天</u>的" in marked
+
+
+def test_chinese_beside_latin_has_spaces() -> None:
+    words = ("用", "python", "写", "程", "序，", "很", "快")
+    pieces = [Piece(word, 300 * i, 300 * i + 250) for i, word in enumerate(words)]
+    assert "用 python 写程序，很快" in to_vtt(arrange(pieces, SubtitleConfig()), SubtitleConfig())

@@ -21,8 +21,9 @@ from asr.lm import estimate
 from asr.lm.arpa import write_arpa
 from asr.model_folder import open_bundle
 from asr.run_folder import read_metrics
-from asr.speech.config import SpeechConfig
+from asr.speech.config import SpeechConfig, SpeechDataConfig, TokenizerConfig
 from asr.speech.jobs.evaluate import evaluate
+from asr.speech.network import CtcModelConfig
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import load_model
 from asr.speech.training import build_experiment
@@ -145,6 +146,24 @@ def test_fine_tuning_starts_from_the_model(config: Path, tmp_path: Path) -> None
     other = dataclasses.replace(settings, model=dataclasses.replace(settings.model, hidden_dim=6))
     with pytest.raises(ModelError, match="another architecture"):
         build_experiment(other, tmp_path / "tuned")
+
+
+def test_another_language_keeps_all_but_the_outputs(config: Path, tmp_path: Path) -> None:
+    model = train(config, [f"output_dir={tmp_path / 'run'}"])
+    Pronunciations({word: [("X",)] for word in ("ab", "ba", "b")}).save(tmp_path / "lexicon")
+    settings = dataclasses.replace(
+        SpeechConfig(),
+        data=SpeechDataConfig(str(tmp_path / "train"), str(tmp_path / "dev")),
+        model=CtcModelConfig(hidden_dim=8, num_layers=2, conv_channels=4),
+        tokenizer=TokenizerConfig("phones", lexicon=str(tmp_path / "lexicon")),
+        init_from=str(model),
+        keep_tokenizer=False,
+    )
+    task = build_experiment(settings, tmp_path / "other").task
+    started, trained = task.state_dict(), open_bundle(model).weights()
+    assert len(started["network.output.weight"]) == 3
+    for name in started.keys() - {"network.output.weight", "network.output.bias"}:
+        assert torch.equal(started[name], trained[name]), name
 
 
 def test_phones_from_training_to_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -151,3 +152,14 @@ def test_written_text_follows_the_clock_the_confidence_and_json() -> None:
     tokens = sure.segments[0].written.tokens if sure.segments[0].written else ()
     assert [(t.first_word, t.stop_word) for t in tokens] == [(0, 1), (1, 2), (2, 3), (3, 4)]
     assert written.confident(0.05).segments == written.segments
+
+
+def test_chinese_words_are_joined_without_spaces() -> None:
+    words = tuple(Word(char, i, i + 0.5, 0.9) for i, char in enumerate("你好吗"))
+    segment = Segment(0.0, 2.5, "你好吗", 0.9, words)
+    later = replace(segment, start=3.0, end=5.5)
+    transcript = Transcript("你好吗你好吗", 6.0, (segment, later), "zh")
+    assert transcript.readable == "你好吗你好吗"
+    assert transcript.to_txt() == "你好吗你好吗\n"
+    less = replace(segment, words=(*words[:2], replace(words[2], confidence=0.1)))
+    assert Transcript("你好吗", 3.0, (less,), "zh").confident(0.5).text == "你好"

@@ -29,6 +29,9 @@ from asr.text.numerals import spell_numbers
         ("basic", "हिन्दी, Straße!", "हिन्दी straße"),
         ("chinese", "今天，天气很好！ＡＢＣ iPhone１５。", "今 天 天 气 很 好 abc iphone15"),
         ("chinese", "我have兩個", "我 have 兩 個"),
+        ("chinese", "真正的‘自由’", "真 正 的 自 由"),
+        ("mandarin", "ＤＮＡ有２條鏈，二〇〇八年。", "d n a 有 两 条 链 二 零 零 八 年"),
+        ("mandarin", "我爱iPhone", "我 爱 iphone"),
     ],
 )
 def test_forms(name: str, text: str, expected: str) -> None:

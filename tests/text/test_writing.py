@@ -241,7 +241,7 @@ def test_style_of_small_numbers() -> None:
 
 def test_other_scripts_and_lengths() -> None:
     assert write("") == ""
-    assert write("今天 二十 один") == "今天 二十 один"
+    assert write("今天 двадцать один") == "今天 двадцать один"
     assert write("five") == "five"
     assert len(write_numbers(as_tokens(["twenty", "one"] * 5000))) == 5000
 

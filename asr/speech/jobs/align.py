@@ -15,6 +15,7 @@ from asr.audio.shar import parse_address, recording_path
 from asr.errors import AsrError, DataError, require
 from asr.files import MANIFEST, atomic_write_text
 from asr.lines import read_json_lines, read_text
+from asr.speech.aligner import AlignmentConfig
 from asr.speech.alignment import FORMATS, ForcedAlignment
 from asr.speech.jobs.outputs import (
     check_formats,
@@ -188,6 +189,7 @@ def align_files(
     normalizer: str = "basic",
     lexicon: str | Path | None = None,
     pronounce: Pronounce | None = None,
+    config: AlignmentConfig | None = None,
 ) -> int:
     """Align recordings with their texts; return how many failed, each named on standard error.
 
@@ -201,6 +203,7 @@ def align_files(
         lexicon: pronunciations of further words, for a model of phones.
         pronounce: says the words that are in neither dictionary, for a model of phones, such as
             :func:`data_prep.pronounce.say_by_rule`.
+        config: how strictly the texts are taken.
 
     Raises:
         ConfigError: an unknown format, or two recordings that would write one file.
@@ -220,7 +223,7 @@ def align_files(
     for item, label in zip(items, labels, strict=True):
         try:
             recording, rate = item.load()
-            alignment = recognizer.align(recording, item.text, rate, normalizer)
+            alignment = recognizer.align(recording, item.text, rate, normalizer, config)
         except AsrError as error:
             failures.append(f"{item.label}: {error}")
             continue

@@ -1,10 +1,11 @@
-"""Time, memory and perplexity of n-gram estimation by this project and by lmplz, in turns.
+"""Time, memory and perplexity of n-gram estimation by this project and by others, in turns.
 
-    python benchmarks/lm/against_lmplz.py --text corpus.txt --orders 3 4 --rounds 3
-        [--lmplz path/to/lmplz]
+    python benchmarks/lm/estimation.py --text corpus.txt --orders 3 4 --rounds 3
+        [--lmplz path/to/lmplz] [--tongrams path/to/estimate] [--memory 500MB]
 
-Every run is a fresh process from text to ARPA file, start-up included. A first, untimed run
-compiles and caches the kernels.
+Every run is a fresh process from text to model file, start-up included: an ARPA file, of tongrams
+its own index, whose numbers cannot be read here. A first, untimed run compiles and caches the
+kernels. With ``--memory``, each may use so much, and sorts the rest on disk.
 """
 
 from __future__ import annotations
@@ -22,10 +23,52 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.lm.storage import parse_memory
+
 _BUILD = (
-    "import sys; from asr.lm import build_arpa; build_arpa(sys.argv[1], sys.argv[2], "
-    "int(sys.argv[3]), threads={})"
+    "import sys; from asr.lm import build_arpa; text, model, order, threads, bound = sys.argv[1:];"
+    "build_arpa(text, model, int(order), threads=int(threads) or None, memory=bound or None)"
 )
+RUNS = "runs"  # folder of what tongrams sorts on disk
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Programs to measure beside this project, and what each may use.
+
+    Attributes:
+        lmplz: path of KenLM's program, if any.
+        tongrams: path of tongrams_estimation's program, if any.
+        threads: of this project, 0 for all cores.
+        memory: bound such as ``500MB``; none if empty.
+    """
+
+    lmplz: str | None
+    tongrams: str | None
+    threads: int
+    memory: str
+
+    def commands(self, order: int, train: Path) -> dict[str, tuple[list[str], Path | None]]:
+        """Return the command of each tool, and its standard input."""
+        folder = train.parent
+        files = [str(train), f"{folder}/asr.arpa"]
+        found: dict[str, tuple[list[str], Path | None]] = {
+            "asr": (
+                [sys.executable, "-c", _BUILD, *files, str(order), str(self.threads), self.memory],
+                None,
+            )
+        }
+        if self.lmplz:
+            bound = self.memory.removesuffix("B") or "8G"
+            options = ["-o", str(order), "-S", bound, "-T", str(folder)]
+            output = ["--arpa", f"{folder}/lmplz.arpa", "--discount_fallback"]
+            found["lmplz"] = ([self.lmplz, *options, *output], train)
+        if self.tongrams:
+            gib = parse_memory(self.memory or "8GB") / 2**30
+            options = ["--tmp", f"{folder}/{RUNS}", "--ram", f"{gib:.4f}"]
+            options += ["--out", f"{folder}/index"]
+            found["tongrams"] = ([self.tongrams, str(train), str(order), *options], None)
+        return found
 
 
 @dataclass(frozen=True)
@@ -79,60 +122,35 @@ def split_text(text: Path, folder: Path, words: int | None) -> tuple[Path, Path]
     return train, test
 
 
-def compare(
-    order: int, train: Path, test: Path, lmplz: str | None, rounds: int, threads: int | None
-) -> None:
-    """Print one line per tool and their ratio."""
+def compare(order: int, train: Path, test: Path, tools: Tools, rounds: int) -> None:
+    """Print one line per tool and their ratios to this project."""
     from asr.lm import perplexity, read_arpa
 
-    folder = train.parent
-    commands = {
-        "asr": (
-            [
-                sys.executable,
-                "-c",
-                _BUILD.format(threads),
-                str(train),
-                f"{folder}/asr.arpa",
-                str(order),
-            ],
-            None,
-        )
-    }
-    if lmplz:
-        options = [
-            "-o",
-            str(order),
-            "-S",
-            "8G",
-            "-T",
-            str(folder),
-            "--arpa",
-            f"{folder}/lmplz.arpa",
-        ]
-        commands["lmplz"] = ([lmplz, *options, "--discount_fallback"], train)
+    commands = tools.commands(order, train)
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, (command, stdin) in commands.items():
+            shutil.rmtree(train.with_name(RUNS), ignore_errors=True)  # tongrams wants a new folder
             runs[name].append(measure(command, stdin))
     for name, each in runs.items():
-        result = perplexity(read_arpa(folder / f"{name}.arpa"), test)
         wall, cpu = (
             statistics.median(getattr(run, key) for run in each) for key in ("wall_s", "cpu_s")
         )
-        memory = max(run.memory_mb for run in each)
-        quality = f"perplexity {result.with_oov:.4f} / {result.without_oov:.4f} without OOV"
+        memory, quality = max(run.memory_mb for run in each), ""
+        if (model := train.with_name(f"{name}.arpa")).exists():
+            result = perplexity(read_arpa(model), test)
+            quality = f"perplexity {result.with_oov:.4f} / {result.without_oov:.4f} without OOV"
         print(
-            f"order {order} {name:6} {wall:7.2f} s wall {cpu:7.2f} s cpu {memory:7.0f} MB  "
+            f"order {order} {name:8} {wall:7.2f} s wall {cpu:7.2f} s cpu {memory:7.0f} MB  "
             f"{quality}",
             flush=True,
         )
-    if lmplz:
+    for name in set(runs) - {"asr"}:
         for key in ("wall_s", "cpu_s"):
-            pairs = zip(runs["lmplz"], runs["asr"], strict=True)
+            pairs = zip(runs[name], runs["asr"], strict=True)
             ratios = sorted(getattr(theirs, key) / getattr(ours, key) for theirs, ours in pairs)
             spread = f"{statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f})"
-            print(f"order {order} lmplz / asr {key}: {spread}", flush=True)
+            print(f"order {order} {name} / asr {key}: {spread}", flush=True)
 
 
 def main() -> None:
@@ -144,31 +162,24 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=10_000_000, help="use so many words of it")
     parser.add_argument("--orders", type=int, nargs="+", default=[3, 4])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, help="of this project; default all")
+    parser.add_argument("--threads", type=int, default=0, help="of this project; 0: all cores")
     parser.add_argument("--lmplz", default=shutil.which("lmplz"), help="path of KenLM's lmplz")
-    arguments = parser.parse_args()
-    if not arguments.lmplz:
-        print(
-            "lmplz was not found: only this project is measured (build it from KenLM's source, "
-            "give --lmplz PATH)"
-        )
+    parser.add_argument("--tongrams", help="path of the program of tongrams_estimation")
+    parser.add_argument("--memory", default="", help="bound for every program, such as 500MB")
+    given = parser.parse_args()
+    if not given.lmplz:
+        print("lmplz was not found: build it from KenLM's source, give --lmplz PATH.")
+    tools = Tools(given.lmplz, given.tongrams, given.threads, given.memory)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        text = arguments.text
+        text = given.text
         if text is None:
             text = folder / "zipf.txt"
-            zipf_text(text, arguments.words)
-        train, test = split_text(text, folder, arguments.words)
-        measure([sys.executable, "-c", _BUILD.format(None), str(test), f"{folder}/warm.arpa", "3"])
-        for order in arguments.orders:
-            compare(
-                order,
-                train,
-                test=test,
-                lmplz=arguments.lmplz,
-                rounds=arguments.rounds,
-                threads=arguments.threads,
-            )
+            zipf_text(text, given.words)
+        train, test = split_text(text, folder, given.words)
+        measure(Tools(None, None, 0, "").commands(3, test)["asr"][0])
+        for order in given.orders:
+            compare(order, train, test, tools, given.rounds)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+"""The Mandarin recipe on a corpus of noise: speakers apart, figures, the model that it packs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.run_folder import read_metrics
+from asr.speech.recognizer import load_model
+from asr.speech.store import FeatureStore
+from recipes import TINY, run_recipe
+
+TEXTS = ("今天天气很好。", "银行在哪里？", "我們去學校。", "「ア」是假名。")
+QUICK_LOSS = ("loss.kind=ctc", "loss.pronunciations=first")
+SPEAKERS = {"train": ("a", "b"), "dev": ("c" * 20,), "test": ("d",)}
+
+
+def make_corpus(folder: Path) -> Path:
+    rng, rows = np.random.default_rng(0), ["path\tclient_id\tsentence"]
+    for speaker in (name for names in SPEAKERS.values() for name in names):
+        for number, text in enumerate(TEXTS):
+            text = text if speaker in SPEAKERS["train"] else f"他说{text}"
+            soundfile.write(folder / f"{speaker}{number}.wav", rng.uniform(-0.3, 0.3, 32000), 16000)
+            rows.append(f"{speaker}{number}.wav\t{speaker}\t{text}")
+    table = folder / "table.tsv"
+    table.write_text("\n".join(rows) + "\n")
+    (folder / "speakers.tsv").write_text(f"speaker\tsplit\n{'c' * 16}\tdev\nd\ttest\n")
+    return table
+
+
+def test_from_a_table_to_a_packed_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = make_corpus(tmp_path)
+    for name, text in (("like.txt", "今天去银行。他说天气很好。"), ("other.txt", "学校里有书。")):
+        (tmp_path / name).write_text(text * 2)
+    texts = ["--lm-text", tmp_path / "like.txt", tmp_path / "other.txt"]
+    corpus = ["--commonvoice", table, "--speakers", tmp_path / "speakers.tsv", *texts]
+    out = ["--output-dir", tmp_path / "out"]
+    run_recipe("mandarin", monkeypatch, *corpus, *out, *TINY, "init_from=null", *QUICK_LOSS)
+    printed = capsys.readouterr()
+    assert "2 utterances with other scripts: 「ア」是假名。" in printed.err
+    parts = ("train", "commonvoice-dev", "commonvoice-test")
+    assert [len(FeatureStore.open(tmp_path / "out/data" / part)) for part in parts] == [18, 3, 3]
+    assert "我 们 去 学 校" in (tmp_path / "out/data/train/text.txt").read_text().splitlines()
+    metrics = read_metrics(tmp_path / "out" / "run")
+    assert (
+        metrics["commonvoice-test/cer beam+lm"].value
+        == metrics["commonvoice-test/wer beam+lm"].value
+    )
+    model = load_model(tmp_path / "out" / "model")
+    assert " " not in model.transcribe(tmp_path / "a0.wav").text
+    assert {"lm.lmz", "lexicon.txt.gz"} <= {
+        path.name for path in (tmp_path / "out/model").iterdir()
+    }

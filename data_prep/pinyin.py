@@ -1,4 +1,4 @@
-"""Pronouncing dictionaries of Chinese characters: initials and finals with tones, by pypinyin.
+"""Pronouncing dictionaries of Chinese characters and words: initials and tonal finals, by pypinyin.
 
 How a character is read depends on its word. So readings are counted in text, which pypinyin's
 table of phrases reads; a character gets those that it really has, the most frequent one first.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from asr.errors import DataError, require
@@ -17,7 +17,7 @@ from asr.lines import iter_lines
 from asr.text.chinese import is_ideograph
 from asr.text.pronunciations import Phones, Pronunciations
 
-__all__ = ["LETTERS", "character_lexicon", "standard_characters", "syllable_phones"]
+__all__ = ["LETTERS", "character_lexicon", "standard_characters", "syllable_phones", "word_lexicon"]
 
 NO_INITIAL = "ʔ"  # what a, o and e begin with; so every syllable is an initial and a final
 LEAST_SHARE = 0.02  # of a character's readings, below which one is left out
@@ -152,6 +152,31 @@ def character_lexicon(
         phones = tuple(phone for syllable in name.split() for phone in syllable_phones(syllable))
         if known.issuperset(phones):
             entries[letter] = [phones]
+    return Pronunciations(entries)
+
+
+def word_lexicon(words: Iterable[str], characters: Pronunciations) -> Pronunciations:
+    """Return the dictionary of characters with further words, as the table of phrases reads them.
+
+    Words with characters or phones that ``characters`` lacks are left out.
+
+    Args:
+        words: simplified characters.
+        characters: see :func:`character_lexicon`.
+
+    Raises:
+        MissingDependencyError: pypinyin is not installed.
+    """
+    pypinyin = require("pypinyin", "mandarin")
+    style, known = pypinyin.Style.TONE3, set(characters.phones)
+    entries: dict[str, Sequence[Phones]] = dict(characters)
+    for word in words:
+        if word in entries or not all(character in characters for character in word):
+            continue
+        said = pypinyin.lazy_pinyin(word, style, errors="ignore", neutral_tone_with_five=True)
+        phones = tuple(phone for syllable in said for phone in syllable_phones(syllable))
+        if len(said) == len(word) and known.issuperset(phones):
+            entries[word] = (phones,)
     return Pronunciations(entries)
 
 

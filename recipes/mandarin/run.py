@@ -16,9 +16,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from character_lm import make_language_model
+from mixtures import Part, mix
+from words import with_words
 
 from asr.audio.perturbation import NoiseConfig
 from asr.catalogue import train
@@ -27,13 +29,16 @@ from asr.model_folder import compact_bundle
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
 from asr.text.normalizers import normalize
+from asr.text.pronunciations import Pronunciations
 from asr.text.tables import read_table as read_rows
 from data_prep.aishell import read_aishell
 from data_prep.apart import check_speakers, without_sentences
 from data_prep.chinese_text import clean_chinese, is_readable
 from data_prep.commonvoice import read_commonvoice
-from data_prep.pinyin import character_lexicon
+from data_prep.pinyin import character_lexicon, word_lexicon
 from data_prep.prepare import prepare
+from data_prep.pronounce import words_of
+from data_prep.segmentation import segmented, write_dictionary
 from data_prep.store import Utterance
 from data_prep.tables import read_table
 
@@ -41,6 +46,7 @@ CONFIG = Path(__file__).with_name("config.yaml")
 SPEAKERS = Path(__file__).with_name("speakers.tsv")
 SPEEDS = (0.9, 1.0, 1.1)
 NORMALIZER = "mandarin"
+MAX_NGRAMS = 8_000_000  # two bytes each
 ID_LENGTH = 16  # characters of a speaker's id that speakers.tsv lists
 
 
@@ -51,7 +57,8 @@ def main() -> None:
     data = prepare_splits(arguments)
     held_out = [path for name, path in data.items() if name != "train"]
     dev = next(path for path in held_out if path.name.endswith("-dev"))
-    lm, lexicon = make_lm_and_lexicon(data, arguments.lm_text, out / "lm")
+    texts = clean(data, arguments.lm_text, out / "text")
+    lm, lexicon = make_character_model(texts, out / "characters")
     inputs = [
         f"data.train={data['train']}",
         f"data.dev={dev}",
@@ -60,6 +67,8 @@ def main() -> None:
         f"output_dir={run}",
     ]
     model = train(CONFIG, [*inputs, *arguments.overrides])
+    lm, words = make_word_model(texts, Pronunciations.load(lexicon), out / "words")
+    model = with_words(model, Pronunciations.load(words), run / "words")
     options = ModelOptions(model, lm=lm)
     print(evaluate(options, held_out, run, tune_on=dev, normalizer=NORMALIZER))
     compact_bundle(model, out / "model", {lm.name: lm}, run / "decoding.yaml")
@@ -153,13 +162,23 @@ def readable(utterances: Sequence[Utterance]) -> list[Utterance]:
     return kept
 
 
-def make_lm_and_lexicon(
-    data: dict[str, Path], texts: Sequence[Path], folder: Path
-) -> tuple[Path, Path]:
-    """Return the language model and the pronouncing dictionary of its characters."""
-    lm, lexicon = folder / "lm.lmz", folder / "lexicon.txt.gz"
-    if lm.exists() and lexicon.exists():
-        return lm, lexicon
+@dataclass(frozen=True)
+class Texts:
+    """What the language models are made of: sentences, characters apart.
+
+    Attributes:
+        train: transcripts of the training speech.
+        dev: transcripts on which the mixtures are tuned.
+        cleaned: other texts, without sentences that are held out; the first is like transcripts.
+    """
+
+    train: Path
+    dev: Path
+    cleaned: Sequence[Path]
+
+
+def clean(data: dict[str, Path], texts: Sequence[Path], folder: Path) -> Texts:
+    """Return the texts of the language models."""
     spoken = {name: path / "text.txt" for name, path in data.items()}
     held_out = [
         line
@@ -168,10 +187,37 @@ def make_lm_and_lexicon(
         for line in text.read_text(encoding="utf-8").splitlines()
     ]
     dev = next(text for name, text in spoken.items() if name.endswith("-dev"))
-    cleaned = clean_chinese(texts, held_out, folder / "text")
-    character_lexicon([spoken["train"]], cleaned).save(lexicon)
-    make_language_model(spoken["train"], cleaned, dev, lexicon=lexicon, output=lm)
+    return Texts(spoken["train"], dev, clean_chinese(texts, held_out, folder))
+
+
+def make_character_model(texts: Texts, folder: Path) -> tuple[Path, Path]:
+    """Return language model and dictionary of characters: they decode dev after every epoch."""
+    lm, lexicon = folder / "lm.lmz", folder / "lexicon.txt.gz"
+    if not (lm.exists() and lexicon.exists()):
+        folder.mkdir(parents=True, exist_ok=True)
+        characters = character_lexicon([texts.train], texts.cleaned)
+        characters.save(lexicon)
+        parts = _parts(texts.train, texts.cleaned, order=5)
+        mix(parts, list(characters), texts.dev, output=lm, max_ngrams=MAX_NGRAMS)
     return lm, lexicon
+
+
+def make_word_model(texts: Texts, characters: Pronunciations, folder: Path) -> tuple[Path, Path]:
+    """Return language model and dictionary of words, which the finished model has."""
+    lm, lexicon = folder / "lm.lmz", folder / "lexicon.txt.gz"
+    if not (lm.exists() and lexicon.exists()):
+        train, dev, *cleaned = segmented([texts.train, texts.dev, *texts.cleaned], folder / "text")
+        dictionary = write_dictionary(folder / "text" / "dictionary.txt")
+        words = word_lexicon(words_of([train, *cleaned, dictionary]), characters)
+        words.save(lexicon)
+        parts = [*_parts(train, cleaned, order=4), Part([dictionary], 1)]
+        mix(parts, list(words), dev, output=lm, max_ngrams=MAX_NGRAMS)
+    return lm, lexicon
+
+
+def _parts(train: Path, cleaned: Sequence[Path], order: int) -> list[Part]:
+    first, *others = cleaned
+    return [Part([train, first], order), *(Part([text], order) for text in others)]
 
 
 if __name__ == "__main__":

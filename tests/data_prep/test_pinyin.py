@@ -8,7 +8,13 @@ import pypinyin
 import pytest
 
 from asr.errors import DataError
-from data_prep.pinyin import LETTERS, character_lexicon, standard_characters, syllable_phones
+from data_prep.pinyin import (
+    LETTERS,
+    character_lexicon,
+    standard_characters,
+    syllable_phones,
+    word_lexicon,
+)
 
 Style = pypinyin.Style
 
@@ -43,3 +49,11 @@ def test_readings_are_those_of_the_text(tmp_path: Path, capsys: pytest.CaptureFi
     assert lexicon["堃"] == (("k", "uen1"),)
     assert set(standard_characters()) | LETTERS.keys() <= set(lexicon)
     assert "1 characters have no known reading: 𠐤" in capsys.readouterr().err
+
+
+def test_words_are_read_as_phrases() -> None:
+    characters = character_lexicon([])
+    lexicon = word_lexicon(["银行", "一个", "hello", "堃堃"], characters)
+    assert lexicon["银行"] == (("y", "in2", "h", "ang2"),)
+    assert lexicon["一个"] == (("y", "i2", "g", "e4"),)
+    assert set(lexicon) == {*characters, "银行", "一个"}

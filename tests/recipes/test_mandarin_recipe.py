@@ -52,6 +52,7 @@ def test_from_a_table_to_a_packed_model(
         == metrics["commonvoice-test/wer beam+lm"].value
     )
     model = load_model(tmp_path / "out" / "model")
+    assert "银行" in (model.tokenizer.lexicon or {})
     assert " " not in model.transcribe(tmp_path / "a0.wav").text
     assert {"lm.lmz", "lexicon.txt.gz"} <= {
         path.name for path in (tmp_path / "out/model").iterdir()

@@ -110,7 +110,8 @@ class FittedDetector:
                 f"Sequence {one.name} has {len(x)} steps; the detector reads {T} at once.",
                 "Leave it out, or fit with a window that all sequences have.",
             )
-        return np.lib.stride_tricks.sliding_window_view(x, T, axis=0).transpose(0, 2, 1)
+        windows: Floats = np.lib.stride_tricks.sliding_window_view(x, T, axis=0)
+        return windows.transpose(0, 2, 1)
 
     @torch.inference_mode()
     def window_errors(self, windows: Floats) -> Floats:

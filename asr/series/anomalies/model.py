@@ -110,8 +110,9 @@ class FittedDetector:
                 f"Sequence {one.name} has {len(x)} steps; the detector reads {T} at once.",
                 "Leave it out, or fit with a window that all sequences have.",
             )
-        windows: Floats = np.lib.stride_tricks.sliding_window_view(x, T, axis=0)
-        return windows.transpose(0, 2, 1)
+        rows = np.lib.stride_tricks.sliding_window_view(x, T, axis=0)
+        windows: Floats = rows.transpose(0, 2, 1)
+        return windows
 
     @torch.inference_mode()
     def window_errors(self, windows: Floats) -> Floats:

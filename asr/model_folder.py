@@ -325,13 +325,17 @@ def pretrained_folders() -> dict[str, Path]:
     return folders
 
 
-def find_model(model: str | Path) -> Path:
+def find_model(model: str | Path, tasks: Collection[str] = ()) -> Path:
     """Return the folder of a model given by path, or by the name of one that comes with asr.
 
     A folder of that path goes first: no name hides a user's own model.
 
+    Args:
+        model: path or name.
+        tasks: what the caller can use; the message lists models of these alone (empty: of any).
+
     Raises:
-        ModelError: there is neither; the message lists the names.
+        ModelError: there is neither; the message lists the names, unless a path was meant.
     """
     path = Path(model)
     if path.exists():
@@ -339,12 +343,22 @@ def find_model(model: str | Path) -> Path:
     known = pretrained_folders()
     if str(model) in known:
         return known[str(model)]
-    names = f"Models that come with asr: {', '.join(sorted(known))}."
-    if not known:
-        names = "No models come with this asr."
-    raise ModelError(
-        f"There is no model {str(model)!r}.", f"Give a folder that `asr train` wrote. {names}"
-    )
+    remedy = "Give a folder that `asr train` wrote."
+    if path.parent == Path():  # else a path was meant, not a name
+        remedy += f" {_names_of(known, tasks)}"
+    raise ModelError(f"There is no model {str(model)!r}.", remedy)
+
+
+def _names_of(folders: Mapping[str, Path], tasks: Collection[str]) -> str:
+    """Return a sentence with the names of the models of these tasks."""
+    names = [
+        name
+        for name, folder in sorted(folders.items())
+        if not tasks or read_yaml(folder / "config.yaml").get("task", "ctc") in tasks
+    ]
+    if not names:
+        return f"No models {'of this kind ' if tasks and folders else ''}come with this asr."
+    return f"Models that come with asr: {', '.join(names)}."
 
 
 def open_model(model: str | Path | Bundle, task: str | None = None) -> Bundle:
@@ -359,7 +373,7 @@ def open_model(model: str | Path | Bundle, task: str | None = None) -> Bundle:
         ModelError: see :func:`find_model` and :func:`open_bundle`.
     """
     if not isinstance(model, Bundle):
-        return open_bundle(find_model(model), task)
+        return open_bundle(find_model(model, () if task is None else (task,)), task)
     if task is not None:
         _check_task(model, task)
     return model

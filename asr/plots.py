@@ -67,6 +67,7 @@ _STYLE: Any = {
     "xtick.color": _INK,
     "ytick.color": _INK,
     "svg.fonttype": "none",
+    "date.converter": "concise",
 }
 _INK_ON_PAPER: Any = {"figure.facecolor": "white", "savefig.facecolor": "white"}
 
@@ -425,8 +426,11 @@ def forecast(
     predicted: Sequence[float],
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
+    *,
+    steps: Sequence[Any] | None = None,
+    title: str = "",
 ) -> Figure:
-    """Draw a forecast against the truth; step 0 is the first one predicted.
+    """Draw a forecast against the truth.
 
     Args:
         history: values up to the present.
@@ -434,16 +438,23 @@ def forecast(
         predicted: the forecast.
         low: lower end of its interval.
         high: upper end of its interval.
+        steps: timestamps or numbers of history and forecast; by default 0 is the first predicted.
+        title: of the picture.
     """
     figure, (axes,) = _figure()
-    axes.plot(np.arange(-len(history), 0), history, color="#8c96a0", label="history")
-    axes.plot(np.arange(len(truth)), truth, color=COLOURS[0], label="truth")
-    steps = np.arange(len(predicted))
-    axes.plot(steps, predicted, color=COLOURS[1], label="forecast")
+    at = list(range(-len(history), len(predicted))) if steps is None else list(steps)
+    past, ahead = at[: len(history)], at[len(history) :]
+    axes.plot(past, history, color="#8c96a0", label="history")
+    if len(truth):
+        axes.plot(ahead[: len(truth)], truth, color=COLOURS[0], label="truth")
+    axes.plot(ahead, predicted, color=COLOURS[1], label="forecast")
     if low is not None and high is not None:
-        axes.fill_between(steps, low, high, color=COLOURS[1], alpha=0.2, linewidth=0)
-    axes.axvline(-0.5, color="#8c96a0", linewidth=0.6, linestyle=":")
-    axes.set_xlabel("step")
+        axes.fill_between(ahead, low, high, color=COLOURS[1], alpha=0.2, linewidth=0)
+    if past:
+        axes.axvline(
+            past[-1] + (ahead[0] - past[-1]) / 2, color="#8c96a0", linewidth=0.6, linestyle=":"
+        )
+    axes.set(title=title, xlabel="" if hasattr(at[0], "year") else "step")
     axes.legend()
     return figure
 
@@ -454,6 +465,9 @@ def anomaly(
     scores: Sequence[float],
     threshold: float | None = None,
     truth: Sequence[int] | None = None,
+    *,
+    steps: Sequence[Any] | None = None,
+    title: str = "",
 ) -> Figure:
     """Draw a series above and its anomaly scores below.
 
@@ -462,11 +476,13 @@ def anomaly(
         scores: of its steps.
         threshold: drawn as a line.
         truth: steps other than 0 are shaded.
+        steps: timestamps or numbers; by default from 0.
+        title: of the picture.
     """
     figure, (above, below) = _figure(2, (WIDE[0], 3.2), sharex=True)
-    steps = np.arange(len(values))
-    above.plot(steps, values, color=COLOURS[0], linewidth=0.9)
-    below.plot(np.arange(len(scores)), scores, color=COLOURS[1], linewidth=0.9)
+    at = range(len(values)) if steps is None else list(steps)
+    above.plot(at, values, color=COLOURS[0], linewidth=0.9)
+    below.plot(at[: len(scores)], scores, color=COLOURS[1], linewidth=0.9)
     if threshold is not None:
         below.axhline(threshold, color=_INK, linewidth=0.7, linestyle="--")
     if truth is not None:
@@ -474,8 +490,8 @@ def anomaly(
         anomalous = np.asarray(truth) != 0
         for axes in (above, below):
             low, high = axes.get_ylim()
-            axes.fill_between(np.arange(len(truth)), low, high, where=anomalous, **shade)
+            axes.fill_between(at[: len(truth)], low, high, where=anomalous, **shade)
             axes.set_ylim(low, high)
-    above.set_ylabel("value")
-    below.set(ylabel="score", xlabel="step")
+    above.set(ylabel="value", title=title)
+    below.set(ylabel="score", xlabel="" if hasattr(at[0], "year") else "step")
     return figure

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -85,3 +86,12 @@ def test_alignment_labels_the_first_frame_of_every_run_of_the_best_path() -> Non
 
 def test_running_mean_is_of_the_values_so_far() -> None:
     assert plots._running_mean(np.array([1.0, 3.0, 5.0, 7.0]), 2).tolist() == [1.0, 2.0, 4.0, 6.0]
+
+
+def test_a_forecast_has_dates_a_title_and_no_empty_entry() -> None:
+    days = [datetime(2024, 1, day) for day in range(1, 5)]
+    (axes,) = plots.forecast([1, 2], [], [3, 5], [2, 4], [4, 6], steps=days, title="shop").axes
+    assert axes.get_title() == "shop"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["history", "forecast"]
+    assert type(axes.xaxis.get_major_formatter()).__name__ == "ConciseDateFormatter"
+    assert axes.get_lines()[1].get_xdata().tolist() == days[2:]

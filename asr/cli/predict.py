@@ -10,7 +10,7 @@ import typer
 FILE_HELP = (
     "Series: .csv with unique_id, ds, y. "
     "Signals: .csv with a column a channel, .jsonl, .npz, .npy. "
-    "Texts: a text a line, or .jsonl; - for stdin."
+    "Texts: a text a line, .jsonl, or .csv with a column text; - for stdin."
 )
 
 
@@ -34,8 +34,9 @@ def predict(
 
     The model's task decides what is done.
     """
-    from asr.catalogue import load_predictor
-    from asr.model_folder import open_model
+    from asr.catalogue import TASKS, has_predictions, load_predictor
+    from asr.model_folder import find_model, open_model
 
-    predictor = load_predictor(open_model(model))
+    folder = find_model(model, list(filter(has_predictions, TASKS)))
+    predictor = load_predictor(open_model(folder))
     typer.echo(predictor.predict_file(file, output_dir, future), nl=False)

@@ -12,11 +12,14 @@ from asr.errors import DataError
 from asr.files import atomic_write_text
 from asr.language.data import is_words
 from asr.lines import decode, iter_lines, read_json_lines
+from asr.text.columns import canonical, find_column
+from asr.text.tables import read_table
 
 __all__ = ["Rows", "TextInputs", "text_of", "tokens_of"]
 
 Rows = list[dict[str, Any]]
-NEEDED = "a text file or a .jsonl file, or - for stdin"
+NEEDED = "a text file, a table or a .jsonl file, or - for stdin"
+TEXT_COLUMNS = ("text", "sentence", "message", "utterance", "query", "question")
 
 
 class TextInputs:
@@ -28,7 +31,10 @@ class TextInputs:
     keys = ("texts",)
 
     def read_file(self, model: object, file: Path, future: Path | None = None) -> Rows:
-        """Return the rows of a file: a text a line, or .jsonl; ``-`` is standard input.
+        """Return the rows of a file: a text a line, .jsonl, or a table with a header.
+
+        ``-`` is standard input. The texts of a .csv or .tsv are in the column that the model was
+        trained on, or in one with a usual name such as ``text``; its other columns are kept.
 
         Raises:
             DataError: the file is missing or malformed; the line is named.
@@ -39,6 +45,8 @@ class TextInputs:
         if file.suffix in (".jsonl", ".json"):
             numbered = read_json_lines(file, NEEDED)
             return [_checked(row, f"{file}, line {number}") for number, row in numbered]
+        if file.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+            return _table_rows(file, _trained_column(model))
         return [{"text": line} for line in iter_lines(file, NEEDED)]
 
     def read_json(self, model: object, request: Mapping[str, Any]) -> Rows:
@@ -60,6 +68,28 @@ class TextInputs:
     def write_json(self, predictions: Rows) -> Rows:
         """Return the predictions, which are JSON objects already."""
         return predictions
+
+
+def _trained_column(model: object) -> str:
+    """Return the column of texts that a model was trained on; empty where nothing tells."""
+    data = getattr(getattr(model, "config_", None), "data", None)
+    return str(getattr(data, "text", ""))
+
+
+def _table_rows(file: Path, trained: str) -> Rows:
+    """Return the rows of a table, the column of its texts called ``text``."""
+    choices = [*([canonical(trained)] if trained else []), *TEXT_COLUMNS]
+    table = read_table(file, choices, NEEDED)
+    column = find_column(table.columns, choices)
+    if column is None:
+        raise DataError(
+            f"{file} has no column of texts: its columns are {', '.join(table.columns)}.",
+            f"Call the column {trained or 'text'}; a file without a header ends with .txt.",
+        )
+    return [
+        {"text": row.values[column], **{k: v for k, v in row.values.items() if k != column}}
+        for row in table.rows
+    ]
 
 
 def _checked(row: Any, where: str) -> dict[str, Any]:

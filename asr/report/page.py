@@ -41,7 +41,7 @@ class Report:
     Attributes:
         path: path of the page.
         shown: titles of its sections.
-        left_out: title -> reason, for sections without data in the run folder.
+        left_out: title -> reason, for sections of the run's task without data in the run folder.
         failed: title -> error, for sections whose data could not be shown.
     """
 
@@ -73,7 +73,8 @@ def write_report(
         try:
             blocks[section.TITLE] = section.content(run)
         except Absent as absent:
-            left_out[section.TITLE] = str(absent)
+            if run.task in getattr(section, "TASKS", (run.task,)):
+                left_out[section.TITLE] = str(absent)
         except AsrError as error:
             failed[section.TITLE] = problem(error)
             blocks[section.TITLE] = (

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from asr.errors import DataError, require
 from asr.series.grid import Grid
-from asr.series.tables import ID, TARGET, TIME, is_number, read_table
+from asr.series.tables import ID, OURS, TARGET, TIME, Names, is_number, read_table
 from asr.series.times import parse_times
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ __all__ = [
     "ID",
     "TARGET",
     "TIME",
+    "Names",
     "Series",
     "as_frame",
+    "as_pandas",
     "fill_gaps",
     "long_frame",
     "number_columns",
@@ -69,6 +71,7 @@ def read_frame(
     targets: Sequence[str] = (),
     keep: Sequence[str] = (),
     date_format: str = "",
+    names: Names = OURS,
 ) -> pd.DataFrame:
     """Return a CSV file as a frame with ``unique_id``, ``ds``, ``y`` and the covariates in it.
 
@@ -79,11 +82,12 @@ def read_frame(
         targets: its columns that become series, one each.
         keep: its columns that become covariates of every series.
         date_format: of ``ds``, see :func:`asr.series.times.parse_times`.
+        names: what the file calls ``unique_id``, ``ds`` and ``y``.
 
     Raises:
         DataError: no such file, no table in it, or a column is missing.
     """
-    table = read_table(path, time)
+    table = read_table(path, time, names)
     return as_frame(table, time, targets, keep, where=str(path), date_format=date_format)
 
 
@@ -239,7 +243,7 @@ def split_series(
         DataError: a column is missing or not of numbers; a value is missing or infinite; timestamps
             are missing, double, unsorted or not one step apart.
     """
-    frame = _as_pandas(frame)
+    frame = as_pandas(frame)
     needed = [TIME, *([TARGET] if target else []), *covariates]
     _require_columns(frame, needed, "The frame")
     if not len(frame):
@@ -256,7 +260,12 @@ def split_series(
     return [_series(str(name), rows, covariates, freq, target) for name, rows in groups]
 
 
-def _as_pandas(frame: Any) -> pd.DataFrame:
+def as_pandas(frame: Any) -> pd.DataFrame:
+    """Return a frame of any package as one of pandas.
+
+    Raises:
+        DataError: it is no table.
+    """
     pd = require("pandas", "train")
     if isinstance(frame, pd.DataFrame):
         return frame
@@ -340,7 +349,7 @@ def fill_gaps(
         [0.0, 1.0, 2.0, 3.0]
     """
     pd = require("pandas", "train")
-    frame = with_times(_as_pandas(frame), "The frame")
+    frame = with_times(as_pandas(frame), "The frame")
     parts = []
     groups = frame.groupby(ID, sort=False) if ID in frame.columns else [("series", frame)]
     for name, rows in groups:

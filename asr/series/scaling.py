@@ -11,7 +11,7 @@ import numpy.typing as npt
 from asr.config import check_choice
 from asr.errors import DataError
 
-__all__ = ["SCALERS", "Scaler"]
+__all__ = ["SCALERS", "Scaler", "grows_with_level"]
 
 SCALERS = ("zscore", "minmax", "none")
 
@@ -82,3 +82,25 @@ class Scaler:
         """Return the values that scaled ones stand for."""
         values = np.asarray(scaled, np.float64) * self.spread + self.offset
         return np.exp(values) if self.log else values
+
+
+def grows_with_level(values: npt.NDArray[np.float64], season: int) -> bool:
+    """Return whether a positive series swings more where it is higher, so that logarithms help.
+
+    Mean changes and levels of its seasons are compared on a logarithmic scale: a slope above one
+    half, over levels that differ by half or more (after Guerrero 1993).
+
+    Args:
+        values: (n,).
+        season: period in steps.
+    """
+    size = max(season, 8)
+    if len(values) < 4 * size or values.min() <= 0:
+        return False
+    parts = [values[at : at + size] for at in range(len(values) % size, len(values), size)]
+    levels = np.array([part.mean() for part in parts])
+    swings = np.array([np.abs(np.diff(part)).mean() for part in parts])
+    if levels.max() < 1.5 * levels.min() or swings.min() <= 0:
+        return False
+    slope, _ = np.polyfit(np.log(levels), np.log(swings), 1)
+    return bool(slope > 0.5)

@@ -10,12 +10,13 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from asr.serve.errors import PROBLEMS
-from asr.serve.transcribe import SegmentAnswer, rendered
+from asr.serve.transcribe import MEDIA_TYPES, SegmentAnswer, rendered
 from asr.speech.transcript import FORMATS, read_transcript
 
 __all__ = ["render_route"]
 
 MAX_TIME_S = 1e6
+KINDS = sorted({"text/plain", *MEDIA_TYPES.values()})
 
 
 class TranscriptBody(BaseModel):
@@ -45,7 +46,7 @@ def render_route(app: FastAPI) -> None:
     @app.post(
         "/v1/render",
         tags=["speech"],
-        responses={**PROBLEMS, 200: {"content": {"text/plain": {}}}},
+        responses={**PROBLEMS, 200: {"content": {kind: {} for kind in KINDS}}},
         response_class=Response,
     )
     async def render(

@@ -24,7 +24,7 @@ from asr.serve.options import (
 from asr.serve.service import Service
 from asr.speech.transcript import Transcript
 
-__all__ = ["content", "rendered", "transcribe_route"]
+__all__ = ["MEDIA_TYPES", "SegmentAnswer", "content", "rendered", "transcribe_route"]
 
 MEDIA_TYPES = {"vtt": "text/vtt", "tsv": "text/tab-separated-values", "srt": "application/x-subrip"}
 MANY = {"type": "array", "items": FILE_FIELD, "description": "Recordings."}

@@ -29,6 +29,7 @@ from asr.serve.options import MAX_HOTWORDS, STREAM, RequestOptions, read_options
 from asr.serve.service import Service
 from asr.speech.recognizer import Heard
 from asr.speech.streaming import StreamResult
+from asr.text.chinese import join_words
 
 with warnings.catch_warnings():  # it tries audioop, which Python 3.13 no longer has
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -264,10 +265,9 @@ class _Recording:
         return [self._said(result.readable) for result in results if result.final and result.text]
 
     def _said(self, text: str) -> str:
-        """Return the next piece of the text, with a blank before it where it is not the first."""
-        piece = f" {text}" if self.text else text
-        self.text += piece
-        return piece
+        """Return the next piece of the text, with a space before it where one belongs there."""
+        before, self.text = self.text, join_words((self.text, text)) if self.text else text
+        return self.text[len(before) :]
 
     def _mono(self, data: bytes) -> npt.NDArray[np.int16]:
         """Return the mean of the channels, in 16 bits, of all whole frames so far."""

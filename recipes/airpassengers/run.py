@@ -36,7 +36,7 @@ def main() -> None:
     frame = pd.DataFrame({"unique_id": "air", "ds": ds, "y": values})
     errors = []
     for seed in arguments.seeds:
-        plain = Forecaster(12, 24, log=True, random_state=seed, max_epochs=30)
+        plain = Forecaster(12, 24, log=True, ensemble=(), random_state=seed, max_epochs=30)
         found = plain.cross_validate(
             frame, windows=3, baselines=BASELINES if seed == arguments.seeds[0] else ()
         )

@@ -37,6 +37,7 @@ def main() -> None:
         1,
         60,
         loss="mse",
+        ensemble=(),
         random_state=arguments.seed,
         max_epochs=5,
         config={"model": {"instance_norm": "none", "segment": 5, "hidden_dim": 32}},

@@ -17,7 +17,7 @@ from asr.serve.guard import OPEN_ROUTES
 
 FOLDER = Path(__file__).parents[2] / "deploy"
 COMPOSE, KUBERNETES, UNIT = (
-    FOLDER / name for name in ("compose.yaml", "kubernetes.yaml", "asr.service")
+    FOLDER / name for name in ("compose.yaml", "kubernetes.yaml", "asr-serve.service")
 )
 
 
@@ -64,7 +64,7 @@ def test_systemd_reads_the_unit(tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("needs systemd-analyze")
-    unit = tmp_path / "asr.service"
+    unit = tmp_path / "asr-serve.service"
     unit.write_text(UNIT.read_text().replace("/opt/asr/bin/asr", shutil.which("true") or ""))
     done = subprocess.run([program, "verify", unit], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -128,7 +128,8 @@ def test_every_public_name_and_verb_has_its_place_in_the_reference() -> None:
     import asr
     from asr.cli import app
 
-    python = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    pages = sorted((ROOT / "docs" / "reference" / "python").glob("*.md"))
+    python = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     lines = set(re.findall(r"^::: (\S+)", python, re.MULTILINE))
     missing = [n for n, module in asr._PUBLIC.items() if not {module, f"{module}.{n}"} & lines]
     assert missing == []

@@ -96,3 +96,37 @@ def test_an_empty_file_gives_nothing(tmp_path):
     (tmp_path / "a.txt").write_text("")
     predictor = load_predictor(open_model(save_classifier(tmp_path / "text")))
     assert predictor.predict_file(tmp_path / "a.txt") == ""
+
+
+def test_a_table_of_texts_has_a_header(tmp_path):
+    (tmp_path / "q.csv").write_text("id,Text\n7,fly to rome\n8,a cat\n")
+    expected = [{"text": "fly to rome", "id": "7"}, {"text": "a cat", "id": "8"}]
+    assert TextInputs().read_file(None, tmp_path / "q.csv") == expected
+    (tmp_path / "q.tsv").write_text("fly to rome\na cat\n")
+    with pytest.raises(DataError, match="no column of texts") as refused:
+        TextInputs().read_file(None, tmp_path / "q.tsv")
+    assert "Call the column text" in str(refused.value)
+
+
+def test_entities_have_spans_and_probabilities(tmp_path):
+    tagger = load_predictor(open_model(save_tagger(tmp_path / "tag")))
+    (row,) = tagger.predict_json({"texts": ["fly to new rome and paris"]})
+    tables = tagger.model.predict_proba([row["tokens"]])[0]
+    numbers = {tag: number for number, tag in enumerate(tagger.model.classes_)}
+    for span in row["entities"]:
+        places = range(span["start"], span["end"])
+        assert span["text"] == " ".join(row["tokens"][place] for place in places)
+        least = min(tables[place, numbers[row["tags"][place]]] for place in places)
+        assert span["probability"] == pytest.approx(float(least), abs=1e-5)
+
+
+def test_generators_are_as_good_as_lists(tmp_path):
+    texts, words = ["fly to rome", "a cat"], [["fly", "to", "rome"], ["a", "cat"]]
+    classifier = load_predictor(open_model(save_classifier(tmp_path / "text"))).model
+    labels = classifier.predict(texts)
+    assert classifier.predict(text for text in texts) == labels
+    assert classifier.score((t for t in texts), (label for label in labels)) == 1.0
+    tagger = load_predictor(open_model(save_tagger(tmp_path / "tag"))).model
+    tags = tagger.predict(words)
+    assert tagger.predict(iter(sentence) for sentence in words) == tags
+    assert tagger.score((s for s in words), (t for t in tags)) == 1.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asr.errors import DataError
-from asr.series.scaling import Scaler
+from asr.series.scaling import Scaler, grows_with_level
 
 
 @pytest.mark.parametrize("kind", ["zscore", "minmax", "none"])
@@ -25,3 +25,14 @@ def test_scales_are_undone(kind: str, log: bool) -> None:
 def test_no_logarithm_of_zero() -> None:
     with pytest.raises(DataError, match="no logarithm"):
         Scaler.fit(np.array([0.0, 1.0]), "zscore", "a", log=True)
+
+
+def test_logarithms_are_proposed_where_swings_grow_with_the_level() -> None:
+    rng, steps = np.random.default_rng(0), np.arange(144)
+    season = np.sin(2 * np.pi * steps / 12)
+    growing = np.exp(0.01 * steps + 0.2 * season + 0.02 * rng.normal(size=144))
+    steady = 100 + 2 * steps + 20 * season + rng.normal(size=144)
+    assert grows_with_level(growing, 12)
+    assert not grows_with_level(steady, 12)
+    assert not grows_with_level(growing - 3, 12)  # not positive
+    assert not grows_with_level(growing[:30], 12)

@@ -19,6 +19,7 @@ from asr.serve.page import FOLDER
 from asr.speech.export.exporting import export_model
 from asr.speech.transcript import Transcript
 from asr.speech.writing import WritingConfig
+from asr.text.chinese import join_words
 
 TEXT_MODEL = "en-text"
 HOST = "not-this-machine.test"  # by which Chromium reaches this machine as if it were another one
@@ -322,6 +323,21 @@ def test_nothing_is_cut_off(browser: Any, server: Server, width: int) -> None:
     sizes = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     assert page.evaluate(sizes) == [width, width]
     context.close()
+
+
+def test_chinese_has_no_spaces_between_characters(page: Any) -> None:
+    texts = [
+        ["你", "好，", "hello", "world"],
+        ["用", "python", "写"],
+        ["2025", "年", "5", "月"],
+        ["𠀀", "a"],
+    ]
+    joined = page.evaluate(
+        """texts => import("./page/transcript.js").then(({ joined }) =>
+          texts.map((words) => joined(words.map((text) => ({ text })))))""",
+        texts,
+    )
+    assert joined == [join_words(words) for words in texts]
 
 
 def test_it_speaks_the_browsers_language(browser: Any, server: Server) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,8 +78,8 @@ class TextClassifier(Estimator["FittedTextClassifier"]):
 
     def fit(
         self,
-        texts: Sequence[str],
-        labels: Sequence[Any],
+        texts: Iterable[str],
+        labels: Iterable[Any],
         *,
         dev: tuple[Sequence[str], Sequence[Any]] | None = None,
     ) -> TextClassifier:
@@ -125,15 +125,18 @@ class TextClassifier(Estimator["FittedTextClassifier"]):
         """The labels, in the order of :meth:`predict_proba`'s columns."""
         return self._fitted().classes
 
-    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    def predict_proba(self, texts: Iterable[str]) -> npt.NDArray[np.float64]:
         """Return p(label | text): (texts, labels)."""
         model = self._fitted()
         from asr.language.data import require_texts
 
         return model.predict(require_texts(texts))
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
+    def predict(self, texts: Iterable[str]) -> list[str]:
         """Return the label of each text, or ``out_of_scope``; see :meth:`labels_of`."""
+        from asr.language.data import require_texts
+
+        texts = require_texts(texts)  # once: a generator is then spent
         return self.labels_of(self.predict_proba(texts), texts)
 
     def labels_of(self, probabilities: npt.NDArray[np.float64], texts: Sequence[str]) -> list[str]:
@@ -180,11 +183,11 @@ class TextClassifier(Estimator["FittedTextClassifier"]):
         self.threshold = min(mistakes)[1]
         return self.threshold
 
-    def score(self, texts: Sequence[str], labels: Sequence[Any]) -> float:
+    def score(self, texts: Iterable[str], labels: Iterable[Any]) -> float:
         """Return the accuracy, 0 to 1; :meth:`evaluate` has F1, AUC and the confusion matrix."""
         return self.evaluate(texts, labels).accuracy
 
-    def evaluate(self, texts: Sequence[str], labels: Sequence[Any]) -> ClassificationScore:
+    def evaluate(self, texts: Iterable[str], labels: Iterable[Any]) -> ClassificationScore:
         """Return accuracy, F1, AUC and the confusion matrix.
 
         A label that training did not have is a class of its own. The threshold has no part in it.

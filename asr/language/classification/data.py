@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,13 +58,13 @@ def read_labelled(path: str | Path, text: str = "text", label: str = "label") ->
     return LabelledTexts([row[text] for _, row in rows], labels_of(path, rows, label))
 
 
-def make_labelled(texts: Any, labels: Sequence[Any]) -> LabelledTexts:
+def make_labelled(texts: Any, labels: Iterable[Any]) -> LabelledTexts:
     """Return checked texts and labels; labels become text.
 
     Raises:
         DataError: something is no text, a label is missing, or the two differ in number.
     """
-    checked = require_texts(texts)
+    checked, labels = require_texts(texts), list(labels)
     if len(labels) != len(checked):
         raise DataError(
             f"There are {len(checked)} texts and {len(labels)} labels.", "Give one label each."

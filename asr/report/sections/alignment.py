@@ -10,6 +10,7 @@ from asr.report.sections.worst import alignment
 from asr.scoring import UtteranceScore
 
 TITLE = "Spectrogram and CTC alignment"
+TASKS = ("ctc",)
 _MAX_WORDS = 30  # a picture of more words would be too wide to read
 
 

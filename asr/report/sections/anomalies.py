@@ -10,6 +10,7 @@ from asr.report.markup import picture
 from asr.report.run import Run
 
 TITLE = "Anomaly scores"
+TASKS = ("anomaly",)
 _SHOWN = 6
 
 

@@ -16,6 +16,7 @@ from asr.report.markup import picture
 from asr.report.run import Absent, Run
 
 TITLE = "Attention"
+TASKS = ("translate",)
 _SHOWN = 6
 _COMPUTED = 3
 _MAX_WORDS = 20

@@ -15,6 +15,7 @@ from asr.report.run import Run
 from asr.scoring.intervals import resample
 
 TITLE = "Confusion matrix"
+TASKS = ("classify", "classify_text", "tag")
 _SHOWN = 30
 
 

@@ -9,6 +9,7 @@ from asr.report.run import Run
 from asr.scoring import GroupScore, Score, by_length, by_speaker, confusions
 
 TITLE = "Errors"
+TASKS = ("ctc",)
 
 
 def content(run: Run) -> str:

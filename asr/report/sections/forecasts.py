@@ -12,6 +12,7 @@ from asr.report.markup import gallery, paragraph, picture
 from asr.report.run import Run
 
 TITLE = "Forecasts"
+TASKS = ("forecast",)
 _SHOWN = 12
 
 

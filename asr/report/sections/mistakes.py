@@ -11,6 +11,7 @@ from asr.report.run import Absent, Run
 from asr.report.sections.confusion import labelled
 
 TITLE = "Worst predictions"
+TASKS = ("classify_text", "tag", "translate")
 
 
 def content(run: Run) -> str:

@@ -8,6 +8,7 @@ from asr.report.run import Absent, Run
 from asr.scoring import UtteranceScore
 
 TITLE = "Worst utterances"
+TASKS = ("ctc",)
 _TITLES = {"S": "substituted", "D": "deleted", "I": "inserted"}
 
 

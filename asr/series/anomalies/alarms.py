@@ -17,6 +17,7 @@ from asr.config import check_choice, check_range
 __all__ = ["SCORES", "AlarmConfig", "Alarms", "DetectionRates", "detection_rates", "fit_alarms"]
 
 Floats = npt.NDArray[np.floating[Any]]
+STEP_MARGIN = 4 / 3
 SCORES = ("sum", "scaled", "mahalanobis")
 
 
@@ -30,19 +31,20 @@ class AlarmConfig:
             deviation; or ``mahalanobis`` distance (Malhotra et al. 2015, section 2), which takes
             the correlation of the channels' errors into account.
         quantile: of the scores of normal steps.
-        margin: factor; the threshold is the quantile times this.
+        margin: factor; the threshold is the quantile times this (0: 4/3 for steps of series, whose
+            neighbours are alike, 1 for sequences).
     """
 
     smooth: float = 1.0
     score: str = "sum"
     quantile: float = 0.99
-    margin: float = 4 / 3
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("alarms.score", self.score, SCORES)
         check_range("alarms.smooth", self.smooth, 1)
         check_range("alarms.quantile", self.quantile, 0.5, 1)
-        check_range("alarms.margin", self.margin, 0.1)
+        check_range("alarms.margin", self.margin, 0)
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def fit_alarms(errors: Sequence[Floats], config: AlarmConfig, skip: int = 0) -> 
         # inverse = L L', so that |L' x|^2 = x' inverse x, the squared Mahalanobis distance
         weight = np.linalg.cholesky(np.linalg.inv(covariance)).T
     scores = _scores(normal, mean, weight, config.score)
-    threshold = float(np.quantile(scores, config.quantile) * config.margin)
+    threshold = float(np.quantile(scores, config.quantile) * (config.margin or STEP_MARGIN))
     return Alarms(
         config=config,
         mean=mean.tolist(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asr.files import atomic_path, atomic_write_text
 from asr.series.files import file_name, frame_rows
 from asr.series.frames import with_times
-from asr.series.tables import ID, read_table, rows_table
+from asr.series.tables import ID, OURS, TIME, Names, read_table, rows_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,10 +27,12 @@ class Channels:
     Attributes:
         frame: ``ds``, perhaps ``unique_id``, and the channels.
         shown: the channel that pictures show.
+        names: what the user calls the columns.
     """
 
     frame: pd.DataFrame
     shown: str
+    names: Names = OURS
 
 
 def predict_rows(detector: AnomalyDetector, channels: Channels) -> pd.DataFrame:
@@ -49,7 +51,8 @@ class AnomalyInputs:
         Raises:
             DataError: the file cannot be used.
         """
-        return _channels(model, read_table(file), str(file))
+        names = model.config_.data.names
+        return _channels(model, read_table(file, names=names), str(file))
 
     def read_json(self, model: AnomalyDetector, request: Mapping[str, Any]) -> Channels:
         """Return the series of a request.
@@ -57,7 +60,8 @@ class AnomalyInputs:
         Raises:
             DataError: the rows cannot be used.
         """
-        return _channels(model, rows_table(request["series"], "'series'"), "'series'")
+        rows = rows_table(request["series"], "'series'", names=model.config_.data.names)
+        return _channels(model, rows, "'series'")
 
     def write_file(self, rows: Channels, predictions: pd.DataFrame, output_dir: Path | None) -> str:
         """Return the scores as CSV, or write ``anomalies.csv`` and a picture a series."""
@@ -66,7 +70,7 @@ class AnomalyInputs:
             return text
         paths = [output_dir / "anomalies.csv"]
         atomic_write_text(paths[0], text)
-        for name, scores in predictions.groupby(ID, sort=False):
+        for name, scores in rows.names.inward(predictions).groupby(ID, sort=False):
             paths.append(_draw(str(name), scores, rows, output_dir))
         return "".join(f"{path}\n" for path in paths)
 
@@ -77,7 +81,7 @@ class AnomalyInputs:
 
 def _channels(model: AnomalyDetector, table: pd.DataFrame, where: str) -> Channels:
     frame = with_times(table, where, model.config_.data.date_format)
-    return Channels(frame, model.model_.columns[0])
+    return Channels(frame, model.model_.columns[0], model.config_.data.names)
 
 
 def _draw(name: str, scores: pd.DataFrame, rows: Channels, output_dir: Path) -> Path:
@@ -87,7 +91,9 @@ def _draw(name: str, scores: pd.DataFrame, rows: Channels, output_dir: Path) -> 
     frame = rows.frame
     series = frame if ID not in frame.columns else frame[frame[ID].astype(str) == name]
     threshold = float(scores["threshold"].iloc[0])
-    picture = draw(series[rows.shown].tolist(), scores["score"].tolist(), threshold)
+    values, times = series[rows.shown].tolist(), series[TIME].tolist()
+    picture = draw(values, scores["score"].tolist(), threshold, steps=times, title=name)
+    picture.axes[0].set_ylabel(rows.shown)
     path = output_dir / f"anomalies-{file_name(name)}.png"
     with atomic_path(path) as temporary:
         temporary.write_bytes(to_png(picture))

@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from asr.errors import ConfigError, require
 
-__all__ = ["BASELINES", "Baseline", "Linear", "fit_baseline"]
+__all__ = ["BASELINES", "USUAL_ENSEMBLE", "Baseline", "Linear", "fit_baseline"]
 
 Floats = npt.NDArray[np.float64]
 Baseline = Callable[[Floats], Floats]
 """History (n,) -> forecast (h,)."""
 
 BASELINES = ("repeat_last", "seasonal_naive", "linear", "auto_arima", "auto_ets")
+USUAL_ENSEMBLE = ("seasonal_naive", "linear")  # cheap, and often better than a network
 RIDGE = 1e-2  # penalty as a share of the mean squared input
 WINDOWS_AT_ONCE = 4096  # all windows of a long series may not fit into memory
 

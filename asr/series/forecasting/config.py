@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from asr.config import check_choice, check_range
 from asr.errors import ConfigError, DataError
 from asr.series.calendar import check_calendar
+from asr.series.forecasting.baselines import BASELINES, USUAL_ENSEMBLE
+from asr.series.forecasting.conformal import METHODS
 from asr.series.forecasting.network import LOSSES, ForecastModelConfig
 from asr.series.frames import Series
 from asr.series.scaling import SCALERS
+from asr.series.tables import ID, TARGET, TIME, Names
 from asr.training.config import OptimizerConfig, TrainerConfig
 
 __all__ = ["ForecastConfig", "SeriesDataConfig"]
@@ -22,6 +25,9 @@ class SeriesDataConfig:
     Attributes:
         path: CSV file with ``unique_id``, ``ds``, ``y``; or a wide table with a column ``time`` and
             ``targets``.
+        id_col: column that names the series.
+        time_col: column of the steps.
+        target_col: column of the values.
         time: of a wide table, the column of the steps.
         targets: of a wide table, the columns that become series, one each.
         date_format: of the steps as of strptime, such as %d/%m/%Y; ISO 8601 needs none.
@@ -39,6 +45,9 @@ class SeriesDataConfig:
     """
 
     path: str = ""
+    id_col: str = ID
+    time_col: str = TIME
+    target_col: str = TARGET
     time: str = ""
     targets: list[str] = field(default_factory=list)
     date_format: str = ""
@@ -66,6 +75,11 @@ class SeriesDataConfig:
                 "A future column is enough.",
             )
 
+    @property
+    def names(self) -> Names:
+        """What the user's tables call our columns."""
+        return Names(self.id_col, self.time_col, self.target_col)
+
 
 @dataclass(frozen=True)
 class ForecastConfig:
@@ -78,7 +92,12 @@ class ForecastConfig:
         h: steps ahead.
         lookback: steps back (0: proposed from the autocorrelation).
         loss: mse, mae, huber or quantile.
-        levels: of the intervals in percent, such as [80, 95]; they need the loss quantile.
+        levels: of the intervals in percent, such as [80, 95].
+        calibration: of the intervals, on what no weight was learned from: ``adaptive`` (the latest
+            errors count, and the level asked for is corrected by hits and misses), ``rolling``
+            (the latest errors), ``split`` (once, in training) or ``none`` (the quantiles of the
+            network); see :mod:`asr.series.forecasting.conformal`.
+        ensemble: baselines to average with the network, by weights fitted on the validation part.
         huber_delta: error at which huber turns from squares to absolute values.
         batch_size: windows in a step.
         stride: steps between windows.
@@ -98,6 +117,8 @@ class ForecastConfig:
     lookback: int = 0
     loss: str = "mae"
     levels: list[float] = field(default_factory=list)
+    calibration: str = "adaptive"
+    ensemble: list[str] = field(default_factory=lambda: list(USUAL_ENSEMBLE))
     huber_delta: float = 1.0
     batch_size: int = 64
     stride: int = 1
@@ -119,18 +140,26 @@ class ForecastConfig:
             check_range(name, getattr(self, name), 0)
         for level in self.levels:
             check_range("levels", level, 0.1, 99.9)
-        if bool(self.levels) != (self.loss == "quantile"):
+        check_choice("calibration", self.calibration, METHODS)
+        for name in self.ensemble:
+            check_choice("ensemble", name, BASELINES)
+        if self.loss == "quantile" and not self.levels:
             raise ConfigError(
-                f"The loss is {self.loss} and the levels are {self.levels}.",
-                "Intervals come from the loss quantile: "
-                "set both, such as loss=quantile levels=[80], or neither.",
+                "The loss quantile needs levels.", "Set them, such as levels=[80], or another loss."
+            )
+        if self.levels and self.loss != "quantile" and self.calibration == "none":
+            raise ConfigError(
+                f"Intervals come from the loss quantile or from a calibration; the loss is "
+                f"{self.loss} and the calibration none.",
+                "Set loss=quantile or calibration=adaptive.",
             )
 
     @property
     def quantiles(self) -> list[float]:
-        """Rising: the ends of each interval, and the median."""
-        ends = [end for level in self.levels for end in interval(level)]
-        return sorted({*ends, 0.5}) if self.levels else []
+        """Of the loss quantile, rising: the ends of each interval, and the median."""
+        if self.loss != "quantile":
+            return []
+        return sorted({*(end for level in self.levels for end in interval(level)), 0.5})
 
     def validation_steps(self, one: Series) -> int:
         """Return how many of the last steps of a training series choose the epoch.

@@ -17,7 +17,7 @@ from asr.series.forecasting.model import ForecastModel
 from asr.series.frames import Series
 from asr.series.panels import cut
 
-__all__ = ["NETWORK", "Ensemble", "fit_baselines", "fit_ensemble", "mixed"]
+__all__ = ["NETWORK", "Ensemble", "fit_baselines", "fit_ensemble"]
 
 Floats = npt.NDArray[np.float64]
 NETWORK = "network"
@@ -35,19 +35,22 @@ class Ensemble:
     weights: dict[str, float]
     members: dict[str, Baseline]
 
-    def mix(self, scaled: Floats, history: Floats) -> Floats:
-        """Return a forecast (h, Q) shifted to the weighted mean; intervals keep their width.
+    def mix(self, scaled: Floats, history: Floats, calibrated: bool = False) -> Floats:
+        """Return a forecast (h, Q) shifted to the weighted mean.
 
         Args:
             scaled: of the network.
             history: (n,) scaled values up to the present, for the baselines.
+            calibrated: whether intervals get their width from a calibration; the network's share of
+                it is then its weight. Else they keep the width that the network gives them.
         """
         middle = scaled[:, scaled.shape[1] // 2]
         mixed = self.weights[NETWORK] * middle
         for name, member in self.members.items():
             if self.weights[name] > 0:
                 mixed = mixed + self.weights[name] * member(history)
-        return scaled + (mixed - middle)[:, None]
+        share = self.weights[NETWORK] if calibrated else 1.0
+        return mixed[:, None] + share * (scaled - middle[:, None])
 
     def as_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` takes."""
@@ -65,13 +68,6 @@ class Ensemble:
         if content["linear"] is not None:
             members["linear"] = Linear(np.array(content["linear"]))
         return cls(dict(content["weights"]), members)
-
-
-def mixed(
-    model: ForecastModel, ensemble: Ensemble | None, history: Series, scaled: Floats
-) -> Floats:
-    """Return the network's forecast (h, Q) of what follows ``history``, mixed where asked."""
-    return scaled if ensemble is None else ensemble.mix(scaled, model.scaled(history))
 
 
 def fit_baselines(

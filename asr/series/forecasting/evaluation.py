@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from asr.errors import require
 from asr.series.forecasting.baselines import Baseline
-from asr.series.forecasting.ensemble import Ensemble, mixed
+from asr.series.forecasting.fitted import FittedForecaster
 from asr.series.forecasting.metrics import Accuracy, coverage, measure
-from asr.series.forecasting.model import ForecastModel
 from asr.series.frames import ID, TARGET, TIME, Series
 from asr.series.panels import cut
 
@@ -39,14 +38,21 @@ class Evaluation:
         figures: by forecaster (``forecaster``, then the baselines), in the units of the series.
         by_step: (h,) mean absolute error at each step ahead.
         coverage: share of the truth inside each level's interval.
-        forecasts: frame with ``unique_id``, ``cutoff`` (last step known), ``ds``, ``y``, ``yhat``,
-            the ends of the intervals, ``naive`` (what MASE divides by) and a column a baseline.
+        forecasts: frame with ``unique_id``, ``ds``, ``cutoff`` (last step known), ``y``, ``yhat``,
+            the ends of the intervals and a column a baseline, as the tools of Nixtla take it.
+        naive: of each series and origin, the error that MASE divides by.
     """
 
     figures: dict[str, Accuracy]
     by_step: dict[str, list[float]]
     coverage: dict[float, float]
     forecasts: pd.DataFrame
+    naive: list[float]
+
+    @property
+    def best(self) -> str:
+        """Name of the forecaster with the smallest mean absolute error."""
+        return min(self.figures, key=lambda name: self.figures[name].mae)
 
     def __str__(self) -> str:
         rows = [f"{'':<16}{'MAE':>12}{'MSE':>14}{'R2':>8}{'MASE':>8}"]
@@ -56,6 +62,12 @@ class Evaluation:
             f"interval {level:g} %: {share:.1%} of the truth inside"
             for level, share in self.coverage.items()
         ]
+        if self.best != OURS:
+            worse = self.figures[OURS].mae / self.figures[self.best].mae - 1
+            rows.append(
+                f"{self.best} is better: our mean absolute error is {worse:.0%} above. "
+                "Use it, name it in ensemble=, or train longer."
+            )
         return "\n".join(rows)
 
     def plot(self) -> Figure:
@@ -69,8 +81,7 @@ class Evaluation:
 
 
 def judge(
-    model: ForecastModel,
-    ensemble: Ensemble | None,
+    fitted: FittedForecaster,
     series: Sequence[Series],
     origins: Origins,
     baselines: Mapping[str, Baseline],
@@ -78,46 +89,62 @@ def judge(
     """Return forecasts and figures of every series from each of its origins.
 
     Args:
-        model: the network.
-        ensemble: mixes its forecasts with those of baselines; None: the network alone.
+        fitted: the forecaster.
         series: history and what came.
         origins: of each series, the steps first predicted.
         baselines: to compare with, by name.
     """
-    network = model.predict(series, origins)
+    forecasts = fitted.forecast(series, origins)
     rows = [
-        _row(model, one, at, mixed(model, ensemble, cut(one, at), scaled), baselines)
+        _row(fitted, one, at, columns, baselines)
         for one, starts in zip(series, origins, strict=True)
-        for at, scaled in zip(starts, network[one.name], strict=True)
+        for at, columns in zip(starts, forecasts[one.name], strict=True)
     ]
-    return _evaluation(rows, list(baselines))
+    naive = [
+        fitted.model.layout.naive[one.name]
+        for one, starts in zip(series, origins, strict=True)
+        for _ in starts
+    ]
+    return _evaluation(rows, list(baselines), naive)
 
 
 def _row(
-    model: ForecastModel, one: Series, at: int, scaled: Floats, baselines: Mapping[str, Baseline]
+    fitted: FittedForecaster,
+    one: Series,
+    at: int,
+    columns: Mapping[str, Floats],
+    baselines: Mapping[str, Baseline],
 ) -> pd.DataFrame:
-    """Return the frame of one series and origin: truth, forecast (h, Q) and baselines."""
+    """Return the frame of one series and origin: truth, forecast and baselines."""
     pd = require("pandas", "train")
-    past, scaler = model.scaled(cut(one, at)), model.layout.scalers[one.name]
-    ahead = slice(at, at + len(scaled))
-    columns = {
-        ID: one.name,
-        "cutoff": one.ds[at - 1],
-        TIME: one.ds[ahead],
-        TARGET: one.values[ahead],
-        **model.columns(model.own_units(one, scaled)),
-        **{name: scaler.invert(baseline(past)) for name, baseline in baselines.items()},
-        "naive": model.layout.naive[one.name],
-    }
-    return pd.DataFrame(columns)
+    past, scaler = fitted.model.scaled(cut(one, at)), fitted.model.layout.scalers[one.name]
+    ahead = slice(at, at + len(columns["yhat"]))
+    return pd.DataFrame(
+        {
+            ID: one.name,
+            TIME: one.ds[ahead],
+            "cutoff": one.ds[at - 1],
+            TARGET: one.values[ahead],
+            **columns,
+            **{name: scaler.invert(baseline(past)) for name, baseline in baselines.items()},
+        }
+    )
 
 
-def _evaluation(rows: Sequence[pd.DataFrame], baselines: Sequence[str]) -> Evaluation:
-    """Return the figures of frames of one series and origin each."""
+def _evaluation(
+    rows: Sequence[pd.DataFrame], baselines: Sequence[str], naive: Sequence[float]
+) -> Evaluation:
+    """Return the figures of frames of one series and origin each.
+
+    Args:
+        rows: the frames.
+        baselines: their columns.
+        naive: of each frame, the error that MASE divides by.
+    """
     pd = require("pandas", "train")
     frame = pd.concat(rows, ignore_index=True)
     shape = (len(rows), -1)  # windows, steps ahead
-    truth, naive = (frame[name].to_numpy().reshape(shape) for name in (TARGET, "naive"))
+    truth = frame[TARGET].to_numpy().reshape(shape)
     columns = {OURS: "yhat", **{name: name for name in baselines}}
     arrays = {name: frame[column].to_numpy().reshape(shape) for name, column in columns.items()}
     low = "yhat_lo_"
@@ -131,12 +158,15 @@ def _evaluation(rows: Sequence[pd.DataFrame], baselines: Sequence[str]) -> Evalu
         for level in levels
     }
     return Evaluation(
-        figures={name: measure(truth, array, naive) for name, array in arrays.items()},
+        figures={
+            name: measure(truth, array, np.array(naive)[:, None]) for name, array in arrays.items()
+        },
         by_step={
             name: np.abs(truth - array).mean(axis=0).tolist() for name, array in arrays.items()
         },
         coverage=inside,
         forecasts=frame,
+        naive=list(naive),
     )
 
 
@@ -145,4 +175,4 @@ def joined(parts: Sequence[Evaluation]) -> Evaluation:
     baselines = [name for name in parts[0].figures if name != OURS]
     keys = [ID, "cutoff"]
     rows = [rows for part in parts for _, rows in part.forecasts.groupby(keys, sort=False)]
-    return _evaluation(rows, baselines)
+    return _evaluation(rows, baselines, [error for part in parts for error in part.naive])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asr.files import atomic_path, atomic_write_text
 from asr.series.files import file_name, frame_rows
 from asr.series.frames import as_frame, with_times
-from asr.series.tables import ID, TARGET, read_table, rows_table
+from asr.series.tables import ID, OURS, TARGET, TIME, Names, read_table, rows_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ForecastInputs", "History", "predict_rows"]
 
 SHOWN_HORIZONS = 4  # history in a picture, in horizons
+LOW = "yhat_lo_"
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class History:
     Attributes:
         frame: the series up to the present.
         future: the columns known ahead, or None.
+        names: what the user calls the columns.
     """
 
     frame: pd.DataFrame
     future: pd.DataFrame | None = None
+    names: Names = OURS
 
 
 def predict_rows(forecaster: Forecaster, history: History) -> pd.DataFrame:
@@ -51,9 +54,12 @@ class ForecastInputs:
         Raises:
             DataError: a file cannot be used.
         """
-        time = model.config_.data.time
-        ahead = None if future is None else _timed(model, read_table(future), str(future))
-        return History(_frame(model, read_table(file, time), str(file)), ahead)
+        data = model.config_.data
+        table = read_table(file, data.time, data.names)
+        ahead = None
+        if future is not None:
+            ahead = _timed(model, read_table(future, names=data.names), str(future))
+        return History(_frame(model, table, str(file)), ahead, data.names)
 
     def read_json(self, model: Forecaster, request: Mapping[str, Any]) -> History:
         """Return the series of a request, in the shape that the model was trained on.
@@ -61,12 +67,12 @@ class ForecastInputs:
         Raises:
             DataError: the rows cannot be used.
         """
-        future = request.get("future")
-        rows = rows_table(request["series"], "'series'", model.config_.data.time)
-        ahead = (
-            None if future is None else _timed(model, rows_table(future, "'future'"), "'future'")
-        )
-        return History(_frame(model, rows, "'series'"), ahead)
+        data, future = model.config_.data, request.get("future")
+        rows = rows_table(request["series"], "'series'", data.time, data.names)
+        ahead = None
+        if future is not None:
+            ahead = _timed(model, rows_table(future, "'future'", names=data.names), "'future'")
+        return History(_frame(model, rows, "'series'"), ahead, data.names)
 
     def write_file(self, rows: History, predictions: pd.DataFrame, output_dir: Path | None) -> str:
         """Return the forecasts as CSV, or write ``forecast.csv`` and a picture a series."""
@@ -75,7 +81,7 @@ class ForecastInputs:
             return text
         paths = [output_dir / "forecast.csv"]
         atomic_write_text(paths[0], text)
-        for name, forecast in predictions.groupby(ID, sort=False):
+        for name, forecast in rows.names.inward(predictions).groupby(ID, sort=False):
             paths.append(_draw(str(name), forecast, rows.frame, output_dir))
         return "".join(f"{path}\n" for path in paths)
 
@@ -101,11 +107,18 @@ def _draw(name: str, forecast: pd.DataFrame, frame: pd.DataFrame, output_dir: Pa
     from asr.plots import to_png
 
     history = frame if ID not in frame.columns else frame[frame[ID].astype(str) == name]
-    recent = history[TARGET].tolist()[-SHOWN_HORIZONS * len(forecast) :]
-    low_ends = sorted(column for column in forecast.columns if column.startswith("yhat_lo_"))
-    low = forecast[low_ends[-1]].tolist() if low_ends else None
-    high = forecast[low_ends[-1].replace("_lo_", "_hi_")].tolist() if low_ends else None
+    recent = history[-SHOWN_HORIZONS * len(forecast) :]
+    levels = [float(c.removeprefix(LOW)) for c in forecast.columns if c.startswith(LOW)]
+    ends = [f"yhat_{end}_{max(levels):g}" for end in ("lo", "hi")] if levels else []
+    picture = draw(
+        recent[TARGET].tolist(),
+        [],
+        forecast["yhat"].tolist(),
+        *(forecast[end].tolist() for end in ends),
+        steps=[*recent[TIME], *forecast[TIME]],
+        title=f"{name}, {max(levels):g} % interval" if levels else name,
+    )
     path = output_dir / f"forecast-{file_name(name)}.png"
     with atomic_path(path) as temporary:
-        temporary.write_bytes(to_png(draw(recent, [], forecast["yhat"].tolist(), low, high)))
+        temporary.write_bytes(to_png(picture))
     return path

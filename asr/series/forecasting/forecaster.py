@@ -6,21 +6,22 @@ Legend: W windows, h horizon, Q quantiles.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asr.config import as_dict, build_config, check_choice
-from asr.errors import DataError, require
-from asr.model_folder import Bundle, open_model
-from asr.series.forecasting.baselines import BASELINES
+from asr.config import as_dict, build_config, check_range
+from asr.errors import ConfigError, DataError, require
+from asr.model_folder import Bundle
+from asr.series.forecasting.baselines import USUAL_ENSEMBLE
 from asr.series.forecasting.config import ForecastConfig
-from asr.series.forecasting.ensemble import NETWORK, Ensemble, fit_baselines, fit_ensemble, mixed
+from asr.series.forecasting.ensemble import NETWORK, fit_baselines
 from asr.series.forecasting.evaluation import OURS, Evaluation, joined, judge
+from asr.series.forecasting.fitted import FittedForecaster
 from asr.series.forecasting.model import ForecastModel
-from asr.series.frames import ID, TIME, Series, split_series
+from asr.series.frames import ID, TARGET, TIME, Series, as_pandas, split_series
 from asr.series.panels import cut
 from asr.training.estimator import Estimator
 
@@ -30,21 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["FittedForecaster", "Forecaster"]
 
 USUAL_BASELINES = ("repeat_last", "seasonal_naive", "linear")
-
-
-@dataclass(frozen=True)
-class FittedForecaster:
-    """What a forecaster has learned.
-
-    Attributes:
-        model: network, columns and scales.
-        ensemble: mixes it with baselines; None: the network alone.
-        recent: the series that it was fitted on; none of a loaded one.
-    """
-
-    model: ForecastModel
-    ensemble: Ensemble | None = None
-    recent: list[Series] = field(default_factory=list)
 
 
 class Forecaster(Estimator[FittedForecaster]):
@@ -57,15 +43,23 @@ class Forecaster(Estimator[FittedForecaster]):
         lookback: steps back; proposed from the autocorrelation by default.
         loss: mae, mse, huber or quantile; None: quantile where ``levels`` are given, else mae.
         levels: of the intervals in percent, such as (80, 95).
+        calibration: of the intervals, on data that no weight was learned from: adaptive (the latest
+            errors count, and the level asked for is corrected by hits and misses), rolling (the
+            latest errors), split (once, in training) or none; see
+            :mod:`asr.series.forecasting.conformal`.
         past_columns: covariate columns known up to the present.
         future_columns: known ahead; predict needs them.
         calendar: cycles of the timestamp to read: minute, hour, weekday, day, yearday, month.
         joint: read all series together; by default each is read alone, with weights that all share.
         scaling: zscore, minmax or none, fitted on the training part.
         log: scale the logarithm, for positive series.
-        ensemble: baselines to average with the network, by weights fitted on the validation part:
-            repeat_last, seasonal_naive, linear, auto_arima, auto_ets.
+        ensemble: baselines to average with the network, by weights fitted on the validation part,
+            so that the better one counts: repeat_last, seasonal_naive, linear, auto_arima,
+            auto_ets; none: the network alone.
         freq: time step, where it cannot be told from the timestamps.
+        id_col: column of frames that names the series.
+        time_col: column of the steps.
+        target_col: column of the values.
         max_epochs: passes over the training part, at most.
         batch_size: windows in an optimizer step.
         learning_rate: its peak.
@@ -92,14 +86,18 @@ class Forecaster(Estimator[FittedForecaster]):
         *,
         loss: str | None = None,
         levels: Sequence[float] = (),
+        calibration: str = "adaptive",
         past_columns: Sequence[str] = (),
         future_columns: Sequence[str] = (),
         calendar: Sequence[str] = (),
         joint: bool = False,
         scaling: str = "zscore",
         log: bool = False,
-        ensemble: Sequence[str] = (),
+        ensemble: Sequence[str] = USUAL_ENSEMBLE,
         freq: str | None = None,
+        id_col: str = ID,
+        time_col: str = TIME,
+        target_col: str = TARGET,
         max_epochs: int = 50,
         batch_size: int = 64,
         learning_rate: float = 2e-3,
@@ -110,9 +108,11 @@ class Forecaster(Estimator[FittedForecaster]):
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.h, self.lookback, self.loss, self.levels = h, lookback, loss, levels
+        self.calibration = calibration
         self.past_columns, self.future_columns = past_columns, future_columns
         self.calendar, self.joint, self.scaling, self.log = calendar, joint, scaling, log
         self.ensemble, self.freq = ensemble, freq
+        self.id_col, self.time_col, self.target_col = id_col, time_col, target_col
         self.max_epochs, self.batch_size, self.learning_rate = max_epochs, batch_size, learning_rate
         self.validation_share, self.random_state = validation_share, random_state
         self.time_limit_s, self.run_dir, self.config = time_limit_s, run_dir, config
@@ -137,13 +137,13 @@ class Forecaster(Estimator[FittedForecaster]):
 
     def _config(self) -> ForecastConfig:
         """Return the configuration that the arguments stand for."""
-        for name in self.ensemble:
-            check_choice("ensemble", name, tuple(BASELINES))
         arguments = {
             "h": self.h,
             "lookback": self.lookback or 0,
             "loss": self.loss or ("quantile" if self.levels else "mae"),
             "levels": [float(level) for level in self.levels],
+            "calibration": self.calibration,
+            "ensemble": list(self.ensemble),
             "batch_size": self.batch_size,
             "data": {
                 "past_columns": list(self.past_columns),
@@ -153,6 +153,9 @@ class Forecaster(Estimator[FittedForecaster]):
                 "scaling": self.scaling,
                 "log": self.log,
                 "freq": self.freq or "",
+                "id_col": self.id_col,
+                "time_col": self.time_col,
+                "target_col": self.target_col,
                 "val_share": self.validation_share,
             },
         }
@@ -165,49 +168,96 @@ class Forecaster(Estimator[FittedForecaster]):
         from asr.series.forecasting.training import fit_forecast
 
         with self._run_folder() as folder:
-            model = fit_forecast(config, series, folder, resume=False)
-        ensemble = fit_ensemble(model, series, self.ensemble)
-        self.model_ = FittedForecaster(model, ensemble, list(series))
-        self.config_ = model.config
+            fitted = fit_forecast(config, series, folder, resume=False)
+        self.model_ = replace(fitted, recent=list(series))
+        self.config_ = fitted.config
         return self
 
     @staticmethod
     def _split(df: Any, config: ForecastConfig) -> list[Series]:
         data = config.data
-        return split_series(df, [*data.past_columns, *data.future_columns], data.freq or None)
+        frame = data.names.inward(as_pandas(df))
+        return split_series(frame, [*data.past_columns, *data.future_columns], data.freq or None)
 
     # ----------------------------------------------------------------------------------------------
     # forecasting
 
-    def predict(self, df: Any = None, future: Any = None) -> pd.DataFrame:
-        """Return the next ``h`` steps: ``unique_id``, ``ds``, ``yhat`` and the ends of intervals.
+    def predict(self, df: Any = None, future: Any = None, *, h: int | None = None) -> pd.DataFrame:
+        """Return the next steps: ``unique_id``, ``ds``, ``yhat`` and the ends of intervals.
 
         Args:
             df: the series up to the present, at least ``lookback`` steps of each; what was fitted
-                by default.
-            future: ``unique_id``, ``ds`` and the future columns of those steps.
+                by default. Steps after the training data show how the intervals did so far.
+            future: ``unique_id``, ``ds`` and the future columns of the ``h`` steps of the fit.
+            h: steps ahead, at most those of the fit, which are the default.
 
         Raises:
             NotFittedError: nothing was fitted or loaded.
+            ConfigError: ``h`` is longer than the forecaster was fitted for.
             DataError: the frame cannot be used, is shorter than the lookback, or a future column is
                 missing.
         """
         pd = require("pandas", "train")
-        learned = self._fitted()
-        model, h = learned.model, learned.model.config.h
-        series = self._split(df, model.config) if df is not None else learned.recent
-        if not series:
-            raise DataError("A loaded Forecaster holds no series.", "Give them: predict(df).")
-        _check_lengths(model, series)
+        learned, series = self._fitted(), self._given(df)
+        model = learned.model
+        h = model.config.h if h is None else h
+        check_range("h", h, 1, model.config.h)
         ahead = _split_future(model, future)
-        scaled = model.predict(series, [[len(one)] for one in series], ahead)
+        forecasts = learned.forecast(series, [[len(one)] for one in series], ahead)
         parts = []
         for one in series:
-            values = mixed(model, learned.ensemble, one, scaled[one.name][0])  # (h, Q)
-            columns = model.columns(model.own_units(one, values))
+            columns = {name: column[:h] for name, column in forecasts[one.name][0].items()}
             ds = one.grid.ahead(one.ds[-1], h)
             parts.append(pd.DataFrame({ID: one.name, TIME: ds, **columns}))
-        return pd.concat(parts, ignore_index=True)
+        return model.config.data.names.outward(pd.concat(parts, ignore_index=True))
+
+    def simulate(self, df: Any = None, paths: int = 100, future: Any = None) -> pd.DataFrame:
+        """Return possible courses of the next ``h`` steps: ``unique_id``, ``path``, ``ds``, ``y``.
+
+        Sums and maxima over the horizon have a distribution over paths, which the ends of the
+        intervals at each step do not give.
+
+        Args:
+            df: see :meth:`predict`.
+            paths: of each series, drawn with the seed of the configuration.
+            future: see :meth:`predict`.
+
+        Raises:
+            NotFittedError: nothing was fitted or loaded.
+            ConfigError: the forecaster was fitted without a calibration.
+            DataError: see :meth:`predict`.
+        """
+        pd = require("pandas", "train")
+        learned, series = self._fitted(), self._given(df)
+        if learned.calibration is None:
+            raise ConfigError(
+                "This forecaster has no calibration to draw paths from.",
+                "Fit with calibration=adaptive.",
+            )
+        rng = np.random.default_rng(learned.config.seed)
+        ahead = _split_future(learned.model, future)
+        drawn = learned.paths(series, paths, rng, ahead)
+        parts = [
+            pd.DataFrame(
+                {
+                    ID: one.name,
+                    "path": np.repeat(np.arange(paths), learned.config.h),
+                    TIME: np.tile(one.grid.ahead(one.ds[-1], learned.config.h), paths),
+                    TARGET: drawn[one.name].ravel(),
+                }
+            )
+            for one in series
+        ]
+        return learned.config.data.names.outward(pd.concat(parts, ignore_index=True))
+
+    def _given(self, df: Any) -> list[Series]:
+        """Return the series of a frame, or what was fitted, checked for a forecast."""
+        learned = self._fitted()
+        series = self._split(df, learned.config) if df is not None else learned.recent
+        if not series:
+            raise DataError("A loaded Forecaster holds no series.", "Give them: predict(df).")
+        _check_lengths(learned.model, series)
+        return series
 
     # ----------------------------------------------------------------------------------------------
     # judging
@@ -250,7 +300,7 @@ class Forecaster(Estimator[FittedForecaster]):
         series = self._split(df, model.config)
         _check_lengths(model, series)
         origins = [_origins(model, one, windows, step or model.config.h) for one in series]
-        past = [cut(one, _learned_steps(model, one)) for one in series]
+        past = [cut(one, model.learned_steps(one)) for one in series]
         for one, at, known in zip(series, origins, past, strict=True):
             if at[0] < len(known):
                 raise DataError(
@@ -260,7 +310,7 @@ class Forecaster(Estimator[FittedForecaster]):
                     "what comes before.",
                 )
         others = fit_baselines(model, baselines, past)
-        return judge(model, learned.ensemble, series, origins, others)
+        return _named(model, judge(learned, series, origins, others))
 
     def cross_validate(
         self,
@@ -297,11 +347,11 @@ class Forecaster(Estimator[FittedForecaster]):
         for number in reversed(range(windows)):
             past = _before(series, config.h, number * step)
             self._fit_series(config, past)
-            model, ensemble = self.model_.model, self.model_.ensemble
+            model = self.model_.model
             others = fit_baselines(model, baselines, past)
             known = [cut(one, len(p) + config.h) for one, p in zip(series, past, strict=True)]
-            parts.append(judge(model, ensemble, known, [[len(p)] for p in past], others))
-        return joined(parts)
+            parts.append(judge(self.model_, known, [[len(p)] for p in past], others))
+        return _named(model, joined(parts))
 
     # ----------------------------------------------------------------------------------------------
     # keeping
@@ -311,9 +361,7 @@ class Forecaster(Estimator[FittedForecaster]):
 
         Returns its path.
         """
-        learned = self._fitted()
-        extra = {} if learned.ensemble is None else {"ensemble": learned.ensemble.as_dict()}
-        learned.model.save(Path(folder), extra)
+        self._fitted().save(Path(folder))
         return Path(folder)
 
     @classmethod
@@ -323,16 +371,14 @@ class Forecaster(Estimator[FittedForecaster]):
         Raises:
             ModelError: the folder holds no forecaster, or is damaged.
         """
-        bundle = open_model(folder, task="forecast")
-        model = ForecastModel.load(bundle)
-        content = bundle.config.get("ensemble")
-        ensemble = Ensemble.from_dict(model, content) if content else None
-        config, data = model.config, model.config.data
+        fitted = FittedForecaster.load(folder)
+        config, data, ensemble = fitted.config, fitted.config.data, fitted.ensemble
         forecaster = cls(
             config.h,
             config.lookback,
             loss=config.loss,
             levels=config.levels,
+            calibration=config.calibration,
             past_columns=data.past_columns,
             future_columns=data.future_columns,
             calendar=data.calendar,
@@ -341,6 +387,9 @@ class Forecaster(Estimator[FittedForecaster]):
             log=data.log,
             ensemble=[name for name in ensemble.weights if name != NETWORK] if ensemble else (),
             freq=data.freq or None,
+            id_col=data.id_col,
+            time_col=data.time_col,
+            target_col=data.target_col,
             max_epochs=config.trainer.max_epochs,
             batch_size=config.batch_size,
             learning_rate=config.optimizer.lr,
@@ -348,7 +397,7 @@ class Forecaster(Estimator[FittedForecaster]):
             random_state=config.seed,
             config={"model": as_dict(config.model)},
         )
-        forecaster.model_, forecaster.config_ = FittedForecaster(model, ensemble), config
+        forecaster.model_, forecaster.config_ = fitted, config
         return forecaster
 
 
@@ -369,6 +418,12 @@ def _check_lengths(model: ForecastModel, series: Sequence[Series]) -> None:
             )
 
 
+def _named(model: ForecastModel, evaluation: Evaluation) -> Evaluation:
+    """Return an evaluation whose frame has the user's names of columns."""
+    names = model.config.data.names
+    return replace(evaluation, forecasts=names.outward(evaluation.forecasts))
+
+
 def _split_future(model: ForecastModel, future: Any) -> dict[str, Series] | None:
     """Return the rows known ahead by series, or None where there are none."""
     columns = model.config.data.future_columns
@@ -376,7 +431,8 @@ def _split_future(model: ForecastModel, future: Any) -> dict[str, Series] | None
         return None
     if not columns:
         raise DataError("This model was trained without future columns.", "Leave future out.")
-    rows = split_series(future, columns, model.layout.freq, target=False)
+    frame = model.config.data.names.inward(as_pandas(future))
+    rows = split_series(frame, columns, model.layout.freq, target=False)
     return {one.name: one for one in rows}
 
 
@@ -391,13 +447,6 @@ def _origins(model: ForecastModel, one: Series, windows: int, step: int) -> list
             f"It allows up to {most}.",
         )
     return list(range(first, len(one) - h + 1, step))
-
-
-def _learned_steps(model: ForecastModel, one: Series) -> int:
-    """Return how many of the first steps of a series the model was trained on."""
-    until = model.learned_until.get(one.name)
-    steps = [str(at) for at in one.ds]
-    return steps.index(until) + 1 if until in steps else 0
 
 
 def _before(series: Sequence[Series], h: int, steps: int) -> list[Series]:

@@ -6,7 +6,7 @@ Legend: W windows, h horizon, C targets, Q quantiles.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from asr.config import as_dict, build_config, config_yaml, read_yaml, yaml_text
 from asr.files import atomic_write_text
 from asr.model_folder import Bundle, open_model, save_weights, write_bundle
-from asr.series.forecasting.config import ForecastConfig, interval
+from asr.series.forecasting.config import ForecastConfig
 from asr.series.forecasting.network import ForecastTask, ForecastTaskConfig
 from asr.series.frames import Series
 from asr.series.panels import Layout
@@ -47,18 +47,28 @@ class ForecastModel:
     config: ForecastConfig
     learned_until: dict[str, str]
 
+    def learned_steps(self, one: Series) -> int:
+        """Return how many of the first steps of a series anything was learned from."""
+        until = self.learned_until.get(one.name)
+        steps = [str(at) for at in one.ds]
+        return steps.index(until) + 1 if until in steps else 0
+
     def scaled(self, one: Series) -> Floats:
         """Return the values of a series (n,) on the model's scale."""
         scaler = self.layout.scalers[one.name]
         return scaler.apply(one.values, f"Series {one.name}").astype(np.float64)
 
-    def own_units(self, one: Series, scaled: Floats) -> Floats:
-        """Return forecasts (h, Q) in the units of the series, quantiles rising.
+    def spread(self, scaled: Floats, origin: int) -> float:
+        """Return the mean absolute change a step over the lookback before ``origin``.
 
-        Each quantile is an output of its own; sorting undoes crossings (Chernozhukov,
-        Fernandez-Val & Galichon 2010).
+        Args:
+            scaled: (n,) values of a series, see :meth:`scaled`.
+            origin: first step that is not known.
         """
-        return np.sort(self.layout.scalers[one.name].invert(scaled), axis=-1)
+        changes = np.abs(np.diff(scaled[:origin]))
+        return max(
+            float(changes[-self.config.lookback :].mean()), 0.1 * float(changes.mean()), 1e-6
+        )
 
     def predict(
         self,
@@ -67,6 +77,9 @@ class ForecastModel:
         ahead: Mapping[str, Series] | None = None,
     ) -> dict[str, Floats]:
         """Return the scaled forecasts (W, h, Q) of each series from each of its origins.
+
+        Quantiles rise: each is an output of its own, and sorting undoes crossings (Chernozhukov,
+        Fernandez-Val & Galichon 2010).
 
         Args:
             series: history; beyond an origin nothing of it is read but columns known ahead.
@@ -86,21 +99,23 @@ class ForecastModel:
             _, values = predict_windows(self.network, [panel], windows)
             # joint series are the channels of one panel, others have a panel each
             names = self.layout.names if self.layout.joint else [series[number].name]
+            values = np.sort(values, axis=-1)
             forecasts |= {name: values[:, :, channel] for channel, name in enumerate(names)}
         return forecasts
 
-    def columns(self, values: Floats) -> dict[str, Floats]:
-        """Return forecasts (h, Q) as columns: ``yhat``, and the ends of the intervals."""
-        columns = {"yhat": values[:, values.shape[1] // 2]}
-        quantiles = self.config.quantiles
-        for level in sorted(self.config.levels):
-            low, high = interval(level)
-            columns[f"yhat_lo_{level:g}"] = values[:, quantiles.index(low)]
-            columns[f"yhat_hi_{level:g}"] = values[:, quantiles.index(high)]
-        return columns
+    def save(
+        self,
+        folder: Path,
+        extra: Mapping[str, Any] | None = None,
+        also: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Write the model folder.
 
-    def save(self, folder: Path, extra: Mapping[str, Any] | None = None) -> None:
-        """Write the model folder; ``extra`` are more sections of its ``config.yaml``."""
+        Args:
+            folder: its path.
+            extra: more sections of its ``config.yaml``.
+            also: writes more files to it.
+        """
         content = {"task": "forecast", "network": as_dict(self.network.config), **(extra or {})}
         layout = {"layout": self.layout.as_dict(), "learned_until": self.learned_until}
 
@@ -109,6 +124,8 @@ class ForecastModel:
             atomic_write_text(target / "training.yaml", config_yaml(self.config))
             atomic_write_text(target / LAYOUT, json.dumps(layout, indent=1) + "\n")
             save_weights(target, self.network.state_dict())
+            if also is not None:
+                also(target)
 
         write_bundle(folder, write)
 

@@ -5,6 +5,7 @@ Legend: W windows, h horizon, C targets, Q quantiles.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,14 @@ from torch.nn import functional
 from asr.errors import ConfigError, DataError
 from asr.run_folder import record_split
 from asr.series.forecasting.config import ForecastConfig, SeriesDataConfig
+from asr.series.forecasting.fitted import FittedForecaster, complete
 from asr.series.forecasting.metrics import measure, naive_error
 from asr.series.forecasting.model import ForecastModel, predict_windows
 from asr.series.forecasting.network import ForecastTask, ForecastTaskConfig, pinball
 from asr.series.frames import Series, read_frame, split_series
 from asr.series.lookback import find_season, propose_lookback
 from asr.series.panels import Layout, cut, fit_layout
+from asr.series.scaling import grows_with_level
 from asr.series.windows import WindowLoader, Windows, list_windows
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -50,23 +53,25 @@ def train_forecast(config: ForecastConfig, resume: bool = True) -> Path:
         raise ConfigError("data.path names no CSV file.", "Set data.path=FILE.")
     run_dir = Path(config.output_dir)
     series = read_series(config.data)
-    model = fit_forecast(config, series, run_dir, resume)
+    fitted = fit_forecast(config, series, run_dir, resume)
     if config.data.test_size:
-        _write_test(model, series, run_dir)
+        _write_test(fitted, series, run_dir)
     return run_dir / "model"
 
 
 def read_series(data: SeriesDataConfig) -> list[Series]:
     """Return the checked series of a configuration's file."""
     columns = [*data.past_columns, *data.future_columns]
-    frame = read_frame(data.path, data.time, data.targets, columns, data.date_format)
+    frame = read_frame(
+        data.path, data.time, data.targets, columns, data.date_format, names=data.names
+    )
     series = split_series(frame, columns, data.freq or None)
     return [cut(one, data.rows) if data.rows else one for one in series]
 
 
 def fit_forecast(
     config: ForecastConfig, series: Sequence[Series], run_dir: Path, resume: bool = True
-) -> ForecastModel:
+) -> FittedForecaster:
     """Train on all but the last ``data.test_size`` steps of ``series``.
 
     Raises:
@@ -78,6 +83,8 @@ def fit_forecast(
     val_sizes = [config.validation_steps(one) for one in known]
     training = [cut(one, len(one) - size) for one, size in zip(known, val_sizes, strict=True)]
     layout = _fit_layout(config, training)  # scales come from the training part alone
+    if not config.data.log:
+        _propose_log(training, layout.season)
     experiment = _experiment(config, layout, known, val_sizes)
     fit(
         experiment,
@@ -87,7 +94,20 @@ def fit_forecast(
         seed=config.seed,
         resume=resume,
     )
-    return ForecastModel.load(run_dir / "model")
+    fitted = complete(ForecastModel.load(run_dir / "model"), known)
+    fitted.save(run_dir / "model")
+    return fitted
+
+
+def _propose_log(training: Sequence[Series], season: int) -> None:
+    """Say so where logarithms would make the swings of most series even."""
+    growing = sum(grows_with_level(one.values, season) for one in training)
+    if 2 * growing > len(training):
+        print(
+            f"{growing} of {len(training)} series swing more where they are higher: try log=True "
+            "(data.log=true), which forecasts in percent.",
+            file=sys.stderr,
+        )
 
 
 def _with_lookback(config: ForecastConfig, known: Sequence[Series]) -> ForecastConfig:
@@ -202,21 +222,24 @@ def _dev_figures(task: ForecastTask, truth: Floats, forecast: Floats) -> dict[st
     return {"loss": loss, "mse": middle.mse, "mae": middle.mae}
 
 
-def _write_test(model: ForecastModel, series: Sequence[Series], run_dir: Path) -> None:
+def _write_test(fitted: FittedForecaster, series: Sequence[Series], run_dir: Path) -> None:
     """Write the figures of the test part, and a few of its windows."""
-    config, panels = model.config, model.layout.panels(series)
-    ranges = [(len(panel) - config.data.test_size, len(panel)) for panel in panels]
-    windows = list_windows(ranges, config.lookback, config.h)
-    truth, forecast = predict_windows(model.network, panels, windows)
-    middle = forecast[..., forecast.shape[-1] // 2]
+    config, model = fitted.config, fitted.model
+    origins = [
+        range(max(config.lookback, len(one) - config.data.test_size), len(one) - config.h + 1)
+        for one in series
+    ]
+    scaled = fitted.scaled(series, origins)
+    forecasts, truths = [], []
+    for one, starts in zip(series, origins, strict=True):
+        values, quantiles = model.scaled(one), scaled[one.name]
+        forecasts.append(quantiles[..., quantiles.shape[-1] // 2])
+        truths.append(np.stack([values[at : at + config.h] for at in starts]))
+    truth, middle = np.concatenate(truths), np.concatenate(forecasts)
     accuracy = measure(truth, middle)
     figures = {"mse": accuracy.mse, "mae": accuracy.mae, "r2": accuracy.r2}
     rows = [
-        {
-            "id": f"window {at}",
-            "truth": truth[at, :, 0].tolist(),
-            "forecast": middle[at, :, 0].tolist(),
-        }
+        {"id": f"window {at}", "truth": truth[at].tolist(), "forecast": middle[at].tolist()}
         for at in np.unique(np.linspace(0, len(truth) - 1, SHOWN_WINDOWS).astype(int))
     ]
     record_split(run_dir, "test", figures, rows)

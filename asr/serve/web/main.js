@@ -137,7 +137,7 @@ function showRecording(on) {
 }
 
 function showLive(segments, partial) {
-  const said = paragraphsOf({ segments }).map(joined).join(" ");
+  const said = joined(paragraphsOf({ segments }).flat());
   const unsettled = document.createElement("span");
   unsettled.className = "soft";
   unsettled.textContent = partial;

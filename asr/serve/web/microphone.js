@@ -2,6 +2,7 @@
 
 import { openSocket } from "./api.js";
 import { text } from "./texts.js";
+import { joined } from "./transcript.js";
 
 export class Recording {
   /** options: of the stream. show: called with final segments and the text of the partial one. */
@@ -65,7 +66,7 @@ export class Recording {
   /** Return what was said in the form of the service's answers. */
   answer() {
     const segments = this.segments.filter((segment) => segment.words.length);
-    return { duration_s: this.seconds, segments, text: segments.map((s) => s.text).join(" ") };
+    return { duration_s: this.seconds, segments, text: joined(segments) };
   }
 
   /** Return the recording as a WAV file. */

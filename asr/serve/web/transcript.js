@@ -3,7 +3,11 @@
 const PARAGRAPH_PAUSE_S = 2; // as in the service's txt
 const PARAGRAPH_S = 60; // after which a paragraph ends with the next sentence
 const MARK = /[.,?!;:，。？！；：、]+$/u;
-const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff00-\uffef]/u;
+const WIDE_MARK = "[\\u3000-\\u3006\\u3008-\\u303f\\uff01-\\uff0f\\uff1a-\\uff20" +
+  "\\uff3b-\\uff40\\uff5b-\\uff65]";
+const HAN = "\\p{Script=Han}"; // the same rule as join_words of asr/text/chinese.py
+const NO_SPACE = new RegExp(`(?<=${HAN}) (?=[${HAN}0-9])|(?<=[0-9%]) (?=${HAN})|` +
+  `(?<=${WIDE_MARK}) | (?=${WIDE_MARK})`, "u");
 
 /** Return the paragraphs of an answer of the service. */
 export function paragraphsOf(answer) {
@@ -31,15 +35,16 @@ function tokensOf(segment) {
   return segment.words.map(({ word, ...times }) => ({ text: word, ...times, mark: "" }));
 }
 
-/** Return what stands between two texts: nothing in scripts that have no spaces. */
+/** Return what stands between two words: nothing between Chinese characters. */
 export function spaceBetween(before, after) {
-  return WIDE.test(before.slice(-1)) || WIDE.test(after.slice(0, 1)) ? "" : " ";
+  return NO_SPACE.test(`${before} ${after}`) ? "" : " ";
 }
 
-/** Return tokens as one text. */
+/** Return tokens, or whatever has a text, as one text. */
 export function joined(tokens) {
-  return tokens.reduce(
-    (all, token) => all + (all && spaceBetween(all, token.text)) + token.text, "");
+  const between = (place) =>
+    (place ? spaceBetween(tokens[place - 1].text, tokens[place].text) : "");
+  return tokens.map(({ text }, place) => between(place) + text).join("");
 }
 
 /** Return paragraphs as plain text, with an empty line between two. */
@@ -62,7 +67,7 @@ export function asAnswer(answer, paragraphs) {
         ({ ...token, first_word: place, stop_word: place + 1 })),
     },
   }));
-  const all = segments.map((segment) => segment.text).join(" ");
+  const all = joined(segments);
   return { ...answer, text: all, written: all, segments };
 }
 

@@ -228,7 +228,8 @@ def test_what_cannot_be_forecast(fitted: Forecaster) -> None:
     [
         {"loss": "mape"},
         {"loss": "quantile"},
-        {"loss": "mse", "levels": (80,)},
+        {"loss": "mse", "levels": (80,), "calibration": "none"},
+        {"levels": (80,), "calibration": "conformal"},
         {"ensemble": ("best",)},
         {"scaling": "max"},
         {"calendar": ("hours",)},
@@ -305,3 +306,28 @@ def test_training_from_a_configuration(tmp_path: Path) -> None:
     assert len(Forecaster.load(model).predict(frame)) == 8
     with pytest.raises(AsrError, match="no column 'c'"):
         train(tmp_path / "config.yaml", [f"output_dir={tmp_path / 'run2'}", "data.targets=[c]"])
+
+
+def test_paths_have_the_spread_of_the_errors(fitted: Forecaster) -> None:
+    paths = fitted.simulate(sines(), paths=200)
+    assert list(paths.columns) == ["unique_id", "path", "ds", "y"]
+    assert len(paths) == 2 * 200 * 4
+    assert paths.equals(fitted.simulate(sines(), paths=200))
+    errors = fitted.model_.calibration.errors[..., 1]  # 26 windows of 4 steps, in spreads
+    first = paths[paths.unique_id == "a"].y.to_numpy().reshape(200, 4)
+    drawn = first - fitted.predict(sines()).yhat[:4].to_numpy()
+    assert len(np.unique(drawn.round(6), axis=0)) <= len(errors)  # whole windows, not single steps
+    assert drawn.std(axis=0) / errors.std(axis=0) == pytest.approx(
+        np.full(4, drawn.std() / errors.std()), rel=0.3
+    )
+    with pytest.raises(ConfigError, match="no calibration"):
+        small(calibration="none").fit(sines()).simulate()
+
+
+def test_a_shorter_horizon_is_the_beginning_of_the_longer_one(fitted: Forecaster) -> None:
+    whole, short = fitted.predict(sines()), fitted.predict(sines(), h=2)
+    first = whole.groupby("unique_id", sort=False).head(2).reset_index(drop=True)
+    pd.testing.assert_frame_equal(short, first)
+    with pytest.raises(ConfigError, match="h"):
+        fitted.predict(sines(), h=5)
+    assert isinstance(fitted.evaluate(sines(96), windows=2).best, str)

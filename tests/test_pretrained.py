@@ -18,7 +18,7 @@ from asr.speech.recognizer import load_model
 from asr.speech.streaming import EndpointConfig, StreamingRecognizer
 from data_prep.espeak import Speech, speak
 
-LIMITS_MB = {"an4": 25, "en": 40, "en-streaming": 15}
+LIMITS_MB = {"an4": 25, "en": 40, "en-streaming": 15, "zh": 40}
 SENTENCES = (
     "the old man went to the river",
     "he was very glad to see his brother",
@@ -37,6 +37,15 @@ MORE = (  # synthetic voices are not what it learned from: about every fourth wo
     "the king had two sons and a daughter",
     "nothing was heard but the sound of the wind",
     "he put the book upon the table and smiled",
+)
+
+
+MANDARIN = (
+    "他是中国历史上著名的政治家",
+    "这个城市位于中国南部",
+    "他是一名美国演员",
+    "我们去学校",
+    "二零零八年",
 )
 
 
@@ -63,6 +72,14 @@ def test_read_english(speeches: list[Speech]) -> None:
     spoken = [*speeches, *(speak(sentence, speed_wpm=140) for sentence in MORE)]
     texts = [model.transcribe(speech.samples, speech.sample_rate).text for speech in spoken]
     assert score_texts([*SENTENCES, *MORE], texts, samples=0).wer <= 0.3
+
+
+def test_read_mandarin() -> None:
+    model = load_model("zh", backend="onnxruntime")
+    spoken = [speak(sentence, voice="cmn", speed_wpm=150) for sentence in MANDARIN]
+    texts = [model.transcribe(speech.samples, speech.sample_rate).text for speech in spoken]
+    assert not any(" " in text for text in texts)
+    assert score_texts(list(MANDARIN), texts, normalizer="mandarin", samples=0).wer <= 0.3
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def make_word_model(texts: Texts, characters: Pronunciations, folder: Path) -> t
         dictionary = write_dictionary(folder / "text" / "dictionary.txt")
         words = word_lexicon(words_of([train, *cleaned, dictionary]), characters)
         words.save(lexicon)
-        parts = [*_parts(train, cleaned, order=4), Part([dictionary], 1)]
+        parts = [*_parts(train, cleaned, order=3), Part([dictionary], 1)]
         mix(parts, list(words), dev, output=lm, max_ngrams=MAX_NGRAMS)
     return lm, lexicon
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from asr.model_folder import open_bundle
 from asr.run_folder import read_metrics
 from asr.speech.recognizer import load_model
 from asr.speech.store import FeatureStore
@@ -34,6 +36,7 @@ def make_corpus(folder: Path) -> Path:
 def test_from_a_table_to_a_packed_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("data_prep.segmentation.LEAST_COUNT", 20_000)  # of words in the dictionary
     table = make_corpus(tmp_path)
     for name, text in (("like.txt", "今天去银行。他说天气很好。"), ("other.txt", "学校里有书。")):
         (tmp_path / name).write_text(text * 2)
@@ -52,7 +55,9 @@ def test_from_a_table_to_a_packed_model(
         == metrics["commonvoice-test/wer beam+lm"].value
     )
     model = load_model(tmp_path / "out" / "model")
-    assert "银行" in (model.tokenizer.lexicon or {})
+    assert "银行" in (model.decoders.tokenizer.lexicon or {})
+    outputs = open_bundle(tmp_path / "out" / "model").weights()["network.output.weight"]
+    assert torch.equal(*(outputs[model.tokens.index(token)] for token in ("h", "▁h")))
     assert " " not in model.transcribe(tmp_path / "a0.wav").text
     assert {"lm.lmz", "lexicon.txt.gz"} <= {
         path.name for path in (tmp_path / "out/model").iterdir()

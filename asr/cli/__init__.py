@@ -22,6 +22,7 @@ VERBS = (
     "prepare",
     "lexicon",
     "train",
+    "check",
     "tune",
     "evaluate",
     "lm",

@@ -32,6 +32,7 @@ from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
 from asr.speech.viterbi.search import LogProbs
 from asr.speech.writing import PLAIN, Writer, WritingConfig
+from asr.text.said import SaidWord
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 
@@ -388,23 +389,32 @@ class Recognizer:
         """
         from asr.text.said import said_words  # the normalisers' tables take 12 ms to make
 
+        return self.align_said(source, said_words(text, normalizer), sample_rate, config)
+
+    def align_said(
+        self,
+        source: Source,
+        words: Sequence[SaidWord],
+        sample_rate: int | None = None,
+        config: AlignmentConfig | None = None,
+    ) -> ForcedAlignment:
+        """Return when words are said; see :meth:`align`."""
         config = config or AlignmentConfig()
-        words = [  # as they are written, and as they are said
+        pairs = [  # as they are written, and as they are said
             (word.written if len(word.words) == 1 else said, said)
-            for word in said_words(text, normalizer)
+            for word in words
             for said in word.words
         ]
-        spellings = self.spell([said for _, said in words], config.partial)
+        spellings = self.spell([said for _, said in pairs], config.partial)
         with open_recording(source, sample_rate) as recording:
             heard = Hearing(recording.resampled(self.sample_rate, block_s=LONG_S))
             levels = LevelledBlocks(heard, self.sample_rate)
-            parts = self._reader.whole_log_probs(levels)
-            emissions = LogProbs(parts, config.star_frame)
+            log_probs = LogProbs(self._reader.whole_log_probs(levels), config.star_frame)
             heard.check(recording.name, self.frames)
             start_s = recording.start_s
         alignment = align_words(
-            emissions,
-            [(written, ways) for (written, _), ways in zip(words, spellings, strict=True)],
+            log_probs,
+            [(written, ways) for (written, _), ways in zip(pairs, spellings, strict=True)],
             self.decoder.vocabulary,
             seconds_per_frame=self.seconds_per_frame,
             duration_s=heard.count / self.sample_rate,

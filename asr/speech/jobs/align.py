@@ -32,7 +32,7 @@ from asr.text.pronunciations import Pronounce
 from asr.text.tables import read_table, split_rows
 from asr.text.tokenizers import PhoneTokenizer
 
-__all__ = ["Item", "align_files", "read_items"]
+__all__ = ["GREEDY", "Item", "align_files", "read_items", "say_unknown"]
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def align_files(
     options = replace(options, lm=None, decoding={**GREEDY, "lexicon": str(lexicon or "")})
     recognizer = open_recognizer(options)
     if pronounce:
-        _say_unknown(recognizer, [normalize(item.text, normalizer) for item in items], pronounce)
+        say_unknown(recognizer, [normalize(item.text, normalizer) for item in items], pronounce)
     failures, notes, seconds, started = list[str](), list[str](), 0.0, time.monotonic()
     labels = recording_labels([(item.name, item.label) for item in items])
     for item, label in zip(items, labels, strict=True):
@@ -236,8 +236,8 @@ def align_files(
     return len(failures)
 
 
-def _say_unknown(recognizer: Recognizer, texts: Sequence[str], pronounce: Pronounce) -> None:
-    """Give a model of phones the words that its dictionary lacks, and name them."""
+def say_unknown(recognizer: Recognizer, texts: Sequence[str], pronounce: Pronounce) -> None:
+    """Give a model of phones the words of normalised texts that its dictionary lacks; name them."""
     tokenizer = recognizer.decoders.tokenizer
     if not isinstance(tokenizer, PhoneTokenizer):
         return

@@ -43,7 +43,7 @@ def align(
     """Find when each word and each character or phone of a known text is said."""
     from asr.speech.jobs.align import align_files
     from asr.speech.options import ModelOptions
-    from data_prep.pronounce import say_by_rule
+    from data_prep.pronounce import say_by_letters
 
     failed = align_files(
         source,
@@ -53,7 +53,7 @@ def align(
         formats=output_format.split(","),
         normalizer=normalizer,
         lexicon=lexicon,
-        pronounce=say_by_rule,
+        pronounce=say_by_letters,
     )
     if failed > max_skipped:
         raise typer.Exit(1)

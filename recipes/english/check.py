@@ -14,7 +14,7 @@ from pathlib import Path
 
 from asr.speech.recognizer import load_model
 from data_prep.checking import check_transcripts, write_excluded
-from data_prep.pronounce import say_by_rule, words_of
+from data_prep.pronounce import say_by_letters, words_of
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     if known := model.decoders.tokenizer.lexicon:
         unknown = [word for word in words_of([arguments.split / "text.txt"]) if word not in known]
         words = arguments.split / "new_words.txt"
-        say_by_rule(unknown, known).save(words)
+        say_by_letters(unknown, known).save(words)
         model = load_model(arguments.model, backend="torch", decoding={"lexicon": str(words)})
     checked = check_transcripts(model, arguments.split)
     number = write_excluded(checked, arguments.output, arguments.highest)

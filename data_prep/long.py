@@ -27,7 +27,7 @@ from asr.speech.options import ModelOptions
 from asr.speech.recognizer import open_recognizer
 from asr.text.said import said_words
 from data_prep.cutting import CuttingConfig, Passage, cut, spoken_words
-from data_prep.pronounce import say_by_rule
+from data_prep.pronounce import say_by_letters
 from data_prep.splits import split_by_share
 from data_prep.store import Utterance
 from data_prep.workers import Workers
@@ -157,7 +157,7 @@ def _digest(book: Book, config: LongConfig) -> str:
 def _align(book: Book, config: LongConfig) -> list[Passage]:
     recognizer = open_recognizer(ModelOptions(config.model, decoding=GREEDY, threads=1))
     words = said_words(book.text, config.normalizer)
-    say_unknown(recognizer, [part for word in words for part in word.words], say_by_rule)
+    say_unknown(recognizer, [part for word in words for part in word.words], say_by_letters)
     partial_text = AlignmentConfig(partial=True)
     alignment = recognizer.align_said(book.audio, words, config=partial_text)
     return cut(spoken_words(words, alignment), alignment, config.cutting)

@@ -21,6 +21,7 @@ __all__ = ["app", "main", "make_app"]
 VERBS = (
     "prepare",
     "lexicon",
+    "g2p",
     "train",
     "check",
     "tune",

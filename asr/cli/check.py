@@ -44,13 +44,13 @@ def check(
     from asr.speech.jobs.check import check_split, write_checked, write_excluded
     from asr.speech.options import ModelOptions
     from asr.speech.recognizer import open_recognizer
-    from data_prep.pronounce import say_by_rule
+    from data_prep.pronounce import say_by_letters
 
     options = ModelOptions(
         model, decoding={"method": "greedy"}, device=device, backend=backend, threads=threads
     )
     recognizer = open_recognizer(options)
-    checked = check_split(recognizer, split, normalizer=normalizer, pronounce=say_by_rule)
+    checked = check_split(recognizer, split, normalizer=normalizer, pronounce=say_by_letters)
     references = prepared_references(split)
     write_checked(checked, output_dir / "check.tsv")
     write_checked_page(

@@ -202,7 +202,7 @@ def align_files(
         normalizer: see :meth:`asr.speech.recognizer.Recognizer.align`.
         lexicon: pronunciations of further words, for a model of phones.
         pronounce: says the words that are in neither dictionary, for a model of phones, such as
-            :func:`data_prep.pronounce.say_by_rule`.
+            :func:`data_prep.pronounce.say_by_letters`.
         config: how strictly the texts are taken.
 
     Raises:
@@ -248,7 +248,7 @@ def say_unknown(recognizer: Recognizer, texts: Sequence[str], pronounce: Pronoun
     if said:
         shown = ", ".join(f"{word} ({' '.join(ways[0])})" for word, ways in list(said.items())[:8])
         print(
-            f"note: {len(said)} words are not in the dictionary and are said by rule: {shown}"
+            f"note: {len(said)} words are not in the dictionary and are said by letters: {shown}"
             f"{', ...' if len(said) > 8 else ''}",
             file=sys.stderr,
         )

@@ -339,7 +339,7 @@ def _finish(c: Chunks, h: Hypotheses, first: int, count: int, result: tuple[int,
         total += probs[k]
     for n in range(out.lengths.shape[1]):
         out.lengths[w, n] = -1
-        k = np.argmax(probs) if count else 0
+        k = int(np.argmax(probs)) if count else 0
         if count and probs[k] > 0.0:
             out.probs[w, n] = probs[k] / total
             probs[k] = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from asr.speech.backends import open_acoustics
 from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
 from asr.speech.frames import FrameShape
 from asr.speech.imported_tokens import open_tokenizer
-from asr.speech.long import LONG_S, Hearing, RecordingReader
+from asr.speech.long import LONG_S, Heard, Hearing, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
@@ -40,21 +40,6 @@ __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 POOL_S, POOL_SIZE = 320.0, 32
 
 Samples = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A recording of which all is in memory.
-
-    Attributes:
-        samples: (n,) or (n, channels) at the rate of the network.
-        start_s: time of the first one by the clock of the file, in seconds.
-        notes: what is to be said about the recording.
-    """
-
-    samples: Samples
-    start_s: float = 0.0
-    notes: tuple[str, ...] = ()
 
 
 Progress = Callable[[float], None]

@@ -204,8 +204,10 @@ def _judged(utterance: CheckedUtterance, usual_rate: float) -> CheckedUtterance:
     return replace(utterance, score=round(score, 2), reasons=tuple(reasons))
 
 
-COLUMNS = ("id", "score", "error_rate", "gap", "worst_word", "worst_cost", "tokens_per_s")
-COLUMNS += ("silence", "clipped", "text", "heard")
+COLUMNS = (
+    *("id", "score", "error_rate", "gap", "worst_word", "worst_cost", "tokens_per_s"),
+    *("silence", "clipped", "text", "heard"),
+)
 
 
 def write_checked(checked: Iterable[CheckedUtterance], path: str | Path) -> None:

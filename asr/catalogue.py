@@ -156,7 +156,7 @@ def train(
         overrides: ``key=value``.
         resume: continue from the checkpoint in the output folder, if there is one.
         pronounce: says the words of the transcripts that a dictionary lacks, for speech whose units
-            are phones, such as :func:`data_prep.pronounce.say_by_rule`. Without it, utterances
+            are phones, such as :func:`data_prep.pronounce.say_by_letters`. Without it, utterances
             with such a word are left out and listed.
 
     Raises:

@@ -5,6 +5,7 @@ model.safetensors     weights, in fp32 or fp16; no code runs on loading
 model.onnx            instead or beside: the exported network, which needs no torch
 tokenizer.*           for speech
 lm.lmz, lm.arpa[.gz], lm.bin  optional n-gram model
+g2p.lmz               optional letters to sounds, for units that are phones
 CARD.md               optional: data, licences, figures, limits
 bundle.json           format version and a SHA-256 of each of the above
 """

@@ -1,16 +1,16 @@
-"""Pronouncing dictionaries from an existing one, and from eSpeak NG's rules for other words."""
+"""Pronouncing dictionaries of texts: from an existing dictionary, or from eSpeak NG."""
 
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from asr.decoding import load_lm
-from asr.errors import DataError, MissingDependencyError
+from asr.errors import DataError
+from asr.g2p.model import G2P, G2P_FILE, learned_g2p
 from asr.lm.corpus import Tokenizer
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import pretrained_folders
@@ -18,97 +18,14 @@ from asr.text.pronunciations import Phones, Pronunciations
 from data_prep.espeak import phones_of
 
 __all__ = [
-    "ARPABET_PHONES",
-    "arpabet",
     "own_dictionary",
     "pronounce",
-    "say_by_rule",
+    "say_by_letters",
     "words_of",
     "words_of_lm",
 ]
 
-# The phones of eSpeak NG's en-us in ARPAbet (Shoup 1980), without stress.
-_ARPABET = {
-    "aɪɚ": "AY ER",
-    "aɪə": "AY AH",
-    "aɪ": "AY",
-    "aʊ": "AW",
-    "ɔɪ": "OY",
-    "eɪ": "EY",
-    "oʊ": "OW",
-    "əl": "AH L",
-    "n̩": "AH N",
-    "iə": "IY AH",
-    "ɑːɹ": "AA R",
-    "ɔːɹ": "AO R",
-    "oːɹ": "AO R",
-    "ɛɹ": "EH R",
-    "ɪɹ": "IH R",
-    "ʊɹ": "UH R",
-    "ɜː": "ER",
-    "ɚ": "ER",
-    "iː": "IY",
-    "i": "IY",
-    "uː": "UW",
-    "u": "UW",
-    "ɑː": "AA",
-    "ɑ": "AA",
-    "ɔː": "AO",
-    "ɔ": "AO",
-    "o": "OW",
-    "e": "EY",
-    "ɐ": "AH",
-    "ʌ": "AH",
-    "ə": "AH",
-    "ᵻ": "IH",
-    "ɪ": "IH",
-    "ɛ": "EH",
-    "æ": "AE",
-    "a": "AE",
-    "ʊ": "UH",
-    "tʃ": "CH",
-    "dʒ": "JH",
-    "b": "B",
-    "d": "D",
-    "ð": "DH",
-    "f": "F",
-    "ɡ": "G",
-    "h": "HH",
-    "k": "K",
-    "l": "L",
-    "m": "M",
-    "n": "N",
-    "ŋ": "NG",
-    "p": "P",
-    "ɹ": "R",
-    "r": "R",
-    "s": "S",
-    "ʃ": "SH",
-    "t": "T",
-    "ɾ": "T",
-    "ʔ": "T",
-    "θ": "TH",
-    "v": "V",
-    "w": "W",
-    "j": "Y",
-    "z": "Z",
-    "ʒ": "ZH",
-    "x": "K",
-    "ç": "K",
-}
-ARPABET_PHONES = frozenset(phone for phones in _ARPABET.values() for phone in phones.split())
-
-
-def arpabet(ipa: Sequence[str]) -> Phones:
-    """Return eSpeak NG's American English phones in ARPAbet; empty if one has no equivalent.
-
-    Example:
-        >>> arpabet(("s", "p", "iː", "tʃ"))
-        ('S', 'P', 'IY', 'CH')
-    """
-    if not set(ipa) <= _ARPABET.keys():
-        return ()
-    return tuple(phone for sound in ipa for phone in _ARPABET[sound].split())
+_CHOICES = 8  # pronunciations of a word, of which the first that the dictionary's phones can say
 
 
 def words_of(texts: Iterable[str | Path], max_words: int | None = None) -> list[str]:
@@ -169,31 +86,29 @@ def pronounce(
     Args:
         words: words, the most frequent first: of homophones, greedy decoding takes the first.
         dictionary: existing dictionary in the format of CMUdict or Kaldi, whose entries are kept.
-            Other words are pronounced by rule, which needs phones in ARPAbet or of the same voice.
-        voice: voice of eSpeak NG for words that are not in the dictionary. Without a dictionary,
-            phones are IPA.
+            Other words are said by their letters, see :func:`say_by_letters`.
+        voice: without a dictionary, the voice of eSpeak NG that says the words, in IPA.
 
     Raises:
         TokenError: the dictionary is missing or malformed.
-        MissingDependencyError: espeakng_loader is not installed.
+        MissingDependencyError: there is no dictionary, and espeakng_loader is not installed.
         DataError: there is no such voice, or no word has a pronunciation.
     """
-    known = Pronunciations.load(dictionary) if dictionary else None
-    entries: dict[str, Sequence[Phones]] = {}
-    silent: list[str] = []
-    for word in dict.fromkeys(words):
-        if known is not None and word in known:
-            entries[word] = known[word]
-        elif phones := _by_rule(word, known, voice):
-            entries[word] = (phones,)
-        else:
-            silent.append(word)
+    distinct = list(dict.fromkeys(words))
+    if dictionary is None:
+        said = {word: (phones,) for word in distinct if (phones := phones_of(word, voice))}
+        entries: dict[str, Sequence[Phones]] = dict(said)
+    else:
+        known = Pronunciations.load(dictionary)
+        new = say_by_letters([word for word in distinct if word not in known], known)
+        both = {word: known.get(word) or new.get(word) for word in distinct}
+        entries = {word: ways for word, ways in both.items() if ways}
     if not entries:
         raise DataError(
             "None of the words has a pronunciation.",
             "Check the text, its normalisation and the voice.",
         )
-    if silent:
+    if silent := [word for word in distinct if word not in entries]:
         shown = ", ".join(silent[:8]) + (", ..." if len(silent) > 8 else "")
         print(
             f"{len(silent)} words are left out, as they have no pronunciation: {shown}",
@@ -202,30 +117,31 @@ def pronounce(
     return Pronunciations(entries)
 
 
-def say_by_rule(
-    words: Sequence[str], known: Pronunciations, voice: str = "en-us"
-) -> Pronunciations:
-    """Return how eSpeak NG says those of ``words`` that it can say with the phones of ``known``.
+def say_by_letters(words: Sequence[str], known: Pronunciations) -> Pronunciations:
+    """Return the pronunciations of those of ``words`` that letters to sounds can say.
 
-    It serves where a training meets words that its dictionary lacks (:func:`asr.catalogue.train`):
-    where espeakng_loader is not installed, that is said, and no word comes back.
+    A dictionary in ARPAbet is helped by the model ``en``, which learned from CMUdict; another one
+    teaches itself, if it has a thousand words (:func:`asr.g2p.model.learned_g2p`). It serves where
+    a training meets words that its dictionary lacks (:func:`asr.catalogue.train`).
     """
-    try:
-        said = {word: phones for word in words if (phones := _by_rule(word, known, voice))}
-    except MissingDependencyError as error:
-        print(
-            f"warning: {len(words)} words are not in the dictionary and cannot be said by rule. "
-            f"{error}",
-            file=sys.stderr,
-        )
+    g2p = (_english(known) or learned_g2p(known)) if words else None
+    if g2p is None:
         return Pronunciations({})
-    return Pronunciations({word: (phones,) for word, phones in said.items()})
+    phones = set(known.phones)
+    said: dict[str, Sequence[Phones]] = {}
+    for word, sayings in zip(words, g2p(words, _CHOICES), strict=True):
+        # a small dictionary may lack phones of the language, and the model with it
+        ways = [saying.phones for saying in sayings]
+        fitting = [way for way in ways if phones.issuperset(way)]
+        if ways:
+            said[word] = (fitting or ways)[:1]
+    return Pronunciations(said)
 
 
-def _by_rule(word: str, known: Pronunciations | None, voice: str) -> Phones:
-    if known is None or not ARPABET_PHONES.issuperset(known.phones):
-        phones = phones_of(word, voice)
-        return phones if known is None or set(phones).issubset(known.phones) else ()
-    # ASCII only: eSpeak NG reads the names of letters of other scripts.
-    plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore")
-    return arpabet(phones_of(plain.decode(), voice)) if plain else ()
+def _english(known: Pronunciations) -> G2P | None:
+    """Return what the model ``en`` learned, where the dictionary has the same phones."""
+    folder = pretrained_folders().get("en")
+    if folder is None or not (folder / G2P_FILE).is_file():
+        return None
+    g2p = G2P.load(folder / G2P_FILE)
+    return g2p if set(g2p.phones).issuperset(known.phones) else None

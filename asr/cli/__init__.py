@@ -21,7 +21,9 @@ __all__ = ["app", "main", "make_app"]
 VERBS = (
     "prepare",
     "lexicon",
+    "g2p",
     "train",
+    "check",
     "tune",
     "evaluate",
     "lm",

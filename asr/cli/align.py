@@ -57,7 +57,7 @@ def align(
     from asr.speech.aligner import AlignmentConfig
     from asr.speech.jobs.align import align_files
     from asr.speech.options import ModelOptions
-    from data_prep.pronounce import say_by_rule
+    from data_prep.pronounce import say_by_letters
 
     failed = align_files(
         source,
@@ -67,7 +67,7 @@ def align(
         formats=output_format.split(","),
         normalizer=normalizer,
         lexicon=lexicon,
-        pronounce=say_by_rule,
+        pronounce=say_by_letters,
         config=AlignmentConfig(partial=partial, exact=exact),
     )
     if failed > max_skipped:

@@ -22,6 +22,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "folder": SHARES,
     "librispeech": ("parts", "download", "mirror"),
     "ljspeech": SHARES,
+    "long": (*SHARES, "text", "model", "output_dir"),
     "manifest": SHARES,
     "synthetic": ("hours",),
     "table": SHARES,
@@ -36,6 +37,10 @@ def prepare(
             help="Corpus folder, table, manifest or Lhotse Shar; synthetic speech is written there."
         ),
     ],
+    text: Annotated[
+        str | None, typer.Argument(help="Of long: what is said in the recording, or a .txt file.")
+    ] = None,
+    *,
     output_dir: Annotated[
         Path, typer.Option("--output-dir", "-o", help="Gets one folder a split.")
     ],
@@ -82,6 +87,9 @@ def prepare(
         int | None,
         typer.Option("--dev-speakers", min=0, help="Training speakers of an4 held out as dev: 8."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Speech model that long aligns with: en.")
+    ] = None,
     hours: Annotated[
         float | None, typer.Option("--hours", min=0.01, help="Of synthetic speech to make.")
     ] = None,
@@ -127,6 +135,9 @@ def prepare(
         "dev_share": dev_share,
         "test_share": test_share,
         "dev_speakers": dev_speakers,
+        "text": text,
+        "model": model,
+        "output_dir": output_dir if corpus == "long" else None,
     }
     options = _options(corpus, given | {"hours": hours, "download": download, "mirror": mirror})
     if shar_size and shar is None:
@@ -209,6 +220,12 @@ def _read(
 
         make_synthetic(source, SyntheticConfig.of_hours(**options) if options else None, jobs=jobs)
         corpus, options = "librispeech", {}
+    if corpus == "long":
+        from data_prep.long import LongConfig, read_long
+
+        named = {"model": options.pop("model")} if "model" in options else {}
+        text, output_dir = options.pop("text", None), options.pop("output_dir")
+        return read_long(source, text, output_dir, LongConfig(**named), jobs=jobs, **options)
     if corpus == "librispeech":
         _download(source, options)
     if "parts" in options:

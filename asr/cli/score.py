@@ -37,6 +37,21 @@ def score(
     per_length: Annotated[
         bool, typer.Option("--per-length", help="Add a table by length of the reference.")
     ] = False,
+    cpwer: Annotated[
+        bool,
+        typer.Option(
+            "--cpwer",
+            help="Of several speakers on channels: the best assignment of these; STM, CTM.",
+        ),
+    ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="Add a table by each of these columns, such as accent,device."),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(help="Table with id and these columns, or manifest; else the references."),
+    ] = None,
     alignment: Annotated[
         bool, typer.Option("--alignment", help="Add the alignments, worst utterances first.")
     ] = False,
@@ -84,14 +99,23 @@ def score(
     """
     from asr.scoring import pair, read_speakers, read_transcripts, score_pairs, with_speakers
     from asr.scoring.page import write_score_page
-    from asr.scoring.report import case_note, print_json, print_report
+    from asr.scoring.report import case_note, print_cpwer, print_json, print_report
+    from asr.scoring.tables import read_groups
 
     if audio != "none" and html is None:
         raise typer.BadParameter("--audio needs --html: there is no page to put the audio on.")
     if workers and ray is None:
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
+    if groups is not None and by is None:
+        raise typer.BadParameter("it goes with --by COLUMN.", param_hint="--groups")
+    columns = read_groups(groups or reference, by.split(",")) if by else None
     references = read_transcripts(reference, reference_format, "reference")
     hypotheses = read_transcripts(hypothesis, hypothesis_format, "hypothesis")
+    if cpwer:
+        from asr.scoring.cpwer import score_cpwer
+
+        print_cpwer(score_cpwer(references, hypotheses, normalizer), as_json)
+        return
     pairs = with_speakers(
         pair(references, hypotheses), read_speakers(speakers) if speakers else None
     )
@@ -110,6 +134,7 @@ def score(
     shown: dict[str, Any] = {
         "per_speaker": per_speaker,
         "per_length": per_length,
+        "groups": columns,
         "alignment": alignment,
         "limit": limit,
     }

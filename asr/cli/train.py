@@ -31,9 +31,9 @@ def train(
     """
     from asr.catalogue import train as run
     from asr.training.ranks import is_first_rank
-    from data_prep.pronounce import say_by_rule
+    from data_prep.pronounce import say_by_letters
 
     settings = [*(overrides or []), *([f"output_dir={output_dir}"] if output_dir else [])]
-    model = run(config, settings, resume=not fresh, pronounce=say_by_rule)
+    model = run(config, settings, resume=not fresh, pronounce=say_by_letters)
     if is_first_rank():
         typer.echo(model)

@@ -67,7 +67,7 @@ def tune(
     """
     from asr.tuning import TuneConfig, parse_space, read_space
     from asr.tuning import tune as search
-    from data_prep.pronounce import say_by_rule
+    from data_prep.pronounce import say_by_letters
 
     ranges, fixed = parse_space(arguments or [])
     settings = TuneConfig(
@@ -89,7 +89,7 @@ def tune(
         output_dir,
         fixed,
         settings=settings,
-        pronounce=say_by_rule,
+        pronounce=say_by_letters,
     )
     counts = f"{found.finished} finished, {found.pruned} pruned, {found.failed} failed"
     before = "" if found.first is None else f", {found.first:.4f} as configured"

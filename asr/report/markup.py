@@ -14,7 +14,10 @@ from asr.plots import to_svg
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from asr.scoring import UtteranceScore
+
 __all__ = [
+    "alignment",
     "escape",
     "facts",
     "fold",
@@ -25,6 +28,8 @@ __all__ = [
     "preformatted",
     "table",
 ]
+
+_TITLES = {"S": "substituted", "D": "deleted", "I": "inserted"}
 
 
 def escape(text: object) -> str:
@@ -90,3 +95,15 @@ def picture(name: str, figure: Figure, caption: str, wide: bool = False) -> str:
 def gallery(pictures: Sequence[str]) -> str:
     """Return pictures side by side, as far as the screen is wide enough."""
     return f'<div class="gallery">{"".join(pictures)}</div>'
+
+
+def alignment(utterance: UtteranceScore) -> str:
+    """Return the alignment as HTML, each reference word above its hypothesis word."""
+    words = []
+    for edit, said, heard in utterance.steps():
+        if edit == "=":
+            words.append(f'<span class="w"><span>{escape(said)}</span></span>')
+        else:
+            inner = f"<span>{escape(said)}</span><span>{escape(heard)}</span>"
+            words.append(f'<span class="w {edit}" title="{_TITLES[edit]}">{inner}</span>')
+    return f"<div>{''.join(words)}</div>"

@@ -13,7 +13,7 @@ from asr.files import atomic_write_text
 from asr.report.markup import escape, paragraph
 from asr.report.run import Absent, ReportOptions, Run, problem
 
-__all__ = ["Report", "write_report"]
+__all__ = ["Report", "fill_template", "write_report"]
 
 # Modules of asr/report/sections/, in the order of the page; imported by name when a page is made.
 SECTIONS = (
@@ -98,7 +98,12 @@ def _page(run: Run, blocks: dict[str, str], left_out: dict[str, str]) -> str:
     footer = (f"<h2>Not on this page</h2><ul>{notes}</ul>" if notes else "") + paragraph(
         f"Written by asr {__version__}."
     )
-    values = {"TITLE": escape(run.name), "NAV": links, "BODY": body, "FOOTER": footer}
+    return fill_template(run.name, links, body, footer)
+
+
+def fill_template(title: str, nav: str, body: str, footer: str) -> str:
+    """Return a page; all but its title is HTML."""
+    values = {"TITLE": escape(title), "NAV": nav, "BODY": body, "FOOTER": footer}
     template = files("asr.report").joinpath("page.html").read_text(encoding="utf-8")
     return re.sub(r"%(TITLE|NAV|BODY|FOOTER)%", lambda match: values[match[1]], template)
 

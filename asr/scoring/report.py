@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
+from asr.scoring.cpwer import CpWer
 from asr.scoring.pairing import Pair
 from asr.scoring.result import Score, UtteranceScore
 from asr.scoring.significance import Comparison
-from asr.scoring.tables import GroupScore, by_length, by_speaker
+from asr.scoring.tables import GroupScore, by_group, by_length, by_speaker
 from asr.scoring.terminal import (
     print_alignments,
     print_comparison,
@@ -26,9 +27,12 @@ __all__ = [
     "case_note",
     "print_comparison_json",
     "print_comparison_report",
+    "print_cpwer",
     "print_json",
     "print_report",
 ]
+
+Groups = Mapping[str, Mapping[str, str]]  # column -> id of an utterance -> its group
 
 
 def print_report(
@@ -36,6 +40,7 @@ def print_report(
     *,
     per_speaker: bool = False,
     per_length: bool = False,
+    groups: Groups | None = None,
     alignment: bool = False,
     limit: int = 20,
     top: int = 10,
@@ -45,7 +50,7 @@ def print_report(
     print_score(score, console)
     if top:
         print_confusions(score, console, top)
-    print_groups(score, console, speakers=per_speaker, lengths=per_length)
+    print_groups(score, console, speakers=per_speaker, lengths=per_length, groups=groups)
     if alignment:
         print_alignments(score, console, limit)
 
@@ -55,6 +60,7 @@ def print_json(
     *,
     per_speaker: bool = False,
     per_length: bool = False,
+    groups: Groups | None = None,
     alignment: bool = False,
     limit: int = 20,
 ) -> None:
@@ -64,6 +70,11 @@ def print_json(
         out["speakers"] = [_group(row) for row in by_speaker(score)]
     if per_length:
         out["lengths"] = [_group(row) for row in by_length(score)]
+    if groups:
+        out["groups"] = {
+            name: [_group(row) for row in by_group(score, group_of)]
+            for name, group_of in groups.items()
+        }
     if alignment:
         wrong = sorted((u for u in score.utterances if u.errors), key=lambda u: -u.errors)
         out["utterances"] = [_utterance(u) for u in wrong[:limit]]
@@ -78,6 +89,22 @@ def print_comparison_report(result: Comparison, names: tuple[str, str]) -> None:
 def print_comparison_json(result: Comparison, names: tuple[str, str]) -> None:
     """Print a comparison to standard output as one JSON object."""
     print(json.dumps({"names": list(names), **result.to_json()}, ensure_ascii=False, indent=2))
+
+
+def print_cpwer(recordings: Mapping[str, CpWer], as_json: bool) -> None:
+    """Print cpWER of each recording and of all to standard output, as lines or as JSON."""
+    errors = sum(result.errors for result in recordings.values())
+    words = sum(result.words for result in recordings.values())
+    if as_json:
+        rows = {name: asdict(result) for name, result in recordings.items()}
+        out = {"cpwer": errors / words if words else None, "errors": errors, "words": words}
+        print(json.dumps({**out, "recordings": rows}, ensure_ascii=False, indent=2))
+        return
+    for name, result in recordings.items():
+        pairs = ", ".join(f"{who}: {channel or '-'}" for who, channel in result.assignment.items())
+        print(f"{name}\t{100 * result.wer:.2f} %\t{result.errors} of {result.words}\t{pairs}")
+    if words:
+        print(f"cpWER {100 * errors / words:.2f} %, {errors} errors in {words} words")
 
 
 def case_note(pairs: Sequence[Pair], score: Score) -> str | None:

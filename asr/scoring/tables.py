@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from asr.errors import DataError
 from asr.scoring.result import Score, UtteranceScore
+from asr.text.tables import read_table
 
-__all__ = ["Confusion", "GroupScore", "by_length", "by_speaker", "confusions"]
+__all__ = [
+    "Confusion",
+    "GroupScore",
+    "by_group",
+    "by_length",
+    "by_speaker",
+    "confusions",
+    "read_groups",
+]
 
 _LENGTHS = ((0, 0), (1, 5), (6, 10), (11, 20), (21, 40), (41, None))
 
@@ -53,11 +65,55 @@ def by_speaker(score: Score) -> list[GroupScore]:
     """Return one row per speaker, highest word error rate first; empty if no speaker is known."""
     if all(u.speaker is None for u in score.utterances):
         return []
-    groups: dict[str, list[UtteranceScore]] = {}
+    return by_group(score, {u.id: u.speaker or "" for u in score.utterances})
+
+
+def by_group(score: Score, groups: Mapping[str, str]) -> list[GroupScore]:
+    """Return one row per group of utterances, highest word error rate first.
+
+    Args:
+        score: of the utterances.
+        groups: id -> name of the group; what has none is of the group ``(unknown)``.
+    """
+    members: dict[str, list[UtteranceScore]] = {}
     for utterance in score.utterances:
-        groups.setdefault(utterance.speaker or "(unknown)", []).append(utterance)
-    rows = [_summed(name, utterances) for name, utterances in groups.items()]
+        members.setdefault(groups.get(utterance.id) or "(unknown)", []).append(utterance)
+    rows = [_summed(name, utterances) for name, utterances in members.items()]
     return sorted(rows, key=lambda row: (-(row.wer if row.wer is not None else -1.0), row.name))
+
+
+def read_groups(path: str | Path, columns: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return, for each column of a table, the group of each utterance by id.
+
+    Args:
+        path: TSV with a line of names, CSV or JSON lines, with a column ``id``; or a manifest of
+            Lhotse cuts, whose columns are those of the cut, of its supervision, and of what both
+            hold as ``custom``.
+        columns: their names.
+
+    Raises:
+        DataError: the table is damaged, or lacks a column.
+    """
+    table = read_table(Path(path), ["id", *columns], "a table of groups")
+    rows = [_flat(row.values) for row in table.rows]
+    known = set().union(*rows) if rows else set()
+    if missing := [name for name in ("id", *columns) if name not in known]:
+        raise DataError(
+            f"{path} has no column {missing[0]!r}.", f"Choose of: {', '.join(sorted(known))}."
+        )
+    return {
+        name: {str(row["id"]): str(row[name]) for row in rows if row.get(name) not in (None, "")}
+        for name in columns
+    }
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with the columns of its supervision and custom fields; its own come first."""
+    flat: dict[str, Any] = {}
+    said = values.get("supervisions") or [{}]
+    for part in (said[0].get("custom"), said[0], values.get("custom"), values):
+        flat |= part or {}
+    return {name: value for name, value in flat.items() if not isinstance(value, (dict, list))}
 
 
 def by_length(score: Score) -> list[GroupScore]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.cells import cell_len
@@ -13,7 +13,7 @@ from rich.text import Text
 from asr.scoring.intervals import Interval
 from asr.scoring.result import Score, UtteranceScore
 from asr.scoring.significance import Comparison
-from asr.scoring.tables import GroupScore, by_length, by_speaker, confusions
+from asr.scoring.tables import GroupScore, by_group, by_length, by_speaker, confusions
 
 __all__ = [
     "percent",
@@ -89,9 +89,16 @@ def print_confusions(score: Score, console: Console, top: int = 10) -> None:
 
 
 def print_groups(
-    score: Score, console: Console, *, speakers: bool = False, lengths: bool = False
+    score: Score,
+    console: Console,
+    *,
+    speakers: bool = False,
+    lengths: bool = False,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
-    """Print the tables by speaker and by length of the reference."""
+    """Print the tables by speaker, by length of the reference, and by other columns (name -> group
+    of each utterance by id).
+    """
     if speakers:
         rows = by_speaker(score)
         if rows:
@@ -103,6 +110,8 @@ def print_groups(
             )
     if lengths:
         _print_groups("By length of the reference", "words", by_length(score), console)
+    for name, group_of in (groups or {}).items():
+        _print_groups(f"By {name}", name, by_group(score, group_of), console)
 
 
 def print_alignments(score: Score, console: Console, limit: int = 20) -> None:

@@ -32,7 +32,7 @@ from asr.serve.options import (
     read_options,
 )
 from asr.serve.service import Service
-from asr.speech.recognizer import Heard
+from asr.speech.long import Heard
 from asr.speech.streaming import SENTENCE_PAUSE
 from asr.speech.transcript import Segment, Transcript
 from asr.speech.writing import Writer

@@ -16,7 +16,8 @@ from asr.serve.errors import TooLarge, refusal_of, within
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
 from asr.serve.options import RequestOptions
-from asr.speech.recognizer import Heard, OnSegment
+from asr.speech.long import Heard
+from asr.speech.recognizer import OnSegment
 from asr.speech.transcript import Transcript
 
 __all__ = ["Service"]

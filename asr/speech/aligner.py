@@ -34,10 +34,12 @@ from asr.text.tokenizers import Tokenizer
 __all__ = [
     "AlignmentConfig",
     "Spelling",
+    "TextPath",
     "TokenFrames",
     "align_tokens",
     "align_words",
     "forced_align",
+    "search_text",
     "spell_words",
 ]
 
@@ -71,8 +73,9 @@ class AlignmentConfig:
     star_frame: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("skip_word", "skip_token", "star_open", "star_frame"):
+        for name in ("skip_word", "skip_token", "star_open"):
             check_range(f"alignment.{name}", getattr(self, name), 0, 1000)
+        check_range("alignment.star_frame", self.star_frame, 0.01, 1000)
 
 
 STRICT = AlignmentConfig()
@@ -140,12 +143,15 @@ class TextPath:
 
     Attributes:
         words: the tokens of each word, None where it is not said.
+        costs: natural log by which the path is less probable than the best one, from each word to
+            the next or to other speech, (W,); the first word's from the beginning.
         stars: first frame of each stretch of other speech, and the frame after its last.
         score: mean natural log-probability over the frames of tokens.
         gap: see :class:`asr.speech.alignment.ForcedAlignment`.
     """
 
     words: list[list[TokenFrames] | None]
+    costs: list[float]
     stars: list[tuple[int, int]]
     score: float
     gap: float
@@ -217,43 +223,64 @@ def _read_path(emissions: LogProbs, graph: TextGraph, path: Ints) -> TextPath:
     labels = graph.arrays.labels[path]
     begins = np.flatnonzero(np.diff(path, prepend=-1))
     ends = np.append(begins[1:], len(path))
-    log_probs, gap = _frame_scores(emissions, labels, graph.is_star[path])
+    log_probs, costs = _frame_scores(emissions, labels)
     means = np.add.reduceat(log_probs, begins) / (ends - begins)
-    tokens = labels[begins] != 0
     words: list[list[TokenFrames] | None] = [None] * graph.num_words
-    stars = list[tuple[int, int]]()
+    stars, starts = list[tuple[int, int]](), list[tuple[int, int]]()
     is_star, word_of = graph.is_star[path[begins]], graph.word_of[path[begins]]
-    for run in np.flatnonzero(tokens).tolist():
-        start, end = int(begins[run]), int(ends[run])
-        if is_star[run]:
-            stars.append((start, end))
+    for run in np.flatnonzero(labels[begins] != 0).tolist():
+        start, end, word = int(begins[run]), int(ends[run]), int(word_of[run])
+        if is_star[run]:  # it lasts from speech to speech, silence is not told
+            heard = np.flatnonzero(costs[start:end] > 0)
+            if len(heard):
+                stars.append((start + int(heard[0]), start + int(heard[-1]) + 1))
+            starts.append((start, -1))
             continue
-        frames = TokenFrames(start, end, float(means[run]), int(labels[start]))
-        word = int(word_of[run])
-        words[word] = [*(words[word] or ()), frames]
-    spoken = tokens & ~is_star
-    count = max(1, int((ends - begins)[spoken].sum()))
-    score = float((means * (ends - begins))[spoken].sum()) / count
-    return TextPath(words, stars, score, gap)
+        tokens = words[word] or []
+        if not tokens:
+            words[word] = tokens
+            starts.append((start, word))
+        tokens.append(TokenFrames(start, end, float(means[run]), int(labels[start])))
+    starred = graph.is_star[path]
+    spoken = (labels != 0) & ~starred
+    told = (spoken | (costs > 0)) & ~starred  # silence tells nothing
+    return TextPath(
+        words,
+        _word_costs(costs, starts, graph.num_words),
+        stars,
+        score=float(log_probs[spoken].mean()) if spoken.any() else 0.0,
+        gap=float(costs[told].mean()) if told.any() else 0.0,
+    )
+
+
+def _word_costs(
+    costs: npt.NDArray[np.float64], starts: Sequence[tuple[int, int]], num_words: int
+) -> list[float]:
+    """Sum the costs of frames (T,) from each word to the next; other speech has the word -1. What
+    comes before the first word is the first one's.
+    """
+    total = np.append(0.0, np.cumsum(costs))
+    result = [0.0] * num_words
+    starts = [(0, word) for _, word in starts[:1]] + list(starts[1:])
+    ends = [*(start for start, _ in starts[1:]), len(costs)]
+    for (start, word), end in zip(starts, ends, strict=True):
+        if word >= 0:
+            result[word] = float(total[end] - total[start])
+    return result
 
 
 def _frame_scores(
-    emissions: LogProbs, labels: Ints, starred: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.float64], float]:
-    """Return the log-probability of each frame's label (T,), and the gap: how much less probable
-    the path is than the best one, in the mean over the frames in which one of the two has a token,
-    since silence tells nothing; frames of other speech do not count.
-    """
-    scores, cost, count = np.zeros(len(labels)), 0.0, 0
+    emissions: LogProbs, labels: Ints
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the log-probability of each frame's label (T,), and by how much the best is higher."""
+    scores, costs = np.zeros(len(labels)), np.zeros(len(labels))
     for start in range(0, len(labels), 1 << 14):
         own = labels[start : start + (1 << 14)]
-        rows = emissions.rows(start, start + len(own))
-        scores[start : start + len(own)] = rows[np.arange(len(own)), own]
-        best = rows[:, :-1].argmax(1)
-        told = ((best != 0) | (own != 0)) & ~starred[start : start + len(own)]
-        costs = rows[np.arange(len(own)), best] - rows[np.arange(len(own)), own]
-        cost, count = cost + float(costs[told].sum()), count + int(told.sum())
-    return scores, cost / max(1, count)
+        part = slice(start, start + len(own))
+        rows = emissions.rows(part.start, part.stop)
+        scores[part] = rows[np.arange(len(own)), own]
+        costs[part] = rows[:, :-1].max(1) - scores[part]
+    return scores, costs
 
 
 def align_words(
@@ -284,11 +311,11 @@ def align_words(
     """
     path = search_text(emissions, [spelling for _, spelling in words], config)
     spoken = [
-        (written, frames)
-        for (written, _), frames in zip(words, path.words, strict=True)
+        (written, frames, cost)
+        for (written, _), frames, cost in zip(words, path.words, path.costs, strict=True)
         if frames is not None
     ]
-    aligned = aligned_words(spoken, vocabulary, seconds_per_frame, duration_s)
+    aligned = _aligned_words(spoken, vocabulary, seconds_per_frame, duration_s)
     places = np.cumsum([frames is not None for frames in path.words])
     unsaid = tuple(
         UnsaidWord(written, int(place))
@@ -356,26 +383,29 @@ def forced_align(log_probs: npt.NDArray[np.float32], ids: Sequence[int]) -> list
     return frames or []
 
 
-def aligned_words(
-    words: Sequence[tuple[str, Sequence[TokenFrames]]],
+def _aligned_words(
+    words: Sequence[tuple[str, Sequence[TokenFrames], float]],
     vocabulary: Vocabulary,
     seconds_per_frame: float,
     duration_s: float,
 ) -> tuple[AlignedWord, ...]:
-    """Return words, each as it is written and with the frames of its tokens, with their times."""
-    spelled = [[t for t in frames if _is_written(t, vocabulary)] for _, frames in words]
+    """Return words with their times; given is each as it is written, with the frames of its tokens
+    and its cost.
+    """
+    spelled = [[t for t in frames if _is_written(t, vocabulary)] for _, frames, _ in words]
     step = seconds_per_frame
     spans = [(tokens[0].start * step, tokens[-1].end * step) for tokens in spelled]
     # a word may end earlier where the next one begins, but not before its own last token
     latest_ends = [tokens[-1].start * step + MIN_TOKEN_S for tokens in spelled]
     aligned = []
-    for (written, _), tokens, span in zip(
+    for (written, _, cost), tokens, span in zip(
         words, spelled, earlier_starts(spans, latest_ends), strict=True
     ):
         confidence = math.exp(sum(min(0.0, token.log_prob) for token in tokens) / len(tokens))
         times = tuple(_token_times(tokens, span, vocabulary, step, duration_s))
         start, end = times[0].start, times[-1].end
-        aligned.append(AlignedWord(written, start, end, round(confidence, 4), times))
+        confidence = round(confidence, 4)
+        aligned.append(AlignedWord(written, start, end, confidence, times, cost=round(cost, 2)))
     return tuple(aligned)
 
 

@@ -60,6 +60,8 @@ class AlignedWord:
         end: in seconds.
         confidence: geometric mean of its tokens', 0 to 1.
         tokens: in order of time.
+        cost: natural log by which the path of the text is less probable than the best one, from
+            here to the next word; some units where something else is said.
     """
 
     word: str
@@ -67,6 +69,7 @@ class AlignedWord:
     end: float
     confidence: float
     tokens: tuple[AlignedToken, ...]
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)

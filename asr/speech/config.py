@@ -23,6 +23,8 @@ class SpeechDataConfig:
         train: split folder.
         dev: split folder.
         test: more splits by name, evaluated after training.
+        corrections: table of training transcripts that are corrected, or left out where they are
+            empty, see :func:`asr.speech.corrections.read_corrections`.
         max_batch_s: padded seconds of speech in a batch.
         max_batch_size: utterances in a batch.
         speed_copies: use the speed-perturbed copies too.
@@ -38,6 +40,7 @@ class SpeechDataConfig:
     train: str = ""
     dev: str = ""
     test: dict[str, str] = field(default_factory=dict)
+    corrections: str = ""
     max_batch_s: float = 200.0
     max_batch_size: int = 16
     speed_copies: bool = True

@@ -20,12 +20,27 @@ from asr.speech.acoustics import Acoustics
 from asr.speech.frames import FrameShape
 from asr.speech.stitching import Section, in_batches, stitched_sections, whole_log_probs
 
-__all__ = ["LONG_S", "Hearing", "RecordingReader"]
+__all__ = ["LONG_S", "Heard", "Hearing", "RecordingReader"]
 
 LONG_S = 30.0  # from here on a recording is read in windows
 BATCH_S = 160.0  # seconds, padding included, that the network gets at once
 
 Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A recording of which all is in memory.
+
+    Attributes:
+        samples: (n,) or (n, channels) at the rate of the network.
+        start_s: time of the first one by the clock of the file, in seconds.
+        notes: what is to be said about the recording.
+    """
+
+    samples: Samples
+    start_s: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 class Hearing:

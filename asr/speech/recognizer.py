@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ from asr.speech.backends import open_acoustics
 from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
 from asr.speech.frames import FrameShape
 from asr.speech.imported_tokens import open_tokenizer
-from asr.speech.long import LONG_S, Hearing, RecordingReader
+from asr.speech.long import LONG_S, Heard, Hearing, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
 from asr.speech.viterbi.search import LogProbs
 from asr.speech.writing import PLAIN, Writer, WritingConfig
+from asr.text.said import SaidWord
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 
@@ -39,21 +40,6 @@ __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 POOL_S, POOL_SIZE = 320.0, 32
 
 Samples = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A recording of which all is in memory.
-
-    Attributes:
-        samples: (n,) or (n, channels) at the rate of the network.
-        start_s: time of the first one by the clock of the file, in seconds.
-        notes: what is to be said about the recording.
-    """
-
-    samples: Samples
-    start_s: float = 0.0
-    notes: tuple[str, ...] = ()
 
 
 Progress = Callable[[float], None]
@@ -388,23 +374,32 @@ class Recognizer:
         """
         from asr.text.said import said_words  # the normalisers' tables take 12 ms to make
 
+        return self.align_said(source, said_words(text, normalizer), sample_rate, config)
+
+    def align_said(
+        self,
+        source: Source,
+        words: Sequence[SaidWord],
+        sample_rate: int | None = None,
+        config: AlignmentConfig | None = None,
+    ) -> ForcedAlignment:
+        """Return when words are said; see :meth:`align`."""
         config = config or AlignmentConfig()
-        words = [  # as they are written, and as they are said
+        pairs = [  # as they are written, and as they are said
             (word.written if len(word.words) == 1 else said, said)
-            for word in said_words(text, normalizer)
+            for word in words
             for said in word.words
         ]
-        spellings = self.spell([said for _, said in words], config.partial)
+        spellings = self.spell([said for _, said in pairs], config.partial)
         with open_recording(source, sample_rate) as recording:
             heard = Hearing(recording.resampled(self.sample_rate, block_s=LONG_S))
             levels = LevelledBlocks(heard, self.sample_rate)
-            parts = self._reader.whole_log_probs(levels)
-            emissions = LogProbs(parts, config.star_frame)
+            log_probs = LogProbs(self._reader.whole_log_probs(levels), config.star_frame)
             heard.check(recording.name, self.frames)
             start_s = recording.start_s
         alignment = align_words(
-            emissions,
-            [(written, ways) for (written, _), ways in zip(words, spellings, strict=True)],
+            log_probs,
+            [(written, ways) for (written, _), ways in zip(pairs, spellings, strict=True)],
             self.decoder.vocabulary,
             seconds_per_frame=self.seconds_per_frame,
             duration_s=heard.count / self.sample_rate,

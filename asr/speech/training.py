@@ -24,6 +24,7 @@ from asr.model_folder import Bundle, open_model, save_weights, write_bundle
 from asr.sequence.sparsity import hold_zeros
 from asr.speech.batches import SpeechLoader
 from asr.speech.config import SpeechConfig, SpeechDataConfig
+from asr.speech.corrections import corrected, read_corrections
 from asr.speech.dev_search import DevSearch
 from asr.speech.distillation import DistillTask
 from asr.speech.label_graph import LabelGraph
@@ -89,6 +90,8 @@ def build_experiment(
         ModelError: a model to start or to learn from is missing, or of another shape.
     """
     train, dev = _open_splits(config.data)
+    if config.data.corrections:
+        train = corrected(train, read_corrections(config.data.corrections))
     # opened here once: opening a model folder hashes its files
     initial = open_model(config.init_from, task="ctc") if config.init_from else None
     teacher = config.distillation.teacher

@@ -43,8 +43,8 @@ def with_new_words(
         return tokenizer
     usable.save(path)
     print(
-        f"{len(usable)} words of the transcripts are not in the dictionary and are said by rule, "
-        f"listed in {path}: {_some(list(usable))}",
+        f"{len(usable)} words of the transcripts are not in the dictionary and are said by "
+        f"letters, listed in {path}: {_some(list(usable))}",
         file=sys.stderr,
     )
     return tokenizer.with_words(usable)

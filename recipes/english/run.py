@@ -25,6 +25,7 @@ from asr.audio.perturbation import NoiseConfig
 from asr.catalogue import train
 from asr.features.config import FeatureConfig
 from asr.model_folder import compact_bundle
+from asr.speech.corrections import read_corrections
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
 from data_prep.an4 import read_an4
@@ -180,7 +181,7 @@ def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
         u for name, utterances in held_out.items() if not name.startswith("an4") for u in utterances
     ]
     train, spoken = without_sentences(train, others, NORMALIZER)
-    excluded = read_excluded(arguments.excluded)
+    excluded = read_corrections(arguments.excluded) if arguments.excluded.is_file() else {}
     kept = [utterance for utterance in train if utterance.id not in excluded]
     print(
         f"left out: {len(spoken)} utterances of held-out sentences, {len(train) - len(kept)} of "
@@ -208,14 +209,6 @@ def _named(corpus: str, utterance: Utterance) -> Utterance:
     """Ids and speakers of several corpora may be the same."""
     speaker = f"{corpus}-{utterance.speaker}" if utterance.speaker else ""
     return replace(utterance, id=f"{corpus}-{utterance.id}", speaker=speaker)
-
-
-def read_excluded(path: Path) -> set[str]:
-    """Return the ids of the utterances whose transcripts are not what is said (``check.py`` finds
-    them).
-    """
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return {line.split("\t")[0] for line in lines[1:]}
 
 
 if __name__ == "__main__":

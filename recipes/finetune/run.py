@@ -26,7 +26,7 @@ from asr.speech.options import ModelOptions
 from asr.text.pronunciations import Pronunciations
 from data_prep.folder import read_folder
 from data_prep.prepare import prepare
-from data_prep.pronounce import pronounce, say_by_rule, words_of, words_of_lm
+from data_prep.pronounce import pronounce, say_by_letters, words_of, words_of_lm
 
 CONFIG = Path(__file__).with_name("config.yaml")
 
@@ -84,7 +84,7 @@ def main() -> None:
         lexicon = arguments.output_dir / Pronunciations.FILE
         pronounce(words, bundle.path / Pronunciations.FILE).save(lexicon)
         inputs.append(f"tokenizer.lexicon={lexicon}")
-    model = train(CONFIG, [*same, *inputs, *arguments.overrides], pronounce=say_by_rule)
+    model = train(CONFIG, [*same, *inputs, *arguments.overrides], pronounce=say_by_letters)
     add_to_bundle(model, kept, {"decoding": bundle.config.get("decoding") or {}})
     after = evaluate(ModelOptions(model), [data / "test"], run)
     print(f"before\n{before}\n\nafter\n{after}\n\ntry: asr transcribe RECORDING --model {run}")

@@ -22,6 +22,7 @@ from asr.speech.writing import WritingConfig
 from asr.text.chinese import join_words
 
 TEXT_MODEL = "en-text"
+WAIT_MS = 200_000  # a busy machine
 HOST = "not-this-machine.test"  # by which Chromium reaches this machine as if it were another one
 
 
@@ -66,7 +67,7 @@ def expected(models: list[Path]) -> Transcript:
 
 
 def visit(context: Any, url: str) -> Any:
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector("#model option", state="attached")
@@ -278,7 +279,7 @@ def test_a_page_without_https_says_so(browser: Any, server: Server) -> None:
 
 def test_a_key_is_asked_for(browser: Any, keyed_server: Server) -> None:
     context = browser.new_context()
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(keyed_server.url)
     for key in ("wrong", "secret"):

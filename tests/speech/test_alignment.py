@@ -173,7 +173,7 @@ def test_formats(model: Path) -> None:
     assert set(content) == {
         *("text", "duration_s", "words", "score", "model", "gap", "unit", "unsaid", "other")
     }
-    assert set(content["words"][0]) == {"word", "start", "end", "confidence", "tokens"}
+    assert set(content["words"][0]) == {*("word", "start", "end", "confidence", "tokens", "cost")}
     assert set(content["words"][0]["tokens"][0]) == {"token", "start", "end", "confidence"}
     assert len(alignment.render("ctm", "my talk").splitlines()) == 2
     assert alignment.render("ctm", "my talk").startswith("my_talk 1 ")

@@ -15,7 +15,7 @@ import torch
 
 from asr.catalogue import train
 from asr.cli import main
-from asr.errors import ConfigError, DataError, MissingDependencyError, ModelError, TokenError
+from asr.errors import ConfigError, DataError, ModelError, TokenError
 from asr.features.config import FeatureConfig
 from asr.lm import estimate
 from asr.lm.arpa import write_arpa
@@ -28,7 +28,6 @@ from asr.speech.options import ModelOptions
 from asr.speech.recognizer import load_model
 from asr.speech.training import build_experiment
 from asr.text.pronunciations import Pronunciations
-from data_prep.espeak import _library
 from data_prep.store import write_store
 
 CONFIG = """
@@ -270,7 +269,7 @@ def test_words_outside_the_dictionary_are_said_counted_and_listed(
 
     model = train(config, phones, pronounce=say)
     assert (
-        "1 words of the transcripts are not in the dictionary and are said by rule"
+        "1 words of the transcripts are not in the dictionary and are said by letters"
         in capsys.readouterr().err
     )
     assert dict(Pronunciations.load(tmp_path / "run" / "pronounced.txt")) == {"a": (("AA",),)}
@@ -292,7 +291,7 @@ def test_without_rules_such_utterances_are_left_out(
     assert not (tmp_path / "run" / "pronounced.txt").exists()
 
 
-def test_the_command_line_says_them_by_rule(
+def test_the_command_line_says_them_by_their_letters(
     config: Path,
     tmp_path: Path,
     phones: list[str],
@@ -305,16 +304,10 @@ def test_the_command_line_says_them_by_rule(
     assert set(Pronunciations.load(tmp_path / "run" / "pronounced.txt")) == {"a", "aab"}
     assert not (tmp_path / "run" / "left_out.tsv").exists()
 
-    def missing(package: str, extra: str) -> None:
-        raise MissingDependencyError(f"{package} is not installed.", f"pip install 'asr[{extra}]'")
-
-    monkeypatch.setattr("data_prep.espeak.require", missing)
-    _library.cache_clear()
+    # without the model that knows English letters, and with too few words to learn from
+    monkeypatch.setattr("data_prep.pronounce.pretrained_folders", dict)
     with pytest.raises(SystemExit):
         main(["train", str(config), *phones, "--fresh"])
-    assert (
-        "2 words are not in the dictionary and cannot be said by rule. espeakng_loader"
-        in capsys.readouterr().err
-    )
+    assert "2 words of the transcripts cannot be said" in capsys.readouterr().err
     assert (tmp_path / "run" / "left_out.tsv").exists()
     assert not (tmp_path / "run" / "pronounced.txt").exists()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from asr.plots import ctc_alignment
 from asr.report.acoustic import listen, load_acoustics
-from asr.report.markup import escape, picture
+from asr.report.markup import alignment, escape, picture
 from asr.report.run import Absent, Run
-from asr.report.sections.worst import alignment
 from asr.scoring import UtteranceScore
 
 TITLE = "Spectrogram and CTC alignment"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from asr.report.audio import player
-from asr.report.markup import escape, paragraph
+from asr.report.markup import alignment, escape, paragraph
 from asr.report.run import Absent, Run
 from asr.scoring import UtteranceScore
 
 TITLE = "Worst utterances"
 TASKS = ("ctc",)
-_TITLES = {"S": "substituted", "D": "deleted", "I": "inserted"}
 
 
 def content(run: Run) -> str:
@@ -42,15 +41,3 @@ def _article(run: Run, utterance: UtteranceScore) -> str:
         f"<article><header>{escape(utterance.id + speaker)}: "
         f"{count}</header>{sound}{alignment(utterance)}</article>"
     )
-
-
-def alignment(utterance: UtteranceScore) -> str:
-    """Return the alignment as HTML, each reference word above its hypothesis word."""
-    words = []
-    for edit, said, heard in utterance.steps():
-        if edit == "=":
-            words.append(f'<span class="w"><span>{escape(said)}</span></span>')
-        else:
-            inner = f"<span>{escape(said)}</span><span>{escape(heard)}</span>"
-            words.append(f'<span class="w {edit}" title="{_TITLES[edit]}">{inner}</span>')
-    return f"<div>{''.join(words)}</div>"

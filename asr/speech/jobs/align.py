@@ -32,7 +32,7 @@ from asr.text.pronunciations import Pronounce
 from asr.text.tables import read_table, split_rows
 from asr.text.tokenizers import PhoneTokenizer
 
-__all__ = ["Item", "align_files", "read_items"]
+__all__ = ["GREEDY", "Item", "align_files", "read_items", "say_unknown"]
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def align_files(
         normalizer: see :meth:`asr.speech.recognizer.Recognizer.align`.
         lexicon: pronunciations of further words, for a model of phones.
         pronounce: says the words that are in neither dictionary, for a model of phones, such as
-            :func:`data_prep.pronounce.say_by_rule`.
+            :func:`data_prep.pronounce.say_by_letters`.
         config: how strictly the texts are taken.
 
     Raises:
@@ -217,7 +217,7 @@ def align_files(
     options = replace(options, lm=None, decoding={**GREEDY, "lexicon": str(lexicon or "")})
     recognizer = open_recognizer(options)
     if pronounce:
-        _say_unknown(recognizer, [normalize(item.text, normalizer) for item in items], pronounce)
+        say_unknown(recognizer, [normalize(item.text, normalizer) for item in items], pronounce)
     failures, notes, seconds, started = list[str](), list[str](), 0.0, time.monotonic()
     labels = recording_labels([(item.name, item.label) for item in items])
     for item, label in zip(items, labels, strict=True):
@@ -236,8 +236,8 @@ def align_files(
     return len(failures)
 
 
-def _say_unknown(recognizer: Recognizer, texts: Sequence[str], pronounce: Pronounce) -> None:
-    """Give a model of phones the words that its dictionary lacks, and name them."""
+def say_unknown(recognizer: Recognizer, texts: Sequence[str], pronounce: Pronounce) -> None:
+    """Give a model of phones the words of normalised texts that its dictionary lacks; name them."""
     tokenizer = recognizer.decoders.tokenizer
     if not isinstance(tokenizer, PhoneTokenizer):
         return
@@ -248,7 +248,7 @@ def _say_unknown(recognizer: Recognizer, texts: Sequence[str], pronounce: Pronou
     if said:
         shown = ", ".join(f"{word} ({' '.join(ways[0])})" for word, ways in list(said.items())[:8])
         print(
-            f"note: {len(said)} words are not in the dictionary and are said by rule: {shown}"
+            f"note: {len(said)} words are not in the dictionary and are said by letters: {shown}"
             f"{', ...' if len(said) > 8 else ''}",
             file=sys.stderr,
         )

@@ -148,12 +148,12 @@ def test_tables_of_any_form(tmp_path: Path, name: str, content: str) -> None:
     ]
 
 
-def test_unknown_words_are_said_by_rule_and_named(
+def test_unknown_words_are_said_by_their_letters_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from asr.speech.jobs.align import align_files
     from asr.speech.options import ModelOptions
-    from data_prep.pronounce import say_by_rule
+    from data_prep.pronounce import say_by_letters
 
     soundfile.write(tmp_path / "a.wav", noise(3.0), RATE)
     (tmp_path / "t.tsv").write_text("a.wav\ta zorblax and quimfy\n")
@@ -161,8 +161,9 @@ def test_unknown_words_are_said_by_rule_and_named(
     options = ModelOptions("en")
     assert align_files(str(tmp_path / "t.tsv"), None, options, **how) == 1
     assert "The word 'zorblax' (and 'quimfy')" in capsys.readouterr().err
-    assert align_files(str(tmp_path / "t.tsv"), None, options, pronounce=say_by_rule, **how) == 0
+    how["pronounce"] = say_by_letters
+    assert align_files(str(tmp_path / "t.tsv"), None, options, **how) == 0
     said = capsys.readouterr().err
-    assert "note: 2 words are not in the dictionary and are said by rule: zorblax (Z" in said
+    assert "note: 2 words are not in the dictionary and are said by letters: zorblax (Z" in said
     assert "something else seems to be said than the text" in said
     assert 'name = "phones"' in (tmp_path / "out" / "a.TextGrid").read_text()

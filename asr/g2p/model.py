@@ -1,0 +1,256 @@
+"""Letters to sounds: pronunciations of words outside a dictionary, learned from the dictionary.
+
+A joint-sequence model: the words of the dictionary are divided into chunks of letters and phones,
+and an n-gram model predicts each chunk from those before it. The letters of a word are known, so
+the search looks for the most probable chunks that spell them.
+
+Source: Bisani & Ney 2008, "Joint-Sequence Models for Grapheme-to-Phoneme Conversion"; chunks as in
+Novak et al. 2016, "Phonetisaurus: Exploring Grapheme-to-Phoneme Conversion with Joint N-Gram
+Models in the WFST Framework".
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.cache import cache_path, cached
+from asr.decoding.kernels.automaton import suffixes
+from asr.errors import LanguageModelError
+from asr.g2p import kernels
+from asr.g2p.chunks import divide, parse_chunk, spell_chunk
+from asr.lm.compact import CompactModel, load_compact, read_compact, write_compact
+from asr.lm.estimation import estimate
+from asr.lm.model import BOS, EOS, NgramModel
+from asr.lm.prune import prune_entropy
+from asr.lm.trie import Trie, build_trie
+from asr.text.pronunciations import Phones, Pronunciations
+
+__all__ = ["G2P", "G2P_FILE", "Saying", "estimate_g2p", "learned_g2p", "train_g2p"]
+
+G2P_FILE = "g2p.lmz"  # in a model folder
+ORDER = 6
+MAX_NGRAMS = 1_000_000  # two bytes each
+BEAM = kernels.Beam(room=24, threshold=7.0)
+_LEAST_WORDS = 1000  # from which something can be learned
+_VERSION = "1"  # of the cached models
+_SILENT = frozenset("-.'’·")  # between letters; said only where a dictionary has them
+
+
+class Saying(NamedTuple):
+    """A pronunciation of a word.
+
+    Attributes:
+        phones: its phones.
+        probability: its share among the pronunciations that were looked at, 0 to 1.
+    """
+
+    phones: Phones
+    probability: float
+
+
+def estimate_g2p(
+    dictionary: Mapping[str, Sequence[Phones]], order: int = ORDER, max_ngrams: int = MAX_NGRAMS
+) -> NgramModel:
+    """Return the n-gram model of the chunks of a dictionary.
+
+    Args:
+        dictionary: word -> its pronunciations; all of them count.
+        order: longest n-grams, in chunks.
+        max_ngrams: entropy pruning leaves so many; a file takes about two bytes for each.
+
+    Raises:
+        LanguageModelError: no word can be divided into chunks.
+    """
+    entries = [
+        (word, tuple(phones))
+        for word, ways in dictionary.items()
+        for phones in ways
+        if not {"|", "}"} & set(word)
+    ]
+    divided = divide(entries) if entries else []
+    if not divided:
+        raise LanguageModelError(
+            "No word of the dictionary can be divided into letters and their phones.",
+            "Give a dictionary of a language that is written with letters.",
+        )
+    texts = [[" ".join(map(spell_chunk, chunks)) for chunks in divided]]
+    model = estimate(texts, order, notify=lambda _: None)
+    if sum(model.counts) <= max(max_ngrams, len(model.words)):
+        return model
+    return prune_entropy(model, max_ngrams=max_ngrams, contexts=texts)
+
+
+def train_g2p(
+    dictionary: Mapping[str, Sequence[Phones]],
+    path: str | Path,
+    order: int = ORDER,
+    max_ngrams: int = MAX_NGRAMS,
+) -> None:
+    """Write the model of a dictionary, such as ``g2p.lmz`` of a model folder.
+
+    Raises:
+        LanguageModelError: see :func:`estimate_g2p`; or the file cannot be written.
+    """
+    write_compact(estimate_g2p(dictionary, order, max_ngrams), path)
+
+
+def learned_g2p(dictionary: Pronunciations) -> G2P | None:
+    """Return what a dictionary teaches; None where it is too small.
+
+    It takes half a minute for 200,000 words; where the dictionary was read from a file, the result
+    is cached.
+    """
+    if len(dictionary) < _LEAST_WORDS:
+        return None
+    mark = dictionary.fingerprint
+    place = None if mark is None else cache_path("g2p", _VERSION, mark, suffix=".lmz")
+
+    def make() -> NgramModel:
+        return estimate_g2p(dictionary)
+
+    return G2P(cached(place, read_compact, make, write_compact, (LanguageModelError,)))
+
+
+class G2P:
+    """Pronunciations of words by their letters.
+
+    Args:
+        model: n-gram model of chunks, from :func:`estimate_g2p` or a file of :func:`train_g2p`.
+
+    Attributes:
+        phones: the phones that it knows, sorted.
+
+    Raises:
+        LanguageModelError: its words are not chunks of letters and phones.
+
+    Example:
+        >>> says = G2P(estimate_g2p({"tea": [("T", "IY")], "fee": [("F", "IY")]}))
+        >>> says(["feta"])[0][0].phones  # doctest: +SKIP
+        ('F', 'IY', 'T')
+    """
+
+    def __init__(self, model: NgramModel | CompactModel) -> None:
+        if isinstance(model, NgramModel):
+            model = CompactModel(model.words, build_trie(model))
+        try:
+            chunks = [parse_chunk(word) for word in model.words[EOS + 1 :]]
+        except ValueError as error:
+            raise LanguageModelError(
+                f"This is no model of letters and sounds: {error}.",
+                "Give a file that `asr g2p train` wrote.",
+            ) from None
+        letters = sorted({letter for spelled, _ in chunks for letter in spelled})
+        self.phones = tuple(sorted({phone for _, said in chunks for phone in said}))
+        self._letters = {letter: i for i, letter in enumerate(letters)}
+        self._chunks = self._compiled(model, chunks)
+
+    @classmethod
+    def load(cls, path: str | Path) -> G2P:
+        """Return the model of a file.
+
+        Raises:
+            LanguageModelError: the file is missing, damaged or of another kind.
+        """
+        return cls(load_compact(path))
+
+    def __call__(self, words: Sequence[str], n_best: int = 1) -> list[list[Saying]]:
+        """Return the pronunciations of each word, best first; none of a word that cannot be said.
+
+        Letters that the model lacks lose their accents, and signs between letters are silent.
+
+        Args:
+            words: in the letter case of the dictionary, without blanks.
+            n_best: pronunciations of each word, fewer where there are no more.
+        """
+        spelled = [self._spelled(word) for word in words]
+        first = np.cumsum([0, *map(len, spelled)]).astype(np.int64)
+        letters = np.array([letter for word in spelled for letter in word], np.int32)
+        longest = 2 * max(map(len, spelled), default=0)
+        shape = (len(words), n_best)
+        sayings = kernels.Sayings(
+            phones=np.zeros((*shape, max(longest, 1)), np.int32),
+            lengths=np.zeros(shape, np.int32),
+            probs=np.zeros(shape),
+        )
+        kernels.say(letters, first, self._chunks, BEAM, sayings)
+        return [self._sayings(sayings, w) if spelled[w] else [] for w in range(len(words))]
+
+    def _sayings(self, found: kernels.Sayings, w: int) -> list[Saying]:
+        lengths, probs = found.lengths[w].tolist(), found.probs[w].tolist()
+        return [
+            Saying(tuple(self.phones[p] for p in found.phones[w, n, :length].tolist()), probs[n])
+            for n, length in enumerate(lengths)
+            if length > 0
+        ]
+
+    def _spelled(self, word: str) -> list[int]:
+        """Return the letters of a word as numbers; empty if it has one that nothing stands for."""
+        known, numbers = self._letters, list[int]()
+        for letter in word:
+            if letter in known:
+                numbers.append(known[letter])
+                continue
+            plain = [
+                c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c)
+            ]
+            if not all(c in known or c in _SILENT for c in plain):
+                return []
+            numbers += [known[c] for c in plain if c in known]
+        return numbers
+
+    def _compiled(
+        self, model: CompactModel, chunks: Iterable[tuple[str, Phones]]
+    ) -> kernels.Chunks:
+        words, trie = model
+        A, W = len(self._letters), len(words)
+        number = {phone: i for i, phone in enumerate(self.phones)}
+        keys = np.full(W, -1, np.int32)
+        keys[EOS] = kernels.key_of(A, -1, A)
+        phones = np.full((W, 2), -1, np.int32)
+        for i, (spelled, said) in enumerate(chunks, EOS + 1):
+            first, second = self._letters[spelled[0]], -1
+            if len(spelled) > 1:
+                second = self._letters[spelled[1]]
+            keys[i] = kernels.key_of(first, second, A)
+            phones[i, : len(said)] = [number[phone] for phone in said]
+        return _sorted_entries(trie, keys, phones, A)
+
+
+def _sorted_entries(
+    trie: Trie, keys: npt.NDArray[np.int32], phones: npt.NDArray[np.int32], num_letters: int
+) -> kernels.Chunks:
+    """Return a trie of n-grams with the n-grams of each context sorted by the keys of chunks."""
+    W, contexts = len(keys), len(trie.first_child) - 1
+    suffix = np.empty(len(trie.last_words), np.int32)
+    suffixes(trie.last_words, trie.first_child, W, suffix)
+    follows = np.repeat(np.arange(contexts), np.diff(trie.first_child))
+    order = np.lexsort((keys[trie.last_words], np.concatenate([np.full(W, -1), follows])))
+    after = np.arange(len(suffix), dtype=np.int32)  # the longest n-grams have nothing behind them
+    after[contexts:] = suffix[contexts:]
+    last_key = kernels.key_of(num_letters, -1, num_letters)
+    # no matter which context, but one for all: equal pronunciations meet at the end
+    after = np.where(keys[trie.last_words] == last_key, BOS, after).astype(np.int32)
+    return kernels.Chunks(
+        phones=phones,
+        keys=keys[trie.last_words][order],
+        lasts=trie.last_words[order],
+        log_probs=_natural(trie.log10_probs)[order],
+        after=after[order],
+        first=trie.first_child,
+        root_first=np.searchsorted(keys[order[:W]], np.arange(last_key + 2)).astype(np.int32),
+        backoffs=_natural(trie.log10_backoffs[:contexts]),
+        shorter=suffix[:contexts],
+        num_letters=num_letters,
+        start=BOS,
+    )
+
+
+def _natural(log10: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return (log10.astype(np.float64) * math.log(10)).astype(np.float32)

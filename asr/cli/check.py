@@ -27,7 +27,7 @@ def check(
         typer.Option(
             "--exclude-above",
             min=0,
-            help="Also write excluded.tsv: utterances with a higher error rate, such as 0.6.",
+            help="Utterances with a higher error rate, such as 0.6, go into excluded.tsv.",
         ),
     ] = None,
     normalizer: Annotated[

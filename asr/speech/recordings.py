@@ -36,19 +36,17 @@ class SplitRecordings:
 
     def __init__(self, store: FeatureStore) -> None:
         stretches = dict(_stretches(store.path))
+        # an utterance's recording is named by the copy that is as it is, wherever it stands
+        originals = np.flatnonzero(store.speeds == 1.0)
+        names = {int(store.sources[i]): store.ids[int(i)] for i in originals}
+        numbers, self._row = np.unique(store.sources, return_inverse=True)
         try:
-            rows = [
-                stretches[name]
-                for name, speed in zip(store.ids, store.speeds, strict=True)
-                if speed == 1.0
-            ]
+            rows = [stretches[names[int(number)]] for number in numbers]
         except KeyError as error:
             raise DataError(
                 f"{store.path / MANIFEST} lacks the utterance {error.args[0]}.",
                 "Prepare the split again.",
             ) from None
-        # of each item the row of its utterance: the copies follow the recording as it is
-        self._row = np.cumsum(store.speeds == 1.0) - 1
         self._paths = StringTable.of(path for path, *_ in rows)
         self._times = np.array([(start, duration) for _, start, duration, _ in rows])
         self._channels = np.array([channel for *_, channel in rows], np.int16)

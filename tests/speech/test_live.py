@@ -20,6 +20,7 @@ from asr.errors import AudioError, ConfigError, DataError
 from asr.features.extraction import LogMel
 from asr.speech.batches import SpeechLoader
 from asr.speech.live import LiveConfig, LiveFeatures
+from asr.speech.recordings import SplitRecordings
 from asr.speech.store import FeatureStore, LabelTable
 from asr.training.prefetch import BatchMaker
 from data_prep.prepare import prepare
@@ -45,6 +46,19 @@ def store(tmp_path: Path) -> FeatureStore:
 
 def plain(store: FeatureStore) -> list[int]:
     return [i for i, speed in enumerate(store.speeds) if speed == 1.0]
+
+
+def test_a_copy_before_its_original_knows_its_recording(tmp_path: Path) -> None:
+    for i in range(3):
+        noise = np.random.default_rng(i).uniform(-0.3, 0.3, RATE)
+        soundfile.write(tmp_path / f"{i}.flac", noise, RATE)
+    utterances = [Utterance(f"u{i}", str(tmp_path / f"{i}.flac"), "ab", "s") for i in range(3)]
+    prepare({"train": utterances}, tmp_path, speeds=(0.9, 1.0), jobs=1)
+    store = FeatureStore.open(tmp_path / "train")
+    recordings = SplitRecordings(store)
+    found = [Path(recordings.path(item)).stem for item in range(len(store.ids))]
+    assert found == [str(number) for number in store.sources]
+    assert sorted(found) == sorted("001122")
 
 
 def test_unchanged_utterances_have_the_stored_features(store: FeatureStore) -> None:

@@ -64,7 +64,7 @@ def test_empty_and_foreign_segments(writer: Writer) -> None:
     assert writer.write(transcript()).readable == ""
     silent = Transcript("", 1.0, (Segment(0.0, 0.0, "", 0.0, ()),), "en")
     assert writer.write(silent).readable == ""
-    assert writer.write(transcript("你 好", "是")).readable == "你 好 是"
+    assert writer.write(transcript("你 好", "是")).readable == "你好是"
     assert writer.write(transcript("hello")).readable == "Hello."
 
 

@@ -41,6 +41,7 @@ lint: development
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/house.py --check
+	$(BIN)/python tools/compile_kernels.py --check
 
 docs: environment ## the documentation site, into site/
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[train,docs]'

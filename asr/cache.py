@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from asr.cache_folder import cache_folder
 from asr.errors import AsrError
 from asr.files import atomic_path
 
@@ -33,22 +34,16 @@ KEEP_S = 30 * 86400  # files that were not read for this long are deleted when a
 def cache_path(kind: str, *key: str | bytes, suffix: str) -> Path | None:
     """Return the path of a cached file, or None if caching is switched off.
 
-    ``$ASR_CACHE_DIR`` is the cache folder (default: ``asr`` in the user's cache folder); if it is
-    set but empty, nothing is cached.
+    The cache folder is :func:`asr.cache_folder.cache_folder`.
 
     Args:
         kind: subfolder of the cache.
         key: everything that determines the content.
         suffix: of the file name.
     """
-    folder = os.environ.get("ASR_CACHE_DIR")
-    if folder == "":
+    root = cache_folder()
+    if root is None:
         return None
-    root = (
-        Path(folder)
-        if folder
-        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "asr"
-    )
     digest = hashlib.sha256()
     for part in key:
         part = part.encode() if isinstance(part, str) else part

@@ -36,6 +36,7 @@ __all__ = [
     "intervals",
     "posteriors",
     "spectrogram",
+    "stacked",
     "to_png",
     "to_svg",
 ]
@@ -234,6 +235,27 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str = "") -> Figure:
     axes.grid(axis="y", alpha=0.2)
     if len(names) > 1:
         axes.legend()
+    return figure
+
+
+@_drawn
+def stacked(groups: Mapping[str, Mapping[str, float]], xlabel: str = "") -> Figure:
+    """Draw a bar a group, of parts end to end: group -> part -> length; a group may lack parts."""
+    figure, (axes,) = _figure(size=(WIDE[0], 1.1 + 0.42 * len(groups)))
+    names = list(dict.fromkeys(name for group in groups.values() for name in group))
+    ends = np.zeros(len(groups))
+    for name, colour in zip(names, _cycle(), strict=False):
+        widths = np.array([group.get(name, 0.0) for group in groups.values()])
+        axes.barh(range(len(groups)), widths, 0.62, left=ends, color=colour, label=name)
+        ends += widths
+    for place, end in enumerate(ends):
+        axes.annotate(f" {end:.4g}", (end, place), va="center")
+    axes.set_yticks(range(len(groups)), list(groups))
+    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.set_xlabel(xlabel)
+    axes.margins(x=0.08)
+    axes.grid(axis="x", alpha=0.2)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=5)
     return figure
 
 

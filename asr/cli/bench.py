@@ -11,6 +11,7 @@ from asr.cli.options import Device, numbers
 
 __all__ = ["bench"]
 
+PROFILED = 20  # recordings of each length in a profile, at most
 SENTENCES = (
     "the quick brown fox jumps over the lazy dog while nobody is looking",
     "please call me back at nine thirty or leave a message with my sister",
@@ -58,6 +59,16 @@ def bench(
     rounds: Annotated[
         int, typer.Option(min=1, help="Fresh processes per combination, taking turns.")
     ] = 1,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="Where the time goes: start-up, features, network, search, text."
+        ),
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Draw the profile into this file, .svg or .png."),
+    ] = None,
     device: Device = "cpu",
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="Processor threads; 0: the library's choice.")
@@ -71,6 +82,16 @@ def bench(
     ] = None,
 ) -> None:
     """Measure latency, memory and size of a model, each combination in a process of its own."""
+    if profile:
+        if exported or "," in backend:
+            raise typer.BadParameter("it takes one model folder.", param_hint="--profile")
+        lengths = numbers(clip_s, "--clip-s", float)
+        how = {"device": device, "backend": backend, "threads": threads}
+        how |= {"clips_s": lengths, "repeats": min(repeats, PROFILED), "starts": max(3, rounds)}
+        _profile(model, data, how, as_json, (output, picture))
+        return
+    if picture is not None:
+        raise typer.BadParameter("it goes with --profile.", param_hint="--picture")
     from asr.files import atomic_write_text
     from asr.speech.frames import FrameShape
     from asr.speech.jobs import bench as measuring
@@ -98,6 +119,45 @@ def bench(
         typer.echo(f"wrote {output}", err=True)
     table = f"{machine()}\naudio: {audio}\n{table_text(results)}"
     typer.echo(content if as_json else table)
+
+
+def _profile(
+    model: Path,
+    data: Path | None,
+    how: dict[str, Any],
+    as_json: bool,
+    targets: tuple[Path | None, Path | None],
+) -> None:
+    """Measure where the time goes; print it, write JSON and picture where they are asked for."""
+    from asr.files import atomic_write_text
+    from asr.model_folder import open_model
+    from asr.speech.frames import FrameShape
+    from asr.speech.jobs.bench_report import machine
+    from asr.speech.jobs.profiling import ProfileConfig, profile
+    from asr.speech.jobs.profiling_report import draw_profile, profile_json, profile_table
+
+    config = ProfileConfig(**{**how, "backend": _runtime(how["backend"])})
+    sample_rate = FrameShape.of(open_model(model, task="ctc")).sample_rate
+    recordings, audio = _recordings(data, sample_rate)
+    parts = profile(str(model), recordings, sample_rate, config)
+    content, (output, picture) = profile_json(parts, str(model), audio, config), targets
+    if output is not None:
+        atomic_write_text(output, content)
+        typer.echo(f"wrote {output}", err=True)
+    if picture is not None:
+        draw_profile(parts, picture)
+        typer.echo(f"wrote {picture}", err=True)
+    typer.echo(content if as_json else f"{machine()}\naudio: {audio}\n{profile_table(parts)}")
+
+
+def _runtime(backend: str) -> str:
+    """Return what runs the network, from the name of a back end."""
+    from asr.errors import ConfigError
+    from asr.speech.jobs.bench import BACKENDS
+
+    if backend and backend not in BACKENDS:
+        raise ConfigError(f"Unknown backend {backend!r}.", f"Choose of: {', '.join(BACKENDS)}.")
+    return BACKENDS[backend].runtime if backend else "auto"
 
 
 def _recordings(data: Path | None, sample_rate: int) -> tuple[list[Any], str]:

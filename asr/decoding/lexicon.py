@@ -42,7 +42,8 @@ class Lexicon:
         rows = self.edges.copy()
         edges = kernels.Edges(self.edge_first, rows, self.masks)
         gains = rows.view(np.float32)
-        factors = kernels.look_ahead(self.parents, self.ends, word_scores, edges, gains)
+        factors = np.empty(len(self.parents))
+        kernels.look_ahead((self.parents, self.ends), word_scores, edges, gains, factors)
         return replace(self, edges=rows, factors=factors)
 
 
@@ -97,18 +98,20 @@ def build_lexicon(words: Sequence[str], vocabulary: Vocabulary) -> Lexicon:
     starting = np.where(piece_ends >= 0, by_name[piece_ends, 1], -1).astype(np.int32)
     edge_first = np.zeros(len(parents) + 1, np.int32)
     edges = np.zeros((0, 4), np.int32)
-    word_trie = kernels.Children(*kernels.children_of(parents), chars)
-    piece_trie = kernels.Children(*kernels.children_of(piece_parents), piece_chars)
+    tries = _children(parents, chars), _children(piece_parents, piece_chars)
+    stack = np.empty((len(chars) + 1, 2), np.int32)
     for _ in range(2):  # first count, then fill
-        n_edges = kernels.link_tokens(word_trie, piece_trie, (inner, starting), edge_first, edges)
+        n_edges = kernels.link_tokens(*tries, (inner, starting), (edge_first, edges), stack)
         edges = np.zeros((max(n_edges, 1), 4), np.int32) if len(edges) == 0 else edges
+    masks = np.empty(len(parents), np.uint64)
+    kernels.fill_masks(edge_first, edges, masks)
     return Lexicon(
         words=list(map(vocabulary.write, spelled)),
         parents=parents,
         ends=ends,
         edge_first=edge_first,
         edges=edges,
-        masks=kernels.masks_of(edge_first, edges),
+        masks=masks,
     )
 
 
@@ -132,8 +135,17 @@ def _trie(
     offsets = np.zeros(len(words) + 1, np.int64)
     np.cumsum([len(word) for word in words], out=offsets[1:])
     parents, chars, ends = (np.empty(len(codes) + 1, np.int32) for _ in range(3))
-    N = kernels.build_trie(codes, offsets, parents, chars, ends)
+    path = np.zeros(max(map(len, words), default=0) + 1, np.int32)
+    N = kernels.build_trie(codes, offsets, (parents, chars, ends), path)
     return parents[:N].copy(), chars[:N].copy(), ends[:N].copy()
+
+
+def _children(parents: npt.NDArray[np.int32], chars: npt.NDArray[np.int32]) -> kernels.Children:
+    """Return the trie with the children of each node, in order of their numbers."""
+    first = np.zeros(len(parents) + 1, np.int32)
+    np.cumsum(np.bincount(parents[1:], minlength=len(parents)), out=first[1:])
+    nodes = np.argsort(parents[1:], kind="stable").astype(np.int32) + np.int32(1)
+    return kernels.Children(first, nodes, chars)
 
 
 def plain_lexicon() -> Lexicon:

@@ -206,7 +206,8 @@ class SearchSpace:
             return self._cut_off()
         texts = self._texts()
         order = np.empty(B, np.int64)
-        order = order[: int(finish.merge(scores, texts, c.options.use_max, order))]
+        workspace = np.empty(B, np.int64), np.empty(B, np.uint64)
+        order = order[: int(finish.merge(scores, texts, c.options.use_max, order, workspace))]
         weights = np.exp(scores[order, finish.SCORE] - scores[order[0], finish.SCORE])
         weights /= weights.sum()
         # Different sounds may be written as the same words, so texts are compared once more.
@@ -219,8 +220,7 @@ class SearchSpace:
             text = " ".join([word for word, _ in words])
             if text in best:
                 continue
-            agreed = np.empty(int(texts.bounds[row + 1] - texts.bounds[row]) + 1)
-            finish.agreement(texts, weights, order, row, agreed)
+            agreed = _agreement(texts, (order, weights), row)
             aligned = _align(log_probs, tokens, met)
             score, acoustic, lm = scores[row].tolist()
             best[text] = Hypothesis(
@@ -242,7 +242,8 @@ class SearchSpace:
         B, frames = int(counters[kernels.COUNT]), int(counters[kernels.FRAME])
         longest = B * (frames + 1)  # a word takes at least one frame
         texts = Texts(np.empty(longest, np.uint64), np.empty(B + 1, np.int64))
-        finish.texts(self.space, self.compiled.spelling, texts)
+        workspace = np.empty(frames + 1, np.int32), np.empty(frames + 1, np.int32)
+        finish.texts(self.space, self.compiled.spelling, texts, *workspace)
         return texts
 
     def _arrays(self) -> tuple[Any, ...]:
@@ -294,6 +295,17 @@ class SearchSpace:
         )
         text = " ".join(span.word for span in spans)
         return [replace(best, text=text, tokens=tokens, token_frames=frames, words=spans)]
+
+
+def _agreement(
+    texts: Texts, weighted: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]], row: int
+) -> npt.NDArray[np.float64]:
+    """Return how much of the rows' weight agrees with each word of a row, and one value more."""
+    agreed = np.empty(int(texts.bounds[row + 1] - texts.bounds[row]) + 1)
+    cells = 1024
+    while cells:
+        cells = int(finish.agreement(texts, weighted, row, agreed, np.empty(cells, np.int32)))
+    return agreed
 
 
 def _align(log_probs: npt.NDArray[np.float32], tokens: list[int], met: list[int]) -> Alignment:

@@ -30,7 +30,7 @@ def _width(number: int) -> int:
     return width
 
 
-@kernel
+@kernel(_nrt=False)
 def measure_numbers(numbers: I32) -> int:
     """How many bits follow all symbols together."""
     total = 0
@@ -39,7 +39,7 @@ def measure_numbers(numbers: I32) -> int:
     return total
 
 
-@kernel
+@kernel(_nrt=False)
 def split_numbers(numbers: I32, symbols: U8, bits: U8) -> None:
     """Write the symbol of each number, and the bits that follow, lowest first."""
     held, used, place = np.uint64(0), 0, 0
@@ -58,7 +58,7 @@ def split_numbers(numbers: I32, symbols: U8, bits: U8) -> None:
         bits[place] = held
 
 
-@kernel
+@kernel(_nrt=False)
 def join_numbers(symbols: U8, bits: U8, numbers: I32) -> bool:
     """Undo ``split_numbers``; False where the bits are not as many as the symbols ask for."""
     held, used, place = np.uint64(0), 0, 0
@@ -81,7 +81,7 @@ def join_numbers(symbols: U8, bits: U8, numbers: I32) -> bool:
     return place == len(bits)
 
 
-@kernel
+@kernel(_nrt=False)
 def sum_gaps(first_child: I64, gaps: I32, limit: int, words: I32) -> bool:
     """Last words of the children of each context from the gaps between them.
 

@@ -83,7 +83,9 @@ def products_saturate() -> bool:
     return int(product[0, 0]) != 4 * 255 * 127
 
 
-def new_session(path: Path, remedy: str, device: str = "cpu", threads: int = 0) -> Any:
+def new_session(
+    path: Path, remedy: str, device: str = "cpu", threads: int = 0, trace: Path | None = None
+) -> Any:
     """Return an ``onnxruntime.InferenceSession`` of a file.
 
     Args:
@@ -91,6 +93,7 @@ def new_session(path: Path, remedy: str, device: str = "cpu", threads: int = 0) 
         remedy: what to do where ONNX Runtime cannot read it.
         device: see :func:`providers`.
         threads: of the processor, 0 for ONNX Runtime's choice.
+        trace: beginning of the name of a file for the times of all nodes; None: they are not kept.
 
     Raises:
         ModelError: ONNX Runtime cannot read the file.
@@ -100,6 +103,8 @@ def new_session(path: Path, remedy: str, device: str = "cpu", threads: int = 0) 
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    if trace is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(trace)
     options.log_severity_level = 4  # errors are raised, with the same words
     # waiting threads would otherwise spin and take the processor from the beam search
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

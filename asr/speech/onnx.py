@@ -5,8 +5,11 @@ Legend: B recordings, N samples, T' output frames, V vocabulary.
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +25,12 @@ __all__ = [
     "MAX_BATCH_S",
     "OnnxAcoustics",
     "OnnxStreamingNetwork",
+    "feature_share",
     "in_parts",
     "onnx_session",
 ]
 
+_TRACED = 5  # runs, of which the nodes' times are added up
 MAX_BATCH_S = 600  # of padded audio; more is computed in parts, so that memory stays bounded
 
 
@@ -170,6 +175,26 @@ class OnnxStreamingNetwork:
         inputs |= {node.name: part for node, part in zip(self._state_nodes, state, strict=True)}
         log_probs, *after = self._session.run(None, inputs)
         return log_probs[0], after
+
+
+def feature_share(bundle: Bundle, recordings: Sequence[Array], threads: int = 0) -> float:
+    """Return the features' share of the time that an exported network takes for recordings (n,).
+
+    ONNX Runtime times each node; those of the features are named after them.
+
+    Raises:
+        ModelError: the folder holds no exported network, or it is damaged.
+    """
+    samples, lens = _padded(recordings)
+    with tempfile.TemporaryDirectory() as folder:
+        path, trace = bundle.file(ONNX_FILE), Path(folder) / "trace"
+        session = new_session(path, "Export the model again.", threads=threads, trace=trace)
+        for _ in range(_TRACED):
+            session.run(None, {"samples": samples, "lens": lens})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    times = [(e["name"], e["dur"]) for e in events if e["name"].endswith("_kernel_time")]
+    features = sum(time for name, time in times if name.startswith("/features/"))
+    return features / max(1, sum(time for _, time in times))
 
 
 def in_parts(inputs: Sequence[Array], limit: int) -> list[Sequence[Array]]:

@@ -80,7 +80,7 @@ def query(state: int, word: int, m: Ngrams) -> tuple[float, int]:
     return total + m.unigrams[word], np.int64(m.after[word])
 
 
-@kernel
+@kernel(_nrt=False)
 def score_words(words: I32, state: int, m: Ngrams, out: npt.NDArray[np.float64]) -> int:
     """Write the log-probability of each word id into ``out``; return the state after the last."""
     for i in range(len(words)):
@@ -88,7 +88,7 @@ def score_words(words: I32, state: int, m: Ngrams, out: npt.NDArray[np.float64])
     return state
 
 
-@kernel
+@kernel(_nrt=False)
 def insert(slots: U32, probs: F32, ngram: tuple[int, int], prob: float, following: int) -> None:
     """Put an n-gram (state, word) into the first free slot of its probe sequence."""
     state, word = ngram
@@ -102,7 +102,7 @@ def insert(slots: U32, probs: F32, ngram: tuple[int, int], prob: float, followin
     slots[slot, 3] = following
 
 
-@kernel
+@kernel(_nrt=False)
 def suffixes(
     last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArray[np.int32]
 ) -> None:
@@ -137,7 +137,7 @@ def suffixes(
             out[child] = longest
 
 
-@kernel
+@kernel(_nrt=False)
 def number_states(first_child: I64, backoffs: F32, suffix: I32, bos: int, state_of: I32) -> int:
     """Fill in the state of every node; return the number of states S.
 
@@ -168,7 +168,7 @@ class Trie(NamedTuple):
     log10_backoffs: F32
 
 
-@kernel
+@kernel(_nrt=False)
 def fill(trie: Trie, suffix: I32, state_of: I32, m: Ngrams) -> None:
     """Fill the hash table and the back-offs of an automaton (natural logs) from the trie.
 
@@ -190,7 +190,7 @@ def fill(trie: Trie, suffix: I32, state_of: I32, m: Ngrams) -> None:
             insert(m.slots, m.probs, ngram, trie.log10_probs[child] * ln10, state_of[child])
 
 
-@kernel
+@kernel(_nrt=False)
 def is_sound(m: Ngrams) -> bool:
     """Return whether every query ends, stays inside the arrays and meets only finite numbers."""
     slots, probs, unigrams, after, backoffs, shorter = m
@@ -215,7 +215,7 @@ def is_sound(m: Ngrams) -> bool:
     return bad == 0 and empty > 0  # a probe ends at an empty slot
 
 
-@kernel
+@kernel(_nrt=False)
 def checksum(data: npt.NDArray[np.uint64]) -> int:
     """Return a 64-bit checksum of 8-byte words that detects every change within one word.
 

@@ -156,17 +156,13 @@ def word_hashes(tokens: I32, spelling: Spelling, out: U64) -> int:
     return n
 
 
-@kernel
-def texts(s: Search, spelling: Spelling, texts: Texts) -> None:
-    """Fill in the word hashes of all rows."""
+@kernel(error_model="numpy", _nrt=False)
+def texts(s: Search, spelling: Spelling, texts: Texts, tokens: I32, frames: I32) -> None:
+    """Fill in the word hashes of all rows; ``tokens`` and ``frames`` are workspace, (T,)."""
     hashes, bounds = texts
     total = 0
-    tokens, frames = np.empty(64, np.int32), np.empty(64, np.int32)
     for row in range(s.counters[COUNT]):
         length = trace(s, row, tokens, frames)
-        if length > len(tokens):
-            tokens, frames = np.empty(2 * length, np.int32), np.empty(2 * length, np.int32)
-            trace(s, row, tokens, frames)
         bounds[row] = total
         total += word_hashes(tokens[:length], spelling, hashes[total:])
     bounds[s.counters[COUNT]] = total
@@ -184,18 +180,17 @@ def _rank(scores: F64, n: int, order: I64, filled: bool) -> None:
         order[j] = row
 
 
-@kernel
-def merge(scores: F64, texts: Texts, use_max: bool, order: I64) -> int:
+@kernel(error_model="numpy", _nrt=False)
+def merge(scores: F64, texts: Texts, use_max: bool, order: I64, workspace: tuple[I64, U64]) -> int:
     """Write the best row of every distinct text into ``order``, best first; return how many.
 
     Different token sequences can spell the same text. Their probabilities add up in the best of
-    them, unless ``use_max``.
+    them, unless ``use_max``. ``workspace``: two arrays (B,).
     """
     hashes, bounds = texts
+    ranked, keys = workspace
     B = len(bounds) - 1
-    ranked = np.empty(B, np.int64)
     _rank(scores, B, ranked, False)
-    keys = np.empty(B, np.uint64)
     n = 0
     for row in ranked:
         if scores[row, SCORE] == -np.inf:
@@ -285,13 +280,23 @@ def align(log_probs: F32, tokens: I32, met: I32, a: Alignment) -> bool:
     return True
 
 
-@kernel
-def agreement(texts: Texts, weights: F64, rows: I64, best: int, out: F64) -> None:
+@kernel(error_model="numpy", _nrt=False)
+def agreement(texts: Texts, weighted: tuple[I64, F64], best: int, out: F64, cost: I32) -> int:
     """Sum, for every word of row ``best``, the weights of the rows that agree with it.
 
     A row agrees if it has the same word at the place that the edit distance aligns. Common words at
     both ends match without computing distances.
+
+    Args:
+        texts: of all rows.
+        weighted: the rows that are compared, and their weights.
+        best: number of the row.
+        out: the sums.
+        cost: workspace for edit distances.
+
+    Returns 0, or how large ``cost`` has to be.
     """
+    rows, weights = weighted
     hashes, bounds = texts
     a = hashes[bounds[best] : bounds[best + 1]]
     out[: len(a)] = 0.0
@@ -307,32 +312,42 @@ def agreement(texts: Texts, weights: F64, rows: I64, best: int, out: F64) -> Non
             out[i] += weights[r]
         for i in range(len(a) - tail, len(a)):
             out[i] += weights[r]
-        _match_middle(a[head : len(a) - tail], b[head : len(b) - tail], weights[r], out[head:])
+        n, m = len(a) - tail - head, len(b) - tail - head
+        if n > 0 and m > 0:
+            if (n + 1) * (m + 1) > len(cost):
+                return (n + 1) * (m + 1)
+            middle = (a[head : head + n], b[head : head + m])
+            _match_middle(middle, weights[r], out[head:], cost)
+    return 0
 
 
-@kernel
-def _match_middle(a: U64, b: U64, weight: float, out: F64) -> None:
-    """Add ``weight`` to ``out`` for the words of ``a`` that the edit distance matches in ``b``."""
+@kernel(error_model="numpy", _nrt=False)
+def _match_middle(texts: tuple[U64, U64], weight: float, out: F64, cost: I32) -> None:
+    """Add ``weight`` to ``out`` for the words of the first text that the edit distance matches in
+    the second.
+    """
+    a, b = texts
     n, m = len(a), len(b)
-    if n == 0 or m == 0:
-        return
-    # cost[i, j]: edit distance of a[i:] and b[j:]; so the best path can be walked forwards.
-    cost = np.empty((n + 1, m + 1), np.int32)
+    width = m + 1
+    # cost[i * width + j]: edit distance of a[i:] and b[j:]; so the best path can be walked
+    # forwards.
     for i in range(n, -1, -1):
         for j in range(m, -1, -1):
+            here = i * width + j
             if i == n or j == m:
-                cost[i, j] = n - i + m - j
+                cost[here] = n - i + m - j
             else:
-                step = cost[i + 1, j + 1] + (0 if a[i] == b[j] else 1)
-                cost[i, j] = min(step, cost[i + 1, j] + 1, cost[i, j + 1] + 1)
+                step = cost[here + width + 1] + (0 if a[i] == b[j] else 1)
+                cost[here] = min(step, cost[here + width] + 1, cost[here + 1] + 1)
     i, j = 0, 0
     while i < n and j < m:
-        if cost[i, j] == cost[i + 1, j + 1] + (0 if a[i] == b[j] else 1):
+        here = i * width + j
+        if cost[here] == cost[here + width + 1] + (0 if a[i] == b[j] else 1):
             if a[i] == b[j]:
                 out[i] += weight
             i += 1
             j += 1
-        elif cost[i, j] == cost[i + 1, j] + 1:
+        elif cost[here] == cost[here + width] + 1:
             i += 1
         else:
             j += 1

@@ -10,12 +10,11 @@ N nodes, E edges.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
-from numba.extending import intrinsic
 
 from asr.kernels import kernel
 
@@ -33,27 +32,24 @@ class Edges(NamedTuple):
     masks: npt.NDArray[np.uint64]  # (N,) bit k: the node has a token with number k modulo 64
 
 
-@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def popcount(typing_context: Any, x: Any) -> Any:
-    """Return the number of set bits of a 64-bit number."""
+@kernel(error_model="numpy", _nrt=False, inline="always")
+def popcount(x: int) -> int:
+    """Return the number of set bits of a 64-bit number; LLVM knows this form, and uses POPCNT."""
+    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
 
-    return types.uint64(types.uint64), generate
-
-
-@kernel
-def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) -> int:
+@kernel(_nrt=False)
+def build_trie(codes: I32, offsets: I64, nodes: tuple[I32, I32, I32], path: I32) -> int:
     """Build the trie of sorted distinct words, numbered depth first; return the number of nodes N.
 
     Word w has the characters ``codes[offsets[w] : offsets[w + 1]]``. Fills in, per node, its
-    parent, its last character, and the word that ends there (-1: none).
+    parent, its last character, and the word that ends there (-1: none). ``path`` is workspace, one
+    longer than the longest word; it begins with 0.
     """
-    longest = 0
-    for w in range(len(offsets) - 1):
-        longest = max(longest, offsets[w + 1] - offsets[w])
-    path = np.zeros(longest + 1, np.int32)
+    parents, chars, ends = nodes
     parents[0], chars[0], ends[0] = -1, -1, -1
     n_nodes = 1
     for w in range(len(offsets) - 1):
@@ -73,22 +69,6 @@ def build_trie(codes: I32, offsets: I64, parents: I32, chars: I32, ends: I32) ->
     return n_nodes
 
 
-@kernel
-def children_of(parents: I32) -> tuple[I32, I32]:
-    """Return each node's children: (first (N + 1,), nodes (N - 1,)), in order of their numbers."""
-    first = np.zeros(len(parents) + 1, np.int32)
-    for node in range(1, len(parents)):
-        first[parents[node] + 1] += 1
-    for node in range(len(parents)):
-        first[node + 1] += first[node]
-    fill = first[:-1].copy()
-    children = np.empty(len(parents) - 1, np.int32)
-    for node in range(1, len(parents)):
-        children[fill[parents[node]]] = node
-        fill[parents[node]] += 1
-    return first, children
-
-
 class Children(NamedTuple):
     """A trie of characters: the children of each node, and the last character of each node."""
 
@@ -97,7 +77,7 @@ class Children(NamedTuple):
     chars: I32  # (N,)
 
 
-@kernel
+@kernel(_nrt=False)
 def _insert_edge(edges: I32, first: int, end: int, edge: tuple[int, int]) -> None:
     """Insert an edge (token, target) behind ``edges[first:end]``, which are sorted by token."""
     place = end
@@ -107,7 +87,7 @@ def _insert_edge(edges: I32, first: int, end: int, edge: tuple[int, int]) -> Non
     edges[place, 0], edges[place, 1] = edge
 
 
-@kernel
+@kernel(_nrt=False)
 def _push_common_children(words: Children, pieces: Children, stack: I32, size: int) -> int:
     """Replace the pair of nodes just taken off the stack by its pairs of children.
 
@@ -129,22 +109,27 @@ def _push_common_children(words: Children, pieces: Children, stack: I32, size: i
     return size
 
 
-@kernel
+@kernel(_nrt=False)
 def link_tokens(
-    words: Children, pieces: Children, tokens: tuple[I32, I32], edge_first: I32, edges: I32
+    words: Children,
+    pieces: Children,
+    tokens: tuple[I32, I32],
+    edges: tuple[I32, I32],
+    stack: I32,
 ) -> int:
-    """Fill in the edges of every node; return E. With an empty ``edges`` they are only counted.
+    """Fill in the edges of every node; return E. Without rows for them they are only counted.
 
     ``tokens``: for each node of the trie of pieces, the token that ends there and continues a word,
     and the token that ends there and starts a word (-1: none). Only the root has edges by tokens
     that start a word.
 
     From each node of the trie of words, both tries are walked down together: where a piece ends,
-    its token leads to the node of the words that has been reached.
+    its token leads to the node of the words that has been reached. ``edges``: the first edge of
+    each node, and the edges. ``stack`` (N + 1, 2) is workspace.
     """
     inner, starting = tokens
+    edge_first, rows = edges
     n_edges = 0
-    stack = np.empty((len(words.chars) + 1, 2), np.int32)
     for node in range(len(words.first) - 1):
         edge_first[node] = n_edges
         stack[0, 0], stack[0, 1] = node, 0
@@ -156,35 +141,36 @@ def link_tokens(
                 token = inner[piece] if which == 0 else starting[piece]
                 if token < 0 or piece == 0 or (which == 1 and node != 0):
                     continue
-                if len(edges) > 0:
-                    _insert_edge(edges, edge_first[node], n_edges, (token, here))
+                if len(rows) > 0:
+                    _insert_edge(rows, edge_first[node], n_edges, (token, here))
                 n_edges += 1
             size = _push_common_children(words, pieces, stack, size)
     edge_first[len(words.first) - 1] = n_edges
     return n_edges
 
 
-@kernel
-def masks_of(edge_first: I32, edges: I32) -> npt.NDArray[np.uint64]:
-    """Return, per node, the set of its tokens modulo 64."""
-    masks = np.zeros(len(edge_first) - 1, np.uint64)
+@kernel(_nrt=False)
+def fill_masks(edge_first: I32, edges: I32, masks: npt.NDArray[np.uint64]) -> None:
+    """Write, per node, the set of its tokens modulo 64."""
     for node in range(len(masks)):
+        masks[node] = 0
         for e in range(edge_first[node], edge_first[node + 1]):
             masks[node] |= np.uint64(1) << np.uint64(edges[e, 0] & 63)
-    return masks
 
 
-@kernel
+@kernel(_nrt=False)
 def look_ahead(
-    parents: I32, ends: I32, word_scores: F64, edges: Edges, gains: F32
-) -> npt.NDArray[np.float64]:
-    """Return the look-ahead factor of every node; fill in the gain of every edge.
+    trie: tuple[I32, I32], word_scores: F64, edges: Edges, gains: F32, best: F64
+) -> None:
+    """Write the look-ahead factor of every node into ``best``; fill in the gain of every edge.
 
     The factor of a node is exp of the best score of a word in its subtree, 1 at the root. The gain
     of an edge, factor(target) / factor(node), is what the search multiplies by when it takes the
-    edge; ``gains`` are the rows of the edges viewed as float32.
+    edge; ``gains`` are the rows of the edges viewed as float32. ``trie``: parents and ends.
     """
-    best = np.full(len(parents), -np.inf)
+    parents, ends = trie
+    for node in range(len(parents)):
+        best[node] = -np.inf
     for node in range(len(parents) - 1, 0, -1):  # children have larger numbers than their parents
         if ends[node] >= 0:
             best[node] = max(best[node], word_scores[ends[node]])
@@ -193,8 +179,9 @@ def look_ahead(
     best[0] = 0.0
     for node in range(len(parents)):
         for e in range(edges.first[node], edges.first[node + 1]):
-            gains[e, 2] = np.exp(best[edges.rows[e, 1]] - best[node])
-    return np.exp(best)
+            gains[e, 2] = math.exp(best[edges.rows[e, 1]] - best[node])
+    for node in range(len(parents)):
+        best[node] = math.exp(best[node])
 
 
 @kernel(error_model="numpy", _nrt=False, inline="always")

@@ -11,7 +11,7 @@ from pathlib import Path
 from asr.cores import usable_cores
 from asr.speech.jobs.bench import PERCENTILES, BenchConfig, Result
 
-__all__ = ["machine", "report_json", "table_rows", "table_text"]
+__all__ = ["aligned_table", "machine", "report_json", "table_rows", "table_text"]
 
 COLUMNS = (
     *("back end", "decoder", "clip s", "p50 ms", "p90", "p95", "p99"),
@@ -54,7 +54,11 @@ def _row(r: Result) -> list[str]:
 
 def table_text(results: Sequence[Result]) -> str:
     """Return the table for a terminal."""
-    columns, rows = table_rows(results)
+    return aligned_table(*table_rows(results))
+
+
+def aligned_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table for a terminal: two columns of names, then columns of numbers."""
     lines = [columns, *rows]
     widths = [max(len(line[n]) for line in lines) for n in range(len(columns))]
     return "\n".join(_aligned(line, widths) for line in lines)

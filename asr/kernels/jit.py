@@ -1,22 +1,24 @@
-"""Compiled inner loops: numba's ``njit`` without the interpreter lock (GIL), cached on disk."""
+"""numba's compiler for kernels, with machine code cached on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.runtime import rtsys
+from numba.core.typing.typeof import typeof_impl
 
-__all__ = ["FAST", "kernel"]
+__all__ = ["compiled", "let_kernels_call"]
 
-# fastmath flags that allow vectorised loops; "nnan" is not among them, so that NaN stays NaN
-FAST = {"reassoc", "contract", "arcp", "nsz"}
 
-_R = TypeVar("_R")
+@cache
+def let_kernels_call(kind: type) -> None:
+    """Tell numba that objects of this type can be called in a kernel: they have a dispatcher."""
+    typeof_impl.register(kind)(lambda value, context: typeof_impl(value.dispatcher, context))
 
 
 class _LazyCache:
@@ -71,25 +73,16 @@ class _Cache(FunctionCache):  # type: ignore[misc,unused-ignore]
             return self._load_overload(signature, target)
 
 
-@overload
-def kernel(function: Callable[..., _R]) -> Callable[..., _R]: ...
-@overload
-def kernel(**options: Any) -> Callable[[Callable[..., _R]], Callable[..., _R]]: ...
-def kernel(function: Any = None, **options: Any) -> Any:
-    """Compile a function of numbers and numpy arrays on its first call.
+def compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Return numba's dispatcher of a function; with NUMBA_DISABLE_JIT=1 the function itself.
+
+    The wrapper for C, which no kernel needs, would take as long to compile as a small kernel.
 
     Args:
         function: what to compile.
         options: of ``numba.njit``.
-
-    Example:
-        >>> @kernel
-        ... def total(values):
-        ...     return values.sum()
     """
-    if function is None:
-        return partial(kernel, **options)
-    compiled = njit(nogil=True, **options)(function)
-    if hasattr(compiled, "enable_caching"):  # not with NUMBA_DISABLE_JIT=1
-        compiled._cache = _LazyCache(function)
-    return compiled
+    dispatcher = njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
+    if hasattr(dispatcher, "enable_caching"):  # not with NUMBA_DISABLE_JIT=1
+        dispatcher._cache = _LazyCache(function)
+    return dispatcher

@@ -1,0 +1,72 @@
+"""What a compiled function is given: its arguments as one array of 64-bit slots, and their types.
+
+A number takes one slot. An array takes 5 + 2 d, as numba lays it out: two empty ones (who owns the
+memory), how many items, bytes of an item, address, then d lengths and d strides. A tuple takes
+those of its items, one after the other.
+
+The types are a string, such as ``f,i42C,(b,f81C)``: a Python float, an array of 4-byte integers
+with two axes, and a tuple of a bool and an array of doubles. Arrays are contiguous and aligned,
+those that can be written to (C) and others (R); code for any other is not compiled ahead of time.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["flatten", "unpack"]
+
+_DOUBLE, _INTEGER = struct.Struct("<d"), struct.Struct("<q")
+_OTHER = "?"  # a type that no compiled function takes
+
+
+def flatten(values: Sequence[Any], slots: list[int]) -> str:
+    """Append the slots of arguments, and return their types."""
+    return ",".join([_flatten(value, slots) for value in values])
+
+
+def _flatten(value: Any, slots: list[int]) -> str:
+    if isinstance(value, np.ndarray):
+        return _array(value, slots)
+    if isinstance(value, tuple):
+        return f"({flatten(value, slots)})"
+    if isinstance(value, (bool, np.bool_)):
+        slots.append(int(value))
+        return "b"
+    if isinstance(value, (int, np.int64)):
+        slots.append(int(value))
+        return "i"
+    if isinstance(value, float):  # numpy's float64 is one
+        slots += _INTEGER.unpack(_DOUBLE.pack(value))
+        return "f"
+    return _OTHER
+
+
+def _array(value: Any, slots: list[int]) -> str:
+    flags = value.flags
+    layout = "C" if flags.carray else "R" if flags.c_contiguous and flags.aligned else _OTHER
+    slots += (0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides)
+    return f"{value.dtype.str[1:]}{value.ndim}{layout}"
+
+
+def unpack(kinds: str, slots: Sequence[int]) -> Any:
+    """Return the result of a compiled function.
+
+    Args:
+        kinds: ``""`` for None, ``i``, ``f``, ``b``, or a tuple of them, such as ``(if)``.
+        slots: where it was written.
+    """
+    if not kinds:
+        return None
+    if kinds[0] == "(":
+        return tuple(_unpacked(kind, slot) for kind, slot in zip(kinds[1:-1], slots, strict=False))
+    return _unpacked(kinds, slots[0])
+
+
+def _unpacked(kind: str, slot: int) -> int | float | bool:
+    if kind == "f":
+        return float(_DOUBLE.unpack(_INTEGER.pack(slot))[0])
+    return bool(slot & 1) if kind == "b" else slot

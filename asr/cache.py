@@ -17,9 +17,18 @@ import numpy.typing as npt
 
 from asr.cache_folder import cache_folder
 from asr.errors import AsrError
-from asr.files import atomic_path
+from asr.files import atomic_path, atomic_write_text
 
-__all__ = ["Arrays", "cache_path", "cached", "cached_arrays", "file_digest"]
+__all__ = [
+    "Arrays",
+    "cache_path",
+    "cached",
+    "cached_arrays",
+    "checked_note",
+    "file_digest",
+    "is_checked",
+    "note_check",
+]
 
 T = TypeVar("T")
 
@@ -28,7 +37,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 # A file name that cache_path gives; other files in the folder are not ours and never deleted.
 OURS = re.compile("[0-9a-f]{32}")
 BLOCK_BYTES = 1 << 20
-KEEP_S = 30 * 86400  # files that were not read for this long are deleted when a new one is written
+DAY_S, MOMENT_S = 86400, 2.0
+KEEP_S = 30 * DAY_S  # files that were not read for this long are deleted when a new one is written
 
 
 def cache_path(kind: str, *key: str | bytes, suffix: str) -> Path | None:
@@ -87,7 +97,7 @@ def cached(
         with contextlib.suppress(OSError, *bad):
             result = load(path)
             with contextlib.suppress(OSError):
-                os.utime(path)  # mark it as read now
+                _mark_as_read(path)
             return result
     result = make()
     if path is not None:
@@ -114,7 +124,49 @@ def _save_arrays(arrays: Arrays, path: Path) -> None:
         np.savez(temporary, **arrays)  # type: ignore[arg-type,unused-ignore]
 
 
+def _mark_as_read(path: Path) -> None:
+    """Set a file's time to now, once a day: its time also says whether it has changed."""
+    if time.time() - path.stat().st_mtime > DAY_S:
+        os.utime(path)
+
+
 def _drop_unused(path: Path) -> None:
     for other in path.parent.glob(f"*{path.suffix}"):
         if OURS.fullmatch(other.stem) and time.time() - other.stat().st_mtime > KEEP_S:
             other.unlink()
+            checked_note(other).unlink(missing_ok=True)
+
+
+def checked_note(path: Path) -> Path:
+    """Return where it is noted that a cached file was checked, see :func:`is_checked`."""
+    return path.with_suffix(".checked")
+
+
+def is_checked(path: Path) -> bool:
+    """Return whether :func:`note_check` was called for a file that has not been touched since.
+
+    Size, times and inode tell: to read a large file for its checksum takes longer than to use it.
+
+    Raises:
+        OSError: the file is missing.
+    """
+    stamp = _stamp(path)
+    with contextlib.suppress(OSError):
+        return checked_note(path).read_text(encoding="utf-8") == stamp
+    return False
+
+
+def note_check(path: Path) -> None:
+    """Note beside a file that its content was checked; where that cannot be written, it is not.
+
+    A file that was touched a moment ago is not noted: a change in the same moment would have the
+    same time.
+    """
+    with contextlib.suppress(OSError, AsrError):
+        if time.time() - path.stat().st_ctime > MOMENT_S:
+            atomic_write_text(checked_note(path), _stamp(path))
+
+
+def _stamp(path: Path) -> str:
+    stat = path.stat()
+    return f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"

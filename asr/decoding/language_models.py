@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from asr.cache import cache_path, cached, file_digest
+from asr.cache import cache_path, cached, file_digest, is_checked, note_check
 from asr.decoding.automaton import MAGIC, NgramAutomaton, compile_model, compile_trie
 from asr.decoding.kenlm_binary import KENLM_MAGIC, KenlmModel
 from asr.errors import LanguageModelError
@@ -115,12 +115,21 @@ def _compile(path: Path) -> NgramAutomaton:
     return compile_model(read_arpa(path))
 
 
+def _load_cached(path: Path) -> NgramAutomaton:
+    """Return an automaton of the cache; what was checked once and is untouched is not again."""
+    if is_checked(path):
+        return NgramAutomaton.load(path, check=False)
+    automaton = NgramAutomaton.load(path)
+    note_check(path)
+    return automaton
+
+
 def _compiled(path: Path) -> NgramAutomaton:
     # By its content: a copy with the old time, or a file written twice in a moment, is another.
     place = cache_path("lm", file_digest(path), MAGIC, suffix=".bin")
     return cached(
         place,
-        NgramAutomaton.load,
+        _load_cached,
         lambda: _compile(path),
         NgramAutomaton.save,
         (LanguageModelError,),

@@ -133,6 +133,30 @@ def test_the_cache_is_used_renewed_and_can_be_turned_off(
     assert load_lm(copy).score("a") != before
 
 
+def test_what_was_checked_is_checked_again_once_it_is_touched(
+    arpa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("asr.cache.MOMENT_S", -1.0)  # a test has no time to wait
+    checks = list[bool]()
+    load = NgramAutomaton.load.__func__  # type: ignore[attr-defined]
+
+    def noted(cls: type, path: Path, check: bool = True) -> NgramAutomaton:
+        checks.append(check)
+        return load(cls, path, check)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(NgramAutomaton, "load", classmethod(noted))
+    scores = [load_lm(arpa).score("a") for _ in range(3)]
+    assert checks == [True, False]  # the first one was compiled, not loaded
+    (cached,) = (tmp_path / "cache" / "lm").glob("*.bin")
+    data = cached.read_bytes()
+    time.sleep(0.05)
+    cached.write_bytes(data[:-8] + b"damaged!")
+    scores += [load_lm(arpa).score("a") for _ in range(2)]
+    assert checks == [True, False, True, True]
+    assert len(set(scores)) == 1
+
+
 def test_what_the_cache_was_not_asked_for_in_a_month_goes(
     arpa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

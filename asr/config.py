@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+import yaml
 
 from asr.errors import ConfigError
 from asr.files import atomic_write_text
@@ -30,6 +30,32 @@ __all__ = [
 ]
 
 C = TypeVar("C")
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SPECIAL = ("${", "???")  # OmegaConf's interpolations and missing values
+
+
+_FLOAT = re.compile(
+    r"([-+]?\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|[-+]?\d[\d_]*[eE][-+]?\d+"
+    r"|\.[\d_]+([eE][-+]\d+)?|[-+]?\d[\d_]*(:[0-5]?\d)+\.[\d_]*)$"
+)
+
+
+class _Loader(_BASE):  # type: ignore[misc,unused-ignore]
+    """Reads plain YAML as OmegaConf does: 1e-3 is a number, dates are text, a key is there once."""
+
+    yaml_implicit_resolvers: typing.ClassVar[dict[str, list[tuple[str, Any]]]] = {
+        first: [(tag, form) for tag, form in forms if not tag.endswith((":float", ":timestamp"))]
+        for first, forms in _BASE.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        if len(set(keys)) < len(keys):
+            raise yaml.YAMLError("A key is there twice.")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -40,7 +66,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        content = _plain(path.read_text(encoding="utf-8")) or _resolved(path)
     except FileNotFoundError:
         raise ConfigError(
             f"No configuration file {path}.", "Give the path of a .yaml file."
@@ -57,12 +83,31 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return typing.cast("dict[str, Any]", content)
 
 
+def _plain(text: str) -> Any:
+    """Return the mapping in YAML that needs no OmegaConf, else None: its import takes a while."""
+    if any(special in text for special in (*_SPECIAL, "&", "*", "<<", "!", ".inf", ".nan")):
+        return None
+    try:
+        content = yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        return None  # OmegaConf says what is wrong
+    return content if isinstance(content, dict) else None
+
+
+def _resolved(path: Path) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+
+
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     """Return ``["a.b=1"]`` as ``{"a": {"b": 1}}``; values are YAML.
 
     Raises:
         ConfigError: an override has no ``=`` or its value is not YAML.
     """
+    from omegaconf import OmegaConf
+
     for override in overrides:
         if "=" not in override or override.startswith("="):
             raise ConfigError(
@@ -92,6 +137,39 @@ def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the con
         ConfigError: an unknown key (the nearest known one is named), a value of the wrong type, or
             one that the dataclass itself refuses in ``__post_init__``.
     """
+    config = _directly(schema, layers)
+    if config is not None:
+        return config
+    return _merged(schema, layers, where)
+
+
+def _directly(schema: type[C], layers: Sequence[dict[str, Any]]) -> C | None:
+    """Return the dataclass where every value has the very type of its field, None elsewhere: what
+    has to be converted, merged or refused is OmegaConf's, whose import takes a while.
+    """
+    hints, values = typing.get_type_hints(schema), dict[str, Any]()
+    for layer in layers:
+        for key, value in layer.items():
+            hint = hints.get(key)
+            if hint is float and type(value) is int:
+                value = float(value)
+            if value == {} and typing.get_origin(hint) is dict:
+                values.setdefault(key, {})
+            elif hint in (bool, int, float, str) and type(value) is hint and not _special(value):
+                values[key] = value
+            else:
+                return None
+    return schema(**values)
+
+
+def _special(value: object) -> bool:
+    return isinstance(value, str) and any(mark in value for mark in _SPECIAL)
+
+
+def _merged(schema: type[C], layers: Sequence[dict[str, Any]], where: str) -> C:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
         config = OmegaConf.structured(schema)
         OmegaConf.set_readonly(config, False)
@@ -110,6 +188,8 @@ def build_config(schema: type[C], *layers: dict[str, Any], where: str = "the con
 
 
 def _unfrozen(layer: dict[str, Any]) -> Any:
+    from omegaconf import OmegaConf
+
     config = OmegaConf.create(layer)
     OmegaConf.set_readonly(config, False)  # a frozen dataclass inside a layer would make it so
     return config
@@ -153,6 +233,8 @@ def as_dict(config: Any) -> dict[str, Any]:
 
 def yaml_text(content: dict[str, Any]) -> str:
     """Return nested mappings as YAML text."""
+    from omegaconf import OmegaConf
+
     return OmegaConf.to_yaml(OmegaConf.create(content))
 
 

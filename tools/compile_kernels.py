@@ -183,7 +183,7 @@ def kinds_of(result: Any) -> str | None:
     """Return the kinds of a result, see asr.kernels.arguments.unpack; None for any other."""
     from numba import types
 
-    names = {types.int64: "i", types.float64: "f", types.boolean: "b"}
+    names = {types.int64: "i", types.uint64: "u", types.float64: "f", types.boolean: "b"}
     if result is types.none:
         return ""
     if isinstance(result, types.BaseTuple):

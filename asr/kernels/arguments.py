@@ -56,7 +56,8 @@ def unpack(kinds: str, slots: Sequence[int]) -> Any:
     """Return the result of a compiled function.
 
     Args:
-        kinds: ``""`` for None, ``i``, ``f``, ``b``, or a tuple of them, such as ``(if)``.
+        kinds: ``""`` for None, ``i``, ``u`` (unsigned), ``f``, ``b``, or a tuple of them, such as
+            ``(if)``.
         slots: where it was written.
     """
     if not kinds:
@@ -69,4 +70,6 @@ def unpack(kinds: str, slots: Sequence[int]) -> Any:
 def _unpacked(kind: str, slot: int) -> int | float | bool:
     if kind == "f":
         return float(_DOUBLE.unpack(_INTEGER.pack(slot))[0])
-    return bool(slot & 1) if kind == "b" else slot
+    if kind == "b":
+        return bool(slot & 1)
+    return slot % 2**64 if kind == "u" else slot

@@ -53,9 +53,13 @@ from asr.training.prefetch import BatchMaker
 from data_prep.store import write_store
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "librispeech" / "960.yaml"
-WARM_UP = 5
 RATE = 16_000
-TINY = ("model.hidden_dim=32", "model.projection_dim=32", "data.max_batch_s=30")
+TINY = (
+    "model.hidden_dim=16",
+    "model.projection_dim=16",
+    "model.conv_channels=4",
+    "data.max_batch_s=15",
+)
 TOLERANCE = 1e-3  # relative, of a loss in fp32 on two devices
 WAYS = (  # name, overrides; the most important first
     ("ctc bf16", ("trainer.precision=bf16",)),
@@ -183,7 +187,7 @@ class Bench:
 
     def agree(self, kind: str) -> str:
         """Return loss and gradient norm of one batch on both devices, without dropout, in fp32."""
-        changes = ("trainer.precision=fp32", "data.max_batch_s=60", "model.dropout=0")
+        changes = ("trainer.precision=fp32", "data.max_batch_s=30", "model.dropout=0")
         config = self.config((f"loss.kind={kind}", *changes))
         torch.manual_seed(config.seed)
         experiment = build_experiment(config, self.data / f"agree-{kind}")
@@ -230,17 +234,17 @@ class Bench:
         speech_s, loss, start, done = 0.0, 0.0, 0.0, 0
         until = time.monotonic() + self.options.way_s
         for step, batch in enumerate(waited.batches()):
-            if step == WARM_UP:
+            if step == self.options.warm_up:
                 self._wait()
                 waited.seconds, speech_s, start = 0.0, 0.0, time.perf_counter()
-            late = step > WARM_UP and time.monotonic() > until
-            if late or step >= WARM_UP + self.options.steps:
+            late = step > self.options.warm_up and time.monotonic() > until
+            if late or step >= self.options.warm_up + self.options.steps:
                 break
             loss, _ = loop.step([batch])
             loop.position.step += 1
             loop.position.batch += 1
             speech_s += batch.duration_s
-            done = step + 1 - WARM_UP
+            done = step + 1 - self.options.warm_up
         self._wait()
         seconds = time.perf_counter() - start
         return Trained(
@@ -297,6 +301,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--limit-s", type=float, default=480.0, help="no step begins later")
     parser.add_argument("--way-s", type=float, default=40.0, help="seconds for one way to train")
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--warm-up", type=int, default=5, help="steps before them")
     parser.add_argument("--hours", type=float, default=4.0, help="of made-up speech")
     parser.add_argument("--hidden", type=int, default=0, help="instead of the recipe's")
     parser.add_argument("--batch-s", type=float, default=0.0, help="instead of the recipe's")
@@ -314,7 +319,7 @@ def main() -> None:
         print("python benchmarks/scale/gpu.py -o try/ --device cpu --tiny")
         sys.exit(0)
     if options.tiny:
-        options.steps, options.hours, options.way_s = 2, 0.02, 10.0
+        options.steps, options.warm_up, options.hours, options.limit_s = 1, 1, 0.02, 3600.0
     name = torch.cuda.get_device_name() if options.device == "cuda" else "processor"
     options.output.mkdir(parents=True, exist_ok=True)
     results = Results(options.output, name)

@@ -40,13 +40,13 @@ class Kernel:
     def _entry(self) -> Entry | None:
         return find(f"{self._function.__module__}.{self._function.__qualname__}")
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Run; arrays among the arguments may be written to."""
-        if self._entry is not None:
+        if self._entry is not None and not named:
             fits, result = self._entry(arguments)
             if fits:
                 return result
-        return self.dispatcher(*arguments)
+        return self.dispatcher(*arguments, **named)
 
     def __getattr__(self, name: str) -> Any:
         """Give numba the dispatcher's attributes, where another kernel calls this one."""

@@ -32,7 +32,7 @@ __all__ = ["CODE", "INDEX", "Entry", "find", "sources_digest"]
 PACKAGE = Path(__file__).parent.parent
 INDEX = Path(__file__).parent / "compiled" / "kernels.json"
 CODE = INDEX.with_name("kernels.bc.xz")
-_LOCK = Lock()  # one engine: functions of another one would vanish with it
+_LOCK = Lock()  # one engine is enough
 
 
 class Entry:
@@ -109,7 +109,9 @@ def _function(symbol: str) -> Any:
         engine = _engine()
     if engine is None:
         return None
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(symbol))
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(symbol))
+    function.owner = engine  # the code lives as long as the engine
+    return function
 
 
 @cache

@@ -59,7 +59,7 @@ class Entry:
         result = len(kinds.strip("()"))
         memory = (ctypes.c_int64 * (result + len(slots)))(*[0] * result, *slots)
         function(memory)
-        return True, unpack(kinds, memory)
+        return True, unpack(kinds, memory[:result])
 
 
 def find(name: str) -> Entry | None:
@@ -109,7 +109,7 @@ def _function(symbol: str) -> Any:
         engine = _engine()
     if engine is None:
         return None
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(symbol))
+    function: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(symbol))
     function.owner = engine  # the code lives as long as the engine
     return function
 

@@ -8,17 +8,14 @@ Legend: T frames, F features, V vocabulary, H hidden units, L target positions, 
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.errors import require
+from asr.plots.style import COLOURS, INK, NARROW, WIDE, Floats, drawn, to_png, to_svg
+from asr.plots.style import figure as new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,113 +38,11 @@ __all__ = [
     "to_svg",
 ]
 
-NARROW = (4.2, 2.7)  # inches; letters of 9 points are readable on a phone 360 pixels wide
-WIDE = (8.4, 3.4)  # shown in a box that scrolls sideways
-# readable on white and on black
-COLOURS = ("#2f7fb8", "#d1722a", "#3c9a5f", "#b0478f", "#8a7a2c", "#6a6fc4", "#c0504d", "#5f8a8b")
-_INK = "#0a0b0c"  # placeholder: to_svg replaces it by the colour of the page's text
-_STYLE: Any = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "lines.linewidth": 1.4,
-    "image.interpolation": "nearest",
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "svg.fonttype": "none",
-    "date.converter": "concise",
-}
-_INK_ON_PAPER: Any = {"figure.facecolor": "white", "savefig.facecolor": "white"}
-
-Floats = npt.NDArray[np.floating[Any]]
-P = ParamSpec("P")
-
-
-def _drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorate a function to draw in our style, whatever the caller's matplotlib settings are.
-
-    matplotlib is imported on the first call.
-    """
-
-    @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        require("matplotlib", "train")
-        from matplotlib import rc_context
-
-        with rc_context(_STYLE):
-            return draw(*args, **kwargs)
-
-    return styled
-
-
-def _figure(
-    rows: int = 1, size: tuple[float, float] = NARROW, **options: Any
-) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(rows, 1, squeeze=False, **options)
-    return figure, list(axes[:, 0])
-
-
-def _save(figure: Figure, kind: str, settings: Any, **options: Any) -> bytes:
-    from matplotlib import rc_context
-
-    buffer = io.BytesIO()
-    with rc_context({**_STYLE, **settings}), warnings.catch_warnings():
-        # the reader's browser has the glyph
-        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
-        figure.savefig(buffer, format=kind, **options)
-    return buffer.getvalue()
-
-
-def to_svg(figure: Figure, name: str, alt: str = "") -> str:
-    """Return ``<svg>`` for an HTML page: as wide as its box, in the page's text colour and font.
-
-    Args:
-        figure: to render.
-        name: unique on the page; prefix of the identifiers in the SVG.
-        alt: text for screen readers.
-    """
-    metadata = {"Date": None, "Creator": None}  # the same figure gives the same text
-    text = _save(figure, "svg", {"svg.hashsalt": name}, metadata=metadata).decode("utf-8")
-    unneeded = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
-    body = unneeded.sub("", text[text.index("<svg") :])
-    body = body[body.index(">") + 1 :]
-    body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body).replace(_INK, "currentColor")
-    body = re.sub(r"(font: [\d.a-z ]*px) [^;\"]*", r"\1 system-ui, sans-serif", body)
-    width, height = figure.get_size_inches()
-    spoken = re.sub(r"[<>&\"]", " ", alt)
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'role="img" aria-label="{spoken}" viewBox="0 0 {72 * width:g} {72 * height:g}" '
-        f'style="width:100%;max-width:{96 * width:.0f}px;stroke-linejoin:round">{body}'
-    )
-
-
-def to_png(figure: Figure, dpi: int = 150) -> bytes:
-    """Return the figure as PNG on white."""
-    return _save(figure, "png", _INK_ON_PAPER, dpi=dpi, facecolor="white")
-
-
 # --------------------------------------------------------------------------------------------------
 # any training
 
 
-@_drawn
+@drawn
 def curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     xlabel: str = "step",
@@ -166,7 +61,7 @@ def curves(
         smooth: draw a running mean over the raw values.
         log: logarithmic y axis.
     """
-    figure, (axes,) = _figure()
+    figure, (axes,) = new_figure()
     for colour, (name, (x, y)) in zip(_cycle(), lines.items(), strict=False):
         values = np.asarray(y, float) * (100 if percent else 1)
         if smooth and len(values) > 50:
@@ -195,7 +90,7 @@ def _running_mean(values: Floats, width: int) -> Floats:
     return np.asarray(np.nanmean(windows, axis=1))
 
 
-@_drawn
+@drawn
 def intervals(
     rows: Sequence[tuple[str, float, float | None, float | None]], xlabel: str = ""
 ) -> Figure:
@@ -205,7 +100,7 @@ def intervals(
         rows: (name, value, low, high); low and high are None where there is no interval.
         xlabel: of the values.
     """
-    figure, (axes,) = _figure(size=(NARROW[0], 0.7 + 0.34 * len(rows)))
+    figure, (axes,) = new_figure(size=(NARROW[0], 0.7 + 0.34 * len(rows)))
     for place, (_, value, low, high) in enumerate(rows):
         if low is not None and high is not None:
             line: dict[str, Any] = {"linewidth": 2, "alpha": 0.5, "solid_capstyle": "butt"}
@@ -219,10 +114,10 @@ def intervals(
     return figure
 
 
-@_drawn
+@drawn
 def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str = "") -> Figure:
     """Draw bars side by side: group -> name -> height; a group may lack some of the names."""
-    figure, (axes,) = _figure()
+    figure, (axes,) = new_figure()
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     width = 0.8 / max(1, len(names))
     for number, (name, colour) in enumerate(zip(names, _cycle(), strict=False)):
@@ -238,10 +133,10 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str = "") -> Figure:
     return figure
 
 
-@_drawn
+@drawn
 def stacked(groups: Mapping[str, Mapping[str, float]], xlabel: str = "") -> Figure:
     """Draw a bar a group, of parts end to end: group -> part -> length; a group may lack parts."""
-    figure, (axes,) = _figure(size=(WIDE[0], 1.1 + 0.42 * len(groups)))
+    figure, (axes,) = new_figure(size=(WIDE[0], 1.1 + 0.42 * len(groups)))
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     ends = np.zeros(len(groups))
     for name, colour in zip(names, _cycle(), strict=False):
@@ -263,10 +158,10 @@ def stacked(groups: Mapping[str, Mapping[str, float]], xlabel: str = "") -> Figu
 # speech
 
 
-@_drawn
+@drawn
 def spectrogram(features: Floats, frame_shift_s: float = 0.01, title: str = "") -> Figure:
     """Draw log-Mel features (T, F) over time in seconds."""
-    figure, (axes,) = _figure(size=(WIDE[0], 2.4))
+    figure, (axes,) = new_figure(size=(WIDE[0], 2.4))
     _show_features(axes, features, frame_shift_s)
     axes.set(xlabel="seconds", title=title)
     return figure
@@ -286,7 +181,7 @@ def _show_features(axes: Axes, features: Floats, frame_shift_s: float) -> None:
     axes.set_ylabel("Mel band")
 
 
-@_drawn
+@drawn
 def posteriors(
     log_probs: Floats, tokens: Sequence[str], seconds_per_frame: float = 0.04, at_least: float = 0.2
 ) -> Figure:
@@ -298,7 +193,7 @@ def posteriors(
         seconds_per_frame: of the log_probs.
         at_least: probability that a token must reach to be drawn.
     """
-    figure, (axes,) = _figure(size=(WIDE[0], 2.2))
+    figure, (axes,) = new_figure(size=(WIDE[0], 2.2))
     _show_posteriors(axes, log_probs, tokens, seconds_per_frame, at_least)
     axes.set_xlabel("seconds")
     return figure
@@ -316,7 +211,7 @@ def _show_posteriors(
     axes.set(ylim=(0, 1.02), ylabel="probability", xlim=(0, len(probs) * frame_s))
 
 
-@_drawn
+@drawn
 def ctc_alignment(
     features: Floats,
     log_probs: Floats,
@@ -335,7 +230,7 @@ def ctc_alignment(
     """
     seconds = len(features) * frame_shift_s
     width = max(WIDE[0], min(40.0, 1.7 * seconds))
-    figure, (above, below) = _figure(2, (width, 3.6), sharex=True, height_ratios=[3, 2])
+    figure, (above, below) = new_figure(2, (width, 3.6), sharex=True, height_ratios=[3, 2])
     _show_features(above, features, frame_shift_s)
     _show_posteriors(below, log_probs, tokens, seconds_per_frame, 0.2)
     path = log_probs.argmax(axis=1)
@@ -362,7 +257,7 @@ def _printable(token: str) -> str:
 # what happens inside
 
 
-@_drawn
+@drawn
 def gates(
     activations: Mapping[str, Floats], seconds_per_frame: float | None = None, max_units: int = 64
 ) -> Figure:
@@ -374,7 +269,7 @@ def gates(
         seconds_per_frame: for a time axis in seconds; None: in steps.
         max_units: so many are shown, evenly chosen.
     """
-    figure, axes = _figure(
+    figure, axes = new_figure(
         len(activations), (WIDE[0] * 0.8, 0.5 + 1.15 * len(activations)), sharex=True
     )
     first = np.asarray(next(iter(activations.values())), float)
@@ -400,10 +295,10 @@ def gates(
     return figure
 
 
-@_drawn
+@drawn
 def attention(weights: Floats, source: Sequence[str], target: Sequence[str]) -> Figure:
     """Draw attention weights (L, S): a row a target token, a column a source token."""
-    figure, (axes,) = _figure(
+    figure, (axes,) = new_figure(
         size=(min(12.0, 1.4 + 0.32 * len(source)), min(10.0, 1.2 + 0.28 * len(target)))
     )
     axes.imshow(np.asarray(weights, float), cmap="viridis", vmin=0, aspect="auto")
@@ -417,14 +312,14 @@ def _name_ticks(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None
     axes.set_yticks(range(len(rows)), [_printable(name) for name in rows])
 
 
-@_drawn
+@drawn
 def confusion_matrix(labels: Sequence[str], counts: npt.NDArray[np.int64]) -> Figure:
     """Draw counts (n, n) with true classes in rows.
 
     Colours are shares of the row; up to 12 classes have their counts written in.
     """
     size = min(9.0, 1.6 + 0.42 * len(labels))
-    figure, (axes,) = _figure(size=(max(NARROW[0] * 0.8, size), max(2.4, size * 0.85)))
+    figure, (axes,) = new_figure(size=(max(NARROW[0] * 0.8, size), max(2.4, size * 0.85)))
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     _name_ticks(axes, labels, labels)
@@ -441,7 +336,7 @@ def confusion_matrix(labels: Sequence[str], counts: npt.NDArray[np.int64]) -> Fi
 # series
 
 
-@_drawn
+@drawn
 def forecast(
     history: Sequence[float],
     truth: Sequence[float],
@@ -463,7 +358,7 @@ def forecast(
         steps: timestamps or numbers of history and forecast; by default 0 is the first predicted.
         title: of the picture.
     """
-    figure, (axes,) = _figure()
+    figure, (axes,) = new_figure()
     at = list(range(-len(history), len(predicted))) if steps is None else list(steps)
     past, ahead = at[: len(history)], at[len(history) :]
     axes.plot(past, history, color="#8c96a0", label="history")
@@ -481,7 +376,7 @@ def forecast(
     return figure
 
 
-@_drawn
+@drawn
 def anomaly(
     values: Sequence[float],
     scores: Sequence[float],
@@ -501,12 +396,12 @@ def anomaly(
         steps: timestamps or numbers; by default from 0.
         title: of the picture.
     """
-    figure, (above, below) = _figure(2, (WIDE[0], 3.2), sharex=True)
+    figure, (above, below) = new_figure(2, (WIDE[0], 3.2), sharex=True)
     at = range(len(values)) if steps is None else list(steps)
     above.plot(at, values, color=COLOURS[0], linewidth=0.9)
     below.plot(at[: len(scores)], scores, color=COLOURS[1], linewidth=0.9)
     if threshold is not None:
-        below.axhline(threshold, color=_INK, linewidth=0.7, linestyle="--")
+        below.axhline(threshold, color=INK, linewidth=0.7, linestyle="--")
     if truth is not None:
         shade: dict[str, Any] = {"color": "#c0504d", "alpha": 0.18, "linewidth": 0, "step": "mid"}
         anomalous = np.asarray(truth) != 0

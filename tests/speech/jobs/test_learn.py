@@ -1,4 +1,4 @@
-"""`asr learn` on a little noise: what it keeps of the model that it starts from, what it refuses."""
+"""`asr learn` on a little noise: what it keeps of the model, what it learns, what it refuses."""
 
 from __future__ import annotations
 

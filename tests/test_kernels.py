@@ -160,6 +160,22 @@ def test_code_that_cannot_be_read_is_left_to_numba(
     library._engine.cache_clear()
 
 
+def test_slots_of_a_named_tuple_are_made_anew_where_its_arrays_are_others() -> None:
+    first, second = np.zeros(3, np.int32), np.zeros(5, np.int32)
+    pairs = [finish.Texts(array, array) for array in (first, second, first)]
+    found = []
+    for pair in pairs:
+        slots: list[int] = []
+        assert flatten([pair], slots) == "(i41C,i41C)"
+        found.append(slots)
+        del pair
+    assert found[0] == found[2] != found[1]
+    assert found[1][4] == second.ctypes.data
+    again: list[int] = []
+    assert flatten([pairs[1]], again) == "(i41C,i41C)"
+    assert again == found[1]
+
+
 def test_results_of_all_kinds() -> None:
     slots: list[int] = []
     assert flatten([1.5, -2], slots) == "f,i"

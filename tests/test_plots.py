@@ -26,7 +26,7 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     ),
     "intervals": lambda: plots.intervals([("dev", 0.1, 0.08, 0.12), ("test", 0.2, None, None)]),
     "bars": lambda: plots.bars({"1 s": {"greedy": 1.0, "beam": 2.0}, "5 s": {"beam": 3.0}}, "ms"),
-    "stacked": lambda: plots.stacked({"start": {"a": 1.0}, "5 s": {"a": 2.0, "b": 3.0}}, "ms"),
+    "stacked": lambda: plots.stacked([{"start": {"a": 1.0}}, {"5 s": {"a": 2.0, "b": 3.0}}], "ms"),
     "spectrogram": lambda: plots.spectrogram(FEATURES),
     "posteriors": lambda: plots.posteriors(LOG_PROBS, TOKENS),
     "ctc_alignment": lambda: plots.ctc_alignment(FEATURES, LOG_PROBS, TOKENS, 0.01, 0.04),

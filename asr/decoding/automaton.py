@@ -93,7 +93,7 @@ class NgramAutomaton:
         """Return the id of each word."""
         return {word: i for i, word in enumerate(self.words)}
 
-    @property
+    @cached_property
     def arrays(self) -> kernels.Ngrams:
         """Return the arrays in the form that the kernels take."""
         return kernels.Ngrams(

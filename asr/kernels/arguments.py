@@ -12,6 +12,7 @@ those that can be written to (C) and others (R); code for any other is not compi
 from __future__ import annotations
 
 import struct
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ import numpy as np
 __all__ = ["flatten", "unpack"]
 
 _DOUBLE, _INTEGER = struct.Struct("<d"), struct.Struct("<q")
+_KNOWN: dict[int, tuple[Any, list[int], str]] = {}  # of named tuples, by their identity
+_MOST_KNOWN = 256
 _OTHER = "?"  # a type that no compiled function takes
 
 
@@ -32,7 +35,7 @@ def _flatten(value: Any, slots: list[int]) -> str:
     if isinstance(value, np.ndarray):
         return _array(value, slots)
     if isinstance(value, tuple):
-        return f"({flatten(value, slots)})"
+        return _named(value, slots) if hasattr(value, "_fields") else f"({flatten(value, slots)})"
     if isinstance(value, (bool, np.bool_)):
         slots.append(int(value))
         return "b"
@@ -43,6 +46,35 @@ def _flatten(value: Any, slots: list[int]) -> str:
         slots += _INTEGER.unpack(_DOUBLE.pack(value))
         return "f"
     return _OTHER
+
+
+def _named(value: Any, slots: list[int]) -> str:
+    """Append the slots of a named tuple. They are kept: a search gives the same ones in each call,
+    and to ask forty arrays for their addresses takes longer than many a kernel.
+    """
+    known = _KNOWN.get(id(value))
+    if known is None or not _is_same(value, known[0]):
+        own: list[int] = []
+        types = f"({flatten(value, own)})"
+        known = _kept(value), own, types
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[id(value)] = known
+    slots += known[1]
+    return known[2]
+
+
+def _kept(value: Any) -> Any:
+    """Return what tells later whether a value is still the same, without holding its arrays."""
+    if isinstance(value, tuple):
+        return tuple(map(_kept, value))
+    return weakref.ref(value) if isinstance(value, np.ndarray) else value
+
+
+def _is_same(value: Any, kept: Any) -> bool:
+    if isinstance(kept, tuple):
+        return len(value) == len(kept) and all(map(_is_same, value, kept))
+    return (kept() if isinstance(kept, weakref.ref) else kept) is value
 
 
 def _array(value: Any, slots: list[int]) -> str:

@@ -134,23 +134,31 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str = "") -> Figure:
 
 
 @drawn
-def stacked(groups: Mapping[str, Mapping[str, float]], xlabel: str = "") -> Figure:
-    """Draw a bar a group, of parts end to end: group -> part -> length; a group may lack parts."""
-    figure, (axes,) = new_figure(size=(WIDE[0], 1.1 + 0.42 * len(groups)))
-    names = list(dict.fromkeys(name for group in groups.values() for name in group))
-    ends = np.zeros(len(groups))
-    for name, colour in zip(names, _cycle(), strict=False):
-        widths = np.array([group.get(name, 0.0) for group in groups.values()])
-        axes.barh(range(len(groups)), widths, 0.62, left=ends, color=colour, label=name)
-        ends += widths
-    for place, end in enumerate(ends):
-        axes.annotate(f" {end:.4g}", (end, place), va="center")
-    axes.set_yticks(range(len(groups)), list(groups))
-    axes.set_ylim(len(groups) - 0.5, -0.5)
-    axes.set_xlabel(xlabel)
-    axes.margins(x=0.08)
-    axes.grid(axis="x", alpha=0.2)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=5)
+def stacked(panels: Sequence[Mapping[str, Mapping[str, float]]], xlabel: str = "") -> Figure:
+    """Draw bars of parts end to end, in drawings with scales of their own.
+
+    Args:
+        panels: group -> part -> length, for each drawing; a group may lack parts.
+        xlabel: of the lengths.
+    """
+    heights = [0.9 + 0.4 * len(groups) for groups in panels]
+    size = (WIDE[0], sum(heights))
+    figure, drawings = new_figure(len(panels), size, gridspec_kw={"height_ratios": heights})
+    for axes, groups in zip(drawings, panels, strict=True):
+        names = list(dict.fromkeys(name for group in groups.values() for name in group))
+        ends = np.zeros(len(groups))
+        for name, colour in zip(names, _cycle(), strict=False):
+            widths = np.array([group.get(name, 0.0) for group in groups.values()])
+            axes.barh(range(len(groups)), widths, 0.62, left=ends, color=colour, label=name)
+            ends += widths
+        for place, end in enumerate(ends):
+            axes.annotate(f" {end:.4g}", (end, place), va="center")
+        axes.set_yticks(range(len(groups)), list(groups))
+        axes.set_ylim(len(groups) - 0.5, -0.5)
+        axes.set_xlabel(xlabel)
+        axes.margins(x=0.1)
+        axes.grid(axis="x", alpha=0.2)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 

@@ -194,7 +194,7 @@ def feature_share(bundle: Bundle, recordings: Sequence[Array], threads: int = 0)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     times = [(e["name"], e["dur"]) for e in events if e["name"].endswith("_kernel_time")]
     features = sum(time for name, time in times if name.startswith("/features/"))
-    return float(features) / max(1, sum(time for _, time in times))
+    return float(features / max(1, sum(time for _, time in times)))
 
 
 def in_parts(inputs: Sequence[Array], limit: int) -> list[Sequence[Array]]:

@@ -1,7 +1,7 @@
 """Throughput of folders: 1,000 short clips and 10 long recordings, here and by others.
 
     asr export en --format sherpa -o sherpa/en
-    python benchmarks/transcription/files.py LibriSpeech/test-clean [--clips 1000] [--long 10]
+    python benchmarks/transcription/files.py LibriSpeech/dev-clean [--clips 1000] [--long 10]
         [--minutes 10] [--systems asr-1,asr-2,asr-processes,asr-greedy,sherpa,whisper-tiny.en]
         [--model en] [--sherpa sherpa/en] [--whisper-python VENV/bin/python] [-o files.json]
 
@@ -86,6 +86,7 @@ def commands(system: str, files: list[Path], out: Path, a: argparse.Namespace) -
     if system.startswith("asr"):
         threads = "2" if system == "asr-2" else "1"
         halves = [files[::2], files[1::2]] if system == "asr-processes" else [files]
+        halves = [half for half in halves if half]
         options = ["--model", a.model, "--threads", threads]
         options += ["--decoding-method", "greedy"] if system == "asr-greedy" else []
         start = [sys.executable, "-m", "asr", "transcribe", *options]

@@ -23,8 +23,18 @@ import numpy.typing as npt
 
 from asr.errors import ConfigError, ModelError
 
-__all__ = ["RECORDING", "START_UP", "Part", "ProfileConfig", "ProfileJob", "phase_of", "profile"]
+__all__ = [
+    "RECORDING",
+    "START",
+    "START_UP",
+    "Part",
+    "ProfileConfig",
+    "ProfileJob",
+    "phase_of",
+    "profile",
+]
 
+START = "start-up"  # the phase of the parts START_UP
 START_UP = ("imports", "network", "words and language model", "text model", "first recording")
 RECORDING = ("reading", "features", "network", "search", "text")
 Samples = npt.NDArray[np.float32]
@@ -88,7 +98,7 @@ class Part:
     """What a part of the work takes.
 
     Attributes:
-        phase: ``start-up``, or the length of the recording, see :func:`phase_of`.
+        phase: :data:`START`, or the length of the recording, see :func:`phase_of`.
         name: one of :data:`START_UP` or :data:`RECORDING`.
         seconds: by the clock.
         processor_s: of all threads. Beside other work it says more than the clock.

@@ -27,7 +27,7 @@ from asr.model_folder import open_model
 from asr.speech.backends import choose_backend, open_acoustics
 from asr.speech.decoders import DecoderFactory, own_lm, stored_decoding
 from asr.speech.imported_tokens import open_tokenizer
-from asr.speech.jobs.profiling import Part, ProfileJob, phase_of
+from asr.speech.jobs.profiling import START, Part, ProfileJob, phase_of
 from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.onnx import feature_share
 from asr.speech.segments import TranscriptBuilder
@@ -154,7 +154,7 @@ def measure(job: ProfileJob) -> list[Part]:
     steps = Steps(job, start)
     with start.part("first recording"):
         steps.transcribe(job.audio[0][0], Clock())
-    parts = start.parts("start-up", sum)
+    parts = start.parts(START, sum)
     for clip_s, paths in zip(job.config.clips_s, job.audio, strict=True):
         steps.transcribe(paths[0], Clock())  # a new shape
         clock = Clock()

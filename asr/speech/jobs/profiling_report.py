@@ -10,7 +10,7 @@ from pathlib import Path
 from asr.errors import ConfigError
 from asr.files import atomic_path
 from asr.speech.jobs.bench_report import aligned_table, machine
-from asr.speech.jobs.profiling import Part, ProfileConfig
+from asr.speech.jobs.profiling import START, Part, ProfileConfig
 
 __all__ = ["draw_profile", "profile_json", "profile_table"]
 
@@ -63,7 +63,11 @@ def draw_profile(parts: Sequence[Part], path: Path) -> None:
         phase: {part.name: 1000 * part.seconds for part in own}
         for phase, own in _phases(parts).items()
     }
-    figure = stacked(groups, "milliseconds by the clock")
+    panels = [
+        {phase: own for phase, own in groups.items() if (phase == START) == is_start}
+        for is_start in (True, False)
+    ]
+    figure = stacked([panel for panel in panels if panel], "milliseconds by the clock")
     if path.suffix == ".png":
         content = to_png(figure)
     else:

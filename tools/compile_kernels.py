@@ -23,8 +23,6 @@ from typing import Any
 
 ANY_PROCESSOR = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 MODELS = ("en", "en-streaming", "zh", "an4")
-# what compiled code may call: the C library's
-LIBRARY = {"exp", "log", "log1p", "pow", "memset", "memcpy", "memmove"}
 WRAPPER = """
 define void @{symbol}(ptr %slots) {{
   %error = alloca ptr
@@ -159,6 +157,8 @@ def compiled(kernel: Any, signature: Any, symbol: str) -> tuple[str | None, str]
     """
     import llvmlite.binding as llvm
 
+    from asr.kernels.library import CALLED
+
     result = kernel.dispatcher.overloads[signature]
     kinds = kinds_of(result.fndesc.restype)
     if kinds is None:
@@ -167,7 +167,7 @@ def compiled(kernel: Any, signature: Any, symbol: str) -> tuple[str | None, str]
     function = llvm.parse_assembly(code).get_function(name)
     types = [str(argument.type) for argument in function.arguments]
     code += wrapper(name, symbol, types, len(kinds.strip("()")))
-    odd = outside(linked([code])) - LIBRARY
+    odd = outside(linked([code])).difference(CALLED)
     return (None, f"calls {sorted(odd)}") if odd else (code, kinds)
 
 

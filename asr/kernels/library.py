@@ -5,7 +5,9 @@ machine code once, for the processor at hand, and that is kept in the user's cac
 itself, whose import and compiler take most of the time of a first start, is not needed.
 
 Where it does not fit, nothing is said and numba compiles: a source file has changed since, an
-argument is of a type that was not foreseen, or LLVM is older than the one that wrote the code.
+argument is of a type that was not foreseen, LLVM is older than the one that wrote the code, or the
+system is Windows. Used on Linux and x86-64; LLVM makes code for ARM and macOS too, which nobody has
+run yet.
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ from typing import Any
 from asr.cache_folder import cache_folder
 from asr.kernels.arguments import flatten, unpack
 
-__all__ = ["CODE", "INDEX", "Entry", "find", "sources_digest"]
+__all__ = ["CALLED", "CODE", "INDEX", "Entry", "find", "sources_digest"]
 
 PACKAGE = Path(__file__).parent.parent
 INDEX = Path(__file__).parent / "compiled" / "kernels.json"
 CODE = INDEX.with_name("kernels.bc.xz")
+CALLED = ("exp", "exp2", "expf", "log", "logf", "log1p", "pow", "memset", "memcpy", "memmove")
+"""What the code may call: functions of the C library."""
 _LOCK = Lock()  # one engine is enough
 
 
@@ -123,12 +127,14 @@ def _engine() -> Any:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         machine = _target_machine(llvm)
+        if not all(hasattr(ctypes.CDLL(None), name) for name in CALLED):
+            return None  # LLVM would end the process
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         code = _machine_code(llvm, machine)
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-    except (ImportError, OSError, RuntimeError, ValueError, lzma.LZMAError):
-        return None  # numba compiles
+    except (ImportError, OSError, RuntimeError, TypeError, ValueError, lzma.LZMAError):
+        return None  # numba compiles; a TypeError is Windows', where a process has no symbols
     return engine
 
 
@@ -152,11 +158,19 @@ def _machine_code(llvm: Any, machine: Any) -> bytes:
             return _checked(path.read_bytes())
     module = llvm.parse_bitcode(lzma.decompress(packed))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    _optimise(llvm, module, machine)
     code: bytes = machine.emit_object(module)
     if path is not None:
         with contextlib.suppress(OSError):
             _write(path, hashlib.sha256(code).digest() + code)
     return code
+
+
+def _optimise(llvm: Any, module: Any, machine: Any) -> None:
+    """Optimise once more, for this processor."""
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
 
 
 def _cached_code(llvm: Any, packed: bytes) -> Path | None:

@@ -158,19 +158,11 @@ def _machine_code(llvm: Any, machine: Any) -> bytes:
             return _checked(path.read_bytes())
     module = llvm.parse_bitcode(lzma.decompress(packed))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    _optimise(llvm, module, machine)
     code: bytes = machine.emit_object(module)
     if path is not None:
         with contextlib.suppress(OSError):
             _write(path, hashlib.sha256(code).digest() + code)
     return code
-
-
-def _optimise(llvm: Any, module: Any, machine: Any) -> None:
-    """Optimise once more, for this processor."""
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
 
 
 def _cached_code(llvm: Any, packed: bytes) -> Path | None:

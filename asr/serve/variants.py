@@ -54,12 +54,12 @@ class Variants:
 
     def _decoding(self, options: RequestOptions) -> Recognizer:
         """Return the recogniser with the decoder that a request asks for."""
-        changes, words = options.decoding, options.words
-        if not changes and not words:
+        changes, words, further = options.decoding, options.words, options.new_words
+        if not changes and not words and not further:
             return self.recognizer
         if options.lm_weight is not None and self.recognizer.decoders.lm is None:
             raise BadOption("lm_weight", "This model has no language model.", "Leave it out.")
-        key = repr((sorted(changes.items(), key=lambda item: item[0]), words))
+        key = repr((sorted(changes.items(), key=lambda item: item[0]), words, further))
         with self._lock:
             if key not in self._made:
                 self._made[key] = self._make(options)
@@ -70,9 +70,9 @@ class Variants:
 
     def _make(self, options: RequestOptions) -> Recognizer:
         try:
-            made = self.recognizer.with_decoding(options.decoding, options.words)
+            made = self.recognizer.with_decoding(options.decoding, options.words, options.new_words)
         except AsrError as error:
-            name = "words" if options.words else "hotwords"
+            name = "words" if options.words else "new_words" if options.new_words else "hotwords"
             raise BadOption(name, error.message, error.remedy) from error
         if isinstance(made.decoder, GreedyDecoder):
             name = "word_bonus" if options.lm_weight is None else "lm_weight"

@@ -12,6 +12,7 @@ from asr.config import build_config, check_range
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
 from asr.decoding.coverage import check_coverage
 from asr.decoding.language_models import AnyModel
+from asr.decoding.new_words import with_new_words
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
 from asr.decoding.vocabulary import Vocabulary
@@ -20,6 +21,7 @@ from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import Bundle
 from asr.speech.backends import ONNX_DEVICES
 from asr.speech.imported_tokens import ImportedTokenizer
+from asr.speech.new_words import NewWord, NewWords, Pronouncer, new_words
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer
 
@@ -121,6 +123,8 @@ class DecoderFactory:
         device: where a second language model runs.
         threads: recordings that are decoded at the same time.
         words: the only words that can be recognised; empty: all that model and dictionary allow.
+        new_words: words that the model was not made with.
+        folder: of the model, for its letters and sounds.
     """
 
     tokenizer: Tokenizer
@@ -128,6 +132,9 @@ class DecoderFactory:
     device: str = "cpu"
     threads: int = 1
     words: tuple[str, ...] = ()
+    new_words: tuple[NewWord, ...] = ()
+    folder: Path | None = None
+    _known: Tokenizer | None = None  # without the new words
     # language models by path: `replace` hands them on, so that factories made of one share them
     _ngrams: dict[str, AnyModel] = field(default_factory=dict, repr=False, compare=False)
     _scorers: dict[str, Scorer] = field(default_factory=dict, repr=False, compare=False)
@@ -139,7 +146,9 @@ class DecoderFactory:
         name = str(self.lm)
         if name not in self._ngrams:
             self._ngrams[name] = load_lm(self.lm)
-        return self._ngrams[name]
+        if not self.new_words:
+            return self._ngrams[name]
+        return with_new_words(self._ngrams[name], {new.word: new.like for new in self.new_words})
 
     def with_lexicon(self, path: str | Path) -> DecoderFactory:
         """Return a factory that also knows the words of a pronouncing dictionary.
@@ -159,6 +168,49 @@ class DecoderFactory:
         """
         assert isinstance(self.tokenizer, PhoneTokenizer)
         return replace(self, tokenizer=self.tokenizer.with_words(more))
+
+    def with_new_words(self, words: NewWords) -> DecoderFactory:
+        """Return a factory that also knows words that the model was not made with; see
+        :func:`asr.speech.new_words.new_words`.
+
+        Raises:
+            ConfigError: a word that the model can neither say nor write, or that it knows already
+                because it spells all words.
+            LanguageModelError: see :func:`asr.decoding.new_words.with_new_words`.
+        """
+        if not words:
+            return self
+        plain = self._known or self.tokenizer
+        every = tuple(
+            dict.fromkeys([*self.new_words, *(new.cased(self._cased) for new in new_words(words))])
+        )
+        if isinstance(plain, PhoneTokenizer):
+            pronounce = Pronouncer(plain.lexicon, plain.phones, self.folder)
+            tokenizer: Tokenizer = plain.with_words(pronounce(every))
+        else:
+            self._check_spelled(every)
+            tokenizer = plain
+        return replace(self, tokenizer=tokenizer, new_words=every, _known=plain)
+
+    def _check_spelled(self, words: Sequence[NewWord]) -> None:
+        """Refuse new words of a model that spells its words, where they have no effect."""
+        if self.lm is None:
+            raise ConfigError(
+                "This model spells its words and has no language model: it knows every word.",
+                "Give important words as hotwords.",
+            )
+        for new in words:
+            if new.sounds_like:
+                raise ConfigError(
+                    f"This model spells its words, so {new.word!r} cannot sound like "
+                    f"{new.sounds_like!r}.",
+                    "Give the word alone.",
+                )
+            if missing := [c for c in new.word if c not in self._characters]:
+                raise ConfigError(
+                    f"The model cannot write {new.word!r}: it has no {missing[0]!r}.",
+                    "Write the word with the characters of transcripts.",
+                )
 
     def check_lm(self) -> None:
         """Say on standard error where words of the language model cannot be recognised.
@@ -195,22 +247,25 @@ class DecoderFactory:
         """Return a factory whose decoders recognise these words only.
 
         Raises:
-            ConfigError: the model's dictionary does not have a word.
+            ConfigError: a word that the model cannot say.
         """
-        known = self.tokenizer.lexicon
         cased = tuple(dict.fromkeys(self._cased(word) for word in words))
-        if known is not None and (unknown := [word for word in cased if word not in known]):
-            raise ConfigError(
-                f"The pronunciation of {unknown[0]!r} is not known.",
-                "Leave it out, or serve a model whose dictionary has it.",
-            )
-        return replace(self, words=cased)
+        return replace(self._saying(cased), words=cased)
+
+    def _saying(self, words: Iterable[str]) -> DecoderFactory:
+        """Return a factory of a model of phones whose dictionary has words."""
+        known = self.tokenizer.lexicon
+        if known is None:
+            return self
+        unknown = [NewWord(word) for word in words if word not in known]
+        return self.with_new_words(unknown) if unknown else self
 
     def knows(self, phrase: str) -> bool:
         """Return whether a phrase can be a hotword: its words can be said or written."""
         cased, lexicon = self._cased(phrase), self.tokenizer.lexicon
-        if lexicon is not None:
-            return bool(cased.split()) and all(word in lexicon for word in cased.split())
+        if isinstance(self.tokenizer, PhoneTokenizer) and lexicon is not None:
+            pronounce = Pronouncer(lexicon, self.tokenizer.phones, self.folder)
+            return bool(cased.split()) and all(map(pronounce.can_say, cased.split()))
         return bool(cased.strip()) and set(cased) <= self._characters
 
     @property
@@ -227,7 +282,9 @@ class DecoderFactory:
             DecodingError: the model can neither write nor say a hotword.
             AsrError: see :meth:`make`.
         """
+        known, hot = self.tokenizer.lexicon, self._cased(" ".join(config.hotwords)).split()
         adds_words = bool(self.words or (config.hotwords and not config.open_vocabulary))
+        adds_words |= known is not None and not all(word in known for word in hot)
         if not isinstance(decoder, BeamDecoder) or config.method == "greedy" or adds_words:
             return self.make(config)
         numbers = {setting.name: getattr(config, setting.name) for setting in fields(Settings)}
@@ -236,6 +293,9 @@ class DecoderFactory:
 
     def beam(self, config: DecodingConfig) -> BeamDecoder:
         """Return the beam search alone, with the numbers of ``config``."""
+        saying = self._saying(self._cased(" ".join(config.hotwords)).split())
+        if saying is not self:
+            return saying.beam(config)
         lm = self._ngram
         lexicon = self._lexicon()
         hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}

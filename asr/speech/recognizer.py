@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_d
 from asr.speech.frames import FrameShape
 from asr.speech.imported_tokens import open_tokenizer
 from asr.speech.long import LONG_S, Heard, Hearing, RecordingReader
+from asr.speech.new_words import NewWords
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
@@ -40,8 +42,6 @@ __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 POOL_S, POOL_SIZE = 320.0, 32
 
 Samples = npt.NDArray[np.float32]
-
-
 Progress = Callable[[float], None]
 OnSegment = Callable[[Segment], None]
 
@@ -86,9 +86,10 @@ class Recognizer:
             )
         lm = own_lm(bundle) if options.lm is None else Path(options.lm)
         threads = options.threads or usable_cores()
-        self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
+        self.decoders = DecoderFactory(tokenizer, lm, options.device, threads, folder=bundle.path)
         if self.decoding.lexicon:
             self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
+        self.decoders = self.decoders.with_new_words(options.new_words)
         if options.lm is not None:
             self.decoders.check_lm()
         self.decoder = self.decoders.make(self.decoding)
@@ -136,15 +137,18 @@ class Recognizer:
         """What runs the network: ``torch`` or ``onnxruntime``."""
         return self.acoustics.backend
 
-    def with_decoding(self, changes: Mapping[str, Any], words: Sequence[str] = ()) -> Recognizer:
+    def with_decoding(
+        self, changes: Mapping[str, Any], words: Sequence[str] = (), further: NewWords = ()
+    ) -> Recognizer:
         """Return a recogniser with other settings of the decoder, which shares the network.
 
         Args:
             changes: fields of :class:`asr.speech.decoders.DecodingConfig` with their values.
             words: the only words that can be recognised; empty: those of this model.
+            further: words that the model was not made with, see :func:`load_model`.
 
         Raises:
-            ConfigError: a value out of its range, or a word that the dictionary does not have.
+            ConfigError: a value out of its range, or a word that the model cannot say.
             DecodingError: a hotword that the model cannot write or say.
         """
         other = copy.copy(self)
@@ -152,9 +156,11 @@ class Recognizer:
         if words or config.needs_beam:
             config = replace(config, method="beam")
         other.decoding = config
+        other.decoders = other.decoders.with_new_words(further)
         if words:
-            other.decoders = self.decoders.with_words(words)
-        other.decoder = other.decoders.variant(self.decoder, config)
+            other.decoders = other.decoders.with_words(words)
+        make = other.decoders.make if further else partial(other.decoders.variant, self.decoder)
+        other.decoder = make(config)
         other.builder = replace(self.builder, all_readings=config.n_best > 1)
         return other
 
@@ -471,6 +477,7 @@ def load_model(
     threads: int = 0,
     lm: str | Path | None = None,
     writing: WritingConfig | None = None,
+    new_words: NewWords = (),
 ) -> Recognizer:
     """Return a speech model.
 
@@ -485,6 +492,8 @@ def load_model(
         lm: n-gram model instead of the folder's own.
         writing: how words become text, such as ``WritingConfig(text_model="auto")``; None leaves
             them plain. :func:`asr.speech.writing.write_transcript` does it later.
+        new_words: words that the model was not made with: a list, or a mapping of word to what it
+            sounds like; a model of phones says them by their letters.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.
@@ -492,4 +501,4 @@ def load_model(
         LanguageModelError: ``lm`` cannot be used.
     """
     options = ModelOptions(model, decoding, lm, device, backend)
-    return open_recognizer(replace(options, threads=threads, writing=writing))
+    return open_recognizer(replace(options, threads=threads, writing=writing, new_words=new_words))

@@ -33,6 +33,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     Attributes:
         fingerprint: hash of the file that was read; None if there was no file.
+        parts: the two dictionaries that :meth:`updated` joined, if it did.
 
     Raises:
         TokenError: a word has white space or no pronunciation, or a phone is empty or has a space.
@@ -45,6 +46,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     FILE = "lexicon.txt.gz"
     fingerprint: str | None = None
+    parts: tuple[Pronunciations, Pronunciations] | None = None
     _text: str
 
     def __init__(self, entries: Mapping[str, Sequence[Sequence[str]]]) -> None:
@@ -54,14 +56,17 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
                 raise TokenError(
                     f"The word {word!r} has no pronunciation.", "Give it at least one phone."
                 )
-            if bad := [
-                phone for way in ways for phone in way if phone.split() != [phone] or "▁" in phone
-            ]:
+            spoken = [" ".join(way) for way in ways]
+            if any(
+                "▁" in text or text.split() != list(way)
+                for text, way in zip(spoken, ways, strict=True)
+            ):
+                bad = next(p for way in ways for p in way if p.split() != [p] or "▁" in p)
                 raise TokenError(
-                    f"{bad[0]!r} cannot be a phone.",
+                    f"{bad!r} cannot be a phone.",
                     "Name phones by letters and digits, such as AH.",
                 )
-            said[word] = [" ".join(way) for way in ways]
+            said[word] = spoken
         self._said = said
 
     @cached_property
@@ -91,6 +96,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         """Return a dictionary with the words of both; ``more`` takes precedence."""
         both = Pronunciations({})
         both._said = self._said | more._said
+        both.parts = (self, more)
         if self.fingerprint and more.fingerprint:
             both.fingerprint = f"{self.fingerprint} {more.fingerprint}"
         return both

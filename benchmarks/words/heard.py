@@ -45,12 +45,17 @@ def hear(model: Recognizer, folder: Path, count: int, kept: Path) -> list[Heard]
     for listing in sorted(folder.rglob("*.trans.txt")):
         for line in listing.read_text().splitlines():
             name, _, text = line.partition(" ")
-            audio = next((a for e in (".flac", ".wav") if (a := listing.parent / f"{name}{e}").is_file()), None)
+            audio = next(
+                (a for e in (".flac", ".wav") if (a := listing.parent / f"{name}{e}").is_file()),
+                None,
+            )
             if audio is not None:
                 texts[audio] = text.lower()
     paths = list(texts)
     if count:
-        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int)]
+        paths = [
+            paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int)
+        ]
     heard = []
     kept.mkdir(parents=True, exist_ok=True)
     for path in paths:
@@ -60,7 +65,11 @@ def hear(model: Recognizer, folder: Path, count: int, kept: Path) -> list[Heard]
             samples = load_audio(path, model.sample_rate).samples
             parts = model.parts(samples)
             arrays = model.log_probs([part.samples for part in parts])
-            np.savez(file, log_probs=np.concatenate(arrays), seconds=len(samples) / model.sample_rate)
+            np.savez(
+                file, log_probs=np.concatenate(arrays), seconds=len(samples) / model.sample_rate
+            )
         with np.load(file) as stored:
-            heard.append(Heard(path.stem, texts[path], float(stored["seconds"]), stored["log_probs"]))
+            heard.append(
+                Heard(path.stem, texts[path], float(stored["seconds"]), stored["log_probs"])
+            )
     return heard

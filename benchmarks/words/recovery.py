@@ -30,7 +30,9 @@ from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer
 
 
-def rarest(heard: Sequence[Heard], tokenizer: PhoneTokenizer, lm: NgramAutomaton, count: int) -> list[str]:
+def rarest(
+    heard: Sequence[Heard], tokenizer: PhoneTokenizer, lm: NgramAutomaton, count: int
+) -> list[str]:
     """Return the words of the references that the language model finds least probable."""
     words = {word for one in heard for word in one.text.split()}
     known = [word for word in words if word in tokenizer.lexicon and word in lm]
@@ -40,7 +42,8 @@ def rarest(heard: Sequence[Heard], tokenizer: PhoneTokenizer, lm: NgramAutomaton
 def without(factory: DecoderFactory, gone: Sequence[str], folder: Path) -> DecoderFactory:
     """Return decoders that do not know words, and have not learned letters from them."""
     tokenizer, lm = factory.tokenizer, load_lm(factory.lm)
-    assert isinstance(tokenizer, PhoneTokenizer) and isinstance(lm, NgramAutomaton)
+    assert isinstance(tokenizer, PhoneTokenizer)
+    assert isinstance(lm, NgramAutomaton)
     left = {word: ways for word, ways in tokenizer.lexicon.items() if word not in set(gone)}
     lexicon = Pronunciations(left)
     lexicon.fingerprint = f"without {' '.join(gone)} {len(left)}"
@@ -56,7 +59,9 @@ def without(factory: DecoderFactory, gone: Sequence[str], folder: Path) -> Decod
     )
 
 
-def score(factory: DecoderFactory, decoding: DecodingConfig, heard: Sequence[Heard], words: Sequence[str]) -> dict[str, float]:
+def score(
+    factory: DecoderFactory, decoding: DecodingConfig, heard: Sequence[Heard], words: Sequence[str]
+) -> dict[str, float]:
     """Return word error rates of the utterances that have one of the words, and of the others."""
     decoder = factory.make(decoding)
     decoder(heard[0].log_probs)
@@ -65,7 +70,9 @@ def score(factory: DecoderFactory, decoding: DecodingConfig, heard: Sequence[Hea
     seconds = time.process_time() - started
     figures = {"decoding_s": seconds}
     for name, has in (("with", True), ("others", False)):
-        chosen = {one.name: one.text for one in heard if bool(set(words) & set(one.text.split())) == has}
+        chosen = {
+            one.name: one.text for one in heard if bool(set(words) & set(one.text.split())) == has
+        }
         result = score_texts(chosen, {name: said[name] for name in chosen})
         figures |= {f"{name} utterances": len(chosen), f"{name} wer": 100 * result.wer}
     return figures

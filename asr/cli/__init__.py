@@ -30,6 +30,8 @@ VERBS = (
     "transcribe",
     "align",
     "listen",
+    "spot",
+    "grammar",
     "score",
     "compare",
     "predict",

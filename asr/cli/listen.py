@@ -9,6 +9,7 @@ import typer
 from asr.cli.options import (
     DEFAULT_MODEL,
     Backend,
+    GrammarFile,
     Hotwords,
     HotwordWeight,
     Model,
@@ -38,6 +39,7 @@ def listen(
         bool, typer.Option("--list-devices", help="Show the sound devices and exit.")
     ] = False,
     words: NewWordsFile = None,
+    grammar: GrammarFile = None,
     hotwords: Hotwords = None,
     hotword_weight: HotwordWeight = 10.0,
     punctuation: Punctuation = True,
@@ -64,6 +66,7 @@ def listen(
             writing=writing_of(punctuation, text_model, numbers),
             decoding=given(hotwords=hot),
             new_words=words_of(words),
+            grammar=grammar,
         ),
         device=int(microphone or 0) if numbered else microphone,
         silence_s=silence,

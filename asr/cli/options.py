@@ -17,6 +17,7 @@ __all__ = [
     "BeamSize",
     "BlankPenalty",
     "Device",
+    "GrammarFile",
     "HotwordWeight",
     "Hotwords",
     "Lexicon",
@@ -72,6 +73,12 @@ Workers = Annotated[
 Lexicon = Annotated[
     Path | None,
     typer.Option("--lexicon", help="Pronunciations of further words, for a model of phones."),
+]
+GrammarFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--grammar", help="Recognise only the sentences of these templates; -f json has the slots."
+    ),
 ]
 Hotwords = Annotated[
     list[str] | None,

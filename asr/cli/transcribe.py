@@ -13,6 +13,7 @@ from asr.cli.options import (
     BeamSize,
     BlankPenalty,
     Device,
+    GrammarFile,
     Hotwords,
     HotwordWeight,
     Lexicon,
@@ -67,6 +68,7 @@ def transcribe(
     hotwords: Hotwords = None,
     hotword_weight: HotwordWeight = 10.0,
     words: NewWordsFile = None,
+    grammar: GrammarFile = None,
     lexicon: Lexicon = None,
     lm: LmFile = None,
     lm_alpha: LmAlpha = None,
@@ -146,6 +148,7 @@ def transcribe(
         threads=threads,
         writing=writing_of(punctuation, text_model, numbers),
         new_words=words_of(words),
+        grammar=grammar,
     )
     output: dict[str, Any] = {
         "output_dir": output_dir,

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 HOTWORD_WEIGHT = 10.0  # natural log, of a phrase that is given without a weight
-MAX_HOTWORDS, MAX_WORDS, MAX_CHARACTERS = 500, 5000, 100
+MAX_HOTWORDS, MAX_WORDS, MAX_CHARACTERS, MAX_GRAMMAR = 500, 5000, 100, 20_000
 RATES = (8000, 96000)  # Hz
 
 
@@ -117,6 +117,12 @@ class RequestOptions(BaseModel):
         max_length=MAX_WORDS,
         description="Words that the model does not know, with commas; what one sounds like may "
         "follow =. A JSON object of word and sound, or a list of words, works too.",
+    )
+    grammar: str = Field(
+        "",
+        max_length=MAX_GRAMMAR,
+        description="The only sentences that can be recognised, as templates, one a line; a result "
+        "has their slots.",
     )
     words: Words = Field(
         (),

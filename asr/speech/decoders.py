@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from asr.config import build_config, check_range
+from asr.cores import usable_cores
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
 from asr.decoding.coverage import check_coverage
+from asr.decoding.grammar import GRAMMAR_SETTINGS, GrammarDecoder, compile_grammar
 from asr.decoding.language_models import AnyModel
 from asr.decoding.new_words import with_new_words
 from asr.decoding.rescoring import RescoringDecoder, Scorer
@@ -22,10 +24,20 @@ from asr.model_folder import Bundle
 from asr.speech.backends import ONNX_DEVICES
 from asr.speech.imported_tokens import ImportedTokenizer
 from asr.speech.new_words import NewWord, NewWords, Pronouncer, new_words
+from asr.speech.options import ModelOptions
+from asr.text.grammars import Grammar, parse_grammar, read_grammar
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer
 
-__all__ = ["LM_FILES", "Decoder", "DecoderFactory", "DecodingConfig", "own_lm", "stored_decoding"]
+__all__ = [
+    "LM_FILES",
+    "Decoder",
+    "DecoderFactory",
+    "DecodingConfig",
+    "open_decoders",
+    "own_lm",
+    "stored_decoding",
+]
 
 LM_FILES = (
     "lm.bin",
@@ -36,7 +48,7 @@ LM_FILES = (
 MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
 MAX_RESCORE_WEIGHT = 100.0
 
-Decoder = BeamDecoder | GreedyDecoder | RescoringDecoder
+Decoder = BeamDecoder | GreedyDecoder | GrammarDecoder | RescoringDecoder
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,7 @@ class DecoderFactory:
         words: the only words that can be recognised; empty: all that model and dictionary allow.
         new_words: words that the model was not made with.
         folder: of the model, for its letters and sounds.
+        grammar: the only sentences that can be recognised; it replaces the n-gram model.
     """
 
     tokenizer: Tokenizer
@@ -134,6 +147,7 @@ class DecoderFactory:
     words: tuple[str, ...] = ()
     new_words: tuple[NewWord, ...] = ()
     folder: Path | None = None
+    grammar: Grammar | None = None
     _known: Tokenizer | None = None  # without the new words
     # language models by path: `replace` hands them on, so that factories made of one share them
     _ngrams: dict[str, AnyModel] = field(default_factory=dict, repr=False, compare=False)
@@ -149,6 +163,47 @@ class DecoderFactory:
         if not self.new_words:
             return self._ngrams[name]
         return with_new_words(self._ngrams[name], {new.word: new.like for new in self.new_words})
+
+    def adapted(
+        self, lexicon: str, words: NewWords, grammar: str | Path | Grammar | None
+    ) -> DecoderFactory:
+        """Return a factory with further words of a dictionary, new words, and a grammar.
+
+        Args:
+            lexicon: path of a pronouncing dictionary; empty: none.
+            words: see :meth:`with_new_words`.
+            grammar: the only sentences that can be recognised, see :meth:`with_grammar`.
+        """
+        factory = self.with_lexicon(lexicon) if lexicon else self
+        factory = factory.with_new_words(words)
+        return factory if grammar is None else factory.with_grammar(grammar)
+
+    def with_grammar(self, grammar: str | Path | Grammar) -> DecoderFactory:
+        """Return a factory whose decoders recognise the sentences of a grammar only.
+
+        Args:
+            grammar: its text, or the path of a file, see
+                :func:`asr.text.grammars.parse_grammar`.
+
+        Raises:
+            DataError: it cannot be read.
+            ConfigError: a word of it that the model can neither say nor write.
+        """
+        if isinstance(grammar, Path):
+            grammar = read_grammar(grammar, self.cased)
+        elif isinstance(grammar, str):
+            grammar = parse_grammar(grammar, self.cased)
+        characters = self._characters
+        if self.tokenizer.lexicon is None:
+            for word in grammar.words:
+                if missing := [c for c in word if c not in characters]:
+                    raise ConfigError(
+                        f"The model cannot write {word!r} of the grammar: it has no "
+                        f"{missing[0]!r}.",
+                        "Write the grammar with the characters of transcripts.",
+                    )
+        limited = self.with_words(grammar.words)
+        return replace(limited, grammar=grammar, lm=None)
 
     def with_lexicon(self, path: str | Path) -> DecoderFactory:
         """Return a factory that also knows the words of a pronouncing dictionary.
@@ -182,7 +237,7 @@ class DecoderFactory:
             return self
         plain = self._known or self.tokenizer
         every = tuple(
-            dict.fromkeys([*self.new_words, *(new.cased(self._cased) for new in new_words(words))])
+            dict.fromkeys([*self.new_words, *(new.cased(self.cased) for new in new_words(words))])
         )
         if isinstance(plain, PhoneTokenizer):
             pronounce = Pronouncer(plain.lexicon, plain.phones, self.folder)
@@ -233,6 +288,8 @@ class DecoderFactory:
             ModelError: ``config.rescorer`` holds no language model.
             MissingDependencyError: a second pass needs torch.
         """
+        if self.grammar is not None:
+            return self._for_grammar(self.grammar, config)
         searched = config.needs_beam or bool(self.words) or self.lm is not None
         greedy = config.method == "auto" and not searched
         if greedy or config.method == "greedy":
@@ -243,16 +300,30 @@ class DecoderFactory:
         scorer = self.scorer(config.rescorer)
         return RescoringDecoder(search, scorer, config.rescore_weight, config.rescore_word_bonus)
 
+    def _for_grammar(self, grammar: Grammar, config: DecodingConfig) -> GrammarDecoder:
+        """Return a decoder of the grammar's sentences.
+
+        Raises:
+            ConfigError: what a grammar has no use for is asked for.
+        """
+        if config.method == "greedy" or config.rescorer or config.hotwords:
+            raise ConfigError(
+                "A grammar goes with neither greedy decoding, nor hotwords, nor a second pass.",
+                "Leave them out.",
+            )
+        settings = replace(config, **GRAMMAR_SETTINGS)
+        return GrammarDecoder(self._search(settings, compile_grammar(grammar)), grammar)
+
     def with_words(self, words: Sequence[str]) -> DecoderFactory:
         """Return a factory whose decoders recognise these words only.
 
         Raises:
             ConfigError: a word that the model cannot say.
         """
-        cased = tuple(dict.fromkeys(self._cased(word) for word in words))
-        return replace(self._saying(cased), words=cased)
+        cased = tuple(dict.fromkeys(self.cased(word) for word in words))
+        return replace(self.saying(cased), words=cased)
 
-    def _saying(self, words: Iterable[str]) -> DecoderFactory:
+    def saying(self, words: Iterable[str]) -> DecoderFactory:
         """Return a factory of a model of phones whose dictionary has words."""
         known = self.tokenizer.lexicon
         if known is None:
@@ -262,7 +333,7 @@ class DecoderFactory:
 
     def knows(self, phrase: str) -> bool:
         """Return whether a phrase can be a hotword: its words can be said or written."""
-        cased, lexicon = self._cased(phrase), self.tokenizer.lexicon
+        cased, lexicon = self.cased(phrase), self.tokenizer.lexicon
         if isinstance(self.tokenizer, PhoneTokenizer) and lexicon is not None:
             pronounce = Pronouncer(lexicon, self.tokenizer.phones, self.folder)
             return bool(cased.split()) and all(map(pronounce.can_say, cased.split()))
@@ -282,23 +353,25 @@ class DecoderFactory:
             DecodingError: the model can neither write nor say a hotword.
             AsrError: see :meth:`make`.
         """
-        known, hot = self.tokenizer.lexicon, self._cased(" ".join(config.hotwords)).split()
+        known, hot = self.tokenizer.lexicon, self.cased(" ".join(config.hotwords)).split()
         adds_words = bool(self.words or (config.hotwords and not config.open_vocabulary))
         adds_words |= known is not None and not all(word in known for word in hot)
         if not isinstance(decoder, BeamDecoder) or config.method == "greedy" or adds_words:
             return self.make(config)
         numbers = {setting.name: getattr(config, setting.name) for setting in fields(Settings)}
-        hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
+        hotwords = {self.cased(phrase): weight for phrase, weight in config.hotwords.items()}
         return decoder.replace(hotwords=hotwords, **numbers)
 
     def beam(self, config: DecodingConfig) -> BeamDecoder:
         """Return the beam search alone, with the numbers of ``config``."""
-        saying = self._saying(self._cased(" ".join(config.hotwords)).split())
+        saying = self.saying(self.cased(" ".join(config.hotwords)).split())
         if saying is not self:
             return saying.beam(config)
-        lm = self._ngram
+        return self._search(config, self._ngram)
+
+    def _search(self, config: DecodingConfig, lm: AnyModel | None) -> BeamDecoder:
         lexicon = self._lexicon()
-        hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
+        hotwords = {self.cased(phrase): weight for phrase, weight in config.hotwords.items()}
         open_vocabulary = lexicon is None and (config.open_vocabulary or lm is None)
         if lexicon is None and lm is not None and hotwords and not open_vocabulary:
             # closed by the model's words: those of the hotwords are let in
@@ -344,9 +417,35 @@ class DecoderFactory:
             return self.tokenizer.vocabulary
         return self.tokenizer.tokens
 
-    def _cased(self, phrase: str) -> str:
+    def cased(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""
         if self.tokenizer.lexicon is not None:
             return phrase.lower()
         cases = (phrase, phrase.lower(), phrase.upper())
         return next((p for p in cases if set(p) <= self._characters), phrase)
+
+
+def open_decoders(
+    bundle: Bundle, tokenizer: Tokenizer, decoding: DecodingConfig, options: ModelOptions
+) -> DecoderFactory:
+    """Return what makes the decoders of a model with the words, model and grammar of its options.
+
+    Raises:
+        ConfigError: a language model for greedy decoding, or see :meth:`DecoderFactory.adapted`.
+        LanguageModelError: see :meth:`DecoderFactory.check_lm`.
+    """
+    if options.lm is not None and decoding.method == "greedy":
+        raise ConfigError(
+            "Greedy decoding uses no language model.", "Leave it out, or choose the method beam."
+        )
+    if options.lm is not None and options.grammar is not None:
+        raise ConfigError(
+            "A grammar takes the place of a language model.", "Leave one of them out."
+        )
+    lm = own_lm(bundle) if options.lm is None else Path(options.lm)
+    threads = options.threads or usable_cores()
+    factory = DecoderFactory(tokenizer, lm, options.device, threads, folder=bundle.path)
+    factory = factory.adapted(decoding.lexicon, options.new_words, options.grammar)
+    if options.lm is not None:
+        factory.check_lm()
+    return factory

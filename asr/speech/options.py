@@ -37,6 +37,7 @@ class ModelOptions:
         name: of the model in transcripts, by default that of its folder.
         new_words: words that the model was not made with, see
             :func:`asr.speech.new_words.new_words`.
+        grammar: the only sentences that can be recognised, as text or the path of a file.
     """
 
     model: str | Path | Bundle = DEFAULT_MODEL
@@ -48,6 +49,7 @@ class ModelOptions:
     writing: WritingConfig | None = None
     name: str = ""
     new_words: NewWords = ()
+    grammar: str | Path | None = None
 
     @property
     def decoding_fields(self) -> dict[str, Any]:

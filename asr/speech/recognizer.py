@@ -16,15 +16,14 @@ import numpy.typing as npt
 from asr.audio.level import LevelledBlocks
 from asr.audio.reading import Source, open_recording
 from asr.audio.segmentation import Window
-from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, ConfigError, ModelError
+from asr.errors import AsrError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.aligner import AlignmentConfig, Spelling, align_words, spell_words
 from asr.speech.alignment import ForcedAlignment
 from asr.speech.backends import open_acoustics
-from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
+from asr.speech.decoders import DecodingConfig, open_decoders, stored_decoding
 from asr.speech.frames import FrameShape
 from asr.speech.imported_tokens import open_tokenizer
 from asr.speech.long import LONG_S, Heard, Hearing, RecordingReader
@@ -79,19 +78,7 @@ class Recognizer:
             threads=options.threads,
         )
         self.decoding = stored_decoding(bundle, tokenizer, options.decoding)
-        if options.lm is not None and self.decoding.method == "greedy":
-            raise ConfigError(
-                "Greedy decoding uses no language model.",
-                "Leave it out, or choose the method beam.",
-            )
-        lm = own_lm(bundle) if options.lm is None else Path(options.lm)
-        threads = options.threads or usable_cores()
-        self.decoders = DecoderFactory(tokenizer, lm, options.device, threads, folder=bundle.path)
-        if self.decoding.lexicon:
-            self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
-        self.decoders = self.decoders.with_new_words(options.new_words)
-        if options.lm is not None:
-            self.decoders.check_lm()
+        self.decoders = open_decoders(bundle, tokenizer, self.decoding, options)
         self.decoder = self.decoders.make(self.decoding)
         writer = Writer(options.writing or PLAIN, bundle)
         self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1, writer)
@@ -138,7 +125,11 @@ class Recognizer:
         return self.acoustics.backend
 
     def with_decoding(
-        self, changes: Mapping[str, Any], words: Sequence[str] = (), further: NewWords = ()
+        self,
+        changes: Mapping[str, Any],
+        words: Sequence[str] = (),
+        further: NewWords = (),
+        grammar: str | None = None,
     ) -> Recognizer:
         """Return a recogniser with other settings of the decoder, which shares the network.
 
@@ -146,6 +137,7 @@ class Recognizer:
             changes: fields of :class:`asr.speech.decoders.DecodingConfig` with their values.
             words: the only words that can be recognised; empty: those of this model.
             further: words that the model was not made with, see :func:`load_model`.
+            grammar: the only sentences that can be recognised, see :func:`load_model`.
 
         Raises:
             ConfigError: a value out of its range, or a word that the model cannot say.
@@ -153,13 +145,14 @@ class Recognizer:
         """
         other = copy.copy(self)
         config = replace(self.decoding, **changes)
-        if words or config.needs_beam:
+        if words or config.needs_beam or grammar is not None:
             config = replace(config, method="beam")
         other.decoding = config
-        other.decoders = other.decoders.with_new_words(further)
+        other.decoders = other.decoders.adapted("", further, grammar)
         if words:
             other.decoders = other.decoders.with_words(words)
-        make = other.decoders.make if further else partial(other.decoders.variant, self.decoder)
+        anew = bool(further) or grammar is not None
+        make = other.decoders.make if anew else partial(other.decoders.variant, self.decoder)
         other.decoder = make(config)
         other.builder = replace(self.builder, all_readings=config.n_best > 1)
         return other
@@ -429,8 +422,7 @@ class Recognizer:
         return spell_words(words, self.decoders.tokenizer, self.decoder.vocabulary, star)
 
     def features(self, recordings: Sequence[Samples]) -> list[Samples]:
-        """Return features (T, F), before normalisation, of mono recordings (n,) at
-        :attr:`sample_rate`.
+        """Return features (T, F), not normalised, of mono recordings (n,) at :attr:`sample_rate`.
 
         Raises:
             AudioError: a recording is shorter than one frame.
@@ -478,6 +470,7 @@ def load_model(
     lm: str | Path | None = None,
     writing: WritingConfig | None = None,
     new_words: NewWords = (),
+    grammar: str | Path | None = None,
 ) -> Recognizer:
     """Return a speech model.
 
@@ -494,6 +487,8 @@ def load_model(
             them plain. :func:`asr.speech.writing.write_transcript` does it later.
         new_words: words that the model was not made with: a list, or a mapping of word to what it
             sounds like; a model of phones says them by their letters.
+        grammar: the only sentences that can be recognised, as text or the path of a file, see
+            :func:`asr.text.grammars.parse_grammar`.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.

@@ -193,6 +193,7 @@ COMMON = {
     "model",
     "hotwords",
     "new_words",
+    "grammar",
     "words",
     "n_best",
     "lm_weight",

@@ -13,7 +13,7 @@ from asr.scoring.calibration import Calibration, calibrate
 
 TITLE = "Confidences"
 TASKS = ()  # runs that were evaluated before there were such files do not mention them
-_COLUMNS = ("confidence", "words", "mean", "right")
+_COLUMNS = ("confidence", "words", "mean, %", "right, %")
 
 
 def content(run: Run) -> str:
@@ -46,9 +46,9 @@ def _read(path: Path) -> tuple[list[float], list[bool]]:
 
 def _split(split: str, calibration: Calibration) -> str:
     text = (
-        f"{calibration.words} words: mean confidence {percent(calibration.confidence)}, "
-        f"{percent(calibration.right)} right; expected calibration error "
-        f"{percent(calibration.error)}."
+        f"{calibration.words} words: mean confidence {percent(calibration.confidence)} %, "
+        f"{percent(calibration.right)} % right; expected calibration error "
+        f"{percent(calibration.error)} %."
     )
     if not calibration.words:
         return paragraph(f"{split}: no words were recognised.")

@@ -35,7 +35,6 @@ __all__ = [
     "gates",
     "intervals",
     "posteriors",
-    "reliability",
     "spectrogram",
     "to_png",
     "to_svg",
@@ -235,24 +234,6 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str = "") -> Figure:
     axes.grid(axis="y", alpha=0.2)
     if len(names) > 1:
         axes.legend()
-    return figure
-
-
-@_drawn
-def reliability(bins: Sequence[tuple[float, float, int]]) -> Figure:
-    """Draw the share of right words over confidence; the size of a point shows how many words.
-
-    Args:
-        bins: (mean confidence, share that is right, words) of each, all from 0 to 1.
-    """
-    figure, (axes,) = _figure()
-    axes.plot([0, 1], [0, 1], color="gray", linewidth=1, linestyle="--")
-    most = max((words for *_, words in bins), default=1)
-    sure, right = [b[0] for b in bins], [b[1] for b in bins]
-    axes.plot(sure, right, color=COLOURS[0], linewidth=1)
-    axes.scatter(sure, right, s=[12 + 88 * b[2] / most for b in bins], color=COLOURS[0])
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="right")
-    axes.grid(alpha=0.2)
     return figure
 
 

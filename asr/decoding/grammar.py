@@ -29,7 +29,12 @@ __all__ = ["GRAMMAR_SETTINGS", "THRESHOLD", "GrammarDecoder", "GrammarStream", "
 
 THRESHOLD = 0.5
 """Least confidence of a sentence that is accepted."""
-GRAMMAR_SETTINGS = {"lm_alpha": 1.0, "lm_beta": 0.0, "lm_boundary": True, "lookahead": False}
+GRAMMAR_SETTINGS: dict[str, Any] = {
+    "lm_alpha": 1.0,
+    "lm_beta": 0.0,
+    "lm_boundary": True,
+    "lookahead": False,
+}
 _IMPOSSIBLE = -1e4  # log-probability of what the grammar does not allow
 _ROUNDED = 6  # digits of the weights by which states are told apart
 _MOST_STATES = 1_000_000

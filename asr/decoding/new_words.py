@@ -126,7 +126,7 @@ def _extend(base: NgramAutomaton) -> ExtendedAutomaton:
     slots = _table(base, len(stored["states"]) + len(stored["words"]))
     probs = slots.view(np.float32)
     entries = stored["states"], stored["ratios"]
-    kernels.insert_class(slots, probs, word, entries, state, start)
+    kernels.insert_class(slots, probs, (word, state), entries, start)
     follow = stored["words"], stored["log_probs"]
     kernels.insert_following(slots, probs, state, follow, base.after)
     return ExtendedAutomaton(

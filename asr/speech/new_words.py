@@ -191,15 +191,15 @@ class Pronouncer:
 
     def _say_all(self, words: Sequence[str]) -> list[list[Phones]]:
         """Return the pronunciations by letters; those of long lists are cached."""
-        g2p = self._model() if words else None
-        if g2p is None:
-            return [[] for _ in words]
         place = None
         if len(words) >= _CACHED_FROM and self._path is not None:
             key = file_digest(self._path), "\n".join(words), " ".join(sorted(self.phones))
             place = cache_path("said", _VERSION, *key, suffix=".txt")
 
         def make() -> list[list[Phones]]:
+            g2p = self._model() if words else None
+            if g2p is None:
+                return [[] for _ in words]
             return [self._sayable(sayings) for sayings in g2p(words, SAYINGS)]
 
         return cached(place, _load_said, make, _save_said, (ValueError,))

@@ -35,7 +35,7 @@ def decoder(grammar: Grammar, threshold: float = 0.5) -> GrammarDecoder:
         beam_threshold=math.inf,
         token_min_logp=-math.inf,
         blank_skip=1.0,
-        **GRAMMAR_SETTINGS,  # type: ignore[arg-type]
+        **GRAMMAR_SETTINGS,
     )
     return GrammarDecoder(search, grammar, threshold)
 

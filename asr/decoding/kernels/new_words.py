@@ -126,12 +126,15 @@ def copy_entries(old: U32, new: U32, probs: F32) -> None:
 
 @kernel
 def insert_class(
-    slots: U32, probs: F32, word: int, entries: tuple[I32, F32], after: int, base: float
+    slots: U32, probs: F32, word: tuple[int, int], entries: tuple[I32, F32], base: float
 ) -> None:
-    """Insert log p(word | state) = base + ratio for each (state, ratio), followed by ``after``."""
+    """Insert log p(word | state) = base + ratio for each (state, ratio).
+
+    ``word``: its id, and the state that follows it.
+    """
     states, ratios = entries
     for i in range(len(states)):
-        insert(slots, probs, (np.int64(states[i]), word), ratios[i] + base, after)
+        insert(slots, probs, (np.int64(states[i]), word[0]), ratios[i] + base, word[1])
 
 
 @kernel

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asr.errors import DataError
 from asr.lines import read_text
-from asr.plots import reliability
+from asr.plots import bars
 from asr.report.markup import escape, fold, paragraph, percent, picture, table
 from asr.report.run import Absent, Run
 from asr.scoring.calibration import Calibration, calibrate
@@ -57,8 +57,14 @@ def _split(split: str, calibration: Calibration) -> str:
         for b in calibration.bins
         if b.words
     ]
-    drawing = reliability([(b.confidence, b.right, b.words) for b in calibration.bins if b.words])
-    caption = f"{split}: share of right words by confidence; on the line both agree"
+    drawing = bars(
+        {
+            f"{b.low:.1f} - {b.high:.1f}": {"confidence": b.confidence, "right": b.right}
+            for b in calibration.bins
+            if b.words
+        }
+    )
+    caption = f"{split}: mean confidence, and share of words that are right"
     drawn = picture(f"confidences-{split}", drawing, caption)
     heading = f"<h3>{escape(split)}</h3>"
     return heading + paragraph(text) + drawn + fold("as a table", table(_COLUMNS, rows))

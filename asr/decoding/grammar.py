@@ -27,13 +27,16 @@ from asr.text.grammars import Grammar
 
 __all__ = ["GRAMMAR_SETTINGS", "THRESHOLD", "GrammarDecoder", "GrammarStream", "compile_grammar"]
 
-THRESHOLD = 0.5
+THRESHOLD = 0.3
 """Least confidence of a sentence that is accepted."""
 GRAMMAR_SETTINGS: dict[str, Any] = {
     "lm_alpha": 1.0,
     "lm_beta": 0.0,
     "lm_boundary": True,
     "lookahead": False,
+    # Few words can follow, so a path may be kept through a stretch that is heard badly.
+    "beam_threshold": 60.0,
+    "token_min_logp": -30.0,
 }
 _IMPOSSIBLE = -1e4  # log-probability of what the grammar does not allow
 _ROUNDED = 6  # digits of the weights by which states are told apart

@@ -32,8 +32,6 @@ def decoder(grammar: Grammar, threshold: float = 0.5) -> GrammarDecoder:
         compile_grammar(grammar),
         list(grammar.words),
         beam_size=4000,
-        beam_threshold=math.inf,
-        token_min_logp=-math.inf,
         blank_skip=1.0,
         **GRAMMAR_SETTINGS,
     )

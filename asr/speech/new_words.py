@@ -12,7 +12,7 @@ from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
 from asr.g2p.model import G2P, G2P_FILE, Saying, learned_g2p
 from asr.lines import nfc, read_text
-from asr.text.pronunciations import Phones, Pronunciations
+from asr.text.pronunciations import Pronunciations
 
 __all__ = ["NewWord", "NewWords", "Pronouncer", "new_words", "read_new_words"]
 
@@ -140,12 +140,13 @@ class Pronouncer:
         Raises:
             ConfigError: words that cannot be said; they are named.
         """
-        said: dict[str, list[Phones]] = {}
+        said: dict[str, list[str]] = {}
         plain, silent = list[str](), list[str]()
         for new in words:
             if new.sounds_like:
                 ways = self._like(new.sounds_like)
-                before = said.setdefault(new.word, list(self.lexicon.get(new.word, ())))
+                known = self.lexicon.ways(new.word) if new.word in self.lexicon else []
+                before = said.setdefault(new.word, known)
                 before += [way for way in ways if way not in before]
                 silent += [] if ways else [new.word]
             elif new.word not in self.lexicon:
@@ -155,7 +156,7 @@ class Pronouncer:
             said[word] = by_letters
             silent += [] if by_letters else [word]
         self._check(silent)
-        return Pronunciations(said)
+        return Pronunciations.of_ways(said)
 
     def can_say(self, word: str) -> bool:
         """Return whether a word is in the dictionary or can be said by its letters."""
@@ -171,32 +172,33 @@ class Pronouncer:
             f"({' '.join(sorted(self.phones)[:6])} ...), or leave it out.",
         )
 
-    def _like(self, sounds_like: str) -> list[Phones]:
+    def _like(self, sounds_like: str) -> list[str]:
         """Return the pronunciations of words, syllables or phones; none if a part has none."""
         parts = sounds_like.split()
         if self.phones.issuperset(parts):
-            return [tuple(parts)]
-        ways: list[Phones] = [()]
+            return [" ".join(parts)]
+        ways = [""]
         for part in map(str.lower, parts):
-            known: Sequence[Phones] = self.lexicon.get(part) or self._by_letters([part])[0]
-            ways = [before + way for before in ways for way in known][: 2 * SAYINGS]
+            is_known = part in self.lexicon
+            known = self.lexicon.ways(part) if is_known else self._by_letters([part])[0]
+            ways = [f"{before} {way}".strip() for before in ways for way in known][: 2 * SAYINGS]
         return ways
 
-    def _by_letters(self, words: Sequence[str]) -> list[list[Phones]]:
+    def _by_letters(self, words: Sequence[str]) -> list[list[str]]:
         """Return the pronunciations of words; none of a word that cannot be said."""
         said = {word: self._by_characters(word) for word in words}
         spelled = [word for word, ways in said.items() if not ways]
         said.update(zip(spelled, self._say_all(spelled), strict=True))
         return [said[word] for word in words]
 
-    def _say_all(self, words: Sequence[str]) -> list[list[Phones]]:
+    def _say_all(self, words: Sequence[str]) -> list[list[str]]:
         """Return the pronunciations by letters; those of long lists are cached."""
         place = None
         if len(words) >= _CACHED_FROM and self._path is not None:
             key = file_digest(self._path), "\n".join(words), " ".join(sorted(self.phones))
             place = cache_path("said", _VERSION, *key, suffix=".txt")
 
-        def make() -> list[list[Phones]]:
+        def make() -> list[list[str]]:
             g2p = self._model() if words else None
             if g2p is None:
                 return [[] for _ in words]
@@ -204,21 +206,23 @@ class Pronouncer:
 
         return cached(place, _load_said, make, _save_said, (ValueError,))
 
-    def _sayable(self, sayings: Sequence[Saying]) -> list[Phones]:
+    def _sayable(self, sayings: Sequence[Saying]) -> list[str]:
         """Return those of N-best pronunciations that are probable and in the model's phones."""
         return [
-            s.phones
+            " ".join(s.phones)
             for s in sayings
             if s.probability >= _LEAST_SHARE * sayings[0].probability
             and self.phones.issuperset(s.phones)
         ]
 
-    def _by_characters(self, word: str) -> list[Phones]:
+    def _by_characters(self, word: str) -> list[str]:
         """Return how a word is said whose characters are words themselves, as in Chinese."""
+        if word.isascii():
+            return []
         signs = all(unicodedata.category(c) == "Lo" for c in word)  # letters without case
         if not signs or not all(c in self.lexicon for c in word):
             return []
-        return [tuple(phone for c in word for phone in self.lexicon[c][0])]
+        return [" ".join(self.lexicon.ways(c)[0] for c in word)]
 
     @property
     def _path(self) -> Path | None:
@@ -233,11 +237,10 @@ class Pronouncer:
         return self._g2p
 
 
-def _save_said(said: Sequence[Sequence[Phones]], path: Path) -> None:
-    lines = ["\t".join(" ".join(way) for way in ways) for ways in said]
-    atomic_write_text(path, "\n".join(lines))
+def _save_said(said: Sequence[Sequence[str]], path: Path) -> None:
+    atomic_write_text(path, "\n".join(map("\t".join, said)))
 
 
-def _load_said(path: Path) -> list[list[Phones]]:
+def _load_said(path: Path) -> list[list[str]]:
     lines = path.read_text("utf-8").split("\n")
-    return [[tuple(way.split(" ")) for way in line.split("\t") if way] for line in lines]
+    return [line.split("\t") if line else [] for line in lines]

@@ -110,6 +110,19 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
             return frozenset(self.parts[0]._words) | frozenset(self.parts[1]._words)
         return frozenset(_FIRST_FIELD.findall(self._text.removeprefix(_MADE_HERE)))
 
+    @classmethod
+    def of_ways(cls, said: Mapping[str, list[str]]) -> Pronunciations:
+        """Return a dictionary of pronunciations that are known to be sound, each its phones with
+        one space between them.
+        """
+        made = cls.__new__(cls)
+        made._said = dict(said)
+        return made
+
+    def ways(self, word: str) -> list[str]:
+        """Return the pronunciations of a word, each its phones with one space between them."""
+        return list(dict.fromkeys(self._ways(word)))
+
     def updated(self, more: Pronunciations) -> Pronunciations:
         """Return a dictionary with the words of both; ``more`` takes precedence."""
         both = Pronunciations.__new__(Pronunciations)

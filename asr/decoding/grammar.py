@@ -27,7 +27,7 @@ from asr.text.grammars import Grammar
 
 __all__ = ["GRAMMAR_SETTINGS", "THRESHOLD", "GrammarDecoder", "GrammarStream", "compile_grammar"]
 
-THRESHOLD = 0.3
+THRESHOLD = 0.2
 """Least confidence of a sentence that is accepted."""
 GRAMMAR_SETTINGS: dict[str, Any] = {
     "lm_alpha": 1.0,

@@ -31,6 +31,8 @@ VERBS = (
     "transcribe",
     "align",
     "listen",
+    "spot",
+    "grammar",
     "score",
     "compare",
     "predict",

@@ -14,9 +14,11 @@ from asr.cli.options import (
     LmAlpha,
     LmBeta,
     LmFile,
+    NewWordsFile,
     RescoreModel,
     Threads,
     given,
+    words_of,
 )
 
 
@@ -32,6 +34,7 @@ def evaluate(
         ),
     ],
     lm: LmFile = None,
+    words: NewWordsFile = None,
     tune_on: Annotated[
         Path | None,
         typer.Option("--tune-on", help="Split on which the weights of the search are tuned first."),
@@ -79,7 +82,9 @@ def evaluate(
         open_vocabulary=open_vocabulary,
     )
     table = run(
-        ModelOptions(model, decoding, lm=lm, device=device, threads=threads),
+        ModelOptions(
+            model, decoding, lm=lm, device=device, threads=threads, new_words=words_of(words)
+        ),
         data,
         output_dir,
         tune_on=tune_on,

@@ -9,11 +9,17 @@ import typer
 from asr.cli.options import (
     DEFAULT_MODEL,
     Backend,
+    GrammarFile,
+    Hotwords,
+    HotwordWeight,
     Model,
+    NewWordsFile,
     Numbers,
     Punctuation,
     TextModel,
     Threads,
+    given,
+    words_of,
     writing_of,
 )
 
@@ -32,6 +38,10 @@ def listen(
     list_devices: Annotated[
         bool, typer.Option("--list-devices", help="Show the sound devices and exit.")
     ] = False,
+    words: NewWordsFile = None,
+    grammar: GrammarFile = None,
+    hotwords: Hotwords = None,
+    hotword_weight: HotwordWeight = 10.0,
     punctuation: Punctuation = True,
     text_model: TextModel = None,
     numbers: Numbers = False,
@@ -39,12 +49,14 @@ def listen(
     threads: Threads = 0,
 ) -> None:
     """Turn what the microphone hears into text, one line per utterance."""
+    from asr.speech.jobs.transcribe import parse_hotwords
     from asr.speech.microphone import listen_to_microphone, microphones
     from asr.speech.options import ModelOptions
 
     if list_devices:
         print(microphones())
         return
+    hot = parse_hotwords(hotwords, hotword_weight) if hotwords else None
     numbered = microphone is not None and microphone.isdecimal()
     listen_to_microphone(
         ModelOptions(
@@ -52,6 +64,9 @@ def listen(
             backend=backend,
             threads=threads,
             writing=writing_of(punctuation, text_model, numbers),
+            decoding=given(hotwords=hot),
+            new_words=words_of(words),
+            grammar=grammar,
         ),
         device=int(microphone or 0) if numbered else microphone,
         silence_s=silence,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from asr.speech.new_words import NewWord
     from asr.speech.writing import WritingConfig
 
 __all__ = [
@@ -16,11 +17,15 @@ __all__ = [
     "BeamSize",
     "BlankPenalty",
     "Device",
+    "GrammarFile",
+    "HotwordWeight",
+    "Hotwords",
     "Lexicon",
     "LmAlpha",
     "LmBeta",
     "LmFile",
     "Model",
+    "NewWordsFile",
     "Numbers",
     "Punctuation",
     "RescoreModel",
@@ -29,6 +34,7 @@ __all__ = [
     "Workers",
     "given",
     "numbers",
+    "words_of",
     "writing_of",
 ]
 
@@ -68,6 +74,26 @@ Lexicon = Annotated[
     Path | None,
     typer.Option("--lexicon", help="Pronunciations of further words, for a model of phones."),
 ]
+GrammarFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--grammar", help="Recognise only the sentences of these templates; -f json has the slots."
+    ),
+]
+Hotwords = Annotated[
+    list[str] | None,
+    typer.Option(help="Phrases to listen for, with commas, or @file with one a line."),
+]
+HotwordWeight = Annotated[
+    float, typer.Option(help="Added to the score of a hypothesis with a hotword.")
+]
+NewWordsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--words",
+        help="New words, one a line; behind tabs what it sounds like, and a word it is used like.",
+    ),
+]
 LmFile = Annotated[
     Path | None, typer.Option("--lm", help="n-gram model instead of the model folder's own.")
 ]
@@ -104,6 +130,13 @@ def numbers(text: str, option: str, kind: type[Number]) -> tuple[Number, ...]:
         raise typer.BadParameter(
             f"{text!r} is not a list of {what}, such as 1,2.", param_hint=option
         ) from None
+
+
+def words_of(path: Path | None) -> tuple[NewWord, ...]:
+    """Return the new words of a file; none without one."""
+    from asr.speech.new_words import read_new_words
+
+    return () if path is None else read_new_words(path)
 
 
 def writing_of(punctuation: bool, text_model: str | None, numbers: bool) -> WritingConfig:

@@ -13,17 +13,22 @@ from asr.cli.options import (
     BeamSize,
     BlankPenalty,
     Device,
+    GrammarFile,
+    Hotwords,
+    HotwordWeight,
     Lexicon,
     LmAlpha,
     LmBeta,
     LmFile,
     Model,
+    NewWordsFile,
     Numbers,
     Punctuation,
     RescoreModel,
     TextModel,
     Workers,
     given,
+    words_of,
     writing_of,
 )
 
@@ -60,13 +65,10 @@ def transcribe(
     n_best: Annotated[
         int | None, typer.Option(min=1, help="Best hypotheses of each segment, in JSON only.")
     ] = None,
-    hotwords: Annotated[
-        list[str] | None,
-        typer.Option(help="Phrases to listen for, with commas, or @file with one a line."),
-    ] = None,
-    hotword_weight: Annotated[
-        float, typer.Option(help="Added to the score of a hypothesis with a hotword.")
-    ] = 10.0,
+    hotwords: Hotwords = None,
+    hotword_weight: HotwordWeight = 10.0,
+    words: NewWordsFile = None,
+    grammar: GrammarFile = None,
     lexicon: Lexicon = None,
     lm: LmFile = None,
     lm_alpha: LmAlpha = None,
@@ -145,6 +147,8 @@ def transcribe(
         backend=backend,
         threads=threads,
         writing=writing_of(punctuation, text_model, numbers),
+        new_words=words_of(words),
+        grammar=grammar,
     )
     output: dict[str, Any] = {
         "output_dir": output_dir,

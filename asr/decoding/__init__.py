@@ -10,11 +10,12 @@ from asr.decoding.beam import BeamDecoder
 from asr.decoding.greedy import GreedyDecoder, greedy
 from asr.decoding.language_models import compile_lm, load_lm
 from asr.decoding.settings import Settings
-from asr.decoding.types import Hypothesis, WordSpan
+from asr.decoding.types import Command, Hypothesis, WordSpan
 from asr.decoding.vocabulary import Vocabulary
 
 __all__ = [
     "BeamDecoder",
+    "Command",
     "GreedyDecoder",
     "Hypothesis",
     "NgramAutomaton",

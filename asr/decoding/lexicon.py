@@ -133,7 +133,7 @@ def _trie(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     codes = np.frombuffer("".join(words).encode("utf-32-le"), np.int32)
     offsets = np.zeros(len(words) + 1, np.int64)
-    np.cumsum([len(word) for word in words], out=offsets[1:])
+    np.cumsum(np.fromiter(map(len, words), np.int64, len(words)), out=offsets[1:])
     parents, chars, ends = (np.empty(len(codes) + 1, np.int32) for _ in range(3))
     path = np.zeros(max(map(len, words), default=0) + 1, np.int32)
     N = kernels.build_trie(codes, offsets, (parents, chars, ends), path)

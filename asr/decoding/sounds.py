@@ -71,6 +71,30 @@ class Sounds:
         sounds.spellings = spellings
         return sounds
 
+    def with_more(self, lexicon: Pronunciations, more: Pronunciations) -> tuple[Sounds, list[str]]:
+        """Return the sounds of a dictionary, and those that it has or spells anew.
+
+        Args:
+            lexicon: this one's dictionary with ``more`` added; no pronunciation is taken away.
+            more: the further words, or further pronunciations of words.
+
+        Raises:
+            DecodingError: a phone is not a token.
+        """
+        further = Sounds(lexicon, self.vocabulary, {})
+        further.vocabulary = self.vocabulary  # whose phones are characters already
+        further._letter, further._phone = self._letter, self._phone
+        ways, words = more.said()
+        spellings = dict(self.spellings)
+        changed: dict[str, None] = {}
+        for sound, word in zip(self._sounds_of(ways), words, strict=True):
+            before = spellings.get(sound, "")
+            changed[sound] = None
+            if word not in before.split(" "):
+                spellings[sound] = f"{before} {word}".strip()
+        further.spellings = spellings
+        return further, list(changed)
+
     def _sounds_of(self, ways: Sequence[str]) -> list[str]:
         """Return the sounds of pronunciations, whose phones are separated by spaces."""
         letters = {**self._letter, "\n": "\n"}

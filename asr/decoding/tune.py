@@ -218,7 +218,7 @@ def fit_confidence(
         decoder.replace(confidence_power=1.0)(list(log_probs)), references, strict=True
     ):
         words = hypotheses[0].words
-        right += _right_words(reference.split(), [span.word for span in words])
+        right += right_words(reference.split(), [span.word for span in words])
         confidences += [span.confidence for span in words]
     if not confidences:
         raise DecodingError("The decoder found no words.", "Give utterances with speech.")
@@ -231,7 +231,7 @@ def fit_confidence(
     return min((math.exp(x) for x in np.linspace(-4.0, 4.0, 161)), key=loss)
 
 
-def _right_words(reference: list[str], words: list[str]) -> list[bool]:
+def right_words(reference: Sequence[str], words: Sequence[str]) -> list[bool]:
     """Return, for each word of a hypothesis, whether the best alignment finds it right."""
     n, m = len(words), len(reference)
     cost = np.zeros((n + 1, m + 1), np.int64)

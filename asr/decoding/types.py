@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Hypothesis", "WordSpan"]
+__all__ = ["Command", "Hypothesis", "WordSpan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,23 @@ class WordSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """What a sentence of a grammar says.
+
+    Attributes:
+        sentence: its words.
+        slots: name of each slot -> its value.
+        confidence: how well the sentence fits what was heard, beside the best tokens, 0 to 1.
+        accepted: whether it fits well enough.
+    """
+
+    sentence: str
+    slots: dict[str, str]
+    confidence: float
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """One transcript with its scores (natural logarithms; larger is better).
 
@@ -38,6 +55,7 @@ class Hypothesis:
         tokens: token ids.
         token_frames: first output frame of each token in the best alignment.
         words: words with frames and confidences.
+        command: where a grammar was used, what the sentence says.
     """
 
     text: str
@@ -47,3 +65,4 @@ class Hypothesis:
     tokens: tuple[int, ...]
     token_frames: tuple[int, ...]
     words: tuple[WordSpan, ...]
+    command: Command | None = None

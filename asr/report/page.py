@@ -21,6 +21,7 @@ SECTIONS = (
     "figures",
     "curves",
     "errors",
+    "confidences",
     "worst",
     "alignment",
     "forecasts",

@@ -43,7 +43,15 @@ __all__ = ["openai_routes"]
 IGNORED = "X-Asr-Ignored"
 NAMES = {"whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"}
 """Models of OpenAI that programs name without asking: they mean the first model here."""
-OWN = WRITING | {"hotwords", "words", "lm_weight", "word_bonus", "min_confidence"}
+OWN = WRITING | {
+    "hotwords",
+    "new_words",
+    "grammar",
+    "words",
+    "lm_weight",
+    "word_bonus",
+    "min_confidence",
+}
 """Options of ours that these routes take as well."""
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 HOTWORD_WEIGHT = 10.0  # natural log, of a phrase that is given without a weight
-MAX_HOTWORDS, MAX_WORDS, MAX_CHARACTERS = 500, 5000, 100
+MAX_HOTWORDS, MAX_WORDS, MAX_CHARACTERS, MAX_GRAMMAR = 500, 5000, 100, 20_000
 RATES = (8000, 96000)  # Hz
 
 
@@ -57,6 +57,19 @@ def _word_list(given: Any) -> Any:
     return given
 
 
+def _new_words(given: Any) -> Any:
+    """Return new word -> what it sounds like of ``Kubernetes, nginx = engine x``, or JSON."""
+    given = _from_json(given)
+    if isinstance(given, str):
+        given = [part for part in given.replace("\n", ",").split(",") if part.strip()]
+    if isinstance(given, list) and all(isinstance(entry, str) for entry in given):
+        pairs = (entry.partition("=") for entry in given)
+        given = {word.strip(): sounds_like.strip() for word, _, sounds_like in pairs}
+    if isinstance(given, Mapping) and any(str(word).split() != [word] for word in given):
+        raise ValueError("each entry is one word, with = and what it sounds like behind it")
+    return given
+
+
 def _from_json(given: Any) -> Any:
     if not isinstance(given, str) or given.strip()[:1] not in ("[", "{"):
         return given
@@ -72,6 +85,11 @@ Hotwords = Annotated[
     dict[Phrase, Weight],
     BeforeValidator(_phrases),
     WithJsonSchema({"type": "string", "example": "Ishmael, white whale:5"}),
+]
+NewWordEntries = Annotated[
+    dict[Phrase, Annotated[str, Field(max_length=MAX_CHARACTERS)]],
+    BeforeValidator(_new_words),
+    WithJsonSchema({"type": "string", "example": "Kubernetes, nginx = engine x"}),
 ]
 Words = Annotated[
     tuple[Phrase, ...],
@@ -93,6 +111,18 @@ class RequestOptions(BaseModel):
         description="Phrases to listen for, with commas. A weight may follow a colon: natural log "
         f"units above 0, at most 100; {HOTWORD_WEIGHT:g} if not given, 5 to 15 is usual. "
         "A JSON object of phrase and weight, or a list of phrases, works too.",
+    )
+    new_words: NewWordEntries = Field(
+        default_factory=dict,
+        max_length=MAX_WORDS,
+        description="Words that the model does not know, with commas; what one sounds like may "
+        "follow =. A JSON object of word and sound, or a list of words, works too.",
+    )
+    grammar: str = Field(
+        "",
+        max_length=MAX_GRAMMAR,
+        description="The only sentences that can be recognised, as templates, one a line; a result "
+        "has their slots.",
     )
     words: Words = Field(
         (),
@@ -159,7 +189,17 @@ class RequestOptions(BaseModel):
 
 WRITING = frozenset({"punctuation", "numbers"})
 """How words become text."""
-COMMON = {"model", "hotwords", "words", "n_best", "lm_weight", "word_bonus", "min_confidence"}
+COMMON = {
+    "model",
+    "hotwords",
+    "new_words",
+    "grammar",
+    "words",
+    "n_best",
+    "lm_weight",
+    "word_bonus",
+    "min_confidence",
+}
 COMMON |= WRITING
 RECORDING = frozenset(COMMON | {"output_format", "timestamps"})
 """Options of a recording."""

@@ -127,8 +127,8 @@ class _Session:
     async def _send(self, results: list[StreamResult]) -> None:
         for result in results:
             content = dataclasses.asdict(result)
-            for unasked in ("alternatives", "written"):
-                if not content[unasked]:
+            for unasked in ("alternatives", "written", "slots"):
+                if content[unasked] in (None, ()):
                     del content[unasked]
             kind = "final" if content.pop("final") else "partial"
             await self.socket.send_json({"type": kind, **content})

@@ -54,12 +54,14 @@ class Variants:
 
     def _decoding(self, options: RequestOptions) -> Recognizer:
         """Return the recogniser with the decoder that a request asks for."""
-        changes, words = options.decoding, options.words
-        if not changes and not words:
+        changes, words, grammar = options.decoding, options.words, options.grammar
+        if not (changes or words or grammar or options.new_words):
             return self.recognizer
         if options.lm_weight is not None and self.recognizer.decoders.lm is None:
             raise BadOption("lm_weight", "This model has no language model.", "Leave it out.")
-        key = repr((sorted(changes.items(), key=lambda item: item[0]), words))
+        key = repr(
+            (sorted(changes.items(), key=lambda item: item[0]), words, options.new_words, grammar)
+        )
         with self._lock:
             if key not in self._made:
                 self._made[key] = self._make(options)
@@ -69,10 +71,19 @@ class Variants:
             return self._made[key]
 
     def _make(self, options: RequestOptions) -> Recognizer:
+        given = {name: getattr(options, name) for name in ("grammar", "words", "new_words")}
+        if options.grammar and (options.words or options.lm_weight or options.word_bonus):
+            raise BadOption(
+                "grammar",
+                "A grammar goes with neither words, nor lm_weight, nor word_bonus.",
+                "Leave them out.",
+            )
         try:
-            made = self.recognizer.with_decoding(options.decoding, options.words)
+            made = self.recognizer.with_decoding(
+                options.decoding, options.words, options.new_words, options.grammar or None
+            )
         except AsrError as error:
-            name = "words" if options.words else "hotwords"
+            name = next((name for name, value in given.items() if value), "hotwords")
             raise BadOption(name, error.message, error.remedy) from error
         if isinstance(made.decoder, GreedyDecoder):
             name = "word_bonus" if options.lm_weight is None else "lm_weight"

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from asr.config import build_config, check_range
+from asr.cores import usable_cores
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
 from asr.decoding.coverage import check_coverage
+from asr.decoding.grammar import GRAMMAR_SETTINGS, GrammarDecoder, compile_grammar
 from asr.decoding.language_models import AnyModel
+from asr.decoding.new_words import with_new_words
 from asr.decoding.rescoring import RescoringDecoder, Scorer
 from asr.decoding.settings import WIDE_BEAM
 from asr.decoding.vocabulary import Vocabulary
@@ -20,10 +23,21 @@ from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import Bundle
 from asr.speech.backends import ONNX_DEVICES
 from asr.speech.imported_tokens import ImportedTokenizer
+from asr.speech.new_words import NewWord, NewWords, Pronouncer, new_words
+from asr.speech.options import ModelOptions
+from asr.text.grammars import Grammar, parse_grammar, read_grammar
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import PhoneTokenizer, Tokenizer
 
-__all__ = ["LM_FILES", "Decoder", "DecoderFactory", "DecodingConfig", "own_lm", "stored_decoding"]
+__all__ = [
+    "LM_FILES",
+    "Decoder",
+    "DecoderFactory",
+    "DecodingConfig",
+    "open_decoders",
+    "own_lm",
+    "stored_decoding",
+]
 
 LM_FILES = (
     "lm.bin",
@@ -34,7 +48,7 @@ LM_FILES = (
 MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
 MAX_RESCORE_WEIGHT = 100.0
 
-Decoder = BeamDecoder | GreedyDecoder | RescoringDecoder
+Decoder = BeamDecoder | GreedyDecoder | GrammarDecoder | RescoringDecoder
 
 
 @dataclass(frozen=True)
@@ -121,6 +135,9 @@ class DecoderFactory:
         device: where a second language model runs.
         threads: recordings that are decoded at the same time.
         words: the only words that can be recognised; empty: all that model and dictionary allow.
+        new_words: words that the model was not made with.
+        folder: of the model, for its letters and sounds.
+        grammar: the only sentences that can be recognised; it replaces the n-gram model.
     """
 
     tokenizer: Tokenizer
@@ -128,6 +145,10 @@ class DecoderFactory:
     device: str = "cpu"
     threads: int = 1
     words: tuple[str, ...] = ()
+    new_words: tuple[NewWord, ...] = ()
+    folder: Path | None = None
+    grammar: Grammar | None = None
+    _known: Tokenizer | None = None  # without the new words
     # language models by path: `replace` hands them on, so that factories made of one share them
     _ngrams: dict[str, AnyModel] = field(default_factory=dict, repr=False, compare=False)
     _scorers: dict[str, Scorer] = field(default_factory=dict, repr=False, compare=False)
@@ -139,7 +160,50 @@ class DecoderFactory:
         name = str(self.lm)
         if name not in self._ngrams:
             self._ngrams[name] = load_lm(self.lm)
-        return self._ngrams[name]
+        if not self.new_words:
+            return self._ngrams[name]
+        return with_new_words(self._ngrams[name], {new.word: new.like for new in self.new_words})
+
+    def adapted(
+        self, lexicon: str, words: NewWords, grammar: str | Path | Grammar | None
+    ) -> DecoderFactory:
+        """Return a factory with further words of a dictionary, new words, and a grammar.
+
+        Args:
+            lexicon: path of a pronouncing dictionary; empty: none.
+            words: see :meth:`with_new_words`.
+            grammar: the only sentences that can be recognised, see :meth:`with_grammar`.
+        """
+        factory = self.with_lexicon(lexicon) if lexicon else self
+        factory = factory.with_new_words(words)
+        return factory if grammar is None else factory.with_grammar(grammar)
+
+    def with_grammar(self, grammar: str | Path | Grammar) -> DecoderFactory:
+        """Return a factory whose decoders recognise the sentences of a grammar only.
+
+        Args:
+            grammar: its text, or the path of a file, see
+                :func:`asr.text.grammars.parse_grammar`.
+
+        Raises:
+            DataError: it cannot be read.
+            ConfigError: a word of it that the model can neither say nor write.
+        """
+        if isinstance(grammar, Path):
+            grammar = read_grammar(grammar, self.cased)
+        elif isinstance(grammar, str):
+            grammar = parse_grammar(grammar, self.cased)
+        characters = self._characters
+        if self.tokenizer.lexicon is None:
+            for word in grammar.words:
+                if missing := [c for c in word if c not in characters]:
+                    raise ConfigError(
+                        f"The model cannot write {word!r} of the grammar: it has no "
+                        f"{missing[0]!r}.",
+                        "Write the grammar with the characters of transcripts.",
+                    )
+        limited = self.with_words(grammar.words)
+        return replace(limited, grammar=grammar, lm=None)
 
     def with_lexicon(self, path: str | Path) -> DecoderFactory:
         """Return a factory that also knows the words of a pronouncing dictionary.
@@ -159,6 +223,49 @@ class DecoderFactory:
         """
         assert isinstance(self.tokenizer, PhoneTokenizer)
         return replace(self, tokenizer=self.tokenizer.with_words(more))
+
+    def with_new_words(self, words: NewWords) -> DecoderFactory:
+        """Return a factory that also knows words that the model was not made with; see
+        :func:`asr.speech.new_words.new_words`.
+
+        Raises:
+            ConfigError: a word that the model can neither say nor write, or that it knows already
+                because it spells all words.
+            LanguageModelError: see :func:`asr.decoding.new_words.with_new_words`.
+        """
+        if not words:
+            return self
+        plain = self._known or self.tokenizer
+        every = tuple(
+            dict.fromkeys([*self.new_words, *(new.cased(self.cased) for new in new_words(words))])
+        )
+        if isinstance(plain, PhoneTokenizer):
+            pronounce = Pronouncer(plain.lexicon, plain.phones, self.folder)
+            tokenizer: Tokenizer = plain.with_words(pronounce(every))
+        else:
+            self._check_spelled(every)
+            tokenizer = plain
+        return replace(self, tokenizer=tokenizer, new_words=every, _known=plain)
+
+    def _check_spelled(self, words: Sequence[NewWord]) -> None:
+        """Refuse new words of a model that spells its words, where they have no effect."""
+        if self.lm is None:
+            raise ConfigError(
+                "This model spells its words and has no language model: it knows every word.",
+                "Give important words as hotwords.",
+            )
+        for new in words:
+            if new.sounds_like:
+                raise ConfigError(
+                    f"This model spells its words, so {new.word!r} cannot sound like "
+                    f"{new.sounds_like!r}.",
+                    "Give the word alone.",
+                )
+            if missing := [c for c in new.word if c not in self._characters]:
+                raise ConfigError(
+                    f"The model cannot write {new.word!r}: it has no {missing[0]!r}.",
+                    "Write the word with the characters of transcripts.",
+                )
 
     def check_lm(self) -> None:
         """Say on standard error where words of the language model cannot be recognised.
@@ -181,6 +288,8 @@ class DecoderFactory:
             ModelError: ``config.rescorer`` holds no language model.
             MissingDependencyError: a second pass needs torch.
         """
+        if self.grammar is not None:
+            return self._for_grammar(self.grammar, config)
         searched = config.needs_beam or bool(self.words) or self.lm is not None
         greedy = config.method == "auto" and not searched
         if greedy or config.method == "greedy":
@@ -191,26 +300,43 @@ class DecoderFactory:
         scorer = self.scorer(config.rescorer)
         return RescoringDecoder(search, scorer, config.rescore_weight, config.rescore_word_bonus)
 
+    def _for_grammar(self, grammar: Grammar, config: DecodingConfig) -> GrammarDecoder:
+        """Return a decoder of the grammar's sentences.
+
+        Raises:
+            ConfigError: what a grammar has no use for is asked for.
+        """
+        if config.method == "greedy" or config.rescorer or config.hotwords:
+            raise ConfigError(
+                "A grammar goes with neither greedy decoding, nor hotwords, nor a second pass.",
+                "Leave them out.",
+            )
+        settings = replace(config, **GRAMMAR_SETTINGS)
+        return GrammarDecoder(self._search(settings, compile_grammar(grammar)), grammar)
+
     def with_words(self, words: Sequence[str]) -> DecoderFactory:
         """Return a factory whose decoders recognise these words only.
 
         Raises:
-            ConfigError: the model's dictionary does not have a word.
+            ConfigError: a word that the model cannot say.
         """
+        cased = tuple(dict.fromkeys(self.cased(word) for word in words))
+        return replace(self.saying(cased), words=cased)
+
+    def saying(self, words: Iterable[str]) -> DecoderFactory:
+        """Return a factory of a model of phones whose dictionary has words."""
         known = self.tokenizer.lexicon
-        cased = tuple(dict.fromkeys(self._cased(word) for word in words))
-        if known is not None and (unknown := [word for word in cased if word not in known]):
-            raise ConfigError(
-                f"The pronunciation of {unknown[0]!r} is not known.",
-                "Leave it out, or serve a model whose dictionary has it.",
-            )
-        return replace(self, words=cased)
+        if known is None:
+            return self
+        unknown = [NewWord(word) for word in words if word not in known]
+        return self.with_new_words(unknown) if unknown else self
 
     def knows(self, phrase: str) -> bool:
         """Return whether a phrase can be a hotword: its words can be said or written."""
-        cased, lexicon = self._cased(phrase), self.tokenizer.lexicon
-        if lexicon is not None:
-            return bool(cased.split()) and all(word in lexicon for word in cased.split())
+        cased, lexicon = self.cased(phrase), self.tokenizer.lexicon
+        if isinstance(self.tokenizer, PhoneTokenizer) and lexicon is not None:
+            pronounce = Pronouncer(lexicon, self.tokenizer.phones, self.folder)
+            return bool(cased.split()) and all(map(pronounce.can_say, cased.split()))
         return bool(cased.strip()) and set(cased) <= self._characters
 
     @property
@@ -227,18 +353,25 @@ class DecoderFactory:
             DecodingError: the model can neither write nor say a hotword.
             AsrError: see :meth:`make`.
         """
+        known, hot = self.tokenizer.lexicon, self.cased(" ".join(config.hotwords)).split()
         adds_words = bool(self.words or (config.hotwords and not config.open_vocabulary))
+        adds_words |= known is not None and not all(word in known for word in hot)
         if not isinstance(decoder, BeamDecoder) or config.method == "greedy" or adds_words:
             return self.make(config)
         numbers = {setting.name: getattr(config, setting.name) for setting in fields(Settings)}
-        hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
+        hotwords = {self.cased(phrase): weight for phrase, weight in config.hotwords.items()}
         return decoder.replace(hotwords=hotwords, **numbers)
 
     def beam(self, config: DecodingConfig) -> BeamDecoder:
         """Return the beam search alone, with the numbers of ``config``."""
-        lm = self._ngram
+        saying = self.saying(self.cased(" ".join(config.hotwords)).split())
+        if saying is not self:
+            return saying.beam(config)
+        return self._search(config, self._ngram)
+
+    def _search(self, config: DecodingConfig, lm: AnyModel | None) -> BeamDecoder:
         lexicon = self._lexicon()
-        hotwords = {self._cased(phrase): weight for phrase, weight in config.hotwords.items()}
+        hotwords = {self.cased(phrase): weight for phrase, weight in config.hotwords.items()}
         open_vocabulary = lexicon is None and (config.open_vocabulary or lm is None)
         if lexicon is None and lm is not None and hotwords and not open_vocabulary:
             # closed by the model's words: those of the hotwords are let in
@@ -284,9 +417,35 @@ class DecoderFactory:
             return self.tokenizer.vocabulary
         return self.tokenizer.tokens
 
-    def _cased(self, phrase: str) -> str:
+    def cased(self, phrase: str) -> str:
         """The phrase in the letter case of the transcripts, if one of the two fits."""
         if self.tokenizer.lexicon is not None:
             return phrase.lower()
         cases = (phrase, phrase.lower(), phrase.upper())
         return next((p for p in cases if set(p) <= self._characters), phrase)
+
+
+def open_decoders(
+    bundle: Bundle, tokenizer: Tokenizer, decoding: DecodingConfig, options: ModelOptions
+) -> DecoderFactory:
+    """Return what makes the decoders of a model with the words, model and grammar of its options.
+
+    Raises:
+        ConfigError: a language model for greedy decoding, or see :meth:`DecoderFactory.adapted`.
+        LanguageModelError: see :meth:`DecoderFactory.check_lm`.
+    """
+    if options.lm is not None and decoding.method == "greedy":
+        raise ConfigError(
+            "Greedy decoding uses no language model.", "Leave it out, or choose the method beam."
+        )
+    if options.lm is not None and options.grammar is not None:
+        raise ConfigError(
+            "A grammar takes the place of a language model.", "Leave one of them out."
+        )
+    lm = own_lm(bundle) if options.lm is None else Path(options.lm)
+    threads = options.threads or usable_cores()
+    factory = DecoderFactory(tokenizer, lm, options.device, threads, folder=bundle.path)
+    factory = factory.adapted(decoding.lexicon, options.new_words, options.grammar)
+    if options.lm is not None:
+        factory.check_lm()
+    return factory

@@ -225,6 +225,7 @@ class GrowingWindow:
             words=tuple(word for segment in segments for word in segment.words),
             utterance=self.utterance,
             alternatives=segments[0].alternatives if final and len(segments) == 1 else (),
+            slots=segments[-1].slots if final and segments else None,
         )
 
 

@@ -14,6 +14,7 @@ from asr.model_folder import DEFAULT_MODEL, Bundle
 
 if TYPE_CHECKING:
     from asr.speech.decoders import DecodingConfig
+    from asr.speech.new_words import NewWords
     from asr.speech.writing import WritingConfig
 
 __all__ = ["ModelOptions"]
@@ -34,6 +35,9 @@ class ModelOptions:
         threads: of the processor; 0 leaves them to the back end.
         writing: how words become text; None leaves them plain.
         name: of the model in transcripts, by default that of its folder.
+        new_words: words that the model was not made with, see
+            :func:`asr.speech.new_words.new_words`.
+        grammar: the only sentences that can be recognised, as text or the path of a file.
     """
 
     model: str | Path | Bundle = DEFAULT_MODEL
@@ -44,6 +48,8 @@ class ModelOptions:
     threads: int = 0
     writing: WritingConfig | None = None
     name: str = ""
+    new_words: NewWords = ()
+    grammar: str | Path | None = None
 
     @property
     def decoding_fields(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,18 @@ import numpy.typing as npt
 from asr.audio.level import LevelledBlocks
 from asr.audio.reading import Source, open_recording
 from asr.audio.segmentation import Window
-from asr.cores import usable_cores
 from asr.decoding import Hypothesis
-from asr.errors import AsrError, ConfigError, ModelError
+from asr.errors import AsrError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.aligner import AlignmentConfig, Spelling, align_words, spell_words
 from asr.speech.alignment import ForcedAlignment
 from asr.speech.backends import open_acoustics
-from asr.speech.decoders import DecoderFactory, DecodingConfig, own_lm, stored_decoding
+from asr.speech.decoders import DecodingConfig, open_decoders, stored_decoding
 from asr.speech.frames import FrameShape
 from asr.speech.imported_tokens import open_tokenizer
 from asr.speech.long import LONG_S, Heard, Hearing, RecordingReader
+from asr.speech.new_words import NewWords
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcript import Segment, Transcript
@@ -40,8 +41,6 @@ __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
 POOL_S, POOL_SIZE = 320.0, 32
 
 Samples = npt.NDArray[np.float32]
-
-
 Progress = Callable[[float], None]
 OnSegment = Callable[[Segment], None]
 
@@ -79,18 +78,7 @@ class Recognizer:
             threads=options.threads,
         )
         self.decoding = stored_decoding(bundle, tokenizer, options.decoding)
-        if options.lm is not None and self.decoding.method == "greedy":
-            raise ConfigError(
-                "Greedy decoding uses no language model.",
-                "Leave it out, or choose the method beam.",
-            )
-        lm = own_lm(bundle) if options.lm is None else Path(options.lm)
-        threads = options.threads or usable_cores()
-        self.decoders = DecoderFactory(tokenizer, lm, options.device, threads)
-        if self.decoding.lexicon:
-            self.decoders = self.decoders.with_lexicon(self.decoding.lexicon)
-        if options.lm is not None:
-            self.decoders.check_lm()
+        self.decoders = open_decoders(bundle, tokenizer, self.decoding, options)
         self.decoder = self.decoders.make(self.decoding)
         writer = Writer(options.writing or PLAIN, bundle)
         self.builder = TranscriptBuilder(self.frames, self.name, self.decoding.n_best > 1, writer)
@@ -136,25 +124,36 @@ class Recognizer:
         """What runs the network: ``torch`` or ``onnxruntime``."""
         return self.acoustics.backend
 
-    def with_decoding(self, changes: Mapping[str, Any], words: Sequence[str] = ()) -> Recognizer:
+    def with_decoding(
+        self,
+        changes: Mapping[str, Any],
+        words: Sequence[str] = (),
+        further: NewWords = (),
+        grammar: str | None = None,
+    ) -> Recognizer:
         """Return a recogniser with other settings of the decoder, which shares the network.
 
         Args:
             changes: fields of :class:`asr.speech.decoders.DecodingConfig` with their values.
             words: the only words that can be recognised; empty: those of this model.
+            further: words that the model was not made with, see :func:`load_model`.
+            grammar: the only sentences that can be recognised, see :func:`load_model`.
 
         Raises:
-            ConfigError: a value out of its range, or a word that the dictionary does not have.
+            ConfigError: a value out of its range, or a word that the model cannot say.
             DecodingError: a hotword that the model cannot write or say.
         """
         other = copy.copy(self)
         config = replace(self.decoding, **changes)
-        if words or config.needs_beam:
+        if words or config.needs_beam or grammar is not None:
             config = replace(config, method="beam")
         other.decoding = config
+        other.decoders = other.decoders.adapted("", further, grammar)
         if words:
-            other.decoders = self.decoders.with_words(words)
-        other.decoder = other.decoders.variant(self.decoder, config)
+            other.decoders = other.decoders.with_words(words)
+        anew = bool(further) or grammar is not None
+        make = other.decoders.make if anew else partial(other.decoders.variant, self.decoder)
+        other.decoder = make(config)
         other.builder = replace(self.builder, all_readings=config.n_best > 1)
         return other
 
@@ -423,8 +422,7 @@ class Recognizer:
         return spell_words(words, self.decoders.tokenizer, self.decoder.vocabulary, star)
 
     def features(self, recordings: Sequence[Samples]) -> list[Samples]:
-        """Return features (T, F), before normalisation, of mono recordings (n,) at
-        :attr:`sample_rate`.
+        """Return features (T, F), not normalised, of mono recordings (n,) at :attr:`sample_rate`.
 
         Raises:
             AudioError: a recording is shorter than one frame.
@@ -471,6 +469,8 @@ def load_model(
     threads: int = 0,
     lm: str | Path | None = None,
     writing: WritingConfig | None = None,
+    new_words: NewWords = (),
+    grammar: str | Path | None = None,
 ) -> Recognizer:
     """Return a speech model.
 
@@ -485,6 +485,10 @@ def load_model(
         lm: n-gram model instead of the folder's own.
         writing: how words become text, such as ``WritingConfig(text_model="auto")``; None leaves
             them plain. :func:`asr.speech.writing.write_transcript` does it later.
+        new_words: words that the model was not made with: a list, or a mapping of word to what it
+            sounds like; a model of phones says them by their letters.
+        grammar: the only sentences that can be recognised, as text or the path of a file, see
+            :func:`asr.text.grammars.parse_grammar`.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.
@@ -492,4 +496,4 @@ def load_model(
         LanguageModelError: ``lm`` cannot be used.
     """
     options = ModelOptions(model, decoding, lm, device, backend)
-    return open_recognizer(replace(options, threads=threads, writing=writing))
+    return open_recognizer(replace(options, threads=threads, writing=writing, new_words=new_words))

@@ -64,16 +64,17 @@ class TranscriptBuilder:
             stop: sample that no word ends after.
         """
         readings = [self.reading(h, start, stop) for h in hypotheses]
-        best = readings[0]
+        best, command = readings[0], hypotheses[0].command
         if not best.words:
             return None
         return Segment(
             start=best.words[0].start,
             end=best.words[-1].end,
             text=best.text,
-            confidence=best.confidence,
+            confidence=best.confidence if command is None else command.confidence,
             words=best.words,
             alternatives=tuple(readings) if self.all_readings else (),
+            slots=None if command is None else command.slots,
         )
 
     def reading(self, hypothesis: Hypothesis, start: int, stop: float = math.inf) -> Alternative:

@@ -78,6 +78,7 @@ class StreamResult:
         utterance: its number from 0.
         written: final results as people write them, where that was asked for.
         alternatives: of a final result, where N-best was asked for: the N readings, this one first.
+        slots: of a final result, where a grammar was used: name -> value.
     """
 
     final: bool
@@ -88,6 +89,7 @@ class StreamResult:
     utterance: int
     alternatives: tuple[Alternative, ...] = ()
     written: Written | None = None
+    slots: dict[str, str] | None = None
 
     @property
     def readable(self) -> str:
@@ -342,7 +344,8 @@ class SpeechStream:
         if not final:  # confidences are known only at the end
             words = tuple(replace(word, confidence=0.0) for word in words)
         text = join_words(best.text.split())
-        return StreamResult(final, text, start, end, words, utterance=self._utterance)
+        result = StreamResult(final, text, start, end, words, utterance=self._utterance)
+        return result if best.command is None else replace(result, slots=best.command.slots)
 
 
 def _checked(samples: Any) -> Samples:

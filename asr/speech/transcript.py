@@ -130,6 +130,7 @@ class Segment:
         alternatives: where N-best was asked for, the N readings, this one first.
         channel: counted from 0, where channels were recognised apart.
         written: the text as people write it, where that was asked for.
+        slots: name -> value of what the sentence says, where a grammar was used.
     """
 
     start: float
@@ -140,6 +141,7 @@ class Segment:
     alternatives: tuple[Alternative, ...] = ()
     channel: int | None = None
     written: Written | None = None
+    slots: dict[str, str] | None = None
 
     @property
     def readable(self) -> str:
@@ -423,7 +425,7 @@ def _words_later(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
 
 
 def _without_unasked(segment: dict[str, Any]) -> dict[str, Any]:
-    optional = ("alternatives", "channel", "written")
+    optional = ("alternatives", "channel", "written", "slots")
     return {
         key: value
         for key, value in segment.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,7 @@ Pronounce = Callable[
 _MADE_HERE = ";;; word, a blank, its phones with one blank between them; made by asr\n"
 _STRESS = re.compile(r"(?<=\w)[012](?!\w)")
 _TONE = re.compile(r"(?<=\w)[3-9](?!\w)")
+_FIRST_FIELD = re.compile(r"^[^ \n]+", re.MULTILINE)
 _VARIANT = re.compile(r"\(\d+\)$")  # READ(2): CMUdict numbers further pronunciations
 
 
@@ -33,6 +34,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     Attributes:
         fingerprint: hash of the file that was read; None if there was no file.
+        parts: the two dictionaries that :meth:`updated` joined, if it did.
 
     Raises:
         TokenError: a word has white space or no pronunciation, or a phone is empty or has a space.
@@ -45,6 +47,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     FILE = "lexicon.txt.gz"
     fingerprint: str | None = None
+    parts: tuple[Pronunciations, Pronunciations] | None = None
     _text: str
 
     def __init__(self, entries: Mapping[str, Sequence[Sequence[str]]]) -> None:
@@ -54,22 +57,28 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
                 raise TokenError(
                     f"The word {word!r} has no pronunciation.", "Give it at least one phone."
                 )
-            if bad := [
-                phone for way in ways for phone in way if phone.split() != [phone] or "▁" in phone
-            ]:
+            spoken = [" ".join(way) for way in ways]
+            if any(
+                "▁" in text or text.split() != list(way)
+                for text, way in zip(spoken, ways, strict=True)
+            ):
+                bad = next(p for way in ways for p in way if p.split() != [p] or "▁" in p)
                 raise TokenError(
-                    f"{bad[0]!r} cannot be a phone.",
+                    f"{bad!r} cannot be a phone.",
                     "Name phones by letters and digits, such as AH.",
                 )
-            said[word] = [" ".join(way) for way in ways]
+            said[word] = spoken
         self._said = said
 
     @cached_property
     def _said(self) -> dict[str, list[str]]:
         """Pronunciations of each word, as phones separated by spaces.
 
-        A file that `save` wrote is parsed only when this is needed first.
+        A file that `save` wrote is parsed only when this is needed first, and dictionaries are
+        joined only then.
         """
+        if self.parts is not None:
+            return self.parts[0]._said | self.parts[1]._said
         said: dict[str, list[str]] = {}
         for line in self._text.removeprefix(_MADE_HERE).splitlines():
             word, _, way = line.partition(" ")
@@ -82,15 +91,42 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         return tuple(sorted(set(" ".join(self.said()[0]).split())))
 
     def __getitem__(self, word: str) -> tuple[Phones, ...]:
-        return tuple(tuple(way.split(" ")) for way in dict.fromkeys(self._said[word]))
+        return tuple(tuple(way.split(" ")) for way in dict.fromkeys(self._ways(word)))
+
+    def _ways(self, word: str) -> list[str]:
+        if self.parts is not None and "_said" not in self.__dict__:
+            return self.parts[word in self.parts[1]]._ways(word)
+        return self._said[word]
 
     def __contains__(self, word: object) -> bool:
-        return word in self._said
+        return word in self._words
+
+    @cached_property
+    def _words(self) -> Collection[str]:
+        """All words, to look one up: found without parsing what `save` wrote."""
+        if "_said" in self.__dict__:
+            return self._said
+        if self.parts is not None:
+            return frozenset(self.parts[0]._words) | frozenset(self.parts[1]._words)
+        return frozenset(_FIRST_FIELD.findall(self._text.removeprefix(_MADE_HERE)))
+
+    @classmethod
+    def of_ways(cls, said: Mapping[str, list[str]]) -> Pronunciations:
+        """Return a dictionary of pronunciations that are known to be sound, each its phones with
+        one space between them.
+        """
+        made = cls.__new__(cls)
+        made._said = dict(said)
+        return made
+
+    def ways(self, word: str) -> list[str]:
+        """Return the pronunciations of a word, each its phones with one space between them."""
+        return list(dict.fromkeys(self._ways(word)))
 
     def updated(self, more: Pronunciations) -> Pronunciations:
         """Return a dictionary with the words of both; ``more`` takes precedence."""
-        both = Pronunciations({})
-        both._said = self._said | more._said
+        both = Pronunciations.__new__(Pronunciations)
+        both.parts = (self, more)
         if self.fingerprint and more.fingerprint:
             both.fingerprint = f"{self.fingerprint} {more.fingerprint}"
         return both

@@ -24,6 +24,17 @@ def recognizer(streaming_model: Path) -> Recognizer:
 
 @pytest.mark.parametrize(
     "given",
+    ["Kubernetes, nginx = engine x", '{"Kubernetes": "", "nginx": "engine x"}'],
+)
+def test_new_words_in_every_form(given: str) -> None:
+    options = read_options([("new_words", given)], STREAM)
+    assert options.new_words == {"Kubernetes": "", "nginx": "engine x"}
+    with pytest.raises(BadOption, match="one word"):
+        read_options([("new_words", "two words")], STREAM)
+
+
+@pytest.mark.parametrize(
+    "given",
     [
         "call me:4.5, white whale",
         "call me:4.5\nwhite  whale\n",
@@ -116,7 +127,17 @@ def test_each_option_changes_what_is_heard(recognizer: Recognizer) -> None:
     assert 0 < len(kept.words) < len(plain.words)
     assert min(word.confidence for word in kept.words) >= least
     assert kept.text == " ".join(word.word for word in kept.words)
-    for name, value in (("hotwords", "xylophone"), ("lm_weight", 0.5), ("word_bonus", 3)):
+    two = heard(grammar="x = ab | cd\nbad {x}")
+    assert {segment.text for segment in two.segments} <= {"bad ab", "bad cd"}
+    refused = (
+        ("hotwords", "xylophone"),
+        ("lm_weight", 0.5),
+        ("word_bonus", 3),
+        ("new_words", "abba"),  # this model spells its words
+        ("grammar", "bad {x}"),
+        ("grammar", "/etc/hostname"),  # a text, never a file of the service
+    )
+    for name, value in refused:
         with pytest.raises(BadOption) as raised:
             heard(**{name: value})
         assert raised.value.name == name

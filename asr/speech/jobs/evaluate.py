@@ -14,14 +14,17 @@ import numpy.typing as npt
 
 from asr.audio.trimming import trim
 from asr.config import as_dict, save_config
+from asr.decoding import Hypothesis
 from asr.decoding.language_models import file_for_folder, is_kenlm_binary
 from asr.decoding.rescoring import N_BEST, tune_rescoring
+from asr.decoding.tune import right_words
 from asr.errors import ConfigError, DataError, LanguageModelError
 from asr.features.config import FeatureConfig
 from asr.files import MANIFEST, atomic_write_text
 from asr.model_folder import WEIGHTS, Bundle, add_to_bundle, open_model
 from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
+from asr.scoring.calibration import Calibration, calibrate
 from asr.speech.decoders import LM_FILES, Decoder, DecoderFactory, DecodingConfig
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
@@ -51,6 +54,14 @@ class Emissions:
     texts: tuple[str, ...]
     speakers: tuple[str, ...]
     log_probs: tuple[npt.NDArray[np.float32], ...]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Scores of a split by decoder, and how far the confidences of the last one can be trusted."""
+
+    scores: dict[str, Score]
+    calibration: Calibration
 
 
 def _differing(wanted: FeatureConfig, stored: FeatureConfig) -> str:
@@ -191,7 +202,8 @@ def evaluate(
         splits: prepared split folders, or the ``cuts.jsonl.gz`` in them.
         output_dir: gets ``metrics.json``, ``decoding.yaml`` and, for each split, ``references.tsv``
             and ``hypotheses.tsv`` (with the language model where there is one;
-            ``hypotheses.greedy.tsv`` beside it).
+            ``hypotheses.greedy.tsv`` beside it), and ``confidences.tsv``: each of its words with
+            its confidence and whether it is right.
         tune_on: split on which lm_alpha, lm_beta and blank_penalty are tuned first.
         normalizer: see :mod:`asr.text.normalizers`.
         save_to_model: keep language model (compiled, or compact as it is) and decoding settings in
@@ -237,9 +249,16 @@ def evaluate(
     }
     if save_to_model:  # without the second pass, which lies in a folder of its own
         _save_to_model(recognizer.bundle, decoders.lm, replace(first, rescorer=""))
-    update_metrics(output_dir, _metrics(results))
+    scores = {split: evaluated.scores for split, evaluated in results.items()}
+    errors = {
+        f"{split}/confidence error": Metric(evaluated.calibration.error, split)
+        for split, evaluated in results.items()
+        if evaluated.calibration.words
+    }
+    update_metrics(output_dir, {**_metrics(scores), **errors})
     save_config(final, Path(output_dir) / "decoding.yaml")
-    return _table(results)
+    _show_calibration(results)
+    return _table(scores)
 
 
 def _for_splits(options: ModelOptions) -> ModelOptions:
@@ -299,20 +318,52 @@ def _save_to_model(bundle: Bundle, lm: Path | None, decoding: DecodingConfig) ->
 
 def _evaluate_split(
     data: Emissions, decoders: Mapping[str, Decoder], folder: Path, normalizer: str
-) -> dict[str, Score]:
+) -> Evaluated:
     """Write what each decoder says of a split into ``folder``, and return the scores."""
     references = dict(zip(data.ids, data.texts, strict=True))
     speakers = dict(zip(data.ids, data.speakers, strict=True))
     _write_tsv(folder / "references.tsv", references)
-    scores, best = {}, list(decoders)[-1]
+    scores, best, calibration = {}, list(decoders)[-1], None
     for name, decoder in decoders.items():
-        texts = [hypotheses[0].text for hypotheses in decoder(list(data.log_probs))]
-        hypotheses = dict(zip(data.ids, texts, strict=True))
+        said = [hypotheses[0] for hypotheses in decoder(list(data.log_probs))]
+        hypotheses = dict(zip(data.ids, (one.text for one in said), strict=True))
         scores[name] = score_texts(references, hypotheses, normalizer=normalizer, speakers=speakers)
         # The best decoder's are the hypotheses; those of the others carry its name.
         file = "hypotheses.tsv" if name == best else f"hypotheses.{name}.tsv"
         _write_tsv(folder / file, hypotheses)
-    return scores
+        if name == best:
+            calibration = _write_confidences(folder / "confidences.tsv", data, said)
+    assert calibration is not None
+    return Evaluated(scores, calibration)
+
+
+def _write_confidences(path: Path, data: Emissions, said: Sequence[Hypothesis]) -> Calibration:
+    """Write each recognised word with its confidence and whether it is right."""
+    rows, confidences, right = ["utterance\tword\tconfidence\tright"], list[float](), list[bool]()
+    for name, reference, hypothesis in zip(data.ids, data.texts, said, strict=True):
+        spans = hypothesis.words
+        hits = right_words(reference.split(), [span.word for span in spans])
+        confidences += [span.confidence for span in spans]
+        right += hits
+        rows += [
+            f"{name}\t{span.word}\t{span.confidence:.4f}\t{hit:d}"
+            for span, hit in zip(spans, hits, strict=True)
+        ]
+    atomic_write_text(path, "\n".join(rows) + "\n")
+    return calibrate(confidences, right)
+
+
+def _show_calibration(results: Mapping[str, Evaluated]) -> None:
+    """Say on standard error how far confidences can be trusted."""
+    for split, evaluated in results.items():
+        c = evaluated.calibration
+        if c.words:
+            print(
+                f"confidences of {split}: {100 * c.confidence:.1f} % on average, "
+                f"{100 * c.right:.1f} % of {c.words} words right, "
+                f"expected calibration error {100 * c.error:.1f} %",
+                file=sys.stderr,
+            )
 
 
 def _write_tsv(path: Path, texts: Mapping[str, str]) -> None:

@@ -8,14 +8,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from asr.decoding import compile_lm, load_lm
+from asr.decoding import Hypothesis, WordSpan, compile_lm, load_lm
 from asr.errors import ConfigError, DataError, LanguageModelError
 from asr.features.config import FeatureConfig
 from asr.lm import estimate
 from asr.lm.arpa import write_arpa
 from asr.model_folder import Bundle, open_bundle, write_bundle
 from asr.speech.decoders import DecodingConfig
-from asr.speech.jobs.evaluate import _save_to_model, emissions, evaluate
+from asr.speech.jobs.evaluate import (
+    Emissions,
+    _save_to_model,
+    _write_confidences,
+    emissions,
+    evaluate,
+)
 from asr.speech.options import ModelOptions
 from data_prep.store import write_store
 
@@ -91,3 +97,21 @@ def test_two_splits_of_one_name_are_refused(tmp_path: Path) -> None:
     splits = [tmp_path / "a" / "test", tmp_path / "b" / "test"]
     with pytest.raises(ConfigError, match="2 splits are called 'test'"):
         evaluate(ModelOptions("nowhere"), splits, tmp_path)
+
+
+def said(*words: tuple[str, float]) -> Hypothesis:
+    spans = tuple(WordSpan(word, n, n + 1, sure) for n, (word, sure) in enumerate(words))
+    return Hypothesis(" ".join(word for word, _ in words), 0.0, 0.0, 0.0, (), (), spans)
+
+
+def test_each_word_is_written_with_its_confidence(tmp_path: Path) -> None:
+    none = np.zeros((0, 3), np.float32)
+    data = Emissions(("a1", "a2"), ("the cat sat", "on it"), ("s", "s"), (none, none))
+    hypotheses = [said(("the", 0.95), ("bat", 0.35), ("sat", 0.95)), said()]
+    calibration = _write_confidences(tmp_path / "confidences.tsv", data, hypotheses)
+    assert (tmp_path / "confidences.tsv").read_text() == (
+        "utterance\tword\tconfidence\tright\n"
+        "a1\tthe\t0.9500\t1\na1\tbat\t0.3500\t0\na1\tsat\t0.9500\t1\n"
+    )
+    assert calibration.words == 3
+    assert calibration.error == pytest.approx((2 * 0.05 + 0.35) / 3)

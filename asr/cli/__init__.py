@@ -30,6 +30,7 @@ VERBS = (
     "transcribe",
     "align",
     "listen",
+    "verify",
     "score",
     "compare",
     "predict",

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import DataError, require
-from asr.scoring.rttm import SpeakerTurn
+from asr.text.rttm import SpeakerTurn
 
 __all__ = ["DiarizationScore", "score_diarization", "score_turns"]
 

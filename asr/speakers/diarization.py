@@ -7,6 +7,7 @@ or in a pause. Legend: n windows, K speakers, E embedding.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,13 +15,14 @@ import numpy as np
 
 from asr.config import check_range
 from asr.errors import ConfigError
-from asr.scoring.rttm import SpeakerTurn
 from asr.speakers.clustering import Array, Labels, cluster, renumbered
 from asr.speakers.embedder import HOP_S, WINDOW_S, Calibration, SpeakerEmbedder, Voice
 from asr.speakers.windows import SpeechPart, speech_embeddings
+from asr.text.rttm import SpeakerTurn
 
 __all__ = ["Diarization", "DiarizationConfig", "check_names", "diarize", "diarize_parts"]
 
+LEAST_SHARE = 0.15  # of all speech: in a short recording a speaker may have less than least_s
 ROUNDS = 4  # of new centres and new labels
 
 
@@ -32,7 +34,8 @@ class DiarizationConfig:
         speakers: how many there are; 0: as many as are found.
         most: speakers that are found, at most.
         threshold: mean cosine above which two groups are one speaker; 0: the model's own.
-        least_s: seconds of speech that a speaker has at least, where their number is not given.
+        least_s: seconds of speech that a speaker has at least, where their number is not given;
+            less in a short recording.
         stay: in the search, what a change of speaker costs, in units of a cosine.
         window_s: length of the windows.
         hop_s: from one window to the next.
@@ -71,16 +74,6 @@ class Diarization:
     speakers: tuple[str, ...]
     embeddings: Mapping[str, Array]
     notes: tuple[str, ...] = ()
-
-    def later(self, seconds: float) -> Diarization:
-        """Return it by a clock that began so many seconds earlier."""
-        if not seconds:
-            return self
-        moved = (
-            replace(t, start=round(t.start + seconds, 3), end=round(t.end + seconds, 3))
-            for t in self.turns
-        )
-        return replace(self, turns=tuple(moved))
 
 
 def diarize(
@@ -137,15 +130,13 @@ def _speakers(
         return _with_count(rows, weights, threshold, config)
     labels = cluster(rows, weights, threshold)
     amounts = np.bincount(labels, weights)
-    least = min(config.least_s, float(amounts.max()))
+    least = min(config.least_s, LEAST_SHARE * float(amounts.sum()), float(amounts.max()))
     kept = np.flatnonzero(amounts >= least)
     kept = kept[np.argsort(-amounts[kept], kind="stable")][: config.most]
     return _nearest(rows, _centres(rows, weights, labels)[kept])
 
 
-def _with_count(
-    rows: Array, weights: Array, threshold: float, config: DiarizationConfig
-) -> Labels:
+def _with_count(rows: Array, weights: Array, threshold: float, config: DiarizationConfig) -> Labels:
     """Return as many speakers as are given.
 
     Single odd windows would be groups of their own: of a finer division, the groups with the most
@@ -153,16 +144,15 @@ def _with_count(
     """
     fine = cluster(rows, weights, threshold)
     amounts = np.bincount(fine, weights)
-    big = np.flatnonzero(amounts >= min(config.least_s, float(np.sort(amounts)[::-1][
-        min(len(amounts), config.speakers) - 1])))
+    longest = np.sort(amounts)[::-1]
+    least = min(config.least_s, float(longest[min(len(longest), config.speakers) - 1]))
+    big = np.flatnonzero(amounts >= least)
     if len(big) < config.speakers:  # the threshold joined too much
-        labels = cluster(rows, weights, threshold, min(config.speakers, len(rows)))
-        return labels
-    centres = _sums(rows, weights, fine)[big]
-    lengths = amounts[big]
-    merged = cluster(centres / lengths[:, None], lengths, threshold, config.speakers)
+        return cluster(rows, weights, threshold, min(config.speakers, len(rows)))
+    sums, lengths = _sums(rows, weights, fine)[big], amounts[big]
+    merged = cluster(sums / lengths[:, None], lengths, threshold, config.speakers)
     joined = np.zeros((int(merged.max()) + 1, rows.shape[1]))
-    np.add.at(joined, merged, centres)
+    np.add.at(joined, merged, sums)
     return _nearest(rows, _unit(joined))
 
 
@@ -196,7 +186,7 @@ def _smoothed(
 ) -> Labels:
     """Return better labels (n,): centres of the labels, then the best sequence, a few times."""
     firsts = np.cumsum([0] + [len(part.embeddings) for part in parts])
-    gaps = [0.0] + [after.start - before.end for before, after in zip(parts, parts[1:])]
+    gaps = [0.0] + [after.start - before.end for before, after in itertools.pairwise(parts)]
     cost = np.full(len(rows), config.stay)
     cost[firsts[:-1]] = [config.stay * float(np.exp(-gap)) for gap in gaps]
     for _ in range(ROUNDS):
@@ -251,7 +241,9 @@ def _named(
     return names, np.array(place, np.int64)[labels]
 
 
-def _turns(parts: Sequence[SpeechPart], labels: Labels, names: Sequence[str]) -> tuple[SpeakerTurn, ...]:
+def _turns(
+    parts: Sequence[SpeechPart], labels: Labels, names: Sequence[str]
+) -> tuple[SpeakerTurn, ...]:
     """Return turns; one goes on over a short pause."""
     turns: list[SpeakerTurn] = []
     place = 0
@@ -261,7 +253,7 @@ def _turns(parts: Sequence[SpeechPart], labels: Labels, names: Sequence[str]) ->
         changes = np.flatnonzero(np.diff(own)) + 1
         middles = part.middles
         borders = [part.start, *((middles[changes - 1] + middles[changes]) / 2), part.end]
-        for first, start, end in zip([0, *changes], borders, borders[1:]):
+        for first, start, end in zip([0, *changes], borders, borders[1:], strict=False):
             turn = SpeakerTurn(round(float(start), 3), round(float(end), 3), names[int(own[first])])
             before = turns[-1] if turns else None
             if before and before.speaker == turn.speaker and turn.start - before.end < 0.02:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,8 @@ class _Saved:
     """What is read of ``config.yaml``; the rest describes the network to torch."""
 
     task: str = TASK
-    features: FrontEnd = front_end()
-    calibration: Calibration = Calibration()
+    features: FrontEnd = field(default_factory=front_end)
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 class SpeakerEmbedder:
@@ -124,8 +124,9 @@ class SpeakerEmbedder:
                 network.
         """
         bundle = open_model(model, task=TASK)
-        known = {key: bundle.config[key] for key in ("features", "calibration")
-                 if bundle.config.get(key)}
+        known = {
+            key: bundle.config[key] for key in ("features", "calibration") if bundle.config.get(key)
+        }
         saved = build_config(_Saved, known, where=str(bundle.path))
         if NETWORK_FILE in bundle.files:
             session = new_session(

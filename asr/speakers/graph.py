@@ -33,7 +33,7 @@ class EmbeddingGraph(nn.Module):
         """Log-Mel features (B, T, F) -> embeddings (B, E) of length 1."""
         x, network = self._levelled(features), self.network
         front = network.front
-        for conv, norm, stride in zip(front.convs, front.norms, front.strides, strict=True):
+        for conv, norm in zip(front.convs, front.norms, strict=True):
             x = functional.pad(x, (0, 0, front.padding, front.padding))
             x = functional.relu(norm(conv(x.transpose(1, 2)).transpose(1, 2), None))
         stack, x = network.stack, x.transpose(0, 1)
@@ -42,7 +42,7 @@ class EmbeddingGraph(nn.Module):
             x = stack.after_layer(number, x, y, None)
         x = stack.output_norm(x, None).transpose(0, 1)
         attention = network.pooling.attention
-        weights = (torch.tanh(attention.hidden(x)) @ attention.energy).softmax(-1)
+        weights = (torch.tanh(attention.hidden(x)) * attention.energy).sum(-1).softmax(-1)
         return network.embedding(network.pooling.statistics(x, weights))
 
     def _levelled(self, x: Tensor) -> Tensor:

@@ -194,9 +194,7 @@ def _as_npy(raw: Path, target: Path, width: int) -> None:
     raw.unlink()
 
 
-def _digest(
-    recordings: Sequence[SpokenFile], features: FrontEnd, speeds: Sequence[float]
-) -> str:
+def _digest(recordings: Sequence[SpokenFile], features: FrontEnd, speeds: Sequence[float]) -> str:
     content: dict[str, Any] = {
         "recordings": [[str(r.path), r.speaker] for r in recordings],
         "features": asdict(features),

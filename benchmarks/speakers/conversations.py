@@ -1,7 +1,7 @@
 """Conversations made of read speech, with who speaks when in them.
 
-    python benchmarks/speakers/conversations.py TABLE.tsv -o FOLDER [--count 20] [--speakers 2 3 4 6]
-        [--overlap 0] [--noise FOLDER] [--snr-db 15] [--rooms] [--seed 1]
+    python benchmarks/speakers/conversations.py TABLE.tsv -o FOLDER [--count 20]
+        [--speakers 2 3 4 6] [--overlap 0] [--noise FOLDER] [--snr-db 15] [--rooms] [--seed 1]
 
 TABLE.tsv has the columns audio and speaker. Turns of 1 to 8 s are cut out of the recordings at
 pauses where there are some; between turns lies a pause of 0.1 to 0.8 s, or, in a share of them,
@@ -20,9 +20,9 @@ import soundfile
 from asr.audio.perturbation import add_noise, add_reverberation, noise_files
 from asr.audio.reading import load_audio
 from asr.files import atomic_write_text
-from asr.scoring.rttm import SpeakerTurn, write_rttm
 from asr.speakers.data import SpokenFile, read_recordings
 from asr.speakers.store import speech_span
+from asr.text.rttm import SpeakerTurn, write_rttm
 
 RATE = 16000
 TURN_S = (1.0, 8.0)
@@ -125,9 +125,7 @@ def main() -> None:
     for count in args.speakers:
         for number in range(args.count):
             rng = np.random.default_rng((args.seed, count, number))
-            sound, turns = conversation(
-                people, count, args.seconds, rng, args.overlap, args.rooms
-            )
+            sound, turns = conversation(people, count, args.seconds, rng, args.overlap, args.rooms)
             if args.noise:
                 files = noise_files(args.noise)
                 noise = load_audio(files[rng.integers(len(files))], RATE).samples

@@ -30,6 +30,11 @@ class SpeakerTurn:
     end: float
     speaker: str
 
+    def later(self, seconds: float) -> SpeakerTurn:
+        """Return the turn by a clock that began so many seconds earlier."""
+        start, end = round(self.start + seconds, 3), round(self.end + seconds, 3)
+        return SpeakerTurn(start, end, self.speaker)
+
 
 def read_rttm(path: str | Path) -> dict[str, list[SpeakerTurn]]:
     """Return the turns of each recording, in order of time.

@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MOST", "cluster", "condensed"]
+__all__ = ["MOST", "Array", "Labels", "cluster", "condensed", "renumbered"]
 
 MOST = 1500
-NEAR = 0.15  # embeddings this much nearer than the threshold are put together beforehand
+NEAR, TIGHT = 0.15, 0.6  # embeddings this much nearer than the threshold, and this near, are put
+# together beforehand where there are many
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -40,7 +41,7 @@ def cluster(
     """
     labels = np.arange(len(embeddings)) if start is None else start
     if len(embeddings) > MOST and start is None:
-        labels = condensed(embeddings, weights, min(0.95, threshold + NEAR))
+        labels = condensed(embeddings, weights, min(0.95, max(TIGHT, threshold + NEAR)))
     sums, sizes = _sums(embeddings, weights, labels)
     merged = _merge(sums, sizes, threshold, count or 0)
     return renumbered(merged[labels])

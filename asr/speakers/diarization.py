@@ -1,8 +1,9 @@
 """Who spoke when: embeddings of windows to groups of one speaker each, and to turns.
 
-Speech is cut at short pauses; windows of 1.5 s get embeddings; those are clustered; a search for
-the most probable sequence of speakers corrects single windows; a boundary lies between two windows
-or in a pause. Legend: n windows, K speakers, E embedding.
+Speech is cut at short pauses; windows of 1.5 s get embeddings, from which the recording's mean is
+taken: room and microphone are everybody's. Stretches between pauses are clustered; a search for the
+most probable sequence of speakers then corrects single windows, so a boundary lies between two
+windows or in a pause. Legend: n windows, K speakers, E embedding.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from asr.text.rttm import SpeakerTurn
 
 __all__ = ["Diarization", "DiarizationConfig", "check_names", "diarize", "diarize_parts"]
 
+CENTRED = 0.5  # share of the recording's mean that is taken off before speakers are compared
+PIECE_S = 3.0  # longer stretches of speech count as several
+GROUPED_S = 1.0  # shorter stretches of speech make no groups
 LEAST_SHARE = 0.15  # of all speech: in a short recording a speaker may have less than least_s
 ROUNDS = 4  # of new centres and new labels
 
@@ -33,7 +37,7 @@ class DiarizationConfig:
     Attributes:
         speakers: how many there are; 0: as many as are found.
         most: speakers that are found, at most.
-        threshold: mean cosine above which two groups are one speaker; 0: the model's own.
+        threshold: cosine of two speakers' centres above which they are one; 0: the model's own.
         least_s: seconds of speech that a speaker has at least, where their number is not given;
             less in a short recording.
         stay: in the search, what a change of speaker costs, in units of a cosine.
@@ -42,7 +46,7 @@ class DiarizationConfig:
     """
 
     speakers: int = 0
-    most: int = 20
+    most: int = 10
     threshold: float = 0.0
     least_s: float = 2.5
     stay: float = 0.3
@@ -74,6 +78,10 @@ class Diarization:
     speakers: tuple[str, ...]
     embeddings: Mapping[str, Array]
     notes: tuple[str, ...] = ()
+
+    def later(self, seconds: float) -> Diarization:
+        """Return it by a clock that began so many seconds earlier."""
+        return replace(self, turns=tuple(turn.later(seconds) for turn in self.turns))
 
 
 def diarize(
@@ -110,8 +118,7 @@ def diarize_parts(
     weights = np.concatenate(
         [np.full(len(p.embeddings), (p.end - p.start) / len(p.embeddings)) for p in parts]
     )
-    labels = _speakers(rows, weights, calibration, config)
-    labels = renumbered(_smoothed(parts, rows, weights, labels, config))
+    labels = renumbered(_speakers(parts, rows, weights, calibration, config))
     centres = _centres(rows, weights, labels)
     notes = ()
     if config.speakers > len(centres):
@@ -122,38 +129,85 @@ def diarize_parts(
 
 
 def _speakers(
-    rows: Array, weights: Array, calibration: Calibration, config: DiarizationConfig
+    parts: Sequence[SpeechPart],
+    rows: Array,
+    weights: Array,
+    calibration: Calibration,
+    config: DiarizationConfig,
 ) -> Labels:
-    """Return the speaker (n,) of each window by clustering."""
-    threshold = config.threshold or calibration.threshold
-    if config.speakers:
-        return _with_count(rows, weights, threshold, config)
-    labels = cluster(rows, weights, threshold)
-    amounts = np.bincount(labels, weights)
-    least = min(config.least_s, LEAST_SHARE * float(amounts.sum()), float(amounts.max()))
-    kept = np.flatnonzero(amounts >= least)
-    kept = kept[np.argsort(-amounts[kept], kind="stable")][: config.most]
-    return _nearest(rows, _centres(rows, weights, labels)[kept])
+    """Return the speaker (n,) of each window, of as many speakers as are given or found.
 
-
-def _with_count(rows: Array, weights: Array, threshold: float, config: DiarizationConfig) -> Labels:
-    """Return as many speakers as are given.
-
-    Single odd windows would be groups of their own: of a finer division, the groups with the most
-    speech are put together, and the rest goes to the nearest of them.
+    Found is the highest number whose speakers all have enough speech and differ enough.
     """
-    fine = cluster(rows, weights, threshold)
-    amounts = np.bincount(fine, weights)
-    longest = np.sort(amounts)[::-1]
-    least = min(config.least_s, float(longest[min(len(longest), config.speakers) - 1]))
-    big = np.flatnonzero(amounts >= least)
-    if len(big) < config.speakers:  # the threshold joined too much
-        return cluster(rows, weights, threshold, min(config.speakers, len(rows)))
-    sums, lengths = _sums(rows, weights, fine)[big], amounts[big]
-    merged = cluster(sums / lengths[:, None], lengths, threshold, config.speakers)
-    joined = np.zeros((int(merged.max()) + 1, rows.shape[1]))
-    np.add.at(joined, merged, sums)
-    return _nearest(rows, _unit(joined))
+    centred = _unit(rows - _mean(rows, weights))
+    stretches = _Stretches.of(parts, centred, weights)
+    if config.speakers:
+        labels = stretches.divided(config.speakers)
+        return _smoothed(parts, centred, weights, labels, config)
+    threshold = config.threshold or calibration.threshold
+    compared = _unit(rows - CENTRED * _mean(rows, weights))
+    least = min(config.least_s, LEAST_SHARE * float(weights.sum()))
+    best = np.zeros(len(rows), np.int64)
+    for count in range(2, min(config.most, len(stretches.long)) + 1):
+        labels = _smoothed(parts, centred, weights, stretches.divided(count), config)
+        amounts = np.bincount(labels, weights)
+        if len(amounts) < count or amounts.min() < least:
+            continue
+        cosines = _centres(compared, weights, labels) @ _centres(compared, weights, labels).T
+        if np.max(cosines - 2 * np.eye(count)) < threshold:
+            best = labels
+    return best
+
+
+@dataclass(frozen=True)
+class _Stretches:
+    """The stretches of speech, each as one embedding: less noise than single windows have.
+
+    A long one counts as several, for speakers may change in it without a pause.
+
+    Attributes:
+        owners: (n,) the stretch of each window.
+        rows: (P, E) of length 1.
+        seconds: (P,) of speech.
+        long: numbers of those that are long enough to make groups of; the others join the nearest.
+    """
+
+    owners: Labels
+    rows: Array
+    seconds: Array
+    long: Labels
+
+    @classmethod
+    def of(cls, parts: Sequence[SpeechPart], rows: Array, weights: Array) -> _Stretches:
+        counts = [_pieces(part) for part in parts]
+        firsts = np.cumsum([0, *counts])
+        owners = np.concatenate(
+            [
+                first + np.arange(len(part.embeddings)) * count // len(part.embeddings)
+                for part, first, count in zip(parts, firsts, counts, strict=False)
+            ]
+        )
+        seconds = np.bincount(owners, weights)
+        long = np.flatnonzero(seconds >= GROUPED_S)
+        if len(long) < 2:
+            long = np.arange(len(seconds))
+        return cls(owners, _centres(rows, weights, owners), seconds, long)
+
+    def divided(self, count: int) -> Labels:
+        """Return a group (n,) for each window, of so many groups, or as many as there are rows."""
+        rows, seconds = self.rows[self.long], self.seconds[self.long]
+        groups = cluster(rows, seconds, 0.0, min(count, len(rows)))
+        labels: Labels = (self.rows @ _centres(rows, seconds, groups).T).argmax(1)
+        return renumbered(labels[self.owners])
+
+
+def _pieces(part: SpeechPart) -> int:
+    return min(len(part.embeddings), max(1, round((part.end - part.start) / PIECE_S)))
+
+
+def _mean(rows: Array, weights: Array) -> Array:
+    mean: Array = weights @ rows / weights.sum()
+    return mean
 
 
 def _sums(rows: Array, weights: Array, labels: Labels) -> Array:
@@ -170,11 +224,6 @@ def _unit(rows: Array) -> Array:
 def _centres(rows: Array, weights: Array, labels: Labels) -> Array:
     """Centres (K, E) of length 1."""
     return _unit(_sums(rows, weights, labels))
-
-
-def _nearest(rows: Array, centres: Array) -> Labels:
-    labels: Labels = (rows @ centres.T).argmax(1)
-    return labels
 
 
 def _smoothed(

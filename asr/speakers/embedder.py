@@ -44,12 +44,13 @@ class Calibration:
         scale: the log-odds that two voices are one person's, at even odds before, are
             ``scale * cosine + shift``.
         shift: see there.
-        threshold: mean cosine above which two groups of windows in one recording are one speaker.
+        threshold: cosine above which the centres of two groups in one recording, less half of the
+            recording's mean, are one speaker's.
     """
 
     scale: float = 20.0
     shift: float = -8.0
-    threshold: float = 0.4
+    threshold: float = 0.5
 
     def log_odds(self, cosine: float) -> float:
         """Return the natural logarithm of the odds that two voices are one person's."""

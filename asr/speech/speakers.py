@@ -16,7 +16,7 @@ from asr.text.rttm import SpeakerTurn
 
 __all__ = ["SpeakerLabeller", "SpeakerOptions", "with_speakers"]
 
-REACH_S = 0.7  # a change of speakers is moved to a pause between words this far away, at most
+REACH_S = 1.0  # a change of speakers is moved to a pause between words this far away, at most
 MARK_S = 0.3  # the end of a sentence counts as much as so long a pause
 NOISE_AGREEMENT = 0.5  # mean cosine of an enrolment's windows, below which it is hardly one voice
 ENDS = (".", "?")
@@ -91,8 +91,7 @@ class SpeakerLabeller:
         with open_recording(source, sample_rate) as recording:
             blocks = recording.resampled(self.embedder.sample_rate, channel)
             found = diarize(blocks, self.embedder, self.config, self.voices)
-            turns = tuple(turn.later(recording.start_s) for turn in found.turns)
-            return replace(found, turns=turns)
+            return found.later(recording.start_s)
 
     def label(
         self,

@@ -87,7 +87,7 @@ def conversation(
     order = list(names)  # so that everybody speaks
     while len(sound) < seconds * RATE or order:
         others = [name for name in names if not turns or name != turns[-1].speaker]
-        name = order.pop(0) if order else str(rng.choice(others))
+        name = order.pop(0) if order else str(rng.choice(others or names))
         piece = speakers[name].turn(rng.uniform(*TURN_S))
         gap = round(rng.uniform(0.1, 0.8) * RATE)
         if turns and rng.random() < overlap:

@@ -142,7 +142,7 @@ def test_more_than_an_hour_in_bounded_memory() -> None:
             yield conversation(*(300, 2000, 900)[number % 3 :], pause_s=0.3)
 
     tracemalloc.start()
-    found = diarize(long(), EMBEDDER)
+    found = diarize(long(), EMBEDDER, DiarizationConfig(speakers=3))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(found.speakers) == 3

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from asr.errors import DataError
 
-__all__ = ["VerificationScore", "error_rates", "pair_scores", "score_pairs"]
+__all__ = ["VerificationScore", "error_rates", "fit_log_odds", "pair_scores", "score_pairs"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -120,3 +120,25 @@ def pair_scores(embeddings: npt.ArrayLike, speakers: npt.ArrayLike) -> tuple[Flo
     first, second = np.triu_indices(len(rows), 1)
     cosines = (rows @ rows.T)[first, second]
     return cosines, names[first] == names[second]
+
+
+def fit_log_odds(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[float, float]:
+    """Return scale and shift that make log-odds of scores, at even odds before.
+
+    Logistic regression in which both kinds of pairs weigh the same (Brümmer & du Preez 2006).
+
+    Args:
+        scores: (N,), higher for more alike.
+        same: (N,), whether a pair is of one speaker.
+    """
+    values, is_same = np.asarray(scores, np.float64), np.asarray(same, np.bool_)
+    weights = np.where(is_same, 0.5 / is_same.sum(), 0.5 / (~is_same).sum())
+    x = np.stack([values, np.ones_like(values)], 1)
+    solution = np.zeros(2)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-x @ solution))
+        hessian = (x * (weights * p * (1 - p))[:, None]).T @ x
+        solution = solution - np.linalg.solve(
+            hessian + 1e-9 * np.eye(2), x.T @ (weights * (p - is_same))
+        )
+    return float(solution[0]), float(solution[1])

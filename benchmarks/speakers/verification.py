@@ -20,7 +20,7 @@ import numpy.typing as npt
 from resemblyzer_embedder import Resemblyzer
 
 from asr.audio.reading import load_audio
-from asr.scoring.verification import pair_scores, score_pairs
+from asr.scoring.verification import fit_log_odds, pair_scores, score_pairs
 from asr.speakers.data import SpokenFile, read_recordings
 from asr.speakers.embedder import SpeakerEmbedder
 from asr.speakers.store import speech_span
@@ -71,19 +71,6 @@ def interval(rows: Floats, speakers: list[str]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def calibrated(cosines: Floats, same: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return scale and shift of the log-odds at even odds, by logistic regression."""
-    weights = np.where(same, 0.5 / same.sum(), 0.5 / (~same).sum())
-    x = np.stack([cosines, np.ones_like(cosines)], 1)
-    solution = np.zeros(2)
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-x @ solution))
-        gradient = x.T @ (weights * (p - same))
-        hessian = (x * (weights * p * (1 - p))[:, None]).T @ x
-        solution = solution - np.linalg.solve(hessian + 1e-9 * np.eye(2), gradient)
-    return float(solution[0]), float(solution[1])
-
-
 def main() -> None:
     """Print a row of the table for each model."""
     parser = argparse.ArgumentParser(
@@ -123,7 +110,7 @@ def main() -> None:
             flush=True,
         )
         if args.calibrate:
-            print("calibration: scale {:.3f}, shift {:.3f}".format(*calibrated(cosines, same)))
+            print("calibration: scale {:.3f}, shift {:.3f}".format(*fit_log_odds(cosines, same)))
 
 
 if __name__ == "__main__":

@@ -53,16 +53,14 @@ def others(root: Path) -> Iterator[tuple[str, str, str]]:
         yield "train", str(path), "ljspeech"
 
 
-def main() -> None:
-    """Write a table a split."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("corpora", type=Path)
-    parser.add_argument("-o", "--output-dir", type=Path, default=Path("runs/speakers/tables"))
-    args = parser.parse_args()
+def write_tables(corpora: Path, folder: Path) -> None:
+    """Write a table a split.
+
+    Raises:
+        DataError: there are no recordings to train on.
+    """
     splits: dict[str, Rows] = {}
-    root = args.corpora.absolute()
+    root = corpora.absolute()
     for read in (librispeech, manifests, others):
         for split, path, speaker in read(root):
             splits.setdefault(split, []).append((path, speaker))
@@ -72,8 +70,19 @@ def main() -> None:
     splits["train"] = [row for row in splits["train"] if row[1] not in held_out]
     for split, rows in splits.items():
         lines = ["audio\tspeaker\n", *(f"{path}\t{speaker}\n" for path, speaker in rows)]
-        atomic_write_text(args.output_dir / f"{split}.tsv", "".join(lines))
+        atomic_write_text(folder / f"{split}.tsv", "".join(lines))
         print(f"{split}: {len(rows)} recordings, {len({s for _, s in rows})} speakers")
+
+
+def main() -> None:
+    """Write the tables of a folder of corpora."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("corpora", type=Path)
+    parser.add_argument("-o", "--output-dir", type=Path, default=Path("runs/speakers/tables"))
+    args = parser.parse_args()
+    write_tables(args.corpora, args.output_dir)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import DataError
-from asr.scoring.verification import error_rates, pair_scores, score_pairs
+from asr.scoring.verification import error_rates, fit_log_odds, pair_scores, score_pairs
 
 PAIRS = st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=2, max_size=40).filter(
     lambda pairs: len({same for _, same in pairs}) == 2
@@ -69,3 +69,12 @@ def test_every_pair_is_compared_once() -> None:
     cosines, same = pair_scores([[2, 0], [0, 3], [1, 1]], ["a", "b", "a"])
     assert cosines == pytest.approx([0, np.sqrt(0.5), np.sqrt(0.5)])
     assert same.tolist() == [False, True, False]
+
+
+def test_log_odds_of_two_normal_distributions() -> None:
+    # of means 1 and 0 and deviation 0.5 the log-odds are (x - 0.5) / 0.25
+    rng = np.random.default_rng(0)
+    scores = np.r_[rng.normal(1, 0.5, 20_000), rng.normal(0, 0.5, 200_000)]
+    scale, shift = fit_log_odds(scores, np.arange(len(scores)) < 20_000)
+    assert scale == pytest.approx(4, abs=0.1)
+    assert shift == pytest.approx(-2, abs=0.1)

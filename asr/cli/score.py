@@ -106,13 +106,7 @@ def score(
     """
     from asr.scoring import pair, read_speakers, read_transcripts, score_pairs, with_speakers
     from asr.scoring.page import write_score_page
-    from asr.scoring.report import (
-        case_note,
-        print_cpwer,
-        print_diarization,
-        print_json,
-        print_report,
-    )
+    from asr.scoring.report import case_note, print_cpwer, print_json, print_report
     from asr.scoring.tables import read_groups
 
     if audio != "none" and html is None:
@@ -122,11 +116,7 @@ def score(
     if groups is not None and by is None:
         raise typer.BadParameter("it goes with --by COLUMN.", param_hint="--groups")
     if "rttm" in (reference_format, reference.suffix.lower()[1:]):
-        from asr.scoring.diarization import score_diarization
-        from asr.text.rttm import read_rttm
-
-        turns = read_rttm(reference), read_rttm(hypothesis)
-        print_diarization(score_diarization(*turns, collar, skip_overlap), as_json)
+        _score_rttm(reference, hypothesis, collar, skip_overlap, as_json)
         return
     if collar or skip_overlap:
         raise typer.BadParameter("it goes with RTTM.", param_hint="--collar, --skip-overlap")
@@ -172,3 +162,14 @@ def score(
             result, html, title=f"{hypothesis.name} against {reference.name}", audio=audio
         )
         typer.echo(f"wrote {html}", err=True)
+
+
+def _score_rttm(
+    reference: Path, hypothesis: Path, collar_s: float, skip_overlap: bool, as_json: bool
+) -> None:
+    from asr.scoring.diarization import score_diarization
+    from asr.scoring.report import print_diarization
+    from asr.text.rttm import read_rttm
+
+    turns = read_rttm(reference), read_rttm(hypothesis)
+    print_diarization(score_diarization(*turns, collar_s, skip_overlap), as_json)

@@ -55,8 +55,8 @@ class Service:
         async def work() -> Transcript:
             heard = await self._read(file, hosted)
             transcript = await hosted.transcribe(heard, options)
-            rate = hosted.recognizer.sample_rate
-            add = partial(labelled, transcript, heard.samples, options, rate, heard.start_s)
+            add = partial(labelled, transcript, heard.samples, options)
+            add = partial(add, sample_rate=hosted.recognizer.sample_rate, start_s=heard.start_s)
             return await asyncio.to_thread(add)
 
         return await self._counted(hosted, options, within(self.config.request_timeout_s, work()))

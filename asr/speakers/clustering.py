@@ -16,7 +16,7 @@ MOST = 1500
 NEAR, TIGHT = 0.15, 0.6  # embeddings this much nearer than the threshold, and this near, are put
 # together beforehand where there are many
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 
@@ -85,7 +85,8 @@ def _sums(embeddings: Array, weights: Array, labels: Labels) -> tuple[Array, Arr
     groups = int(labels.max(initial=-1)) + 1
     sums = np.zeros((groups, embeddings.shape[1]), np.float64)
     np.add.at(sums, labels, embeddings * weights[:, None])
-    return sums, np.bincount(labels, weights, groups)
+    sizes: Array = np.bincount(labels, weights, groups).astype(np.float64)
+    return sums, sizes
 
 
 def _merge(sums: Array, sizes: Array, threshold: float, count: int) -> Labels:

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from asr.config import check_range
 from asr.errors import ConfigError
 from asr.speakers.clustering import Array, Labels, cluster, renumbered
-from asr.speakers.embedder import HOP_S, WINDOW_S, Calibration, SpeakerEmbedder, Voice
-from asr.speakers.windows import SpeechPart, speech_embeddings
+from asr.speakers.embedder import Calibration, SpeakerEmbedder, Voice
+from asr.speakers.windows import HOP_S, WINDOW_S, SpeechPart, speech_embeddings
 from asr.text.rttm import SpeakerTurn
 
 __all__ = ["Diarization", "DiarizationConfig", "check_names", "diarize", "diarize_parts"]
@@ -76,7 +77,7 @@ class Diarization:
 
     turns: tuple[SpeakerTurn, ...]
     speakers: tuple[str, ...]
-    embeddings: Mapping[str, Array]
+    embeddings: Mapping[str, npt.NDArray[np.float64]]
     notes: tuple[str, ...] = ()
 
     def later(self, seconds: float) -> Diarization:
@@ -85,7 +86,7 @@ class Diarization:
 
 
 def diarize(
-    blocks: Iterable[Array],
+    blocks: Iterable[npt.NDArray[np.float32]],
     embedder: SpeakerEmbedder,
     config: DiarizationConfig | None = None,
     enrolled: Mapping[str, Voice] | None = None,
@@ -120,7 +121,7 @@ def diarize_parts(
     )
     labels = renumbered(_speakers(parts, rows, weights, calibration, config))
     centres = _centres(rows, weights, labels)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if config.speakers > len(centres):
         notes = (f"only {len(centres)} of {config.speakers} speakers were found",)
     names, labels = _named(centres, labels, enrolled or {}, calibration)
@@ -187,7 +188,7 @@ class _Stretches:
                 for part, first, count in zip(parts, firsts, counts, strict=False)
             ]
         )
-        seconds = np.bincount(owners, weights)
+        seconds: Array = np.bincount(owners, weights).astype(np.float64)
         long = np.flatnonzero(seconds >= GROUPED_S)
         if len(long) < 2:
             long = np.arange(len(seconds))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from asr.audio.reading import Source, open_recording
 from asr.config import build_config
@@ -21,18 +20,16 @@ from asr.features.front_end import FrontEnd
 from asr.model_folder import WEIGHTS, Bundle, open_model
 from asr.onnx.sessions import new_session
 from asr.speakers.config import front_end
+from asr.speakers.windows import Array, speech_embeddings
 
 __all__ = ["DEFAULT_MODEL", "NETWORK_FILE", "Calibration", "SpeakerEmbedder", "Voice"]
 
 DEFAULT_MODEL = "speaker"
 NETWORK_FILE = "speaker.onnx"
 TASK = "speaker"
-WINDOW_S = 1.5
-HOP_S = 0.5
 AT_ONCE = 32  # windows that the network takes together
 LEAST_SPEECH_S = 0.4
 
-Array = npt.NDArray[np.float32]
 Embed = Callable[[Array], Array]
 
 
@@ -197,8 +194,6 @@ class SpeakerEmbedder:
         Raises:
             AudioError: the recording cannot be read, or has less than 0.4 s of speech.
         """
-        from asr.speakers.windows import speech_embeddings
-
         with open_recording(source, sample_rate) as recording:
             blocks = recording.resampled(self.sample_rate, "mix")
             parts = list(speech_embeddings(blocks, self))
@@ -228,4 +223,5 @@ class _OnnxNetwork:
 
     def __call__(self, windows: Array) -> Array:
         rows: Array = self._session.run(None, {self._input: np.ascontiguousarray(windows)})[0]
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        unit: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        return unit

@@ -21,7 +21,8 @@ from asr.model_folder import (
     open_model,
     write_bundle,
 )
-from asr.speakers.embedder import NETWORK_FILE, Array, SpeakerEmbedder
+from asr.speakers.embedder import NETWORK_FILE, SpeakerEmbedder
+from asr.speakers.windows import Array
 
 __all__ = ["FORMATS", "SpeakerExport", "export_speakers"]
 

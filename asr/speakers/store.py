@@ -45,7 +45,11 @@ def encode(features: npt.NDArray[np.float32]) -> Codes:
 
 def decode(codes: Codes) -> npt.NDArray[np.float32]:
     """Return the features of codes."""
-    return (codes.astype(np.float32) + 128) * np.float32(STEP) + np.float32(LOW)
+    features: npt.NDArray[np.float32] = codes.astype(np.float32)
+    features += 128
+    features *= STEP
+    features += LOW
+    return features
 
 
 @dataclass(frozen=True)

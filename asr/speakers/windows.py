@@ -7,19 +7,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from asr.audio.segmentation import SegmentationConfig, speech_windows
-from asr.speakers.embedder import HOP_S, WINDOW_S, Array, SpeakerEmbedder
+from asr.features.front_end import FrontEnd
 
-__all__ = ["SPEECH", "SpeechPart", "speech_embeddings"]
+__all__ = ["HOP_S", "SPEECH", "WINDOW_S", "Array", "Embeds", "SpeechPart", "speech_embeddings"]
+
+WINDOW_S = 1.5
+HOP_S = 0.5
 
 # Stretches end at short pauses already: where speakers change there mostly is one.
 SPEECH = SegmentationConfig(
     max_window_s=20.0, min_pause_s=0.3, shortest_pause_s=0.1, pad_s=0.05, context_s=0.0
 )
+Array = npt.NDArray[np.float32]
+
 POOLED = 64  # stretches whose windows go through the network together
+
+
+class Embeds(Protocol):
+    """What turns samples into embeddings: :class:`asr.speakers.embedder.SpeakerEmbedder`."""
+
+    features: FrontEnd
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+
+    def frames(self, samples: Array) -> Array:
+        """Samples (n,) -> features (T, F)."""
+
+    def windows_of(self, frames: Array, window_s: float, hop_s: float) -> tuple[Array, Array]:
+        """Features (T, F) -> windows (B, T, F), their middles (B,) in seconds."""
+
+    def embed_windows(self, windows: Array) -> Array:
+        """Windows (B, T, F) -> embeddings (B, E)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +67,7 @@ class SpeechPart:
 
 def speech_embeddings(
     blocks: Iterable[Array],
-    embedder: SpeakerEmbedder,
+    embedder: Embeds,
     window_s: float = WINDOW_S,
     hop_s: float = HOP_S,
 ) -> Iterator[SpeechPart]:
@@ -69,7 +95,7 @@ def speech_embeddings(
 
 
 def _embedded(
-    pool: list[tuple[float, float, Array, Array]], embedder: SpeakerEmbedder
+    pool: list[tuple[float, float, Array, Array]], embedder: Embeds
 ) -> Iterator[SpeechPart]:
     if not pool:
         return

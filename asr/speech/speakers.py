@@ -178,7 +178,7 @@ def _tokens(segment: Segment) -> Sequence[WrittenToken]:
     if segment.written is not None and segment.written.tokens:
         return segment.written.tokens
     return [
-        WrittenToken(w.word, w.start, w.end, w.confidence, n, n + 1)
+        WrittenToken(w.word, w.start, w.end, w.confidence, first_word=n, stop_word=n + 1)
         for n, w in enumerate(segment.words)
     ]
 

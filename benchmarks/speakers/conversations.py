@@ -125,7 +125,9 @@ def main() -> None:
     for count in args.speakers:
         for number in range(args.count):
             rng = np.random.default_rng((args.seed, count, number))
-            sound, turns = conversation(people, count, args.seconds, rng, args.overlap, args.rooms)
+            sound, turns = conversation(
+                people, count, args.seconds, rng, overlap=args.overlap, rooms=args.rooms
+            )
             if args.noise:
                 files = noise_files(args.noise)
                 noise = load_audio(files[rng.integers(len(files))], RATE).samples

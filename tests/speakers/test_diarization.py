@@ -10,8 +10,9 @@ import pytest
 from asr.errors import AudioError, ConfigError
 from asr.speakers.config import front_end
 from asr.speakers.diarization import DiarizationConfig, check_names, diarize
-from asr.speakers.embedder import Array, Calibration, SpeakerEmbedder, Voice
+from asr.speakers.embedder import Calibration, SpeakerEmbedder, Voice
 from asr.speakers.verification import verify
+from asr.speakers.windows import Array
 
 RATE = 16000
 

@@ -112,6 +112,18 @@ def test_english_as_it_arrives(speeches: list[Speech], backend: str) -> None:
     assert errors(texts) <= 0.25
 
 
+def test_a_quiet_stream_is_heard(speeches: list[Speech]) -> None:
+    recognizer = StreamingRecognizer(load_model("en-streaming"))
+    texts = []
+    for speech in speeches:
+        pause = np.zeros(speech.sample_rate, np.float32)
+        samples = np.concatenate([speech.samples, pause, speech.samples, pause])
+        quiet = np.round(samples / np.abs(samples).max() * 10 ** (-54 / 20) * 32768)
+        results = recognizer.transcribe(quiet.astype(np.int16), speech.sample_rate)
+        texts.append(results[-1].text)  # the first time teaches the level
+    assert errors(texts) <= 0.25
+
+
 def test_the_streaming_model_shares_dictionary_and_language_model() -> None:
     folders = pretrained_folders()
     for name in ("lm.lmz", "lexicon.txt.gz"):

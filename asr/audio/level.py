@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from asr.audio.segmentation import FRAME_S, frame_energies
 
-__all__ = ["Clipping", "LevelledBlocks", "levelled"]
+__all__ = ["Clipping", "LevelledBlocks", "LiveLevel", "levelled"]
 
 # Levels are of the loudest half second, after pre-emphasis, in dB of full scale. LibriSpeech's
 # utterances lie between -50 and -20, AN4's between -54 and -28.
@@ -26,6 +26,9 @@ STEADY_DB = 6.0  # between the loud and the soft frames; speech varies by more
 LOUD_FRAMES = 50
 LOUD_SHARE = 0.2  # of the frames of a recording of less than 2.5 s
 HOLD_S = 600.0  # of a recording that begins quietly are looked at before the factor is fixed
+LIVE_BLOCK = 10  # frames after which the factor of a live stream may change
+LIVE_MAX_DB = 25.0  # a stream is raised by at most: what follows may be louder
+LIVE_PEAK_DB = -20.0  # a block may reach this after it is raised; louder ones lower the factor
 CLIPPED_SHARE = 1e-3  # of the samples
 CLIPPED_PEAK = 0.05  # below, a few steps of the quantisation look the same
 
@@ -93,6 +96,52 @@ class LevelledBlocks:
         if _loud(self._all) >= QUIET_DB:
             return 1.0
         return _gain(self._all) if held >= HOLD_S * self._sample_rate else None
+
+
+class LiveLevel:
+    """Raises a live stream to the usual level while it is quiet.
+
+    What is to come is not known, so the factor follows from what was heard: it is looked at every
+    tenth of a second, and holds for what comes next. The pieces that the stream comes in make no
+    difference. What is not quiet is left as it is, to the bit.
+
+    Args:
+        sample_rate: in Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._hop = round(sample_rate * FRAME_S)
+        self._counts = np.zeros(
+            128, np.int64
+        )  # frames heard, by their level in dB below full scale
+        self._held = np.zeros(0, np.float32)  # of the block that is not complete
+        self._before = 0.0  # the sample before it
+        self._factor = 1.0
+
+    def push(self, samples: Samples) -> Samples:
+        """Return the next samples (n,) of the stream at their level."""
+        size, start, pieces = LIVE_BLOCK * self._hop, 0, []
+        while start < len(samples):
+            piece = samples[start : start + size - len(self._held)]
+            pieces.append(_raised(piece, self._factor))
+            self._held = np.concatenate([self._held, piece])
+            if len(self._held) == size:
+                self._look()
+            start += len(piece)
+        return np.concatenate(pieces) if pieces else samples
+
+    def _look(self) -> None:
+        """Choose the factor, now that a block is complete."""
+        energies = frame_energies(self._held, self._hop, self._before)
+        self._before, self._held = float(self._held[-1]), self._held[:0]
+        np.add.at(self._counts, np.clip(-energies, 0, 127).astype(np.int64), 1)
+        seen = np.cumsum(self._counts)
+        count = min(LOUD_FRAMES, 1 + int(LOUD_SHARE * seen[-1]))
+        loud = -float(np.searchsorted(seen, count))
+        soft = -float(np.searchsorted(seen, 0.9 * seen[-1]))
+        gain_db = min(USUAL_DB - loud, LIVE_MAX_DB, LIVE_PEAK_DB - float(energies.max()))
+        quiet = SILENT_DB < loud < QUIET_DB and loud - soft >= STEADY_DB
+        self._factor = max(1.0, _ratio(gain_db)) if quiet else 1.0
 
 
 class Clipping:

@@ -24,6 +24,7 @@ VERBS = (
     "g2p",
     "train",
     "check",
+    "learn",
     "tune",
     "evaluate",
     "lm",

@@ -53,6 +53,7 @@ class Series:
         values: (n,) of ``y``; empty where that is not needed.
         covariates: (n,) by column.
         grid: the regular steps of ``ds``.
+        static: (K,) what does not change, see :mod:`asr.series.statics`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Series:
     values: Floats
     covariates: dict[str, Floats]
     grid: Grid
+    static: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)

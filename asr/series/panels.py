@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ Block = npt.NDArray[np.float32]
 def cut(series: Series, stop: int) -> Series:
     """Return the first ``stop`` steps of a series."""
     covariates = {name: values[:stop] for name, values in series.covariates.items()}
-    return Series(series.name, series.ds[:stop], series.values[:stop], covariates, series.grid)
+    return replace(series, ds=series.ds[:stop], values=series.values[:stop], covariates=covariates)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Layout:
         covariate_scalers: of each covariate column by name.
         naive: naive error of each series' training part, in its own units (see MASE).
         season: period in steps.
+        static: of each series by name, what does not change, see :mod:`asr.series.statics`.
     """
 
     freq: str | int
@@ -56,6 +57,7 @@ class Layout:
     covariate_scalers: dict[str, Scaler]
     naive: dict[str, float] = field(default_factory=dict)
     season: int = 1
+    static: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def grid(self) -> Grid:
@@ -74,8 +76,9 @@ class Layout:
 
     @property
     def num_future(self) -> int:
-        """Covariates known ahead, sine and cosine of the calendar included."""
-        return len(self.future) + 2 * len(self.calendar)
+        """Covariates known ahead: columns, two for each part of the calendar, what is static."""
+        static = next(iter(self.static.values()), [])
+        return len(self.future) + 2 * len(self.calendar) + len(static)
 
     def panels(
         self, series: Sequence[Series], ahead: Mapping[str, Series] | None = None, h: int = 0
@@ -135,7 +138,7 @@ class Layout:
         )
 
     def _future(self, one: Series, ahead: Mapping[str, Series] | None, h: int) -> Block:
-        """Return what is known ahead (n + h, K): covariates, then the calendar."""
+        """Return what is known ahead (n + h, K): covariates, the calendar, what is static."""
         steps, known = one.ds, self._scaled(one, self.future)
         if h:
             coming = self.grid.ahead(one.ds[-1], h)
@@ -144,9 +147,9 @@ class Layout:
                 known = np.concatenate([known, self._known_ahead(one.name, ahead, coming)])
         if not self.future:
             known = np.zeros((len(steps), 0), np.float32)
-        if not self.calendar:
-            return known
-        return np.concatenate([known, calendar_columns(steps, self.calendar)], axis=1)
+        static = np.array(self.static.get(one.name, []), np.float32)
+        calendar = calendar_columns(steps, self.calendar)
+        return np.concatenate([known, calendar, np.tile(static, (len(steps), 1))], axis=1)
 
     def _scaled(self, series: Series, columns: Sequence[str]) -> Block:
         blocks = [
@@ -237,4 +240,5 @@ def fit_layout(
         calendar=list(calendar),
         scalers=scalers,
         covariate_scalers=columns,
+        static={one.name: list(one.static) for one in training if one.static},
     )

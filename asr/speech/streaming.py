@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.level import LiveLevel
 from asr.audio.recording import check_peak
 from asr.config import check_range
 from asr.decoding import Hypothesis
@@ -215,6 +216,7 @@ class SpeechStream:
         rates = (self.source_rate, model.sample_rate)
         same = rates[0] == rates[1]
         self._resampler = None if same else soxr.ResampleStream(*rates, 1, dtype="float32")
+        self._level = LiveLevel(model.sample_rate)
         self._acoustics = _ChunkedAcoustics(model.frames, network)
         self._finished = False
         self._utterance, self._offset, self.seconds = 0, 0, 0.0
@@ -242,7 +244,7 @@ class SpeechStream:
         self.seconds += len(chunk) / self.source_rate
         if self._resampler is not None:
             chunk = self._resampler.resample_chunk(chunk)
-        return self._decode(self._acoustics.push(chunk))
+        return self._decode(self._acoustics.push(self._level.push(chunk)))
 
     def finish(self) -> list[StreamResult]:
         """End the stream: the final results that are still due."""
@@ -251,7 +253,7 @@ class SpeechStream:
         results = []
         if self._resampler is not None:
             rest = self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-            results += self._decode(self._acoustics.push(rest))
+            results += self._decode(self._acoustics.push(self._level.push(rest)))
         results += self._decode(self._acoustics.finish())
         self._finished = True
         return [result for result in results if result.final] + self._close()

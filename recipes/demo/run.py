@@ -6,12 +6,15 @@ python recipes/demo/run.py [--output-dir demo] [key=value ...]
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
 from pathlib import Path
 
-from asr.catalogue import train
+from asr.config import load_config
+from asr.cores import usable_cores
 from asr.lm import build_arpa
+from asr.speech.config import SpeechConfig
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import load_model
@@ -47,8 +50,8 @@ def main() -> None:
     say("2/6", f"prepare features into {data}")
     prepare(read_librispeech(corpus), data, speeds=(0.9, 1.0, 1.1), normalizer="librispeech")
     say("3/6", f"train CNN + five BiLSTM layers with CTC into {run}")
-    splits = [f"data.{name}={data / name}" for name in ("train", "dev")]
-    model = train(CONFIG, [*splits, f"output_dir={run}", *arguments.overrides])
+    settings = [f"data.{name}={data / name}" for name in ("train", "dev")]
+    model = train([*settings, *two_processes(), *arguments.overrides], run)
     say("4/6", "estimate a 3-gram model; no sentence of dev or test is in its text")
     build_arpa(
         [data / "train" / "text.txt", corpus / "lm.txt"], arguments.output_dir / "lm.arpa", order=3
@@ -68,6 +71,30 @@ def main() -> None:
         f"try: asr transcribe {recording} --model {run}   ({(time.monotonic() - started) / 60:.1f} "
         "minutes)"
     )
+
+
+def train(settings: list[str], run: Path) -> Path:
+    """Run ``asr train`` in a process of its own, which may start others; return the model."""
+    command = [sys.executable, "-m", "asr", "train", str(CONFIG), *settings, "-o", str(run)]
+    if status := subprocess.run(command).returncode:
+        raise SystemExit(status)
+    return run / "model"
+
+
+def two_processes() -> list[str]:
+    """Return settings that share each batch between two processor cores, where there are two and
+    no GPU.
+    """
+    import torch
+
+    if usable_cores() < 2 or torch.cuda.is_available():
+        return []
+    data = load_config(SpeechConfig, CONFIG).data
+    halves = {"max_batch_s": data.max_batch_s / 2, "max_batch_size": data.max_batch_size // 2}
+    return [
+        *(f"data.{name}={half}" for name, half in halves.items()),
+        *("trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp"),
+    ]
 
 
 def say(step: str, what: str) -> None:

@@ -1,8 +1,8 @@
 """LibriSpeech from the corpus to word error rates: prepare, train, n-gram model, evaluate; in three
 sizes.
 
-python recipes/librispeech/run.py CORPUS [--size mini|100|960] [--lm-text FILE] [--noise DIR ...]
-    [--output-dir runs/librispeech]
+python recipes/librispeech/run.py CORPUS [--size mini|100|960] [--lm-text FILE | --lm MODEL]
+    [--noise DIR ...] [--output-dir runs/librispeech]
 
 CORPUS holds the parts as published (CORPUS/train-clean-5/... or CORPUS/LibriSpeech/...), of any
 name: --train, --dev and --test name others than the size's own, with commas. To load them: asr
@@ -38,6 +38,7 @@ from data_prep.pronounce import own_dictionary, pronounce, words_of, words_of_lm
 NORMAL = re.compile(
     r"[a-z' ]*"
 )  # text that the normaliser leaves as it is: nearly all of the published one
+DEV_UTTERANCES = 120  # decoded with the n-gram model after every epoch, to choose the weights
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def main() -> None:
     arguments = parse()
     size = SIZES[arguments.size]
     parts = choose_parts(arguments, size)
-    texts = lm_texts(arguments)
+    texts = [] if arguments.lm else lm_texts(arguments)
     config = Path(__file__).with_name(f"{arguments.size}.yaml")
     dictionary = find_dictionary(arguments, config)
     data = arguments.output_dir / f"data-{arguments.size}"
@@ -103,7 +104,9 @@ def main() -> None:
         f"output_dir={run}",
         f"seed={arguments.seed}",
     ]
-    lm = build_lm(texts or [data / "train" / "text.txt"], data, arguments.lm_order, size)
+    texts = texts or [data / "train" / "text.txt"]
+    lm = arguments.lm or build_lm(texts, data, arguments.lm_order, size)
+    inputs += [f"data.lm={lm}", f"data.dev_utterances={DEV_UTTERANCES}"]
     if dictionary is not None:
         inputs.append(f"tokenizer.lexicon={make_lexicon(lm, data, dictionary)}")
     model = train(config, [*inputs, *arguments.overrides])
@@ -129,6 +132,9 @@ def parse() -> argparse.Namespace:
         help=f"text of the n-gram model, a sentence a line, .gz too; by default CORPUS/{LM_TEXT}; "
         "`transcripts` for "
         "those of the training parts",
+    )
+    parser.add_argument(
+        "--lm", type=Path, metavar="MODEL", help="n-gram model, instead of estimating one of text"
     )
     parser.add_argument(
         "--noise", type=Path, nargs="+", default=[], metavar="DIR", help="recordings of noise"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from asr.audio.level import HOLD_S, Clipping, LevelledBlocks, levelled
+from asr.audio.level import HOLD_S, Clipping, LevelledBlocks, LiveLevel, levelled
 from asr.audio.segmentation import frame_energies
 
 RATE = 16000
@@ -115,3 +115,48 @@ def test_what_is_not_clipped(scale: float) -> None:
         clipping = Clipping()
         clipping.add((samples * scale).astype(np.float32)[:, None])
         assert clipping.notes == []
+
+
+def live(samples: npt.NDArray[np.float32], seconds: float) -> npt.NDArray[np.float32]:
+    """What a stream makes of samples that come in pieces."""
+    level = LiveLevel(RATE)
+    return np.concatenate([level.push(piece) for piece in in_blocks(samples, seconds)])
+
+
+@pytest.mark.parametrize("peak_db", [0, -6, -20, -28])
+def test_a_stream_of_usual_level_is_left_to_the_bit(peak_db: float) -> None:
+    samples = speech(5, peak_db)
+    assert np.array_equal(live(samples, 0.05), samples)
+
+
+@pytest.mark.parametrize("peak_db", [-46, -54, -60])
+def test_a_quiet_stream_is_raised_within_a_second(peak_db: float) -> None:
+    raised = live(speech(6, peak_db), 0.05)
+    at_most = min(-35.0, loud_db(speech(6, peak_db)) + 25)
+    assert loud_db(raised[RATE:]) == pytest.approx(at_most, abs=2)
+
+
+@pytest.mark.parametrize("seconds", [0.0007, 0.1, 0.333, 20])
+def test_the_pieces_of_a_stream_make_no_difference(seconds: float) -> None:
+    samples = np.concatenate([speech(3, -54), speech(2, -3, seed=1), speech(3, -50, seed=2)])
+    assert np.array_equal(live(samples, seconds), live(samples, 0.02))
+
+
+def test_a_stream_that_becomes_loud_is_not_raised_any_more() -> None:
+    loud = speech(3, -6, seed=1)
+    raised = live(np.concatenate([speech(3, -54), loud]), 0.05)[3 * RATE :]
+    assert np.array_equal(raised[RATE:], loud[RATE:])
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(5 * RATE, np.float32),
+        np.random.default_rng(0).normal(0, 1e-4, 5 * RATE).astype(np.float32),
+        np.random.default_rng(0).integers(-1, 2, 5 * RATE).astype(np.float32) / 32768,
+    ],
+)
+def test_silence_and_steady_noise_of_a_stream_are_not_raised(
+    samples: npt.NDArray[np.float32],
+) -> None:
+    assert np.array_equal(live(samples, 0.1), samples)

@@ -36,7 +36,8 @@ class SeriesDataConfig:
         joint: read all series together instead of one at a time with shared weights.
         past_columns: covariates known up to the present.
         future_columns: covariates known ahead too.
-        calendar: cycles of the timestamp; see :mod:`asr.series.calendar`.
+        static_columns: what does not change within a series; numbers or texts.
+        calendar: cycles of the timestamp, and holidays; see :mod:`asr.series.calendar`.
         scaling: zscore, minmax or none.
         log: scale the logarithm, for positive series.
         val_size: last steps of the training part that choose the epoch (0: ``val_share`` of it).
@@ -56,6 +57,7 @@ class SeriesDataConfig:
     joint: bool = False
     past_columns: list[str] = field(default_factory=list)
     future_columns: list[str] = field(default_factory=list)
+    static_columns: list[str] = field(default_factory=list)
     calendar: list[str] = field(default_factory=list)
     scaling: str = "zscore"
     log: bool = False
@@ -73,6 +75,12 @@ class SeriesDataConfig:
             raise ConfigError(
                 f"{sorted(twice)[0]} is both a past and a future column.",
                 "A future column is enough.",
+            )
+
+        if self.joint and self.static_columns:
+            raise ConfigError(
+                "Series that are read together are not told apart by static columns.",
+                "Leave static_columns out, or set joint to false.",
             )
 
     @property

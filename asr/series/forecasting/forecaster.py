@@ -23,6 +23,7 @@ from asr.series.forecasting.fitted import FittedForecaster
 from asr.series.forecasting.model import ForecastModel
 from asr.series.frames import ID, TARGET, TIME, Series, as_pandas, split_series
 from asr.series.panels import cut
+from asr.series.statics import with_static
 from asr.training.estimator import Estimator
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ class Forecaster(Estimator[FittedForecaster]):
             :mod:`asr.series.forecasting.conformal`.
         past_columns: covariate columns known up to the present.
         future_columns: known ahead; predict needs them.
-        calendar: cycles of the timestamp to read: minute, hour, weekday, day, yearday, month.
+        static_columns: columns that do not change within a series, of numbers or texts; looked at
+            by :meth:`fit` only.
+        calendar: cycles of the timestamp to read: minute, hour, weekday, day, yearday, month; and
+            holidays of a country or a part of it, such as ``holidays:DE`` or ``holidays:US-CA``.
         joint: read all series together; by default each is read alone, with weights that all share.
         scaling: zscore, minmax or none, fitted on the training part.
         log: scale the logarithm, for positive series.
@@ -89,6 +93,7 @@ class Forecaster(Estimator[FittedForecaster]):
         calibration: str = "adaptive",
         past_columns: Sequence[str] = (),
         future_columns: Sequence[str] = (),
+        static_columns: Sequence[str] = (),
         calendar: Sequence[str] = (),
         joint: bool = False,
         scaling: str = "zscore",
@@ -110,6 +115,7 @@ class Forecaster(Estimator[FittedForecaster]):
         self.h, self.lookback, self.loss, self.levels = h, lookback, loss, levels
         self.calibration = calibration
         self.past_columns, self.future_columns = past_columns, future_columns
+        self.static_columns = static_columns
         self.calendar, self.joint, self.scaling, self.log = calendar, joint, scaling, log
         self.ensemble, self.freq = ensemble, freq
         self.id_col, self.time_col, self.target_col = id_col, time_col, target_col
@@ -133,7 +139,7 @@ class Forecaster(Estimator[FittedForecaster]):
                 few steps.
         """
         config = self._config()
-        return self._fit_series(config, self._split(df, config))
+        return self._fit_series(config, self._learned(df, config))
 
     def _config(self) -> ForecastConfig:
         """Return the configuration that the arguments stand for."""
@@ -148,6 +154,7 @@ class Forecaster(Estimator[FittedForecaster]):
             "data": {
                 "past_columns": list(self.past_columns),
                 "future_columns": list(self.future_columns),
+                "static_columns": list(self.static_columns),
                 "calendar": list(self.calendar),
                 "joint": self.joint,
                 "scaling": self.scaling,
@@ -178,6 +185,11 @@ class Forecaster(Estimator[FittedForecaster]):
         data = config.data
         frame = data.names.inward(as_pandas(df))
         return split_series(frame, [*data.past_columns, *data.future_columns], data.freq or None)
+
+    def _learned(self, df: Any, config: ForecastConfig) -> list[Series]:
+        """Return the series to learn from, with what is static."""
+        frame = config.data.names.inward(as_pandas(df))
+        return with_static(self._split(df, config), frame, config.data.static_columns)
 
     # ----------------------------------------------------------------------------------------------
     # forecasting
@@ -332,7 +344,7 @@ class Forecaster(Estimator[FittedForecaster]):
             refit: fit anew before every origin, on all that comes before it.
         """
         config = self._config()
-        series, step = self._split(df, config), step or config.h
+        series, step = self._learned(df, config), step or config.h
         for one in series:
             if len(one) <= windows * step + config.h:
                 raise DataError(
@@ -381,6 +393,7 @@ class Forecaster(Estimator[FittedForecaster]):
             calibration=config.calibration,
             past_columns=data.past_columns,
             future_columns=data.future_columns,
+            static_columns=data.static_columns,
             calendar=data.calendar,
             joint=data.joint,
             scaling=data.scaling,

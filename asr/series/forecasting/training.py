@@ -26,6 +26,7 @@ from asr.series.frames import Series, read_frame, split_series
 from asr.series.lookback import find_season, propose_lookback
 from asr.series.panels import Layout, cut, fit_layout
 from asr.series.scaling import grows_with_level
+from asr.series.statics import with_static
 from asr.series.windows import WindowLoader, Windows, list_windows
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
@@ -62,10 +63,10 @@ def train_forecast(config: ForecastConfig, resume: bool = True) -> Path:
 def read_series(data: SeriesDataConfig) -> list[Series]:
     """Return the checked series of a configuration's file."""
     columns = [*data.past_columns, *data.future_columns]
-    frame = read_frame(
-        data.path, data.time, data.targets, columns, data.date_format, names=data.names
-    )
+    kept = [*columns, *data.static_columns]
+    frame = read_frame(data.path, data.time, data.targets, kept, data.date_format, names=data.names)
     series = split_series(frame, columns, data.freq or None)
+    series = with_static(series, frame, data.static_columns)
     return [cut(one, data.rows) if data.rows else one for one in series]
 
 

@@ -16,7 +16,7 @@ H, LOOKBACK, STEPS = 3, 6, 36
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "past_columns": ((), ("rain",)),
     "future_columns": ((), ("price",)),
-    "calendar": ((), ("weekday",)),
+    "calendar": ((), ("weekday", "holidays:DE")),
     "joint": (False, True),
     "log": (False, True),
     "levels": ((), (80, 95)),
@@ -56,6 +56,7 @@ def frame() -> pd.DataFrame:
                 "y": level + np.sin(np.arange(len(days))) + 0.1 * rng.normal(size=len(days)),
                 "rain": rng.normal(size=len(days)),
                 "price": rng.normal(size=len(days)),
+                "kind": f"shop {name}",
             }
         )
         for name, level in (("a", 5.0), ("b", 9.0))
@@ -71,9 +72,18 @@ def test_what_was_fitted_predicts_and_is_the_same_when_loaded(
     history = rows[rows.ds < rows.ds[STEPS]]
     ahead = ["unique_id", "ds", *options["future_columns"]]
     coming = rows.loc[rows.ds >= rows.ds[STEPS], ahead] if options["future_columns"] else None
+    static = () if options["joint"] else ("kind",)
     forecaster = Forecaster(
-        H, LOOKBACK, max_epochs=1, batch_size=16, random_state=0, config=TINY, **options
+        H,
+        LOOKBACK,
+        static_columns=static,
+        max_epochs=1,
+        batch_size=16,
+        random_state=0,
+        config=TINY,
+        **options,
     ).fit(history)
+    history = history.drop(columns="kind")  # what is static is known since the fit
     forecast = forecaster.predict(history, future=coming)
     assert forecast.ds.tolist() == 2 * rows.ds[STEPS : STEPS + H].tolist()
     ends = [f"yhat_{end}_{level}" for level in options["levels"] for end in ("lo", "hi")]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from asr.series.anomalies.detector import AnomalyDetector
     from asr.series.forecasting.forecaster import Forecaster
     from asr.signals.classifier import SequenceClassifier
+    from asr.speakers.embedder import SpeakerEmbedder
     from asr.speech.aligner import AlignmentConfig
     from asr.speech.alignment import ForcedAlignment
     from asr.speech.decoders import DecodingConfig
@@ -46,6 +47,7 @@ _PUBLIC = {
     "Restorer": "asr.language.punctuation.restorer",
     "Segment": "asr.speech.transcript",
     "SequenceClassifier": "asr.signals.classifier",
+    "SpeakerEmbedder": "asr.speakers.embedder",
     "StreamingRecognizer": "asr.speech.streaming",
     "SubtitleConfig": "asr.speech.subtitles",
     "Tagger": "asr.language.tagging.tagger",
@@ -69,6 +71,7 @@ __all__ = [
     "Restorer",
     "Segment",
     "SequenceClassifier",
+    "SpeakerEmbedder",
     "StreamingRecognizer",
     "SubtitleConfig",
     "Tagger",

@@ -115,6 +115,12 @@ TASKS = {
         predict="asr.language.punctuation.restorer:predict_rows",
         export="asr.language.punctuation.exporting:export_punctuation",
     ),
+    "speaker": TaskKind(
+        config="asr.speakers.config:SpeakerConfig",
+        train="asr.speakers.training:train_speakers",
+        load="asr.speakers.embedder:SpeakerEmbedder.load",
+        export="asr.speakers.exporting:export_speakers",
+    ),
     "tag": TaskKind(
         config="asr.language.tagging.config:TagConfig",
         train="asr.language.tagging.training:train_tagger",

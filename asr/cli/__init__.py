@@ -33,6 +33,7 @@ VERBS = (
     "listen",
     "spot",
     "grammar",
+    "verify",
     "score",
     "compare",
     "predict",

@@ -29,9 +29,11 @@ __all__ = [
     "Numbers",
     "Punctuation",
     "RescoreModel",
+    "SpeakerModel",
     "TextModel",
     "Threads",
     "Workers",
+    "enrolments",
     "given",
     "numbers",
     "words_of",
@@ -53,6 +55,10 @@ Punctuation = Annotated[
 TextModel = Annotated[
     str | None,
     typer.Option("--text-model", help="Set marks and capitals with this model folder or name."),
+]
+SpeakerModel = Annotated[
+    str | None,
+    typer.Option("--speaker-model", help="Model folder or name that knows voices; speaker."),
 ]
 Numbers = Annotated[
     bool,
@@ -115,6 +121,25 @@ RescoreModel = Annotated[
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that were given: those that are not None."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def enrolments(given: list[str]) -> dict[str, str]:
+    """Return name -> recording of options such as ``--enrol anna=anna.wav``.
+
+    Raises:
+        BadParameter: a part is missing, or a name is given twice.
+    """
+    recordings: dict[str, str] = {}
+    for item in given:
+        name, equals, path = item.partition("=")
+        if not (name.strip() and equals and path.strip()):
+            raise typer.BadParameter(
+                f"{item!r} is not NAME=RECORDING, such as anna=anna.wav.", param_hint="--enrol"
+            )
+        if name.strip() in recordings:
+            raise typer.BadParameter(f"{name.strip()} is given twice.", param_hint="--enrol")
+        recordings[name.strip()] = path.strip()
+    return recordings
 
 
 def numbers(text: str, option: str, kind: type[Number]) -> tuple[Number, ...]:

@@ -18,7 +18,7 @@ def score(
         typer.Option(
             "--reference",
             "-r",
-            help="References: TSV, CSV, txt, Kaldi text, JSON(L), STM, CTM, a manifest.",
+            help="References: TSV, CSV, txt, Kaldi text, JSON(L), STM, CTM, RTTM, a manifest.",
         ),
     ],
     hypothesis: Annotated[
@@ -43,6 +43,13 @@ def score(
             "--cpwer",
             help="Of several speakers on channels: the best assignment of these; STM, CTM.",
         ),
+    ] = False,
+    collar: Annotated[
+        float,
+        typer.Option(min=0, help="RTTM: seconds beside each true boundary that do not count."),
+    ] = 0.0,
+    skip_overlap: Annotated[
+        bool, typer.Option("--skip-overlap", help="RTTM: leave out overlapped speech.")
     ] = False,
     by: Annotated[
         str | None,
@@ -95,7 +102,7 @@ def score(
     """Word error rate, character error rate and where the errors are.
 
     Utterances meet by id, whatever their order; text files without ids meet line by line; a CTM
-    meets an STM by time.
+    meets an STM by time. For RTTM (who speaks when) it is the diarization error rate.
     """
     from asr.scoring import pair, read_speakers, read_transcripts, score_pairs, with_speakers
     from asr.scoring.page import write_score_page
@@ -108,6 +115,11 @@ def score(
         raise typer.BadParameter("it goes with --ray local.", param_hint="--workers")
     if groups is not None and by is None:
         raise typer.BadParameter("it goes with --by COLUMN.", param_hint="--groups")
+    if "rttm" in (reference_format, reference.suffix.lower()[1:]):
+        _score_rttm(reference, hypothesis, collar, skip_overlap, as_json)
+        return
+    if collar or skip_overlap:
+        raise typer.BadParameter("it goes with RTTM.", param_hint="--collar, --skip-overlap")
     columns = read_groups(groups or reference, by.split(",")) if by else None
     references = read_transcripts(reference, reference_format, "reference")
     hypotheses = read_transcripts(hypothesis, hypothesis_format, "hypothesis")
@@ -150,3 +162,14 @@ def score(
             result, html, title=f"{hypothesis.name} against {reference.name}", audio=audio
         )
         typer.echo(f"wrote {html}", err=True)
+
+
+def _score_rttm(
+    reference: Path, hypothesis: Path, collar_s: float, skip_overlap: bool, as_json: bool
+) -> None:
+    from asr.scoring.diarization import score_diarization
+    from asr.scoring.report import print_diarization
+    from asr.text.rttm import read_rttm
+
+    turns = read_rttm(reference), read_rttm(hypothesis)
+    print_diarization(score_diarization(*turns, collar_s, skip_overlap), as_json)

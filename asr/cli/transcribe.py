@@ -25,14 +25,17 @@ from asr.cli.options import (
     Numbers,
     Punctuation,
     RescoreModel,
+    SpeakerModel,
     TextModel,
     Workers,
+    enrolments,
     given,
     words_of,
     writing_of,
 )
 
 if TYPE_CHECKING:
+    from asr.speech.speakers import SpeakerOptions
     from asr.speech.subtitles import SubtitleConfig
 
 
@@ -50,7 +53,9 @@ def transcribe(
     output_format: Annotated[
         str,
         typer.Option(
-            "--output-format", "-f", help="txt, json, srt, vtt, tsv or ctm; several with commas."
+            "--output-format",
+            "-f",
+            help="txt, json, srt, vtt, tsv, ctm, or rttm with speakers; several with commas.",
         ),
     ] = "txt",
     channels: Annotated[
@@ -82,6 +87,18 @@ def transcribe(
     punctuation: Punctuation = True,
     text_model: TextModel = None,
     numbers: Numbers = False,
+    speakers: Annotated[
+        bool, typer.Option("--speakers", help="Tell speakers apart: who said what.")
+    ] = False,
+    num_speakers: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="How many speakers there are; as many as are found."),
+    ] = None,
+    enrol: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=RECORDING of one person alone, to know by name; repeatable."),
+    ] = None,
+    speaker_model: SpeakerModel = None,
     max_line_width: Annotated[
         int | None, typer.Option(min=1, help="Characters in a line of subtitles; 42 by default.")
     ] = None,
@@ -156,14 +173,37 @@ def transcribe(
         "channel": channel,
         "subtitles": subtitles,
     }
+    who = _speakers(speakers, num_speakers, enrol, speaker_model, threads)
+    if who is not None and ray is not None:
+        raise ConfigError("Speakers are told apart on one machine.", "Leave out --ray.")
+    if who is not None and (n_best or 1) > 1:
+        raise ConfigError("N-best readings are not split by speaker.", "Leave out --n-best.")
     if ray is None:
-        failed = transcribe_files(inputs, options, **output)
+        failed = transcribe_files(inputs, options, **output, speakers=who)
     else:
         from asr.scale.transcribe import transcribe_on_ray
 
         failed = transcribe_on_ray(inputs, options, **output, address=ray, workers=workers)
     if failed > max_skipped:
         raise typer.Exit(1)
+
+
+def _speakers(
+    asked: bool,
+    count: int | None,
+    enrol: list[str] | None,
+    model: str | None,
+    threads: int,
+) -> SpeakerOptions | None:
+    """Return how speakers are told apart; a number or names ask for it too."""
+    if not (asked or count or enrol):
+        if model is not None:
+            raise typer.BadParameter("it goes with --speakers.", param_hint="--speaker-model")
+        return None
+    from asr.speech.speakers import SpeakerOptions
+
+    options = given(model=model, count=count)
+    return SpeakerOptions(**options, enrolled=enrolments(enrol or []), threads=max(1, threads))
 
 
 def _subtitles(formats: list[str], **rules: int | bool | None) -> SubtitleConfig:

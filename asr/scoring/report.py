@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from asr.scoring.cpwer import CpWer
+from asr.scoring.diarization import DiarizationScore
 from asr.scoring.pairing import Pair
 from asr.scoring.result import Score, UtteranceScore
 from asr.scoring.significance import Comparison
@@ -28,6 +30,7 @@ __all__ = [
     "print_comparison_json",
     "print_comparison_report",
     "print_cpwer",
+    "print_diarization",
     "print_json",
     "print_report",
 ]
@@ -105,6 +108,37 @@ def print_cpwer(recordings: Mapping[str, CpWer], as_json: bool) -> None:
         print(f"{name}\t{100 * result.wer:.2f} %\t{result.errors} of {result.words}\t{pairs}")
     if words:
         print(f"cpWER {100 * errors / words:.2f} %, {errors} errors in {words} words")
+
+
+def print_diarization(recordings: Mapping[str, DiarizationScore], as_json: bool) -> None:
+    """Print the errors of diarization of each recording and of all, as lines or as JSON."""
+    together = sum(recordings.values(), DiarizationScore(0.0, 0.0, 0.0, 0.0))
+    if as_json:
+        rows = {
+            name: {
+                **_finite(result.figures()),
+                "speakers": result.speakers,
+                "found": result.found,
+                "assignment": result.assignment,
+            }
+            for name, result in recordings.items()
+        }
+        out = {**_finite(together.figures()), "recordings": rows}
+        print(json.dumps(out, ensure_ascii=False, indent=2))
+        return
+    for name, result in recordings.items():
+        counts = f"{result.found} speakers found of {result.speakers}"
+        print(f"{name}\tDER {100 * result.der:.2f} %\tJER {100 * result.jer:.2f} %\t{counts}")
+    figures = {name: 100 * value for name, value in together.figures().items()}
+    print(
+        f"DER {figures['der']:.2f} % (missed {figures['missed']:.2f}, false alarm "
+        f"{figures['false_alarm']:.2f}, confusion {figures['confusion']:.2f}), JER "
+        f"{figures['jer']:.2f} %, of {together.total:.1f} s of speech"
+    )
+
+
+def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def case_note(pairs: Sequence[Pair], score: Score) -> str | None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from asr.sequence.lengths import length_mask
 
-__all__ = ["POOLINGS", "AttentionPooling", "Pooling"]
+__all__ = ["POOLINGS", "AttentionPooling", "AttentiveStatistics", "Pooling"]
 
 POOLINGS = ("last", "mean", "max", "attention")
 
@@ -38,6 +38,32 @@ class AttentionPooling(nn.Module):
     def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
         """(B, T, D), (B,) -> (B, D)."""
         return torch.einsum("bt,btd->bd", self.weights(x, x_lens).to(x.dtype), x)
+
+
+class AttentiveStatistics(nn.Module):
+    """Weighted mean and standard deviation over time (Okabe et al. 2018, section 3.2).
+
+    Args:
+        dim: D.
+        attention_dim: A (0: D).
+        floor: least variance.
+    """
+
+    def __init__(self, dim: int, attention_dim: int = 0, floor: float = 1e-4) -> None:
+        super().__init__()
+        self.attention = AttentionPooling(dim, attention_dim)
+        self.floor = floor
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, 2 D): means, then deviations."""
+        return self.statistics(x, self.attention.weights(x, x_lens))
+
+    def statistics(self, x: Tensor, weights: Tensor) -> Tensor:
+        """(B, T, D), weights (B, T) that sum to 1 -> (B, 2 D)."""
+        weights = weights.to(x.dtype).unsqueeze(1)
+        mean = (weights @ x).squeeze(1)
+        variance = (weights @ (x - mean.unsqueeze(1)).square()).squeeze(1)
+        return torch.cat([mean, variance.clamp(min=self.floor).sqrt()], -1)
 
 
 class Pooling(nn.Module):

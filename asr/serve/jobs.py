@@ -47,6 +47,7 @@ from asr.serve.forms import FILE_FIELD, read_form
 from asr.serve.models import HostedModel
 from asr.serve.options import RECORDING, RequestOptions, form_schema, query_parameters, read_options
 from asr.serve.service import Service
+from asr.serve.speakers import check_speakers, labelled
 from asr.serve.transcribe import content, rendered
 from asr.speech.transcript import read_transcript
 
@@ -264,6 +265,7 @@ class Jobs:
         transcript = recognizer.transcribe(job.recording, progress=progress)
         progress(transcript.duration_s)
         job.duration_s = transcript.duration_s
+        transcript = labelled(transcript, job.recording, job.options)
         atomic_write_text(job.result, transcript.confident(job.options.min_confidence).to_json())
 
 
@@ -287,6 +289,7 @@ def job_routes(app: FastAPI, jobs: Jobs) -> None:
         """Transcribe a long recording later; poll the job, then fetch its transcript."""
         async with read_form(request, ("file",)) as given:
             options = read_options(given.fields, DECODING)
+            check_speakers(options)
             if len(given.files) > 1:
                 raise BadOption("file", "A job takes one file.", "Submit a job for each.")
             job = await jobs.submit(given.files[0], service.fleet.choose(options.model), options)
@@ -312,6 +315,8 @@ def job_routes(app: FastAPI, jobs: Jobs) -> None:
             raise Conflict(f"The job is {job.status}.", job.error or "Ask again later.")
         text = await asyncio.to_thread(job.result.read_text, encoding="utf-8")
         result = read_transcript(json.loads(text))
+        if options.output_format == "rttm":
+            check_speakers(job.options.model_copy(update={"output_format": "rttm"}))
         if options.output_format != "json":
             return rendered(result, options.output_format, job.name)
         return JSONResponse({"name": job.name, **content(result, options)})

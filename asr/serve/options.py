@@ -147,8 +147,14 @@ class RequestOptions(BaseModel):
         description="English numbers, dates, money and times in figures, beside the plain words; "
         "by default as the service.",
     )
-    output_format: Literal["json", "txt", "srt", "vtt", "tsv", "ctm"] = Field(
-        "json", description="Format of the answer; all but json take one recording a request."
+    speakers: bool = Field(False, description="Tell speakers apart: who says what.")
+    num_speakers: int | None = Field(
+        None, ge=1, le=100, description="How many speakers there are; as many as are found."
+    )
+    output_format: Literal["json", "txt", "srt", "vtt", "tsv", "ctm", "rttm"] = Field(
+        "json",
+        description="Format of the answer; all but json take one recording a request, rttm takes "
+        "speakers.",
     )
     timestamps: Literal["word", "segment", "none"] = Field(
         "word", description="Times of words and segments, of segments, or the text alone; in JSON."
@@ -181,6 +187,11 @@ class RequestOptions(BaseModel):
         return changes
 
     @property
+    def wants_speakers(self) -> bool:
+        """Whether speakers are to be told apart; a number of them asks for it too."""
+        return self.speakers or self.num_speakers is not None
+
+    @property
     def endpoint(self) -> EndpointConfig:
         """When an utterance of a stream ends."""
         given = {name: getattr(self, name) for name in ENDPOINT}
@@ -201,7 +212,7 @@ COMMON = {
     "min_confidence",
 }
 COMMON |= WRITING
-RECORDING = frozenset(COMMON | {"output_format", "timestamps"})
+RECORDING = frozenset(COMMON | {"output_format", "timestamps", "speakers", "num_speakers"})
 """Options of a recording."""
 ENDPOINT = frozenset({"silence_s", "start_silence_s", "max_utterance_s"})
 STREAM = frozenset(COMMON | ENDPOINT | {"sample_rate"})

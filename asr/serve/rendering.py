@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from asr.serve.errors import PROBLEMS
-from asr.serve.transcribe import MEDIA_TYPES, SegmentAnswer, rendered
+from asr.serve.transcribe import MEDIA_TYPES, SegmentAnswer, TurnAnswer, rendered
 from asr.speech.transcript import FORMATS, read_transcript
 
 __all__ = ["render_route"]
@@ -27,6 +27,7 @@ class TranscriptBody(BaseModel):
     duration_s: float = Field(0.0, ge=0, le=MAX_TIME_S)
     segments: list[SegmentAnswer] = Field(max_length=100_000)
     model: str = ""
+    turns: list[TurnAnswer] | None = Field(None, max_length=100_000)
 
     @model_validator(mode="after")
     def _check_times(self) -> TranscriptBody:
@@ -34,6 +35,7 @@ class TranscriptBody(BaseModel):
             spans = [(segment.start, segment.end), *((w.start, w.end) for w in segment.words)]
             if segment.written is not None:
                 spans += [(token.start, token.end) for token in segment.written.tokens]
+            spans += [(turn.start, turn.end) for turn in self.turns or ()]
             for start, end in spans:
                 if not 0 <= start <= end <= MAX_TIME_S:
                     raise ValueError(f"the times {start:g} and {end:g} are not in order")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from starlette.datastructures import UploadFile
 
@@ -16,6 +17,7 @@ from asr.serve.errors import TooLarge, refusal_of, within
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
 from asr.serve.options import RequestOptions
+from asr.serve.speakers import labelled
 from asr.speech.long import Heard
 from asr.speech.recognizer import OnSegment
 from asr.speech.transcript import Transcript
@@ -51,7 +53,11 @@ class Service:
         """
 
         async def work() -> Transcript:
-            return await hosted.transcribe(await self._read(file, hosted), options)
+            heard = await self._read(file, hosted)
+            transcript = await hosted.transcribe(heard, options)
+            add = partial(labelled, transcript, heard.samples, options)
+            add = partial(add, sample_rate=hosted.recognizer.sample_rate, start_s=heard.start_s)
+            return await asyncio.to_thread(add)
 
         return await self._counted(hosted, options, within(self.config.request_timeout_s, work()))
 

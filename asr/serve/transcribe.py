@@ -22,6 +22,7 @@ from asr.serve.options import (
     read_options,
 )
 from asr.serve.service import Service
+from asr.serve.speakers import check_speakers
 from asr.speech.transcript import Transcript
 
 __all__ = ["MEDIA_TYPES", "SegmentAnswer", "content", "rendered", "transcribe_route"]
@@ -67,9 +68,17 @@ class WrittenAnswer(BaseModel):
     tokens: list[TokenAnswer] = []
 
 
+class TurnAnswer(BaseModel):
+    """A stretch of speech of one speaker."""
+
+    start: float
+    end: float
+    speaker: str
+
+
 class SegmentAnswer(BaseModel):
     """A stretch of speech in plain words; alternatives where N-best was asked for, written where
-    punctuation or numbers were.
+    punctuation or numbers were, a speaker where those were told apart.
     """
 
     start: float
@@ -79,6 +88,7 @@ class SegmentAnswer(BaseModel):
     words: list[WordAnswer] = []
     alternatives: list[Reading] = []
     written: WrittenAnswer | None = None
+    speaker: str | None = None
 
 
 class FileAnswer(BaseModel):
@@ -91,6 +101,7 @@ class FileAnswer(BaseModel):
     duration_s: float | None = None
     segments: list[SegmentAnswer] = []
     notes: list[str] = []
+    turns: list[TurnAnswer] | None = None
     error: str | None = None
 
 
@@ -126,6 +137,7 @@ def transcribe_route(app: FastAPI, service: Service) -> None:
         """
         async with read_form(request, ("files", "file")) as form:
             options = read_options(form.fields, RECORDING)
+            check_speakers(options)
             _check_number(len(form.files), options, service.config.max_files)
             hosted = service.fleet.choose(options.model, x_client_id)
             outcomes = (_outcome(service, file, hosted, options) for file in form.files)

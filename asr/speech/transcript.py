@@ -10,6 +10,7 @@ from typing import Any
 
 from asr.speech.subtitles import Cue, Piece, SubtitleConfig, arrange, to_srt, to_vtt
 from asr.text.chinese import join_words
+from asr.text.rttm import SpeakerTurn, write_rttm
 
 __all__ = [
     "FORMATS",
@@ -131,6 +132,7 @@ class Segment:
         channel: counted from 0, where channels were recognised apart.
         written: the text as people write it, where that was asked for.
         slots: name -> value of what the sentence says, where a grammar was used.
+        speaker: who says it, where speakers were told apart.
     """
 
     start: float
@@ -142,6 +144,7 @@ class Segment:
     channel: int | None = None
     written: Written | None = None
     slots: dict[str, str] | None = None
+    speaker: str | None = None
 
     @property
     def readable(self) -> str:
@@ -160,6 +163,7 @@ class Transcript:
         model: name of the model.
         notes: what is to be said about the recording, a sentence each: that it is clipped, quiet,
             without speech, has holes.
+        turns: who speaks when, in order of time, where speakers were told apart.
     """
 
     text: str
@@ -167,6 +171,7 @@ class Transcript:
     segments: tuple[Segment, ...]
     model: str
     notes: tuple[str, ...] = ()
+    turns: tuple[SpeakerTurn, ...] | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -199,18 +204,22 @@ class Transcript:
             noted,
             duration_s=round(self.duration_s + start_s, 3),
             segments=tuple(_later(segment, start_s) for segment in self.segments),
+            turns=self.turns and tuple(turn.later(start_s) for turn in self.turns),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``text``, ``duration_s``, ``segments`` and ``model``, as JSON has them.
 
-        A segment has ``alternatives``, ``channel`` and ``written`` only where they were asked for;
-        with the latter the transcript has ``written`` too, all of the written text. ``notes`` are
-        there only where there is something to say.
+        A segment has ``alternatives``, ``channel``, ``speaker`` and ``written`` only where they
+        were asked for; with the latter the transcript has ``written`` too, all of the written text,
+        and with speakers it has their ``turns``. ``notes`` are there only where there is something
+        to say.
         """
         content = dataclasses.asdict(self)
         if not self.notes:
             del content["notes"]
+        if self.turns is None:
+            del content["turns"]
         content["segments"] = [_without_unasked(segment) for segment in content["segments"]]
         if any(segment.written is not None for segment in self.segments):
             content["written"] = self.readable
@@ -228,8 +237,8 @@ class Transcript:
     def to_txt(self) -> str:
         """Return the text, one line a paragraph, with an empty line between two.
 
-        A paragraph ends at a long pause. Where channels were recognised apart, each turn has a line
-        of its own, which begins with the channel.
+        A paragraph ends at a long pause. Where channels or speakers were told apart, each turn has
+        a line of its own, which begins with the channel or the speaker.
         """
         lines: list[str] = []
         before: Segment | None = None
@@ -237,8 +246,8 @@ class Transcript:
             pause = before is not None and segment.start - before.end >= PARAGRAPH_PAUSE
             if pause:
                 lines.append("")
-            if before is None or pause or segment.channel != before.channel:
-                lines.append(f"{_speaker(segment)}{segment.readable}")
+            if before is None or pause or _who(segment) != _who(before):
+                lines.append(f"{_label(segment)}{segment.readable}")
             else:
                 lines[-1] = join_words((lines[-1], segment.readable))
             before = segment
@@ -247,14 +256,18 @@ class Transcript:
     def to_tsv(self) -> str:
         """Return a table of segments: start and end in seconds, confidence, text.
 
-        There is a column for the channel where channels were recognised apart.
+        There is a column for the channel where channels were recognised apart, and one for the
+        speaker where speakers were.
         """
-        apart = any(segment.channel is not None for segment in self.segments)
-        rows = [["start", "end", "confidence", *(["channel"] if apart else []), "text"]]
+        apart = [
+            name
+            for name in ("channel", "speaker")
+            if any(getattr(segment, name) is not None for segment in self.segments)
+        ]
+        rows = [["start", "end", "confidence", *apart, "text"]]
         for s in self.segments:
-            channel = [f"{s.channel}"] if apart else []
             times = [f"{s.start:.2f}", f"{s.end:.2f}", f"{s.confidence:.3f}"]
-            rows.append([*times, *channel, s.readable])
+            rows.append([*times, *(f"{getattr(s, name)}" for name in apart), s.readable])
         return "".join("\t".join(row) + "\n" for row in rows)
 
     def to_srt(self, subtitles: SubtitleConfig | None = None) -> str:
@@ -267,7 +280,7 @@ class Transcript:
         return to_srt(self._cues(config, voices=False), config)
 
     def to_vtt(self, subtitles: SubtitleConfig | None = None) -> str:
-        """Return WebVTT subtitles; a channel is a voice.
+        """Return WebVTT subtitles; a channel or a speaker is a voice.
 
         Args:
             subtitles: see :meth:`to_srt`.
@@ -278,16 +291,22 @@ class Transcript:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel (from 1), start, duration, word, confidence.
 
-        The name of the recording is written as :func:`ctm_name` says.
+        Where speakers were told apart, their names are in the place of the channel. The names are
+        written as :func:`ctm_name` says.
         """
         name = ctm_name(name)
         rows = []
         for s in self.segments:
-            place = f"{name} {(s.channel or 0) + 1}"
+            channel = f"{(s.channel or 0) + 1}" if s.speaker is None else ctm_name(s.speaker)
+            place = f"{name} {channel}"
             for w in s.words:
                 times = f"{w.start:.2f} {w.end - w.start:.2f}"
                 rows.append(f"{place} {times} {w.word} {w.confidence:.3f}\n")
         return "".join(rows)
+
+    def to_rttm(self, name: str = "recording") -> str:
+        """Return NIST RTTM: who speaks when; without a line where speakers were not told apart."""
+        return write_rttm({ctm_name(name): self.turns or ()})
 
     def render(
         self,
@@ -302,33 +321,46 @@ class Transcript:
             name: of the recording, for formats that hold it.
             subtitles: see :meth:`to_srt`.
         """
-        if output_format == "ctm":
-            return self.to_ctm(name)
+        if output_format in ("ctm", "rttm"):
+            return self.to_ctm(name) if output_format == "ctm" else self.to_rttm(name)
         if output_format in ("srt", "vtt"):
             return self.to_srt(subtitles) if output_format == "srt" else self.to_vtt(subtitles)
         return str(getattr(self, f"to_{output_format}")())
 
     def _cues(self, config: SubtitleConfig, voices: bool) -> list[Cue]:
-        """The cues of each channel, together in order of time."""
-        channels: dict[int | None, list[Piece]] = {}
+        """The cues of each channel or turn of a speaker, together in order of time."""
+        runs: list[tuple[Segment, list[Piece]]] = []  # the first segment of each, and its pieces
+        latest: dict[int | None, tuple[Segment, list[Piece]]] = {}
         for segment in self.segments:
-            channels.setdefault(segment.channel, []).extend(_pieces(segment))
+            run = latest.get(segment.channel)
+            if run is None or run[0].speaker != segment.speaker:
+                run = latest[segment.channel] = (segment, [])
+                runs.append(run)
+            run[1].extend(_pieces(segment))
         cues: list[Cue] = []
-        for channel, pieces in channels.items():
-            label = "" if channel is None or voices else f"{channel}: "
-            voice = f"Channel {channel}" if channel is not None and voices else ""
-            cues += arrange(pieces, config, label, voice)
+        for first, pieces in runs:
+            label = "" if voices else _label(first)
+            channel = "" if first.channel is None else f"Channel {first.channel}"
+            cues += arrange(pieces, config, label, (first.speaker or channel) if voices else "")
         return sorted(cues, key=lambda cue: (cue.start, cue.end))
 
 
-FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
+FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm", "rttm")
 
 
 def read_transcript(content: dict[str, Any]) -> Transcript:
     """Return the transcript that :meth:`Transcript.to_dict` gave."""
     segments = tuple(_segment(entry) for entry in content["segments"])
     notes = tuple(content.get("notes", ()))
-    return Transcript(content["text"], content["duration_s"], segments, content["model"], notes)
+    turns = content.get("turns")
+    return Transcript(
+        text=content["text"],
+        duration_s=content["duration_s"],
+        segments=segments,
+        model=content["model"],
+        notes=notes,
+        turns=None if turns is None else tuple(SpeakerTurn(**turn) for turn in turns),
+    )
 
 
 def _segment(entry: dict[str, Any]) -> Segment:
@@ -425,7 +457,7 @@ def _words_later(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
 
 
 def _without_unasked(segment: dict[str, Any]) -> dict[str, Any]:
-    optional = ("alternatives", "channel", "written", "slots")
+    optional = ("alternatives", "channel", "written", "slots", "speaker")
     return {
         key: value
         for key, value in segment.items()
@@ -433,9 +465,15 @@ def _without_unasked(segment: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _speaker(segment: Segment) -> str:
-    """The channel before a line of text, where channels were recognised apart."""
-    return "" if segment.channel is None else f"{segment.channel}: "
+def _who(segment: Segment) -> tuple[int | None, str | None]:
+    """Whose words a segment has, where channels or speakers were told apart."""
+    return segment.channel, segment.speaker
+
+
+def _label(segment: Segment) -> str:
+    """The speaker or channel before a line of text, where they were told apart."""
+    who = segment.channel if segment.speaker is None else segment.speaker
+    return "" if who is None else f"{who}: "
 
 
 def _pieces(segment: Segment) -> Sequence[Piece]:

@@ -36,7 +36,7 @@ EXPECTED = {
 @pytest.mark.parametrize("name", EXPECTED)
 def test_formats(name: str) -> None:
     assert TRANSCRIPT.render(name, "talk") == EXPECTED[name]
-    assert set(EXPECTED) | {"json"} == set(FORMATS)
+    assert set(EXPECTED) | {"json", "rttm"} == set(FORMATS)
 
 
 def test_json_has_the_promised_keys() -> None:

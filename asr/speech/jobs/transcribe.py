@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from asr.audio.reading import AUDIO_SUFFIXES, Source, spool
 from asr.audio.shar import find_shar, read_shar
@@ -26,6 +27,7 @@ from asr.speech.jobs.outputs import (
 )
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
+from asr.speech.speakers import SpeakerLabeller, SpeakerOptions, check_channel
 from asr.speech.subtitles import SubtitleConfig
 from asr.speech.transcript import FORMATS, Transcript
 
@@ -167,6 +169,7 @@ def transcribe_files(
     formats: Sequence[str] = ("txt",),
     channel: str | int = "mix",
     subtitles: SubtitleConfig | None = None,
+    speakers: SpeakerOptions | None = None,
 ) -> int:
     """Transcribe files, folders, globs or standard input; return how many failed, each named on
     standard error.
@@ -178,23 +181,35 @@ def transcribe_files(
         formats: of :data:`asr.speech.transcript.FORMATS`.
         channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
         subtitles: their rules, by default broadcasters'.
+        speakers: how speakers are told apart; None: they are not.
 
     Raises:
         ConfigError: an unknown format, or one that cannot hold what is asked for.
-        AudioError: see :func:`expand_inputs`.
+        AudioError: see :func:`expand_inputs`; or an enrolment cannot be used.
         ModelError: the model cannot be loaded.
     """
     check_formats(formats, FORMATS)
+    _check_speakers(formats, channel, speakers)
     items = expand_inputs(inputs, to_files=output_dir is not None)
     if output_dir is None:
         _check_told_apart(len(items), formats)
     else:  # a path that cannot be is named before the work
         output_dir.mkdir(parents=True, exist_ok=True)
         _check_inputs_kept(items, output_dir, formats)
+    labeller = None if speakers is None else SpeakerLabeller(speakers)
     recognizer = open_recognizer(options)
     labels = {item.name: item.label for item in items}
     writer = _Writer(output_dir, formats, labels, subtitles)
-    return _Job(items, recognizer, writer).run(channel)
+    return _Job(items, recognizer, writer, labeller).run(channel)
+
+
+def _check_speakers(
+    formats: Sequence[str], channel: str | int, speakers: SpeakerOptions | None
+) -> None:
+    if speakers is not None:
+        check_channel(channel)
+    elif "rttm" in formats:
+        raise ConfigError("RTTM holds who speaks when.", "Add --speakers.")
 
 
 def _check_told_apart(count: int, formats: Sequence[str]) -> None:
@@ -255,7 +270,7 @@ class _Writer:
     def _printed(self, transcript: Transcript, name: Path, output_format: str) -> str:
         if self.formats == ["txt"] and self.several:  # one line, or one a turn of a channel
             label = _one_line(name.as_posix())
-            apart = any(segment.channel is not None for segment in transcript.segments)
+            apart = any(s.channel is not None or s.speaker for s in transcript.segments)
             text = transcript.to_txt() if apart else transcript.readable
             lines = [line for line in text.split("\n") if line] or [""]
             return "".join(f"{label}\t{line}\n" for line in lines)
@@ -272,9 +287,16 @@ def _one_line(name: str) -> str:
 class _Job:
     """One call: takes the recordings in order, writes each transcript as it comes, and counts."""
 
-    def __init__(self, items: Sequence[Input], recognizer: Recognizer, writer: _Writer) -> None:
+    def __init__(
+        self,
+        items: Sequence[Input],
+        recognizer: Recognizer,
+        writer: _Writer,
+        labeller: SpeakerLabeller | None = None,
+    ) -> None:
         self.items, self.recognizer, self.writer = items, recognizer, writer
-        self.failures, self.notes = list[str](), list[str]()
+        self.labeller, self.spooled = labeller, dict[str, Any]()
+        self.failures, self.notes = list[str](), list(labeller.notes if labeller else ())
         self.seconds, self.started = 0.0, time.monotonic()
 
     def run(self, channel: str | int) -> int:
@@ -287,7 +309,7 @@ class _Job:
             )
             for item, result in zip(self.items, results, strict=True):
                 try:
-                    self._take(item, result, bar)
+                    self._take(item, self._labelled(item, result, channel), bar)
                 except AsrError as error:
                     self.failures.append(f"{item.path}: {error}")
                 bar.advance(what=Path(item.path).name[-30:], status=self._status())
@@ -303,10 +325,23 @@ class _Job:
         self.seconds += result.duration_s
         self.notes += [f"{item.path}: {note}" for note in result.notes]
 
+    def _labelled(
+        self, item: Input, result: Transcript | AsrError, channel: str | int
+    ) -> Transcript | AsrError:
+        """Add the speakers, where they are asked for; the recording is read again."""
+        if self.labeller is None:
+            return result
+        source = self.spooled.get(item.path, item.path)
+        if item.path in self.spooled:
+            source.seek(0)
+        return self.labeller.labelled(result, source, channel)
+
     def _source(self, item: Input, files: ExitStack) -> Source:
         if item.path != STDIN:
             return item.path
-        return files.enter_context(spool(sys.stdin.buffer, "standard input"))
+        spooled = files.enter_context(spool(sys.stdin.buffer, "standard input"))
+        self.spooled[item.path] = spooled
+        return spooled
 
     @property
     def _took(self) -> float:

@@ -1,0 +1,327 @@
+"""Who spoke when: embeddings of windows to groups of one speaker each, and to turns.
+
+Speech is cut at short pauses; windows of 1.5 s get embeddings, from which the recording's mean is
+taken: room and microphone are everybody's. Stretches between pauses are clustered; a search for the
+most probable sequence of speakers then corrects single windows, so a boundary lies between two
+windows or in a pause. Legend: n windows, K speakers, E embedding.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.config import check_range
+from asr.errors import ConfigError
+from asr.speakers.clustering import Array, Labels, cluster, renumbered
+from asr.speakers.embedder import Calibration, SpeakerEmbedder, Voice
+from asr.speakers.windows import HOP_S, WINDOW_S, SpeechPart, speech_embeddings
+from asr.text.rttm import SpeakerTurn
+
+__all__ = ["Diarization", "DiarizationConfig", "check_names", "diarize", "diarize_parts"]
+
+CENTRED = 0.5  # share of the recording's mean that is taken off before speakers are compared
+PIECE_S = 3.0  # longer stretches of speech count as several
+GROUPED_S = 1.0  # shorter stretches of speech make no groups
+LEAST_SHARE = 0.15  # of all speech: in a short recording a speaker may have less than least_s
+ROUNDS = 4  # of new centres and new labels
+
+
+@dataclass(frozen=True)
+class DiarizationConfig:
+    """How speakers are found.
+
+    Attributes:
+        speakers: how many there are; 0: as many as are found.
+        most: speakers that are found, at most.
+        threshold: cosine of two speakers' centres above which they are one; 0: the model's own.
+        least_s: seconds of speech that a speaker has at least, where their number is not given;
+            less in a short recording.
+        stay: in the search, what a change of speaker costs, in units of a cosine.
+        window_s: length of the windows.
+        hop_s: from one window to the next.
+    """
+
+    speakers: int = 0
+    most: int = 10
+    threshold: float = 0.0
+    least_s: float = 2.5
+    stay: float = 0.3
+    window_s: float = WINDOW_S
+    hop_s: float = HOP_S
+
+    def __post_init__(self) -> None:
+        check_range("diarization.speakers", self.speakers, 0, 100)
+        check_range("diarization.most", self.most, 1, 100)
+        check_range("diarization.threshold", self.threshold, 0, 1)
+        check_range("diarization.least_s", self.least_s, 0)
+        check_range("diarization.stay", self.stay, 0)
+        check_range("diarization.window_s", self.window_s, 0.3, 10)
+        check_range("diarization.hop_s", self.hop_s, 0.05, self.window_s)
+
+
+@dataclass(frozen=True)
+class Diarization:
+    """Who speaks when in a recording.
+
+    Attributes:
+        turns: in order of time.
+        speakers: names, in the order in which they begin to speak.
+        embeddings: of each name, its voice (E,).
+        notes: what is to be said, a sentence each.
+    """
+
+    turns: tuple[SpeakerTurn, ...]
+    speakers: tuple[str, ...]
+    embeddings: Mapping[str, npt.NDArray[np.float64]]
+    notes: tuple[str, ...] = ()
+
+    def later(self, seconds: float) -> Diarization:
+        """Return it by a clock that began so many seconds earlier."""
+        return replace(self, turns=tuple(turn.later(seconds) for turn in self.turns))
+
+
+def diarize(
+    blocks: Iterable[npt.NDArray[np.float32]],
+    embedder: SpeakerEmbedder,
+    config: DiarizationConfig | None = None,
+    enrolled: Mapping[str, Voice] | None = None,
+) -> Diarization:
+    """Return who speaks when in a recording that comes in blocks.
+
+    Memory is that of one embedding every half second of speech: some 6 MB an hour.
+
+    Args:
+        blocks: samples (n,) at the embedder's rate.
+        embedder: of the voices.
+        config: how many speakers, and how they are found.
+        enrolled: name -> voice of people who may be among them.
+    """
+    config = config or DiarizationConfig()
+    parts = list(speech_embeddings(blocks, embedder, config.window_s, config.hop_s))
+    return diarize_parts(parts, embedder.calibration, config, enrolled)
+
+
+def diarize_parts(
+    parts: Sequence[SpeechPart],
+    calibration: Calibration,
+    config: DiarizationConfig,
+    enrolled: Mapping[str, Voice] | None = None,
+) -> Diarization:
+    """Return who speaks when, of the stretches of speech in a recording; see :func:`diarize`."""
+    if not parts:
+        return Diarization((), (), {}, ("no speech was found to tell speakers by",))
+    rows = np.concatenate([part.embeddings for part in parts]).astype(np.float64)
+    weights = np.concatenate(
+        [np.full(len(p.embeddings), (p.end - p.start) / len(p.embeddings)) for p in parts]
+    )
+    labels = renumbered(_speakers(parts, rows, weights, calibration, config))
+    centres = _centres(rows, weights, labels)
+    notes: tuple[str, ...] = ()
+    if config.speakers > len(centres):
+        notes = (f"only {len(centres)} of {config.speakers} speakers were found",)
+    names, labels = _named(centres, labels, enrolled or {}, calibration)
+    voices = dict(zip(names, _centres(rows, weights, labels), strict=True))
+    return Diarization(_turns(parts, labels, names), tuple(names), voices, notes)
+
+
+def _speakers(
+    parts: Sequence[SpeechPart],
+    rows: Array,
+    weights: Array,
+    calibration: Calibration,
+    config: DiarizationConfig,
+) -> Labels:
+    """Return the speaker (n,) of each window, of as many speakers as are given or found.
+
+    Found is the highest number whose speakers all have enough speech and differ enough.
+    """
+    centred = _unit(rows - _mean(rows, weights))
+    stretches = _Stretches.of(parts, centred, weights)
+    if config.speakers:
+        labels = stretches.divided(config.speakers)
+        return _smoothed(parts, centred, weights, labels, config)
+    threshold = config.threshold or calibration.threshold
+    compared = _unit(rows - CENTRED * _mean(rows, weights))
+    least = min(config.least_s, LEAST_SHARE * float(weights.sum()))
+    best = np.zeros(len(rows), np.int64)
+    for count in range(2, min(config.most, len(stretches.long)) + 1):
+        labels = _smoothed(parts, centred, weights, stretches.divided(count), config)
+        amounts = np.bincount(labels, weights)
+        if len(amounts) < count or amounts.min() < least:
+            continue
+        cosines = _centres(compared, weights, labels) @ _centres(compared, weights, labels).T
+        if np.max(cosines - 2 * np.eye(count)) < threshold:
+            best = labels
+    return best
+
+
+@dataclass(frozen=True)
+class _Stretches:
+    """The stretches of speech, each as one embedding: less noise than single windows have.
+
+    A long one counts as several, for speakers may change in it without a pause.
+
+    Attributes:
+        owners: (n,) the stretch of each window.
+        rows: (P, E) of length 1.
+        seconds: (P,) of speech.
+        long: numbers of those that are long enough to make groups of; the others join the nearest.
+    """
+
+    owners: Labels
+    rows: Array
+    seconds: Array
+    long: Labels
+
+    @classmethod
+    def of(cls, parts: Sequence[SpeechPart], rows: Array, weights: Array) -> _Stretches:
+        counts = [_pieces(part) for part in parts]
+        firsts = np.cumsum([0, *counts])
+        owners = np.concatenate(
+            [
+                first + np.arange(len(part.embeddings)) * count // len(part.embeddings)
+                for part, first, count in zip(parts, firsts, counts, strict=False)
+            ]
+        )
+        seconds: Array = np.bincount(owners, weights).astype(np.float64)
+        long = np.flatnonzero(seconds >= GROUPED_S)
+        if len(long) < 2:
+            long = np.arange(len(seconds))
+        return cls(owners, _centres(rows, weights, owners), seconds, long)
+
+    def divided(self, count: int) -> Labels:
+        """Return a group (n,) for each window, of so many groups, or as many as there are rows."""
+        rows, seconds = self.rows[self.long], self.seconds[self.long]
+        groups = cluster(rows, seconds, 0.0, min(count, len(rows)))
+        labels: Labels = (self.rows @ _centres(rows, seconds, groups).T).argmax(1)
+        return renumbered(labels[self.owners])
+
+
+def _pieces(part: SpeechPart) -> int:
+    return min(len(part.embeddings), max(1, round((part.end - part.start) / PIECE_S)))
+
+
+def _mean(rows: Array, weights: Array) -> Array:
+    mean: Array = weights @ rows / weights.sum()
+    return mean
+
+
+def _sums(rows: Array, weights: Array, labels: Labels) -> Array:
+    sums = np.zeros((int(labels.max()) + 1, rows.shape[1]))
+    np.add.at(sums, labels, rows * weights[:, None])
+    return sums
+
+
+def _unit(rows: Array) -> Array:
+    unit: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return unit
+
+
+def _centres(rows: Array, weights: Array, labels: Labels) -> Array:
+    """Centres (K, E) of length 1."""
+    return _unit(_sums(rows, weights, labels))
+
+
+def _smoothed(
+    parts: Sequence[SpeechPart],
+    rows: Array,
+    weights: Array,
+    labels: Labels,
+    config: DiarizationConfig,
+) -> Labels:
+    """Return better labels (n,): centres of the labels, then the best sequence, a few times."""
+    firsts = np.cumsum([0] + [len(part.embeddings) for part in parts])
+    gaps = [0.0] + [after.start - before.end for before, after in itertools.pairwise(parts)]
+    cost = np.full(len(rows), config.stay)
+    cost[firsts[:-1]] = [config.stay * float(np.exp(-gap)) for gap in gaps]
+    for _ in range(ROUNDS):
+        scores = rows @ _centres(rows, weights, labels).T
+        new = _best_path(scores, cost)
+        if (new == labels).all() or len(np.unique(new)) < len(np.unique(labels)):
+            break
+        labels = new
+    return labels
+
+
+def _best_path(scores: Array, cost: Array) -> Labels:
+    """Return the labels (n,) with the highest sum of scores (n, K) minus costs (n,) of changes."""
+    count, speakers = scores.shape
+    back = np.zeros((count, speakers), np.int64)
+    total = scores[0].copy()
+    own = np.arange(speakers)
+    for n in range(1, count):
+        best = int(total.argmax())
+        change = total[best] - cost[n]
+        back[n] = np.where(total >= change, own, best)
+        total = np.maximum(total, change) + scores[n]
+    labels = np.zeros(count, np.int64)
+    labels[-1] = int(total.argmax())
+    for n in range(count - 1, 0, -1):
+        labels[n - 1] = back[n, labels[n]]
+    return labels
+
+
+def _named(
+    centres: Array, labels: Labels, enrolled: Mapping[str, Voice], calibration: Calibration
+) -> tuple[list[str], Labels]:
+    """Return the names of the speakers and the labels (n,); two with one name become one."""
+    taken: dict[int, str] = {}
+    if enrolled:
+        known = np.stack([voice.embedding for voice in enrolled.values()])
+        cosines = centres @ known.T
+        for speaker, best in enumerate(cosines.argmax(1).tolist()):
+            if calibration.log_odds(float(cosines[speaker, best])) > 0:
+                taken[speaker] = list(enrolled)[best]
+    names: list[str] = []
+    place: list[int] = []
+    unknown = 0
+    for speaker in range(len(centres)):
+        name = taken.get(speaker)
+        if name is None:
+            unknown += 1
+            name = f"Speaker {unknown}"
+        if name not in names:
+            names.append(name)
+        place.append(names.index(name))
+    return names, np.array(place, np.int64)[labels]
+
+
+def _turns(
+    parts: Sequence[SpeechPart], labels: Labels, names: Sequence[str]
+) -> tuple[SpeakerTurn, ...]:
+    """Return turns; one goes on over a short pause."""
+    turns: list[SpeakerTurn] = []
+    place = 0
+    for part in parts:
+        own = labels[place : place + len(part.embeddings)]
+        place += len(own)
+        changes = np.flatnonzero(np.diff(own)) + 1
+        middles = part.middles
+        borders = [part.start, *((middles[changes - 1] + middles[changes]) / 2), part.end]
+        for first, start, end in zip([0, *changes], borders, borders[1:], strict=False):
+            turn = SpeakerTurn(round(float(start), 3), round(float(end), 3), names[int(own[first])])
+            before = turns[-1] if turns else None
+            if before and before.speaker == turn.speaker and turn.start - before.end < 0.02:
+                turns[-1] = replace(before, end=turn.end)
+            else:
+                turns.append(turn)
+    return tuple(turns)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names of speakers that an output could not hold.
+
+    Raises:
+        ConfigError: a name is empty, has a line break or tab, or begins with ``Speaker``.
+    """
+    for name in names:
+        if not name.strip() or any(c in name for c in "\t\r\n<>") or name.startswith("Speaker "):
+            raise ConfigError(
+                f"{name!r} cannot be a speaker's name.",
+                "Give one without tabs, line breaks and <>, that does not begin with 'Speaker '.",
+            )

@@ -1,0 +1,106 @@
+"""The speech of a recording, stretch by stretch, with embeddings of its windows, in bounded memory.
+
+Legend: n samples, B windows, E embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.audio.segmentation import SegmentationConfig, speech_windows
+from asr.features.front_end import FrontEnd
+
+__all__ = ["HOP_S", "SPEECH", "WINDOW_S", "Array", "Embeds", "SpeechPart", "speech_embeddings"]
+
+WINDOW_S = 1.5
+HOP_S = 0.5
+
+# Stretches end at short pauses already: where speakers change there mostly is one.
+SPEECH = SegmentationConfig(
+    max_window_s=20.0, min_pause_s=0.3, shortest_pause_s=0.1, pad_s=0.05, context_s=0.0
+)
+Array = npt.NDArray[np.float32]
+
+POOLED = 64  # stretches whose windows go through the network together
+
+
+class Embeds(Protocol):
+    """What turns samples into embeddings: :class:`asr.speakers.embedder.SpeakerEmbedder`."""
+
+    features: FrontEnd
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+
+    def frames(self, samples: Array) -> Array:
+        """Samples (n,) -> features (T, F)."""
+
+    def windows_of(self, frames: Array, window_s: float, hop_s: float) -> tuple[Array, Array]:
+        """Features (T, F) -> windows (B, T, F), their middles (B,) in seconds."""
+
+    def embed_windows(self, windows: Array) -> Array:
+        """Windows (B, T, F) -> embeddings (B, E)."""
+
+
+@dataclass(frozen=True)
+class SpeechPart:
+    """A stretch of speech without a longer pause.
+
+    Attributes:
+        start: in seconds.
+        end: in seconds.
+        middles: (B,) of its windows, in seconds.
+        embeddings: (B, E) of length 1.
+    """
+
+    start: float
+    end: float
+    middles: Array
+    embeddings: Array
+
+
+def speech_embeddings(
+    blocks: Iterable[Array],
+    embedder: Embeds,
+    window_s: float = WINDOW_S,
+    hop_s: float = HOP_S,
+) -> Iterator[SpeechPart]:
+    """Yield the stretches of speech in a recording that comes in blocks, in order of time.
+
+    Args:
+        blocks: (n,) at the embedder's rate.
+        embedder: of the voices.
+        window_s: length of the windows.
+        hop_s: from one window to the next, at most.
+    """
+    rate, least = embedder.sample_rate, embedder.features.frame_length
+    pool: list[tuple[float, float, Array, Array]] = []
+    for window in speech_windows(blocks, rate, SPEECH):
+        if len(window.samples) < 2 * least:
+            continue
+        frames = embedder.frames(window.samples)
+        windows, middles = embedder.windows_of(frames, window_s, hop_s)
+        start = window.start / rate
+        pool.append((start, window.stop / rate, windows, middles + np.float32(start)))
+        if len(pool) == POOLED:
+            yield from _embedded(pool, embedder)
+            pool = []
+    yield from _embedded(pool, embedder)
+
+
+def _embedded(
+    pool: list[tuple[float, float, Array, Array]], embedder: Embeds
+) -> Iterator[SpeechPart]:
+    if not pool:
+        return
+    rows = embedder.embed_windows(np.concatenate([windows for _, _, windows, _ in pool]))
+    place = 0
+    for start, end, windows, middles in pool:
+        yield SpeechPart(start, end, middles, rows[place : place + len(windows)])
+        place += len(windows)

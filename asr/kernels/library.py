@@ -5,9 +5,8 @@ machine code once, for the processor at hand, and that is kept in the user's cac
 itself, whose import and compiler take most of the time of a first start, is not needed.
 
 Where it does not fit, nothing is said and numba compiles: a source file has changed since, an
-argument is of a type that was not foreseen, LLVM is older than the one that wrote the code, or the
-system is Windows. Used on Linux and x86-64; LLVM makes code for ARM and macOS too, which nobody has
-run yet.
+argument is of a type that was not foreseen, LLVM is older than the one that wrote the code, or this
+is not Linux on x86-64. LLVM makes code for other systems too, but nobody has run it there yet.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import hashlib
 import json
 import lzma
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -90,12 +90,17 @@ def sources_digest(files: Sequence[str]) -> str:
 
 @cache
 def _index() -> dict[str, dict[str, Any]]:
-    if os.environ.get("NUMBA_DISABLE_JIT") == "1" or sys.byteorder != "little":
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1" or not _is_known_platform():
         return {}
     with contextlib.suppress(OSError, ValueError):
         index: dict[str, dict[str, Any]] = json.loads(INDEX.read_text(encoding="utf-8"))
         return index
     return {}
+
+
+def _is_known_platform() -> bool:
+    """Return whether the code has been tried here: LLVM ends the process where it does not fit."""
+    return sys.platform == "linux" and platform.machine() == "x86_64"
 
 
 @cache
@@ -133,8 +138,8 @@ def _engine() -> Any:
         code = _machine_code(llvm, machine)
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-    except (ImportError, OSError, RuntimeError, TypeError, ValueError, lzma.LZMAError):
-        return None  # numba compiles; a TypeError is Windows', where a process has no symbols
+    except (ImportError, OSError, RuntimeError, ValueError, lzma.LZMAError):
+        return None  # numba compiles
     return engine
 
 

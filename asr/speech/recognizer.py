@@ -495,5 +495,5 @@ def load_model(
         ConfigError: unknown or contradictory settings.
         LanguageModelError: ``lm`` cannot be used.
     """
-    options = ModelOptions(model, decoding, lm, device, backend)
-    return open_recognizer(replace(options, threads=threads, writing=writing, new_words=new_words))
+    options = ModelOptions(model, decoding, lm, device, backend, threads=threads, writing=writing)
+    return open_recognizer(replace(options, new_words=new_words, grammar=grammar))

@@ -112,6 +112,16 @@ def test_english_as_it_arrives(speeches: list[Speech], backend: str) -> None:
     assert errors(texts) <= 0.25
 
 
+def test_commands_of_a_grammar() -> None:
+    grammar = "light = kitchen light | lamp\nturn (on | off) the {light}\n"
+    said, other = (speak(text) for text in ("turn on the kitchen light", SENTENCES[0]))
+    model = load_model("en", grammar=grammar)
+    transcript = model.transcribe(said.samples, said.sample_rate)
+    assert transcript.text == "turn on the kitchen light"
+    assert transcript.segments[0].slots == {"light": "kitchen light"}
+    assert model.transcribe(other.samples, other.sample_rate).text == ""
+
+
 def test_a_quiet_stream_is_heard(speeches: list[Speech]) -> None:
     recognizer = StreamingRecognizer(load_model("en-streaming"))
     texts = []

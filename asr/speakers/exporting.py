@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from asr.config import config_yaml
-from asr.errors import ConfigError, ModelError, require
 from asr.files import atomic_write_text
-from asr.model_folder import (
-    CARD,
-    CONFIG,
-    WEIGHTS,
-    Bundle,
-    check_apart,
-    copy_files,
-    open_model,
-    write_bundle,
-)
+from asr.model_folder import CONFIG, Bundle, open_model
 from asr.speakers.embedder import NETWORK_FILE, SpeakerEmbedder
 from asr.speakers.windows import Array
+from asr.training.exporting import Comparison, Export, check_format, export_folder
 
-__all__ = ["FORMATS", "SpeakerExport", "export_speakers"]
+__all__ = ["export_speakers"]
 
-FORMATS = ("onnx", "onnx-int8")
 FULL_FILE = "full.onnx"
 MIN_COSINE = {"onnx": 0.9999, "onnx-int8": 0.97}  # on made sounds
 CHECKED = 32  # windows
-
-
-@dataclass(frozen=True)
-class SpeakerExport:
-    """What was written and how it compares.
-
-    Attributes:
-        folder: the new model folder.
-        format: of :data:`FORMATS`.
-        network_bytes: size of the exported network.
-        source_bytes: size of the trained weights.
-        cosine: least cosine between an embedding of the trained network and of the exported one.
-    """
-
-    folder: Path
-    format: str
-    network_bytes: int
-    source_bytes: int
-    cosine: float
-
-    @property
-    def comparisons(self) -> list[str]:
-        """How it compares with the trained model, for people to read."""
-        return [f"embeddings of {CHECKED} made sounds have a cosine of at least {self.cosine:.4f}"]
-
-    @property
-    def streams(self) -> bool:
-        """Whether it can be used on streams: always, window by window."""
-        return True
 
 
 def export_speakers(
@@ -66,7 +25,7 @@ def export_speakers(
     output: str | Path,
     output_format: str = "onnx",
     fixed_ranges: bool = False,
-) -> SpeakerExport:
+) -> Export:
     """Write a trained model as a folder for ONNX Runtime; return how the two compare.
 
     Args:
@@ -80,50 +39,16 @@ def export_speakers(
         ModelError: no trained model there, or what was exported has other embeddings; nothing is
             written then.
     """
-    if output_format not in FORMATS:
-        raise ConfigError(
-            f"A speaker model has no export format {output_format!r}.",
-            f"Choose of: {', '.join(FORMATS)}.",
-        )
-    if fixed_ranges:
-        raise ConfigError("A speaker model has no ranges to fix.", "Leave it out.")
-    require("onnx", "export")
-    require("torch", "train")
-    bundle, output = open_model(model, task="speaker"), Path(output)
-    check_apart(bundle, output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as temporary:
-        made = write_bundle(
-            Path(temporary) / output.name, lambda folder: _write(bundle, folder, output_format)
-        )
-        cosine = _agreement(bundle, made)
-        if not cosine >= MIN_COSINE[output_format]:
-            raise ModelError(
-                f"An embedding of the exported model has a cosine of only {cosine:.3f} with that "
-                "of the trained one.",
-                "Nothing was written; export with --format onnx.",
-            )
-        _replace(made, output)
-    return SpeakerExport(
-        folder=output,
-        format=output_format,
-        network_bytes=(output / NETWORK_FILE).stat().st_size,
-        source_bytes=(bundle.path / WEIGHTS).stat().st_size,
-        cosine=cosine,
+    check_format(output_format, fixed_ranges, "speaker")
+    bundle = open_model(model, task="speaker")
+    return export_folder(
+        bundle,
+        Path(output),
+        output_format,
+        NETWORK_FILE,
+        write=lambda folder: _write(bundle, folder, output_format),
+        compare=lambda made: _compared(bundle, made, MIN_COSINE[output_format]),
     )
-
-
-def _replace(made: Path, output: Path) -> None:
-    """Write the folder for good; a card that is there stays."""
-    card = output / CARD
-    kept = card.read_text(encoding="utf-8") if card.is_file() else None
-
-    def write(folder: Path) -> None:
-        copy_files(made, folder)
-        if kept is not None:
-            atomic_write_text(folder / CARD, kept)
-
-    write_bundle(output, write)
 
 
 def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
@@ -153,6 +78,12 @@ def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
         calibration=model.calibration,
     )
     atomic_write_text(folder / CONFIG, config_yaml(config))
+
+
+def _compared(bundle: Bundle, made: Path, least: float) -> Comparison:
+    cosine = _agreement(bundle, made)
+    text = f"embeddings of {CHECKED} made sounds have a cosine of at least {cosine:.4f}"
+    return Comparison(cosine, least, text)
 
 
 def _agreement(bundle: Bundle, made: Path) -> float:

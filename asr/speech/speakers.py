@@ -247,13 +247,4 @@ def _part(segment: Segment, tokens: Sequence[WrittenToken]) -> Segment:
             for t in tokens
         )
         written = Written(join_words(token.text for token in own), own)
-    return replace(
-        segment,
-        start=words[0].start,
-        end=words[-1].end,
-        text=join_words(word.word for word in words),
-        confidence=round(sum(word.confidence for word in words) / len(words), 4),
-        words=words,
-        alternatives=(),
-        written=written,
-    )
+    return replace(segment.of_words(words, written), alternatives=())

@@ -151,6 +151,18 @@ class Segment:
         """The written text where there is one, else the plain words."""
         return self.text if self.written is None else self.written.text
 
+    def of_words(self, words: tuple[Word, ...], written: Written | None) -> Segment:
+        """Return the part of the segment that some of its words make, at least one."""
+        return replace(
+            self,
+            start=words[0].start,
+            end=words[-1].end,
+            text=join_words(word.word for word in words),
+            confidence=round(sum(word.confidence for word in words) / len(words), 4),
+            words=words,
+            written=written,
+        )
+
 
 @dataclass(frozen=True)
 class Transcript:
@@ -404,15 +416,8 @@ def _confident(segment: Segment, minimum: float) -> Segment:
     words = tuple(word for word in segment.words if word.confidence >= minimum)
     if not words or len(words) == len(segment.words):
         return replace(segment, words=words)
-    return replace(
-        segment,
-        start=words[0].start,
-        end=words[-1].end,
-        text=join_words(word.word for word in words),
-        confidence=round(sum(word.confidence for word in words) / len(words), 4),
-        words=words,
-        written=segment.written and segment.written.confident(segment.words, minimum),
-    )
+    written = segment.written and segment.written.confident(segment.words, minimum)
+    return segment.of_words(words, written)
 
 
 def _plain_token(word: Word, place: int) -> WrittenToken:

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from asr.config import config_yaml
-from asr.errors import ConfigError, ModelError, require
 from asr.files import atomic_write_text
 from asr.language.punctuation.restorer import NETWORK_FILE, Restorer
-from asr.model_folder import (
-    CARD,
-    CONFIG,
-    WEIGHTS,
-    Bundle,
-    check_apart,
-    copy_files,
-    open_model,
-    write_bundle,
-)
+from asr.model_folder import CONFIG, Bundle, open_model
+from asr.training.exporting import Comparison, Export, check_format, export_folder
 
-__all__ = ["FORMATS", "PunctuationExport", "export_punctuation"]
+__all__ = ["export_punctuation"]
 
-FORMATS = ("onnx", "onnx-int8")
 FULL_FILE = "full.onnx"
 CHECKED_WORDS = 20_000
 MIN_AGREEMENT = {"onnx": 0.9999, "onnx-int8": 0.95}  # on drawn words, which have no sense
-
-
-@dataclass(frozen=True)
-class PunctuationExport:
-    """What was written and how it compares.
-
-    Attributes:
-        folder: the new model folder.
-        format: of :data:`FORMATS`.
-        network_bytes: size of the exported network.
-        source_bytes: size of the trained weights.
-        agreement: share of drawn words with equal mark and shape.
-    """
-
-    folder: Path
-    format: str
-    network_bytes: int
-    source_bytes: int
-    agreement: float
-
-    @property
-    def comparisons(self) -> list[str]:
-        """How it compares with the trained model, for people to read."""
-        return [f"{100 * self.agreement:.2f} % of {CHECKED_WORDS} drawn words have equal labels"]
-
-    @property
-    def streams(self) -> bool:
-        """Whether it can be used on streams: always."""
-        return True
 
 
 def export_punctuation(
@@ -65,7 +24,7 @@ def export_punctuation(
     output: str | Path,
     output_format: str = "onnx",
     fixed_ranges: bool = False,
-) -> PunctuationExport:
+) -> Export:
     """Write a trained model as a folder for ONNX Runtime; return how the two compare.
 
     Args:
@@ -79,50 +38,16 @@ def export_punctuation(
         ModelError: no trained model there, or what was exported labels otherwise; nothing is
             written then.
     """
-    if output_format not in FORMATS:
-        raise ConfigError(
-            f"A punctuation model has no export format {output_format!r}.",
-            f"Choose of: {', '.join(FORMATS)}.",
-        )
-    if fixed_ranges:
-        raise ConfigError("A punctuation model has no ranges to fix.", "Leave it out.")
-    require("onnx", "export")
-    require("torch", "train")
-    bundle, output = open_model(model, task="punctuate"), Path(output)
-    check_apart(bundle, output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as temporary:
-        made = write_bundle(
-            Path(temporary) / output.name, lambda folder: _write(bundle, folder, output_format)
-        )
-        agreement = _agreement(bundle, made)
-        if agreement < MIN_AGREEMENT[output_format]:
-            raise ModelError(
-                f"The exported model labels only {100 * agreement:.1f} % of the words as the "
-                "trained one does.",
-                "Nothing was written; export with --format onnx.",
-            )
-        _replace(made, output)
-    return PunctuationExport(
-        folder=output,
-        format=output_format,
-        network_bytes=(output / NETWORK_FILE).stat().st_size,
-        source_bytes=(bundle.path / WEIGHTS).stat().st_size,
-        agreement=agreement,
+    check_format(output_format, fixed_ranges, "punctuation")
+    bundle = open_model(model, task="punctuate")
+    return export_folder(
+        bundle,
+        Path(output),
+        output_format,
+        NETWORK_FILE,
+        write=lambda folder: _write(bundle, folder, output_format),
+        compare=lambda made: _compared(bundle, made, MIN_AGREEMENT[output_format]),
     )
-
-
-def _replace(made: Path, output: Path) -> None:
-    """Write the folder for good; a card that is there stays."""
-    card = output / CARD
-    kept = card.read_text(encoding="utf-8") if card.is_file() else None
-
-    def write(folder: Path) -> None:
-        copy_files(made, folder)
-        if kept is not None:
-            atomic_write_text(folder / CARD, kept)
-
-    write_bundle(output, write)
 
 
 def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
@@ -151,6 +76,12 @@ def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
     )
     atomic_write_text(folder / CONFIG, config_yaml(config))
     model.units.save(folder)
+
+
+def _compared(bundle: Bundle, made: Path, least: float) -> Comparison:
+    agreement = _agreement(bundle, made)
+    text = f"{100 * agreement:.2f} % of {CHECKED_WORDS} drawn words have equal labels"
+    return Comparison(agreement, least, text)
 
 
 def _agreement(bundle: Bundle, made: Path) -> float:

@@ -10,9 +10,6 @@ that slows down meanwhile slows all of them down.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio.synthetic import made_audio
-from asr.errors import ConfigError, DataError, ModelError
+from asr.errors import ConfigError, DataError
 from asr.model_folder import WEIGHTS, Bundle, open_model
 from asr.speech.acoustics import ONNX_FILE
 from asr.speech.frames import FrameShape
+from asr.speech.jobs.fresh_process import in_fresh_process
 
 __all__ = [
     "BACKENDS",
@@ -327,20 +325,10 @@ def _check_backends(config: BenchConfig, bundles: Mapping[str, Bundle]) -> None:
 
 
 def _in_fresh_process(job: Job, config: BenchConfig) -> Measurement:
-    order = json.dumps({"job": asdict(job), "config": asdict(config)})
-    environment = os.environ | ({"OMP_NUM_THREADS": str(config.threads)} if config.threads else {})
-    done = subprocess.run(
-        [sys.executable, "-m", "asr.speech.jobs.bench_process"],
-        input=order,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise ModelError(f"Measuring {job.backend} with {job.decoder} failed: {last}")
-    return Measurement.from_json(lines[-1])
+    order = {"job": asdict(job), "config": asdict(config)}
+    what = f"{job.backend} with {job.decoder}"
+    line = in_fresh_process("asr.speech.jobs.bench_process", order, config.threads, what)
+    return Measurement.from_json(line)
 
 
 def _result(

@@ -7,21 +7,18 @@ imported, opened or compiled would make the next start look cheap.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.errors import ConfigError, ModelError
+from asr.errors import ConfigError
+from asr.speech.jobs.fresh_process import in_fresh_process
 
 __all__ = [
     "RECORDING",
@@ -161,18 +158,7 @@ def _write_clips(
 
 
 def _in_fresh_process(model: str, audio: list[list[str]], config: ProfileConfig) -> list[Part]:
-    environment = os.environ | ({"OMP_NUM_THREADS": str(config.threads)} if config.threads else {})
-    job = ProfileJob(model, audio, config, begun=time.time())
-    done = subprocess.run(
-        [sys.executable, "-m", "asr.speech.jobs.profiling_process"],
-        input=json.dumps(asdict(job)),
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise ModelError(f"Measuring {model} failed: {last}")
-    entries: list[dict[str, Any]] = json.loads(lines[-1])
+    order = asdict(ProfileJob(model, audio, config, begun=time.time()))
+    module = "asr.speech.jobs.profiling_process"
+    entries = json.loads(in_fresh_process(module, order, config.threads, model))
     return [Part(**entry) for entry in entries]

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "suppo
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from asr import plots
+from asr.plots import style
 
 FOLDER = Path(__file__).with_name("figures")
 TOKENS = ["<blank>", "a", "b", "c"]
@@ -81,7 +82,7 @@ def draw_latch() -> Any:
 
 def _stack(rows: dict[str, tuple[list[int], list[float]]], xlabel: str) -> Any:
     def draw() -> Any:
-        figure, axes = plots._figure(len(rows), (7.0, 0.6 + 0.95 * len(rows)), sharex=True)
+        figure, axes = style.figure(len(rows), (7.0, 0.6 + 0.95 * len(rows)), sharex=True)
         for place, colour, (name, (x, y)) in zip(axes, plots.COLOURS, rows.items(), strict=False):
             place.step(x, y, where="mid", color=colour)
             place.set_ylabel(name, rotation=0, ha="right", va="center")
@@ -89,7 +90,7 @@ def _stack(rows: dict[str, tuple[list[int], list[float]]], xlabel: str) -> Any:
         axes[-1].set_xlabel(xlabel)
         return figure
 
-    return plots._drawn(draw)()
+    return style.drawn(draw)()
 
 
 # -------------------------------------------------------------------------------------------------
@@ -181,14 +182,14 @@ def draw_lattice(log_probs: Floats, labels: list[int]) -> Any:
     shares = occupancy(log_probs, labels)
 
     def draw() -> Any:
-        figure, (axes,) = plots._figure(size=(7.0, 2.9))
+        figure, (axes,) = style.figure(size=(7.0, 2.9))
         picture = axes.imshow(shares.T, aspect="auto", cmap="viridis", vmin=0, vmax=1)
         axes.set_yticks(range(len(names)), names)
         axes.set_xlabel("frame")
         figure.colorbar(picture, ax=axes, pad=0.01)
         return figure
 
-    return plots._drawn(draw)()
+    return style.drawn(draw)()
 
 
 def occupations(log_probs: Floats, labels: list[int]) -> tuple[Floats, Floats]:
@@ -228,7 +229,7 @@ def draw_occupations(log_probs: Floats, labels: list[int]) -> Any:
     rows = {"transcript": transcript, "all sequences": every, "difference": transcript - every}
 
     def draw() -> Any:
-        figure, axes = plots._figure(3, (7.0, 4.2), sharex=True)
+        figure, axes = style.figure(3, (7.0, 4.2), sharex=True)
         for place, (name, shares) in zip(axes, rows.items(), strict=True):
             signed = name == "difference"
             limits = (
@@ -243,7 +244,7 @@ def draw_occupations(log_probs: Floats, labels: list[int]) -> Any:
         axes[-1].set_xlabel("frame")
         return figure
 
-    return plots._drawn(draw)()
+    return style.drawn(draw)()
 
 
 # -------------------------------------------------------------------------------------------------
@@ -278,7 +279,7 @@ def draw_beam() -> Any:
     beams: list[dict[tuple[int, ...], float]] = [{(): 1.0}, *toy_beams()]
 
     def draw() -> Any:
-        figure, (axes,) = plots._figure(size=(7.0, 3.0))
+        figure, (axes,) = style.figure(size=(7.0, 3.0))
         places: list[dict[tuple[int, ...], int]] = []
         for column, beam in enumerate(beams):
             ranked = sorted(beam, key=lambda prefix: -beam[prefix])
@@ -308,7 +309,7 @@ def draw_beam() -> Any:
         axes.tick_params(length=0)
         return figure
 
-    return plots._drawn(draw)()
+    return style.drawn(draw)()
 
 
 # -------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from spoken import RATE, talk, write
+from talks import RATE, talk, write
 
 from asr.serve.errors import BadOption
 from asr.serve.options import RECORDING, STREAM, read_options

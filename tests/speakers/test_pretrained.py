@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from spoken import LINES, RATE, VOICES, said, talk, write
+from talks import LINES, RATE, VOICES, said, talk, write
 
 from asr.audio.reading import open_recording
 from asr.cli import main

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from spoken import LINES, VOICES, said, write
+from talks import LINES, VOICES, said, write
 
 from asr.catalogue import export, load_estimator, train
 from asr.config import load_config

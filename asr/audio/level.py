@@ -136,12 +136,10 @@ class LiveLevel:
         self._before, self._held = float(self._held[-1]), self._held[:0]
         np.add.at(self._counts, np.clip(-energies, 0, 127).astype(np.int64), 1)
         seen = np.cumsum(self._counts)
-        count = min(LOUD_FRAMES, 1 + int(LOUD_SHARE * seen[-1]))
-        loud = -float(np.searchsorted(seen, count))
+        loud = -float(np.searchsorted(seen, _num_loud(int(seen[-1]))))
         soft = -float(np.searchsorted(seen, 0.9 * seen[-1]))
         gain_db = min(USUAL_DB - loud, LIVE_MAX_DB, LIVE_PEAK_DB - float(energies.max()))
-        quiet = SILENT_DB < loud < QUIET_DB and loud - soft >= STEADY_DB
-        self._factor = max(1.0, _ratio(gain_db)) if quiet else 1.0
+        self._factor = max(1.0, _ratio(gain_db)) if _is_quiet_speech(loud, soft) else 1.0
 
 
 class Clipping:
@@ -188,16 +186,26 @@ def _loud(energies: npt.NDArray[np.float32]) -> float:
     """Return what the loudest half second reaches at least, in dB."""
     if not len(energies):
         return 0.0
-    count = min(LOUD_FRAMES, 1 + int(LOUD_SHARE * len(energies)))
+    count = _num_loud(len(energies))
     return float(np.partition(energies, len(energies) - count)[len(energies) - count])
 
 
 def _gain(energies: npt.NDArray[np.float32]) -> float:
     """Return the factor that brings a recording with frames of these energies to its level."""
-    loud = _loud(energies)
-    if not SILENT_DB < loud < QUIET_DB or loud - np.percentile(energies, 10) < STEADY_DB:
+    if not len(energies):
         return 1.0
-    return _ratio(USUAL_DB - loud)
+    loud, soft = _loud(energies), float(np.percentile(energies, 10))
+    return _ratio(USUAL_DB - loud) if _is_quiet_speech(loud, soft) else 1.0
+
+
+def _num_loud(frames: int) -> int:
+    """Return how many of the loudest frames decide the level of so many."""
+    return min(LOUD_FRAMES, 1 + int(LOUD_SHARE * frames))
+
+
+def _is_quiet_speech(loud: float, soft: float) -> bool:
+    """Return whether loud and soft frames of these levels in dB are those of quiet speech."""
+    return SILENT_DB < loud < QUIET_DB and loud - soft >= STEADY_DB
 
 
 def _ratio(level_db: float) -> float:

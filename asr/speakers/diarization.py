@@ -249,7 +249,7 @@ def _smoothed(
 
 
 def _best_path(scores: Array, cost: Array) -> Labels:
-    """Return the labels (n,) with the highest sum of scores (n, K) minus costs (n,) of changes."""
+    """Return the best path (n,) through scores (n, K), less costs (n,) of changes (Viterbi)."""
     count, speakers = scores.shape
     back = np.zeros((count, speakers), np.int64)
     total = scores[0].copy()

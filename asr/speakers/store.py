@@ -54,7 +54,7 @@ def decode(codes: Codes) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class VoiceStore:
-    """An opened folder of features.
+    """Stored log-Mel features of recordings, opened for reading.
 
     Attributes:
         codes: (rows, F), memory-mapped.

@@ -32,7 +32,7 @@ class Verification:
 
     @property
     def same(self) -> bool:
-        """Whether one person is likelier."""
+        """Whether one speaker is more probable than two, at even odds."""
         return self.log_odds > 0
 
     def to_dict(self) -> dict[str, Any]:

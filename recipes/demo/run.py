@@ -82,9 +82,7 @@ def train(settings: list[str], run: Path) -> Path:
 
 
 def two_processes() -> list[str]:
-    """Return settings that share each batch between two processor cores, where there are two and
-    no GPU.
-    """
+    """Return settings for data-parallel training on two cores; none with one core or a GPU."""
     import torch
 
     if usable_cores() < 2 or torch.cuda.is_available():

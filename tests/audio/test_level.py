@@ -118,7 +118,7 @@ def test_what_is_not_clipped(scale: float) -> None:
 
 
 def live(samples: npt.NDArray[np.float32], seconds: float) -> npt.NDArray[np.float32]:
-    """What a stream makes of samples that come in pieces."""
+    """Return samples (n,) after they were pushed through LiveLevel in chunks."""
     level = LiveLevel(RATE)
     return np.concatenate([level.push(piece) for piece in in_blocks(samples, seconds)])
 

@@ -23,7 +23,7 @@ NUMBERS = {"twenty": "20", "twenty one": "21", "twenty two": "22"}
 
 
 def sentences() -> dict[str, tuple[dict[str, str], float]]:
-    """Return sentence -> slots and probability."""
+    """Return each sentence of a grammar with its slots and probability."""
     every: dict[str, tuple[dict[str, str], float]] = {}
     for light, value in SAID.items():
         for switch in ("on", "off"):

@@ -112,9 +112,8 @@ def learn(
     adapted = lm or (own and adapt_lm(own, texts[0], texts[1], out))
     kept = file_for_folder(adapted, out) if adapted else {}
     settings = _settings(bundle, data, run)
-    if Pronunciations.FILE in bundle.files and pronounce:
-        words = _words(texts, lm)
-        settings.append(f"tokenizer.lexicon={_lexicon(bundle, words, out, pronounce)}")
+    if lm and pronounce and Pronunciations.FILE in bundle.files:
+        settings += _said(lm, bundle, out, pronounce)  # the training says those of the transcripts
     tuned = train(CONFIG, [*settings, *overrides], pronounce=pronounce)
     add_to_bundle(tuned, kept, {"decoding": bundle.config.get("decoding") or {}})
     after = evaluate(ModelOptions(tuned), [data / "test"], run)
@@ -162,21 +161,16 @@ def _settings(bundle: Bundle, data: Path, run: Path) -> list[str]:
     ]
 
 
-def _words(texts: Sequence[Path], lm: Path | None) -> list[str]:
-    """The words of transcripts, and of an n-gram model that is given."""
-    spoken = {word for text in texts for word in text.read_text(encoding="utf-8").split()}
-    known = set(load_lm(lm).words) - set(SPECIAL_WORDS) if lm else set()
-    return sorted(spoken | known)
-
-
-def _lexicon(bundle: Bundle, words: Sequence[str], out: Path, pronounce: Pronounce) -> Path:
-    """Write pronunciations of words, those that the model's dictionary lacks included."""
+def _said(lm: Path, bundle: Bundle, out: Path, pronounce: Pronounce) -> list[str]:
+    """Write the words of an n-gram model that the dictionary lacks; return the setting."""
     known = Pronunciations.load(bundle.path / Pronunciations.FILE)
+    words = [word for word in load_lm(lm).words if word not in SPECIAL_WORDS]
     said = pronounce([word for word in words if word not in known], known)
-    both = {word: known.get(word) or said.get(word) for word in words}
+    if not len(said):
+        return []
     path = out / Pronunciations.FILE
-    Pronunciations({word: ways for word, ways in both.items() if ways}).save(path)
-    return path
+    said.save(path)
+    return [f"tokenizer.lexicon={path}"]
 
 
 def _compare(before: Path, after: Path) -> Comparison:

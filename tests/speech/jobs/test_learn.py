@@ -195,3 +195,11 @@ def test_a_model_of_phones_learns_how_new_words_are_said(recordings: Path, tmp_p
     assert {"a", "bad", "cab", "dad", "dab"} == set(tuned.lexicon)
     assert tuned.lexicon["cab"] == (("K", "AE", "B"),)
     assert not (out / "run" / "left_out.tsv").exists()
+
+    build_arpa([["a bee dab"] * 3], tmp_path / "more.arpa", 2)
+    more = ["--lm", tmp_path / "more.arpa", "-o", tmp_path / "more"]
+    quick = [*QUICK, "trainer.max_epochs=1"]
+    assert learned(tmp_path / "phones", recordings, *more, *quick) == 0
+    told = load_tokenizer(tmp_path / "more" / "run" / "model")
+    assert told.lexicon is not None
+    assert {"a", "bad", "cab", "dad", "dab", "bee"} == set(told.lexicon)

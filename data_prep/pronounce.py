@@ -18,6 +18,7 @@ from asr.text.pronunciations import Phones, Pronunciations
 from data_prep.espeak import phones_of
 
 __all__ = [
+    "make_lexicon",
     "own_dictionary",
     "pronounce",
     "say_by_letters",
@@ -115,6 +116,16 @@ def pronounce(
             file=sys.stderr,
         )
     return Pronunciations(entries)
+
+
+def make_lexicon(
+    output: Path, lm: Path, texts: Iterable[Path], dictionary: str | Path | None = None
+) -> None:
+    """Write the pronunciations of a language model's words and of the words of texts, unless that
+    was done since the model was made.
+    """
+    if not output.exists() or output.stat().st_mtime < lm.stat().st_mtime:
+        pronounce([*words_of_lm(lm), *words_of(texts)], dictionary).save(output)
 
 
 def say_by_letters(words: Sequence[str], known: Pronunciations) -> Pronunciations:

@@ -1,7 +1,8 @@
 """An English recogniser from several corpora: from preparing to the packed model folder.
 
 python recipes/english/run.py --librispeech DIR --commonvoice DIR --ljspeech DIR --an4 DIR
-    --table NAME=FILE --lm-text FILE... [--lm-other FILE...] [--lm-held-out FILE...]
+    --table NAME=FILE [--repeat NAME=TIMES ...]
+    (--lm MODEL | --lm-text FILE... [--lm-other FILE...] [--lm-held-out FILE...])
     [--dictionary FILE] [--dev-parts dev-clean] [--noise DIR ...] [--excluded FILE]
     [--output-dir runs/english] [key=value ...]
 
@@ -23,6 +24,7 @@ from ngrams import MAX_NGRAMS, Texts, make_language_model
 
 from asr.audio.perturbation import NoiseConfig
 from asr.catalogue import train
+from asr.errors import DataError
 from asr.features.config import FeatureConfig
 from asr.model_folder import compact_bundle
 from asr.speech.corrections import read_corrections
@@ -34,6 +36,7 @@ from data_prep.commonvoice import read_commonvoice
 from data_prep.librispeech import read_librispeech
 from data_prep.ljspeech import read_ljspeech
 from data_prep.prepare import prepare
+from data_prep.pronounce import make_lexicon
 from data_prep.store import Utterance
 from data_prep.tables import read_table
 
@@ -63,16 +66,21 @@ def main() -> None:
         )
     }
     dev = next(path for name, path in data.items() if name.startswith("librispeech"))
-    lm, lexicon = make_language_model(
-        texts_of(data, arguments),
-        out / "lm",
-        arguments.dictionary,
-        arguments.lm_ngrams,
-        arguments.memory,
-    )
+    if arguments.lm:
+        lm, lexicon = arguments.lm, out / "data" / "lexicon.txt.gz"
+        make_lexicon(lexicon, lm, [data["train"] / "text.txt"], arguments.dictionary)
+    else:
+        lm, lexicon = make_language_model(
+            texts_of(data, arguments),
+            out / "lm",
+            arguments.dictionary,
+            arguments.lm_ngrams,
+            arguments.memory,
+        )
     inputs = [
         f"data.train={data['train']}",
         f"data.dev={dev}",
+        f"data.lm={lm}",
         f"tokenizer.lexicon={lexicon}",
         f"output_dir={run}",
     ]
@@ -100,6 +108,14 @@ def parse_arguments() -> argparse.Namespace:
         help="a further corpus: a table as `asr prepare table` reads it",
     )
     parser.add_argument(
+        "--repeat",
+        type=_repeat,
+        action="append",
+        default=[],
+        metavar="NAME=TIMES",
+        help="train on a corpus so many times in every epoch",
+    )
+    parser.add_argument(
         "--noise", type=Path, nargs="+", default=[], metavar="DIR", help="recordings of noise"
     )
     parser.add_argument(
@@ -113,9 +129,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     for name in ("commonvoice", "ljspeech", "an4"):
         parser.add_argument(f"--{name}", type=Path)
-    parser.add_argument(
-        "--lm-text", type=Path, nargs="+", required=True, help="books, any spelling"
-    )
+    lm = parser.add_mutually_exclusive_group(required=True)
+    lm.add_argument("--lm-text", type=Path, nargs="+", help="books, any spelling")
+    lm.add_argument("--lm", type=Path, metavar="MODEL", help="n-gram model, instead of making one")
     parser.add_argument("--lm-other", type=Path, nargs="+", default=[], help="text of other kinds")
     parser.add_argument(
         "--lm-held-out", type=Path, nargs="+", default=[], help="transcripts of further test sets"
@@ -155,6 +171,13 @@ def _named_table(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
+def _repeat(text: str) -> tuple[str, int]:
+    name, _, times = text.partition("=")
+    if not times.isdecimal() or int(times) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=TIMES, with at least 1")
+    return name, int(times)
+
+
 def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
     """Return ``train`` with the training parts of all corpora, and each corpus's dev and test part
     by its own name.
@@ -164,12 +187,20 @@ def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
     """
     train: list[Utterance] = []
     held_out: dict[str, list[Utterance]] = {}
-    for corpus, parts in find_corpora(arguments).items():
+    times: dict[str, int] = {}  # of each utterance in an epoch
+    corpora, asked = find_corpora(arguments), dict(arguments.repeat)
+    if unknown := sorted(asked.keys() - corpora.keys()):
+        raise DataError(
+            f"--repeat names no corpus: {', '.join(unknown)}.", f"Known: {', '.join(corpora)}."
+        )
+    for corpus, parts in corpora.items():
         for part, utterances in parts.items():
             if part in arguments.dev_parts or part.startswith(("dev", "test")):
                 held_out[f"{corpus}-{part}"] = utterances
             else:
-                train += [_named(corpus, utterance) for utterance in utterances]
+                named = [_named(corpus, utterance) for utterance in utterances]
+                times |= dict.fromkeys((u.id for u in named), asked.get(corpus, 1))
+                train += named
     check_speakers(
         train,
         {
@@ -188,7 +219,17 @@ def read_corpora(arguments: argparse.Namespace) -> dict[str, list[Utterance]]:
         f"{arguments.excluded}",
         file=sys.stderr,
     )
-    return {"train": kept, **held_out}
+    return {"train": repeated(kept, times), **held_out}
+
+
+def repeated(utterances: list[Utterance], times: dict[str, int]) -> list[Utterance]:
+    """Return the utterances, and again those (by id) that an epoch hears more than once."""
+    again = (
+        replace(utterance, id=f"{utterance.id}-again{number}")
+        for utterance in utterances
+        for number in range(1, times[utterance.id])
+    )
+    return [*utterances, *again]
 
 
 def find_corpora(arguments: argparse.Namespace) -> dict[str, dict[str, list[Utterance]]]:

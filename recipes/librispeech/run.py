@@ -33,7 +33,7 @@ from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronunciations
 from data_prep.librispeech import LM_TEXT, find_parts, read_librispeech
 from data_prep.prepare import prepare
-from data_prep.pronounce import own_dictionary, pronounce, words_of, words_of_lm
+from data_prep.pronounce import make_lexicon, own_dictionary
 
 NORMAL = re.compile(
     r"[a-z' ]*"
@@ -108,7 +108,9 @@ def main() -> None:
     lm = arguments.lm or build_lm(texts, data, arguments.lm_order, size)
     inputs += [f"data.lm={lm}", f"data.dev_utterances={DEV_UTTERANCES}"]
     if dictionary is not None:
-        inputs.append(f"tokenizer.lexicon={make_lexicon(lm, data, dictionary)}")
+        lexicon = data / "lexicon.txt.gz"
+        make_lexicon(lexicon, lm, [data / "train" / "text.txt"], dictionary)
+        inputs.append(f"tokenizer.lexicon={lexicon}")
     model = train(config, [*inputs, *arguments.overrides])
     options, scored = ModelOptions(model, lm=lm), [data / name for name in evaluated]
     print(evaluate(options, scored, run, tune_on=tuned_on, save_to_model=True))
@@ -234,15 +236,6 @@ def build_lm(texts: Sequence[Path], folder: Path, order: int, size: Size) -> Pat
         )
         record.write_text(made_of, encoding="utf-8")
     return lm
-
-
-def make_lexicon(lm: Path, data: Path, dictionary: Path) -> Path:
-    """Say the words of the language model and of the transcripts, unless they are said already."""
-    lexicon = data / "lexicon.txt.gz"
-    if not lexicon.exists() or lexicon.stat().st_mtime < lm.stat().st_mtime:
-        words = [*words_of_lm(lm), *words_of([data / "train" / "text.txt"])]
-        pronounce(words, dictionary).save(lexicon)
-    return lexicon
 
 
 def sentences(path: Path) -> Iterator[str]:

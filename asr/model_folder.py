@@ -267,9 +267,7 @@ def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
         ModelError: no model there, another format version, a missing or changed file, or another
             task.
     """
-    folder = Path(folder)
-    if not (folder / INDEX).is_file() and (folder / "model" / INDEX).is_file():
-        folder = folder / "model"
+    folder = _with_index(Path(folder)) or Path(folder)
     index = _read_index(folder)
     for name, expected in index["sha256"].items():
         path = folder / name
@@ -286,6 +284,12 @@ def open_bundle(folder: str | Path, task: str | None = None) -> Bundle:
     if task is not None:
         _check_task(bundle, task)
     return bundle
+
+
+def _with_index(folder: Path) -> Path | None:
+    """Return the model folder that this folder is or, as run folders do, holds; None if neither."""
+    places = (folder, folder / "model")
+    return next((place for place in places if (place / INDEX).is_file()), None)
 
 
 def _check_task(bundle: Bundle, task: str) -> None:
@@ -329,7 +333,8 @@ def pretrained_folders() -> dict[str, Path]:
 def find_model(model: str | Path, tasks: Collection[str] = ()) -> Path:
     """Return the folder of a model given by path, or by the name of one that comes with asr.
 
-    A folder of that path goes first: no name hides a user's own model.
+    A model or run of that path goes first: no name hides a user's own model. Any other folder,
+    such as one of English recordings called ``en``, hides no name.
 
     Args:
         model: path or name.
@@ -338,12 +343,12 @@ def find_model(model: str | Path, tasks: Collection[str] = ()) -> Path:
     Raises:
         ModelError: there is neither; the message lists the names, unless a path was meant.
     """
-    path = Path(model)
+    path, known = Path(model), pretrained_folders()
+    is_own = _with_index(path) is not None or (path / CONFIG).is_file()
+    if str(model) in known and not is_own:
+        return known[str(model)]
     if path.exists():
         return path
-    known = pretrained_folders()
-    if str(model) in known:
-        return known[str(model)]
     remedy = "Give a folder that `asr train` wrote."
     if path.parent == Path():  # else a path was meant, not a name
         remedy += f" {_names_of(known, tasks)}"

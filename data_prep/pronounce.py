@@ -118,9 +118,7 @@ def pronounce(
     return Pronunciations(entries)
 
 
-def make_lexicon(
-    output: Path, lm: Path, texts: Iterable[Path], dictionary: str | Path | None = None
-) -> None:
+def make_lexicon(output: Path, lm: Path, texts: Iterable[Path], dictionary: str | Path) -> None:
     """Write the pronunciations of a language model's words and of the words of texts, unless that
     was done since the model was made.
     """

@@ -11,8 +11,10 @@ from asr.errors import ModelError
 from asr.model_folder import (
     add_to_bundle,
     compact_bundle,
+    find_model,
     open_bundle,
     open_model,
+    pretrained_folders,
     save_weights,
     write_bundle,
 )
@@ -145,3 +147,18 @@ def test_a_model_is_opened_by_path_or_as_it_is(
         open_model(opened, task="tag")
     with pytest.raises(ModelError, match="There is no model 'nowhere'"):
         open_model("nowhere")
+
+
+def test_a_folder_without_a_model_hides_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recordings in a folder ``en`` leave the model ``en`` to be found; an unfinished run does not:
+    its owner means that run, and another model's words would be wrong without a word.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "en").mkdir()
+    assert find_model("en") == pretrained_folders()["en"]
+    (tmp_path / "en" / "config.yaml").write_text("task: ctc\n")
+    assert find_model("en") == Path("en")
+    with pytest.raises(ModelError, match="bundle.json"):
+        open_model("en")

@@ -36,7 +36,7 @@ from data_prep.commonvoice import read_commonvoice
 from data_prep.librispeech import read_librispeech
 from data_prep.ljspeech import read_ljspeech
 from data_prep.prepare import prepare
-from data_prep.pronounce import make_lexicon
+from data_prep.pronounce import make_lexicon, own_dictionary
 from data_prep.store import Utterance
 from data_prep.tables import read_table
 
@@ -68,7 +68,8 @@ def main() -> None:
     dev = next(path for name, path in data.items() if name.startswith("librispeech"))
     if arguments.lm:
         lm, lexicon = arguments.lm, out / "data" / "lexicon.txt.gz"
-        make_lexicon(lexicon, lm, [data["train"] / "text.txt"], arguments.dictionary)
+        dictionary = arguments.dictionary or own_dictionary()
+        make_lexicon(lexicon, lm, [data["train"] / "text.txt"], dictionary)
     else:
         lm, lexicon = make_language_model(
             texts_of(data, arguments),

@@ -29,7 +29,7 @@ test: development ## unit and integration tests
 AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
 	OPENBLAS_CORETYPE=Haswell NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= \
 	NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"
-KERNEL_TESTS := tests/sequence tests/speech/export tests/speech/test_loss.py tests/test_pretrained.py \
+KERNEL_TESTS := tests/sequence tests/speech/export tests/speech/losses/test_ctc.py tests/test_pretrained.py \
 	tests/training/test_precision.py tests/training/test_memory.py
 
 test-avx2: development ## the tests of processor-dependent code, as on a processor with AVX2 only

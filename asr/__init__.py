@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from asr.speech.decoders import DecodingConfig
     from asr.speech.recognizer import Recognizer, load_model
     from asr.speech.streaming import StreamingRecognizer
-    from asr.speech.subtitles import SubtitleConfig
-    from asr.speech.transcript import Segment, Transcript, Word
-    from asr.speech.writing import WritingConfig
+    from asr.speech.transcripts.subtitles import SubtitleConfig
+    from asr.speech.transcripts.transcript import Segment, Transcript, Word
+    from asr.speech.transcripts.writing import WritingConfig
 
 __version__ = "0.1.0"
 
@@ -45,17 +45,17 @@ _PUBLIC = {
     "LanguageModel": "asr.language.modelling.estimator",
     "Recognizer": "asr.speech.recognizer",
     "Restorer": "asr.language.punctuation.restorer",
-    "Segment": "asr.speech.transcript",
+    "Segment": "asr.speech.transcripts.transcript",
     "SequenceClassifier": "asr.signals.classifier",
     "SpeakerEmbedder": "asr.speakers.embedder",
     "StreamingRecognizer": "asr.speech.streaming",
-    "SubtitleConfig": "asr.speech.subtitles",
+    "SubtitleConfig": "asr.speech.transcripts.subtitles",
     "Tagger": "asr.language.tagging.tagger",
     "TextClassifier": "asr.language.classification.classifier",
-    "Transcript": "asr.speech.transcript",
+    "Transcript": "asr.speech.transcripts.transcript",
     "Translator": "asr.language.translation.translator",
-    "Word": "asr.speech.transcript",
-    "WritingConfig": "asr.speech.writing",
+    "Word": "asr.speech.transcripts.transcript",
+    "WritingConfig": "asr.speech.transcripts.writing",
     "load_model": "asr.speech.recognizer",
 }
 

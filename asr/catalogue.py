@@ -88,8 +88,8 @@ TASKS = {
         predict="asr.language.classification.predict:predict_rows",
     ),
     "ctc": TaskKind(
-        config="asr.speech.config:SpeechConfig",
-        train="asr.speech.training:train_speech",
+        config="asr.speech.training.config:SpeechConfig",
+        train="asr.speech.training.train:train_speech",
         load="asr.speech.recognizer:load_model",
         export="asr.speech.export.exporting:export_model",
     ),

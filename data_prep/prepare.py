@@ -18,7 +18,7 @@ from asr.audio.shar import file_of
 from asr.errors import DataError
 from asr.features.config import FeatureConfig
 from asr.files import atomic_path, atomic_write_text
-from asr.speech.store import FeatureStore
+from asr.speech.data.store import FeatureStore
 from asr.text.normalizers import normalize
 from data_prep.manifests import completed, mark_completed, write_manifest
 from data_prep.progress import PreparationBar

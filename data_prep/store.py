@@ -1,6 +1,6 @@
 """Writes stored features: in parallel, in atomic shards, so that a run can be resumed.
 
-The file layout is described in :mod:`asr.speech.store`, which reads it.
+The file layout is described in :mod:`asr.speech.data.store`, which reads it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from asr.errors import AudioError, ConfigError, DataError
 from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
 from asr.files import atomic_path, atomic_write_text
-from asr.speech.store import FeatureStore, Quantization, StringTable
+from asr.speech.data.store import FeatureStore, Quantization, StringTable
 from data_prep.workers import Workers
 
 __all__ = [

@@ -118,7 +118,7 @@ def train_toy(updates: tuple[int, ...]) -> tuple[Floats, list[int], dict[int, Fl
     from torch import nn
 
     from asr.sequence import RecurrentStack
-    from asr.speech.network import ctc_loss
+    from asr.speech.acoustics.network import ctc_loss
     from asr.training.batching.padding import pad_sequences
 
     torch.manual_seed(1)
@@ -199,9 +199,9 @@ def occupations(log_probs: Floats, labels: list[int]) -> tuple[Floats, Floats]:
     import torch
 
     from asr.lm import estimate
-    from asr.speech.ctc_crf import log_denominators
-    from asr.speech.label_graph import LabelGraph
-    from asr.speech.loss import ctc_loss
+    from asr.speech.losses.ctc import ctc_loss
+    from asr.speech.losses.ctc_crf import log_denominators
+    from asr.speech.losses.label_graph import LabelGraph
 
     rng = np.random.default_rng(3)
     follows = np.array([[0.2, 0.5, 0.3], [0.8, 0.1, 0.1], [0.8, 0.1, 0.1]])  # of a, b, c

@@ -103,11 +103,13 @@ def room_of(module: str, packages: set[str]) -> str:
 
 
 def room_graph(modules: Graph) -> Graph:
-    """Return for each room the rooms that it imports; the package `asr` itself is no room."""
+    """Return for each room the rooms that it imports; neither the package `asr` itself is one nor
+    its `__main__`, which only calls the command line.
+    """
     packages = {module_name(p) for p in python_files("asr") if p.name == "__init__.py"} - {"asr"}
     rooms: dict[str, set[str]] = defaultdict(set)
     for module, targets in modules.items():
-        if module == "asr":
+        if module in ("asr", "asr.__main__"):
             continue
         room = room_of(module, packages)
         rooms[room] |= {room_of(target, packages) for target in targets if target != "asr"}

@@ -3,7 +3,9 @@
 A frame (10 ms) is speech if its energy lies clearly above the noise floor, a low percentile of the
 energies within some seconds to both sides. A window ends at a pause; the longer the window has
 grown, the shorter a pause is enough. Where nobody pauses, windows overlap, and the network's
-outputs are stitched together by :mod:`asr.speech.stitching`. Legend: n samples, T frames of 10 ms.
+outputs are stitched together by :mod:`asr.speech.acoustics.stitching`.
+
+Legend: n samples, T frames of 10 ms.
 """
 
 from __future__ import annotations

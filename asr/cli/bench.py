@@ -93,7 +93,7 @@ def bench(
     if picture is not None:
         raise typer.BadParameter("it goes with --profile.", param_hint="--picture")
     from asr.files import atomic_write_text
-    from asr.speech.frames import FrameShape
+    from asr.speech.acoustics.frames import FrameShape
     from asr.speech.jobs import bench as measuring
     from asr.speech.jobs.bench_report import machine, report_json, table_text
 
@@ -131,7 +131,7 @@ def _profile(
     """Measure where the time goes; print it, write JSON and picture where they are asked for."""
     from asr.files import atomic_write_text
     from asr.model_folder import open_model
-    from asr.speech.frames import FrameShape
+    from asr.speech.acoustics.frames import FrameShape
     from asr.speech.jobs.bench_report import machine
     from asr.speech.jobs.profiling import ProfileConfig, profile
     from asr.speech.jobs.profiling_report import draw_profile, profile_json, profile_table

@@ -43,9 +43,9 @@ def learn(
     A model that got worse is refused.
     """
     from asr.config import build_config
+    from asr.speech.acoustics.network import CtcTaskConfig
     from asr.speech.jobs.learn import learn as run
     from asr.speech.jobs.learn import open_trained
-    from asr.speech.network import CtcTaskConfig
     from data_prep.learning import prepare_recordings
     from data_prep.pronounce import say_by_letters
 

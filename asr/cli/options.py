@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from asr.speech.new_words import NewWord
-    from asr.speech.writing import WritingConfig
+    from asr.speech.transcripts.writing import WritingConfig
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -170,7 +170,7 @@ def writing_of(punctuation: bool, text_model: str | None, numbers: bool) -> Writ
     Raises:
         BadParameter: a text model, and no marks.
     """
-    from asr.speech.writing import AUTO, WritingConfig
+    from asr.speech.transcripts.writing import AUTO, WritingConfig
 
     if text_model is not None and not punctuation:
         raise typer.BadParameter("it goes without --no-punctuation.", param_hint="--text-model")

@@ -35,8 +35,8 @@ from asr.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from asr.speech.speakers import SpeakerOptions
-    from asr.speech.subtitles import SubtitleConfig
+    from asr.speech.transcripts.speakers import SpeakerOptions
+    from asr.speech.transcripts.subtitles import SubtitleConfig
 
 
 def transcribe(
@@ -200,7 +200,7 @@ def _speakers(
         if model is not None:
             raise typer.BadParameter("it goes with --speakers.", param_hint="--speaker-model")
         return None
-    from asr.speech.speakers import SpeakerOptions
+    from asr.speech.transcripts.speakers import SpeakerOptions
 
     options = given(model=model, count=count)
     return SpeakerOptions(**options, enrolled=enrolments(enrol or []), threads=max(1, threads))
@@ -209,7 +209,7 @@ def _speakers(
 def _subtitles(formats: list[str], **rules: int | bool | None) -> SubtitleConfig:
     """Return the rules that were given; they are refused where there are no subtitles."""
     from asr.errors import ConfigError
-    from asr.speech.subtitles import SubtitleConfig
+    from asr.speech.transcripts.subtitles import SubtitleConfig
 
     if given(**rules) and not {"srt", "vtt"} & set(formats):
         raise ConfigError("Rules of subtitles need subtitles.", "Add -f srt or -f vtt.")

@@ -24,7 +24,7 @@ from asr.text.tokenizers import load_tokenizer
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from asr.speech.pytorch import TorchAcoustics
+    from asr.speech.acoustics.pytorch import TorchAcoustics
 
 __all__ = ["Activations", "listen", "load_acoustics", "lstm_gates"]
 
@@ -64,7 +64,7 @@ def load_acoustics(run: Run) -> TorchAcoustics:
 @lru_cache(maxsize=1)
 def _loaded(folder: Path) -> TorchAcoustics:
     require("torch", "train")
-    from asr.speech.pytorch import TorchAcoustics
+    from asr.speech.acoustics.pytorch import TorchAcoustics
 
     bundle = open_model(folder, task="ctc")
     return TorchAcoustics(bundle, load_tokenizer(bundle.path).tokens)

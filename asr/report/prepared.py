@@ -19,7 +19,7 @@ def prepared_references(split: Path) -> Transcripts | None:
         return read_transcripts(split / MANIFEST)
     if not _has_features(split):
         return None
-    from asr.speech.store import FeatureStore
+    from asr.speech.data.store import FeatureStore
 
     store = FeatureStore.open(split)
     plain = [n for n, speed in enumerate(store.speeds.tolist()) if speed == 1.0]
@@ -34,7 +34,7 @@ def prepared_features(split: Path, name: str) -> npt.NDArray[np.float32] | None:
     """Return the stored features (frames, features) of an utterance, or None without them."""
     if not _has_features(split):
         return None
-    from asr.speech.store import FeatureStore
+    from asr.speech.data.store import FeatureStore
 
     store = FeatureStore.open(split)
     return next((store.features(n) for n in range(len(store)) if store.ids[n] == name), None)

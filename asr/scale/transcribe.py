@@ -19,9 +19,9 @@ from asr.scale.cluster import LostError, connected, run_pieces, share_out
 from asr.speech.jobs.outputs import check_formats, print_notes, print_summary
 from asr.speech.jobs.transcribe import STDIN, Input, expand_inputs
 from asr.speech.options import ModelOptions
-from asr.speech.subtitles import SubtitleConfig
-from asr.speech.transcript import FORMATS, Transcript
-from asr.speech.writing import WritingConfig
+from asr.speech.transcripts.subtitles import SubtitleConfig
+from asr.speech.transcripts.transcript import FORMATS, Transcript
+from asr.speech.transcripts.writing import WritingConfig
 
 if TYPE_CHECKING:
     from asr.speech.recognizer import Recognizer
@@ -85,7 +85,7 @@ def transcribe_on_ray(
         inputs: see :func:`asr.speech.jobs.transcribe.expand_inputs`.
         options: the model and how it runs; ``threads=0`` is one thread per worker.
         output_dir: gets one file per input and format.
-        formats: of :data:`asr.speech.transcript.FORMATS`.
+        formats: of :data:`asr.speech.transcripts.transcript.FORMATS`.
         channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
         address: see :func:`asr.scale.cluster.connected`.
         workers: processes of a local cluster (0: one per core).

@@ -22,7 +22,7 @@ class ServeConfig:
         punctuation: texts have marks and capitals where the model has a text model and the request
             does not say.
         numbers: texts have English numbers in figures where the request does not say.
-        text_model: sets the marks; see :class:`asr.speech.writing.WritingConfig`.
+        text_model: sets the marks; see :class:`asr.speech.transcripts.writing.WritingConfig`.
         api_keys: those accepted in ``Authorization: Bearer KEY``; empty: no key is needed.
         split: share of the requests that each speech model gets, in order; they add up to 1.
         max_batch_size: recordings in a batch; 1: no batching.
@@ -44,7 +44,7 @@ class ServeConfig:
         job_ttl_s: seconds that the result of a job is kept.
         shutdown_s: seconds that open requests get on SIGTERM.
         threads: processor threads of each model's network.
-        backend: of the speech models, see :func:`asr.speech.backends.choose_backend`.
+        backend: of the speech models, see :func:`asr.speech.acoustics.backends.choose_backend`.
         drift_window: requests over which the means of the drift monitors are taken.
         drift_sigma: difference of two means, in standard errors, that raises an alarm.
     """

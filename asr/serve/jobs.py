@@ -49,7 +49,7 @@ from asr.serve.options import RECORDING, RequestOptions, form_schema, query_para
 from asr.serve.service import Service
 from asr.serve.speakers import check_speakers, labelled
 from asr.serve.transcribe import content, rendered
-from asr.speech.transcript import read_transcript
+from asr.speech.transcripts.transcript import read_transcript
 
 __all__ = ["Jobs", "job_routes"]
 

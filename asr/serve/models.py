@@ -29,12 +29,12 @@ from asr.serve.metrics import ModelMetrics, ServiceMetrics
 from asr.serve.options import RequestOptions
 from asr.serve.predicting import HostedPredictor
 from asr.serve.variants import Variants
-from asr.speech.long import LONG_S, Heard
+from asr.speech.acoustics.windows import LONG_S, Heard
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import OnSegment, Recognizer, open_recognizer
 from asr.speech.streaming import StreamingRecognizer
-from asr.speech.transcript import Transcript
-from asr.speech.writing import WritingConfig
+from asr.speech.transcripts.transcript import Transcript
+from asr.speech.transcripts.writing import WritingConfig
 
 __all__ = ["Fleet", "HostedModel"]
 

@@ -32,10 +32,10 @@ from asr.serve.options import (
     read_options,
 )
 from asr.serve.service import Service
-from asr.speech.long import Heard
+from asr.speech.acoustics.windows import Heard
 from asr.speech.streaming import SENTENCE_PAUSE
-from asr.speech.transcript import Segment, Transcript
-from asr.speech.writing import Writer
+from asr.speech.transcripts.transcript import Segment, Transcript
+from asr.speech.transcripts.writing import Writer
 from asr.text.chinese import join_words
 
 __all__ = ["openai_routes"]

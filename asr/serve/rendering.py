@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from asr.serve.errors import PROBLEMS
 from asr.serve.transcribe import MEDIA_TYPES, SegmentAnswer, TurnAnswer, rendered
-from asr.speech.transcript import FORMATS, read_transcript
+from asr.speech.transcripts.transcript import FORMATS, read_transcript
 
 __all__ = ["render_route"]
 

@@ -18,9 +18,9 @@ from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
 from asr.serve.options import RequestOptions
 from asr.serve.speakers import labelled
-from asr.speech.long import Heard
+from asr.speech.acoustics.windows import Heard
 from asr.speech.recognizer import OnSegment
-from asr.speech.transcript import Transcript
+from asr.speech.transcripts.transcript import Transcript
 
 __all__ = ["Service"]
 

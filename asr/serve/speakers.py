@@ -8,8 +8,8 @@ import threading
 from asr.audio.reading import Source
 from asr.serve.errors import BadOption
 from asr.serve.options import RequestOptions
-from asr.speech.speakers import SpeakerLabeller, SpeakerOptions, with_speakers
-from asr.speech.transcript import Transcript
+from asr.speech.transcripts.speakers import SpeakerLabeller, SpeakerOptions, with_speakers
+from asr.speech.transcripts.transcript import Transcript
 
 __all__ = ["check_speakers", "labelled"]
 

@@ -23,7 +23,7 @@ from asr.serve.options import (
 )
 from asr.serve.service import Service
 from asr.serve.speakers import check_speakers
-from asr.speech.transcript import Transcript
+from asr.speech.transcripts.transcript import Transcript
 
 __all__ = ["MEDIA_TYPES", "SegmentAnswer", "content", "rendered", "transcribe_route"]
 

@@ -23,7 +23,7 @@ from asr.serve.models import HostedModel
 from asr.serve.options import HOTWORD_WEIGHT, STREAM, WRITING, RequestOptions, read_options
 from asr.serve.streams import close_socket, next_message, parsed
 from asr.speech.streaming import StreamResult
-from asr.speech.transcript import Word
+from asr.speech.transcripts.transcript import Word
 from asr.text.chinese import join_words
 
 __all__ = ["vosk_route"]

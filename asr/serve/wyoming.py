@@ -27,7 +27,7 @@ from asr.serve.live import LiveStream, Streams
 from asr.serve.models import HostedModel
 from asr.serve.options import MAX_HOTWORDS, STREAM, RequestOptions, read_options
 from asr.serve.service import Service
-from asr.speech.long import Heard
+from asr.speech.acoustics.windows import Heard
 from asr.speech.streaming import StreamResult
 from asr.text.chinese import join_words
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from asr.speech.subtitles import SubtitleConfig
-from asr.speech.transcript import Segment, Transcript, Word, ctm_name
+from asr.speech.transcripts.subtitles import SubtitleConfig
+from asr.speech.transcripts.transcript import Segment, Transcript, Word, ctm_name
 
 __all__ = [
     "FORMATS",
@@ -164,7 +164,8 @@ class ForcedAlignment:
     def to_ctm(self, name: str = "recording") -> str:
         """Return NIST CTM: recording, channel, start, duration, word, confidence.
 
-        The name of the recording is written as :func:`asr.speech.transcript.ctm_name` says.
+        The name of the recording is written as
+        :func:`asr.speech.transcripts.transcript.ctm_name` says.
         """
         name = ctm_name(name)
         rows = (

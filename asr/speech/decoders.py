@@ -21,8 +21,8 @@ from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DecodingError, require
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import Bundle
-from asr.speech.backends import ONNX_DEVICES
-from asr.speech.imported_tokens import ImportedTokenizer
+from asr.speech.acoustics.backends import ONNX_DEVICES
+from asr.speech.acoustics.imported_tokens import ImportedTokenizer
 from asr.speech.new_words import NewWord, NewWords, Pronouncer, new_words
 from asr.speech.options import ModelOptions
 from asr.text.grammars import Grammar, parse_grammar, read_grammar

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import AudioError, require
+from asr.speech.acoustics.stitching import between_words
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
-from asr.speech.stitching import between_words
 from asr.speech.streaming import EndpointConfig, SpeechStream, StreamingRecognizer, StreamResult
 from asr.text.chinese import join_words
 

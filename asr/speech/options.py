@@ -15,7 +15,7 @@ from asr.model_folder import DEFAULT_MODEL, Bundle
 if TYPE_CHECKING:
     from asr.speech.decoders import DecodingConfig
     from asr.speech.new_words import NewWords
-    from asr.speech.writing import WritingConfig
+    from asr.speech.transcripts.writing import WritingConfig
 
 __all__ = ["ModelOptions"]
 
@@ -31,7 +31,7 @@ class ModelOptions:
         lm: n-gram model instead of the folder's own.
         device: ``cpu`` or ``cuda``; in ONNX Runtime also ``tensorrt`` and ``auto``.
         backend: ``torch``, ``onnxruntime``, or ``auto``: see
-            :func:`asr.speech.backends.choose_backend`.
+            :func:`asr.speech.acoustics.backends.choose_backend`.
         threads: of the processor; 0 leaves them to the back end.
         writing: how words become text; None leaves them plain.
         name: of the model in transcripts, by default that of its folder.

@@ -20,19 +20,19 @@ from asr.decoding import Hypothesis
 from asr.errors import AsrError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
+from asr.speech.acoustics.backends import open_acoustics
+from asr.speech.acoustics.frames import FrameShape
+from asr.speech.acoustics.imported_tokens import open_tokenizer
+from asr.speech.acoustics.windows import LONG_S, Heard, Hearing, RecordingReader
 from asr.speech.aligner import AlignmentConfig, Spelling, align_words, spell_words
 from asr.speech.alignment import ForcedAlignment
-from asr.speech.backends import open_acoustics
 from asr.speech.decoders import DecodingConfig, open_decoders, stored_decoding
-from asr.speech.frames import FrameShape
-from asr.speech.imported_tokens import open_tokenizer
-from asr.speech.long import LONG_S, Heard, Hearing, RecordingReader
 from asr.speech.new_words import NewWords
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
-from asr.speech.transcript import Segment, Transcript
+from asr.speech.transcripts.transcript import Segment, Transcript
+from asr.speech.transcripts.writing import PLAIN, Writer, WritingConfig
 from asr.speech.viterbi.search import LogProbs
-from asr.speech.writing import PLAIN, Writer, WritingConfig
 from asr.text.said import SaidWord
 
 __all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
@@ -480,11 +480,11 @@ def load_model(
         decoding: settings instead of those stored with the model; a mapping changes some of them.
         device: ``cpu`` or ``cuda``; in ONNX Runtime also ``tensorrt`` and ``auto``.
         backend: ``torch``, ``onnxruntime``, or ``auto``: see
-            :func:`asr.speech.backends.choose_backend`.
+            :func:`asr.speech.acoustics.backends.choose_backend`.
         threads: of the processor; 0 leaves them to the back end.
         lm: n-gram model instead of the folder's own.
         writing: how words become text, such as ``WritingConfig(text_model="auto")``; None leaves
-            them plain. :func:`asr.speech.writing.write_transcript` does it later.
+            them plain. :func:`asr.speech.transcripts.writing.write_transcript` does it later.
         new_words: words that the model was not made with: a list, or a mapping of word to what it
             sounds like; a model of phones says them by their letters.
         grammar: the only sentences that can be recognised, as text or the path of a file, see

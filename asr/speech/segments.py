@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from asr.decoding import Hypothesis
+from asr.speech.acoustics.frames import FrameShape
 from asr.speech.alignment import earlier_starts
-from asr.speech.frames import FrameShape
-from asr.speech.transcript import Alternative, Segment, Transcript, Word, merge_channels
-from asr.speech.writing import PLAIN, Writer
+from asr.speech.transcripts.transcript import Alternative, Segment, Transcript, Word, merge_channels
+from asr.speech.transcripts.writing import PLAIN, Writer
 from asr.text.chinese import join_words
 
 __all__ = ["TranscriptBuilder"]

@@ -21,10 +21,10 @@ from asr.audio.recording import check_peak
 from asr.config import check_range
 from asr.decoding import Hypothesis
 from asr.errors import AudioError
-from asr.speech.acoustics import StreamingNetwork
-from asr.speech.frames import FrameShape
+from asr.speech.acoustics.frames import FrameShape
+from asr.speech.acoustics.protocol import StreamingNetwork
 from asr.speech.recognizer import Recognizer, load_model
-from asr.speech.transcript import Alternative, Word, Written
+from asr.speech.transcripts.transcript import Alternative, Word, Written
 from asr.text.chinese import join_words
 
 __all__ = [

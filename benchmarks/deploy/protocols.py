@@ -38,7 +38,7 @@ from asr.audio.reading import load_audio
 from asr.speech.jobs.bench_report import machine
 from asr.speech.recognizer import Recognizer, load_model
 from asr.speech.streaming import StreamingRecognizer
-from asr.speech.writing import AUTO, WritingConfig
+from asr.speech.transcripts.writing import AUTO, WritingConfig
 
 MIX = {
     "rest": 20,

@@ -55,9 +55,9 @@ def random_models(folder: Path) -> list[str]:
     """Return models with random weights: torch, ONNX fp32 and INT8."""
     import torch
 
-    from asr.speech.config import SpeechConfig
-    from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-    from asr.speech.training import save_speech_model
+    from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
+    from asr.speech.training.config import SpeechConfig
+    from asr.speech.training.train import save_speech_model
     from asr.text.tokenizers import CharTokenizer
 
     torch.manual_seed(0)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from asr.config import as_dict, build_config, yaml_text
 from asr.model_folder import open_model, save_weights, write_bundle
-from asr.speech.network import CtcTaskConfig
+from asr.speech.acoustics.network import CtcTaskConfig
 
 
 def main() -> None:

@@ -45,8 +45,8 @@ from asr.audio.synthetic import made_audio
 from asr.config import load_config
 from asr.features.config import FeatureConfig
 from asr.files import atomic_write_text
-from asr.speech.config import SpeechConfig
-from asr.speech.training import build_experiment
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import build_experiment
 from asr.training.experiment import Experiment
 from asr.training.loop import Loop
 from asr.training.prefetch import BatchMaker

@@ -50,8 +50,8 @@ def worker(folder: Path, hidden: int, batch_s: float) -> None:
         0, {sorted(os.sched_getaffinity(0))[int(os.environ.get("LOCAL_RANK", "0"))]}
     )
     from asr.config import build_config
-    from asr.speech.config import SpeechConfig
-    from asr.speech.training import build_experiment
+    from asr.speech.training.config import SpeechConfig
+    from asr.speech.training.train import build_experiment
     from asr.training.loop import fit
 
     split = str(folder / "train")

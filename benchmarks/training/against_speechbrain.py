@@ -41,9 +41,9 @@ import torch
 
 from asr.audio.reading import audio_info
 from asr.features.extraction import SpecAugmentConfig
-from asr.speech.config import SpeechConfig, SpeechDataConfig
-from asr.speech.network import CtcModelConfig
-from asr.speech.training import build_experiment
+from asr.speech.acoustics.network import CtcModelConfig
+from asr.speech.training.config import SpeechConfig, SpeechDataConfig
+from asr.speech.training.train import build_experiment
 from asr.text.tokenizers import load_tokenizer
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.loop import Loop

@@ -23,9 +23,9 @@ from epoch import make_store
 
 from asr.cores import usable_cores
 from asr.features.extraction import SpecAugmentConfig
-from asr.speech.config import SpeechConfig, SpeechDataConfig
-from asr.speech.network import CtcModelConfig
-from asr.speech.training import build_experiment
+from asr.speech.acoustics.network import CtcModelConfig
+from asr.speech.training.config import SpeechConfig, SpeechDataConfig
+from asr.speech.training.train import build_experiment
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.loop import Loop
 from asr.training.threads import torch_threads

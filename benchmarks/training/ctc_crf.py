@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from asr.config import build_config, parse_overrides, read_yaml
-from asr.speech.config import SpeechConfig
-from asr.speech.training import build_experiment
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import build_experiment
 from asr.training.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -32,9 +32,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from asr.features.config import FeatureConfig
 from asr.features.extraction import SpecAugmentConfig
 from asr.sequence.recurrent import RecurrentStack, RecurrentState
-from asr.speech.config import SpeechConfig, SpeechDataConfig
-from asr.speech.network import CtcModelConfig
-from asr.speech.training import build_experiment
+from asr.speech.acoustics.network import CtcModelConfig
+from asr.speech.training.config import SpeechConfig, SpeechDataConfig
+from asr.speech.training.train import build_experiment
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.loop import Loop
 from asr.training.optim import build_optimizer

@@ -113,8 +113,8 @@ def run_prepare(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_start(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    from asr.speech.config import SpeechConfig, SpeechDataConfig, TokenizerConfig
-    from asr.speech.training import build_experiment
+    from asr.speech.training.config import SpeechConfig, SpeechDataConfig, TokenizerConfig
+    from asr.speech.training.train import build_experiment
 
     split = str(folder / "train")
     config = SpeechConfig(
@@ -136,8 +136,8 @@ def run_start(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_stream(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    from asr.speech.batches import SpeechLoader
-    from asr.speech.store import FeatureStore, LabelTable
+    from asr.speech.data.batches import SpeechLoader
+    from asr.speech.data.store import FeatureStore, LabelTable
 
     store = FeatureStore.open(folder / "train")
     labels = LabelTable(([1] * (len(text) // 2) for text in store.texts), 64)

@@ -25,7 +25,7 @@ import asr
 from asr.audio.reading import load_audio
 from asr.errors import TokenError
 from asr.scoring.align import align_words
-from asr.speech.transcript import Word
+from asr.speech.transcripts.transcript import Word
 from data_prep.espeak import speak
 from data_prep.manifests import read_manifest
 

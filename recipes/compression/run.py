@@ -25,11 +25,11 @@ from asr.catalogue import train
 from asr.config import build_config
 from asr.model_folder import open_bundle
 from asr.scoring import score_texts
+from asr.speech.acoustics.network import CtcModelConfig, CtcTaskConfig
 from asr.speech.export.exporting import export_model
 from asr.speech.export.pruning import prune_units, prune_weights
 from asr.speech.jobs.bench_report import machine
 from asr.speech.jobs.evaluate import emissions, tune_decoding
-from asr.speech.network import CtcModelConfig, CtcTaskConfig
 from asr.speech.recognizer import load_model
 
 TUNING, STUDENT = (Path(__file__).with_name(name) for name in ("tuning.yaml", "student.yaml"))

@@ -14,10 +14,10 @@ from pathlib import Path
 from asr.config import load_config
 from asr.cores import usable_cores
 from asr.lm import build_arpa
-from asr.speech.config import SpeechConfig
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import load_model
+from asr.speech.training.config import SpeechConfig
 from data_prep.librispeech import read_librispeech
 from data_prep.prepare import prepare
 from data_prep.synthetic import SyntheticConfig, make_synthetic

@@ -27,7 +27,7 @@ from asr.catalogue import train
 from asr.errors import DataError
 from asr.features.config import FeatureConfig
 from asr.model_folder import compact_bundle
-from asr.speech.corrections import read_corrections
+from asr.speech.data.corrections import read_corrections
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
 from data_prep.an4 import read_an4

@@ -26,9 +26,9 @@ from asr.config import load_config
 from asr.errors import DataError
 from asr.features.config import FeatureConfig
 from asr.lm import build_arpa
-from asr.speech.config import SpeechConfig
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
+from asr.speech.training.config import SpeechConfig
 from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronunciations
 from data_prep.librispeech import LM_TEXT, find_parts, read_librispeech

@@ -13,7 +13,7 @@ import soundfile
 
 from asr.audio.perturbation import NoiseConfig, add_noise, add_reverberation, noisy_copy
 from asr.errors import AsrError, ConfigError
-from asr.speech.store import FeatureStore
+from asr.speech.data.store import FeatureStore
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
 

@@ -24,7 +24,7 @@ from asr.cli import main
 from asr.errors import AudioError, ConfigError, DataError, OutputError
 from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
-from asr.speech.store import FeatureStore
+from asr.speech.data.store import FeatureStore
 from data_prep import store as store_module
 from data_prep.manifests import completed, open_cuts, read_manifest, write_manifest
 from data_prep.prepare import prepare

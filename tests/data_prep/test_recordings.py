@@ -14,8 +14,8 @@ from asr.audio.reading import load_audio
 from asr.errors import DataError
 from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
-from asr.speech.live import LiveConfig, LiveFeatures
-from asr.speech.store import FeatureStore
+from asr.speech.data.on_the_fly import LiveConfig, LiveFeatures
+from asr.speech.data.store import FeatureStore
 from data_prep.manifest import read_lhotse
 from data_prep.manifests import read_manifest
 from data_prep.prepare import prepare

@@ -21,9 +21,9 @@ from asr.errors import AudioError, DataError, ScoringError
 from asr.report.audio import player, samples_of
 from asr.scoring import pair, read_transcripts, score_pairs
 from asr.scoring.page import write_score_page
+from asr.speech.data.on_the_fly import LiveConfig, LiveFeatures
+from asr.speech.data.store import FeatureStore
 from asr.speech.jobs.transcribe import expand_inputs
-from asr.speech.live import LiveConfig, LiveFeatures
-from asr.speech.store import FeatureStore
 from data_prep import shar as writing
 from data_prep.manifest import read_lhotse
 from data_prep.manifests import open_cuts, read_manifest, write_manifest

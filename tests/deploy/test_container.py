@@ -16,7 +16,7 @@ from bare_debian import BareDebian, context_files, instructions
 from service import free_port, wav
 
 import asr
-from asr.speech.writing import WritingConfig
+from asr.speech.transcripts.writing import WritingConfig
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "deploy/Dockerfile"

@@ -27,7 +27,7 @@ from asr.series.tables import rows_table
 from asr.series.times import parse_times
 from asr.speech.aligner import align_tokens
 from asr.speech.jobs.outputs import recording_labels
-from asr.speech.transcript import ctm_name
+from asr.speech.transcripts.transcript import ctm_name
 from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronunciations
 from asr.text.tables import read_table
@@ -292,7 +292,8 @@ def doubtful(folder: Path) -> None:
 
 # tests/speech/test_aligner.py
 LONG_TEXTS = ("words that nobody says", "a text of hours")
-TRAINING = ("transcripts with words", "transcripts that cannot")  # tests/speech/test_training.py
+# tests/speech/training/test_train.py
+TRAINING = ("transcripts with words", "transcripts that cannot")
 
 
 def test_every_row_has_a_test_and_every_test_a_row() -> None:

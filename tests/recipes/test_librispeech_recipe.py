@@ -13,8 +13,8 @@ import pytest
 from asr.config import load_config
 from asr.errors import DataError, TokenError
 from asr.lm import read_arpa
-from asr.speech.config import SpeechConfig
 from asr.speech.recognizer import load_model
+from asr.speech.training.config import SpeechConfig
 from recipes import RECIPES, TEXTS, TINY, load_recipe, make_librispeech_part, run_recipe
 
 

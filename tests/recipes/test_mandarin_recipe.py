@@ -11,8 +11,8 @@ import torch
 
 from asr.model_folder import open_bundle
 from asr.run_folder import read_metrics
+from asr.speech.data.store import FeatureStore
 from asr.speech.recognizer import load_model
-from asr.speech.store import FeatureStore
 from recipes import TINY, run_recipe
 
 TEXTS = ("今天天气很好。", "银行在哪里？", "我們去學校。", "「ア」是假名。")

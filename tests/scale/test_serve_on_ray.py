@@ -22,11 +22,11 @@ from asr.audio.synthetic import made_audio
 from asr.errors import ConfigError, ModelError
 from asr.scale.serve import serve_on_ray
 from asr.serve.config import ServeConfig
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.export.exporting import export_model
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.recognizer import load_model
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 pytest.importorskip("ray.serve")

@@ -21,12 +21,12 @@ from asr.errors import ConfigError, ModelError
 from asr.features.config import FeatureConfig
 from asr.features.extraction import SpecAugmentConfig
 from asr.scale.transcribe import RECORDS, transcribe_on_ray
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.jobs.transcribe import transcribe_files
-from asr.speech.loss import CtcLossConfig
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.losses.ctc import CtcLossConfig
 from asr.speech.options import ModelOptions
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import train_tokenizer
 from data_prep.manifests import write_manifest
 from data_prep.shar import write_shar

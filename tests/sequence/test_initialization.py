@@ -11,7 +11,7 @@ from torch import nn
 from asr.errors import ConfigError
 from asr.sequence import RecurrentStack
 from asr.sequence.initialization import initialize
-from asr.speech.network import CtcModelConfig, CtcNetwork
+from asr.speech.acoustics.network import CtcModelConfig, CtcNetwork
 
 
 def gates(module: nn.Module, kind: str) -> list[torch.Tensor]:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from asr.serve.config import ServeConfig
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.export.exporting import export_model
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 

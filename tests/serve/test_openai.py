@@ -18,7 +18,7 @@ from service import RATE, Server, wav
 
 import asr
 from asr.audio.synthetic import made_audio
-from asr.speech.transcript import Transcript
+from asr.speech.transcripts.transcript import Transcript
 
 ROOT = Path(__file__).parents[2]
 KEY = "secret"

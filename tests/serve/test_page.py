@@ -17,8 +17,8 @@ from service import Server, save_tiny, wav
 import asr
 from asr.serve.page import FOLDER
 from asr.speech.export.exporting import export_model
-from asr.speech.transcript import Transcript
-from asr.speech.writing import WritingConfig
+from asr.speech.transcripts.transcript import Transcript
+from asr.speech.transcripts.writing import WritingConfig
 from asr.text.chinese import join_words
 
 TEXT_MODEL = "en-text"

@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from asr.serve.errors import add_error_handlers
 from asr.serve.rendering import render_route
-from asr.speech.transcript import FORMATS, Segment, Transcript, Word
-from asr.speech.writing import WritingConfig, write_transcript
+from asr.speech.transcripts.transcript import FORMATS, Segment, Transcript, Word
+from asr.speech.transcripts.writing import WritingConfig, write_transcript
 
 TEXT = "it cost five dollars"
 WORDS = tuple(Word(word, n / 2, n / 2 + 0.4, 0.9) for n, word in enumerate(TEXT.split()))

@@ -29,7 +29,7 @@ from asr.serve.models import Fleet, HostedModel
 from asr.speech.export.exporting import export_model
 from asr.speech.recognizer import Heard
 from asr.speech.streaming import EndpointConfig, StreamingRecognizer
-from asr.speech.transcript import Transcript
+from asr.speech.transcripts.transcript import Transcript
 
 CONFIG = {
     "max_bytes": 200_000,

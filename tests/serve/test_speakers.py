@@ -10,7 +10,7 @@ from talks import RATE, talk, write
 from asr.serve.errors import BadOption
 from asr.serve.options import RECORDING, STREAM, read_options
 from asr.serve.speakers import check_speakers, labelled
-from asr.speech.transcript import Segment, Transcript, Word
+from asr.speech.transcripts.transcript import Segment, Transcript, Word
 
 
 def test_what_does_not_go_together_is_refused() -> None:

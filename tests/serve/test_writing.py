@@ -23,8 +23,8 @@ from asr.serve.config import ServeConfig
 from asr.serve.options import RECORDING, read_options
 from asr.serve.variants import Variants
 from asr.speech.streaming import StreamingRecognizer, StreamResult
-from asr.speech.transcript import Transcript
-from asr.speech.writing import WritingConfig
+from asr.speech.transcripts.transcript import Transcript
+from asr.speech.transcripts.writing import WritingConfig
 
 PCM = (made_audio(3.0, RATE, 1) * 32767).astype("<i2")
 TEXT_MODEL = "en-text"

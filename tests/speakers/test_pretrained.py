@@ -15,7 +15,7 @@ from asr.scoring.diarization import score_turns
 from asr.speakers.diarization import DiarizationConfig, diarize
 from asr.speakers.embedder import NETWORK_FILE, SpeakerEmbedder
 from asr.speakers.verification import verify
-from asr.speech.speakers import SpeakerLabeller, SpeakerOptions
+from asr.speech.transcripts.speakers import SpeakerLabeller, SpeakerOptions
 from asr.text.rttm import SpeakerTurn, read_rttm
 
 

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 import asr
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import ConfigError, DataError, TokenError
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.aligner import align_tokens, forced_align
 from asr.speech.alignment import ONSET_S, ForcedAlignment, earlier_starts
-from asr.speech.config import SpeechConfig
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import CharTokenizer, PhoneTokenizer
 

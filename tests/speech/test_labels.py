@@ -8,7 +8,7 @@ import pytest
 
 from asr.speech.jobs.outputs import recording_labels
 from asr.speech.jobs.transcribe import expand_inputs
-from asr.speech.transcript import ctm_name
+from asr.speech.transcripts.transcript import ctm_name
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 
 import asr
 from asr.errors import AudioError, MissingDependencyError
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.microphone import GrowingWindow, Microphone, listen, microphones
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.recognizer import Recognizer
 from asr.speech.streaming import EndpointConfig
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 RATE = 16000

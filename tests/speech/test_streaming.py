@@ -13,11 +13,11 @@ from asr.audio.synthetic import made_audio
 from asr.decoding import BeamDecoder
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.features.config import FeatureConfig
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.export.exporting import export_model
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.streaming import EndpointConfig, StreamingRecognizer, StreamResult
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 RATE = 16000

@@ -89,9 +89,9 @@ def tiny_model(folder: Path) -> Path:
     import torch
 
     from asr.features.config import FeatureConfig
-    from asr.speech.config import SpeechConfig
-    from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-    from asr.speech.training import save_speech_model
+    from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
+    from asr.speech.training.config import SpeechConfig
+    from asr.speech.training.train import save_speech_model
     from asr.text.tokenizers import CharTokenizer
 
     torch.manual_seed(0)

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 
 from asr.features.config import FeatureConfig
-from asr.speech.config import SpeechConfig
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.training import save_speech_model
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 RATE = 16000

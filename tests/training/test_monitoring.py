@@ -18,9 +18,9 @@ from torch import nn
 
 from asr.catalogue import train
 from asr.features.config import FeatureConfig
-from asr.speech.config import SpeechConfig, SpeechDataConfig
-from asr.speech.store import FeatureStore
-from asr.speech.training import build_experiment
+from asr.speech.data.store import FeatureStore
+from asr.speech.training.config import SpeechConfig, SpeechDataConfig
+from asr.speech.training.train import build_experiment
 from asr.training import monitoring
 from asr.training.monitoring import GradientMonitor, layer_name
 from data_prep.store import write_store

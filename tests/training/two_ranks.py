@@ -15,9 +15,9 @@ import numpy as np
 
 from asr.config import build_config, parse_overrides
 from asr.errors import AsrError
-from asr.speech.batches import SpeechBatch, SpeechLoader, collate_speech
-from asr.speech.config import SpeechConfig
-from asr.speech.training import build_experiment
+from asr.speech.data.batches import SpeechBatch, SpeechLoader, collate_speech
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import build_experiment
 from asr.training.loop import fit
 
 PLAIN: dict[str, Any] = {

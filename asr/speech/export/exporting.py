@@ -34,15 +34,15 @@ from asr.model_folder import (
     write_bundle,
 )
 from asr.onnx.sessions import products_saturate
-from asr.speech.acoustics import ONNX_FILE, STREAM_FILE
-from asr.speech.backends import choose_backend
-from asr.speech.frames import FrameShape
-from asr.speech.onnx import OnnxAcoustics
+from asr.speech.acoustics.backends import choose_backend
+from asr.speech.acoustics.frames import FrameShape
+from asr.speech.acoustics.onnx import OnnxAcoustics
+from asr.speech.acoustics.protocol import ONNX_FILE, STREAM_FILE
 from asr.text.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
-    from asr.speech.pytorch import TorchAcoustics
-    from asr.speech.ranges import Ranges
+    from asr.speech.acoustics.pytorch import TorchAcoustics
+    from asr.speech.acoustics.ranges import Ranges
 
 __all__ = ["FORMATS", "ExportReport", "ParityCheck", "export_model"]
 
@@ -214,7 +214,7 @@ def _check_format(output_format: str, fixed_ranges: bool) -> None:
 
 
 def _trained(bundle: Bundle) -> TorchAcoustics:
-    from asr.speech.pytorch import TorchAcoustics
+    from asr.speech.acoustics.pytorch import TorchAcoustics
 
     choose_backend(bundle, "torch")  # refuses a folder without weights
     return TorchAcoustics(bundle, load_tokenizer(bundle.path).tokens)
@@ -328,7 +328,7 @@ def _write(
 
 
 def _ranges(source: TorchAcoustics) -> Ranges:
-    from asr.speech.ranges import measured
+    from asr.speech.acoustics.ranges import measured
 
     rate = source.frames.sample_rate
     recordings = [made_audio(RANGES_S, rate, seed) for seed in range(RANGES_CLIPS)]
@@ -338,8 +338,8 @@ def _ranges(source: TorchAcoustics) -> Ranges:
 
 
 def _write_onnx(source: TorchAcoustics, folder: Path, ranges: Ranges | None, *, int8: bool) -> None:
+    from asr.speech.acoustics.graphs import OfflineGraph, StreamingGraph
     from asr.speech.export.onnx_files import export_onnx
-    from asr.speech.graphs import OfflineGraph, StreamingGraph
 
     with _perhaps_quantized(folder / ONNX_FILE, int8) as path:
         export_onnx(OfflineGraph(source.task, ranges).eval(), path)

@@ -14,8 +14,8 @@ from asr.files import atomic_path
 from asr.onnx.files import quantize, write_graph
 
 if TYPE_CHECKING:
-    from asr.speech.graph_layers import GraphLogMel
-    from asr.speech.graphs import ExportableGraph
+    from asr.speech.acoustics.graph_layers import GraphLogMel
+    from asr.speech.acoustics.graphs import ExportableGraph
 
 __all__ = ["export_onnx", "quantize_onnx"]
 
@@ -49,7 +49,7 @@ def _shrink_basis(model: Any, features: GraphLogMel) -> None:
     """Replace the Fourier basis, 0.4 MB of cosines, by nodes that compute it, once, on loading."""
     from onnx import numpy_helper
 
-    from asr.speech.graph_layers import half_window
+    from asr.speech.acoustics.graph_layers import half_window
 
     graph, config, bins = model.graph, features.config, features.bins
     half = config.frame_length // 2

@@ -16,8 +16,8 @@ from asr.features.extraction import LogMel
 from asr.sequence import RecurrentStack
 from asr.sequence.lengths import reverse_index
 from asr.sequence.recurrent import Feedback, RecurrentLayer
-from asr.speech.graph_layers import GraphConv, GraphLogMel
-from asr.speech.network import CtcTask, label_feedback
+from asr.speech.acoustics.graph_layers import GraphConv, GraphLogMel
+from asr.speech.acoustics.network import CtcTask, label_feedback
 
 __all__ = ["Program"]
 

@@ -27,12 +27,12 @@ from asr.model_folder import (
     save_weights,
     write_bundle,
 )
-from asr.speech.acoustics import ONNX_FILE, STREAM_FILE
+from asr.speech.acoustics.protocol import ONNX_FILE, STREAM_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from asr.speech.network import CtcTaskConfig
+    from asr.speech.acoustics.network import CtcTaskConfig
 
 __all__ = ["PruningReport", "prune_units", "prune_weights"]
 
@@ -186,7 +186,7 @@ def _open(model: str | Path | Bundle, output: str | Path) -> tuple[Bundle, Weigh
 
 
 def _config(bundle: Bundle) -> CtcTaskConfig:
-    from asr.speech.network import CtcTaskConfig
+    from asr.speech.acoustics.network import CtcTaskConfig
 
     return build_config(CtcTaskConfig, bundle.config["network"], where=str(bundle.path / CONFIG))
 

@@ -21,14 +21,14 @@ from asr.errors import ModelError, require
 from asr.files import atomic_write_text
 from asr.model_folder import Bundle
 from asr.onnx.sessions import new_session
-from asr.speech.acoustics import ONNX_FILE
+from asr.speech.acoustics.frames import FrameShape
+from asr.speech.acoustics.graphs import OfflineGraph
+from asr.speech.acoustics.protocol import ONNX_FILE
 from asr.speech.export.onnx_files import export_onnx
-from asr.speech.frames import FrameShape
-from asr.speech.graphs import OfflineGraph
 
 if TYPE_CHECKING:
-    from asr.speech.network import CtcTask
-    from asr.speech.pytorch import TorchAcoustics
+    from asr.speech.acoustics.network import CtcTask
+    from asr.speech.acoustics.pytorch import TorchAcoustics
 
 __all__ = [
     "TOKENS_FILE",

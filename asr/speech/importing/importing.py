@@ -15,9 +15,9 @@ from asr.features.front_end import FRONT_ENDS, FrontEnd
 from asr.files import atomic_write_text
 from asr.model_folder import CONFIG, write_bundle
 from asr.onnx.sessions import new_session
-from asr.speech.acoustics import ONNX_FILE
-from asr.speech.imported_network import ImportedNetwork
-from asr.speech.imported_tokens import ImportedTokenizer
+from asr.speech.acoustics.imported_network import ImportedNetwork
+from asr.speech.acoustics.imported_tokens import ImportedTokenizer
+from asr.speech.acoustics.protocol import ONNX_FILE
 from asr.speech.importing.metadata import Hints, read_metadata
 from asr.speech.importing.ports import Ports, find_ports, ports_of
 from asr.speech.importing.probing import Probe, probed

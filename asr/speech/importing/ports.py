@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asr.errors import ConfigError, ModelError
-from asr.speech.imported import DTYPES
+from asr.speech.acoustics.imported import DTYPES
 
 __all__ = ["Port", "Ports", "find_ports", "ports_of"]
 
@@ -63,7 +63,7 @@ class Ports:
     @property
     def layouts(self) -> tuple[str, ...]:
         """Axes that the input for the audio may have; see
-        :class:`asr.speech.imported_network.ImportedNetwork`.
+        :class:`asr.speech.acoustics.imported_network.ImportedNetwork`.
         """
         if self.takes_samples:
             return ("BN",) if len(self.audio.shape) == 2 else ("BCN",)

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from asr.audio.synthetic import made_audio
 from asr.errors import ConfigError, ModelError
 from asr.features.front_end import FrontEnd
-from asr.speech.acoustics import Array
-from asr.speech.imported import ImportedGraph, log_probs_of
-from asr.speech.imported_network import AXES, ImportedNetwork
+from asr.speech.acoustics.imported import ImportedGraph, log_probs_of
+from asr.speech.acoustics.imported_network import AXES, ImportedNetwork
+from asr.speech.acoustics.protocol import Array
 from asr.speech.importing.ports import Port, Ports
 
 __all__ = ["Probe", "probed"]

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from asr.audio.synthetic import made_audio
 from asr.errors import ConfigError, DataError
 from asr.model_folder import WEIGHTS, Bundle, open_model
-from asr.speech.acoustics import ONNX_FILE
-from asr.speech.frames import FrameShape
+from asr.speech.acoustics.frames import FrameShape
+from asr.speech.acoustics.protocol import ONNX_FILE
 from asr.speech.jobs.fresh_process import in_fresh_process
 
 __all__ = [

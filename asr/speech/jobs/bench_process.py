@@ -19,7 +19,7 @@ from asr.errors import AsrError
 from asr.speech.jobs.bench import BACKENDS, BenchConfig, Job, LengthTimes, Measurement, Samples
 
 if TYPE_CHECKING:
-    from asr.speech.acoustics import Acoustics
+    from asr.speech.acoustics.protocol import Acoustics
     from asr.speech.decoders import Decoder
 
 __all__ = ["clips", "measure"]

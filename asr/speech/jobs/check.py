@@ -19,13 +19,13 @@ from asr.decoding import GreedyDecoder
 from asr.errors import AsrError, AudioError, DataError, TokenError
 from asr.files import atomic_write_text
 from asr.scoring import score_texts
-from asr.speech.acoustics import Array
+from asr.speech.acoustics.protocol import Array
 from asr.speech.aligner import TextPath, search_text
+from asr.speech.data.recordings import SplitRecordings
+from asr.speech.data.store import FeatureStore
 from asr.speech.jobs.align import say_unknown
 from asr.speech.jobs.evaluate import emissions
 from asr.speech.recognizer import Recognizer
-from asr.speech.recordings import SplitRecordings
-from asr.speech.store import FeatureStore
 from asr.speech.viterbi.search import LogProbs
 from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronounce

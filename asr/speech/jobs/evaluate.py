@@ -25,11 +25,11 @@ from asr.model_folder import WEIGHTS, Bundle, add_to_bundle, open_model
 from asr.run_folder import Metric, update_metrics
 from asr.scoring import Score, score_texts
 from asr.scoring.calibration import Calibration, calibrate
+from asr.speech.data.recordings import SplitRecordings
+from asr.speech.data.store import FeatureStore
 from asr.speech.decoders import LM_FILES, Decoder, DecoderFactory, DecodingConfig
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
-from asr.speech.recordings import SplitRecordings
-from asr.speech.store import FeatureStore
 
 __all__ = ["Emissions", "emissions", "evaluate", "tune_decoding", "tune_second_pass"]
 
@@ -97,7 +97,7 @@ def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
 
 def _from_features(recognizer: Recognizer, store: FeatureStore) -> dict[int, Array]:
     """Log-probabilities (T', V) by item, from stored features."""
-    from asr.speech.batches import SpeechLoader  # it needs torch
+    from asr.speech.data.batches import SpeechLoader  # it needs torch
 
     wanted = recognizer.feature_config
     if store.feature_config != wanted:

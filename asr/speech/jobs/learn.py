@@ -23,9 +23,9 @@ from asr.lm.interpolation import interpolate, interpolation_weights
 from asr.lm.model import SPECIAL_WORDS
 from asr.model_folder import WEIGHTS, Bundle, add_to_bundle, open_model
 from asr.scoring import Comparison, compare_pairs, pair, read_transcripts
+from asr.speech.acoustics.network import CtcTaskConfig
 from asr.speech.decoders import LM_FILES
 from asr.speech.jobs.evaluate import evaluate
-from asr.speech.network import CtcTaskConfig
 from asr.speech.options import ModelOptions
 from asr.text.pronunciations import Pronounce, Pronunciations
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from asr.errors import ConfigError
-from asr.speech.transcript import ctm_name
+from asr.speech.transcripts.transcript import ctm_name
 
 __all__ = [
     "check_formats",

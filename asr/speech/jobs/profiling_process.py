@@ -24,18 +24,18 @@ from asr.audio.reading import open_recording
 from asr.cores import usable_cores
 from asr.errors import AsrError, ModelError
 from asr.model_folder import open_model
-from asr.speech.backends import choose_backend, open_acoustics
+from asr.speech.acoustics.backends import choose_backend, open_acoustics
+from asr.speech.acoustics.imported_tokens import open_tokenizer
+from asr.speech.acoustics.onnx import feature_share
+from asr.speech.acoustics.windows import LONG_S, RecordingReader
 from asr.speech.decoders import DecoderFactory, own_lm, stored_decoding
-from asr.speech.imported_tokens import open_tokenizer
 from asr.speech.jobs.profiling import START, Part, ProfileJob, phase_of
-from asr.speech.long import LONG_S, RecordingReader
-from asr.speech.onnx import feature_share
 from asr.speech.segments import TranscriptBuilder
-from asr.speech.writing import AUTO, Writer, WritingConfig
+from asr.speech.transcripts.writing import AUTO, Writer, WritingConfig
 
 if TYPE_CHECKING:
     from asr.audio.segmentation import Window
-    from asr.speech.acoustics import Acoustics, Array
+    from asr.speech.acoustics.protocol import Acoustics, Array
     from asr.speech.decoders import Decoder
     from asr.text.tokenizers import Tokenizer
 

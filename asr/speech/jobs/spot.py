@@ -16,9 +16,9 @@ from asr.audio.reading import Source, open_recording, spool
 from asr.decoding.spotting import Spotter, threshold_for
 from asr.errors import AsrError, ConfigError, DataError
 from asr.lines import nfc, read_text
+from asr.speech.acoustics.windows import LONG_S, RecordingReader
 from asr.speech.jobs.outputs import print_summary
 from asr.speech.jobs.transcribe import STDIN, expand_inputs
-from asr.speech.long import LONG_S, RecordingReader
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 

@@ -27,9 +27,9 @@ from asr.speech.jobs.outputs import (
 )
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
-from asr.speech.speakers import SpeakerLabeller, SpeakerOptions, check_channel
-from asr.speech.subtitles import SubtitleConfig
-from asr.speech.transcript import FORMATS, Transcript
+from asr.speech.transcripts.speakers import SpeakerLabeller, SpeakerOptions, check_channel
+from asr.speech.transcripts.subtitles import SubtitleConfig
+from asr.speech.transcripts.transcript import FORMATS, Transcript
 
 __all__ = ["Input", "expand_inputs", "parse_channel", "parse_hotwords", "transcribe_files"]
 
@@ -178,7 +178,7 @@ def transcribe_files(
         inputs: see :func:`expand_inputs`; ``-`` is standard input.
         options: the model and how it runs.
         output_dir: gets one file an input and format; None prints the text.
-        formats: of :data:`asr.speech.transcript.FORMATS`.
+        formats: of :data:`asr.speech.transcripts.transcript.FORMATS`.
         channel: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
         subtitles: their rules, by default broadcasters'.
         speakers: how speakers are told apart; None: they are not.
@@ -241,7 +241,7 @@ class _Writer:
 
     Args:
         folder: gets one file a recording and format; None prints.
-        formats: of :data:`asr.speech.transcript.FORMATS`.
+        formats: of :data:`asr.speech.transcripts.transcript.FORMATS`.
         labels: name of each recording -> what it is called within its output.
         subtitles: their rules.
     """

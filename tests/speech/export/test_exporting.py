@@ -24,16 +24,16 @@ from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
 from asr.model_folder import open_bundle
 from asr.onnx.sessions import providers
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.graph_layers import GraphLogMel
+from asr.speech.acoustics.graphs import OfflineGraph
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.acoustics.onnx import OnnxAcoustics
+from asr.speech.acoustics.pytorch import load_task
+from asr.speech.acoustics.ranges import Ranges, lstm_in_range, measured, with_ends
 from asr.speech.export.exporting import compare, export_model
-from asr.speech.graph_layers import GraphLogMel
-from asr.speech.graphs import OfflineGraph
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.onnx import OnnxAcoustics
-from asr.speech.pytorch import load_task
-from asr.speech.ranges import Ranges, lstm_in_range, measured, with_ends
 from asr.speech.streaming import StreamingRecognizer
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 RATE = 16000
@@ -145,7 +145,7 @@ def test_large_batches_are_computed_in_parts(
     model = OnnxAcoustics(open_bundle(exported), CharTokenizer("abcde").tokens)
     recordings = [made_audio(s, RATE, n) for n, s in enumerate((0.5, 0.2, 1.5, 0.3, 0.3))]
     whole = model.log_probs(recordings)
-    monkeypatch.setattr("asr.speech.onnx.MAX_BATCH_S", 1)
+    monkeypatch.setattr("asr.speech.acoustics.onnx.MAX_BATCH_S", 1)
     for a, b in zip(model.log_probs(recordings), whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
     assert model.log_probs([]) == []

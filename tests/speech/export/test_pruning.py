@@ -15,12 +15,12 @@ from asr import load_model
 from asr.audio.synthetic import made_audio
 from asr.errors import ConfigError, ModelError
 from asr.model_folder import open_bundle
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.acoustics.pytorch import load_task
 from asr.speech.export.exporting import export_model
 from asr.speech.export.pruning import prune_units, prune_weights
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.pytorch import load_task
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 SHAPES: dict[str, dict[str, Any]] = {

@@ -22,12 +22,12 @@ from asr.decoding import greedy
 from asr.errors import ConfigError, ModelError
 from asr.features.config import FeatureConfig
 from asr.model_folder import open_bundle
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.acoustics.pytorch import TorchAcoustics
 from asr.speech.export.exporting import export_model
 from asr.speech.export.sherpa import as_sherpa_calls
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.pytorch import TorchAcoustics
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 RATE = 16000

@@ -22,12 +22,12 @@ from asr.audio.synthetic import made_audio
 from asr.model_folder import open_model
 from asr.onnx import sessions as runtime
 from asr.onnx.sessions import products_saturate
-from asr.speech.acoustics import ONNX_FILE, STREAM_FILE
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.acoustics.onnx import onnx_session
+from asr.speech.acoustics.protocol import ONNX_FILE, STREAM_FILE
 from asr.speech.export.exporting import export_model
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
-from asr.speech.onnx import onnx_session
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.tokenizers import CharTokenizer
 
 RATE = 16000
@@ -44,7 +44,7 @@ import numpy as np
 from pathlib import Path
 from asr.model_folder import open_model
 from asr.onnx import sessions as runtime
-from asr.speech.onnx import OnnxAcoustics
+from asr.speech.acoustics.onnx import OnnxAcoustics
 from asr.text.tokenizers import load_tokenizer
 
 folders, recordings, target = json.loads(sys.argv[1]), np.load(sys.argv[2]), Path(sys.argv[3])

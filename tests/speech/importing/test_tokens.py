@@ -6,7 +6,7 @@ import pytest
 import sentencepiece
 
 from asr.errors import TokenError
-from asr.speech.imported_tokens import ImportedTokenizer, open_tokenizer
+from asr.speech.acoustics.imported_tokens import ImportedTokenizer, open_tokenizer
 from asr.text.tokenizers import CharTokenizer
 
 

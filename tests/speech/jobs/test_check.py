@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import asr
 from asr.cli import app
-from asr.speech.corrections import read_corrections
+from asr.speech.data.corrections import read_corrections
 from asr.speech.jobs import check
 from asr.speech.jobs.check import check_split, write_checked, write_excluded
 from asr.speech.jobs.evaluate import Emissions
@@ -46,7 +46,7 @@ def test_wrong_transcripts_come_first(tmp_path: Path, monkeypatch: pytest.Monkey
     found = Emissions(tuple(SAID), texts, ("",) * len(SAID), log_probs)
     monkeypatch.setattr(check, "emissions", lambda recognizer, split: found)
     monkeypatch.setattr(check, "_clipped", lambda store, rate: {"right": 0.0})
-    monkeypatch.setattr("asr.speech.store.FeatureStore.open", lambda split: None)
+    monkeypatch.setattr("asr.speech.data.store.FeatureStore.open", lambda split: None)
     checked = {c.id: c for c in check_split(model, "split")}
     assert list(checked)[-1] == "right"
     assert next(iter(checked)) == "unknown"

@@ -17,13 +17,13 @@ from asr.features.config import FeatureConfig
 from asr.lm import build_arpa, perplexity
 from asr.lm.files import read_model
 from asr.model_folder import add_to_bundle, open_bundle
-from asr.speech.config import SpeechConfig
+from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
+from asr.speech.data.store import FeatureStore
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.jobs.learn import adapt_lm, learn
-from asr.speech.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.recognizer import load_model
-from asr.speech.store import FeatureStore
-from asr.speech.training import save_speech_model
+from asr.speech.training.config import SpeechConfig
+from asr.speech.training.train import save_speech_model
 from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizers import CharTokenizer, PhoneTokenizer, load_tokenizer
 from data_prep.learning import prepare_recordings

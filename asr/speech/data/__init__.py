@@ -1,0 +1,1 @@
+"""Prepared splits as batches for training."""

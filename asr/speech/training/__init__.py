@@ -1,0 +1,1 @@
+"""Training of a speech model: configuration, examples, distillation, choice of weights."""

@@ -1,0 +1,1 @@
+"""Words with times: text as people write it, subtitles, speakers, output formats."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -166,16 +167,16 @@ def _know_more(
     base = lm.base if isinstance(lm, ExtendedAutomaton) else lm
     first, known = know_sounds(parts[0], vocabulary, base)
     sounds, changed = first.with_more(pronunciations, parts[1])
-    # nearly sorted, which saves time
     fresh = [sound for sound in changed if sound not in first.spellings]
-    lexicon = build_lexicon([*known.lexicon.words, *fresh], sounds.vocabulary)
-    place = {sound: i for i, sound in enumerate(lexicon.words)}
-    old = np.fromiter(map(place.__getitem__, known.lexicon.words), np.int64)
-    ids, unigrams = np.ones(len(place), np.int32), np.zeros(len(place))
-    ids[old], unigrams[old] = known.ids, known.unigrams
+    old, count = known.lexicon.words, len(known.ids)
+    lexicon = known.lexicon.extended(fresh, sounds.vocabulary)
+    place = {sound: count + i for i, sound in enumerate(fresh)}
+    ids = np.concatenate([known.ids, np.ones(len(fresh), np.int32)])
+    unigrams = np.concatenate([known.unigrams, np.zeros(len(fresh))])
     groups = known.homophones.tolist()
     if lm is not None:
-        new = [place[sound] for sound in changed]
+        # those of the known dictionary are sorted
+        new = [place[s] if s in place else bisect_left(old, s) for s in changed]
         spellings = [sounds.words(sound) for sound in changed]
         ids[new], unigrams[new] = _numbers(spellings, lm, groups)
     return sounds, KnownWords(lexicon, ids, unigrams, np.array(groups, np.int32))

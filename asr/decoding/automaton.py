@@ -92,7 +92,7 @@ class NgramAutomaton:
     @cached_property
     def ids(self) -> dict[str, int]:
         """Return the id of each word."""
-        return {word: i for i, word in enumerate(self.words)}
+        return dict(zip(self.words, range(len(self.words)), strict=True))
 
     @cached_property
     def arrays(self) -> kernels.Ngrams:

@@ -14,6 +14,7 @@ from asr.cli.options import (
     BlankPenalty,
     Device,
     GrammarFile,
+    GrammarMode,
     Hotwords,
     HotwordWeight,
     Lexicon,
@@ -74,6 +75,7 @@ def transcribe(
     hotword_weight: HotwordWeight = 10.0,
     words: NewWordsFile = None,
     grammar: GrammarFile = None,
+    grammar_mode: GrammarMode = "replace",
     lexicon: Lexicon = None,
     lm: LmFile = None,
     lm_alpha: LmAlpha = None,
@@ -166,6 +168,7 @@ def transcribe(
         writing=writing_of(punctuation, text_model, numbers),
         new_words=words_of(words),
         grammar=grammar,
+        grammar_mode=grammar_mode,
     )
     output: dict[str, Any] = {
         "output_dir": output_dir,

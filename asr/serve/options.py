@@ -124,6 +124,11 @@ class RequestOptions(BaseModel):
         description="The only sentences that can be recognised, as templates, one a line; a result "
         "has their slots.",
     )
+    grammar_mode: Literal["replace", "join"] = Field(
+        "replace",
+        description="Beside a grammar. replace: nothing else is recognised; join: all other speech "
+        "is too, and a result that is or has a sentence of the grammar has slots.",
+    )
     words: Words = Field(
         (),
         max_length=MAX_WORDS,
@@ -205,6 +210,7 @@ COMMON = {
     "hotwords",
     "new_words",
     "grammar",
+    "grammar_mode",
     "words",
     "n_best",
     "lm_weight",

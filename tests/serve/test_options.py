@@ -129,7 +129,16 @@ def test_each_option_changes_what_is_heard(recognizer: Recognizer) -> None:
     assert kept.text == " ".join(word.word for word in kept.words)
     two = heard(grammar="x = ab | cd\nbad {x}")
     assert {segment.text for segment in two.segments} <= {"bad ab", "bad cd"}
+    joined = heard(grammar="x = ab | cd\nbad {x}", grammar_mode="join", n_best=2)
+    assert joined.text == heard(n_best=2).text  # no sentence of the grammar is heard
+    assert all(segment.slots is None for segment in joined.segments)
+    word = joined.segments[0].words[0].word
+    within = heard(grammar=f"x = {word}\n{{x}}", grammar_mode="join", n_best=2)
+    assert within.text == joined.text
+    assert within.segments[0].slots == {"x": word}
+    assert within.segments[0].confidence == joined.segments[0].confidence
     refused = (
+        ("grammar_mode", "join"),  # there is no grammar
         ("hotwords", "xylophone"),
         ("lm_weight", 0.5),
         ("word_bonus", 3),

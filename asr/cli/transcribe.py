@@ -170,12 +170,8 @@ def transcribe(
         grammar=grammar,
         grammar_mode=grammar_mode,
     )
-    output: dict[str, Any] = {
-        "output_dir": output_dir,
-        "formats": formats,
-        "channel": channel,
-        "subtitles": subtitles,
-    }
+    output: dict[str, Any] = {"output_dir": output_dir, "formats": formats, "channel": channel}
+    output["subtitles"] = subtitles
     who = _speakers(speakers, num_speakers, enrol, speaker_model, threads)
     if who is not None and ray is not None:
         raise ConfigError("Speakers are told apart on one machine.", "Leave out --ray.")

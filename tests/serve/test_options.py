@@ -12,7 +12,7 @@ from service import wav
 import asr
 from asr.serve.config import ServeConfig
 from asr.serve.errors import BadOption
-from asr.serve.options import RECORDING, STREAM, RequestOptions, read_options
+from asr.serve.options import RECORDING, SPOT, STREAM, RequestOptions, read_options
 from asr.serve.variants import KEPT, Variants
 from asr.speech.recognizer import Recognizer
 
@@ -104,7 +104,7 @@ def test_no_option_is_ignored() -> None:
             read_options([(name, "1")], takes)
     with pytest.raises(BadOption, match="n_best is given twice"):
         read_options([("n_best", "2"), ("n_best", "3")], RECORDING)
-    assert set(RequestOptions.model_fields) == RECORDING | STREAM
+    assert set(RequestOptions.model_fields) == RECORDING | STREAM | SPOT
 
 
 def test_each_option_changes_what_is_heard(recognizer: Recognizer) -> None:

@@ -152,7 +152,7 @@ def _told_apart(
     if background and (options.threshold is not None or own is not None):
         name = "threshold" if options.threshold is not None else "phrases"
         raise BadOption(
-            name, "The background sets the thresholds.", "Leave thresholds or background out."
+            name, f"{name} has a threshold, which background sets.", "Leave one of the two out."
         )
     return files, background
 

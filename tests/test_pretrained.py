@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from asr.audio.reading import resample
+from asr.errors import ConfigError
 from asr.model_folder import CARD, open_bundle, pretrained_folders
 from asr.scoring import score_texts
 from asr.speech.microphone import listen
@@ -120,6 +121,15 @@ def test_commands_of_a_grammar() -> None:
     assert transcript.text == "turn on the kitchen light"
     assert transcript.segments[0].slots == {"light": "kitchen light"}
     assert model.transcribe(other.samples, other.sample_rate).text == ""
+    joined = load_model("en", grammar=grammar, grammar_mode="join")
+    command, free = (joined.transcribe(s.samples, s.sample_rate) for s in (said, other))
+    assert command.segments[0] == transcript.segments[0]
+    assert free.segments[0].slots is None
+    assert free.text == load_model("en").transcribe(other.samples, other.sample_rate).text
+    with pytest.raises(ConfigError, match="'join' has no grammar"):
+        load_model("en", grammar_mode="join")
+    with pytest.raises(ConfigError, match="Unknown grammar mode 'both'"):
+        load_model("en", grammar=grammar, grammar_mode="both")
 
 
 def test_a_quiet_stream_is_heard(speeches: list[Speech]) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "BlankPenalty",
     "Device",
     "GrammarFile",
+    "GrammarMode",
     "HotwordWeight",
     "Hotwords",
     "Lexicon",
@@ -84,6 +85,13 @@ GrammarFile = Annotated[
     Path | None,
     typer.Option(
         "--grammar", help="Recognise only the sentences of these templates; -f json has the slots."
+    ),
+]
+GrammarMode = Annotated[
+    str,
+    typer.Option(
+        "--grammar-mode",
+        help="replace: nothing else is recognised; join: all other speech is too.",
     ),
 ]
 Hotwords = Annotated[

@@ -14,6 +14,7 @@ from asr.cli.options import (
     BlankPenalty,
     Device,
     GrammarFile,
+    GrammarMode,
     Hotwords,
     HotwordWeight,
     Lexicon,
@@ -74,6 +75,7 @@ def transcribe(
     hotword_weight: HotwordWeight = 10.0,
     words: NewWordsFile = None,
     grammar: GrammarFile = None,
+    grammar_mode: GrammarMode = "replace",
     lexicon: Lexicon = None,
     lm: LmFile = None,
     lm_alpha: LmAlpha = None,
@@ -166,13 +168,10 @@ def transcribe(
         writing=writing_of(punctuation, text_model, numbers),
         new_words=words_of(words),
         grammar=grammar,
+        grammar_mode=grammar_mode,
     )
-    output: dict[str, Any] = {
-        "output_dir": output_dir,
-        "formats": formats,
-        "channel": channel,
-        "subtitles": subtitles,
-    }
+    output: dict[str, Any] = {"output_dir": output_dir, "formats": formats, "channel": channel}
+    output["subtitles"] = subtitles
     who = _speakers(speakers, num_speakers, enrol, speaker_model, threads)
     if who is not None and ray is not None:
         raise ConfigError("Speakers are told apart on one machine.", "Leave out --ray.")

@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.decoding.kernels import automaton as kernels
+from asr.decoding.kernels.new_words import copy_entries
 from asr.errors import LanguageModelError
 from asr.files import atomic_path
 from asr.lm.model import BOS, EOS, UNK, NgramModel
@@ -91,7 +92,7 @@ class NgramAutomaton:
     @cached_property
     def ids(self) -> dict[str, int]:
         """Return the id of each word."""
-        return {word: i for i, word in enumerate(self.words)}
+        return dict(zip(self.words, range(len(self.words)), strict=True))
 
     @cached_property
     def arrays(self) -> kernels.Ngrams:
@@ -238,8 +239,22 @@ def _capacity(n: int) -> int:
     return 1 << max(2, math.ceil(math.log2((n + 1) / _MAX_LOAD)))
 
 
+def _own_slots(automaton: NgramAutomaton) -> npt.NDArray[np.uint32]:
+    """Return the hash table without what :mod:`asr.decoding.new_words` may have put into it."""
+    slots = np.ascontiguousarray(automaton.slots)
+    is_used = slots[:, 0] != kernels.EMPTY
+    is_own = slots[:, 0] < len(automaton.backoffs)
+    is_own &= slots[:, 1] < len(automaton.unigrams)
+    if np.array_equal(is_used, is_own):
+        return slots
+    own = np.full(slots.shape, kernels.EMPTY, np.uint32)
+    copy_entries(slots[is_own], own, own.view(np.float32))
+    return own
+
+
 def _write(automaton: NgramAutomaton, file: IO[bytes]) -> None:
     arrays = {name: np.ascontiguousarray(getattr(automaton, name)) for name in _ARRAYS}
+    arrays["slots"] = _own_slots(automaton)
     arrays["text"] = np.concatenate(
         [arrays["text"], np.full(-len(arrays["text"]) % 8, ord("\n"), np.uint8)]
     )

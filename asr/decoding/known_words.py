@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -118,20 +119,22 @@ def _know(sounds: Sounds, lm: AnyModel | None) -> KnownWords:
     if lm is None:
         return known
     words, groups = known.lexicon.words, list[int]()
-    ids, unigrams = _numbers([sounds.words(sound) for sound in words], lm, groups)
+    ids, unigrams = _numbers([sounds.spellings[sound] for sound in words], lm, groups)
     return KnownWords(known.lexicon, ids, unigrams, np.array(groups or [0], np.int32))
 
 
 def _numbers(
-    spellings: Sequence[Sequence[str]], lm: AnyModel, groups: list[int]
+    spellings: Sequence[str], lm: AnyModel, groups: list[int]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-    """Return ids and unigrams of sounds; groups of words that sound alike are appended."""
-    ids = _ids_of([alike[0] for alike in spellings], lm)
+    """Return ids and unigrams of sounds, given as their words with spaces in between; groups of
+    words that sound alike are appended.
+    """
+    several = [place for place, words in enumerate(spellings) if " " in words]
+    ids = _ids_of(spellings, lm)
+    ids[several] = _ids_of([spellings[place].partition(" ")[0] for place in several], lm)
     unigrams = lm.unigrams[ids].astype(np.float64)
-    for place, alike in enumerate(spellings):
-        if len(alike) == 1:
-            continue
-        known_ids = [lm.ids[word] for word in alike if word in lm.ids]
+    for place in several:
+        known_ids = [lm.ids[word] for word in spellings[place].split(" ") if word in lm.ids]
         if len(known_ids) > 1:
             ids[place] = HOMOPHONES - len(groups)
             groups += [len(known_ids), *known_ids]
@@ -166,17 +169,17 @@ def _know_more(
     base = lm.base if isinstance(lm, ExtendedAutomaton) else lm
     first, known = know_sounds(parts[0], vocabulary, base)
     sounds, changed = first.with_more(pronunciations, parts[1])
-    # nearly sorted, which saves time
     fresh = [sound for sound in changed if sound not in first.spellings]
-    lexicon = build_lexicon([*known.lexicon.words, *fresh], sounds.vocabulary)
-    place = {sound: i for i, sound in enumerate(lexicon.words)}
-    old = np.fromiter(map(place.__getitem__, known.lexicon.words), np.int64)
-    ids, unigrams = np.ones(len(place), np.int32), np.zeros(len(place))
-    ids[old], unigrams[old] = known.ids, known.unigrams
+    old, count = known.lexicon.words, len(known.ids)
+    lexicon = known.lexicon.extended(fresh, sounds.vocabulary)
+    place = {sound: count + i for i, sound in enumerate(fresh)}
+    ids = np.concatenate([known.ids, np.ones(len(fresh), np.int32)])
+    unigrams = np.concatenate([known.unigrams, np.zeros(len(fresh))])
     groups = known.homophones.tolist()
     if lm is not None:
-        new = [place[sound] for sound in changed]
-        spellings = [sounds.words(sound) for sound in changed]
+        # those of the known dictionary are sorted
+        new = [place[s] if s in place else bisect_left(old, s) for s in changed]
+        spellings = [sounds.spellings[sound] for sound in changed]
         ids[new], unigrams[new] = _numbers(spellings, lm, groups)
     return sounds, KnownWords(lexicon, ids, unigrams, np.array(groups, np.int32))
 

@@ -73,7 +73,7 @@ class ExtendedAutomaton(NgramAutomaton):
 
 
 _made: WeakKeyDictionary[NgramAutomaton, ExtendedAutomaton] = WeakKeyDictionary()
-_lock = threading.Lock()  # the table of a large model is hundreds of megabytes: one copy is enough
+_lock = threading.Lock()  # the entries of a class are inserted once
 
 
 def with_new_words(lm: AnyModel, words: Mapping[str, str]) -> AnyModel:
@@ -96,8 +96,9 @@ def with_new_words(lm: AnyModel, words: Mapping[str, str]) -> AnyModel:
     base = lm.base if isinstance(lm, ExtendedAutomaton) and lm.base is not None else lm
     extended = with_class(base)
     further = dict(lm.further) if isinstance(lm, ExtendedAutomaton) else {}
+    class_id = extended.class_id
     for word, like in given.items():
-        place = base.ids.get(like, UNK) if like else extended.class_id
+        place = base.ids.get(like, UNK) if like else class_id
         if place == UNK:
             raise LanguageModelError(
                 f"{word!r} is to be used like {like!r}, which the language model does not know.",
@@ -180,11 +181,17 @@ def _context_weights(
 
 
 def _table(base: NgramAutomaton, further: int) -> npt.NDArray[np.uint32]:
-    """Return a copy of the hash table with room for further entries."""
+    """Return a hash table with room for further entries.
+
+    It is that of ``base``, where that has room: no query of ``base`` can meet an entry of the class
+    or of its state, and of a mapped file only the pages are copied that get one.
+    """
+    step = max(1, len(base.slots) >> 16)  # a sample: to count all takes longer than to insert
+    load = float(np.mean(base.slots[::step, 0] != EMPTY)) + further / len(base.slots)
+    if load <= _MAX_LOAD and base.slots.flags.writeable:
+        return base.slots
     used = int(np.count_nonzero(base.slots[:, 0] != EMPTY)) + further
-    if used <= _MAX_LOAD * len(base.slots):
-        return np.array(base.slots)
-    size = 1 << math.ceil(math.log2((used + 1) / _MAX_LOAD))
+    size = max(len(base.slots), 1 << math.ceil(math.log2((used + 1) / _MAX_LOAD)))
     slots = np.full((size, 4), EMPTY, np.uint32)
     kernels.copy_entries(base.slots, slots, slots.view(np.float32))
     return slots

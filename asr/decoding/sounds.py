@@ -88,10 +88,12 @@ class Sounds:
         spellings = dict(self.spellings)
         changed: dict[str, None] = {}
         for sound, word in zip(self._sounds_of(ways), words, strict=True):
-            before = spellings.get(sound, "")
+            before = spellings.get(sound)
             changed[sound] = None
-            if word not in before.split(" "):
-                spellings[sound] = f"{before} {word}".strip()
+            if before is None:
+                spellings[sound] = word
+            elif word not in before.split(" "):
+                spellings[sound] = f"{before} {word}"
         further.spellings = spellings
         return further, list(changed)
 

@@ -1,6 +1,7 @@
 """The application: its parts put together.
 
 POST /v1/transcribe    one or many recordings -> transcripts
+POST /v1/spot          recordings -> where phrases are said
 WebSocket /v1/stream   16-bit samples -> partial and final results
 WebSocket /            the same as vosk-server's
 POST /v1/predict       texts, signals or series -> predictions of a model of another task
@@ -33,6 +34,7 @@ from asr.serve.page import page_routes
 from asr.serve.predicting import predict_route
 from asr.serve.rendering import render_route
 from asr.serve.service import Service
+from asr.serve.spot import spot_route
 from asr.serve.streams import stream_routes
 from asr.serve.transcribe import transcribe_route
 from asr.serve.vosk import vosk_route
@@ -92,6 +94,7 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
     page_routes(app)
     documentation_routes(app)
     transcribe_route(app, service)
+    spot_route(app, service)
     render_route(app)
     openai_routes(app, service)
     if config.max_jobs:

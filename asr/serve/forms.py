@@ -25,10 +25,17 @@ class Form:
     Attributes:
         files: in order.
         fields: names and values of the query and of the form.
+        places: the field that each file was in.
     """
 
     files: list[UploadFile]
     fields: list[tuple[str, Any]]
+    places: list[str]
+
+    def named(self, *fields: str) -> list[UploadFile]:
+        """Return the files that were in these fields."""
+        pairs = zip(self.files, self.places, strict=True)
+        return [file for file, place in pairs if place in fields]
 
 
 @contextlib.asynccontextmanager
@@ -48,6 +55,7 @@ async def read_form(request: Request, file_fields: tuple[str, ...]) -> AsyncIter
 
 def _checked(request: Request, form: FormData, file_fields: tuple[str, ...]) -> Form:
     files: list[UploadFile] = []
+    places: list[str] = []
     fields: list[tuple[str, Any]] = list(request.query_params.multi_items())
     for name, value in form.multi_items():
         if isinstance(value, UploadFile) != (name in file_fields):
@@ -57,6 +65,7 @@ def _checked(request: Request, form: FormData, file_fields: tuple[str, ...]) -> 
             )
         if isinstance(value, UploadFile):
             files.append(value)
+            places.append(name)
         else:
             fields.append((name, value))
     if not files:
@@ -65,4 +74,4 @@ def _checked(request: Request, form: FormData, file_fields: tuple[str, ...]) -> 
             "There is no file in the request.",
             f"Send it as multipart/form-data: curl -F {file_fields[0]}=@talk.wav",
         )
-    return Form(files, fields)
+    return Form(files, fields, places)

@@ -12,11 +12,13 @@ import numpy as np
 
 from asr.errors import AsrError
 from asr.serve.config import ServeConfig
-from asr.serve.errors import TooLong
+from asr.serve.errors import BadOption, TooLong
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
 from asr.serve.options import RequestOptions
+from asr.serve.spot import check_phrases, phrases_of
 from asr.speech.microphone import GrowingWindow
+from asr.speech.spotting import SpottedPhrase, StreamSpotter
 from asr.speech.streaming import SpeechStream, StreamResult
 
 __all__ = ["LiveStream", "Streams", "TooManyStreams"]
@@ -77,16 +79,28 @@ class Streams:
         Raises:
             BadOption: the model cannot do what is asked.
         """
+        check_phrases(options)
+        if options.phrases and hosted.streaming is None:
+            raise BadOption(
+                "phrases",
+                f"The model {hosted.name} sees whole recordings, so streams have no phrases.",
+                "Choose a streaming model, or POST /v1/spot.",
+            )
         rate = options.sample_rate or hosted.recognizer.sample_rate
         recognizer = await hosted.variant(options)
+        spotter: StreamSpotter | None = None
+        if options.phrases:
+            ways = await asyncio.to_thread(phrases_of, recognizer, options)
+            spotter = StreamSpotter(recognizer, ways, options.thresholds)
         if hosted.streaming is not None:
-            speech: Any = SpeechStream(recognizer, hosted.streaming.network, options.endpoint, rate)
+            network = hosted.streaming.network
+            speech: Any = SpeechStream(recognizer, network, options.endpoint, rate, spotter)
         else:
             speech = _Resampled(
                 GrowingWindow(recognizer, options.endpoint, WINDOW_EVERY_S),
                 (rate, recognizer.sample_rate),
             )
-        return LiveStream(speech, rate, options.min_confidence, self)
+        return LiveStream(speech, rate, options.min_confidence, self, spotter)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return what a function returns in one of the threads."""
@@ -106,9 +120,15 @@ class LiveStream:
     """
 
     def __init__(
-        self, speech: Any, sample_rate: int, min_confidence: float, streams: Streams
+        self,
+        speech: Any,
+        sample_rate: int,
+        min_confidence: float,
+        streams: Streams,
+        spotter: StreamSpotter | None = None,
     ) -> None:
         self._speech, self._rate, self._streams = speech, sample_rate, streams
+        self._spotter = spotter
         self._min_confidence = min_confidence
         self._odd = b""
         self.seconds = 0.0
@@ -132,6 +152,10 @@ class LiveStream:
     async def finish(self) -> list[StreamResult]:
         """Return the results that are still due."""
         return self._wanted(await self._streams.run(self._speech.finish))
+
+    def take_spots(self) -> list[SpottedPhrase]:
+        """Return the phrases that were found since the last call."""
+        return [] if self._spotter is None else self._spotter.take()
 
     def _wanted(self, results: list[StreamResult]) -> list[StreamResult]:
         return [result.confident(self._min_confidence) for result in results]

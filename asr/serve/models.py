@@ -6,12 +6,12 @@ import asyncio
 import hashlib
 import random
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +32,14 @@ from asr.serve.variants import Variants
 from asr.speech.acoustics.windows import LONG_S, Heard
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import OnSegment, Recognizer, open_recognizer
+from asr.speech.spotting import SpottedPhrase, StreamSpotter, spots_of
 from asr.speech.streaming import StreamingRecognizer
 from asr.speech.transcripts.transcript import Transcript
 from asr.speech.transcripts.writing import WritingConfig
 
 __all__ = ["Fleet", "HostedModel"]
 
+T = TypeVar("T")
 MAX_LONG = 4  # long recordings that may wait for one another
 
 
@@ -164,20 +166,54 @@ class HostedModel:
         """
         return await asyncio.to_thread(self.variants.get, options)
 
+    async def spot(
+        self, heard: Heard, recognizer: Recognizer, spotter: StreamSpotter
+    ) -> list[SpottedPhrase]:
+        """Return the phrases that are found in a recording that :meth:`read` returned.
+
+        Args:
+            heard: the recording.
+            recognizer: of :meth:`variant`.
+            spotter: has heard nothing.
+
+        Raises:
+            Overloaded: too many requests wait.
+            AsrError: the model refuses the recording.
+        """
+
+        def finish(log_probs: npt.NDArray[np.float32]) -> list[SpottedPhrase]:
+            spotter.push(log_probs)
+            spotter.finish()
+            return spotter.take()
+
+        if self.is_long(heard.samples):
+            work = partial(spots_of, recognizer, [heard.samples], spotter)
+            found = await self._beside_batches(work)
+        else:
+            found = await self.batcher.submit(heard.samples, finish)
+        return [spot.later(heard.start_s) for spot in found]
+
     async def _transcribe_long(
         self,
         recognizer: Recognizer,
         samples: npt.NDArray[np.float32],
         on_segment: OnSegment | None,
     ) -> Transcript:
-        """Transcribe beside the batches, one long recording after the other."""
+        rate = recognizer.sample_rate
+        work = partial(recognizer.transcribe, samples, rate, on_segment=on_segment)
+        return await self._beside_batches(work)
+
+    async def _beside_batches(self, work: Callable[[], T]) -> T:
+        """Return the result of work on a long recording; one is done after the other.
+
+        Raises:
+            Overloaded: too many wait.
+        """
         if self._long_waiting >= MAX_LONG:
             raise Overloaded(10.0 * self._long_waiting)
         self._long_waiting += 1
         try:
-            loop, rate = asyncio.get_running_loop(), recognizer.sample_rate
-            work = partial(recognizer.transcribe, samples, rate, on_segment=on_segment)
-            return await loop.run_in_executor(self._long_thread, work)
+            return await asyncio.get_running_loop().run_in_executor(self._long_thread, work)
         finally:
             self._long_waiting -= 1
 

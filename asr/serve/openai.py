@@ -47,6 +47,7 @@ OWN = WRITING | {
     "hotwords",
     "new_words",
     "grammar",
+    "grammar_mode",
     "words",
     "lm_weight",
     "word_bonus",

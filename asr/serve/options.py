@@ -17,6 +17,7 @@ from asr.speech.streaming import EndpointConfig
 
 __all__ = [
     "RECORDING",
+    "SPOT",
     "STREAM",
     "WRITING",
     "RequestOptions",
@@ -25,26 +26,37 @@ __all__ = [
     "read_options",
 ]
 
+MAX_SPOTTED = 200  # phrases that are looked for; each takes time in every frame
 HOTWORD_WEIGHT = 10.0  # natural log, of a phrase that is given without a weight
 MAX_HOTWORDS, MAX_WORDS, MAX_CHARACTERS, MAX_GRAMMAR = 500, 5000, 100, 20_000
+SPOT_THRESHOLD = 0.5
 RATES = (8000, 96000)  # Hz
 
 
 def _phrases(given: Any) -> Any:
     """Return phrase -> weight of ``name:5, other name``, a JSON object or list of phrases."""
+    return _numbered(given, HOTWORD_WEIGHT)
+
+
+def _spotted(given: Any) -> Any:
+    """Return phrase -> threshold, None where none is given; written as hotwords are."""
+    return _numbered(given, None)
+
+
+def _numbered(given: Any, default: float | None) -> Any:
     given = _from_json(given)
     if isinstance(given, str):
         given = [part for part in given.replace("\n", ",").split(",") if part.strip()]
     if isinstance(given, list) and all(isinstance(phrase, str) for phrase in given):
-        given = dict(_weighted(phrase) for phrase in given)
+        given = dict(_weighted(phrase, default) for phrase in given)
     if isinstance(given, Mapping):
         return {" ".join(str(phrase).split()): weight for phrase, weight in given.items()}
     return given
 
 
-def _weighted(phrase: str) -> tuple[str, Any]:
+def _weighted(phrase: str, default: float | None) -> tuple[str, Any]:
     text, colon, weight = phrase.rpartition(":")
-    return (text, weight.strip()) if colon else (phrase, HOTWORD_WEIGHT)
+    return (text, weight.strip()) if colon else (phrase, default)
 
 
 def _word_list(given: Any) -> Any:
@@ -91,6 +103,11 @@ NewWordEntries = Annotated[
     BeforeValidator(_new_words),
     WithJsonSchema({"type": "string", "example": "Kubernetes, nginx = engine x"}),
 ]
+Spotted = Annotated[
+    dict[Phrase, Annotated[float | None, Field(ge=0, le=1)]],
+    BeforeValidator(_spotted),
+    WithJsonSchema({"type": "string", "example": "new york:0.6, refund"}),
+]
 Words = Annotated[
     tuple[Phrase, ...],
     BeforeValidator(_word_list),
@@ -124,10 +141,31 @@ class RequestOptions(BaseModel):
         description="The only sentences that can be recognised, as templates, one a line; a result "
         "has their slots.",
     )
+    grammar_mode: Literal["replace", "join"] = Field(
+        "replace",
+        description="Beside a grammar. replace: nothing else is recognised; join: all other speech "
+        "is too, and a result that is or has a sentence of the grammar has slots.",
+    )
     words: Words = Field(
         (),
         max_length=MAX_WORDS,
         description="The only words that can be recognised, with blanks or as a JSON list.",
+    )
+    phrases: Spotted = Field(
+        default_factory=dict,
+        max_length=MAX_SPOTTED,
+        description="Phrases whose times and scores are wanted, with commas. A threshold from 0 to "
+        "1 may follow a colon. A JSON object of phrase and threshold, or a list, works too.",
+    )
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Least score of phrases without one of their own; 0.5."
+    )
+    false_alarms: float | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description="Wanted an hour, of all phrases together: thresholds are set on recordings in "
+        "background, which do not have the phrases; 1.",
     )
     n_best: int = Field(1, ge=1, le=20, description="Readings of each segment, best first.")
     lm_weight: float | None = Field(
@@ -187,6 +225,12 @@ class RequestOptions(BaseModel):
         return changes
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """Least score of each phrase."""
+        usual = SPOT_THRESHOLD if self.threshold is None else self.threshold
+        return {p: usual if own is None else own for p, own in self.phrases.items()}
+
+    @property
     def wants_speakers(self) -> bool:
         """Whether speakers are to be told apart; a number of them asks for it too."""
         return self.speakers or self.num_speakers is not None
@@ -205,6 +249,7 @@ COMMON = {
     "hotwords",
     "new_words",
     "grammar",
+    "grammar_mode",
     "words",
     "n_best",
     "lm_weight",
@@ -215,8 +260,10 @@ COMMON |= WRITING
 RECORDING = frozenset(COMMON | {"output_format", "timestamps", "speakers", "num_speakers"})
 """Options of a recording."""
 ENDPOINT = frozenset({"silence_s", "start_silence_s", "max_utterance_s"})
-STREAM = frozenset(COMMON | ENDPOINT | {"sample_rate"})
+STREAM = frozenset(COMMON | ENDPOINT | {"sample_rate", "phrases", "threshold"})
 """Options of a stream."""
+SPOT = frozenset({"model", "new_words", "phrases", "threshold", "false_alarms"})
+"""Options of a search for phrases in recordings."""
 
 
 def read_options(given: Iterable[tuple[str, Any]], takes: frozenset[str]) -> RequestOptions:

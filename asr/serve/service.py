@@ -19,7 +19,8 @@ from asr.serve.models import Fleet, HostedModel
 from asr.serve.options import RequestOptions
 from asr.serve.speakers import labelled
 from asr.speech.acoustics.windows import Heard
-from asr.speech.recognizer import OnSegment
+from asr.speech.recognizer import OnSegment, Recognizer
+from asr.speech.spotting import SpottedPhrase, StreamSpotter
 from asr.speech.transcripts.transcript import Transcript
 
 __all__ = ["Service"]
@@ -93,6 +94,37 @@ class Service:
             AsrError: see :meth:`asr.serve.models.HostedModel.transcribe`.
         """
         return await self._counted(hosted, options, hosted.transcribe(heard, options, on_segment))
+
+    async def spot(
+        self, file: UploadFile, hosted: HostedModel, recognizer: Recognizer, spotter: StreamSpotter
+    ) -> tuple[list[SpottedPhrase], float]:
+        """Return the phrases that are found in a file, and its seconds.
+
+        Args:
+            file: the recording.
+            hosted: the model.
+            recognizer: the model under the options of the request.
+            spotter: has heard nothing.
+
+        Raises:
+            TooLarge: the file has more bytes than allowed.
+            TimedOut: it took too long.
+            AsrError: see :meth:`asr.serve.models.HostedModel.spot`.
+        """
+
+        async def work() -> tuple[list[SpottedPhrase], float]:
+            heard = await self._read(file, hosted)
+            found = await hosted.spot(heard, recognizer, spotter)
+            return found, len(heard.samples) / recognizer.sample_rate
+
+        started = time.monotonic()
+        try:
+            found, seconds = await within(self.config.request_timeout_s, work())
+        except AsrError as error:
+            hosted.metrics.failed(refusal_of(error).outcome)
+            raise
+        hosted.metrics.done(time.monotonic() - started, seconds, None)
+        return found, seconds
 
     async def _read(self, file: UploadFile, hosted: HostedModel) -> Heard:
         if (file.size or 0) > self.config.max_bytes:

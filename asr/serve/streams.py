@@ -3,7 +3,8 @@
 The client sends 16-bit little-endian mono samples as binary messages, and ``{"type": "end"}`` as
 text when it is done. Options are in the query or, before the first samples, in
 ``{"type": "options", NAME: VALUE, ...}``. The service sends ``{"type": "partial" | "final", "text",
-"start", "end", "words", "utterance"}``, at the end ``{"type": "done", "seconds"}``, and ``{"type":
+"start", "end", "words", "utterance"}``, where ``phrases`` were asked for ``{"type": "spot",
+"phrase", "start", "end", "score"}``, at the end ``{"type": "done", "seconds"}``, and ``{"type":
 "error", "detail"}`` before it closes the connection for another reason.
 """
 
@@ -132,6 +133,8 @@ class _Session:
                     del content[unasked]
             kind = "final" if content.pop("final") else "partial"
             await self.socket.send_json({"type": kind, **content})
+        for spot in self.speech.take_spots() if self.speech is not None else []:
+            await self.socket.send_json({"type": "spot", **dataclasses.asdict(spot)})
 
 
 def parsed(text: str) -> dict[str, Any]:

@@ -78,7 +78,8 @@ class TurnAnswer(BaseModel):
 
 class SegmentAnswer(BaseModel):
     """A stretch of speech in plain words; alternatives where N-best was asked for, written where
-    punctuation or numbers were, a speaker where those were told apart.
+    punctuation or numbers were, slots where a sentence of a grammar was heard, a speaker where
+    those were told apart.
     """
 
     start: float
@@ -88,6 +89,7 @@ class SegmentAnswer(BaseModel):
     words: list[WordAnswer] = []
     alternatives: list[Reading] = []
     written: WrittenAnswer | None = None
+    slots: dict[str, str] | None = None
     speaker: str | None = None
 
 

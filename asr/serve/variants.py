@@ -55,6 +55,8 @@ class Variants:
     def _decoding(self, options: RequestOptions) -> Recognizer:
         """Return the recogniser with the decoder that a request asks for."""
         changes, words, grammar = options.decoding, options.words, options.grammar
+        if options.grammar_mode != "replace" and not grammar:
+            raise BadOption("grammar_mode", "grammar_mode goes with a grammar.", "Give a grammar.")
         if not (changes or words or grammar or options.new_words):
             return self.recognizer
         if options.lm_weight is not None and self.recognizer.decoders.lm is None:
@@ -62,6 +64,7 @@ class Variants:
         key = repr(
             (sorted(changes.items(), key=lambda item: item[0]), words, options.new_words, grammar)
         )
+        key += options.grammar_mode
         with self._lock:
             if key not in self._made:
                 self._made[key] = self._make(options)
@@ -72,15 +75,20 @@ class Variants:
 
     def _make(self, options: RequestOptions) -> Recognizer:
         given = {name: getattr(options, name) for name in ("grammar", "words", "new_words")}
-        if options.grammar and (options.words or options.lm_weight or options.word_bonus):
+        alone = options.grammar and options.grammar_mode == "replace"
+        if alone and (options.words or options.lm_weight or options.word_bonus):
             raise BadOption(
                 "grammar",
                 "A grammar goes with neither words, nor lm_weight, nor word_bonus.",
-                "Leave them out.",
+                "Leave them out, or join it (grammar_mode=join).",
             )
         try:
             made = self.recognizer.with_decoding(
-                options.decoding, options.words, options.new_words, options.grammar or None
+                options.decoding,
+                options.words,
+                options.new_words,
+                grammar=options.grammar or None,
+                grammar_mode=options.grammar_mode,
             )
         except AsrError as error:
             name = next((name for name, value in given.items() if value), "hotwords")

@@ -13,6 +13,7 @@ from asr.cores import usable_cores
 from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
 from asr.decoding.coverage import check_coverage
 from asr.decoding.grammar import GRAMMAR_SETTINGS, GrammarDecoder, compile_grammar
+from asr.decoding.joined import JoinedDecoder
 from asr.decoding.language_models import AnyModel
 from asr.decoding.new_words import with_new_words
 from asr.decoding.rescoring import RescoringDecoder, Scorer
@@ -48,7 +49,9 @@ LM_FILES = (
 MAX_HOTWORD_WEIGHT = 100.0  # natural log; e^100 is all that anybody could mean
 MAX_RESCORE_WEIGHT = 100.0
 
-Decoder = BeamDecoder | GreedyDecoder | GrammarDecoder | RescoringDecoder
+GRAMMAR_MODES = ("replace", "join")
+
+Decoder = BeamDecoder | GreedyDecoder | GrammarDecoder | JoinedDecoder | RescoringDecoder
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ class DecoderFactory:
         new_words: words that the model was not made with.
         folder: of the model, for its letters and sounds.
         grammar: the only sentences that can be recognised; it replaces the n-gram model.
+        commands: makes the decoder of a grammar that joins the n-gram model; None: there is none.
     """
 
     tokenizer: Tokenizer
@@ -148,6 +152,7 @@ class DecoderFactory:
     new_words: tuple[NewWord, ...] = ()
     folder: Path | None = None
     grammar: Grammar | None = None
+    commands: DecoderFactory | None = None
     _known: Tokenizer | None = None  # without the new words
     # language models by path: `replace` hands them on, so that factories made of one share them
     _ngrams: dict[str, AnyModel] = field(default_factory=dict, repr=False, compare=False)
@@ -165,30 +170,45 @@ class DecoderFactory:
         return with_new_words(self._ngrams[name], {new.word: new.like for new in self.new_words})
 
     def adapted(
-        self, lexicon: str, words: NewWords, grammar: str | Path | Grammar | None
+        self,
+        lexicon: str,
+        words: NewWords,
+        grammar: str | Path | Grammar | None,
+        grammar_mode: str = "replace",
     ) -> DecoderFactory:
         """Return a factory with further words of a dictionary, new words, and a grammar.
 
         Args:
             lexicon: path of a pronouncing dictionary; empty: none.
             words: see :meth:`with_new_words`.
-            grammar: the only sentences that can be recognised, see :meth:`with_grammar`.
+            grammar: see :meth:`with_grammar`.
+            grammar_mode: see :meth:`with_grammar`.
+
+        Raises:
+            ConfigError: ``join`` without a grammar, or see the methods called.
         """
         factory = self.with_lexicon(lexicon) if lexicon else self
         factory = factory.with_new_words(words)
-        return factory if grammar is None else factory.with_grammar(grammar)
+        if grammar is None and grammar_mode != "replace":
+            raise ConfigError(
+                f"The grammar mode {grammar_mode!r} has no grammar.", "Give a grammar, or no mode."
+            )
+        return factory if grammar is None else factory.with_grammar(grammar, grammar_mode)
 
-    def with_grammar(self, grammar: str | Path | Grammar) -> DecoderFactory:
-        """Return a factory whose decoders recognise the sentences of a grammar only.
+    def with_grammar(self, grammar: str | Path | Grammar, mode: str = "replace") -> DecoderFactory:
+        """Return a factory whose decoders recognise the sentences of a grammar.
 
         Args:
             grammar: its text, or the path of a file, see
                 :func:`asr.text.grammars.parse_grammar`.
+            mode: ``replace``: nothing else is recognised; ``join``: all other speech is too.
 
         Raises:
             DataError: it cannot be read.
-            ConfigError: a word of it that the model can neither say nor write.
+            ConfigError: an unknown mode, or a word that the model can neither say nor write.
         """
+        if mode not in GRAMMAR_MODES:
+            raise ConfigError(f"Unknown grammar mode {mode!r}.", "Choose replace or join.")
         if isinstance(grammar, Path):
             grammar = read_grammar(grammar, self.cased)
         elif isinstance(grammar, str):
@@ -202,8 +222,15 @@ class DecoderFactory:
                         f"{missing[0]!r}.",
                         "Write the grammar with the characters of transcripts.",
                     )
-        limited = self.with_words(grammar.words)
-        return replace(limited, grammar=grammar, lm=None)
+        limited = replace(self.with_words(grammar.words), grammar=grammar, lm=None)
+        return limited if mode == "replace" else self._joined(limited, grammar.words)
+
+    def _joined(self, commands: DecoderFactory, words: Sequence[str]) -> DecoderFactory:
+        """Return a factory that recognises all that this one does, and what ``commands`` does."""
+        factory = self.saying(words)
+        if self.words:
+            factory = factory.with_words([*self.words, *words])
+        return replace(factory, commands=commands)
 
     def with_lexicon(self, path: str | Path) -> DecoderFactory:
         """Return a factory that also knows the words of a pronouncing dictionary.
@@ -290,6 +317,12 @@ class DecoderFactory:
         """
         if self.grammar is not None:
             return self._for_grammar(self.grammar, config)
+        if self.commands is not None:
+            opened = replace(self, commands=None).make(config)
+            plain = replace(config, method="beam", hotwords={}, rescorer="")
+            commands = self.commands.make(plain)
+            assert isinstance(commands, GrammarDecoder)
+            return JoinedDecoder(opened, commands, config.n_best)
         searched = config.needs_beam or bool(self.words) or self.lm is not None
         greedy = config.method == "auto" and not searched
         if greedy or config.method == "greedy":
@@ -438,14 +471,18 @@ def open_decoders(
         raise ConfigError(
             "Greedy decoding uses no language model.", "Leave it out, or choose the method beam."
         )
-    if options.lm is not None and options.grammar is not None:
+    joins = options.grammar_mode == "join"
+    if options.lm is not None and options.grammar is not None and not joins:
         raise ConfigError(
-            "A grammar takes the place of a language model.", "Leave one of them out."
+            "A grammar takes the place of a language model.",
+            "Leave one of them out, or join them (--grammar-mode join).",
         )
     lm = own_lm(bundle) if options.lm is None else Path(options.lm)
     threads = options.threads or usable_cores()
     factory = DecoderFactory(tokenizer, lm, options.device, threads, folder=bundle.path)
-    factory = factory.adapted(decoding.lexicon, options.new_words, options.grammar)
+    factory = factory.adapted(
+        decoding.lexicon, options.new_words, options.grammar, options.grammar_mode
+    )
     if options.lm is not None:
         factory.check_lm()
     return factory

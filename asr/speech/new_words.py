@@ -23,7 +23,7 @@ _VERSION = "1"  # of what is cached
 _SHOWN = 8  # words that an error names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NewWord:
     """A word that a model is to recognise though it was not made with it.
 
@@ -47,7 +47,7 @@ class NewWord:
 
     def cased(self, case: Callable[[str], str]) -> NewWord:
         """Return the same in another letter case."""
-        word, like = case(self.word), case(self.like)
+        word, like = case(self.word), case(self.like) if self.like else ""
         same = word == self.word and like == self.like
         return self if same else NewWord(word, self.sounds_like, like)
 
@@ -186,8 +186,9 @@ class Pronouncer:
 
     def _by_letters(self, words: Sequence[str]) -> list[list[str]]:
         """Return the pronunciations of words; none of a word that cannot be said."""
-        said = {word: self._by_characters(word) for word in words}
-        spelled = [word for word, ways in said.items() if not ways]
+        foreign = [word for word in words if not word.isascii()]
+        said = {word: ways for word in foreign if (ways := self._by_characters(word))}
+        spelled = [word for word in words if word not in said]
         said.update(zip(spelled, self._say_all(spelled), strict=True))
         return [said[word] for word in words]
 
@@ -217,8 +218,6 @@ class Pronouncer:
 
     def _by_characters(self, word: str) -> list[str]:
         """Return how a word is said whose characters are words themselves, as in Chinese."""
-        if word.isascii():
-            return []
         signs = all(unicodedata.category(c) == "Lo" for c in word)  # letters without case
         if not signs or not all(c in self.lexicon for c in word):
             return []

@@ -38,6 +38,7 @@ class ModelOptions:
         new_words: words that the model was not made with, see
             :func:`asr.speech.new_words.new_words`.
         grammar: the only sentences that can be recognised, as text or the path of a file.
+        grammar_mode: ``replace``, or ``join``: all other speech is recognised too.
     """
 
     model: str | Path | Bundle = DEFAULT_MODEL
@@ -50,6 +51,7 @@ class ModelOptions:
     name: str = ""
     new_words: NewWords = ()
     grammar: str | Path | None = None
+    grammar_mode: str = "replace"
 
     @property
     def decoding_fields(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +129,7 @@ class Recognizer:
         words: Sequence[str] = (),
         further: NewWords = (),
         grammar: str | None = None,
+        grammar_mode: str = "replace",
     ) -> Recognizer:
         """Return a recogniser with other settings of the decoder, which shares the network.
 
@@ -138,6 +138,7 @@ class Recognizer:
             words: the only words that can be recognised; empty: those of this model.
             further: words that the model was not made with, see :func:`load_model`.
             grammar: the only sentences that can be recognised, see :func:`load_model`.
+            grammar_mode: see :func:`load_model`.
 
         Raises:
             ConfigError: a value out of its range, or a word that the model cannot say.
@@ -148,12 +149,11 @@ class Recognizer:
         if words or config.needs_beam or grammar is not None:
             config = replace(config, method="beam")
         other.decoding = config
-        other.decoders = other.decoders.adapted("", further, grammar)
+        other.decoders = other.decoders.adapted("", further, grammar, grammar_mode)
         if words:
             other.decoders = other.decoders.with_words(words)
-        anew = bool(further) or grammar is not None
-        make = other.decoders.make if anew else partial(other.decoders.variant, self.decoder)
-        other.decoder = make(config)
+        decoders, anew = other.decoders, bool(further) or grammar is not None
+        other.decoder = decoders.make(config) if anew else decoders.variant(self.decoder, config)
         other.builder = replace(self.builder, all_readings=config.n_best > 1)
         return other
 
@@ -199,10 +199,7 @@ class Recognizer:
                 such channel.
         """
         results = self.transcribe_many([source], sample_rate, channel, progress, on_segment)
-        result = next(results)
-        if isinstance(result, AsrError):
-            raise result
-        return result
+        return _sound(next(results))
 
     def transcribe_batch(
         self, sources: Sequence[Source], sample_rate: int | None = None
@@ -212,12 +209,7 @@ class Recognizer:
         Raises:
             AudioError: see :meth:`transcribe`.
         """
-        transcripts = []
-        for result in self.transcribe_many(sources, sample_rate):
-            if isinstance(result, AsrError):
-                raise result
-            transcripts.append(result)
-        return transcripts
+        return [_sound(result) for result in self.transcribe_many(sources, sample_rate)]
 
     def transcribe_many(
         self,
@@ -455,6 +447,12 @@ class Recognizer:
         return self.builder.transcript(segments, num_samples)
 
 
+def _sound(result: Transcript | AsrError) -> Transcript:
+    if isinstance(result, AsrError):
+        raise result
+    return result
+
+
 def open_recognizer(options: ModelOptions) -> Recognizer:
     """Return the speech model that options name; see :func:`load_model`."""
     return Recognizer(open_model(options.model, task="ctc"), options)
@@ -471,6 +469,7 @@ def load_model(
     writing: WritingConfig | None = None,
     new_words: NewWords = (),
     grammar: str | Path | None = None,
+    grammar_mode: str = "replace",
 ) -> Recognizer:
     """Return a speech model.
 
@@ -489,6 +488,7 @@ def load_model(
             sounds like; a model of phones says them by their letters.
         grammar: the only sentences that can be recognised, as text or the path of a file, see
             :func:`asr.text.grammars.parse_grammar`.
+        grammar_mode: ``replace``, or ``join``: all other speech is recognised too.
 
     Raises:
         ModelError: no model there, a damaged one, or one of another task.
@@ -496,4 +496,5 @@ def load_model(
         LanguageModelError: ``lm`` cannot be used.
     """
     options = ModelOptions(model, decoding, lm, device, backend, threads=threads, writing=writing)
-    return open_recognizer(replace(options, new_words=new_words, grammar=grammar))
+    options = replace(options, new_words=new_words, grammar=grammar, grammar_mode=grammar_mode)
+    return open_recognizer(options)

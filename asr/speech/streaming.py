@@ -24,6 +24,7 @@ from asr.errors import AudioError
 from asr.speech.acoustics.frames import FrameShape
 from asr.speech.acoustics.protocol import StreamingNetwork
 from asr.speech.recognizer import Recognizer, load_model
+from asr.speech.spotting import StreamSpotter
 from asr.speech.transcripts.transcript import Alternative, Word, Written
 from asr.text.chinese import join_words
 
@@ -147,11 +148,16 @@ class StreamingRecognizer:
         """Samples a second that the network takes; other rates are resampled."""
         return self.model.sample_rate
 
-    def stream(self, sample_rate: int | None = None) -> SpeechStream:
-        """Return a new stream; ``sample_rate`` in Hz of what will be pushed, the model's own by
-        default.
+    def stream(
+        self, sample_rate: int | None = None, spotter: StreamSpotter | None = None
+    ) -> SpeechStream:
+        """Return a new stream.
+
+        Args:
+            sample_rate: in Hz of what will be pushed, the model's own by default.
+            spotter: finds phrases in the same audio; its ``take`` returns them.
         """
-        return SpeechStream(self.model, self.network, self.endpoint, sample_rate)
+        return SpeechStream(self.model, self.network, self.endpoint, sample_rate, spotter)
 
     def transcribe(self, samples: Samples, sample_rate: int | None = None) -> list[StreamResult]:
         """Return the final results of a whole recording (n,)."""
@@ -210,10 +216,11 @@ class SpeechStream:
         network: StreamingNetwork,
         endpoint: EndpointConfig,
         sample_rate: int | None = None,
+        spotter: StreamSpotter | None = None,
     ) -> None:
         import soxr
 
-        self.model, self.endpoint = model, endpoint
+        self.model, self.endpoint, self._spotter = model, endpoint, spotter
         self.source_rate = sample_rate or model.sample_rate
         rates = (self.source_rate, model.sample_rate)
         same = rates[0] == rates[1]
@@ -258,6 +265,8 @@ class SpeechStream:
             results += self._decode(self._acoustics.push(self._level.push(rest)))
         results += self._decode(self._acoustics.finish())
         self._finished = True
+        if self._spotter is not None:
+            self._spotter.finish()
         return [result for result in results if result.final] + self._close()
 
     # ----------------------------------------------------------------------------------------------
@@ -277,6 +286,8 @@ class SpeechStream:
     def _decode(self, frames: Samples | None) -> list[StreamResult]:
         if frames is None or not len(frames):
             return []
+        if self._spotter is not None:
+            self._spotter.push(frames)
         results: list[StreamResult] = []
         start = 0
         for end in self._ends(frames):

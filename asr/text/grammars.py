@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
@@ -95,18 +96,41 @@ class Grammar:
 
     def read(self, sentence: str) -> Reading | None:
         """Return what a sentence says; None if it is not one of the grammar's."""
-        paths: dict[int, _Path] = self._silent({0: (0.0, None)})
-        for word in sentence.split():
+        words = sentence.split()
+        path = dict(self._beginnings(words)).get(len(words))
+        return None if path is None else _reading(path)
+
+    def find(self, words: Sequence[str]) -> tuple[int, int, Reading] | None:
+        """Return the longest sentence of the grammar within a text: its first word, the word after
+        its last, and what it says; None if there is none. Of equally long ones the first counts.
+        """
+        best: tuple[int, int, _Path] | None = None
+        for start in range(len(words)):
+            for count, path in self._beginnings(words[start:]):
+                if count > (0 if best is None else best[1] - best[0]):
+                    best = start, start + count, path
+        return None if best is None else (best[0], best[1], _reading(best[2]))
+
+    def _beginnings(self, words: Sequence[str]) -> Iterator[tuple[int, _Path]]:
+        """Yield how many of the first words are a sentence, and its path, for every such number."""
+        paths = self._start
+        if self.final in paths:
+            yield 0, paths[self.final]
+        for count, word in enumerate(words, 1):
             following: dict[int, _Path] = {}
             for node, path in paths.items():
                 for arc in self.arcs[node]:
                     if arc.word == word:
                         _offer(following, arc, path)
+            if not following:
+                return
             paths = self._silent(following)
-        if self.final not in paths:
-            return None
-        log_prob, steps = paths[self.final]
-        return Reading(_slots(_in_order(steps)), log_prob)
+            if self.final in paths:
+                yield count, paths[self.final]
+
+    @cached_property
+    def _start(self) -> dict[int, _Path]:
+        return self._silent({0: (0.0, None)})
 
     def _silent(self, paths: dict[int, _Path]) -> dict[int, _Path]:
         """Return the best path to every node that is reached without a word."""
@@ -121,6 +145,11 @@ class Grammar:
 
 
 _Path = tuple[float, "tuple[Arc, _Path] | None"]  # log-probability, last arc and the path before it
+
+
+def _reading(path: _Path) -> Reading:
+    log_prob, steps = path
+    return Reading(_slots(_in_order(steps)), log_prob)
 
 
 def _offer(paths: dict[int, _Path], arc: Arc, before: _Path) -> bool:

@@ -99,6 +99,8 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         return self._said[word]
 
     def __contains__(self, word: object) -> bool:
+        if self.parts is not None and "_said" not in self.__dict__:
+            return word in self.parts[1] or word in self.parts[0]
         return word in self._words
 
     @cached_property
@@ -106,8 +108,6 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         """All words, to look one up: found without parsing what `save` wrote."""
         if "_said" in self.__dict__:
             return self._said
-        if self.parts is not None:
-            return frozenset(self.parts[0]._words) | frozenset(self.parts[1]._words)
         return frozenset(_FIRST_FIELD.findall(self._text.removeprefix(_MADE_HERE)))
 
     @classmethod

@@ -21,8 +21,8 @@ from pathlib import Path
 from heard import Heard, hear
 
 from asr.decoding.spotting import Spotter
-from asr.speech.jobs.spot import spell_phrases
 from asr.speech.recognizer import load_model
+from asr.speech.spotting import spell_phrases
 
 
 def keywords(heard: Sequence[Heard], count: int) -> list[str]:

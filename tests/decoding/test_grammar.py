@@ -9,6 +9,7 @@ import pytest
 
 from asr.decoding import BeamDecoder
 from asr.decoding.grammar import GRAMMAR_SETTINGS, GrammarDecoder, compile_grammar
+from asr.decoding.joined import JoinedDecoder
 from asr.text.grammars import Grammar, parse_grammar
 
 TOKENS = ["<blank>", "▁a", "▁b", "▁c", "a", "b", "c"]
@@ -95,6 +96,54 @@ def test_the_best_sentence_is_found(grammar: Grammar, seed: int) -> None:
     assert found.score == pytest.approx(scores[best], abs=1e-3)
     assert found.command is not None
     assert found.command.slots == grammar.read(best).slots  # type: ignore[union-attr]
+
+
+def opened() -> BeamDecoder:
+    return BeamDecoder(TOKENS, None, [*"abc", "ab", "ba", "cc"], beam_size=4000, blank_skip=1.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_joined_with_free_speech_the_better_of_two_searches_counts(
+    grammar: Grammar, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    log_probs = np.log(rng.dirichlet(np.full(len(TOKENS), 0.3), 9)).astype(np.float32)
+    best = float(log_probs.max(axis=1).sum())
+    automaton = compile_grammar(grammar)
+    scores = {s: text_score(log_probs, s) for s in sentences()}
+    sentence = max(scores, key=lambda s: scores[s] + automaton.score(s))
+    tokens = len(sentence.replace(" ", ""))
+    confidence = math.exp(min(0.0, (scores[sentence] - best) / tokens))
+    for threshold in (confidence - 1e-3, confidence + 1e-3):
+        joined = JoinedDecoder(opened(), decoder(grammar, threshold))
+        found = joined([log_probs])[0]
+        free = opened()([log_probs])[0]
+        if threshold < confidence:
+            assert found[0].text == sentence
+            assert found[0].command is not None
+            assert found[0].command.confidence == pytest.approx(confidence, abs=1e-3)
+        else:
+            assert found[0].text == free[0].text
+        stream = joined.stream()
+        assert stream.push(log_probs[:4]).command is None
+        stream.push(log_probs[4:])
+        assert stream.finish()[0] == found[0]
+
+
+def test_a_sentence_within_free_speech_has_slots(grammar: Grammar) -> None:
+    joined = JoinedDecoder(opened(), decoder(grammar), n_best=3)
+    whole, within, other = joined([clear("c b c a"), clear("cc b c a cc"), clear("cc cc b")])
+    assert whole[0].text == "c b c a"
+    assert within[0].text == "cc b c a cc"
+    assert within[0].command is not None
+    assert within[0].command.sentence == "b c a"
+    assert within[0].command.slots == {"x": "b c"}
+    spans = within[0].words[1:4]
+    mean = sum(span.confidence for span in spans) / 3
+    assert within[0].command.confidence == pytest.approx(mean, abs=1e-4)
+    assert other[0].text == "cc cc b"
+    assert other[0].command is None
+    assert len({h.text for h in whole}) == len(whole) <= 3
 
 
 def clear(text: str) -> np.ndarray:

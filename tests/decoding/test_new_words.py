@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import asr.decoding.new_words as module
 from asr.decoding import NgramAutomaton
 from asr.decoding.automaton import compile_model
-from asr.decoding.kernels.automaton import query
+from asr.decoding.kernels.automaton import EMPTY, query
+from asr.decoding.kernels.new_words import copy_entries
 from asr.decoding.known_words import know_sounds
+from asr.decoding.lexicon import Lexicon, build_lexicon
 from asr.decoding.new_words import ExtendedAutomaton, with_new_words
 from asr.decoding.vocabulary import Vocabulary
 from asr.errors import LanguageModelError
@@ -137,12 +141,72 @@ def test_further_sounds_are_those_of_the_whole_dictionary(
     whole = Pronunciations({word: joined[word] for word in joined})
     all_sounds, all_known = know_sounds(whole, vocabulary, model)
     assert sounds.spellings == all_sounds.spellings
-    assert known.lexicon.words == all_known.lexicon.words
-    for name in ("parents", "ends", "edge_first", "edges"):
-        assert np.array_equal(getattr(known.lexicon, name), getattr(all_known.lexicon, name))
-    assert np.array_equal(known.unigrams, all_known.unigrams)
-    alike = [_group(known, i) for i in known.ids]
+    order = [known.lexicon.words.index(sound) for sound in all_known.lexicon.words]
+    assert len(order) == len(known.lexicon.words)
+    assert np.array_equal(known.unigrams[order], all_known.unigrams)
+    alike = [_group(known, i) for i in known.ids[order]]
     assert alike == [_group(all_known, i) for i in all_known.ids]
+    assert _paths(known.lexicon) == _paths(all_known.lexicon)
+
+
+def _paths(lexicon: Lexicon) -> dict[tuple[int, ...], str]:
+    """Return the word of each sequence of tokens that the trie has, and check its arrays."""
+    E, first = lexicon.edges, lexicon.edge_first
+    assert len(E) == first[-1]
+    assert (lexicon.parents[1:] < np.arange(1, len(lexicon.parents))).all()
+    paths, stack = {}, [(0, ())]
+    while stack:
+        node, tokens = stack.pop()
+        rows = E[first[node] : first[node + 1]]
+        assert rows[:, 0].tolist() == sorted(set(rows[:, 0].tolist()))
+        mask = sum(1 << token for token in {int(t) % 64 for t in rows[:, 0]})
+        assert lexicon.masks[node] == mask
+        if lexicon.ends[node] >= 0:
+            paths[tokens] = lexicon.words[lexicon.ends[node]]
+        for token, target in rows[:, :2].tolist():
+            assert lexicon.parents[target] == node
+            stack.append((target, (*tokens, token)))
+    return paths
+
+
+def test_a_trie_that_grows_is_the_trie_of_all_words() -> None:
+    letters = "abcdefgh"
+    vocabulary = Vocabulary(["<blank>", *(f"▁{c}" for c in letters), *letters])
+    words = sorted({"".join(w) for n in (1, 2, 3, 4) for w in itertools.product("aceg", repeat=n)})
+    words += ["b", "bbb", "hh", "aaaaaaaaab", "aaaaaaaaac"]
+    old, new = words[::3], [word for i, word in enumerate(words) if i % 3]
+    grown = build_lexicon(old, vocabulary).extended(new, vocabulary)
+    assert _paths(grown) == _paths(build_lexicon(words, vocabulary))
+    assert grown.words == [*sorted(old), *new]
+    scores = {word: -float(len(word)) - i / 7 for i, word in enumerate(words)}
+    both = [
+        trie.weighted(np.array([scores[word] for word in trie.words]))
+        for trie in (grown, build_lexicon(words, vocabulary))
+    ]
+    assert sorted(both[0].factors) == sorted(both[1].factors)
+    assert grown.extended([], vocabulary) is grown
+
+
+def test_a_model_is_saved_without_the_words_that_it_was_given(
+    lm: NgramAutomaton, tmp_path: Path
+) -> None:
+    model = extended(lm, zebra="")
+    assert model.slots is lm.slots or len(model.slots) > len(lm.slots)
+    roomy = replace(lm, slots=_larger(lm.slots))
+    assert extended(roomy, zebra="").slots is roomy.slots
+    roomy.save(tmp_path / "lm.bin")
+    loaded = NgramAutomaton.load(tmp_path / "lm.bin")
+    for state, word in itertools.product(states_of(lm), lm.words):
+        assert loaded.step(state, word) == lm.step(state, word) == roomy.step(state, word)
+    assert np.count_nonzero(loaded.slots[:, 0] != EMPTY) == np.count_nonzero(
+        lm.slots[:, 0] != EMPTY
+    )
+
+
+def _larger(slots: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    larger = np.full((4 * len(slots), 4), EMPTY, np.uint32)
+    copy_entries(slots, larger, larger.view(np.float32))
+    return larger
 
 
 def _group(known: object, number: int) -> list[int]:

@@ -12,7 +12,7 @@ from service import wav
 import asr
 from asr.serve.config import ServeConfig
 from asr.serve.errors import BadOption
-from asr.serve.options import RECORDING, STREAM, RequestOptions, read_options
+from asr.serve.options import RECORDING, SPOT, STREAM, RequestOptions, read_options
 from asr.serve.variants import KEPT, Variants
 from asr.speech.recognizer import Recognizer
 
@@ -104,7 +104,7 @@ def test_no_option_is_ignored() -> None:
             read_options([(name, "1")], takes)
     with pytest.raises(BadOption, match="n_best is given twice"):
         read_options([("n_best", "2"), ("n_best", "3")], RECORDING)
-    assert set(RequestOptions.model_fields) == RECORDING | STREAM
+    assert set(RequestOptions.model_fields) == RECORDING | STREAM | SPOT
 
 
 def test_each_option_changes_what_is_heard(recognizer: Recognizer) -> None:
@@ -129,7 +129,16 @@ def test_each_option_changes_what_is_heard(recognizer: Recognizer) -> None:
     assert kept.text == " ".join(word.word for word in kept.words)
     two = heard(grammar="x = ab | cd\nbad {x}")
     assert {segment.text for segment in two.segments} <= {"bad ab", "bad cd"}
+    joined = heard(grammar="x = ab | cd\nbad {x}", grammar_mode="join", n_best=2)
+    assert joined.text == heard(n_best=2).text  # no sentence of the grammar is heard
+    assert all(segment.slots is None for segment in joined.segments)
+    word = joined.segments[0].words[0].word
+    within = heard(grammar=f"x = {word}\n{{x}}", grammar_mode="join", n_best=2)
+    assert within.text == joined.text
+    assert within.segments[0].slots == {"x": word}
+    assert within.segments[0].confidence == joined.segments[0].confidence
     refused = (
+        ("grammar_mode", "join"),  # there is no grammar
         ("hotwords", "xylophone"),
         ("lm_weight", 0.5),
         ("word_bonus", 3),

@@ -58,6 +58,23 @@ def test_samples_are_sentences_and_others_are_not() -> None:
         assert grammar.read(other) is None
 
 
+def test_the_longest_sentence_within_a_text_is_found() -> None:
+    grammar, random = parse_grammar(LIGHTS), Random(2)
+    words = sorted({word for sentence in sentences() for word in sentence.split()})
+    known = sorted(sentences())
+    for _ in range(200):
+        parts = random.choices([*known, *words], k=3)
+        text = " ".join(parts).split()
+        spans = [(i, j) for i in range(len(text)) for j in range(i + 1, len(text) + 1)]
+        inside = [span for span in spans if " ".join(text[slice(*span)]) in sentences()]
+        found = grammar.find(text)
+        if not inside:
+            assert found is None
+            continue
+        start, end = max(inside, key=lambda span: (span[1] - span[0], -span[0]))
+        assert found == (start, end, grammar.read(" ".join(text[start:end])))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

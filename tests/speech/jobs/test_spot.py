@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from asr.cli import app
 from asr.errors import ConfigError
-from asr.speech.jobs.spot import find_phrases, read_phrases, spell_phrases
+from asr.speech.jobs.spot import read_phrases
 from asr.speech.recognizer import load_model
+from asr.speech.spotting import find_phrases, spell_phrases
 
 
 @pytest.fixture(scope="module")

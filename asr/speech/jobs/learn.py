@@ -7,16 +7,19 @@ Nothing is learned from the part ``test``: it decides.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from asr.catalogue import train
 from asr.config import build_config
 from asr.decoding import load_lm
 from asr.decoding.language_models import file_for_folder
 from asr.errors import DataError, ModelError
+from asr.files import atomic_write_text
 from asr.lm import estimate
 from asr.lm.files import COMPACT_SUFFIX, read_model, write_model
 from asr.lm.interpolation import interpolate, interpolation_weights
@@ -34,6 +37,7 @@ __all__ = ["CONFIG", "Learned", "Untranscribed", "adapt_lm", "learn", "open_trai
 
 CONFIG = Path(__file__).with_name("learn.yaml")
 SPLITS = ("train", "dev", "test")
+RESULT = "learned.json"  # in the output folder, of accepted and of refused models
 WORSE = "worse"  # in the run folder: the model folder of a training that was refused
 MIN_LM_SHARE = 0.02  # of the new transcripts' n-gram model, below which the old one is kept
 
@@ -53,6 +57,23 @@ class Learned:
     before: str
     after: str
     comparison: Comparison
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the new model makes no more errors than the old one."""
+        return self.comparison.b.wer <= self.comparison.a.wer
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the word error rates, 0 to 1, the interval of their difference, the verdict."""
+        boot = self.comparison.bootstrap
+        return {
+            "before": self.comparison.a.wer,
+            "after": self.comparison.b.wer,
+            "low": boot and boot.low,
+            "high": boot and boot.high,
+            "accepted": self.accepted,
+            "verdict": self.verdict,
+        }
 
     @property
     def verdict(self) -> str:
@@ -108,7 +129,8 @@ def learn(
     Args:
         model: a trained model, its folder or its name.
         data: folder of the prepared splits train, dev and test, at the model's feature settings.
-        output_dir: gets ``before/`` and the run folder ``run/`` with the new model.
+        output_dir: gets ``before/``, the run folder ``run/`` with the new model, and
+            ``learned.json`` with the gain.
         lm: n-gram model to use before and after, instead of the model's own adapted one.
         overrides: of the configuration, ``key=value``.
         pronounce: says words that the dictionary lacks.
@@ -143,6 +165,7 @@ def learn(
         tuned = self_train(tune, data, untranscribed.split, out, untranscribed.config)
     after = evaluate(ModelOptions(tuned), [data / "test"], out / "run")
     learned = Learned(tuned, before, after, _compare(out / "before" / "test", out / "run" / "test"))
+    atomic_write_text(out / RESULT, json.dumps(learned.to_dict(), indent=1) + "\n")
     _refuse_worse(learned)
     return learned
 
@@ -208,7 +231,7 @@ def _compare(before: Path, after: Path) -> Comparison:
 
 def _refuse_worse(learned: Learned) -> None:
     """Move the new model out of the way if it makes more errors, and raise ModelError."""
-    if learned.comparison.b.wer <= learned.comparison.a.wer:
+    if learned.accepted:
         return
     aside = learned.model.replace(learned.model.with_name(WORSE))
     raise ModelError(

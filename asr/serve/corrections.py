@@ -26,6 +26,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ValidationError
 
 from asr.audio.reading import AUDIO_SUFFIXES, open_recording
+from asr.errors import DataError
 from asr.files import atomic_path, atomic_write_text
 from asr.lines import read_json_lines
 from asr.serve.errors import PROBLEMS, BadOption, NotFound, TooLarge
@@ -36,6 +37,7 @@ from asr.speech.long import LONG_S
 
 __all__ = ["TABLE", "Corrections", "corrections_routes"]
 
+FACTS = ("heard", "confidence", "original", "source")
 TABLE, AUDIO = "corrections.jsonl", "audio"
 PAUSE_S = 0.3  # where long recordings are cut
 PIECE_S, LONGEST_S = 12.0, 25.0  # lengths of their pieces: aimed at, and at most
@@ -92,7 +94,13 @@ class Corrections:
         (folder / AUDIO).mkdir(parents=True, exist_ok=True)
         self._rows: list[dict[str, Any]] = []
         if self.table.is_file():
-            self._rows = [dict(row) for _, row in read_json_lines(self.table)]
+            self._rows = [row for _, row in read_json_lines(self.table)]
+        for number, row in enumerate(self._rows, 1):
+            if not isinstance(row, dict) or not row.keys() >= {*FACTS, "id", "path", "text"}:
+                raise DataError(
+                    f"{self.table}, line {number}: not a correction that a service kept.",
+                    "Give another folder, or correct the line.",
+                )
 
     def add(
         self, source: BinaryIO, name: str, body: TranscriptBody, heard: str, confidence: float
@@ -121,7 +129,7 @@ class Corrections:
         path = Path(AUDIO) / f"{key}{suffix}"
         with atomic_path(self.folder / path) as temporary, temporary.open("wb") as target:
             shutil.copyfileobj(source, target)
-        facts = {"heard": heard, "confidence": confidence, "original": name, "source": key}
+        facts = dict(zip(FACTS, (heard, confidence, name, key), strict=True))
         rows = [
             {"id": f"{key}-{number:03d}", "path": path.as_posix(), **_times(piece), **facts}
             for number, piece in enumerate(_pieces(body, duration_s))

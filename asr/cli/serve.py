@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,6 +53,14 @@ def serve(
     upload_timeout_s: Annotated[
         float, typer.Option(min=0.1, help="Time to upload a request; 408 after it.")
     ] = 30.0,
+    corrections_dir: Annotated[
+        Path | None,
+        typer.Option(help="Keep transcripts that people correct, and their recordings, here."),
+    ] = None,
+    learn_s: Annotated[
+        float,
+        typer.Option(min=0, help="Longest training on them that people may start; 0: none."),
+    ] = 0.0,
     backend: Annotated[
         str,
         typer.Option(
@@ -84,6 +93,8 @@ def serve(
         raise typer.BadParameter("it goes with --ray.", param_hint="--replicas")
     if wyoming_port and ray is not None:
         raise typer.BadParameter("it does not go with --ray.", param_hint="--wyoming-port")
+    if corrections_dir and ray is not None:
+        raise typer.BadParameter("it does not go with --ray.", param_hint="--corrections-dir")
     config = ServeConfig(
         host=host,
         port=port,
@@ -105,6 +116,8 @@ def serve(
         job_ttl_s=job_ttl_s,
         request_timeout_s=request_timeout_s,
         upload_timeout_s=upload_timeout_s,
+        corrections_dir=str(corrections_dir or ""),
+        learn_s=learn_s,
         **given(text_model=text_model),
     )
     if ray is None:

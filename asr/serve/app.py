@@ -8,6 +8,8 @@ POST /v1/predict       texts, signals or series -> predictions of a model of ano
 POST /v1/audio/...     as OpenAI's API
 POST /v1/jobs          a long recording -> a job, asked for later
 POST /v1/render        a transcript -> subtitles and other formats
+POST /v1/corrections   a corrected transcript and its recording, where the operator keeps them
+POST /v1/learn         learning from these, where the operator allows it
 GET  /v1/models  /health  /ready  /metrics  /docs  /
 """
 
@@ -22,10 +24,12 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
 from asr.serve.config import ServeConfig
+from asr.serve.corrections import Corrections, corrections_routes
 from asr.serve.documentation import documentation_routes
 from asr.serve.errors import Problem, add_error_handlers
 from asr.serve.guard import Guard
 from asr.serve.jobs import Jobs, job_routes
+from asr.serve.learning import Learning, learning_routes
 from asr.serve.live import Streams
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet
@@ -52,12 +56,17 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
 
     Raises:
         ModelError: a folder holds no model.
-        ConfigError: the traffic split does not fit the models.
+        ConfigError: the traffic split does not fit the models, or none of them can learn.
+        DataError: the table of corrections is damaged.
     """
     config, metrics = config or ServeConfig(), ServiceMetrics()
     service = Service(Fleet(models, config, metrics), config, metrics)
     fleet, streams = service.fleet, Streams(service.fleet, config, metrics)
     wyoming, jobs = WyomingServer(service, streams), Jobs(service)
+    corrections = Corrections(Path(config.corrections_dir)) if config.corrections_dir else None
+    learning = None
+    if corrections is not None and config.learn_s:
+        learning = Learning(fleet, corrections, config.learn_s)
     ready = asyncio.Event()
 
     @contextlib.asynccontextmanager
@@ -74,6 +83,8 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
         yield
         ready.clear()
         await wyoming.stop()
+        if learning is not None:
+            await asyncio.to_thread(learning.stop)
         await jobs.stop()
         for model in fleet.models.values():
             await model.batcher.stop()
@@ -91,7 +102,7 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
         redoc_url=None,
     )
     _add_status_routes(app, metrics, ready)
-    page_routes(app)
+    page_routes(app, config)
     documentation_routes(app)
     transcribe_route(app, service)
     spot_route(app, service)
@@ -99,6 +110,10 @@ def create_app(models: Sequence[str | Path], config: ServeConfig | None = None) 
     openai_routes(app, service)
     if config.max_jobs:
         job_routes(app, jobs)
+    if corrections is not None:
+        corrections_routes(app, corrections, service)
+    if learning is not None:
+        learning_routes(app, learning)
     stream_routes(app, streams)
     vosk_route(app, streams)
     predict_route(app, fleet.predictors, config)

@@ -42,6 +42,9 @@ class ServeConfig:
         max_job_s: longest recording of a job.
         job_upload_timeout_s: for the body of a job.
         job_ttl_s: seconds that the result of a job is kept.
+        corrections_dir: folder for corrected transcripts and their recordings; empty: none.
+        learn_s: longest training on them that clients may start, in seconds; 0: they may start
+            none.
         shutdown_s: seconds that open requests get on SIGTERM.
         threads: processor threads of each model's network.
         backend: of the speech models, see :func:`asr.speech.acoustics.backends.choose_backend`.
@@ -74,6 +77,8 @@ class ServeConfig:
     max_job_s: float = 6 * 3600.0
     job_upload_timeout_s: float = 600.0
     job_ttl_s: float = 3600.0
+    corrections_dir: str = ""
+    learn_s: float = 0.0
     shutdown_s: float = 30.0
     threads: int = 1
     backend: str = "auto"
@@ -102,6 +107,7 @@ class ServeConfig:
             "job_ttl_s",
             "threads",
             "drift_sigma",
+            "learn_s",
         ):
             check_range(f"serve.{name}", getattr(self, name), 0)
         for name in (
@@ -112,6 +118,10 @@ class ServeConfig:
             "shutdown_s",
         ):
             check_range(f"serve.{name}", getattr(self, name), 0.01)
+        if self.learn_s and not self.corrections_dir:
+            raise ConfigError(
+                "There are no corrections to learn from.", "Give --corrections-dir FOLDER too."
+            )
         if self.split and (min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6):
             raise ConfigError(
                 f"The traffic split {self.split} does not add up to 1.", "Example: --split 0.9,0.1"

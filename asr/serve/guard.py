@@ -28,7 +28,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 OPEN_ROUTES = ("/", "/health", "/ready", "/openapi.json", "/docs")  # need no key
 OPEN_FILES = ("/docs/files/", "/page/")
 NO_KEY = Refusal(401, "no_key", "A valid API key is needed.")
-JOBS, FORM_BYTES = "/v1/jobs", 100_000  # what a form has beside its recording
+LARGE = ("/v1/jobs", "/v1/corrections")  # take long recordings
+FORM_BYTES = 100_000  # what a form has beside its recording
 LINGER_S = 2.0  # for a client that still sends to read its refusal, before the connection closes
 logger = logging.getLogger("asr.serve")
 
@@ -154,7 +155,7 @@ class Guard:
 
     def _upload(self, path: str) -> _Upload:
         config = self.config
-        if path == JOBS:
+        if path in LARGE:
             return _Upload(config.max_job_bytes + FORM_BYTES, config.job_upload_timeout_s)
         return _Upload(config.max_bytes * config.max_files, config.upload_timeout_s)
 

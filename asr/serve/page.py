@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+
+from asr.serve.config import ServeConfig
 
 __all__ = ["page_routes"]
 
@@ -23,12 +25,17 @@ POLICY = {
 }
 
 
-def page_routes(app: FastAPI) -> None:
-    """Add the page and its files."""
+def page_routes(app: FastAPI, config: ServeConfig) -> None:
+    """Add the page and its files; the page offers what the settings allow."""
+    offered = (" data-corrections" * bool(config.corrections_dir)) + " data-learn" * bool(
+        config.learn_s
+    )
+    text = (FOLDER / "index.html").read_text(encoding="utf-8")
+    content = text.replace("<body>", f"<body{offered}>", 1)
 
     @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(FOLDER / "index.html", headers={**FRESH, **POLICY})
+    async def page() -> HTMLResponse:
+        return HTMLResponse(content, headers={**FRESH, **POLICY})
 
     app.mount(FILES, _FreshFiles(directory=FOLDER))
 

@@ -13,7 +13,7 @@ from asr.serve.errors import PROBLEMS
 from asr.serve.transcribe import MEDIA_TYPES, SegmentAnswer, TurnAnswer, rendered
 from asr.speech.transcripts.transcript import FORMATS, read_transcript
 
-__all__ = ["render_route"]
+__all__ = ["TranscriptBody", "on_one_line", "render_route"]
 
 MAX_TIME_S = 1e6
 KINDS = sorted({"text/plain", *MEDIA_TYPES.values()})
@@ -61,16 +61,16 @@ def render_route(app: FastAPI) -> None:
 
 
 def _rendered(body: TranscriptBody, output_format: str, name: str) -> Response:
-    content = _on_one_line(body.model_dump(exclude_none=True))
+    content = on_one_line(body.model_dump(exclude_none=True))
     return rendered(read_transcript(content), output_format, name)
 
 
-def _on_one_line(content: Any) -> Any:
+def on_one_line(content: Any) -> Any:
     """Return content with single spaces in its texts: a line is a cue's or a row's."""
     if isinstance(content, str):
         return " ".join(content.split())
     if isinstance(content, list):
-        return [_on_one_line(entry) for entry in content]
+        return [on_one_line(entry) for entry in content]
     if isinstance(content, dict):
-        return {name: _on_one_line(value) for name, value in content.items()}
+        return {name: on_one_line(value) for name, value in content.items()}
     return content

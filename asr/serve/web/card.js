@@ -1,5 +1,6 @@
 // A recording on the page: waiting, at work, a transcript, or the reason why there is none.
 
+import { keep, keeps } from "./learning.js";
 import { Reader } from "./reader.js";
 import { transcribe } from "./recognition.js";
 import { FORMATS, save } from "./saving.js";
@@ -36,6 +37,8 @@ export class Card {
     };
     this.find(".edit").onclick = () => this.edit();
     this.find(".copy").onclick = () => this.copy();
+    this.find(".keep").hidden = !keeps();
+    this.find(".keep").onclick = () => this.keep();
     for (const format of FORMATS) {
       const button = document.createElement("button");
       button.type = "button";
@@ -172,6 +175,29 @@ export class Card {
     this.find(".copy").textContent = text("copied");
     this.say(text("copied"));
     setTimeout(() => { this.find(".copy").textContent = text("copy"); }, 2000);
+  }
+
+  /** How sure the service was of its words, 0 to 1. */
+  get confidence() {
+    const words = (this.answer.segments ?? []).flatMap((segment) => segment.words ?? []);
+    const sum = words.reduce((total, word) => total + word.confidence, 0);
+    return words.length ? sum / words.length : 0;
+  }
+
+  /** Keep the transcript as it is now for learning. */
+  async keep() {
+    const button = this.find(".keep");
+    button.disabled = true;
+    try {
+      await keep(this.file, this.current, this.answer.text, this.confidence);
+      button.textContent = text("kept");
+      this.say(text("kept"));
+      setTimeout(() => { button.textContent = text("keep"); }, 2000);
+    } catch (error) {
+      this.note(error.message);
+      this.say(error.message);
+    }
+    button.disabled = false;
   }
 
   save(format) {

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { Card } from "./card.js";
+import { setUp, show as showLearning } from "./learning.js";
 import { Recording } from "./microphone.js";
 import { speak, text } from "./texts.js";
 import { clock, joined, paragraphsOf } from "./transcript.js";
@@ -165,6 +166,7 @@ $("language").onchange = ({ target }) => {
   localStorage.setItem(LANGUAGE, target.value);
   speak(target.value);
   cards.forEach((card) => card.speak());
+  showLearning();
 };
 document.addEventListener("play", ({ target }) => {
   for (const other of document.querySelectorAll("audio")) if (other !== target) other.pause();
@@ -183,4 +185,4 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 }
 
 $("language").value = speak(localStorage.getItem(LANGUAGE));
-listModels().then(restoreSettings, complain);
+listModels().then(restoreSettings, complain).then(() => setUp(cards, complain));

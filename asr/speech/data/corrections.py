@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from asr.errors import DataError
 from asr.speech.data.store import FeatureStore, StringTable
 from asr.text.tables import read_table
@@ -43,9 +41,7 @@ def corrected(store: FeatureStore, corrections: Mapping[str, str]) -> FeatureSto
     Raises:
         DataError: none of the utterances is in the split.
     """
-    plain = np.flatnonzero(store.speeds == 1.0).tolist()
-    of_source = {int(store.sources[item]): store.ids[item] for item in plain}
-    names = [of_source[source] for source in store.sources.tolist()]  # copies are of the same
+    names = store.names_of_sources()
     if corrections and not corrections.keys() & set(names):
         raise DataError(
             f"None of the {len(corrections)} corrected utterances is in {store.path}.",

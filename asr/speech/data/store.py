@@ -202,6 +202,12 @@ class FeatureStore:
         """(n,) seconds of each item."""
         return self.num_frames.astype(np.float64) * self.frame_shift_s
 
+    def names_of_sources(self) -> list[str]:
+        """Return for each item the id of the utterance that it is, or is a copy of."""
+        plain = np.flatnonzero(self.speeds == 1.0).tolist()
+        of_source = {int(self.sources[item]): self.ids[item] for item in plain}
+        return [of_source[source] for source in self.sources.tolist()]
+
     def features(self, item: int) -> npt.NDArray[np.float32]:
         """Return the features (T, F) of an item.
 

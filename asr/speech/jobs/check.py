@@ -27,6 +27,7 @@ from asr.speech.jobs.align import say_unknown
 from asr.speech.jobs.evaluate import emissions
 from asr.speech.recognizer import Recognizer
 from asr.speech.viterbi.search import LogProbs
+from asr.text.foreign import foreign_texts
 from asr.text.normalizers import normalize
 from asr.text.pronunciations import Pronounce
 
@@ -38,7 +39,9 @@ SILENCE_S, SILENT_SHARE = 0.5, 0.6
 CLIPPED_SHARE = 0.01
 # what is added to the score, natural log as all costs: it decides among similar ones
 RATE_COST, SILENT_COST, CLIPPED_COST = 10.0, 5.0, 3.0
+LANGUAGE_COST = 25.0
 UNALIGNABLE = 1000.0
+UNHEARD, UNUSUAL = 0.75, 0.3  # error rate of other speech, and above the usual one
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,14 @@ class CheckedUtterance:
     reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Usual:
+    """Medians of a split: tokens a second, and error rate."""
+
+    tokens_per_s: float
+    error_rate: float
+
+
 def check_split(
     recognizer: Recognizer,
     split: str | Path,
@@ -104,8 +115,9 @@ def check_split(
     ):
         checked.append(examine(recognizer, CheckedUtterance(name, text), said, log_probs))
     clipped = _clipped(FeatureStore.open(split), recognizer.sample_rate)
-    usual = float(np.median([c.tokens_per_s for c in checked if c.tokens_per_s] or [1.0]))
-    judged = [_judged(replace(c, clipped=clipped.get(c.id, math.nan)), usual) for c in checked]
+    checked = [replace(c, clipped=clipped.get(c.id, math.nan)) for c in checked]
+    usual, foreign = _usual(checked), foreign_texts(normal)
+    judged = [_judged(c, usual, language) for c, language in zip(checked, foreign, strict=True)]
     return sorted(judged, key=lambda c: (-c.score, c.id))
 
 
@@ -186,14 +198,33 @@ def _clipped(store: FeatureStore, sample_rate: int) -> dict[str, float]:
     return shares
 
 
-def _judged(utterance: CheckedUtterance, usual_rate: float) -> CheckedUtterance:
-    """Return an utterance with its reasons, and the score that they raise."""
+def _usual(checked: Sequence[CheckedUtterance]) -> _Usual:
+    rates = [c.tokens_per_s for c in checked if c.tokens_per_s] or [1.0]
+    errors = [c.error_rate for c in checked if not math.isnan(c.error_rate)] or [0.0]
+    return _Usual(float(np.median(rates)), float(np.median(errors)))
+
+
+def _judged(utterance: CheckedUtterance, usual: _Usual, language: str) -> CheckedUtterance:
+    """Return an utterance with its reasons, and the score that they raise.
+
+    Args:
+        utterance: without the reasons that depend on the other utterances.
+        usual: what is usual in its split.
+        language: why its transcript seems to be in another language than most; empty: it does not.
+    """
     reasons, score = list(utterance.reasons), utterance.score
     if utterance.worst_cost > NOISE_COST:
         reasons.insert(0, f"something else is heard at {utterance.worst_word!r}")
-    rate = utterance.tokens_per_s / usual_rate
+    if utterance.error_rate > max(UNHEARD, usual.error_rate + UNUSUAL):
+        reasons.append("hardly any of it is heard: other speech, or another language")
+    if language:
+        reasons.append(language)
+        score += LANGUAGE_COST
+    rate = utterance.tokens_per_s / usual.tokens_per_s
     if utterance.tokens_per_s and not 1 / RATE_FACTOR < rate < RATE_FACTOR:
-        reasons.append(f"{utterance.tokens_per_s:g} tokens a second (usual: {usual_rate:g})")
+        reasons.append(
+            f"{utterance.tokens_per_s:g} tokens a second (usual: {usual.tokens_per_s:g})"
+        )
         score += RATE_COST
     if utterance.silence > SILENT_SHARE:
         reasons.append(f"{100 * utterance.silence:.0f} % of it is silence")

@@ -31,7 +31,14 @@ from asr.speech.decoders import LM_FILES, Decoder, DecoderFactory, DecodingConfi
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 
-__all__ = ["Emissions", "emissions", "evaluate", "tune_decoding", "tune_second_pass"]
+__all__ = [
+    "Emissions",
+    "check_features",
+    "emissions",
+    "evaluate",
+    "tune_decoding",
+    "tune_second_pass",
+]
 
 BATCH_S = 400.0  # seconds, padding included, that the network gets at once
 TUNED = ("lm_alpha", "lm_beta", "blank_penalty")
@@ -74,6 +81,21 @@ def _differing(wanted: FeatureConfig, stored: FeatureConfig) -> str:
     )
 
 
+def check_features(recognizer: Recognizer, store: FeatureStore) -> None:
+    """Refuse a prepared split with other features than the model's.
+
+    Raises:
+        DataError: it has other ones.
+    """
+    wanted = recognizer.feature_config
+    if store.feature_config != wanted:
+        raise DataError(
+            f"{store.path} was prepared with other features than the model {recognizer.name} was "
+            "trained on.",
+            f"Prepare it again with the model's: {_differing(wanted, store.feature_config)}",
+        )
+
+
 def emissions(recognizer: Recognizer, split: str | Path) -> Emissions:
     """Return log-probabilities and references of a prepared split (its unperturbed utterances).
 
@@ -99,13 +121,7 @@ def _from_features(recognizer: Recognizer, store: FeatureStore) -> dict[int, Arr
     """Log-probabilities (T', V) by item, from stored features."""
     from asr.speech.data.batches import SpeechLoader  # it needs torch
 
-    wanted = recognizer.feature_config
-    if store.feature_config != wanted:
-        raise DataError(
-            f"{store.path} was prepared with other features than the model {recognizer.name} was "
-            "trained on.",
-            f"Prepare it again with the model's: {_differing(wanted, store.feature_config)}",
-        )
+    check_features(recognizer, store)
     log_probs: dict[int, Array] = {}
     for items in SpeechLoader.plain(store, BATCH_S).item_numbers(0):
         features = [store.features(item) for item in items]

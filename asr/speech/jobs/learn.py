@@ -7,16 +7,19 @@ Nothing is learned from the part ``test``: it decides.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from asr.catalogue import train
 from asr.config import build_config
 from asr.decoding import load_lm
 from asr.decoding.language_models import file_for_folder
 from asr.errors import DataError, ModelError
+from asr.files import atomic_write_text
 from asr.lm import estimate
 from asr.lm.files import COMPACT_SUFFIX, read_model, write_model
 from asr.lm.interpolation import interpolate, interpolation_weights
@@ -26,13 +29,15 @@ from asr.scoring import Comparison, compare_pairs, pair, read_transcripts
 from asr.speech.acoustics.network import CtcTaskConfig
 from asr.speech.decoders import LM_FILES
 from asr.speech.jobs.evaluate import evaluate
+from asr.speech.jobs.self_training import SelfTrainingConfig, self_train
 from asr.speech.options import ModelOptions
 from asr.text.pronunciations import Pronounce, Pronunciations
 
-__all__ = ["CONFIG", "Learned", "adapt_lm", "learn", "open_trained"]
+__all__ = ["CONFIG", "Learned", "Untranscribed", "adapt_lm", "learn", "open_trained"]
 
 CONFIG = Path(__file__).with_name("learn.yaml")
 SPLITS = ("train", "dev", "test")
+RESULT = "learned.json"  # in the output folder, of accepted and of refused models
 WORSE = "worse"  # in the run folder: the model folder of a training that was refused
 MIN_LM_SHARE = 0.02  # of the new transcripts' n-gram model, below which the old one is kept
 
@@ -54,6 +59,23 @@ class Learned:
     comparison: Comparison
 
     @property
+    def accepted(self) -> bool:
+        """Whether the new model makes no more errors than the old one."""
+        return self.comparison.b.wer <= self.comparison.a.wer
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the word error rates, 0 to 1, the interval of their difference, the verdict."""
+        boot = self.comparison.bootstrap
+        return {
+            "before": self.comparison.a.wer,
+            "after": self.comparison.b.wer,
+            "low": boot and boot.low,
+            "high": boot and boot.high,
+            "accepted": self.accepted,
+            "verdict": self.verdict,
+        }
+
+    @property
     def verdict(self) -> str:
         """The gain in one sentence, and whether it can be chance."""
         a, b, boot = self.comparison.a.wer, self.comparison.b.wer, self.comparison.bootstrap
@@ -63,6 +85,19 @@ class Learned:
         low, high = 100 * boot.low, 100 * boot.high
         proven = "" if boot.high < 0 else ", which may be chance: hold out more"
         return f"{text} (difference {low:+.2f} to {high:+.2f} points, 95 % interval){proven}"
+
+
+@dataclass(frozen=True)
+class Untranscribed:
+    """Speech without text.
+
+    Attributes:
+        split: prepared split whose texts are not known, with copies at another speed.
+        config: what is learned from it.
+    """
+
+    split: Path
+    config: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)
 
 
 def open_trained(model: str | Path | Bundle) -> Bundle:
@@ -87,37 +122,50 @@ def learn(
     lm: Path | None = None,
     overrides: Sequence[str] = (),
     pronounce: Pronounce | None = None,
+    untranscribed: Untranscribed | None = None,
 ) -> Learned:
     """Fine-tune a model on a prepared corpus; refuse the result if it is worse.
 
     Args:
         model: a trained model, its folder or its name.
         data: folder of the prepared splits train, dev and test, at the model's feature settings.
-        output_dir: gets ``before/`` and the run folder ``run/`` with the new model.
+        output_dir: gets ``before/``, the run folder ``run/`` with the new model, and
+            ``learned.json`` with the gain.
         lm: n-gram model to use before and after, instead of the model's own adapted one.
         overrides: of the configuration, ``key=value``.
         pronounce: says words that the dictionary lacks.
+        untranscribed: speech without text to learn from too.
 
     Raises:
-        DataError: a split is missing.
+        DataError: a split is missing, or nothing can be learned from the speech without text.
         ModelError: the model cannot be trained; or the new one makes more errors than the old one
             on the held-out part: it is then kept as ``run/worse``, for a look.
     """
     data, out = Path(data), Path(output_dir)
     _check_splits(data)
-    bundle, run = open_trained(model), out / "run"
+    bundle = open_trained(model)
     own = next((bundle.path / name for name in LM_FILES if name in bundle.files), None)
     before = evaluate(ModelOptions(bundle, lm=lm or own), [data / "test"], out / "before")
     texts = [data / name / "text.txt" for name in ("train", "dev")]
     adapted = lm or (own and adapt_lm(own, texts[0], texts[1], out))
     kept = file_for_folder(adapted, out) if adapted else {}
-    settings = _settings(bundle, data, run)
+    settings = _settings(bundle, data)
     if lm and pronounce and Pronunciations.FILE in bundle.files:
         settings += _said(lm, bundle, out, pronounce)  # the training says those of the transcripts
-    tuned = train(CONFIG, [*settings, *overrides], pronounce=pronounce)
-    add_to_bundle(tuned, kept, {"decoding": bundle.config.get("decoding") or {}})
-    after = evaluate(ModelOptions(tuned), [data / "test"], run)
-    learned = Learned(tuned, before, after, _compare(out / "before" / "test", run / "test"))
+
+    def tune(split: Path, run: Path) -> Path:
+        own_settings = [f"data.train={split}", f"output_dir={run}"]
+        tuned = train(CONFIG, [*settings, *own_settings, *overrides], pronounce=pronounce)
+        add_to_bundle(tuned, kept, {"decoding": bundle.config.get("decoding") or {}})
+        return tuned
+
+    if untranscribed is None:
+        tuned = tune(data / "train", out / "run")
+    else:
+        tuned = self_train(tune, data, untranscribed.split, out, untranscribed.config)
+    after = evaluate(ModelOptions(tuned), [data / "test"], out / "run")
+    learned = Learned(tuned, before, after, _compare(out / "before" / "test", out / "run" / "test"))
+    atomic_write_text(out / RESULT, json.dumps(learned.to_dict(), indent=1) + "\n")
     _refuse_worse(learned)
     return learned
 
@@ -149,15 +197,14 @@ def _check_splits(data: Path) -> None:
             )
 
 
-def _settings(bundle: Bundle, data: Path, run: Path) -> list[str]:
+def _settings(bundle: Bundle, data: Path) -> list[str]:
     where = str(bundle.path / "config.yaml")
     network = build_config(CtcTaskConfig, bundle.config["network"], where=where)
     return [
         *(f"model.{name}={value}" for name, value in asdict(network.model).items()),
         f"normalization={network.normalization}",
         f"init_from={bundle.path}",
-        f"output_dir={run}",
-        *(f"data.{name}={data / name}" for name in ("train", "dev")),
+        f"data.dev={data / 'dev'}",
     ]
 
 
@@ -184,7 +231,7 @@ def _compare(before: Path, after: Path) -> Comparison:
 
 def _refuse_worse(learned: Learned) -> None:
     """Move the new model out of the way if it makes more errors, and raise ModelError."""
-    if learned.comparison.b.wer <= learned.comparison.a.wer:
+    if learned.accepted:
         return
     aside = learned.model.replace(learned.model.with_name(WORSE))
     raise ModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import asr
 from asr.cli import app
 from asr.speech.data.corrections import read_corrections
 from asr.speech.jobs import check
-from asr.speech.jobs.check import check_split, write_checked, write_excluded
+from asr.speech.jobs.check import CheckedUtterance, check_split, write_checked, write_excluded
 from asr.speech.jobs.evaluate import Emissions
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
@@ -81,3 +82,36 @@ def test_the_command_writes_a_table_and_a_page(tmp_path: Path) -> None:
     assert "&lt;b&gt;dad" in page
     assert len((out / "check.tsv").read_text().splitlines()) == 4
     assert (out / "excluded.tsv").read_text().startswith("id\terror_rate\nu0\t")
+
+
+def test_another_language_is_named_in_text_and_speech() -> None:
+    usual = check._Usual(tokens_per_s=10.0, error_rate=0.2)
+    heard = CheckedUtterance("a", "a bad cab", score=7.0, error_rate=0.3, tokens_per_s=10.0)
+    assert check._judged(heard, usual, "") == heard
+    foreign = check._judged(heard, usual, "another language, by its letters")
+    assert foreign.reasons == ("another language, by its letters",)
+    assert foreign.score == heard.score + check.LANGUAGE_COST
+    other = check._judged(replace(heard, error_rate=0.9), usual, "")
+    assert other.reasons == ("hardly any of it is heard: other speech, or another language",)
+    # a model that hears little right hears no other language everywhere
+    weak = check._Usual(tokens_per_s=10.0, error_rate=0.7)
+    assert check._judged(replace(heard, error_rate=0.9), weak, "").reasons == ()
+
+
+def test_a_transcript_in_another_language_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = asr.load_model(random_model(tmp_path / "m"))
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(["abba", "bad", "cab", "dead"], 9)) for _ in range(60)]
+    texts.append("\u0430\u0431\u0431\u0430 " * 6)
+    log_probs = tuple(spelled(model, text) for text in [*texts[:-1], texts[0]])
+    names = tuple(f"{number:02}" for number in range(61))
+    found = Emissions(names, tuple(texts), ("",) * 61, log_probs)
+    monkeypatch.setattr(check, "emissions", lambda recognizer, split: found)
+    monkeypatch.setattr(check, "_clipped", lambda store, rate: {})
+    monkeypatch.setattr("asr.speech.data.store.FeatureStore.open", lambda split: None)
+    first, *others = check_split(model, "split")
+    assert first.id == "60"
+    assert "another language: written in Cyrillic letters" in first.reasons
+    assert not any("language" in " ".join(other.reasons) for other in others)

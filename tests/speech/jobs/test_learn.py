@@ -21,6 +21,7 @@ from asr.speech.acoustics.network import CtcModelConfig, CtcTask, CtcTaskConfig
 from asr.speech.data.store import FeatureStore
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.jobs.learn import adapt_lm, learn
+from asr.speech.jobs.self_training import PseudoLabel, SelfTrainingConfig
 from asr.speech.recognizer import load_model
 from asr.speech.training.config import SpeechConfig
 from asr.speech.training.train import save_speech_model
@@ -203,3 +204,36 @@ def test_a_model_of_phones_learns_how_new_words_are_said(recordings: Path, tmp_p
     told = load_tokenizer(tmp_path / "more" / "run" / "model")
     assert told.lexicon is not None
     assert {"a", "bad", "cab", "dad", "dab", "bee"} == set(told.lexicon)
+
+
+@pytest.mark.usefixtures("any_result")
+def test_speech_without_text_is_learned_from_too(
+    model: Path,
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    more, out = tmp_path / "more", tmp_path / "out"
+    more.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(3):
+        soundfile.write(more / f"{number}.wav", rng.uniform(-0.3, 0.3, 24000), 16000)
+    believed = SelfTrainingConfig(rounds=1, min_confidence=0.0, max_disagreement=9.0)
+
+    def teachers(recognizer: object, split: Path, config: SelfTrainingConfig) -> list[PseudoLabel]:
+        assert config == believed
+        names = FeatureStore.open(split).ids
+        return [PseudoLabel(name, "dab", 0.9) for name in names if "-sp" not in name]
+
+    monkeypatch.setattr("asr.speech.jobs.self_training.pseudo_labels", teachers)
+    options = ["--untranscribed", more, "--rounds", 1, "--min-confidence", 0]
+    quick = [*QUICK, "trainer.max_epochs=1"]
+    assert learned(model, recordings, "-o", out, *options, "--max-disagreement", 9, *quick) == 0
+    printed = capsys.readouterr()
+    assert "% before, " in printed.out.splitlines()[-1]
+    assert "round 1: 3 of 3 utterances without text are learned from" in printed.err
+    assert "dab" in (out / "rounds" / "1" / "data" / "text.txt").read_text().splitlines()
+    assert open_bundle(out / "run").config["decoding"]["lm_alpha"] == DECODING["lm_alpha"]
+    assert learned(model, recordings, "-o", out, "--rounds", 2) == 2
+    assert "--untranscribed" in capsys.readouterr().err

@@ -25,9 +25,9 @@ from asr.files import atomic_write_text
 from asr.model_folder import copy_files, open_model, write_bundle
 from asr.progress import ProgressBar
 from asr.scoring import pair, read_transcripts, score_pairs, score_texts
+from asr.speech.data.joined_split import join_splits
 from asr.speech.data.store import FeatureStore
 from asr.speech.jobs.evaluate import check_features, evaluate
-from asr.speech.joined_split import join_splits
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 

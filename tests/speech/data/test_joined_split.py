@@ -10,9 +10,9 @@ import soundfile
 
 from asr.errors import DataError
 from asr.features.config import FeatureConfig
+from asr.speech.data.joined_split import join_splits
 from asr.speech.data.recordings import SplitRecordings
 from asr.speech.data.store import FeatureStore
-from asr.speech.joined_split import join_splits
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
 

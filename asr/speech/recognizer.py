@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,26 +21,22 @@ from asr.model_folder import DEFAULT_MODEL, Bundle, open_model
 from asr.speech.acoustics.backends import open_acoustics
 from asr.speech.acoustics.frames import FrameShape
 from asr.speech.acoustics.imported_tokens import open_tokenizer
-from asr.speech.acoustics.windows import LONG_S, Heard, Hearing, RecordingReader
+from asr.speech.acoustics.windows import LONG_S, Hearing, RecordingReader
 from asr.speech.aligner import AlignmentConfig, Spelling, align_words, spell_words
 from asr.speech.alignment import ForcedAlignment
 from asr.speech.decoders import DecodingConfig, open_decoders, stored_decoding
 from asr.speech.new_words import NewWords
 from asr.speech.options import ModelOptions
 from asr.speech.segments import TranscriptBuilder
-from asr.speech.transcripts.transcript import Segment, Transcript
+from asr.speech.transcriber import OnSegment, Progress, Transcriber
+from asr.speech.transcripts.transcript import Transcript
 from asr.speech.transcripts.writing import PLAIN, Writer, WritingConfig
 from asr.speech.viterbi.search import LogProbs
 from asr.text.said import SaidWord
 
-__all__ = ["DecodingConfig", "Recognizer", "load_model", "open_recognizer"]
-
-# Recordings that are looked at together, so that those of similar lengths share a batch.
-POOL_S, POOL_SIZE = 320.0, 32
+__all__ = ["DecodingConfig", "OnSegment", "Recognizer", "load_model", "open_recognizer"]
 
 Samples = npt.NDArray[np.float32]
-Progress = Callable[[float], None]
-OnSegment = Callable[[Segment], None]
 
 
 class Recognizer:
@@ -224,117 +219,8 @@ class Recognizer:
         Short ones are computed together, and only a few are held at a time. Arguments: see
         :meth:`transcribe`.
         """
-        pool: list[Heard | AsrError] = []  # short recordings whose turn has not come
-        for source in sources:
-            long: Transcript | None = None
-            try:
-                with open_recording(source, sample_rate) as recording:
-                    levelled = LevelledBlocks(
-                        recording.resampled(self.sample_rate, channel, LONG_S), self.sample_rate
-                    )
-                    blocks = iter(levelled)
-                    head = self._head(blocks)
-                    if self._reader.is_long(sum(map(len, head))):
-                        channels = recording.channels if channel == "all" else None
-                        every = itertools.chain(head, blocks)
-                        long = self._transcribe_long(every, channels, progress, on_segment)
-                        long = long.from_file(recording.start_s, recording.notes + levelled.notes)
-                    else:
-                        notes = tuple(recording.notes + levelled.notes)
-                        pool.append(Heard(np.concatenate(head), recording.start_s, notes))
-            except AsrError as error:
-                pool.append(error)
-            if long is not None or len(pool) >= POOL_SIZE or self._seconds(pool) > POOL_S:
-                yield from self._transcribe_pool(pool)
-                pool = []
-            if long is not None:
-                yield long
-        yield from self._transcribe_pool(pool)
-
-    def _head(self, blocks: Iterator[Samples]) -> list[Samples]:
-        """Return the first blocks of a recording: all of a short one; of a long one as many as show
-        that it is long.
-        """
-        head: list[Samples] = []
-        for block in blocks:
-            head.append(block)
-            if self._reader.is_long(sum(map(len, head))):
-                break
-        return head
-
-    def _seconds(self, pool: Iterable[Heard | AsrError]) -> float:
-        samples = sum(0 if isinstance(item, AsrError) else item.samples.size for item in pool)
-        return samples / self.sample_rate
-
-    def _transcribe_pool(self, pool: Sequence[Heard | AsrError]) -> Iterator[Transcript | AsrError]:
-        """Yield the transcripts of short recordings, and the errors among them, in order."""
-        recordings = [item for item in pool if not isinstance(item, AsrError)]
-        results: list[Transcript | AsrError] = []
-        try:
-            results += self._transcribe_short(recordings)
-        except AsrError as error:
-            if len(recordings) > 1:  # one of them is at fault, and the others are not to suffer
-                results = [next(self._transcribe_pool([r])) for r in recordings]
-            else:
-                results = [error]
-        in_order = iter(results)
-        yield from (item if isinstance(item, AsrError) else next(in_order) for item in pool)
-
-    def _transcribe_short(self, heard: Sequence[Heard]) -> list[Transcript]:
-        recordings = [one.samples for one in heard]
-        parts = [self._reader.channel_parts(recording) for recording in recordings]
-        arrays = self._reader.log_probs([part.samples for own in parts for part in own])
-        hypotheses = iter(self.decoder(arrays))
-        transcripts = []
-        for own, recording in zip(parts, recordings, strict=True):
-            segments = [
-                (part.channel, self.builder.segment(best, part.start, len(recording)))
-                for part, best in zip(own, itertools.islice(hypotheses, len(own)), strict=True)
-            ]
-            channels = recording.shape[1] if recording.ndim > 1 else None
-            transcripts.append(self._transcript(segments, channels, len(recording)))
-        return [
-            transcript.from_file(one.start_s, one.notes)
-            for transcript, one in zip(transcripts, heard, strict=True)
-        ]
-
-    def _transcribe_long(
-        self,
-        blocks: Iterator[Samples],
-        channels: int | None,
-        progress: Progress | None,
-        on_segment: OnSegment | None,
-    ) -> Transcript:
-        count = 0  # samples read so far
-
-        def counted() -> Iterator[Samples]:
-            nonlocal count
-            for block in blocks:
-                count += len(block)
-                yield block
-
-        segments: list[tuple[int, Segment | None]] = []
-        sections = self._reader.sections(counted(), self.decoder.vocabulary.starts_word)
-        while some := list(itertools.islice(sections, 2 * self.decoders.threads)):
-            hypotheses = self.decoder([section.log_probs for section in some])
-            for section, best in zip(some, hypotheses, strict=True):
-                segment = self.builder.segment(best, section.start, count)
-                segments.append((section.channel, segment))
-                if on_segment is not None and segment is not None:
-                    on_segment(segment)
-            if progress is not None:
-                progress(some[-1].start / self.sample_rate)
-        return self._transcript(segments, channels, count)
-
-    def _transcript(
-        self, segments: Sequence[tuple[int, Segment | None]], channels: int | None, count: int
-    ) -> Transcript:
-        """Return the transcript of segments, each beside its channel; ``channels`` is None where
-        the recording was heard as one.
-        """
-        if channels is None:
-            return self.builder.transcript([segment for _, segment in segments], count)
-        return self.builder.transcript_of_channels(segments, channels, count)
+        search = Transcriber(self._reader, self.decoder, self.builder, self.decoders.threads)
+        return search.transcribe(sources, sample_rate, channel, progress, on_segment)
 
     def align(
         self,

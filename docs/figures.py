@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# the slow decoder is an oracle of the tests
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+SUPPORT = str(Path(__file__).resolve().parent.parent / "tests" / "support")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from asr import plots
@@ -258,7 +257,9 @@ def toy_beams(beam_size: int = 3) -> list[dict[tuple[int, ...], float]]:
     """Prefixes kept after each frame of ``TOY`` with their probabilities, from the reference
     decoder.
     """
-    from reference_decoder import ReferenceDecoder
+    if SUPPORT not in sys.path:  # here, since mkdocs restores the path when a hook is loaded
+        sys.path.insert(0, SUPPORT)
+    from reference_decoder import ReferenceDecoder  # slow: an oracle of the tests
 
     beams: list[dict[tuple[int, ...], float]] = []
 
@@ -321,7 +322,10 @@ HALFWAY = 180  # updates, when the network hears the letters but is not sure of 
 
 def figures() -> dict[str, Callable[[], Any]]:
     """Every figure by the name of its file."""
-    held_out, labels, kept = train_toy((*UPDATES, HALFWAY))
+    from asr.training.threads import torch_threads
+
+    with torch_threads(1):  # several would wait for each other at every time step
+        held_out, labels, kept = train_toy((*UPDATES, HALFWAY))
     seconds = 0.01
     found: dict[str, Callable[[], Any]] = {
         f"ctc-after-{n}": partial(plots.posteriors, kept[n], TOKENS, seconds) for n in UPDATES

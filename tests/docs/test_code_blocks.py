@@ -178,6 +178,9 @@ def test_figures_that_pages_show_are_drawn(monkeypatch: pytest.MonkeyPatch) -> N
     assert spec.loader is not None
     figures: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(figures)
+    # mkdocs restores the path after it has loaded a hook
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != figures.SUPPORT])
+    monkeypatch.delitem(sys.modules, "reference_decoder", raising=False)
     held_out, labels = figures.tones(figures.np.random.default_rng(0), [3, 1, 1, 2])
     untrained = figures.np.log(figures.np.full((len(held_out), 4), 0.25))
     monkeypatch.setattr(

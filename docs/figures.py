@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-SUPPORT = str(Path(__file__).resolve().parent.parent / "tests" / "support")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from asr import plots
 from asr.plots import style
 
 FOLDER = Path(__file__).with_name("figures")
+SUPPORT = str(Path(__file__).resolve().parent.parent / "tests" / "support")
 TOKENS = ["<blank>", "a", "b", "c"]
 Floats = npt.NDArray[Any]
 

@@ -1,14 +1,16 @@
 """Wake words and keyword search: where phrases are said, by the log-probabilities alone.
 
 No language model takes part: a phrase is found where its tokens are nearly as probable as the best
-ones. See kernels/spotting.py for the score. T frames, V vocabulary.
+ones. See kernels/spotting.py for the score. Most false alarms are words of which the phrase is the
+beginning ("different" in "difference"), so a phrase behind which its word goes on is less probable.
+T frames, V vocabulary.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,8 @@ __all__ = ["FLOOR", "Spot", "Spotter", "threshold_for"]
 
 FLOOR = 0.05
 """Least score that is looked at at all."""
+_GOES_ON, _AT_MOST = 0.2, 1.0
+"""Weight of what speaks for a word that goes on, and the most that it takes, natural log."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Spot:
         start_frame: at which its first token is heard.
         end_frame: after its last one.
         score: 0 to 1; the geometric mean, over its tokens, of how probable they are beside the best
-            ones.
+            ones, less where the last word goes on.
     """
 
     phrase: str
@@ -46,6 +50,8 @@ class Spotter:
     Args:
         phrases: phrase -> the ways to say it, each the tokens' numbers.
         threshold: least score of a spot, one for all or of each phrase.
+        starts_word: (V,), the tokens that begin a word; where they are given, a phrase ends with
+            its word.
 
     Raises:
         DecodingError: there are no phrases, one has no tokens, or a threshold is not in 0 to 1.
@@ -55,6 +61,7 @@ class Spotter:
         self,
         phrases: Mapping[str, Sequence[Sequence[int]]],
         threshold: float | Mapping[str, float] = 0.5,
+        starts_word: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         ways = [(name, list(way)) for name, said in phrases.items() for way in said]
         if not ways or not all(way for _, way in ways):
@@ -68,6 +75,9 @@ class Spotter:
         S = len(self._phrases.tokens)
         self._carried = np.full(S, -np.inf), np.zeros(S, np.int64)
         self._waiting: dict[str, Spot] = {}
+        self._ended: list[Spot] = []  # another one of the phrase came behind them
+        self._ends = _WordEnds(phrases, starts_word)
+        self._floors = dict(zip(self._names, self._least.tolist(), strict=True))
         self.frames = 0
 
     def push(self, log_probs: npt.NDArray[np.float32]) -> list[Spot]:
@@ -79,34 +89,103 @@ class Spotter:
         frames = np.ascontiguousarray(log_probs, np.float32)
         kernels.advance(frames, self._phrases, self._carried, self.frames, (ends, starts))
         scores = np.exp(ends)
-        found: list[Spot] = []
+        self._ends.push(frames)
         for t, p in zip(*np.nonzero(scores >= self._least), strict=True):
             frame = self.frames + int(t)
             spot = Spot(self._names[p], int(starts[t, p]), frame + 1, float(scores[t, p]))
             before = self._waiting.get(spot.phrase)
-            if before is not None and spot.start_frame >= before.end_frame:
-                found.append(before)
+            if before is not None and (
+                spot.start_frame >= before.end_frame or _is_settled(before, frame)
+            ):
+                self._ended.append(before)
                 before = None
             if before is None or spot.score > before.score:
                 self._waiting[spot.phrase] = spot
         self.frames += T
-        return found + self._settled()
+        settled = self._settled()
+        waiting = [*self._waiting.values(), *self._ended]
+        self._ends.forget(min((spot.end_frame for spot in waiting), default=self.frames))
+        return settled
 
     def finish(self) -> list[Spot]:
         """End the stream; return what is still waiting."""
-        found, self._waiting = list(self._waiting.values()), {}
-        return sorted(found, key=lambda spot: spot.end_frame)
+        found = [*self._waiting.values(), *self._ended]
+        self._waiting, self._ended = {}, []
+        return self._judged(found)
 
     def _settled(self) -> list[Spot]:
         """Take what no path that is open now can overlap and beat."""
-        settled = [
-            spot
-            for spot in self._waiting.values()
-            if self.frames - spot.end_frame > spot.end_frame - spot.start_frame
-        ]
+        settled = [s for s in self._waiting.values() if _is_settled(s, self.frames)]
         for spot in settled:
             del self._waiting[spot.phrase]
-        return sorted(settled, key=lambda spot: spot.end_frame)
+        settled += [spot for spot in self._ended if _is_settled(spot, self.frames)]
+        self._ended = [spot for spot in self._ended if not _is_settled(spot, self.frames)]
+        return self._judged(settled)
+
+    def _judged(self, spots: Sequence[Spot]) -> list[Spot]:
+        """Return spots with what is heard behind them, without those that are below the threshold
+        now, in order.
+        """
+        judged = (replace(s, score=s.score * self._ends.factor(s)) for s in spots)
+        kept = (spot for spot in judged if spot.score >= self._floors[spot.phrase])
+        return sorted(kept, key=lambda spot: spot.end_frame)
+
+
+def _is_settled(spot: Spot, frames: int) -> bool:
+    """Return whether a spot is final after so many frames: no open path is to overlap it, and what
+    is heard behind it is known.
+    """
+    return frames - spot.end_frame > spot.end_frame - spot.start_frame
+
+
+class _WordEnds:
+    """Says how probable it is that the word of a phrase ends with the phrase.
+
+    Args:
+        phrases: see :class:`Spotter`.
+        starts_word: see :class:`Spotter`; None: every phrase does.
+    """
+
+    def __init__(
+        self,
+        phrases: Mapping[str, Sequence[Sequence[int]]],
+        starts_word: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        self._starts = starts_word
+        self._last = {name: sorted({way[-1] for way in ways}) for name, ways in phrases.items()}
+        self._first = 0  # frame of the first row
+        self._rows: npt.NDArray[np.float32] | None = None
+
+    def push(self, log_probs: npt.NDArray[np.float32]) -> None:
+        """Keep the next frames (T, V)."""
+        if self._starts is not None:
+            kept = [log_probs] if self._rows is None else [self._rows, log_probs]
+            self._rows = np.concatenate(kept)
+
+    def forget(self, frame: int) -> None:
+        """Forget the frames before this one."""
+        if self._rows is not None and frame > self._first:
+            self._rows, self._first = self._rows[frame - self._first :].copy(), frame
+
+    def factor(self, spot: Spot) -> float:
+        """Return what the score of a spot is multiplied by.
+
+        Behind it, for as long as it is, the first frame counts whose best token is neither the
+        blank nor the phrase's last token, which may last: does that token begin a word?
+        """
+        if self._starts is None or self._rows is None:
+            return 1.0
+        begin = spot.end_frame - self._first
+        rows = self._rows[begin : begin + spot.end_frame - spot.start_frame]
+        last = self._last[spot.phrase]
+        (others,) = np.nonzero(~np.isin(rows.argmax(axis=1), [0, *last]))
+        going_on = ~self._starts
+        going_on[[0, *last]] = False
+        if not len(others) or not going_on.any() or not self._starts.any():
+            return 1.0
+        row = rows[others[0]]
+        margin = float(row[self._starts].max() - row[going_on].max())
+        return math.exp(max(_GOES_ON * min(0.0, margin), -_AT_MOST))
 
 
 def threshold_for(scores: Sequence[float], hours: float, per_hour: float) -> float:

@@ -67,12 +67,14 @@ class TranscriptBuilder:
         best, command = readings[0], hypotheses[0].command
         if not best.words:
             return None
-        is_command = command is not None and command.sentence == hypotheses[0].text
+        confidence = best.confidence
+        if command is not None and command.sentence == hypotheses[0].text:
+            confidence = command.confidence
         return Segment(
             start=best.words[0].start,
             end=best.words[-1].end,
             text=best.text,
-            confidence=command.confidence if is_command else best.confidence,
+            confidence=confidence,
             words=best.words,
             alternatives=tuple(readings) if self.all_readings else (),
             slots=None if command is None else command.slots,

@@ -70,7 +70,7 @@ class StreamSpotter:
     def __init__(
         self, recognizer: Recognizer, phrases: Phrases, threshold: float | Mapping[str, float] = 0.5
     ) -> None:
-        self._spotter = Spotter(phrases, threshold)
+        self._spotter = Spotter(phrases, threshold, _word_starts(recognizer))
         self._step = recognizer.seconds_per_frame
         self._found: list[SpottedPhrase] = []
 
@@ -102,6 +102,14 @@ class StreamSpotter:
             )
             for spot in spots
         ]
+
+
+def _word_starts(recognizer: Recognizer) -> npt.NDArray[np.bool_]:
+    """Return which outputs of the network begin a word, (V,)."""
+    vocabulary = recognizer.decoder.vocabulary
+    starts = np.zeros(vocabulary.size, np.bool_)
+    starts[list(vocabulary.columns)] = vocabulary.starts_word
+    return starts
 
 
 def spell_phrases(recognizer: Recognizer, phrases: Sequence[str]) -> dict[str, list[list[int]]]:

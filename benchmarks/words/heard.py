@@ -12,7 +12,7 @@ import numpy.typing as npt
 from asr.audio.reading import load_audio
 from asr.speech.recognizer import Recognizer
 
-__all__ = ["Heard", "hear"]
+__all__ = ["Heard", "hear", "speech_log_probs"]
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ class Heard:
         text: its reference, in lower case.
         seconds: of audio.
         log_probs: (T', V) of its speech.
+        path: of its audio.
     """
 
     name: str
     text: str
     seconds: float
     log_probs: npt.NDArray[np.float32]
+    path: Path
 
 
 def hear(model: Recognizer, folder: Path, count: int, kept: Path) -> list[Heard]:
@@ -63,13 +65,17 @@ def hear(model: Recognizer, folder: Path, count: int, kept: Path) -> list[Heard]
         file = kept / f"{key}.npz"
         if not file.is_file():
             samples = load_audio(path, model.sample_rate).samples
-            parts = model.parts(samples)
-            arrays = model.log_probs([part.samples for part in parts])
-            np.savez(
-                file, log_probs=np.concatenate(arrays), seconds=len(samples) / model.sample_rate
-            )
+            log_probs = speech_log_probs(model, samples)
+            np.savez(file, log_probs=log_probs, seconds=len(samples) / model.sample_rate)
         with np.load(file) as stored:
-            heard.append(
-                Heard(path.stem, texts[path], float(stored["seconds"]), stored["log_probs"])
-            )
+            seconds, log_probs = float(stored["seconds"]), stored["log_probs"]
+        heard.append(Heard(path.stem, texts[path], seconds, log_probs, path))
     return heard
+
+
+def speech_log_probs(
+    model: Recognizer, samples: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the log-probabilities (T', V) of the speech of a recording (n,)."""
+    arrays = model.log_probs([part.samples for part in model.parts(samples)])
+    return np.concatenate(arrays)

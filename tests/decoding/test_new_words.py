@@ -154,7 +154,8 @@ def _paths(lexicon: Lexicon) -> dict[tuple[int, ...], str]:
     E, first = lexicon.edges, lexicon.edge_first
     assert len(E) == first[-1]
     assert (lexicon.parents[1:] < np.arange(1, len(lexicon.parents))).all()
-    paths, stack = {}, [(0, ())]
+    paths: dict[tuple[int, ...], str] = {}
+    stack: list[tuple[int, tuple[int, ...]]] = [(0, ())]
     while stack:
         node, tokens = stack.pop()
         rows = E[first[node] : first[node + 1]]

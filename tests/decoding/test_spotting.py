@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from asr.decoding.spotting import FLOOR, Spotter, threshold_for
+from asr.decoding.spotting import FLOOR, Spot, Spotter, threshold_for
 from asr.errors import DecodingError
 
 
@@ -63,6 +63,44 @@ def test_a_spot_comes_as_soon_as_it_is_settled() -> None:
     assert spotter.push(spoken(1, 2)) == []
     assert [s.phrase for s in spotter.push(spoken(0, 0, 0))] == ["it"]
     assert spotter.finish() == []
+
+
+def test_a_phrase_behind_which_its_word_goes_on_is_less_probable() -> None:
+    starts = np.array([False, True, False, False, True])  # 1 and 4 begin words
+    phrases = {"one two": [[1, 2]]}
+
+    def score(*tokens: int, **given: object) -> float:
+        spotter = Spotter(phrases, 0.0, **given)  # type: ignore[arg-type]
+        spots = spotter.push(spoken(*tokens)) + spotter.finish()
+        return max(spot.score for spot in spots)
+
+    ends = [(1, 2, 2, 0, 4), (1, 2), (1, 2, 2, 0), (0, 1, 2, 1, 2)]
+    assert [score(*tokens, starts_word=starts) for tokens in ends] == [1.0] * 4
+    margin = math.log(0.92 / 0.02)
+    for tokens in ((1, 2, 3), (1, 2, 2, 3, 4), (1, 0, 2, 0, 3, 0)):
+        expected = math.exp(-min(0.2 * margin, 1.0))
+        assert score(*tokens, starts_word=starts) == pytest.approx(expected, abs=1e-5)
+        assert score(*tokens) == 1.0
+    strict = Spotter(phrases, 0.9, starts)
+    (spot,) = strict.push(spoken(1, 2, 3, 0, 0, 0, 1, 2, 0, 0)) + strict.finish()
+    assert spot == Spot("one two", 6, 8, spot.score)
+    assert spot.score == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pieces_make_no_difference_to_the_ends_of_words(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    log_probs = np.log(rng.dirichlet(np.full(6, 0.3), 120)).astype(np.float32)
+    starts = np.array([False, True, True, False, False, False])
+    phrases = {"a": [[1, 3], [2, 3]], "b": [[2, 4, 5]], "c": [[1]]}
+    whole = Spotter(phrases, 0.1, starts)
+    spots = whole.push(log_probs) + whole.finish()
+    pieces = Spotter(phrases, 0.1, starts)
+    one_by_one = [s for frame in log_probs for s in pieces.push(frame[None])] + pieces.finish()
+    assert sorted(one_by_one, key=str) == sorted(spots, key=str)
+    assert len(spots) > 5
+    plain = Spotter(phrases, 0.1)
+    assert len(plain.push(log_probs) + plain.finish()) > len(spots)
 
 
 def test_a_threshold_lets_so_many_false_alarms_through() -> None:

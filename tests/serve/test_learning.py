@@ -119,6 +119,7 @@ def test_what_cannot_learn_is_refused(tmp_path: Path, learning: Learning) -> Non
         empty.start()
 
 
+@pytest.mark.timeout(900)  # a training in a process of its own, on a busy machine
 def test_a_served_model_learns_from_what_was_corrected(tmp_path: Path) -> None:
     kept = Corrections(tmp_path / "kept")
     for seed in range(8):
@@ -130,7 +131,7 @@ def test_a_served_model_learns_from_what_was_corrected(tmp_path: Path) -> None:
         answer = httpx.post(f"{server.url}/v1/learn", timeout=60)
         assert answer.status_code == 202, answer.text
         assert httpx.post(f"{server.url}/v1/learn", timeout=60).status_code == 409
-        deadline, stages = time.monotonic() + 400, set()
+        deadline, stages = time.monotonic() + 800, set()
         while (state := httpx.get(f"{server.url}/v1/learn", timeout=60).json())[
             "status"
         ] == "running":

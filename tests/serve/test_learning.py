@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -30,7 +30,8 @@ class Process:
     """Stands for `asr learn`: it ends when it is told to."""
 
     def __init__(self, command: list[str], **options: Any) -> None:
-        self.command, self.log, self.returncode = command, options["stdout"], None
+        self.command, self.log = command, options["stdout"]
+        self.returncode: int | None = None
         self.folder = Path(command[command.index("--output-dir") + 1])
 
     def poll(self) -> int | None:
@@ -59,8 +60,7 @@ def fleet(*files: str) -> Any:
 
 def process(learning: Learning) -> Process:
     assert learning._job is not None
-    running: Any = learning._job.process
-    return running
+    return cast("Process", learning._job.process)
 
 
 def touch(path: Path) -> None:

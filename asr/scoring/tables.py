@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ __all__ = [
     "read_groups",
 ]
 
+MANY_NUMBERS, RANGES = 12, 5  # of a column
 _LENGTHS = ((0, 0), (1, 5), (6, 10), (11, 20), (21, 40), (41, None))
 
 
@@ -89,7 +92,8 @@ def read_groups(path: str | Path, columns: Sequence[str]) -> dict[str, dict[str,
         path: TSV with a line of names, CSV or JSON lines, with a column ``id``; or a manifest of
             Lhotse cuts, whose columns are those of the cut, of its supervision, and of what both
             hold as ``custom``.
-        columns: their names.
+        columns: their names. One of many different numbers, of which some are no whole ones, such
+            as durations, is divided into ranges of as many utterances each.
 
     Raises:
         DataError: the table is damaged, or lacks a column.
@@ -101,10 +105,33 @@ def read_groups(path: str | Path, columns: Sequence[str]) -> dict[str, dict[str,
         raise DataError(
             f"{path} has no column {missing[0]!r}.", f"Choose of: {', '.join(sorted(known))}."
         )
-    return {
-        name: {str(row["id"]): str(row[name]) for row in rows if row.get(name) not in (None, "")}
-        for name in columns
-    }
+    groups = {}
+    for name in columns:
+        given = {str(row["id"]): str(row[name]) for row in rows if row.get(name) not in (None, "")}
+        groups[name] = _in_ranges(given)
+    return groups
+
+
+def _in_ranges(values: dict[str, str]) -> dict[str, str]:
+    """Return numbers as the names of their ranges; other values, and few numbers, as they are."""
+    if len(set(values.values())) <= MANY_NUMBERS:
+        return values
+    try:
+        numbers = {key: float(value) for key, value in values.items()}
+    except ValueError:
+        return values
+    if not all(map(math.isfinite, numbers.values())) or all(
+        number.is_integer() for number in numbers.values()
+    ):
+        return values  # whole numbers may be names, of speakers for instance
+    order = sorted(numbers.values())
+    starts = sorted({order[len(order) * place // RANGES] for place in range(RANGES)})
+    names = {}
+    for key, number in numbers.items():
+        place = bisect.bisect_right(starts, number) - 1
+        end = starts[place + 1] if place + 1 < len(starts) else order[-1]
+        names[key] = f"{starts[place]:g} to {end:g}"
+    return names
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

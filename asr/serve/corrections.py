@@ -264,7 +264,7 @@ def corrections_routes(app: FastAPI, corrections: Corrections, service: Service)
 
 
 def _fields(given: list[tuple[str, Any]]) -> dict[str, str]:
-    known = set(FORM["properties"]) - {"file"}  # type: ignore[arg-type]
+    known = set(FORM["properties"]) - {"file"}
     for name, _ in given:
         if name not in known:
             raise BadOption(name, f"{name} is unknown.", f"Known: {', '.join(sorted(known))}.")

@@ -44,6 +44,18 @@ def test_columns_of_a_manifest(tmp_path: Path) -> None:
         read_groups(path, ["age"])
 
 
+def test_many_numbers_are_ranges(tmp_path: Path) -> None:
+    path = tmp_path / "g.csv"
+    rows = [f"u{n},{n / 2},{n},{n % 3}.5\n" for n in range(20)]
+    path.write_text("id,seconds,speaker,few\n" + "".join(rows))
+    groups = read_groups(path, ["seconds", "speaker", "few"])
+    assert list(groups["seconds"].values()) == [
+        name for name in ("0 to 2", "2 to 4", "4 to 6", "6 to 8", "8 to 9.5") for _ in range(4)
+    ]
+    assert groups["speaker"] == {f"u{n}": f"{n}" for n in range(20)}  # whole numbers are names
+    assert set(groups["few"].values()) == {"0.5", "1.5", "2.5"}
+
+
 def test_the_command(tmp_path: Path) -> None:
     for name, texts in (("r", REFERENCES), ("h", HYPOTHESES)):
         rows = [f"{key}\t{text}\n" for key, text in texts.items()]

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -30,7 +30,8 @@ class Process:
     """Stands for `asr learn`: it ends when it is told to."""
 
     def __init__(self, command: list[str], **options: Any) -> None:
-        self.command, self.log, self.returncode = command, options["stdout"], None
+        self.command, self.log = command, options["stdout"]
+        self.returncode: int | None = None
         self.folder = Path(command[command.index("--output-dir") + 1])
 
     def poll(self) -> int | None:
@@ -59,8 +60,7 @@ def fleet(*files: str) -> Any:
 
 def process(learning: Learning) -> Process:
     assert learning._job is not None
-    running: Any = learning._job.process
-    return running
+    return cast("Process", learning._job.process)
 
 
 def touch(path: Path) -> None:
@@ -119,6 +119,7 @@ def test_what_cannot_learn_is_refused(tmp_path: Path, learning: Learning) -> Non
         empty.start()
 
 
+@pytest.mark.timeout(900)  # a training in a process of its own, on a busy machine
 def test_a_served_model_learns_from_what_was_corrected(tmp_path: Path) -> None:
     kept = Corrections(tmp_path / "kept")
     for seed in range(8):
@@ -130,7 +131,7 @@ def test_a_served_model_learns_from_what_was_corrected(tmp_path: Path) -> None:
         answer = httpx.post(f"{server.url}/v1/learn", timeout=60)
         assert answer.status_code == 202, answer.text
         assert httpx.post(f"{server.url}/v1/learn", timeout=60).status_code == 409
-        deadline, stages = time.monotonic() + 400, set()
+        deadline, stages = time.monotonic() + 800, set()
         while (state := httpx.get(f"{server.url}/v1/learn", timeout=60).json())[
             "status"
         ] == "running":

@@ -14,7 +14,7 @@ from service import Server, save_tiny, wav
 
 from asr.serve.corrections import TABLE
 
-WAIT_MS = 400_000  # a busy machine
+WAIT_MS = 800_000  # a busy machine
 SEGMENT = {"start": 0.0, "end": 1.0, "text": "a bad cab", "confidence": 0.5, "words": []}
 RUNNING = {"status": "running", "stage": "training", "progress": 0.5, "corrections": 8}
 GAIN = {"before": 0.5, "after": 0.25, "low": -0.3, "high": -0.1, "verdict": "x"}
@@ -74,6 +74,7 @@ def answered(page: Any, *states: dict[str, Any]) -> None:
     page.route("**/v1/learn", answer)
 
 
+@pytest.mark.timeout(900)  # a training in a process of its own, on a busy machine
 def test_a_corrected_transcript_teaches_the_model(page: Any, server: Server, folder: Path) -> None:
     for seed in range(7):
         form = {"transcript": json.dumps({"segments": [SEGMENT], "duration_s": 1.5})}

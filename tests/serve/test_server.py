@@ -26,8 +26,8 @@ from asr.errors import ConfigError
 from asr.serve.config import ServeConfig
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
+from asr.speech.acoustics.windows import Heard
 from asr.speech.export.exporting import export_model
-from asr.speech.recognizer import Heard
 from asr.speech.streaming import EndpointConfig, StreamingRecognizer
 from asr.speech.transcripts.transcript import Transcript
 

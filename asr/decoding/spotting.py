@@ -123,9 +123,7 @@ class Spotter:
         return self._judged(settled)
 
     def _judged(self, spots: Sequence[Spot]) -> list[Spot]:
-        """Return spots with what is heard behind them, without those that are below the threshold
-        now, in order.
-        """
+        """Rescore spots by the frames after them, drop those below the threshold, sort by time."""
         judged = (replace(s, score=s.score * self._ends.factor(s)) for s in spots)
         kept = (spot for spot in judged if spot.score >= self._floors[spot.phrase])
         return sorted(kept, key=lambda spot: spot.end_frame)

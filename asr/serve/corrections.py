@@ -71,7 +71,7 @@ class CorrectionsAnswer(BaseModel):
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a recording with its text; without an end it is all of it."""
+    """A stretch of a recording, in seconds, with its text; no end: to the end of the recording."""
 
     start: float
     end: float | None

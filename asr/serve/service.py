@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -69,11 +70,8 @@ class Service:
             TooLarge: the file has more bytes than allowed.
             AsrError: see :meth:`asr.serve.models.HostedModel.read`.
         """
-        try:
+        with _failures_counted(hosted):
             return await self._read(file, hosted)
-        except AsrError as error:
-            hosted.metrics.failed(refusal_of(error).outcome)
-            raise
 
     async def hear(
         self,
@@ -118,11 +116,8 @@ class Service:
             return found, len(heard.samples) / recognizer.sample_rate
 
         started = time.monotonic()
-        try:
+        with _failures_counted(hosted):
             found, seconds = await within(self.config.request_timeout_s, work())
-        except AsrError as error:
-            hosted.metrics.failed(refusal_of(error).outcome)
-            raise
         hosted.metrics.done(time.monotonic() - started, seconds, None)
         return found, seconds
 
@@ -137,12 +132,19 @@ class Service:
     ) -> Transcript:
         """Return the transcript, without what the request does not want, and count it."""
         started = time.monotonic()
-        try:
+        with _failures_counted(hosted):
             transcript = await work
-        except AsrError as error:
-            hosted.metrics.failed(refusal_of(error).outcome)
-            raise
         confidences = [word.confidence for word in transcript.words]
         mean = sum(confidences) / len(confidences) if confidences else None
         hosted.metrics.done(time.monotonic() - started, transcript.duration_s, mean)
         return transcript.confident(options.min_confidence)
+
+
+@contextmanager
+def _failures_counted(hosted: HostedModel) -> Iterator[None]:
+    """Count an error among the failed requests of a model, and let it pass."""
+    try:
+        yield
+    except AsrError as error:
+        hosted.metrics.failed(refusal_of(error).outcome)
+        raise

@@ -215,7 +215,7 @@ class _Search:
     async def _thresholds(
         self, background: Sequence[UploadFile]
     ) -> tuple[dict[str, float], list[str]]:
-        """Return the threshold of each phrase, and what is to be known of them."""
+        """Return the threshold of each phrase, and notes for the client."""
         asked = self.options.false_alarms
         wanted = FALSE_ALARMS if asked is None else asked
         try:

@@ -30,7 +30,7 @@ __all__ = [
 _WAYS = 16  # pronunciations of a phrase
 
 Phrases = Mapping[str, Sequence[Sequence[int]]]
-"""Phrases and the ways to say each, as numbers of the network's outputs."""
+"""Phrase -> its pronunciations, each a sequence of token ids."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _word_starts(recognizer: Recognizer) -> npt.NDArray[np.bool_]:
 
 
 def spell_phrases(recognizer: Recognizer, phrases: Sequence[str]) -> dict[str, list[list[int]]]:
-    """Return the ways to say phrases, as numbers of the network's outputs.
+    """Return the pronunciations of each phrase as token ids.
 
     Raises:
         ConfigError: a word that the model can neither say nor write.

@@ -43,7 +43,7 @@ def equal_error(inside: list[float], outside: list[float]) -> tuple[float, float
 def measure(
     model: Recognizer, grammar: Decoder, chosen: Sequence[Heard], others: Sequence[Heard]
 ) -> dict[str, float]:
-    """Return the figures of commands and of speech outside the grammar."""
+    """Return sentence accuracy and equal-error rate: commands, and speech outside the grammar."""
     inside, right, open_right = [], 0, 0
     for one in chosen:
         command = grammar([one.log_probs])[0][0].command

@@ -1,6 +1,6 @@
-"""Two prepared splits as one: the stored features are linked, not copied.
+"""Join two prepared splits: the stored features are linked, not copied.
 
-The second one has other texts than those with which it was prepared. Legend: n items.
+The second split gets new transcripts, such as pseudo-labels. Legend: n items.
 """
 
 from __future__ import annotations

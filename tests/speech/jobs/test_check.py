@@ -93,7 +93,7 @@ def test_another_language_is_named_in_text_and_speech() -> None:
     assert foreign.score == heard.score + check.LANGUAGE_COST
     other = check._judged(replace(heard, error_rate=0.9), usual, "")
     assert other.reasons == ("hardly any of it is heard: other speech, or another language",)
-    # a model that hears little right hears no other language everywhere
+    # many recognition errors alone do not flag another language
     weak = check._Usual(tokens_per_s=10.0, error_rate=0.7)
     assert check._judged(replace(heard, error_rate=0.9), weak, "").reasons == ()
 

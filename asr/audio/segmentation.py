@@ -18,7 +18,14 @@ import numpy.typing as npt
 
 from asr.config import check_range
 
-__all__ = ["SegmentationConfig", "SpeechDetector", "Window", "frame_energies", "speech_windows"]
+__all__ = [
+    "SegmentationConfig",
+    "SpeechDetector",
+    "Window",
+    "frame_energies",
+    "percentile",
+    "speech_windows",
+]
 
 FRAME_S = 0.01
 SECOND = 100  # frames
@@ -109,6 +116,16 @@ def frame_energies(samples: Samples, hop: int, previous: float = 0.0) -> npt.NDA
     return levels
 
 
+def percentile(values: npt.NDArray[np.floating], percent: float) -> float:
+    """Return what ``np.percentile`` does for (n,) values, n > 0; that one imports ``numpy.ma``,
+    0.05 s of the start.
+    """
+    place = percent / 100 * (len(values) - 1)
+    low, high = int(place), min(int(place) + 1, len(values) - 1)
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+
+
 class SpeechDetector:
     """Classifies frames as speech, second by second, from their energies and those around them.
 
@@ -142,13 +159,13 @@ class SpeechDetector:
             levels = smooth[begin : min(begin + SECOND, last)]
             flags = levels > self._threshold(around)
             if flags.any():
-                self.loudest = max(self.loudest, float(np.percentile(levels[flags], 90)))
+                self.loudest = max(self.loudest, percentile(levels[flags], 90))
             speech[begin - first : begin - first + len(levels)] = flags
         return speech
 
     def _threshold(self, around: npt.NDArray[np.float32]) -> float:
         config = self.config
-        noise, peak = np.percentile(around, (10, 97))
+        noise, peak = percentile(around, 10), percentile(around, 97)
         if peak - noise >= STEADY_DB:
             above = max(config.threshold_db, 0.3 * (peak - noise))
             return max(config.silence_db, float(noise + above))

@@ -44,6 +44,10 @@ def score(
             help="Of several speakers on channels: the best assignment of these; STM, CTM.",
         ),
     ] = False,
+    written: Annotated[
+        bool,
+        typer.Option("--written", help="Score capitals and punctuation too, each mark by itself."),
+    ] = False,
     collar: Annotated[
         float,
         typer.Option(min=0, help="RTTM: seconds beside each true boundary that do not count."),
@@ -128,6 +132,13 @@ def score(
 
         print_cpwer(score_cpwer(references, hypotheses, normalizer), as_json)
         return
+    if written:
+        from asr.scoring.report import print_written
+        from asr.scoring.written import score_written
+
+        _refuse_normalizer(normalizer)
+        print_written(score_written(pair(references, hypotheses), aligner, samples), as_json)
+        return
     pairs = with_speakers(
         pair(references, hypotheses), read_speakers(speakers) if speakers else None
     )
@@ -162,6 +173,13 @@ def score(
             result, html, title=f"{hypothesis.name} against {reference.name}", audio=audio
         )
         typer.echo(f"wrote {html}", err=True)
+
+
+def _refuse_normalizer(normalizer: str) -> None:
+    if normalizer != "none":
+        raise typer.BadParameter(
+            "--written compares text as it is written.", param_hint="--normalizer"
+        )
 
 
 def _score_rttm(

@@ -56,12 +56,12 @@ class Sounds:
         Raises:
             DecodingError: there are no words, or a phone is not a token.
         """
-        if not lexicon:
-            raise DecodingError("The lexicon is empty.", "Give at least one word.")
         if not isinstance(lexicon, Pronunciations):
             lexicon = Pronunciations(lexicon)
         sounds = cls(lexicon, vocabulary, {})
         ways, words = sounds.lexicon.said()
+        if not words:
+            raise DecodingError("The lexicon is empty.", "Give at least one word.")
         spellings: dict[str, str] = {}
         for sound, word in zip(sounds._sounds_of(ways), words, strict=True):
             before = spellings.get(sound)

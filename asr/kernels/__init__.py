@@ -9,5 +9,6 @@ source has changed, is compiled by numba when it is first called, and cached (ji
 """
 
 from asr.kernels.kernel import FAST, kernel
+from asr.kernels.library import prepare
 
-__all__ = ["FAST", "kernel"]
+__all__ = ["FAST", "kernel", "prepare"]

@@ -23,13 +23,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 from asr.cache_folder import cache_folder
 from asr.kernels.arguments import flatten, unpack
 
-__all__ = ["CALLED", "CODE", "INDEX", "Entry", "find", "sources_digest"]
+__all__ = ["CALLED", "CODE", "INDEX", "Entry", "find", "prepare", "sources_digest"]
 
 PACKAGE = Path(__file__).parent.parent
 INDEX = Path(__file__).parent / "compiled" / "kernels.json"
@@ -75,6 +75,14 @@ def find(name: str) -> Entry | None:
     return Entry(contents["functions"][name]) if _is_current(module) else None
 
 
+def prepare() -> None:
+    """Have the machine code made or read by another thread: half a second of a first start, in
+    which other things can be opened.
+    """
+    if _index() and not _engine.cache_info().currsize and not _LOCK.locked():
+        Thread(target=_locked_engine, name="asr-kernels").start()
+
+
 def sources_digest(files: Sequence[str]) -> str:
     """Return a digest of source files, named by their paths in the package.
 
@@ -114,13 +122,17 @@ def _is_current(module: str) -> bool:
 
 def _function(symbol: str) -> Any:
     """Return a function by its symbol, None where the code cannot be used."""
-    with _LOCK:
-        engine = _engine()
+    engine = _locked_engine()
     if engine is None:
         return None
     function: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(symbol))
     function.owner = engine  # the code lives as long as the engine
     return function
+
+
+def _locked_engine() -> Any:
+    with _LOCK:
+        return _engine()
 
 
 @cache

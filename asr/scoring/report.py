@@ -24,6 +24,7 @@ from asr.scoring.terminal import (
     print_groups,
     print_score,
 )
+from asr.scoring.written import WrittenScore
 
 __all__ = [
     "case_note",
@@ -33,8 +34,15 @@ __all__ = [
     "print_diarization",
     "print_json",
     "print_report",
+    "print_written",
 ]
 
+_RATES = {
+    "plain": "word error rate, no capitals or marks",
+    "cased": "with capitals",
+    "marked": "with marks as words",
+    "written": "with capitals and marks",
+}
 Groups = Mapping[str, Mapping[str, str]]  # column -> id of an utterance -> its group
 
 
@@ -108,6 +116,22 @@ def print_cpwer(recordings: Mapping[str, CpWer], as_json: bool) -> None:
         print(f"{name}\t{100 * result.wer:.2f} %\t{result.errors} of {result.words}\t{pairs}")
     if words:
         print(f"cpWER {100 * errors / words:.2f} %, {errors} errors in {words} words")
+
+
+def print_written(score: WrittenScore, as_json: bool) -> None:
+    """Print the scores of written text to standard output, as lines or as JSON."""
+    if as_json:
+        print(json.dumps(score.to_json(), ensure_ascii=False, indent=2))
+        return
+    for name, rate in score.rates.items():
+        interval = rate.wer_interval
+        between = f" ({100 * interval.low:.2f} - {100 * interval.high:.2f})" if interval else ""
+        print(f"{_RATES[name]}: {100 * rate.wer:.2f} %{between}, {rate.errors} of {rate.words}")
+    if score.mark_error_rate == score.mark_error_rate:
+        print(f"error rate of marks: {100 * score.mark_error_rate:.2f} %")
+    for name, mark in score.marks.items():
+        figures = f"precision {100 * mark.precision:.1f} %, recall {100 * mark.recall:.1f} %"
+        print(f"{name}\t{mark.reference}\tF1 {100 * mark.f1:.1f} %\t{figures}")
 
 
 def print_diarization(recordings: Mapping[str, DiarizationScore], as_json: bool) -> None:

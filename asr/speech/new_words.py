@@ -6,13 +6,16 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asr.cache import cache_path, cached, file_digest
 from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
-from asr.g2p.model import G2P, G2P_FILE, Saying, learned_g2p
 from asr.lines import nfc, read_text
 from asr.text.pronunciations import Pronunciations
+
+if TYPE_CHECKING:  # imported when words are said by their letters first
+    from asr.g2p.model import G2P, Saying
 
 __all__ = ["NewWord", "NewWords", "Pronouncer", "new_words", "read_new_words"]
 
@@ -225,10 +228,14 @@ class Pronouncer:
 
     @property
     def _path(self) -> Path | None:
+        from asr.g2p.model import G2P_FILE
+
         path = None if self._folder is None else self._folder / G2P_FILE
         return path if path is not None and path.is_file() else None
 
     def _model(self) -> G2P | None:
+        from asr.g2p.model import G2P, learned_g2p
+
         if not self._is_open:
             path = self._path
             self._g2p = learned_g2p(self.lexicon) if path is None else G2P.load(path)

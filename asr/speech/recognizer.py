@@ -6,11 +6,12 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from asr import kernels
 from asr.audio.level import LevelledBlocks
 from asr.audio.reading import Source, open_recording
 from asr.audio.segmentation import Window
@@ -22,8 +23,6 @@ from asr.speech.acoustics.backends import open_acoustics
 from asr.speech.acoustics.frames import FrameShape
 from asr.speech.acoustics.imported_tokens import open_tokenizer
 from asr.speech.acoustics.windows import LONG_S, Hearing, RecordingReader
-from asr.speech.aligner import AlignmentConfig, Spelling, align_words, spell_words
-from asr.speech.alignment import ForcedAlignment
 from asr.speech.decoders import DecodingConfig, open_decoders, stored_decoding
 from asr.speech.new_words import NewWords
 from asr.speech.options import ModelOptions
@@ -31,8 +30,11 @@ from asr.speech.segments import TranscriptBuilder
 from asr.speech.transcriber import OnSegment, Progress, Transcriber
 from asr.speech.transcripts.transcript import Transcript
 from asr.speech.transcripts.writing import PLAIN, Writer, WritingConfig
-from asr.speech.viterbi.search import LogProbs
 from asr.text.said import SaidWord
+
+if TYPE_CHECKING:  # imported when a text is aligned
+    from asr.speech.aligner import AlignmentConfig, Spelling
+    from asr.speech.alignment import ForcedAlignment
 
 __all__ = ["DecodingConfig", "OnSegment", "Recognizer", "load_model", "open_recognizer"]
 
@@ -62,6 +64,7 @@ class Recognizer:
     """
 
     def __init__(self, bundle: Bundle, options: ModelOptions) -> None:
+        kernels.prepare()  # while the network is opened
         self.bundle, self.name = bundle, options.name or bundle.name
         tokenizer = open_tokenizer(bundle.path)
         self.acoustics = open_acoustics(
@@ -261,6 +264,9 @@ class Recognizer:
         config: AlignmentConfig | None = None,
     ) -> ForcedAlignment:
         """Return when words are said; see :meth:`align`."""
+        from asr.speech.aligner import AlignmentConfig, align_words
+        from asr.speech.viterbi.search import LogProbs
+
         config = config or AlignmentConfig()
         pairs = [  # as they are written, and as they are said
             (word.written if len(word.words) == 1 else said, said)
@@ -296,6 +302,8 @@ class Recognizer:
         Raises:
             TokenError: words that the model does not know.
         """
+        from asr.speech.aligner import spell_words
+
         star = len(self.tokens) if any_word else None
         return spell_words(words, self.decoders.tokenizer, self.decoder.vocabulary, star)
 

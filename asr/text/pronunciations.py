@@ -133,6 +133,10 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
     def said(self) -> tuple[list[str], list[str]]:
         """Return all pronunciations, as phones separated by spaces, and the word of each."""
+        if self.parts is None and "_said" not in self.__dict__:  # as `save` wrote them
+            lines = self._text.removeprefix(_MADE_HERE).splitlines()
+            fields = [line.partition(" ") for line in lines]
+            return [way for _, _, way in fields], [word for word, _, _ in fields]
         ways = [way for ways in self._said.values() for way in ways]
         return ways, [word for word, ways in self._said.items() for _ in ways]
 

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio.segmentation import SegmentationConfig, Window, frame_energies, speech_windows
+from asr.audio.segmentation import (
+    SegmentationConfig,
+    Window,
+    frame_energies,
+    percentile,
+    speech_windows,
+)
 from asr.errors import ConfigError
 
 RATE = 16000
@@ -122,6 +128,15 @@ def test_energies_are_those_of_each_frame() -> None:
     whole = frame_energies(samples, 160)
     half = frame_energies(samples[8000:], 160, float(samples[7999]))
     np.testing.assert_array_equal(whole[50:], half)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 101, 1000])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_percentile_is_that_of_numpy(count: int, kind: type[np.floating]) -> None:
+    values = np.random.default_rng(count).normal(size=count).astype(kind)
+    for percent in (0, 10, 50, 97, 100):
+        expected = np.percentile(values, percent)
+        np.testing.assert_allclose(percentile(values, percent), expected, rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=20)

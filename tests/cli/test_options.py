@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import typer
 
 from asr import model_folder
@@ -32,6 +35,7 @@ def test_lists_of_numbers_have_commas_or_spaces() -> None:
 def test_help_waits_for_nothing_heavy() -> None:
     program = """
 import sys
+from pathlib import Path
 from asr.cli import make_app
 make_app()
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
@@ -43,3 +47,22 @@ print(*sorted(name for name in sys.modules if name.startswith("asr.")))
     assert all(name.startswith("asr.cli") or name in ("asr.lazy", "asr.errors") for name in own), (
         own
     )
+
+
+def test_transcription_waits_for_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(scale=0.1, size=16000)
+    soundfile.write(tmp_path / "noise.wav", noise, 16000)
+    program = f"""
+import sys
+from pathlib import Path
+sys.argv = ["asr", "transcribe", {str(tmp_path / "noise.wav")!r}, "--model", "an4"]
+from asr.cli import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+unused = "asr.g2p asr.lm.estimation asr.speakers asr.speech.aligner numpy.ma scipy torch"
+print(*(name for name in unused.split() if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, ""), done.stderr

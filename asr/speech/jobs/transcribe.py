@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asr.audio.reading import AUDIO_SUFFIXES, Source, spool
 from asr.audio.shar import find_shar, read_shar
@@ -27,9 +27,11 @@ from asr.speech.jobs.outputs import (
 )
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
-from asr.speech.transcripts.speakers import SpeakerLabeller, SpeakerOptions, check_channel
 from asr.speech.transcripts.subtitles import SubtitleConfig
 from asr.speech.transcripts.transcript import FORMATS, Transcript
+
+if TYPE_CHECKING:  # imported when speakers are told apart
+    from asr.speech.transcripts.speakers import SpeakerLabeller, SpeakerOptions
 
 __all__ = ["Input", "expand_inputs", "parse_channel", "parse_hotwords", "transcribe_files"]
 
@@ -196,17 +198,25 @@ def transcribe_files(
     else:  # a path that cannot be is named before the work
         output_dir.mkdir(parents=True, exist_ok=True)
         _check_inputs_kept(items, output_dir, formats)
-    labeller = None if speakers is None else SpeakerLabeller(speakers)
+    labeller = None if speakers is None else _labeller(speakers)
     recognizer = open_recognizer(options)
     labels = {item.name: item.label for item in items}
     writer = _Writer(output_dir, formats, labels, subtitles)
     return _Job(items, recognizer, writer, labeller).run(channel)
 
 
+def _labeller(speakers: SpeakerOptions) -> SpeakerLabeller:
+    from asr.speech.transcripts.speakers import SpeakerLabeller
+
+    return SpeakerLabeller(speakers)
+
+
 def _check_speakers(
     formats: Sequence[str], channel: str | int, speakers: SpeakerOptions | None
 ) -> None:
     if speakers is not None:
+        from asr.speech.transcripts.speakers import check_channel
+
         check_channel(channel)
     elif "rttm" in formats:
         raise ConfigError("RTTM holds who speaks when.", "Add --speakers.")

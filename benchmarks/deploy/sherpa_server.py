@@ -26,7 +26,7 @@ def main() -> None:
     given = parser.parse_args()
     sys.path.insert(0, given.server)
     server = importlib.import_module("non_streaming_server")
-    sys.argv = [sys.argv[0], f"--port={given.port}", f"--doc-root={given.server}"]
+    sys.argv = [sys.argv[0], f"--port={given.port}", f"--doc-root={given.server}/web"]
     theirs = server.get_args()
     recognizer = sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(
         model=f"{given.model}/model.onnx", tokens=f"{given.model}/tokens.txt", num_threads=1

@@ -39,7 +39,7 @@ class Tools:
     Attributes:
         lmplz: path of KenLM's program, if any.
         tongrams: path of tongrams_estimation's program, if any.
-        threads: of this project, 0 for all cores.
+        threads: of this project and of tongrams, 0 for all cores; lmplz has no such option.
         memory: bound such as ``500MB``; none if empty.
     """
 
@@ -67,6 +67,7 @@ class Tools:
             gib = parse_memory(self.memory or "8GB") / 2**30
             options = ["--tmp", f"{folder}/{RUNS}", "--ram", f"{gib:.4f}"]
             options += ["--out", f"{folder}/index"]
+            options += ["--thr", str(self.threads)] if self.threads else []
             found["tongrams"] = ([self.tongrams, str(train), str(order), *options], None)
         return found
 
@@ -162,7 +163,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=10_000_000, help="use so many words of it")
     parser.add_argument("--orders", type=int, nargs="+", default=[3, 4])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0, help="of this project; 0: all cores")
+    parser.add_argument("--threads", type=int, default=0, help="of asr and tongrams; 0: all")
     parser.add_argument("--lmplz", default=shutil.which("lmplz"), help="path of KenLM's lmplz")
     parser.add_argument("--tongrams", help="path of the program of tongrams_estimation")
     parser.add_argument("--memory", default="", help="bound for every program, such as 500MB")

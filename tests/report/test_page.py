@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import run_folder_maker as maker
+from browser import dumped_page
 
 from asr.errors import AudioError
 from asr.report import ReportOptions, Run, write_report
@@ -39,11 +37,6 @@ performance.getEntriesByType("resource").length].join(" ");</script>"""
 
 def opened(page: Path, width: int) -> tuple[str, str]:
     """Title that the probe wrote and console messages, from headless Chromium without network."""
-    browser = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if browser is None:
-        pytest.skip("no Chromium is installed")
     # A window of headless Chromium is at least 500 pixels wide: the phone is a frame of its width
     # inside it.
     probed = page.with_name("probed.html")
@@ -59,31 +52,9 @@ def opened(page: Path, width: int) -> tuple[str, str]:
     holder.write_text(
         f"<!DOCTYPE html><link rel=icon href=data:,><title></title>{frame}<script>{script}</script>"
     )
-    command = [
-        browser,
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--enable-logging=stderr",
-        "--dump-dom",
-    ]
-    options = [
-        "--window-size=1300,900",
-        f"--user-data-dir={page.parent / 'profile'}",
-        "--host-rules=MAP * ~NOTFOUND",
-    ]
+    options = ["--window-size=1300,900"]
     options += ["--allow-file-access-from-files", "--virtual-time-budget=5000"]
-    done = subprocess.run(
-        [*command, *options, holder.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    title = re.search(r"<title>(.*?)</title>", done.stdout)
-    return title[1] if title else "", "\n".join(
-        line for line in done.stderr.splitlines() if "CONSOLE" in line
-    )
+    return dumped_page(holder, page.parent / "profile", *options)
 
 
 class Ids(HTMLParser):

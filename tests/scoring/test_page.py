@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from browser import dumped_page
 
 from asr.scoring import Pair, Utterance, compare_pairs, score_texts
 from asr.scoring.page import write_comparison_page, write_score_page
@@ -20,36 +18,10 @@ document.documentElement.scrollWidth <= document.documentElement.clientWidth].jo
 
 def opened(page: Path, width: int) -> tuple[str, str]:
     """Title that the probe wrote and console messages, from headless Chromium without network."""
-    browser = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
-    if browser is None:
-        pytest.skip("no Chromium is installed")
     page.write_text(
         page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8"
     )
-    command = [
-        browser,
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--enable-logging=stderr",
-        "--dump-dom",
-    ]
-    options = [
-        f"--window-size={width},800",
-        f"--user-data-dir={page.parent / 'profile'}",
-        "--host-rules=MAP * ~NOTFOUND",
-    ]
-    done = subprocess.run(
-        [*command, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    title = re.search(r"<title>(.*?)</title>", done.stdout)
-    return title[1] if title else "", "\n".join(
-        line for line in done.stderr.splitlines() if "CONSOLE" in line
-    )
+    return dumped_page(page, page.parent / "profile", f"--window-size={width},800")
 
 
 @pytest.mark.parametrize("width", [500, 1200])

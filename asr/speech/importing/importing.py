@@ -111,7 +111,7 @@ def import_model(
         raise ModelError(f"There is no file {model}.", "Give an ONNX file.")
     session = new_session(model, "Give an ONNX file.")
     metadata = dict(session.get_modelmeta().custom_metadata_map)
-    hints = read_metadata(metadata, str(model), options.features)
+    hints = read_metadata(metadata, str(model), options.features, options.settings)
     if hints.streams:
         raise ModelError(
             f"{model} is a network for streams: {hints.streams}.",

@@ -115,6 +115,26 @@ def test_two_inputs_that_may_be_the_audio_are_asked_for():
         ({"model_type": "conformer"}, ConfigError, "model_type 'conformer'.*--features"),
         ({"model_type": "telespeech_ctc"}, ModelError, "which takes MFCC"),
         (
+            {"model_type": "sense_voice_ctc", "lfr_window_size": "7"},
+            ModelError,
+            "several frames joined to one, and a language",
+        ),
+        (
+            {"model_type": "zipformer2_ctc", "normalize_samples": "yes"},
+            ConfigError,
+            "normalize_samples='yes'.*--feature scale",
+        ),
+        (
+            {"model_type": "wenet_ctc", "neg_mean": "1,2", "inv_stddev": "1,2"},
+            ConfigError,
+            "neg_mean in its metadata, a normalisation.*--feature normalization",
+        ),
+        (
+            {"model_type": "wenet_ctc", "mean": "1,2"},
+            ConfigError,
+            "mean or invstd in its metadata",
+        ),
+        (
             {"model_type": "EncDecCTCModel", "normalize_type": "fixed_mean"},
             ConfigError,
             "normalize_type='fixed_mean'.*--feature normalization",
@@ -139,6 +159,31 @@ def test_two_inputs_that_may_be_the_audio_are_asked_for():
 def test_unknown_metadata_are_refused(metadata, error, message):
     with pytest.raises(error, match=message):
         read_metadata(metadata, "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "settings"),
+    [
+        ({"normalize_type": "per_feature"}, {"normalization": "feature"}),
+        ({"normalize_samples": "0"}, {"scale": 32768.0}),
+        ({"normalize_samples": "1"}, {"scale": 1.0}),
+        (
+            {"mean": "1,2,", "invstd": "0.5,0.25"},
+            {"normalization": "global", "mean": [1.0, 2.0], "std": [2.0, 4.0]},
+        ),
+    ],
+)
+def test_normalisation_is_read_for_any_front_end(metadata, settings):
+    assert read_metadata({"model_type": "wenet_ctc", **metadata}, "m.onnx").settings == settings
+    assert read_metadata(metadata, "m.onnx", "icefall").settings == settings
+
+
+def test_the_remedy_of_an_unknown_normalisation_works():
+    metadata = {"model_type": "EncDecCTCModel", "normalize_type": "fixed_mean", "feat_std": "2"}
+    with pytest.raises(ConfigError, match="feat_std in its metadata"):
+        read_metadata(metadata, "m.onnx")
+    given = {"normalization": "none"}
+    assert read_metadata(metadata, "m.onnx", given=given).settings == {}
 
 
 def test_a_given_front_end_goes_before_an_unknown_type():

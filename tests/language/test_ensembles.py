@@ -65,7 +65,7 @@ def test_the_command_line_averages_models(tmp_path):
     assert [row["tags"] for row in rows] == TaggerEnsemble(folders).predict(sentences)
     votes = [asr.Tagger.load(folder).predict_both(sentences)[1] for folder in folders]
     assert [row["label"] for row in rows] == [
-        max(set(each), key=each.count) for each in zip(*votes)
+        max(set(each), key=each.count) for each in zip(*votes, strict=True)
     ]
 
     folders = [save_classifier(tmp_path / f"c{seed}", seed) for seed in range(2)]

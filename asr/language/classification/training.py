@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from asr.config import check_files, config_yaml
 from asr.errors import DataError
@@ -78,13 +79,14 @@ def fit_text_classifier(
 def _choose_share(model: FittedTextClassifier, dev: LabelledTexts) -> None:
     """Set how much the recurrent network counts beside the n-grams: least cross-entropy on dev."""
     known = [at for at, label in enumerate(dev.labels or []) if label in model.classes]
-    labels = [model.classes.index((dev.labels or [])[at]) for at in known]
+    if not known:
+        return
     parts = [part[known] for part in model.part_scores(dev.texts)]
-    losses = []
+    numbers = [model.classes.index((dev.labels or [])[at]) for at in known]
+    labels, losses = torch.tensor(numbers, device=parts[0].device), []
     for share in SHARES:
         model.network.share.fill_(share)
-        log_probs = model.network.mixed(parts).log_softmax(-1)
-        losses.append(float(-log_probs[range(len(known)), labels].sum()))
+        losses.append(float(functional.cross_entropy(model.network.mixed(parts), labels)))
     model.network.share.fill_(SHARES[int(np.argmin(losses))])
 
 

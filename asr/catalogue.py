@@ -30,6 +30,7 @@ __all__ = [
     "has_attention",
     "has_predictions",
     "load_attention",
+    "load_ensemble",
     "load_estimator",
     "load_predictor",
     "task_of",
@@ -52,6 +53,8 @@ class TaskKind:
         predict: (model, rows of the inputs) -> predictions, rounded as users get them.
         attention: (model, text) -> tokens read and written with weights, for reports; empty where
             a network attends to nothing.
+        ensemble: models -> a model that averages them and predicts as they do; empty where there is
+            none.
         export: (opened folder, output folder, format, fixed ranges) -> what was written, see
             :class:`Exported`; empty where ``asr export`` does not take the task.
     """
@@ -62,6 +65,7 @@ class TaskKind:
     inputs: str = ""
     predict: str = ""
     attention: str = ""
+    ensemble: str = ""
     export: str = ""
 
 
@@ -86,6 +90,7 @@ TASKS = {
         load="asr.language.classification.classifier:TextClassifier.load",
         inputs="asr.language.files:TextInputs",
         predict="asr.language.classification.predict:predict_rows",
+        ensemble="asr.language.classification.ensemble:TextClassifierEnsemble",
     ),
     "ctc": TaskKind(
         config="asr.speech.training.config:SpeechConfig",
@@ -127,6 +132,7 @@ TASKS = {
         load="asr.language.tagging.tagger:Tagger.load",
         inputs="asr.language.files:TextInputs",
         predict="asr.language.tagging.predict:predict_rows",
+        ensemble="asr.language.tagging.ensemble:TaggerEnsemble",
     ),
     "translate": TaskKind(
         config="asr.language.translation.config:TranslateConfig",
@@ -317,6 +323,27 @@ def load_predictor(folder: OpenedModel) -> Predictor:
         raise ModelError(f"{folder.path} is a model for the task {task}.", remedy)
     kind = TASKS[task]
     return Predictor(task, load_estimator(folder), _part(kind.inputs)(), _part(kind.predict))
+
+
+def load_ensemble(folders: Sequence[OpenedModel]) -> Predictor:
+    """Load the models of opened folders for predictions that are averaged over them.
+
+    Raises:
+        ModelError: a folder is damaged; or the models are of several tasks, of one that is not
+            averaged, or have other labels than the first one.
+    """
+    if len(folders) == 1:
+        return load_predictor(folders[0])
+    tasks = list(dict.fromkeys(folder.task for folder in folders))
+    averaged = [task for task, kind in TASKS.items() if kind.ensemble]
+    if len(tasks) > 1 or tasks[0] not in averaged:
+        raise ModelError(
+            f"Models for {' and '.join(tasks)} cannot be averaged.",
+            f"Give one --model, or several for the same task among: {', '.join(averaged)}.",
+        )
+    kind = TASKS[tasks[0]]
+    model = _part(kind.ensemble)([load_estimator(folder) for folder in folders])
+    return Predictor(tasks[0], model, _part(kind.inputs)(), _part(kind.predict))
 
 
 def load_estimator(folder: OpenedModel) -> Any:

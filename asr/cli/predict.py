@@ -17,7 +17,13 @@ FILE_HELP = (
 def predict(
     file: Annotated[Path, typer.Argument(help=FILE_HELP)],
     model: Annotated[
-        Path, typer.Option("--model", "-m", help="Model folder, or a run folder that holds one.")
+        list[Path],
+        typer.Option(
+            "--model",
+            "-m",
+            help="Model folder, or a run folder that holds one. Give it several times to average "
+            "the probabilities of taggers or of text classifiers.",
+        ),
     ],
     output_dir: Annotated[
         Path | None,
@@ -34,9 +40,9 @@ def predict(
 
     The model's task decides what is done.
     """
-    from asr.catalogue import TASKS, has_predictions, load_predictor
+    from asr.catalogue import TASKS, has_predictions, load_ensemble
     from asr.model_folder import find_model, open_model
 
-    folder = find_model(model, list(filter(has_predictions, TASKS)))
-    predictor = load_predictor(open_model(folder))
+    tasks = list(filter(has_predictions, TASKS))
+    predictor = load_ensemble([open_model(find_model(each, tasks)) for each in model])
     typer.echo(predictor.predict_file(file, output_dir, future), nl=False)

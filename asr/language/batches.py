@@ -34,6 +34,7 @@ class TokenItems:
         labels: an id a text.
         words: for each token of each text, the number of its spelling in ``spellings``.
         spellings: character ids of each distinct word.
+        ngrams: ids of the n-grams of each text.
     """
 
     tokens: Sequence[Ids]
@@ -42,6 +43,7 @@ class TokenItems:
     labels: Ids | None = None
     words: Sequence[Ids] | None = None
     spellings: Sequence[Ids] = ()
+    ngrams: Sequence[Ids] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -67,6 +69,7 @@ class TokenBatch(Batch):
         chars: (U, C) characters of the batch's distinct words, or None.
         char_lens: (U,) characters of each word.
         words: (B, T) the row of ``chars`` that spells each token.
+        ngrams: (B, F) n-grams of each text, or None.
     """
 
     tokens: Tensor
@@ -79,6 +82,7 @@ class TokenBatch(Batch):
     chars: Tensor | None = None
     char_lens: Tensor | None = None
     words: Tensor | None = None
+    ngrams: Tensor | None = None
 
 
 def collate_tokens(items: TokenItems, numbers: Ids, seed: int = 0) -> TokenBatch:
@@ -94,6 +98,9 @@ def collate_tokens(items: TokenItems, numbers: Ids, seed: int = 0) -> TokenBatch
         batch = replace(batch, tags=tags)
     if items.labels is not None:
         batch = replace(batch, labels=torch.from_numpy(items.labels[numbers]))
+    if items.ngrams is not None:
+        ngrams, _ = pad_sequences([items.ngrams[i] for i in numbers], np.int64, min_length=1)
+        batch = replace(batch, ngrams=ngrams)
     if items.words is not None:
         batch = _with_spellings(batch, items, [items.words[i] for i in numbers])
     return batch
@@ -119,6 +126,7 @@ class TokenLoader(BucketLoader):
         max_batch_tokens: padded tokens in a batch.
         seed: of the order.
         shuffle: False: the longest texts first, in every epoch.
+        repeats: how often an epoch has each text.
     """
 
     def __init__(
@@ -129,12 +137,17 @@ class TokenLoader(BucketLoader):
         *,
         seed: int = 0,
         shuffle: bool = True,
+        repeats: int = 1,
     ) -> None:
         lengths = np.array([len(tokens) for tokens in items.tokens], np.int64)
         super().__init__(
             BucketSampler(lengths, max_batch_tokens, max_batch_size, seed=seed, shuffle=shuffle)
         )
-        self.items = items
+        self.items, self.repeats = items, repeats
+
+    def _drawn(self, epoch: int) -> Ids:
+        """Return the numbers of an epoch's texts."""
+        return np.tile(np.arange(len(self.items)), self.repeats)
 
     def load(self, epoch: int, position: int) -> TokenBatch:
         """Return one batch of an epoch."""

@@ -96,7 +96,8 @@ class Layout:
         """
         self._check_known(series)
         if not self.joint:
-            return [self._panel([one], self.names.index(one.name), ahead, h) for one in series]
+            numbers = {name: number for number, name in enumerate(self.scalers)}
+            return [self._panel([one], numbers[one.name], ahead, h) for one in series]
         by_name = {one.name: one for one in series}
         if len(by_name) != len(self.names):
             missing = [name for name in self.names if name not in by_name]

@@ -52,7 +52,7 @@ class WindowBatch(Batch):
 
     Attributes:
         target: (B, T, C) what was.
-        truth: (B, h, C) what came, or (B, 0, C) where that is not known.
+        truth: (B, h, C) what came, NaN where that is not known.
         past: (B, T, J + K) covariates of the lookback.
         future: (B, h, K) covariates of the horizon.
         series: (B,) int64.
@@ -72,14 +72,18 @@ class WindowBatch(Batch):
 def window_at(
     panel: Panel, origin: int, lookback: int, h: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return target (T, C), truth (h or fewer, C), past (T, J + K), future (h, K) around step
-    ``origin``.
+    """Return target (T, C), truth (h, C), past (T, J + K), future (h, K) around step ``origin``.
+
+    Truth that has not come is NaN.
     """
     before = slice(origin - lookback, origin)
+    truth = panel.target[origin : origin + h]
+    if len(truth) < h:
+        truth = np.pad(truth, ((0, h - len(truth)), (0, 0)), constant_values=np.nan)
     past = np.concatenate([panel.past[before], panel.future[before]], axis=1)
     return (
         panel.target[before],
-        panel.target[origin : origin + h],
+        truth,
         past,
         panel.future[origin : origin + h],
     )
@@ -134,15 +138,19 @@ class WindowLoader(BatchLoader):
         self.batch_size, self.shuffle = batch_size, seed is not None
         drawn = windows_per_epoch if self.shuffle else 0
         self.windows_per_epoch = drawn or len(windows)
+        self._kept = (-1, np.zeros(0, np.int64))  # an epoch and its order
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         """Return the numbers of an epoch's windows."""
         if not self.shuffle:
             return np.arange(len(self.windows))
+        if self._kept[0] == epoch:
+            return self._kept[1]
         rng = np.random.default_rng(keyed_seed(self.seed, epoch))
         rounds = -(-self.windows_per_epoch // len(self.windows))  # whole passes, rounded up
         order = np.concatenate([rng.permutation(len(self.windows)) for _ in range(rounds)])
-        return order[: self.windows_per_epoch]
+        self._kept = (epoch, order[: self.windows_per_epoch].copy())
+        return self._kept[1]
 
     def num_batches(self, epoch: int) -> int:
         """Return the number of batches of this rank; the same for all ranks and epochs."""

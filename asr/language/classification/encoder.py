@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from asr.config import check_choice
-from asr.language.batches import Ids
+from asr.language.batches import Ids, TokenItems
+from asr.language.classification.ngrams import FILE as NGRAMS
+from asr.language.classification.ngrams import NgramConfig, NgramEncoder
 from asr.language.subwords import Subwords
 from asr.language.vocabulary import ItemVocabulary
 
@@ -38,11 +40,13 @@ class TextEncoder:
         units: vocabulary.
         pieces: splits a text into subword pieces; None: into words.
         lower: fold the case of words (pieces fold it by themselves).
+        ngrams: n-grams of the units; None: they are not used.
     """
 
     units: ItemVocabulary
     pieces: Subwords | None = None
     lower: bool = True
+    ngrams: NgramEncoder | None = None
 
     @classmethod
     def of(
@@ -74,6 +78,11 @@ class TextEncoder:
         more = [word for word in dict.fromkeys(extra) if word not in known]
         return cls(ItemVocabulary([*known.items, *more]), pieces, lower)
 
+    @property
+    def num_ngrams(self) -> int:
+        """Size of the vocabulary of n-grams; 0: they are not used."""
+        return len(self.ngrams.items) if self.ngrams is not None else 0
+
     def split(self, text: str) -> list[str]:
         """Return the units of a text."""
         if self.pieces is not None:
@@ -84,18 +93,32 @@ class TextEncoder:
         """Return the ids of each text; an empty text has none."""
         return [np.array(self.units.encode(self.split(text)), np.int64) for text in texts]
 
+    def items(self, texts: Iterable[str], labels: Ids | None = None) -> TokenItems:
+        """Return texts, and their labels, as the network takes them."""
+        split = [self.split(text) for text in texts]
+        tokens = [np.array(self.units.encode(units), np.int64) for units in split]
+        items = TokenItems.numbered(tokens, labels)
+        if self.ngrams is None:
+            return items
+        return replace(items, ngrams=[self.ngrams.encode(units) for units in split])
+
     def save(self, folder: Path) -> None:
         """Write the vocabulary into a model folder."""
         self.units.save(folder / "units.json")
         if self.pieces is not None:
             self.pieces.save(folder)
+        if self.ngrams is not None:
+            self.ngrams.save(folder)
 
     @classmethod
-    def load(cls, folder: Path, lower: bool) -> TextEncoder:
+    def load(cls, folder: Path, lower: bool, ngrams: NgramConfig | None = None) -> TextEncoder:
         """Return what :meth:`save` wrote.
 
         Raises:
             TokenError: a file is missing or damaged.
         """
         pieces = Subwords.load(folder) if (folder / Subwords.FILE).is_file() else None
-        return cls(ItemVocabulary.load(folder / "units.json"), pieces, lower)
+        used = None
+        if ngrams is not None and (folder / NGRAMS).is_file():
+            used = NgramEncoder(ItemVocabulary.load(folder / NGRAMS), ngrams)
+        return cls(ItemVocabulary.load(folder / "units.json"), pieces, lower, used)

@@ -48,4 +48,13 @@ class TextClassifierEnsemble:
 
     def predict(self, texts: Sequence[str]) -> list[str]:
         """Return a label for each text."""
-        return self.models[0].labels_of(self.predict_proba(texts), texts)
+        return self.labels_of(self.predict_proba(texts), texts)
+
+    def labels_of(self, probabilities: npt.NDArray[np.float64], texts: Sequence[str]) -> list[str]:
+        """Return the best label of each text, by the first model's threshold.
+
+        Args:
+            probabilities: (texts, labels), as :meth:`predict_proba` gives them.
+            texts: the same texts.
+        """
+        return self.models[0].labels_of(probabilities, texts)

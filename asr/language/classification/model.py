@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from asr.config import build_config
 from asr.errors import DataError
-from asr.language.batches import TokenItems, TokenLoader
+from asr.language.batches import TokenLoader
 from asr.language.classification.data import LabelledTexts
 from asr.language.classification.encoder import TextEncoder
 from asr.language.classification.network import TextClassifierConfig, TextClassifierTask
@@ -59,19 +60,25 @@ class FittedTextClassifier:
     threshold: float = 0.0
     training: str = ""
 
-    @torch.inference_mode()
     def predict(self, texts: Sequence[str]) -> Probabilities:
         """Return p(class | text): (N, C)."""
+        probabilities = self.network.mixed(self.part_scores(texts)).softmax(-1)
+        return np.asarray(probabilities.cpu().numpy())
+
+    @torch.inference_mode()
+    def part_scores(self, texts: Sequence[str]) -> list[Tensor]:
+        """Return the scores (N, C) of each part of the network, in double precision."""
         self.network.eval()
         device = next(self.network.parameters()).device
-        items = TokenItems.numbered(self.encoder.encode(texts))
-        loader = TokenLoader(items, BATCH_SIZE, BATCH_TOKENS, shuffle=False)
-        probabilities = np.zeros((len(texts), len(self.classes)))
+        loader = TokenLoader(self.encoder.items(texts), BATCH_SIZE, BATCH_TOKENS, shuffle=False)
+        count = 1 if self.network.ngrams is None else 2
+        shape = (len(texts), len(self.classes))
+        scores = [torch.zeros(shape, dtype=torch.float64, device=device) for _ in range(count)]
         for position in range(loader.num_batches(0)):
             batch = loader.load(0, position).to(device)
-            scores = self.network(batch).double()
-            probabilities[batch.items] = scores.softmax(-1).cpu().numpy()
-        return probabilities
+            for whole, part in zip(scores, self.network.parts(batch), strict=True):
+                whole[torch.from_numpy(batch.items).to(device)] = part.double()
+        return scores
 
     def save(self, folder: str | Path) -> Path:
         """Write the model folder; return its path."""
@@ -93,8 +100,10 @@ class FittedTextClassifier:
         """
         bundle = open_model(folder, task="classify_text")
         saved = build_config(SavedConfig, bundle.config, where=str(bundle.path / "config.yaml"))
-        encoder = TextEncoder.load(bundle.path, saved.lower)
-        network = TextClassifierTask(saved.network, len(encoder.units), len(saved.classes))
+        encoder = TextEncoder.load(bundle.path, saved.lower, saved.network.ngrams)
+        network = TextClassifierTask(
+            saved.network, len(encoder.units), len(saved.classes), encoder.num_ngrams
+        )
         load_weights(network, bundle.weights(), bundle.path)
         classes = tuple(saved.classes)
         return cls(network.eval(), encoder, classes, saved.threshold, training_of(bundle))

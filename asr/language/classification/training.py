@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from asr.config import check_files, config_yaml
 from asr.errors import DataError
-from asr.language.batches import TokenItems, TokenLoader
+from asr.language.batches import TokenLoader
 from asr.language.classification.config import TextConfig
 from asr.language.classification.data import LabelledTexts, read_labelled
 from asr.language.classification.encoder import TextEncoder
 from asr.language.classification.model import FittedTextClassifier, score_probabilities
 from asr.language.classification.network import TextClassifierTask
+from asr.language.classification.ngrams import NgramEncoder
 from asr.language.embeddings import read_word_vectors
 from asr.run_folder import record_split
 from asr.scoring.classification import ClassificationScore, best_classes
@@ -25,6 +28,9 @@ from asr.training.loop import fit
 from asr.training.task import Task
 
 __all__ = ["build_experiment", "evaluate_split", "fit_text_classifier", "train_texts"]
+
+SHARES = (0.2, 0.35, 0.5, 0.65, 0.8)  # of the recurrent network, beside the n-grams
+FEWEST_BATCHES = 64  # in an epoch, about: few texts are repeated, else they are hardly learned
 
 
 def train_texts(config: TextConfig, resume: bool = True) -> Path:
@@ -63,7 +69,25 @@ def fit_text_classifier(
         seed=config.seed,
         resume=resume,
     )
-    return FittedTextClassifier.load(run_dir / "model")
+    model = FittedTextClassifier.load(run_dir / "model")
+    if model.network.ngrams is not None:
+        _choose_share(model, dev)
+        model.save(run_dir / "model")
+    return model
+
+
+def _choose_share(model: FittedTextClassifier, dev: LabelledTexts) -> None:
+    """Set how much the recurrent network counts beside the n-grams: least cross-entropy on dev."""
+    known = [at for at, label in enumerate(dev.labels or []) if label in model.classes]
+    if not known:
+        return
+    parts = [part[known] for part in model.part_scores(dev.texts)]
+    numbers = [model.classes.index((dev.labels or [])[at]) for at in known]
+    labels, losses = torch.tensor(numbers, device=parts[0].device), []
+    for share in SHARES:
+        model.network.share.fill_(share)
+        losses.append(float(functional.cross_entropy(model.network.mixed(parts), labels)))
+    model.network.share.fill_(SHARES[int(np.argmin(losses))])
 
 
 def build_experiment(config: TextConfig, train: LabelledTexts, dev: LabelledTexts) -> Experiment:
@@ -74,8 +98,7 @@ def build_experiment(config: TextConfig, train: LabelledTexts, dev: LabelledText
     """
     classes = _classes(train, dev, config.data.label)
     encoder = _encoder(config, train, dev)
-    torch.manual_seed(config.seed)
-    network = TextClassifierTask(config.model, len(encoder.units), len(classes))
+    network, encoder = _network(config, encoder, train, len(classes))
     _set_statistics(network, encoder, train, classes, config)
 
     def model_of(trained: Task) -> FittedTextClassifier:
@@ -132,6 +155,23 @@ def _encoder(config: TextConfig, train: LabelledTexts, dev: LabelledTexts) -> Te
     )
 
 
+def _network(
+    config: TextConfig, encoder: TextEncoder, train: LabelledTexts, num_classes: int
+) -> tuple[TextClassifierTask, TextEncoder]:
+    """Return the untrained network, and the encoder with the n-grams that it scores."""
+    weights = None
+    if config.model.ngrams.words:
+        split = (encoder.split(text) for text in train.texts)
+        ngrams, weights = NgramEncoder.of(split, config.model.ngrams)
+        encoder = replace(encoder, ngrams=ngrams)
+    torch.manual_seed(config.seed)
+    num_units, num_ngrams = len(encoder.units), encoder.num_ngrams
+    network = TextClassifierTask(config.model, num_units, num_classes, num_ngrams)
+    if network.ngrams is not None and weights is not None:
+        network.ngrams.weights.copy_(weights)
+    return network, encoder
+
+
 def _set_statistics(
     network: TextClassifierTask,
     encoder: TextEncoder,
@@ -158,9 +198,15 @@ def _loader(
     assert train.labels is not None
     numbers = {name: number for number, name in enumerate(classes)}
     labels = np.array([numbers[label] for label in train.labels], np.int64)
-    items = TokenItems.numbered(encoder.encode(train.texts), labels)
+    items = encoder.items(train.texts, labels)
     data = config.data
-    return TokenLoader(items, data.max_batch_size, data.max_batch_tokens, seed=config.seed)
+    return TokenLoader(
+        items,
+        data.max_batch_size,
+        data.max_batch_tokens,
+        seed=config.seed,
+        repeats=max(1, FEWEST_BATCHES * data.max_batch_size // len(items)),
+    )
 
 
 def evaluate_split(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,3 +55,14 @@ class TaggerEnsemble:
 
         scheme = self.models[0].model_.scheme
         return likeliest_paths(self.predict_proba(sentences), self.classes_, scheme)
+
+    def predict_both(
+        self, sentences: Sequence[Sequence[str]]
+    ) -> tuple[list[list[str]], list[str] | None]:
+        """Return the tags and, where all models learned labels, the commonest label of each."""
+        tags = self.predict(sentences)
+        votes = [model.predict_both(sentences)[1] for model in self.models]
+        labels = [given for given in votes if given is not None]
+        if len(labels) < len(votes):
+            return tags, None
+        return tags, [Counter(each).most_common(1)[0][0] for each in zip(*labels, strict=True)]

@@ -109,8 +109,8 @@ class ForecastConfig:
         huber_delta: error at which huber turns from squares to absolute values.
         batch_size: windows in a step.
         stride: steps between windows.
-        windows_per_epoch: drawn for each epoch (0: each once, and repeated where that makes fewer
-            than 32 batches).
+        windows_per_epoch: drawn for each epoch (0: each once; repeated where that makes fewer than
+            32 batches, and so many of them that it makes 512 batches at most).
         max_val_windows: so many at most are judged after each epoch, evenly spaced.
         data: series, columns and scale.
         model: shape of the network.

@@ -21,6 +21,7 @@ __all__ = ["NETWORK", "Ensemble", "fit_baselines", "fit_ensemble"]
 
 Floats = npt.NDArray[np.float64]
 NETWORK = "network"
+MOST_WINDOWS = 20_000  # that weights are fitted on, and one of each series at least
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def fit_ensemble(
     h = model.config.h
     training = [cut(one, len(one) - model.config.validation_steps(one)) for one in series]
     members = fit_baselines(model, names, training)
-    stride = max(1, h // 2)
+    steps = sum(len(one) - len(past) for past, one in zip(training, series, strict=True))
+    stride = max(1, h // 2, steps // MOST_WINDOWS)
     origins = [
         range(len(past), len(one) - h + 1, stride)
         for past, one in zip(training, series, strict=True)

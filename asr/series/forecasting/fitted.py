@@ -26,6 +26,7 @@ FILE = "calibration.safetensors"
 MOST_WINDOWS = 2000  # of a calibration
 MOST_NUMBERS = 1_000_000  # in it: a few megabytes
 MOST_PAST = 100  # windows of a series that are forecast again to see how the intervals did
+MOST_KNOWN = 20_000  # of them, over all series
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,8 @@ class FittedForecaster:
             last = len(one) + latest - h
             starts.append(range(max(first, last - few + 1), last + 1))
         chosen = [(one, at) for one, at in zip(series, starts, strict=True) if len(at)]
+        if not self.model.layout.joint:  # of very many series, some tell how the intervals did
+            chosen = chosen[:: 1 + sum(len(at) for _, at in chosen) // MOST_KNOWN]
         if not chosen or (self.model.layout.joint and len(chosen) < len(series)):
             return KnownWindows()
         scaled = self.scaled([one for one, _ in chosen], [at for _, at in chosen])
@@ -255,6 +258,9 @@ def complete(model: ForecastModel, series: Sequence[Series]) -> FittedForecaster
     ]
     width = config.h * fitted.model.network.config.num_outputs
     most = min(MOST_WINDOWS, max(1, MOST_NUMBERS // width))
+    if not model.layout.joint:
+        every = -(-len(series) // most)
+        series, origins = series[::every], origins[::every]
     stride = max(1, -(-sum(map(len, origins)) // most))
     if _is_slow(fitted.ensemble):
         stride = max(stride, config.h // 2)

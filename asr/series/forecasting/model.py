@@ -50,8 +50,8 @@ class ForecastModel:
     def learned_steps(self, one: Series) -> int:
         """Return how many of the first steps of a series anything was learned from."""
         until = self.learned_until.get(one.name)
-        steps = [str(at) for at in one.ds]
-        return steps.index(until) + 1 if until in steps else 0
+        ends = range(len(one.ds), 0, -1)  # it is near the end as a rule
+        return next((end for end in ends if str(one.ds[end - 1]) == until), 0) if until else 0
 
     def scaled(self, one: Series) -> Floats:
         """Return the values of a series (n,) on the model's scale."""
@@ -93,15 +93,13 @@ class ForecastModel:
         pairs = zip(series, origins, strict=True)
         reaches_out = any(max(starts) + h > len(one) for one, starts in pairs)
         panels = self.layout.panels(series, ahead, h if reaches_out else 0)
-        forecasts: dict[str, Floats] = {}
-        for number, panel in enumerate(panels):
-            windows = np.array([[0, at] for at in origins[number]], np.int64)
-            _, values = predict_windows(self.network, [panel], windows)
-            # joint series are the channels of one panel, others have a panel each
-            names = self.layout.names if self.layout.joint else [series[number].name]
-            values = np.sort(values, axis=-1)
-            forecasts |= {name: values[:, :, channel] for channel, name in enumerate(names)}
-        return forecasts
+        starts = origins[: len(panels)]  # joint series are the channels of one panel
+        rows = [[number, at] for number, part in enumerate(starts) for at in part]
+        _, values = predict_windows(self.network, panels, np.array(rows, np.int64))
+        parts = np.split(np.sort(values, axis=-1), np.cumsum([len(part) for part in starts])[:-1])
+        if self.layout.joint:
+            return {name: parts[0][:, :, at] for at, name in enumerate(self.layout.names)}
+        return {one.name: part[:, :, 0] for one, part in zip(series, parts, strict=True)}
 
     def save(
         self,
@@ -158,7 +156,7 @@ def predict_windows(
 ) -> tuple[Floats, Floats]:
     """Return truth (W, h, C) and forecasts (W, h, C, Q) of windows, both scaled.
 
-    Where a window reaches beyond its panel, the truth is as short as what is known.
+    Where a window reaches beyond its panel, the truth is NaN.
     """
     config = network.config
     network.eval()

@@ -36,6 +36,7 @@ __all__ = ["fit_forecast", "read_series", "train_forecast"]
 
 Floats = npt.NDArray[np.float64]
 FEWEST_BATCHES = 32  # in an epoch: short series would else spend their time between epochs
+MOST_BATCHES = 512  # in an epoch: of thousands of series, each one draws other windows
 SHOWN_WINDOWS = 12  # of the test part, in the report
 
 
@@ -157,7 +158,7 @@ def _experiment(
         batch_size=config.batch_size,
         seed=config.seed,
         windows_per_epoch=config.windows_per_epoch
-        or max(len(learned), FEWEST_BATCHES * config.batch_size),
+        or _epoch_windows(len(learned), config.batch_size),
     )
     ends = [(stop, len(panel)) for stop, panel in zip(stops, panels, strict=True)]
     judged = _spread(list_windows(ends, config.lookback, config.h), config.max_val_windows)
@@ -183,6 +184,11 @@ def _experiment(
         speed=lambda batch: len(batch.ids),
         speed_unit="windows a second",
     )
+
+
+def _epoch_windows(count: int, batch_size: int) -> int:
+    """Return how many of ``count`` windows an epoch draws."""
+    return min(max(count, FEWEST_BATCHES * batch_size), MOST_BATCHES * batch_size)
 
 
 def _spread(windows: Windows, count: int) -> Windows:

@@ -23,7 +23,15 @@ from asr.speakers.config import front_end
 from asr.speakers.sharing import SharedNetwork, Windows, even_starts
 from asr.speakers.windows import Array, speech_embeddings
 
-__all__ = ["DEFAULT_MODEL", "NETWORK_FILE", "Calibration", "SpeakerEmbedder", "Voice"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "NETWORK_FILE",
+    "TASK",
+    "Calibration",
+    "OnnxNetwork",
+    "SpeakerEmbedder",
+    "Voice",
+]
 
 DEFAULT_MODEL = "speaker"
 NETWORK_FILE = "speaker.onnx"
@@ -83,6 +91,7 @@ class _Saved:
     task: str = TASK
     features: FrontEnd = field(default_factory=front_end)
     calibration: Calibration = field(default_factory=Calibration)
+    centred: bool = False  # of an imported network: each window less its mean
 
 
 class SpeakerEmbedder:
@@ -126,14 +135,16 @@ class SpeakerEmbedder:
         """
         bundle = open_model(model, task=TASK)
         known = {
-            key: bundle.config[key] for key in ("features", "calibration") if bundle.config.get(key)
+            key: bundle.config[key]
+            for key in ("features", "calibration", "centred")
+            if bundle.config.get(key)
         }
         saved = build_config(_Saved, known, where=str(bundle.path))
         if NETWORK_FILE in bundle.files:
             session = new_session(
                 bundle.file(NETWORK_FILE), "Export the model again.", threads=threads
             )
-            embed: Embed = _OnnxNetwork(session)
+            embed: Embed = OnnxNetwork(session, saved.centred)
             if len(session.get_inputs()) == 2:
                 embed = SharedNetwork(session, bundle.config["network"]["conv_strides"])
         elif WEIGHTS in bundle.files:
@@ -160,8 +171,9 @@ class SpeakerEmbedder:
             window_s: length of a window.
             hop_s: from one window to the next, at most.
         """
-        shift_s = self.features.frame_shift_ms / 1000
-        windows = Windows(round(window_s / shift_s), max(1, round(hop_s / shift_s)))
+        shift_s = self.features.frame_shift / self.sample_rate
+        fixed = self._embed.length if isinstance(self._embed, OnnxNetwork) else 0
+        windows = Windows(fixed or round(window_s / shift_s), max(1, round(hop_s / shift_s)))
         starts = [even_starts(len(frames), windows) for frames in stretches]
         lengths = [min(windows.length, len(frames)) for frames in stretches]
         middles = [
@@ -171,7 +183,7 @@ class SpeakerEmbedder:
         if isinstance(self._embed, SharedNetwork):
             return list(zip(middles, self._embed.stretches(stretches, windows), strict=True))
         cut = [
-            np.resize(frames[first : first + length], (windows.length, frames.shape[1]))
+            np.resize(frames[first : first + length], (windows.length, *frames.shape[1:]))
             for frames, firsts, length in zip(stretches, starts, lengths, strict=True)
             for first in firsts
         ]
@@ -231,14 +243,32 @@ class SpeakerEmbedder:
         return Voice(embedding, round(speech_s, 2), agreement)
 
 
-class _OnnxNetwork:
-    """An exported network: log-Mel features (B, T, F) -> embeddings (B, E)."""
+class OnnxNetwork:
+    """A network in ONNX that takes whole windows.
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self._input = session.get_inputs()[0].name
+    Args:
+        session: of ONNX Runtime.
+        centred: whether the mean over time is taken from each window.
+
+    Attributes:
+        length: frames of a window, where the graph takes no others; else 0.
+    """
+
+    def __init__(self, session: Any, centred: bool = False) -> None:
+        self._session, self._centred = session, centred
+        port = session.get_inputs()[0]
+        self._input, shape = port.name, port.shape
+        self._alone = shape[0] == 1
+        self.length = shape[1] if len(shape) > 1 and isinstance(shape[1], int) else 0
 
     def __call__(self, windows: Array) -> Array:
-        rows: Array = self._session.run(None, {self._input: np.ascontiguousarray(windows)})[0]
-        unit: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        """Windows (B, T, F) or (B, N) -> embeddings (B, E) of length 1."""
+        if self._centred:
+            windows = windows - windows.mean(1, keepdims=True)
+        batches = np.split(windows, len(windows)) if self._alone else [windows]
+        rows: Array = np.concatenate([self._run(batch) for batch in batches])
+        unit: Array = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)
         return unit
+
+    def _run(self, windows: Array) -> Any:
+        return self._session.run(None, {self._input: np.ascontiguousarray(windows)})[0]

@@ -24,7 +24,14 @@ from asr.speakers.stretches import Stretches, centres, unit
 from asr.speakers.windows import HOP_S, WINDOW_S, SpeechPart, speech_embeddings
 from asr.text.rttm import SpeakerTurn
 
-__all__ = ["Diarization", "DiarizationConfig", "check_names", "diarize", "diarize_parts"]
+__all__ = [
+    "Diarization",
+    "DiarizationConfig",
+    "check_names",
+    "diarize",
+    "diarize_parts",
+    "renamed",
+]
 
 LEAST_SHARE = 0.15  # of all speech: in a short recording a speaker may have less than least_s
 ROUNDS = 4  # of new centres and new labels
@@ -82,6 +89,20 @@ class Diarization:
     def later(self, seconds: float) -> Diarization:
         """Return it by a clock that began so many seconds earlier."""
         return replace(self, turns=tuple(turn.later(seconds) for turn in self.turns))
+
+    def with_turn(self, turn: SpeakerTurn) -> Diarization:
+        """Return it with one more turn, of a known speaker."""
+        return replace(self, turns=(*self.turns, turn))
+
+
+def renamed(diarization: Diarization, names: Mapping[str, str]) -> Diarization:
+    """Return a diarization whose speakers have other names: old -> new, all of them."""
+    return replace(
+        diarization,
+        turns=tuple(replace(turn, speaker=names[turn.speaker]) for turn in diarization.turns),
+        speakers=tuple(names[name] for name in diarization.speakers),
+        embeddings={names[name]: row for name, row in diarization.embeddings.items()},
+    )
 
 
 def diarize(

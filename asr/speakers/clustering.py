@@ -53,8 +53,7 @@ class Tree:
 
 
 def tree(embeddings: Array, weights: Array, start: Labels | None = None) -> Tree:
-    """Return how groups join, until one is left: again and again the two with the highest mean
-    cosine.
+    """Return how groups join until one is left: again and again the two most alike by mean cosine.
 
     Args:
         embeddings: (n, E) of length 1.

@@ -1,5 +1,4 @@
-"""The network of a speaker embedding as one graph, whose windows share the frames they have in
-common.
+"""The network of a speaker embedding as one graph, whose windows share their frames.
 
 Convolutions and recurrent layers read pieces of one length, without padding; a window is pooled
 from frames of one or more pieces. So overlapping windows cost hardly more than those that do not

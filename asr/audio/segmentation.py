@@ -105,8 +105,8 @@ def frame_energies(samples: Samples, hop: int, previous: float = 0.0) -> npt.NDA
     steps = np.empty(count * hop, np.float32)
     steps[:1] = samples[: min(1, count)] - np.float32(previous)
     np.subtract(samples[1 : count * hop], samples[: max(0, count * hop - 1)], out=steps[1:])
-    steps = steps.reshape(count, hop)
-    power = np.einsum("th,th->t", steps, steps) / hop
+    frames = steps.reshape(count, hop)
+    power = np.einsum("th,th->t", frames, frames) / hop
     levels: npt.NDArray[np.float32] = np.maximum(10 * np.log10(power + 1e-10), FLOOR_DB).astype(
         np.float32
     )

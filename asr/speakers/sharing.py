@@ -38,7 +38,8 @@ def even_starts(frames: int, windows: Windows) -> npt.NDArray[np.int64]:
     """Return the first frames (W,) of windows that lie evenly, the last one at the end."""
     count = 1 + max(0, -(-(frames - windows.length) // windows.hop))
     last = max(0, frames - windows.length)
-    return np.linspace(0, last, count).round().astype(np.int64)
+    starts: npt.NDArray[np.int64] = np.linspace(0, last, count).round().astype(np.int64)
+    return starts
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class SharedNetwork:
         steps = windows.shape[1]
         for stride in self._strides:
             steps = -(-steps // stride)
-        members = np.kron(np.eye(len(windows), dtype=np.float32), np.ones((1, steps), np.float32))
-        return self._run(windows, members)
+        members = np.repeat(np.eye(len(windows)), steps, axis=1)
+        return self._run(windows, members.astype(np.float32))
 
     def stretches(self, stretches: Sequence[Array], windows: Windows) -> list[Array]:
         """Return the embeddings (W, E) of the windows of each stretch (T, F)."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.segmentation import FRAME_S, frame_energies, percentile
+from asr.audio.segmentation import FRAME_S, frame_energies, percentiles
 
 __all__ = ["Clipping", "LevelledBlocks", "LiveLevel", "levelled"]
 
@@ -194,7 +194,7 @@ def _gain(energies: npt.NDArray[np.float32]) -> float:
     """Return the factor that brings a recording with frames of these energies to its level."""
     if not len(energies):
         return 1.0
-    loud, soft = _loud(energies), percentile(energies, 10)
+    loud, soft = _loud(energies), percentiles(energies, 10)[0]
     return _ratio(USUAL_DB - loud) if _is_quiet_speech(loud, soft) else 1.0
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ __all__ = [
     "SpeechDetector",
     "Window",
     "frame_energies",
-    "percentile",
+    "percentiles",
     "speech_windows",
 ]
 
@@ -108,22 +109,30 @@ def frame_energies(samples: Samples, hop: int, previous: float = 0.0) -> npt.NDA
         previous: the sample before the first one.
     """
     count = len(samples) // hop
-    steps = np.diff(samples[: count * hop], prepend=np.float32(previous)).reshape(count, hop)
-    power = np.einsum("th,th->t", steps, steps) / hop
+    steps = np.empty(count * hop, np.float32)
+    steps[:1] = samples[: min(1, count)] - np.float32(previous)
+    np.subtract(samples[1 : count * hop], samples[: max(0, count * hop - 1)], out=steps[1:])
+    frames = steps.reshape(count, hop)
+    power = np.einsum("th,th->t", frames, frames) / hop
     levels: npt.NDArray[np.float32] = np.maximum(10 * np.log10(power + 1e-10), FLOOR_DB).astype(
         np.float32
     )
     return levels
 
 
-def percentile(values: npt.NDArray[np.floating], percent: float) -> float:
-    """Return what ``np.percentile`` does for (n,) values, n > 0; that one imports ``numpy.ma``,
-    0.05 s of the start.
+def percentiles(values: npt.NDArray[np.floating[Any]], *percents: float) -> list[float]:
+    """Return what ``np.percentile`` does for (n,) values, n > 0, in a fraction of its time for a
+    thousand of them; that one also imports ``numpy.ma``, 0.05 s of the start.
     """
-    place = percent / 100 * (len(values) - 1)
-    low, high = int(place), min(int(place) + 1, len(values) - 1)
-    ordered = np.partition(values, (low, high))
-    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+    last = len(values) - 1
+    places = [percent / 100 * last for percent in percents]
+    below = [int(place) for place in places]
+    ordered = np.partition(values, [*below, *(min(low + 1, last) for low in below)])
+    found = []
+    for place, low in zip(places, below, strict=True):
+        one, other = float(ordered[low]), float(ordered[min(low + 1, last)])
+        found.append(one + (other - one) * (place - low))
+    return found
 
 
 class SpeechDetector:
@@ -159,16 +168,16 @@ class SpeechDetector:
             levels = smooth[begin : min(begin + SECOND, last)]
             flags = levels > self._threshold(around)
             if flags.any():
-                self.loudest = max(self.loudest, percentile(levels[flags], 90))
+                self.loudest = max(self.loudest, percentiles(levels[flags], 90)[0])
             speech[begin - first : begin - first + len(levels)] = flags
         return speech
 
     def _threshold(self, around: npt.NDArray[np.float32]) -> float:
         config = self.config
-        noise, peak = percentile(around, 10), percentile(around, 97)
+        noise, peak = percentiles(around, 10, 97)
         if peak - noise >= STEADY_DB:
             above = max(config.threshold_db, 0.3 * (peak - noise))
-            return max(config.silence_db, float(noise + above))
+            return max(config.silence_db, noise + above)
         # The level is steady. If speech has been much louder, this is background noise; else it may
         # be speech, and is kept.
         return float("inf") if peak < self.loudest - BACKGROUND_DB else config.silence_db

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.segmentation import FRAME_S, Samples, Window, frame_energies, percentile
+from asr.audio.segmentation import FRAME_S, Samples, Window, frame_energies, percentiles
 
 __all__ = ["speech_parts", "trim", "trimmed_windows"]
 
@@ -135,7 +135,7 @@ def _speech_frames(
     spoken = np.flatnonzero(smooth > threshold)
     if not len(spoken):
         return first, spoken, threshold
-    noise = percentile(smooth[spoken[0] : spoken[-1] + 1], NOISE_PERCENTILE)
+    noise = percentiles(smooth[spoken[0] : spoken[-1] + 1], NOISE_PERCENTILE)[0]
     if peak - noise >= STEADY_DB and noise + ABOVE_NOISE_DB > threshold:
         spoken = np.flatnonzero(smooth > noise + ABOVE_NOISE_DB)
     return first, spoken, noise

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from asr.speakers.importing import ImportedSpeakers
+    from asr.speech.importing.importing import ImportReport
+
 
 def import_(
-    model: Annotated[Path, typer.Argument(help="ONNX file of a CTC network.")],
+    model: Annotated[
+        Path, typer.Argument(help="ONNX file of a CTC network, or of a speaker embedding.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new model folder.")],
     tokens: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             help="Its labels: tokens.txt, vocab.json, a sentencepiece model, or a label a line."
         ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The new model folder.")],
+    ] = None,
+    speakers: Annotated[
+        bool,
+        typer.Option(
+            "--speakers", help="A speaker embedding; --features wespeaker, 3dspeaker, samples, ..."
+        ),
+    ] = False,
     features: Annotated[
         str,
         typer.Option(
@@ -54,6 +66,15 @@ def import_(
 ) -> None:
     """Make a model folder of a CTC network in ONNX that another toolkit trained."""
     from asr.config import parse_overrides
+
+    if speakers:
+        from asr.speakers.importing import import_speakers
+
+        settings = parse_overrides(feature or [])
+        _done(import_speakers(model, output, features or "wespeaker", settings))
+        return
+    if tokens is None:
+        raise typer.BadParameter("needed for a CTC network.", param_hint="--tokens")
     from asr.speech.importing.importing import ImportOptions, import_model
 
     options = ImportOptions(
@@ -67,7 +88,10 @@ def import_(
         output=output_name,
         scores_are=scores,
     )
-    report = import_model(model, tokens, output, options)
+    _done(import_model(model, tokens, output, options))
+
+
+def _done(report: ImportReport | ImportedSpeakers) -> None:
     for line in report.lines():
         typer.echo(line, err=True)
     typer.echo(f"wrote {report.folder}")

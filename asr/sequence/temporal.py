@@ -24,7 +24,7 @@ class TemporalConv(nn.Module):
 
     Args:
         input_dim: D.
-        channels: C of each layer.
+        channels: C of each layer, or of all alike.
         strides: stride of each layer; their product is :attr:`subsampling`.
         kernel_size: width of the kernels, odd.
         norm: ``layer``, ``batch`` or ``none``.
@@ -33,7 +33,7 @@ class TemporalConv(nn.Module):
     def __init__(
         self,
         input_dim: int,
-        channels: int,
+        channels: int | Sequence[int],
         strides: Sequence[int],
         kernel_size: int = 5,
         norm: str = "batch",
@@ -44,10 +44,11 @@ class TemporalConv(nn.Module):
         self.strides, self.padding = tuple(strides), kernel_size // 2
         self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
         width = input_dim
-        for stride in self.strides:
-            self.convs.append(nn.Conv1d(width, channels, kernel_size, stride=stride))
-            self.norms.append(build_norm(norm, channels))
-            width = channels
+        widths = [channels] * len(self.strides) if isinstance(channels, int) else channels
+        for stride, outputs in zip(self.strides, widths, strict=True):
+            self.convs.append(nn.Conv1d(width, outputs, kernel_size, stride=stride))
+            self.norms.append(build_norm(norm, outputs))
+            width = outputs
         self.output_dim = width
 
     @property

@@ -16,6 +16,7 @@ from asr.serve.errors import BadOption, TooLong
 from asr.serve.metrics import ServiceMetrics
 from asr.serve.models import Fleet, HostedModel
 from asr.serve.options import RequestOptions
+from asr.serve.speakers import StreamSpeakers
 from asr.serve.spot import check_phrases, phrases_of
 from asr.speech.microphone import GrowingWindow
 from asr.speech.spotting import SpottedPhrase, StreamSpotter
@@ -100,7 +101,10 @@ class Streams:
                 GrowingWindow(recognizer, options.endpoint, WINDOW_EVERY_S),
                 (rate, recognizer.sample_rate),
             )
-        return LiveStream(speech, rate, options.min_confidence, self, spotter)
+        who: StreamSpeakers | None = None
+        if options.wants_speakers:
+            who = await asyncio.to_thread(StreamSpeakers, options, rate)
+        return LiveStream(speech, rate, options.min_confidence, self, spotter=spotter, who=who)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return what a function returns in one of the threads."""
@@ -126,9 +130,10 @@ class LiveStream:
         min_confidence: float,
         streams: Streams,
         spotter: StreamSpotter | None = None,
+        who: StreamSpeakers | None = None,
     ) -> None:
         self._speech, self._rate, self._streams = speech, sample_rate, streams
-        self._spotter = spotter
+        self._spotter, self._who = spotter, who
         self._min_confidence = min_confidence
         self._odd = b""
         self.seconds = 0.0
@@ -147,18 +152,27 @@ class LiveStream:
             raise TooLong(f"The stream is longer than {limit:g} s.", "Open another one.")
         self.seconds = seconds
         samples = np.frombuffer(data, "<i2")
-        return self._wanted(await self._streams.run(self._speech.push, samples))
+        if self._who is not None:
+            self._who.push(samples)
+        return await self._streams.run(self._results, self._speech.push, samples)
 
     async def finish(self) -> list[StreamResult]:
         """Return the results that are still due."""
-        return self._wanted(await self._streams.run(self._speech.finish))
+        return await self._streams.run(self._results, self._speech.finish)
 
     def take_spots(self) -> list[SpottedPhrase]:
         """Return the phrases that were found since the last call."""
         return [] if self._spotter is None else self._spotter.take()
 
-    def _wanted(self, results: list[StreamResult]) -> list[StreamResult]:
-        return [result.confident(self._min_confidence) for result in results]
+    def turns(self) -> dict[str, Any]:
+        """Return who spoke when, where that was asked for, as JSON has it."""
+        return {} if self._who is None else self._who.turns()
+
+    def _results(
+        self, compute: Callable[..., list[StreamResult]], *given: Any
+    ) -> list[StreamResult]:
+        results = [result.confident(self._min_confidence) for result in compute(*given)]
+        return results if self._who is None else self._who.named(results)
 
 
 class _Resampled:

@@ -260,7 +260,9 @@ COMMON |= WRITING
 RECORDING = frozenset(COMMON | {"output_format", "timestamps", "speakers", "num_speakers"})
 """Options of a recording."""
 ENDPOINT = frozenset({"silence_s", "start_silence_s", "max_utterance_s"})
-STREAM = frozenset(COMMON | ENDPOINT | {"sample_rate", "phrases", "threshold"})
+STREAM = frozenset(
+    COMMON | ENDPOINT | {"sample_rate", "phrases", "threshold", "speakers", "num_speakers"}
+)
 """Options of a stream."""
 SPOT = frozenset({"model", "new_words", "phrases", "threshold", "false_alarms"})
 """Options of a search for phrases in recordings."""

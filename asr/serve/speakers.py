@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from asr.audio.reading import Source
 from asr.serve.errors import BadOption
 from asr.serve.options import RequestOptions
+from asr.speakers.streaming import SpeakerStream
+from asr.speech.streaming import StreamResult
 from asr.speech.transcripts.speakers import SpeakerLabeller, SpeakerOptions, with_speakers
 from asr.speech.transcripts.transcript import Transcript
 
-__all__ = ["check_speakers", "labelled"]
+__all__ = ["StreamSpeakers", "check_speakers", "labelled"]
+
+KEPT_S = 60.0  # of a stream: longer than any utterance
 
 _lock = threading.Lock()
 
@@ -57,3 +66,49 @@ def labelled(
     with _lock:  # one at a time: clustering is short, and memory stays bounded
         labeller = _labeller().variant(options.num_speakers or 0)
         return with_speakers(transcript, labeller.diarize(source, sample_rate).later(start_s))
+
+
+class StreamSpeakers:
+    """Speakers of a stream: keeps its latest samples, and says who says each final result.
+
+    Args:
+        options: of the request.
+        sample_rate: of the stream in Hz.
+
+    Raises:
+        ModelError: the speaker model cannot be loaded.
+    """
+
+    def __init__(self, options: RequestOptions, sample_rate: int) -> None:
+        with _lock:
+            labeller = _labeller().variant(options.num_speakers or 0)
+        self._speakers = SpeakerStream(labeller.embedder, labeller.config)
+        self._rate = sample_rate
+        self._samples, self._first = np.zeros(0, np.int16), 0
+
+    def push(self, samples: npt.NDArray[np.int16]) -> None:
+        """Take the next samples (n,)."""
+        joined = np.concatenate([self._samples, samples])
+        dropped = max(0, len(joined) - round(KEPT_S * self._rate))
+        self._samples, self._first = joined[dropped:], self._first + dropped
+
+    def named(self, results: list[StreamResult]) -> list[StreamResult]:
+        """Return results whose final ones have a speaker."""
+        return [self._named(result) if result.final else result for result in results]
+
+    def turns(self) -> dict[str, Any]:
+        """Return who spoke when, as JSON has it."""
+        return {"turns": [asdict(turn) for turn in self._speakers.diarization.turns]}
+
+    def _named(self, result: StreamResult) -> StreamResult:
+        import soxr
+
+        places = (round(time * self._rate) - self._first for time in (result.start, result.end))
+        first, stop = (max(0, place) for place in places)
+        said = self._samples[first:stop].astype(np.float32) / np.float32(32768)
+        embedder = self._speakers.embedder
+        if self._rate != embedder.sample_rate and len(said):
+            said = soxr.resample(said, self._rate, embedder.sample_rate)
+        with _lock:
+            name = self._speakers.push(said, result.start)
+        return replace(result, speaker=name or None)

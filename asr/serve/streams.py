@@ -5,7 +5,9 @@ text when it is done. Options are in the query or, before the first samples, in
 ``{"type": "options", NAME: VALUE, ...}``. The service sends ``{"type": "partial" | "final", "text",
 "start", "end", "words", "utterance"}``, where ``phrases`` were asked for ``{"type": "spot",
 "phrase", "start", "end", "score"}``, at the end ``{"type": "done", "seconds"}``, and ``{"type":
-"error", "detail"}`` before it closes the connection for another reason.
+"error", "detail"}`` before it closes the connection for another reason. Where ``speakers`` were
+asked for, final results have a ``speaker``, and the end has ``turns``: by then later speech may
+have changed who spoke earlier.
 """
 
 from __future__ import annotations
@@ -114,7 +116,8 @@ class _Session:
         if command.get("type") == "end":
             self.speech = self.speech or await self._open()
             await self._send(await self.speech.finish())
-            await self.socket.send_json({"type": "done", "seconds": round(self.speech.seconds, 3)})
+            content = {"type": "done", "seconds": round(self.speech.seconds, 3)}
+            await self.socket.send_json(content | self.speech.turns())
             await self.socket.close()
             return True
         if command.pop("type", None) != "options" or self.speech is not None:
@@ -128,7 +131,7 @@ class _Session:
     async def _send(self, results: list[StreamResult]) -> None:
         for result in results:
             content = dataclasses.asdict(result)
-            for unasked in ("alternatives", "written", "slots"):
+            for unasked in ("alternatives", "written", "slots", "speaker"):
                 if content[unasked] in (None, ()):
                     del content[unasked]
             kind = "final" if content.pop("final") else "partial"

@@ -7,17 +7,65 @@ E their size, K groups.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MOST", "Array", "Labels", "cluster", "condensed", "renumbered"]
+__all__ = ["MOST", "Array", "Labels", "Tree", "cluster", "condensed", "renumbered", "tree"]
 
 MOST = 1500
-NEAR, TIGHT = 0.15, 0.6  # embeddings this much nearer than the threshold, and this near, are put
-# together beforehand where there are many
+TIGHT = 0.6  # where there are many, embeddings this near are put together beforehand
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Groups that were put together two by two, the most alike first.
+
+    Attributes:
+        labels: (n,) the first group of each embedding.
+        merges: (M, 2) numbers of two groups: the second one joins the first.
+        cosines: (M,) their mean cosine.
+    """
+
+    labels: Labels
+    merges: Labels
+    cosines: Array
+
+    def groups(self, count: int) -> Labels:
+        """Return the group (n,) of each embedding where so many are left, or as many as can be."""
+        first = int(self.labels.max(initial=-1)) + 1
+        return self._after(first - max(1, count))
+
+    def above(self, threshold: float) -> Labels:
+        """Return the groups (n,) where the mean cosine of any two is below the threshold."""
+        low = np.flatnonzero(self.cosines < threshold)
+        return self._after(int(low[0]) if len(low) else len(self.merges))
+
+    def _after(self, merges: int) -> Labels:
+        parent = np.arange(int(self.labels.max(initial=-1)) + 1)
+        for one, other in self.merges[: max(0, merges)]:
+            parent[parent == other] = one
+        return renumbered(parent[self.labels])
+
+
+def tree(embeddings: Array, weights: Array, start: Labels | None = None) -> Tree:
+    """Return how groups join until one is left: again and again the two most alike by mean cosine.
+
+    Args:
+        embeddings: (n, E) of length 1.
+        weights: (n,) seconds of speech that each stands for.
+        start: groups (n,) to begin with; None: each embedding is one, or where there are many,
+            those next to each other are put together first.
+    """
+    labels = np.arange(len(embeddings)) if start is None else start
+    if len(embeddings) > MOST and start is None:
+        labels = condensed(embeddings, weights, TIGHT)
+    merges, cosines = _merges(*_sums(embeddings, weights, labels), -np.inf, 1)
+    return Tree(labels, merges, cosines)
 
 
 def cluster(
@@ -29,22 +77,15 @@ def cluster(
 ) -> Labels:
     """Return the group (n,) of each embedding, numbered from 0 by their first members.
 
-    The two groups with the highest mean cosine are put together, again and again, until it is below
-    the threshold, or until so many groups are left.
-
     Args:
         embeddings: (n, E) of length 1.
         weights: (n,) seconds of speech that each stands for.
         threshold: least mean cosine of two groups that are put together.
         count: of groups; the threshold is then not looked at.
-        start: groups (n,) to begin with; None: each embedding is one.
+        start: see :func:`tree`.
     """
-    labels = np.arange(len(embeddings)) if start is None else start
-    if len(embeddings) > MOST and start is None:
-        labels = condensed(embeddings, weights, min(0.95, max(TIGHT, threshold + NEAR)))
-    sums, sizes = _sums(embeddings, weights, labels)
-    merged = _merge(sums, sizes, threshold, count or 0)
-    return renumbered(merged[labels])
+    joined = tree(embeddings, weights, start)
+    return joined.groups(count) if count else joined.above(threshold)
 
 
 def condensed(embeddings: Array, weights: Array, threshold: float) -> Labels:
@@ -91,31 +132,43 @@ def _sums(embeddings: Array, weights: Array, labels: Labels) -> tuple[Array, Arr
 
 def _merge(sums: Array, sizes: Array, threshold: float, count: int) -> Labels:
     """Return the new group (K,) of each group; ``count`` 0: as the threshold says."""
-    groups, means = len(sums), sums / np.maximum(sizes, 1e-9)[:, None]
-    sizes = np.maximum(sizes, 1e-9)
-    parent, alive = np.arange(groups), np.ones(groups, np.bool_)
+    merges, _ = _merges(sums, sizes, -np.inf if count else threshold, max(1, count))
+    parent = np.arange(len(sums))
+    for one, other in merges:
+        parent[parent == other] = one
+    return parent
+
+
+def _merges(sums: Array, sizes: Array, threshold: float, count: int) -> tuple[Labels, Array]:
+    """Return which two groups join (M, 2), and their mean cosines (M,)."""
+    groups, sizes = len(sums), np.maximum(sizes, 1e-9)
+    means = sums / sizes[:, None]
     cosines = means @ means.T
     np.fill_diagonal(cosines, -np.inf)
     nearest = cosines.argmax(1) if groups else np.zeros(0, np.int64)
     best = cosines[np.arange(groups), nearest]
-    for _ in range(groups - max(1, count)):
+    joined, values = list[tuple[int, int]](), list[float]()
+    for _ in range(groups - count):
         one = int(best.argmax())
         other = int(nearest[one])
-        if not count and best[one] < threshold:
+        if best[one] < threshold:
             break
+        joined.append((one, other))
+        values.append(float(best[one]))
         total = sizes[one] + sizes[other]
         means[one] = (sizes[one] * means[one] + sizes[other] * means[other]) / total
         sizes[one] = total
-        parent[parent == other] = one
-        alive[other], best[other] = False, -np.inf
-        row = np.where(alive, means @ means[one], -np.inf)
-        row[one] = -np.inf
+        gone = best == -np.inf
+        row = means @ means[one]
+        row[gone] = row[one] = row[other] = -np.inf
         cosines[one], cosines[:, one] = row, row
         cosines[other], cosines[:, other] = -np.inf, -np.inf
-        stale = np.flatnonzero(((nearest == one) | (nearest == other)) & alive)
-        stale = np.union1d(stale, [one])
+        best[other] = -np.inf
+        stale = (nearest == one) | (nearest == other)
+        stale[one] = True
+        stale = np.flatnonzero(stale & (best > -np.inf))
         nearest[stale] = cosines[stale].argmax(1)
         best[stale] = cosines[stale, nearest[stale]]
-        nearer = np.flatnonzero(alive & (row > best))
+        nearer = np.flatnonzero(row > best)
         nearest[nearer], best[nearer] = one, row[nearer]
-    return parent
+    return np.array(joined, np.int64).reshape(-1, 2), np.array(values)

@@ -51,6 +51,7 @@ class EmbeddingConfig:
         dim: E, of the embedding.
         dropout: on each recurrent layer's output in training.
         range_nepers: mel powers this far below the mean power of a window count as silence.
+        first_channels: of the first convolution, much of the work; 0: as many as the others.
     """
 
     conv_channels: int = 192
@@ -64,11 +65,13 @@ class EmbeddingConfig:
     dim: int = 192
     dropout: float = 0.0
     range_nepers: float = 12.0
+    first_channels: int = 0
 
     def __post_init__(self) -> None:
         check_choice("model.cell", self.cell, CELLS)
         for name in ("conv_channels", "hidden_dim", "num_layers", "attention_dim", "dim"):
             check_range(f"model.{name}", getattr(self, name), 1)
+        check_range("model.first_channels", self.first_channels, 0)
         check_range("model.dropout", self.dropout, 0, 0.9)
         check_range("model.range_nepers", self.range_nepers, 1, 30)
         if not self.conv_strides or min(self.conv_strides) < 1 or self.conv_kernel % 2 == 0:
@@ -76,6 +79,13 @@ class EmbeddingConfig:
                 f"model.conv_strides is {self.conv_strides} with kernels of {self.conv_kernel}.",
                 "Give at least one stride from 1, and an odd kernel.",
             )
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Of each convolution."""
+        return (self.first_channels or self.conv_channels,) + (self.conv_channels,) * (
+            len(self.conv_strides) - 1
+        )
 
 
 @dataclass(frozen=True)
@@ -199,6 +209,7 @@ class SpeakerConfig:
         task: ``speaker``.
         seed: of weights, batches and augmentation.
         output_dir: the run folder.
+        init_from: model folder with trained weights of the same shape to start from; empty: none.
         features: how samples become frames.
         data: recordings and batches.
         model: shape of the network.
@@ -211,6 +222,7 @@ class SpeakerConfig:
     task: str = "speaker"
     seed: int = 1
     output_dir: str = ""
+    init_from: str = ""
     features: FrontEnd = field(default_factory=front_end)
     data: SpeakerDataConfig = field(default_factory=SpeakerDataConfig)
     model: EmbeddingConfig = field(default_factory=EmbeddingConfig)

@@ -1,9 +1,10 @@
 """Who spoke when: embeddings of windows to groups of one speaker each, and to turns.
 
 Speech is cut at short pauses; windows of 1.5 s get embeddings, from which the recording's mean is
-taken: room and microphone are everybody's. Stretches between pauses are clustered; a search for the
-most probable sequence of speakers then corrects single windows, so a boundary lies between two
-windows or in a pause. Legend: n windows, K speakers, E embedding.
+taken: room and microphone are everybody's. Stretches between pauses are clustered
+(:mod:`asr.speakers.stretches`); a search for the most probable sequence of speakers then corrects
+single windows, so a boundary lies between two windows or in a pause. Legend: n windows, K speakers,
+E embedding.
 """
 
 from __future__ import annotations
@@ -17,16 +18,21 @@ import numpy.typing as npt
 
 from asr.config import check_range
 from asr.errors import ConfigError
-from asr.speakers.clustering import Array, Labels, cluster, renumbered
+from asr.speakers.clustering import Array, Labels, renumbered
 from asr.speakers.embedder import Calibration, SpeakerEmbedder, Voice
+from asr.speakers.stretches import Stretches, centres, unit
 from asr.speakers.windows import HOP_S, WINDOW_S, SpeechPart, speech_embeddings
 from asr.text.rttm import SpeakerTurn
 
-__all__ = ["Diarization", "DiarizationConfig", "check_names", "diarize", "diarize_parts"]
+__all__ = [
+    "Diarization",
+    "DiarizationConfig",
+    "check_names",
+    "diarize",
+    "diarize_parts",
+    "renamed",
+]
 
-CENTRED = 0.5  # share of the recording's mean that is taken off before speakers are compared
-PIECE_S = 3.0  # longer stretches of speech count as several
-GROUPED_S = 1.0  # shorter stretches of speech make no groups
 LEAST_SHARE = 0.15  # of all speech: in a short recording a speaker may have less than least_s
 ROUNDS = 4  # of new centres and new labels
 
@@ -38,7 +44,7 @@ class DiarizationConfig:
     Attributes:
         speakers: how many there are; 0: as many as are found.
         most: speakers that are found, at most.
-        threshold: cosine of two speakers' centres above which they are one; 0: the model's own.
+        threshold: see :class:`asr.speakers.embedder.Calibration`; 0: the model's own.
         least_s: seconds of speech that a speaker has at least, where their number is not given;
             less in a short recording.
         stay: in the search, what a change of speaker costs, in units of a cosine.
@@ -84,6 +90,20 @@ class Diarization:
         """Return it by a clock that began so many seconds earlier."""
         return replace(self, turns=tuple(turn.later(seconds) for turn in self.turns))
 
+    def with_turn(self, turn: SpeakerTurn) -> Diarization:
+        """Return it with one more turn, of a known speaker."""
+        return replace(self, turns=(*self.turns, turn))
+
+
+def renamed(diarization: Diarization, names: Mapping[str, str]) -> Diarization:
+    """Return a diarization whose speakers have other names: old -> new, all of them."""
+    return replace(
+        diarization,
+        turns=tuple(replace(turn, speaker=names[turn.speaker]) for turn in diarization.turns),
+        speakers=tuple(names[name] for name in diarization.speakers),
+        embeddings={names[name]: row for name, row in diarization.embeddings.items()},
+    )
+
 
 def diarize(
     blocks: Iterable[npt.NDArray[np.float32]],
@@ -120,12 +140,12 @@ def diarize_parts(
         [np.full(len(p.embeddings), (p.end - p.start) / len(p.embeddings)) for p in parts]
     )
     labels = renumbered(_speakers(parts, rows, weights, calibration, config))
-    centres = _centres(rows, weights, labels)
+    middles = centres(rows, weights, labels)
     notes: tuple[str, ...] = ()
-    if config.speakers > len(centres):
-        notes = (f"only {len(centres)} of {config.speakers} speakers were found",)
-    names, labels = _named(centres, labels, enrolled or {}, calibration)
-    voices = dict(zip(names, _centres(rows, weights, labels), strict=True))
+    if config.speakers > len(middles):
+        notes = (f"only {len(middles)} of {config.speakers} speakers were found",)
+    names, labels = _named(middles, labels, enrolled or {}, calibration)
+    voices = dict(zip(names, centres(rows, weights, labels), strict=True))
     return Diarization(_turns(parts, labels, names), tuple(names), voices, notes)
 
 
@@ -136,95 +156,17 @@ def _speakers(
     calibration: Calibration,
     config: DiarizationConfig,
 ) -> Labels:
-    """Return the speaker (n,) of each window, of as many speakers as are given or found.
-
-    Found is the highest number whose speakers all have enough speech and differ enough.
-    """
-    centred = _unit(rows - _mean(rows, weights))
-    stretches = _Stretches.of(parts, centred, weights)
+    """Return the speaker (n,) of each window, of as many speakers as are given or found."""
+    stretches = Stretches.of(parts, rows, weights)
     if config.speakers:
         labels = stretches.divided(config.speakers)
-        return _smoothed(parts, centred, weights, labels, config)
-    threshold = config.threshold or calibration.threshold
-    compared = _unit(rows - CENTRED * _mean(rows, weights))
-    least = min(config.least_s, LEAST_SHARE * float(weights.sum()))
-    best = np.zeros(len(rows), np.int64)
-    for count in range(2, min(config.most, len(stretches.long)) + 1):
-        labels = _smoothed(parts, centred, weights, stretches.divided(count), config)
-        amounts = np.bincount(labels, weights)
-        if len(amounts) < count or amounts.min() < least:
-            continue
-        cosines = _centres(compared, weights, labels) @ _centres(compared, weights, labels).T
-        if np.max(cosines - 2 * np.eye(count)) < threshold:
-            best = labels
-    return best
-
-
-@dataclass(frozen=True)
-class _Stretches:
-    """The stretches of speech, each as one embedding: less noise than single windows have.
-
-    A long one counts as several, for speakers may change in it without a pause.
-
-    Attributes:
-        owners: (n,) the stretch of each window.
-        rows: (P, E) of length 1.
-        seconds: (P,) of speech.
-        long: numbers of those that are long enough to make groups of; the others join the nearest.
-    """
-
-    owners: Labels
-    rows: Array
-    seconds: Array
-    long: Labels
-
-    @classmethod
-    def of(cls, parts: Sequence[SpeechPart], rows: Array, weights: Array) -> _Stretches:
-        counts = [_pieces(part) for part in parts]
-        firsts = np.cumsum([0, *counts])
-        owners = np.concatenate(
-            [
-                first + np.arange(len(part.embeddings)) * count // len(part.embeddings)
-                for part, first, count in zip(parts, firsts, counts, strict=False)
-            ]
-        )
-        seconds: Array = np.bincount(owners, weights).astype(np.float64)
-        long = np.flatnonzero(seconds >= GROUPED_S)
-        if len(long) < 2:
-            long = np.arange(len(seconds))
-        return cls(owners, _centres(rows, weights, owners), seconds, long)
-
-    def divided(self, count: int) -> Labels:
-        """Return a group (n,) for each window, of so many groups, or as many as there are rows."""
-        rows, seconds = self.rows[self.long], self.seconds[self.long]
-        groups = cluster(rows, seconds, 0.0, min(count, len(rows)))
-        labels: Labels = (self.rows @ _centres(rows, seconds, groups).T).argmax(1)
-        return renumbered(labels[self.owners])
-
-
-def _pieces(part: SpeechPart) -> int:
-    return min(len(part.embeddings), max(1, round((part.end - part.start) / PIECE_S)))
-
-
-def _mean(rows: Array, weights: Array) -> Array:
-    mean: Array = weights @ rows / weights.sum()
-    return mean
-
-
-def _sums(rows: Array, weights: Array, labels: Labels) -> Array:
-    sums = np.zeros((int(labels.max()) + 1, rows.shape[1]))
-    np.add.at(sums, labels, rows * weights[:, None])
-    return sums
-
-
-def _unit(rows: Array) -> Array:
-    unit: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return unit
-
-
-def _centres(rows: Array, weights: Array, labels: Labels) -> Array:
-    """Centres (K, E) of length 1."""
-    return _unit(_sums(rows, weights, labels))
+    else:
+        if config.threshold:
+            calibration = replace(calibration, threshold=config.threshold)
+        least_s = min(config.least_s, LEAST_SHARE * float(weights.sum()))
+        labels = stretches.found(calibration, config.most, least_s)
+    centred = unit(rows - weights @ rows / weights.sum())
+    return _smoothed(parts, centred, weights, labels, config)
 
 
 def _smoothed(
@@ -240,7 +182,7 @@ def _smoothed(
     cost = np.full(len(rows), config.stay)
     cost[firsts[:-1]] = [config.stay * float(np.exp(-gap)) for gap in gaps]
     for _ in range(ROUNDS):
-        scores = rows @ _centres(rows, weights, labels).T
+        scores = rows @ centres(rows, weights, labels).T
         new = _best_path(scores, cost)
         if (new == labels).all() or len(np.unique(new)) < len(np.unique(labels)):
             break
@@ -267,20 +209,20 @@ def _best_path(scores: Array, cost: Array) -> Labels:
 
 
 def _named(
-    centres: Array, labels: Labels, enrolled: Mapping[str, Voice], calibration: Calibration
+    middles: Array, labels: Labels, enrolled: Mapping[str, Voice], calibration: Calibration
 ) -> tuple[list[str], Labels]:
     """Return the names of the speakers and the labels (n,); two with one name become one."""
     taken: dict[int, str] = {}
     if enrolled:
         known = np.stack([voice.embedding for voice in enrolled.values()])
-        cosines = centres @ known.T
+        cosines = middles @ known.T
         for speaker, best in enumerate(cosines.argmax(1).tolist()):
             if calibration.log_odds(float(cosines[speaker, best])) > 0:
                 taken[speaker] = list(enrolled)[best]
     names: list[str] = []
     place: list[int] = []
     unknown = 0
-    for speaker in range(len(centres)):
+    for speaker in range(len(middles)):
         name = taken.get(speaker)
         if name is None:
             unknown += 1

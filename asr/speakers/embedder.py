@@ -6,7 +6,7 @@ Legend: N samples, T frames, F mel bands, B windows, E embedding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,18 @@ from asr.features.front_end import FrontEnd
 from asr.model_folder import WEIGHTS, Bundle, open_model
 from asr.onnx.sessions import new_session
 from asr.speakers.config import front_end
+from asr.speakers.sharing import SharedNetwork, Windows, even_starts
 from asr.speakers.windows import Array, speech_embeddings
 
-__all__ = ["DEFAULT_MODEL", "NETWORK_FILE", "Calibration", "SpeakerEmbedder", "Voice"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "NETWORK_FILE",
+    "TASK",
+    "Calibration",
+    "OnnxNetwork",
+    "SpeakerEmbedder",
+    "Voice",
+]
 
 DEFAULT_MODEL = "speaker"
 NETWORK_FILE = "speaker.onnx"
@@ -41,13 +50,15 @@ class Calibration:
         scale: the log-odds that two voices are one person's, at even odds before, are
             ``scale * cosine + shift``.
         shift: see there.
-        threshold: cosine above which the centres of two groups in one recording, less half of the
-            recording's mean, are one speaker's.
+        threshold: mean squared distance of stretches of speech from their speakers' centres that
+            one more speaker takes away, at least, beside what noise explains.
+        noise: that part of it, over 1 / seconds of the two nearest speakers, summed.
     """
 
     scale: float = 20.0
     shift: float = -8.0
-    threshold: float = 0.5
+    threshold: float = 0.022
+    noise: float = 0.085
 
     def log_odds(self, cosine: float) -> float:
         """Return the natural logarithm of the odds that two voices are one person's."""
@@ -80,6 +91,7 @@ class _Saved:
     task: str = TASK
     features: FrontEnd = field(default_factory=front_end)
     calibration: Calibration = field(default_factory=Calibration)
+    centred: bool = False  # of an imported network: each window less its mean
 
 
 class SpeakerEmbedder:
@@ -123,14 +135,18 @@ class SpeakerEmbedder:
         """
         bundle = open_model(model, task=TASK)
         known = {
-            key: bundle.config[key] for key in ("features", "calibration") if bundle.config.get(key)
+            key: bundle.config[key]
+            for key in ("features", "calibration", "centred")
+            if bundle.config.get(key)
         }
         saved = build_config(_Saved, known, where=str(bundle.path))
         if NETWORK_FILE in bundle.files:
             session = new_session(
                 bundle.file(NETWORK_FILE), "Export the model again.", threads=threads
             )
-            embed: Embed = _OnnxNetwork(session)
+            embed: Embed = OnnxNetwork(session, saved.centred)
+            if len(session.get_inputs()) == 2:
+                embed = SharedNetwork(session, bundle.config["network"]["conv_strides"])
         elif WEIGHTS in bundle.files:
             from asr.speakers.model import FittedSpeakers
 
@@ -141,6 +157,40 @@ class SpeakerEmbedder:
                 "Copy the whole folder again.",
             )
         return cls(saved.features, embed, saved.calibration, bundle.name)
+
+    def embed_stretches(
+        self, stretches: Sequence[Array], window_s: float, hop_s: float
+    ) -> list[tuple[Array, Array]]:
+        """Return middles (B,) in seconds and embeddings (B, E) of each stretch's windows.
+
+        Windows lie evenly, so that the last one ends with its stretch; a stretch that is shorter
+        than a window is one.
+
+        Args:
+            stretches: log-Mel features (T, F) of each.
+            window_s: length of a window.
+            hop_s: from one window to the next, at most.
+        """
+        shift_s = self.features.frame_shift / self.sample_rate
+        fixed = self._embed.length if isinstance(self._embed, OnnxNetwork) else 0
+        windows = Windows(fixed or round(window_s / shift_s), max(1, round(hop_s / shift_s)))
+        starts = [even_starts(len(frames), windows) for frames in stretches]
+        lengths = [min(windows.length, len(frames)) for frames in stretches]
+        middles = [
+            ((first + length / 2) * shift_s).astype(np.float32)
+            for first, length in zip(starts, lengths, strict=True)
+        ]
+        if isinstance(self._embed, SharedNetwork):
+            return list(zip(middles, self._embed.stretches(stretches, windows), strict=True))
+        cut = [
+            np.resize(frames[first : first + length], (windows.length, *frames.shape[1:]))
+            for frames, firsts, length in zip(stretches, starts, lengths, strict=True)
+            for first in firsts
+        ]
+        if not cut:
+            return []
+        rows = self.embed_windows(np.stack(cut))
+        return list(zip(middles, np.split(rows, np.cumsum([*map(len, starts)])[:-1]), strict=True))
 
     @property
     def sample_rate(self) -> int:
@@ -162,27 +212,6 @@ class SpeakerEmbedder:
     def frames(self, samples: Array) -> Array:
         """Return the log-Mel features (T, F) of samples (N,)."""
         return self.features(samples)
-
-    def windows_of(self, frames: Array, window_s: float, hop_s: float) -> tuple[Array, Array]:
-        """Return windows (B, T, F) of features, and the middle of each in seconds (B,).
-
-        They lie evenly, so that the last one ends with the features; features shorter than a
-        window are repeated to its length.
-
-        Args:
-            frames: (T, F), at least one frame.
-            window_s: length of a window.
-            hop_s: from one window to the next, at most.
-        """
-        shift_s = self.features.frame_shift_ms / 1000
-        length, hop = round(window_s / shift_s), max(1, round(hop_s / shift_s))
-        if len(frames) <= length:
-            middle = np.array([len(frames) * shift_s / 2], np.float32)
-            return np.resize(frames, (1, length, frames.shape[1])), middle
-        count = 1 + -(-(len(frames) - length) // hop)
-        starts = np.linspace(0, len(frames) - length, count).round().astype(np.int64)
-        windows = np.stack([frames[start : start + length] for start in starts])
-        return windows, ((starts + length / 2) * shift_s).astype(np.float32)
 
     def voice(self, source: Source, sample_rate: int | None = None) -> Voice:
         """Return the voice in a recording of one speaker.
@@ -214,14 +243,32 @@ class SpeakerEmbedder:
         return Voice(embedding, round(speech_s, 2), agreement)
 
 
-class _OnnxNetwork:
-    """An exported network: log-Mel features (B, T, F) -> embeddings (B, E)."""
+class OnnxNetwork:
+    """A network in ONNX that takes whole windows.
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self._input = session.get_inputs()[0].name
+    Args:
+        session: of ONNX Runtime.
+        centred: whether the mean over time is taken from each window.
+
+    Attributes:
+        length: frames of a window, where the graph takes no others; else 0.
+    """
+
+    def __init__(self, session: Any, centred: bool = False) -> None:
+        self._session, self._centred = session, centred
+        port = session.get_inputs()[0]
+        self._input, shape = port.name, port.shape
+        self._alone = shape[0] == 1
+        self.length = shape[1] if len(shape) > 1 and isinstance(shape[1], int) else 0
 
     def __call__(self, windows: Array) -> Array:
-        rows: Array = self._session.run(None, {self._input: np.ascontiguousarray(windows)})[0]
-        unit: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        """Windows (B, T, F) or (B, N) -> embeddings (B, E) of length 1."""
+        if self._centred:
+            windows = windows - windows.mean(1, keepdims=True)
+        batches = np.split(windows, len(windows)) if self._alone else [windows]
+        rows: Array = np.concatenate([self._run(batch) for batch in batches])
+        unit: Array = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)
         return unit
+
+    def _run(self, windows: Array) -> Any:
+        return self._session.run(None, {self._input: np.ascontiguousarray(windows)})[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from asr.config import config_yaml
 from asr.files import atomic_write_text
 from asr.model_folder import CONFIG, Bundle, open_model
 from asr.speakers.embedder import NETWORK_FILE, SpeakerEmbedder
+from asr.speakers.sharing import PIECE
 from asr.speakers.windows import Array
 from asr.training.exporting import Comparison, Export, check_format, export_folder
 
@@ -61,12 +63,17 @@ def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
     model = FittedSpeakers.load(bundle)
     int8 = output_format == "onnx-int8"
     path = folder / (FULL_FILE if int8 else NETWORK_FILE)
+    steps = -(-PIECE // math.prod(model.network.config.conv_strides))
     write_graph(
         EmbeddingGraph(model.network).eval(),
         path,
-        inputs=(torch.zeros(2, 150, model.features.n_mels),),
-        names=(["features"], ["embeddings"]),
-        dynamic_axes={"features": {0: "B", 1: "T"}, "embeddings": {0: "B"}},
+        inputs=(torch.zeros(2, PIECE, model.features.n_mels), torch.ones(3, 2 * steps)),
+        names=(["features", "windows"], ["embeddings"]),
+        dynamic_axes={
+            "features": {0: "B", 1: "T"},
+            "windows": {0: "W", 1: "N"},
+            "embeddings": {0: "W"},
+        },
     )
     if int8:
         quantize(path, folder / NETWORK_FILE)

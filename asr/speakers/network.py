@@ -54,7 +54,7 @@ class EmbeddingNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(num_features))
         self.register_buffer("std", torch.ones(num_features))
         self.front = TemporalConv(
-            num_features, config.conv_channels, config.conv_strides, config.conv_kernel
+            num_features, config.channels, config.conv_strides, config.conv_kernel
         )
         self.stack = RecurrentStack(
             self.front.output_dim,

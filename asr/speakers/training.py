@@ -25,7 +25,7 @@ from asr.speakers.store import VoiceStore, decode, write_voices
 from asr.speakers.task import SpeakerTask
 from asr.training.experiment import Experiment
 from asr.training.loop import fit
-from asr.training.task import Task
+from asr.training.task import Task, load_weights
 
 __all__ = ["build_experiment", "judge", "train_speakers"]
 
@@ -84,13 +84,22 @@ def _noise(config: SpeakerConfig, folder: Path) -> VoiceStore | None:
 def build_experiment(
     config: SpeakerConfig, train: VoiceStore, dev: VoiceStore, noise: VoiceStore | None
 ) -> Experiment:
-    """Make network, losses and batches; normalisation comes from ``train`` alone."""
+    """Make network, losses and batches.
+
+    Normalisation comes from ``train`` alone, or with the weights of ``init_from``.
+    """
     torch.manual_seed(config.seed)
     frame_shift_s = config.features.frame_shift_ms / 1000
     network = EmbeddingNetwork(config.model, config.features.n_mels)
     loader = CropLoader(train, config.data, frame_shift_s, noise=noise, seed=config.seed)
-    network.set_statistics(*_statistics(loader, config))
+    if config.init_from:
+        start = FittedSpeakers.load(config.init_from)
+        load_weights(network, start.network.state_dict(), config.init_from)
+    else:
+        network.set_statistics(*_statistics(loader, config))
     task = SpeakerTask(network, len(train.names), config.loss, config.augment, frame_shift_s)
+    if config.init_from:
+        task.classes.weight.data.copy_(_class_means(start, train, config))
 
     def model_of(trained: Task) -> FittedSpeakers:
         assert isinstance(trained, SpeakerTask)
@@ -110,6 +119,22 @@ def build_experiment(
         speed=lambda batch: batch.x.size(0) * batch.x.size(1) * frame_shift_s,
         speed_unit="s of speech/s",
     )
+
+
+def _class_means(model: FittedSpeakers, store: VoiceStore, config: SpeakerConfig) -> torch.Tensor:
+    """Return a class weight (C, E) for each speaker: the mean of some crops' embeddings."""
+    length = round(config.data.longest_s * 1000 / config.features.frame_shift_ms)
+    rng = np.random.default_rng(config.seed)
+    means = np.zeros((len(store.names), config.model.dim), np.float32)
+    order = rng.permutation(len(store.lengths))
+    firsts = [order[np.unique(store.speakers[order], return_index=True)[1]]]
+    rest = np.setdiff1d(order, firsts[0])
+    rest = rest[rng.permutation(len(rest))]
+    firsts.append(rest[np.unique(store.speakers[rest], return_index=True)[1]])
+    for items in np.array_split(np.concatenate(firsts), -(-sum(map(len, firsts)) // AT_ONCE)):
+        crops = np.stack([store.crop(int(item), 0, length) for item in items])
+        np.add.at(means, store.speakers[items], model.embed(decode(crops)))
+    return torch.from_numpy(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-6))
 
 
 def _save(model: FittedSpeakers, folder: Path) -> None:

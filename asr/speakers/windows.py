@@ -5,7 +5,7 @@ Legend: n samples, B windows, E embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,11 +41,10 @@ class Embeds(Protocol):
     def frames(self, samples: Array) -> Array:
         """Samples (n,) -> features (T, F)."""
 
-    def windows_of(self, frames: Array, window_s: float, hop_s: float) -> tuple[Array, Array]:
-        """Features (T, F) -> windows (B, T, F), their middles (B,) in seconds."""
-
-    def embed_windows(self, windows: Array) -> Array:
-        """Windows (B, T, F) -> embeddings (B, E)."""
+    def embed_stretches(
+        self, stretches: Sequence[Array], window_s: float, hop_s: float
+    ) -> list[tuple[Array, Array]]:
+        """Features (T, F) each -> middles (B,) of windows in seconds, embeddings (B, E)."""
 
 
 @dataclass(frozen=True)
@@ -80,27 +79,18 @@ def speech_embeddings(
         hop_s: from one window to the next, at most.
     """
     rate, least = embedder.sample_rate, embedder.features.frame_length
-    pool: list[tuple[float, float, Array, Array]] = []
+    pool: list[tuple[float, float, Array]] = []
+
+    def embedded() -> Iterator[SpeechPart]:
+        rows = embedder.embed_stretches([frames for _, _, frames in pool], window_s, hop_s)
+        for (start, end, _), (middles, embeddings) in zip(pool, rows, strict=True):
+            yield SpeechPart(start, end, middles + np.float32(start), embeddings)
+
     for window in speech_windows(blocks, rate, SPEECH):
         if len(window.samples) < 2 * least:
             continue
-        frames = embedder.frames(window.samples)
-        windows, middles = embedder.windows_of(frames, window_s, hop_s)
-        start = window.start / rate
-        pool.append((start, window.stop / rate, windows, middles + np.float32(start)))
+        pool.append((window.start / rate, window.stop / rate, embedder.frames(window.samples)))
         if len(pool) == POOLED:
-            yield from _embedded(pool, embedder)
-            pool = []
-    yield from _embedded(pool, embedder)
-
-
-def _embedded(
-    pool: list[tuple[float, float, Array, Array]], embedder: Embeds
-) -> Iterator[SpeechPart]:
-    if not pool:
-        return
-    rows = embedder.embed_windows(np.concatenate([windows for _, _, windows, _ in pool]))
-    place = 0
-    for start, end, windows, middles in pool:
-        yield SpeechPart(start, end, middles, rows[place : place + len(windows)])
-        place += len(windows)
+            yield from embedded()
+            pool.clear()
+    yield from embedded()

@@ -80,6 +80,7 @@ class StreamResult:
         written: final results as people write them, where that was asked for.
         alternatives: of a final result, where N-best was asked for: the N readings, this one first.
         slots: of a final result, where a grammar was used: name -> value.
+        speaker: of a final result, where speakers are told apart: who says most of it.
     """
 
     final: bool
@@ -91,6 +92,7 @@ class StreamResult:
     alternatives: tuple[Alternative, ...] = ()
     written: Written | None = None
     slots: dict[str, str] | None = None
+    speaker: str | None = None
 
     @property
     def readable(self) -> str:

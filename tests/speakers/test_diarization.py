@@ -23,7 +23,7 @@ def which_tone(windows: Array) -> Array:
     return spectrum / np.linalg.norm(spectrum, axis=1, keepdims=True)
 
 
-EMBEDDER = SpeakerEmbedder(front_end(), which_tone, Calibration(20, -10, 0.5), "tones")
+EMBEDDER = SpeakerEmbedder(front_end(), which_tone, Calibration(20, -10), "tones")
 
 
 def tone(hz: float, seconds: float) -> Array:

@@ -5,7 +5,7 @@ import { Reader } from "./reader.js";
 import { transcribe } from "./recognition.js";
 import { FORMATS, save } from "./saving.js";
 import { text, translate } from "./texts.js";
-import { asAnswer, asText, clock, paragraphsOf } from "./transcript.js";
+import { asAnswer, asText, clock, paragraphsOf, withName } from "./transcript.js";
 
 export class Card {
   /**
@@ -22,7 +22,8 @@ export class Card {
     this.find("audio").src = URL.createObjectURL(file);
     this.find("audio").ariaLabel = file.name;
     this.find("progress").ariaLabel = file.name;
-    this.reader = new Reader(this.find(".words"), this.find("audio"), say);
+    const rename = (before, after) => this.rename(before, after);
+    this.reader = new Reader(this.find(".words"), this.find("audio"), say, rename);
     this.find(".again").onclick = () => again(this);
     this.find(".remove").onclick = () => this.remove();
     this.addTools();
@@ -161,6 +162,15 @@ export class Card {
     this.changed ||= asText(paragraphs) !== asText(this.paragraphs);
     this.find(".edit").ariaPressed = false;
     this.showParagraphs(paragraphs);
+  }
+
+  /** Give a speaker another name; one that another speaker has puts the two together. */
+  rename(before, after) {
+    this.takeEdits();
+    this.answer = withName(this.answer, before, after);
+    const named = (token) => (token.speaker === before ? { ...token, speaker: after } : token);
+    this.showParagraphs(this.paragraphs.map((tokens) => tokens.map(named)));
+    this.say(text("renamed", { before, after }));
   }
 
   /** The transcript as it is now, in the form of the service's answers. */

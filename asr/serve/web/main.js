@@ -25,9 +25,10 @@ function settings() {
 
 /** The settings as options of a request: what the service decides by itself is left out. */
 function options() {
-  const { punctuation, ...given } = settings();
+  const { punctuation, speakers, num_speakers, ...given } = settings();
   const plain = punctuation ? {} : { punctuation };
-  return Object.fromEntries(Object.entries({ ...given, ...plain }).filter(([, value]) =>
+  const who = speakers ? { speakers, num_speakers } : {};
+  return Object.fromEntries(Object.entries({ ...given, ...plain, ...who }).filter(([, value]) =>
     value !== ""));
 }
 
@@ -41,6 +42,12 @@ function restoreSettings() {
       field.value = kept[field.name];
     }
   }
+  showSettings();
+}
+
+function showSettings() {
+  const { speakers, num_speakers } = $("settings").elements;
+  num_speakers.closest("label").hidden = !speakers.checked;
 }
 
 async function listModels() {
@@ -159,8 +166,10 @@ $("files").onchange = ({ target }) => {
   target.value = ""; // so that the same file can be chosen again
 };
 $("record").onclick = record;
-$("settings").oninput = () =>
+$("settings").oninput = () => {
   localStorage.setItem(SETTINGS, JSON.stringify(settings()));
+  showSettings();
+};
 $("settings").onsubmit = (event) => event.preventDefault();
 $("language").onchange = ({ target }) => {
   localStorage.setItem(LANGUAGE, target.value);

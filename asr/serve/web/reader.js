@@ -1,19 +1,20 @@
 // A transcript on the page: played from any word, searched, edited.
 
-import { clock, retimed, spaceBetween } from "./transcript.js";
+import { clock, retimed, spaceBetween, speakersOf } from "./transcript.js";
 import { text } from "./texts.js";
 
 const UNSURE = 0.6; // confidence below which a word is underlined
+const COLOURS = 6; // of speakers, in style.css
 const found = highlight("found");
 const foundHere = highlight("found-here");
 
 export class Reader {
   /**
    * root: element that the paragraphs go into. audio: player of the recording.
-   * say: tells screen readers a text.
+   * say: tells screen readers a text. rename: called with a speaker's old and new name.
    */
-  constructor(root, audio, say) {
-    Object.assign(this, { root, audio, say, tokens: new Map(), chosen: null, matches: [] });
+  constructor(root, audio, say, rename) {
+    Object.assign(this, { root, audio, say, rename, tokens: new Map(), chosen: null, matches: [] });
     root.addEventListener("click", (event) => this.clicked(event));
     root.addEventListener("keydown", (event) => this.pressed(event));
     audio.addEventListener("timeupdate", () => this.follow());
@@ -24,6 +25,7 @@ export class Reader {
     this.tokens.clear();
     this.chosen = null;
     this.paragraphs = paragraphs;
+    this.speakers = speakersOf(paragraphs);
     this.name = name;
     this.root.replaceChildren(...paragraphs.map((tokens) => this.paragraph(tokens)));
     this.spans = [...this.tokens.keys()];
@@ -53,7 +55,27 @@ export class Reader {
       body.append(this.word(token));
     });
     row.append(time, body);
+    const { speaker } = tokens[0];
+    if (speaker) {
+      row.dataset.who = this.speakers.indexOf(speaker) % COLOURS;
+      body.before(this.speaker(speaker));
+    }
     return row;
+  }
+
+  /** Return the field that shows who speaks, and takes another name. */
+  speaker(name) {
+    const field = document.createElement("input");
+    field.className = "speaker";
+    field.value = name;
+    field.maxLength = 60;
+    field.ariaLabel = text("speakerName");
+    field.onchange = () => {
+      const given = field.value.replace(/[\s<>]+/g, " ").trim();
+      field.value = given || name;
+      if (given && given !== name) this.rename(name, given);
+    };
+    return field;
   }
 
   word(token) {
@@ -136,7 +158,7 @@ export class Reader {
     root.role = "group";
     root.ariaLabel = text("words", { name: this.name });
     for (const row of root.children) {
-      const [time, body] = row.children;
+      const [time, body] = [row.querySelector(".time"), row.querySelector("p")];
       body.contentEditable = on ? "plaintext-only" : "inherit";
       body.role = on ? "textbox" : null;
       body.ariaMultiLine = on ? "true" : null;
@@ -148,7 +170,11 @@ export class Reader {
   /** End editing; return the paragraphs as they are now. */
   edited() {
     const bodies = [...this.root.querySelectorAll("p")];
-    const paragraphs = bodies.map((body) => retimed(this.pieces(body)));
+    const paragraphs = bodies.map((body, place) => {
+      const { speaker } = this.paragraphs[place][0];
+      const tokens = retimed(this.pieces(body));
+      return speaker ? tokens.map((token) => ({ ...token, speaker })) : tokens;
+    });
     return paragraphs.filter((tokens) => tokens.length);
   }
 

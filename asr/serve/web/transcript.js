@@ -1,4 +1,5 @@
-// Transcripts as the page holds them: paragraphs of tokens {text, start, end, confidence, mark}.
+// Transcripts as the page holds them: paragraphs of tokens {text, start, end, confidence, mark}, and
+// speaker, where speakers were told apart.
 
 const PARAGRAPH_PAUSE_S = 2; // as in the service's txt
 const PARAGRAPH_S = 60; // after which a paragraph ends with the next sentence
@@ -13,7 +14,8 @@ const NO_SPACE = new RegExp(`(?<=${HAN}) (?=[${HAN}0-9])|(?<=[0-9%]) (?=${HAN})|
 export function paragraphsOf(answer) {
   const paragraphs = [];
   for (const segment of answer.segments ?? []) {
-    for (const token of tokensOf(segment)) {
+    for (const plain of tokensOf(segment)) {
+      const token = segment.speaker ? { ...plain, speaker: segment.speaker } : plain;
       const last = paragraphs.at(-1);
       if (!last || begins(token, last)) paragraphs.push([token]);
       else last.push(token);
@@ -24,6 +26,7 @@ export function paragraphsOf(answer) {
 
 function begins(token, paragraph) {
   const last = paragraph.at(-1);
+  if (token.speaker !== last.speaker) return true;
   const pause = token.start - last.end;
   const ends = /[.?!。？！]$/u.test(last.mark) || (!last.mark && pause >= 0.5);
   return pause >= PARAGRAPH_PAUSE_S || (ends && last.end - paragraph[0].start >= PARAGRAPH_S);
@@ -49,7 +52,8 @@ export function joined(tokens) {
 
 /** Return paragraphs as plain text, with an empty line between two. */
 export function asText(paragraphs) {
-  return paragraphs.map(joined).join("\n\n") + "\n";
+  const line = (tokens) => (tokens[0].speaker ? `${tokens[0].speaker}: ` : "") + joined(tokens);
+  return paragraphs.map(line).join("\n\n") + "\n";
 }
 
 /** Return paragraphs that were edited in the form of the service's answers. */
@@ -59,16 +63,29 @@ export function asAnswer(answer, paragraphs) {
     end: tokens.at(-1).end,
     text: joined(tokens),
     confidence: mean(tokens.map((token) => token.confidence)),
+    ...(tokens[0].speaker && { speaker: tokens[0].speaker }),
     words: tokens.map(({ text, start, end, confidence }) =>
       ({ word: text, start, end, confidence })),
     written: {
       text: joined(tokens),
-      tokens: tokens.map((token, place) =>
+      tokens: tokens.map(({ speaker, ...token }, place) =>
         ({ ...token, first_word: place, stop_word: place + 1 })),
     },
   }));
   const all = joined(segments);
   return { ...answer, text: all, written: all, segments };
+}
+
+/** Return an answer of the service in which a speaker has another name. */
+export function withName(answer, before, after) {
+  const renamed = (part) => (part.speaker === before ? { ...part, speaker: after } : part);
+  const { segments, turns } = answer;
+  return { ...answer, segments: segments.map(renamed), ...(turns && { turns: turns.map(renamed) }) };
+}
+
+/** Return the names of the speakers of paragraphs, in the order in which they begin. */
+export function speakersOf(paragraphs) {
+  return [...new Set(paragraphs.map(([token]) => token.speaker).filter(Boolean))];
 }
 
 /**

@@ -10,7 +10,7 @@ from pathlib import Path
 from asr.cache import cache_path, cached, file_digest
 from asr.errors import ConfigError, DataError
 from asr.files import atomic_write_text
-from asr.g2p.model import G2P, G2P_FILE, Saying, learned_g2p
+from asr.g2p.model import G2P, G2P_FILE, Saying, learned_g2p, ranking_path
 from asr.lines import nfc, read_text
 from asr.text.pronunciations import Pronunciations
 
@@ -196,8 +196,10 @@ class Pronouncer:
         """Return the pronunciations by letters; those of long lists are cached."""
         place = None
         if len(words) >= _CACHED_FROM and self._path is not None:
-            key = file_digest(self._path), "\n".join(words), " ".join(sorted(self.phones))
-            place = cache_path("said", _VERSION, *key, suffix=".txt")
+            files = (self._path, ranking_path(self._path))
+            marks = [file_digest(path) for path in files if path.is_file()]
+            key = "\n".join(words), " ".join(sorted(self.phones))
+            place = cache_path("said", _VERSION, *marks, *key, suffix=".txt")
 
         def make() -> list[list[str]]:
             g2p = self._model() if words else None

@@ -20,6 +20,12 @@ Dictionary = Annotated[
     ),
 ]
 Order = Annotated[int, typer.Option(min=1, max=6, help="Longest n-grams, in chunks.")]
+Ranked = Annotated[
+    bool,
+    typer.Option(
+        help="Learn weights too that choose among the best pronunciations: five times as long."
+    ),
+]
 Stress = Annotated[bool, typer.Option("--stress", help="Keep the stress digits of ARPAbet.")]
 
 
@@ -34,25 +40,30 @@ def train(
     max_ngrams: Annotated[
         int, typer.Option(min=1, help="Keep at most so many n-grams, of two bytes each.")
     ] = 1_000_000,
+    ranking: Ranked = True,
     stress: Stress = False,
 ) -> None:
     """Learn from a dictionary how letters sound."""
     from tempfile import TemporaryDirectory
 
-    from asr.g2p.model import G2P_FILE, train_g2p
+    from asr.g2p.model import G2P_FILE, ranking_path, train_g2p
     from asr.model_folder import add_to_bundle
     from asr.text.pronunciations import Pronunciations
 
     entries = Pronunciations.load(dictionary, stress)
     if not output.is_dir():
-        train_g2p(entries, output, order, max_ngrams)
+        train_g2p(entries, output, order, max_ngrams, ranked=ranking)
         target = output
     else:
         with TemporaryDirectory() as folder:
-            train_g2p(entries, Path(folder) / G2P_FILE, order, max_ngrams)
-            add_to_bundle(output, {G2P_FILE: Path(folder) / G2P_FILE})
+            made = Path(folder) / G2P_FILE
+            train_g2p(entries, made, order, max_ngrams, ranked=ranking)
+            beside = ranking_path(made)
+            files = {path.name: path for path in (made, beside) if path.exists()}
+            add_to_bundle(output, files, drop=[beside.name])
         target = output / G2P_FILE
-    size = target.stat().st_size / 1e6
+    written = [path for path in (target, ranking_path(target)) if path.exists()]
+    size = sum(path.stat().st_size for path in written) / 1e6
     typer.echo(f"wrote {target}: {len(entries)} words, {size:.1f} MB", err=True)
 
 
@@ -64,6 +75,7 @@ def evaluate(
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="Decides which words.")] = 0,
     order: Order = 6,
+    ranking: Ranked = True,
     stress: Stress = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -71,11 +83,12 @@ def evaluate(
     from dataclasses import asdict
 
     from asr.g2p.evaluation import hold_out, score_g2p
-    from asr.g2p.model import G2P, estimate_g2p
+    from asr.g2p.model import G2P, estimate_g2p, estimate_ranking
     from asr.text.pronunciations import Pronunciations
 
     known, test = hold_out(Pronunciations.load(dictionary, stress), held_out, seed)
-    score = score_g2p(G2P(estimate_g2p(known, order)), test)
+    weights = estimate_ranking(known, order) if ranking else None
+    score = score_g2p(G2P(estimate_g2p(known, order), weights), test)
     rates = {"word_error_rate": score.word_error_rate, "phone_error_rate": score.phone_error_rate}
     if as_json:
         typer.echo(json.dumps({**asdict(score), **rates}))

@@ -286,8 +286,8 @@ def _advance(c: Chunks, h: Hypotheses, beam: Beam, place: int, how: tuple[I32, i
 class Sayings(NamedTuple):
     """The best pronunciations of W words, N of each, best first."""
 
-    phones: I32  # (W, N, longest)
-    lengths: I32  # (W, N), -1: there is none
+    chunks: I32  # (W, N, longest)
+    lengths: I32  # (W, N) chunks of each, -1: there is none
     probs: F64  # (W, N) share among all pronunciations that were found
 
 
@@ -322,11 +322,11 @@ def say(letters: I32, letter_first: I64, c: Chunks, beam: Beam, out: Sayings) ->
         h.best[0], h.sound[0] = 0.0, np.uint64(0)
         for i in range(len(word) + 1):
             call = _advance(c, h, beam, i, (word, call))
-        _finish(c, h, (len(word) + 1) * beam.room, h.counts[len(word) + 1], (w, out))
+        _finish(h, (len(word) + 1) * beam.room, h.counts[len(word) + 1], (w, out))
 
 
 @kernel(error_model="numpy")
-def _finish(c: Chunks, h: Hypotheses, first: int, count: int, result: tuple[int, Sayings]) -> None:
+def _finish(h: Hypotheses, first: int, count: int, result: tuple[int, Sayings]) -> None:
     """Write the best of the hypotheses first..first+count-1 as the pronunciations of word w."""
     w, out = result
     probs = np.empty(count)
@@ -343,22 +343,19 @@ def _finish(c: Chunks, h: Hypotheses, first: int, count: int, result: tuple[int,
         if count and probs[k] > 0.0:
             out.probs[w, n] = probs[k] / total
             probs[k] = 0.0
-            out.lengths[w, n] = _trace(c, h, first + k, out.phones[w, n])
+            out.lengths[w, n] = _trace(h, first + k, out.chunks[w, n])
 
 
 @kernel(error_model="numpy", _nrt=False)
-def _trace(c: Chunks, h: Hypotheses, last: int, phones: I32) -> int:
-    """Write the phones of a hypothesis; return their number."""
-    length, row = 0, last
-    for fill in range(2):  # first count, then write from the end
-        place, row = length, last
-        while h.chunk[row] >= 0:
-            for i in range(1, -1, -1):
-                if c.phones[h.chunk[row], i] >= 0:
-                    if fill:
-                        place -= 1
-                        phones[place] = c.phones[h.chunk[row], i]
-                    else:
-                        length += 1
-            row = h.parent[row]
+def _trace(h: Hypotheses, last: int, chunks: I32) -> int:
+    """Write the chunks of a hypothesis; return their number. The last one, the end, is left out."""
+    length, row = -1, last
+    while h.chunk[row] >= 0:
+        length += 1
+        row = h.parent[row]
+    row, place = h.parent[last], length
+    while place > 0:
+        place -= 1
+        chunks[place] = h.chunk[row]
+        row = h.parent[row]
     return length

@@ -2,7 +2,8 @@
 
 A joint-sequence model: the words of the dictionary are divided into chunks of letters and phones,
 and an n-gram model predicts each chunk from those before it. The letters of a word are known, so
-the search looks for the most probable chunks that spell them.
+the search looks for the most probable chunks that spell them. Where there are weights of features
+(:mod:`asr.g2p.ranking`), they choose among the best pronunciations.
 
 Source: Bisani & Ney 2008, "Joint-Sequence Models for Grapheme-to-Phoneme Conversion"; chunks as in
 Novak et al. 2016, "Phonetisaurus: Exploring Grapheme-to-Phoneme Conversion with Joint N-Gram
@@ -13,8 +14,10 @@ from __future__ import annotations
 
 import math
 import unicodedata
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +28,8 @@ from asr.decoding.kernels.automaton import suffixes
 from asr.errors import LanguageModelError
 from asr.g2p import kernels
 from asr.g2p.chunks import divide, parse_chunk, spell_chunk
+from asr.g2p.features import Choices, Pieces
+from asr.g2p.ranking import CHOICES, RANKING_FILE, Lesson, Ranking, learn_ranking
 from asr.lm.compact import CompactModel, load_compact, read_compact, write_compact
 from asr.lm.estimation import estimate
 from asr.lm.model import BOS, EOS, NgramModel
@@ -32,12 +37,22 @@ from asr.lm.prune import prune_entropy
 from asr.lm.trie import Trie, build_trie
 from asr.text.pronunciations import Phones, Pronunciations
 
-__all__ = ["G2P", "G2P_FILE", "Saying", "estimate_g2p", "learned_g2p", "train_g2p"]
+__all__ = [
+    "G2P",
+    "G2P_FILE",
+    "Saying",
+    "estimate_g2p",
+    "estimate_ranking",
+    "learned_g2p",
+    "ranking_path",
+    "train_g2p",
+]
 
 G2P_FILE = "g2p.lmz"  # in a model folder
 ORDER = 6
 MAX_NGRAMS = 1_000_000  # two bytes each
 BEAM = kernels.Beam(room=24, threshold=7.0)
+PARTS = 4  # of the dictionary, each said by a model of the others
 _LEAST_WORDS = 1000  # from which something can be learned
 _VERSION = "1"  # of the cached models
 _SILENT = frozenset("-.'’·")  # between letters; said only where a dictionary has them
@@ -87,18 +102,60 @@ def estimate_g2p(
     return prune_entropy(model, max_ngrams=max_ngrams, contexts=texts)
 
 
+def estimate_ranking(
+    dictionary: Mapping[str, Sequence[Phones]],
+    order: int = ORDER,
+    max_ngrams: int = MAX_NGRAMS,
+    parts: int = PARTS,
+) -> Ranking:
+    """Return the weights that choose among the best pronunciations of an n-gram model.
+
+    It takes as many n-gram models as there are parts: each says the words that it has not seen.
+    Some ten thousand words are needed; of few there are no weights, and nothing is chosen anew.
+
+    Raises:
+        LanguageModelError: no word can be divided into chunks.
+    """
+    words = sorted(dictionary)
+    Random(0).shuffle(words)
+    lessons = []
+    for part in range(parts):
+        apart = dict.fromkeys(words[part::parts])
+        known = {word: ways for word, ways in dictionary.items() if word not in apart}
+        g2p = G2P(estimate_g2p(known, order, max_ngrams))
+        lessons.append(g2p.lesson({word: dictionary[word] for word in apart}))
+    return learn_ranking(lessons)
+
+
 def train_g2p(
     dictionary: Mapping[str, Sequence[Phones]],
     path: str | Path,
     order: int = ORDER,
     max_ngrams: int = MAX_NGRAMS,
+    *,
+    ranked: bool = False,
 ) -> None:
     """Write the model of a dictionary, such as ``g2p.lmz`` of a model folder.
+
+    Args:
+        dictionary: word -> its pronunciations.
+        path: of the n-gram model.
+        order: see :func:`estimate_g2p`.
+        max_ngrams: see :func:`estimate_g2p`.
+        ranked: write weights too, beside it (:func:`ranking_path`); takes five times as long.
 
     Raises:
         LanguageModelError: see :func:`estimate_g2p`; or the file cannot be written.
     """
     write_compact(estimate_g2p(dictionary, order, max_ngrams), path)
+    ranking_path(path).unlink(missing_ok=True)  # of another model
+    if ranked:
+        estimate_ranking(dictionary, order, max_ngrams).save(ranking_path(path))
+
+
+def ranking_path(path: str | Path) -> Path:
+    """Return where the weights of an n-gram model's file are: ``g2p.ranking.npz``."""
+    return Path(path).with_name(Path(path).stem + RANKING_FILE.removeprefix("g2p"))
 
 
 def learned_g2p(dictionary: Pronunciations) -> G2P | None:
@@ -123,6 +180,7 @@ class G2P:
 
     Args:
         model: n-gram model of chunks, from :func:`estimate_g2p` or a file of :func:`train_g2p`.
+        ranking: weights that choose among its best pronunciations; None: the most probable one.
 
     Attributes:
         phones: the phones that it knows, sorted.
@@ -136,7 +194,7 @@ class G2P:
         ('F', 'IY', 'T')
     """
 
-    def __init__(self, model: NgramModel | CompactModel) -> None:
+    def __init__(self, model: NgramModel | CompactModel, ranking: Ranking | None = None) -> None:
         if isinstance(model, NgramModel):
             model = CompactModel(model.words, build_trie(model))
         try:
@@ -150,15 +208,23 @@ class G2P:
         self.phones = tuple(sorted({phone for _, said in chunks for phone in said}))
         self._letters = {letter: i for i, letter in enumerate(letters)}
         self._chunks = self._compiled(model, chunks)
+        self._codes = np.array([*map(ord, letters)], np.int32)
+        self._ranking, self._pieces = ranking, _pieces(chunks)
 
     @classmethod
-    def load(cls, path: str | Path) -> G2P:
+    def load(cls, path: str | Path, ranked: bool = True) -> G2P:
         """Return the model of a file.
 
+        Args:
+            path: of the n-gram model.
+            ranked: use the weights beside it, if there are any.
+
         Raises:
-            LanguageModelError: the file is missing, damaged or of another kind.
+            LanguageModelError: a file is missing, damaged or of another kind.
         """
-        return cls(load_compact(path))
+        beside = ranking_path(path)
+        ranking = Ranking.load(beside) if ranked and beside.is_file() else None
+        return cls(load_compact(path), ranking)
 
     def __call__(self, words: Sequence[str], n_best: int = 1) -> list[list[Saying]]:
         """Return the pronunciations of each word, best first; none of a word that cannot be said.
@@ -170,25 +236,56 @@ class G2P:
             n_best: pronunciations of each word, fewer where there are no more.
         """
         spelled = [self._spelled(word) for word in words]
+        choices = self._choices(spelled, max(n_best, CHOICES) if self._ranking else n_best)
+        scores, probs = choices.log_probs, np.exp(choices.log_probs)
+        if self._ranking is not None:
+            scores = self._ranking.scores(choices, self._pieces)
+            probs = _shares(scores)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :n_best].tolist()
+        return [
+            self._sayings(choices, w, best[w], probs) if spelled[w] else []
+            for w in range(len(words))
+        ]
+
+    def lesson(self, dictionary: Mapping[str, Sequence[Phones]]) -> Lesson:
+        """Return the words of a dictionary with what this model takes for their pronunciations."""
+        words = [word for word in dictionary if self._spelled(word)]
+        choices = self._choices([self._spelled(word) for word in words], CHOICES)
+        right = np.zeros(choices.lengths.shape, np.uint8)
+        for w, word in enumerate(words):
+            ways = set(map(tuple, dictionary[word]))
+            for n, length in enumerate(choices.lengths[w].tolist()):
+                right[w, n] = self._said(choices.chunks[w, n, : max(length, 0)]) in ways
+        return Lesson(choices, self._pieces, right)
+
+    def _choices(self, spelled: Sequence[Sequence[int]], n_best: int) -> Choices:
+        """Return the best pronunciations by the n-gram model."""
         first = np.cumsum([0, *map(len, spelled)]).astype(np.int64)
         letters = np.array([letter for word in spelled for letter in word], np.int32)
-        longest = 2 * max(map(len, spelled), default=0)
-        shape = (len(words), n_best)
+        longest = max(map(len, spelled), default=0)
+        shape = (len(spelled), n_best)
         sayings = kernels.Sayings(
-            phones=np.zeros((*shape, max(longest, 1)), np.int32),
+            chunks=np.zeros((*shape, max(longest, 1)), np.int32),
             lengths=np.zeros(shape, np.int32),
             probs=np.zeros(shape),
         )
         kernels.say(letters, first, self._chunks, BEAM, sayings)
-        return [self._sayings(sayings, w) if spelled[w] else [] for w in range(len(words))]
+        there = sayings.lengths >= 0
+        log_probs = np.full(shape, -np.inf)
+        log_probs[there] = np.log(sayings.probs[there])
+        codes = self._codes[letters]
+        return Choices(codes, first, sayings.chunks, sayings.lengths, log_probs)
 
-    def _sayings(self, found: kernels.Sayings, w: int) -> list[Saying]:
-        lengths, probs = found.lengths[w].tolist(), found.probs[w].tolist()
-        return [
-            Saying(tuple(self.phones[p] for p in found.phones[w, n, :length].tolist()), probs[n])
-            for n, length in enumerate(lengths)
-            if length > 0
-        ]
+    def _sayings(
+        self, choices: Choices, w: int, best: Sequence[int], probs: npt.NDArray[np.float64]
+    ) -> list[Saying]:
+        lengths = choices.lengths[w].tolist()
+        said = [(n, self._said(choices.chunks[w, n, : max(lengths[n], 0)])) for n in best]
+        return [Saying(phones, float(probs[w, n])) for n, phones in said if phones]
+
+    def _said(self, chunks: npt.NDArray[np.int32]) -> Phones:
+        said = self._chunks.phones[chunks].ravel().tolist()
+        return tuple(self.phones[phone] for phone in said if phone >= 0)
 
     def _spelled(self, word: str) -> list[int]:
         """Return the letters of a word as numbers; empty if it has one that nothing stands for."""
@@ -250,6 +347,27 @@ def _sorted_entries(
         num_letters=num_letters,
         start=BOS,
     )
+
+
+def _pieces(chunks: Sequence[tuple[str, Phones]]) -> Pieces:
+    """Return chunks as features see them; the first ones of a model are no chunks."""
+    size = EOS + 1 + len(chunks)
+    pieces = Pieces(
+        np.zeros(size, np.int64), np.full((size, 2), -1, np.int64), np.ones(size, np.int32)
+    )
+    for i, chunk in enumerate(chunks, EOS + 1):
+        letters, phones = chunk
+        pieces.codes[i] = zlib.crc32(spell_chunk(chunk).encode())
+        pieces.sizes[i] = len(letters)
+        pieces.phones[i, : len(phones)] = [zlib.crc32(phone.encode()) for phone in phones]
+    return pieces
+
+
+def _shares(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return probabilities of each row's logarithms; they sum to one where they are all kept."""
+    best = scores.max(1, initial=-np.inf, keepdims=True)
+    shares: npt.NDArray[np.float64] = np.exp(scores - np.where(np.isfinite(best), best, 0.0))
+    return shares / np.maximum(shares.sum(1, keepdims=True), 1e-300)
 
 
 def _natural(log10: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio.reading import load_audio
-from asr.audio.segmentation import frame_energies
+from asr.audio.segmentation import frame_energies, percentiles
 from asr.errors import AudioError, DataError
 from asr.features.front_end import FrontEnd
 from asr.files import atomic_path, atomic_write_text
@@ -94,7 +94,7 @@ def speech_span(samples: Samples, sample_rate: int) -> tuple[int, int]:
     levels = frame_energies(samples, hop)
     if not len(levels):
         return 0, 0
-    loud = np.flatnonzero(levels > np.percentile(levels, 97) - SPEECH_DB)
+    loud = np.flatnonzero(levels > percentiles(levels, 97)[0] - SPEECH_DB)
     margin = round(MARGIN_S * sample_rate)
     first, last = int(loud[0]) * hop - margin, (int(loud[-1]) + 1) * hop + margin
     return max(0, first), min(len(samples), last)

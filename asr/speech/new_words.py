@@ -197,10 +197,14 @@ class Pronouncer:
 
     def _say_all(self, words: Sequence[str]) -> list[list[str]]:
         """Return the pronunciations by letters; those of long lists are cached."""
+        from asr.g2p.model import ranking_path
+
         place = None
         if len(words) >= _CACHED_FROM and self._path is not None:
-            key = file_digest(self._path), "\n".join(words), " ".join(sorted(self.phones))
-            place = cache_path("said", _VERSION, *key, suffix=".txt")
+            files = (self._path, ranking_path(self._path))
+            marks = [file_digest(path) for path in files if path.is_file()]
+            key = "\n".join(words), " ".join(sorted(self.phones))
+            place = cache_path("said", _VERSION, *marks, *key, suffix=".txt")
 
         def make() -> list[list[str]]:
             g2p = self._model() if words else None

@@ -2,6 +2,7 @@
 
 python benchmarks/english/side_by_side.py SPLIT
     [--systems asr,whisper-tiny.en,whisper-base,pocketsphinx] [--limit 0] [--model en]
+    [--language en] [--normalizer english]
     [--whisper-python VENV/bin/python] [--pocketsphinx-python VENV/bin/python]
     [--noise DIR ... --snr-db 10] [--t60-s 0.5] [-o FILE]
 
@@ -153,6 +154,7 @@ def add_options(parser: argparse.ArgumentParser, systems: str) -> None:
         help="so many utterances, evenly spread over the split (0: all)",
     )
     parser.add_argument("--model", default="en", help="ours: name or folder")
+    parser.add_argument("--language", default="en", help="that Whisper is told, such as zh")
     parser.add_argument("--whisper-python", default=sys.executable)
     parser.add_argument("--pocketsphinx-python", default=sys.executable)
     parser.add_argument(
@@ -199,7 +201,7 @@ def run(system: str, paths: list[Path], options: argparse.Namespace) -> dict[str
         python = options.pocketsphinx_python
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     done = subprocess.run(
-        [python, str(WORKER), system, options.model],
+        [python, str(WORKER), system, options.model, options.language],
         input="\n".join(map(str, paths)),
         stdout=subprocess.PIPE,
         text=True,

@@ -23,11 +23,11 @@ Recognise = Callable[[str], str]
 
 def main() -> None:
     """Transcribe, and print texts and figures."""
-    system, model = sys.argv[1:3]
+    system, model, language = sys.argv[1:4]
     paths = sys.stdin.read().splitlines()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    recognise, size_mb = load(system, model)
+    recognise, size_mb = load(system, model, language)
     texts, cpu_s, first_words_s = [], [], 0.0
     for path in paths:
         start = time.process_time()
@@ -62,13 +62,13 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def load(system: str, model: str) -> tuple[Recognise, float]:
+def load(system: str, model: str, language: str) -> tuple[Recognise, float]:
     """Return what transcribes a file, and the megabytes of the model's files."""
     if system == "asr":
         return load_asr(model)
     if system == "pocketsphinx":
         return load_pocketsphinx()
-    return load_whisper(system.removeprefix("whisper-"))
+    return load_whisper(system.removeprefix("whisper-"), language)
 
 
 def load_asr(name: str) -> tuple[Recognise, float]:
@@ -101,7 +101,7 @@ def load_pocketsphinx() -> tuple[Recognise, float]:
     return recognise, megabytes(Path(pocketsphinx.get_model_path()).rglob("*"))
 
 
-def load_whisper(size: str) -> tuple[Recognise, float]:
+def load_whisper(size: str, language: str) -> tuple[Recognise, float]:
     """faster-whisper in 8 bits, with the weights of the packages that README.md names."""
     from faster_whisper import WhisperModel
 
@@ -111,7 +111,7 @@ def load_whisper(size: str) -> tuple[Recognise, float]:
     )
 
     def recognise(path: str) -> str:
-        segments, _ = model.transcribe(path, language="en")
+        segments, _ = model.transcribe(path, language=language)
         return " ".join(segment.text.strip() for segment in segments)
 
     return recognise, megabytes(folder.iterdir())

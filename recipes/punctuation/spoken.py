@@ -114,16 +114,20 @@ def _after_pauses(chapter: Chapter, pause_s: float) -> tuple[Ints, Ints]:
 
 
 def score_clips(
-    chapters: list[Chapter], model: str, systems: dict[str, Labels], network: Restorer
+    chapters: list[Chapter],
+    model: str,
+    systems: dict[str, Labels],
+    network: Restorer,
+    corpus: str = "LJ Speech",
 ) -> list[str]:
     """Return rows of the table: each system on true and on recognised words, the network with
     pauses, and a full stop at every pause from several lengths on.
     """
-    heard_by, rows = f"LJ Speech, heard by {model}", []
+    heard_by, rows = f"{corpus}, heard by {model}", []
     truth = _joined([(chapter.marks, chapter.shapes) for chapter in chapters])
     for name, labels in systems.items():
         figures = mark_figures(*truth, *_joined([labels(c.words) for c in chapters]))
-        rows.append(_row("LJ Speech, true words", name, [figures[key] for key in FIGURES]))
+        rows.append(_row(f"{corpus}, true words", name, [figures[key] for key in FIGURES]))
         heard = _figures(chapters, [labels(c.heard) for c in chapters])
         rows.append(_row(heard_by, name, heard))
     with_pauses = [network.classes(c.heard, c.pauses) for c in chapters]

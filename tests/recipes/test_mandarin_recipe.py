@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +64,30 @@ def test_from_a_table_to_a_packed_model(
     assert {"lm.lmz", "lexicon.txt.gz"} <= {
         path.name for path in (tmp_path / "out/model").iterdir()
     }
+
+
+def test_aishell_in_its_published_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data_aishell"
+    lines = []
+    for split, speaker in (("train", "S0002"), ("dev", "S0724"), ("test", "S0764")):
+        for number, text in enumerate(("而 对 楼市", "银行 在 哪里")):
+            name = f"BAC009{speaker}W012{number}"
+            path = root / "wav" / split / speaker / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, np.zeros(16000, np.float32), 16000)
+            said = f"{text} 今天" if split == "train" and number else text
+            lines.append(f"{name} {said}")
+    (root / "transcript").mkdir()
+    (root / "transcript" / "aishell_transcript_v0.8.txt").write_text("\n".join(lines) + "\n")
+    monkeypatch.syspath_prepend("recipes/mandarin")
+    recipe = runpy.run_path("recipes/mandarin/run.py")
+    corpora = recipe["read_corpora"](Namespace(commonvoice=None, aishell=tmp_path))
+    assert {name: len(part) for name, part in corpora.items()} == {
+        "train": 1,  # the other is a sentence of dev
+        "aishell-dev": 2,
+        "aishell-test": 2,
+    }
+    assert corpora["train"][0].text == "银行在哪里今天"
+    assert "1 utterances of held-out sentences" in capsys.readouterr().err

@@ -8,7 +8,9 @@ from asr.config import check_choice, check_range
 from asr.errors import ConfigError
 from asr.training.config import OptimizerConfig, TrainerConfig
 
-__all__ = ["PunctuateConfig", "PunctuateDataConfig", "PunctuationConfig"]
+LANGUAGES = ("en", "zh")
+
+__all__ = ["LANGUAGES", "PunctuateConfig", "PunctuateDataConfig", "PunctuationConfig"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class PunctuateDataConfig:
     Attributes:
         train: training text.
         dev: text that chooses the best epoch.
+        language: ``en``, or ``zh``: characters instead of words, marks of full width.
         test: more files by name, evaluated after training.
         vocab_size: most words; rarer ones are known by their ending.
         endings: most endings.
@@ -65,6 +68,7 @@ class PunctuateDataConfig:
 
     train: str = ""
     dev: str = ""
+    language: str = "en"
     test: dict[str, str] = field(default_factory=dict)
     vocab_size: int = 32_000
     endings: int = 500
@@ -74,6 +78,7 @@ class PunctuateDataConfig:
     words_per_epoch: int = 2_000_000
 
     def __post_init__(self) -> None:
+        check_choice("data.language", self.language, LANGUAGES)
         for name in ("vocab_size", "endings", "shortest", "longest", "max_batch_words"):
             check_range(f"data.{name}", getattr(self, name), 1)
         check_range("data.words_per_epoch", self.words_per_epoch, 0)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.errors import DataError
+from asr.language.punctuation.chinese import ChineseReader
 from asr.language.punctuation.marks import SHAPES, LabelledWord, TextReader, shape_of
 from asr.lines import iter_lines
 
@@ -61,13 +62,17 @@ class MarkedText:
         return np.bincount(self.words, minlength=len(self.vocabulary))
 
 
-def read_marked(path: str | Path) -> MarkedText:
+def read_marked(path: str | Path, language: str = "en") -> MarkedText:
     """Return the words of a text file with their marks and shapes.
+
+    Args:
+        path: of the file.
+        language: ``en``, or ``zh``, whose words are characters.
 
     Raises:
         DataError: the file is missing, not UTF-8, or holds no sentence that can be spoken.
     """
-    text = marked_text(iter_lines(path, NEEDED))
+    text = marked_text(iter_lines(path, NEEDED), language)
     if not len(text):
         raise DataError(f"{path} holds no sentence.", f"Give {NEEDED}.")
     share = 100 * text.skipped / text.sentences
@@ -79,9 +84,10 @@ def read_marked(path: str | Path) -> MarkedText:
     return text
 
 
-def marked_text(paragraphs: Iterable[str]) -> MarkedText:
+def marked_text(paragraphs: Iterable[str], language: str = "en") -> MarkedText:
     """Return the words of paragraphs in memory with their marks and shapes."""
-    reader, collector = TextReader(), _Collector()
+    reader = ChineseReader() if language == "zh" else TextReader()
+    collector = _Collector()
     for paragraph in paragraphs:
         for sentence in reader.read(paragraph):
             collector.add(sentence)
@@ -107,7 +113,7 @@ class _Collector:
             if shape == OWN:
                 self.own[spoken][written] += 1
 
-    def text(self, reader: TextReader) -> MarkedText:
+    def text(self, reader: TextReader | ChineseReader) -> MarkedText:
         return MarkedText(
             vocabulary=list(self.numbers),
             words=np.frombuffer(self.words, np.int32) if self.words else np.zeros(0, np.int32),

@@ -72,7 +72,10 @@ def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
         path.unlink()
     how = {"format": output_format, "model": bundle.name}
     config = SavedConfig(
-        network=model.network.config, export=how, pauses=bundle.config.get("pauses") or {}
+        network=model.network.config,
+        language=model.language,
+        export=how,
+        pauses=bundle.config.get("pauses") or {},
     )
     atomic_write_text(folder / CONFIG, config_yaml(config))
     model.units.save(folder)

@@ -38,12 +38,14 @@ class SavedConfig:
     Attributes:
         task: ``punctuate``.
         network: its shape.
+        language: of the text that it was trained on.
         export: format, where it was exported.
         pauses: see :class:`asr.language.punctuation.pauses.PauseTable`; may be empty.
     """
 
     task: str = "punctuate"
     network: PunctuationConfig = field(default_factory=PunctuationConfig)
+    language: str = "en"
     export: dict[str, Any] = field(default_factory=dict)
     pauses: dict[str, Any] = field(default_factory=dict)
 
@@ -55,11 +57,13 @@ class FittedPunctuation:
     Attributes:
         network: the network.
         units: words to ids.
+        language: see :class:`SavedConfig`.
         training: the configuration of its training, as YAML.
     """
 
     network: PunctuationTask
     units: WordUnits
+    language: str = "en"
     training: str = ""
 
     @torch.inference_mode()
@@ -88,7 +92,7 @@ class FittedPunctuation:
         """Write the model folder; return its path."""
         return write_text_model(
             folder,
-            SavedConfig(network=self.network.config),
+            SavedConfig(network=self.network.config, language=self.language),
             self.units,
             self.network.state_dict(),
             training=self.training,
@@ -106,4 +110,4 @@ class FittedPunctuation:
         units = WordUnits.load(bundle.path)
         network = PunctuationTask(config.network, len(units))
         load_weights(network, bundle.weights(), bundle.path)
-        return cls(network.eval(), units, training_of(bundle))
+        return cls(network.eval(), units, config.language, training_of(bundle))

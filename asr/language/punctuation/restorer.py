@@ -16,12 +16,14 @@ import numpy.typing as npt
 
 from asr.errors import ModelError
 from asr.language.files import Rows, tokens_of
+from asr.language.punctuation.chinese import CHINESE_MARKS, characters_of, word_ends
 from asr.language.punctuation.marks import MARKS, SHAPES, capitalized
 from asr.language.punctuation.pauses import PauseTable
 from asr.language.punctuation.units import WordUnits
 from asr.language.punctuation.windows import windows
 from asr.model_folder import WEIGHTS, Bundle, open_model
 from asr.onnx.sessions import new_session
+from asr.text.chinese import join_words
 
 __all__ = ["NETWORK_FILE", "Ints", "Restorer", "RestoringStream", "WrittenWord", "predict_rows"]
 
@@ -29,6 +31,7 @@ NETWORK_FILE = "punctuation.onnx"
 TASK = "punctuate"
 LOWER = SHAPES.index("lower")
 ENDS = (".", "?")
+ALL_ENDS = (*ENDS, "。", "？")
 CONTEXT = 60  # words before the new ones that a stream reads again
 _LATIN = re.compile("[a-z]")
 
@@ -43,7 +46,7 @@ class WrittenWord:
 
     Attributes:
         text: in its case, without the mark.
-        mark: after it: a comma, full stop, question mark, or nothing.
+        mark: after it: a comma, full stop, question mark (of full width in Chinese), or nothing.
     """
 
     text: str
@@ -60,6 +63,7 @@ class Restorer:
         units: the words that the network knows.
         scores: ids (N,) -> logits of marks and of shapes, (N, 4) each.
         pauses: how probable pauses are after marks; None: they are not looked at.
+        language: ``en``, or ``zh``: the network reads characters, and there are no capitals.
 
     Example:
         >>> import asr
@@ -68,8 +72,14 @@ class Restorer:
         'Hello, what is your name?'
     """
 
-    def __init__(self, units: WordUnits, scores: Scores, pauses: PauseTable | None = None) -> None:
-        self.units, self.scores, self.pauses = units, scores, pauses
+    def __init__(
+        self,
+        units: WordUnits,
+        scores: Scores,
+        pauses: PauseTable | None = None,
+        language: str = "en",
+    ) -> None:
+        self.units, self.scores, self.pauses, self.language = units, scores, pauses, language
 
     @classmethod
     def load(cls, model: str | Path | Bundle, threads: int = 1) -> Restorer:
@@ -85,11 +95,12 @@ class Restorer:
         """
         bundle = open_model(model, task=TASK)
         pauses = PauseTable.read(bundle.config.get("pauses") or {}, bundle.path)
+        language = str(bundle.config.get("language", "en"))
         if NETWORK_FILE in bundle.files:
             session = new_session(
                 bundle.file(NETWORK_FILE), "Export the model again.", threads=threads
             )
-            return cls(WordUnits.load(bundle.path), _OnnxScores(session), pauses)
+            return cls(WordUnits.load(bundle.path), _OnnxScores(session), pauses, language)
         if WEIGHTS not in bundle.files:
             raise ModelError(
                 f"The model {bundle.path} holds no network: neither {NETWORK_FILE} nor {WEIGHTS}.",
@@ -98,7 +109,7 @@ class Restorer:
         from asr.language.punctuation.model import FittedPunctuation
 
         fitted = FittedPunctuation.load(bundle)
-        return cls(fitted.units, fitted.scores, pauses)
+        return cls(fitted.units, fitted.scores, pauses, language)
 
     def classes(
         self,
@@ -130,7 +141,7 @@ class Restorer:
     ) -> list[WrittenWord]:
         """Return running words as people write them, one for one.
 
-        Words without a letter from a to z stay as they are, without a mark.
+        English: words without a letter from a to z stay as they are, without a mark.
 
         Args:
             words: of a recogniser, in any case.
@@ -138,6 +149,8 @@ class Restorer:
             ends: a sentence ends with the last word.
             pauses_s: seconds of silence after each word, where they are known.
         """
+        if self.language == "zh":
+            return self._restored_chinese(words, ends, pauses_s)
         spoken = [word.lower() for word in words]
         if not any(map(_LATIN.search, spoken)):
             return [WrittenWord(word, "") for word in words]
@@ -158,9 +171,26 @@ class Restorer:
             begins = MARKS[mark] in ENDS
         return written
 
+    def _restored_chinese(
+        self, words: Sequence[str], ends: bool, pauses_s: Sequence[float] | None
+    ) -> list[WrittenWord]:
+        """Marks after the last characters of words; inside a word there is none."""
+        places = word_ends(words)
+        characters = characters_of(words)
+        pauses = None
+        if pauses_s is not None:
+            pauses = np.zeros(len(characters))
+            pauses[places] = pauses_s
+        marks = self.classes(characters, pauses, ends)[0][places].tolist()
+        return [
+            WrittenWord(word, CHINESE_MARKS[mark]) for word, mark in zip(words, marks, strict=True)
+        ]
+
     def write(self, words: Sequence[str]) -> str:
         """Return running words as text."""
-        return " ".join(map(str, self.restore(words)))
+        if self.language == "zh":
+            words = characters_of(words)
+        return join_words(map(str, self.restore(words)))
 
     def stream(self, lookahead: int = 4) -> RestoringStream:
         """Return a restorer of words that come a few at a time.
@@ -195,9 +225,10 @@ class RestoringStream:
         known = len(self._context)
         restored = self._restorer.restore(self._context + self._waiting, not known, ends)
         written = restored[known : known + count]
-        if self._begins and written[0].text.islower():
+        capitals = self._restorer.language != "zh"
+        if capitals and self._begins and written[0].text.islower():
             written[0] = WrittenWord(capitalized(written[0].text), written[0].mark)
-        self._begins = written[-1].mark in ENDS
+        self._begins = written[-1].mark in ALL_ENDS
         self._context = (self._context + self._waiting[:count])[-CONTEXT:]
         self._waiting = self._waiting[count:]
         return written

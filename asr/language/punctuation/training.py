@@ -35,8 +35,9 @@ def train_punctuation(config: PunctuateConfig, resume: bool = True) -> Path:
     check_files(config.data, ("train", "dev"), "FILE.txt")
     run_dir = Path(config.output_dir)
     # The short files first, so that a missing one is named before the long one is read.
-    tests = {name: read_marked(path) for name, path in config.data.test.items()}
-    dev, train = read_marked(config.data.dev), read_marked(config.data.train)
+    data = config.data
+    tests = {name: read_marked(path, data.language) for name, path in data.test.items()}
+    dev, train = (read_marked(path, data.language) for path in (data.dev, data.train))
     model = fit_punctuation(config, train, dev, run_dir, resume)
     for name, text in tests.items():
         figures = evaluate_text(model, text)
@@ -90,7 +91,7 @@ def build_experiment(config: PunctuateConfig, train: MarkedText, dev: MarkedText
 
     def model_of(trained: Task) -> FittedPunctuation:
         assert isinstance(trained, PunctuationTask)
-        return FittedPunctuation(trained, units, config_yaml(config))
+        return FittedPunctuation(trained, units, data.language, config_yaml(config))
 
     def save_model(trained: Task, folder: Path) -> None:
         model_of(trained).save(folder)

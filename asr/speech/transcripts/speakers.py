@@ -19,7 +19,7 @@ __all__ = ["SpeakerLabeller", "SpeakerOptions", "with_speakers"]
 REACH_S = 1.0  # a change of speakers is moved to a pause between words this far away, at most
 MARK_S = 0.3  # the end of a sentence counts as much as so long a pause
 NOISE_AGREEMENT = 0.5  # mean cosine of an enrolment's windows, below which it is hardly one voice
-ENDS = (".", "?")
+ENDS = (".", "?", "。", "？")
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from asr.cli.options import Workers
+
+if TYPE_CHECKING:
+    from asr.scoring import Transcripts
 
 __all__ = ["score"]
 
@@ -110,7 +113,7 @@ def score(
     """
     from asr.scoring import pair, read_speakers, read_transcripts, score_pairs, with_speakers
     from asr.scoring.page import write_score_page
-    from asr.scoring.report import case_note, print_cpwer, print_json, print_report
+    from asr.scoring.report import case_note, print_json, print_report
     from asr.scoring.tables import read_groups
 
     if audio != "none" and html is None:
@@ -127,17 +130,9 @@ def score(
     columns = read_groups(groups or reference, by.split(",")) if by else None
     references = read_transcripts(reference, reference_format, "reference")
     hypotheses = read_transcripts(hypothesis, hypothesis_format, "hypothesis")
-    if cpwer:
-        from asr.scoring.cpwer import score_cpwer
-
-        print_cpwer(score_cpwer(references, hypotheses, normalizer), as_json)
-        return
-    if written:
-        from asr.scoring.report import print_written
-        from asr.scoring.written import score_written
-
-        _refuse_normalizer(normalizer)
-        print_written(score_written(pair(references, hypotheses), aligner, samples), as_json)
+    if cpwer or written:
+        score_specially = _score_cpwer if cpwer else _score_written
+        score_specially(references, hypotheses, normalizer, as_json)
         return
     pairs = with_speakers(
         pair(references, hypotheses), read_speakers(speakers) if speakers else None
@@ -175,11 +170,27 @@ def score(
         typer.echo(f"wrote {html}", err=True)
 
 
-def _refuse_normalizer(normalizer: str) -> None:
+def _score_cpwer(
+    references: Transcripts, hypotheses: Transcripts, normalizer: str, as_json: bool
+) -> None:
+    from asr.scoring.cpwer import score_cpwer
+    from asr.scoring.report import print_cpwer
+
+    print_cpwer(score_cpwer(references, hypotheses, normalizer), as_json)
+
+
+def _score_written(
+    references: Transcripts, hypotheses: Transcripts, normalizer: str, as_json: bool
+) -> None:
+    from asr.scoring import pair
+    from asr.scoring.report import print_written
+    from asr.scoring.written import score_written
+
     if normalizer != "none":
         raise typer.BadParameter(
             "--written compares text as it is written.", param_hint="--normalizer"
         )
+    print_written(score_written(pair(references, hypotheses)), as_json)
 
 
 def _score_rttm(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from asr.errors import LanguageModelError
 from asr.files import atomic_path
@@ -116,8 +117,10 @@ def learn_ranking(lessons: Iterable[Lesson], seed: int = 0) -> Ranking:
     return Ranking(weights, np.array([by.scale[0], step]))
 
 
-def _teaches(lesson: Lesson) -> U8:
+def _teaches(lesson: Lesson) -> npt.NDArray[np.bool_]:
     """Which words have a right and a wrong pronunciation."""
     there, right = lesson.choices.lengths >= 0, lesson.right > 0
-    teaches: U8 = (there & right).any(1) & (there & ~right).any(1)
+    has_right = np.logical_or.reduce(there & right, axis=1)
+    has_wrong = np.logical_or.reduce(there & ~right, axis=1)
+    teaches: npt.NDArray[np.bool_] = np.logical_and(has_right, has_wrong)
     return teaches

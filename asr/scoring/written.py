@@ -152,19 +152,13 @@ def score_written(
         >>> score.rates["plain"].wer, score.rates["cased"].wer, score.marks["."].recall
         (0.0, 1.0, 0.0)
     """
-    sides = [
-        [written_words(text) for text in texts]
-        for texts in ([p.reference.text for p in pairs], [p.hypothesis for p in pairs])
-    ]
-    rates = {
-        name: score_texts(
-            *([" ".join(starmap(form, words)) for words in side] for side in sides),
-            aligner=aligner,
-            samples=samples,
-        )
-        for name, form in _FORMS.items()
-    }
-    return WrittenScore(rates, *_mark_scores(*sides, aligner))
+    said = [written_words(pair.reference.text) for pair in pairs]
+    heard = [written_words(pair.hypothesis) for pair in pairs]
+    rates = {}
+    for name, form in _FORMS.items():
+        left, right = ([" ".join(starmap(form, words)) for words in side] for side in (said, heard))
+        rates[name] = score_texts(left, right, aligner=aligner, samples=samples)
+    return WrittenScore(rates, *_mark_scores(said, heard, aligner))
 
 
 def _mark_scores(
@@ -174,9 +168,11 @@ def _mark_scores(
     said, heard, both = Counter[str](), Counter[str](), Counter[str]()
     errors = 0
     lower = [[[w.lower() for w, _ in words] for words in side] for side in (references, hypotheses)]
-    joined = [[list(map(" ".join, words)) for words in side] for side in (references, hypotheses)]
-    for edits, left, right in zip(align_words(*lower, aligner), *joined, strict=True):
-        for _, ours, theirs in steps(edits, left, right):
+    for edits, left, right in zip(
+        align_words(lower[0], lower[1], aligner), references, hypotheses, strict=True
+    ):
+        joined = list(map(" ".join, left)), list(map(" ".join, right))
+        for _, ours, theirs in steps(edits, *joined):
             is_there, is_heard = _signs(ours), _signs(theirs)
             said.update(is_there)
             heard.update(is_heard)

@@ -154,11 +154,15 @@ class LiveStream:
         samples = np.frombuffer(data, "<i2")
         if self._who is not None:
             self._who.push(samples)
-        return await self._streams.run(self._results, self._speech.push, samples)
+        results: list[StreamResult]
+        results = await self._streams.run(self._results, self._speech.push, samples)
+        return results
 
     async def finish(self) -> list[StreamResult]:
         """Return the results that are still due."""
-        return await self._streams.run(self._results, self._speech.finish)
+        results: list[StreamResult]
+        results = await self._streams.run(self._results, self._speech.finish)
+        return results
 
     def take_spots(self) -> list[SpottedPhrase]:
         """Return the phrases that were found since the last call."""

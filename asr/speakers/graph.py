@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.sequence.graph import merged_kernel
+from asr.sequence.normalization import MaskedBatchNorm
 from asr.sequence.recurrent import RecurrentLayer
 from asr.speakers.network import EmbeddingNetwork
 
@@ -75,6 +76,7 @@ class EmbeddingGraph(nn.Module):
 def _merged(conv: nn.Module, norm: nn.Module) -> nn.Conv1d:
     """Return a convolution that does the batch normalisation behind it too."""
     assert isinstance(conv, nn.Conv1d)
+    assert isinstance(norm, MaskedBatchNorm)
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     kernel = conv.kernel_size[0]
     merged = nn.Conv1d(
@@ -82,5 +84,6 @@ def _merged(conv: nn.Module, norm: nn.Module) -> nn.Conv1d:
     )
     merged.weight.data.copy_(conv.weight * scale.view(-1, 1, 1))
     assert conv.bias is not None
+    assert merged.bias is not None
     merged.bias.data.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
     return merged

@@ -70,4 +70,5 @@ def characters_of(words: Sequence[str]) -> list[str]:
 def word_ends(words: Sequence[str]) -> list[int]:
     """Return where each word's last character is among :func:`characters_of`."""
     sizes = [len(word) if any(map(is_ideograph, word)) else 1 for word in words]
-    return (np.cumsum(sizes, dtype=np.int64) - 1).tolist()
+    ends: list[int] = (np.cumsum(sizes, dtype=np.int64) - 1).tolist()
+    return ends

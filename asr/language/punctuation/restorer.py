@@ -177,10 +177,10 @@ class Restorer:
         """Marks after the last characters of words; inside a word there is none."""
         places = word_ends(words)
         characters = characters_of(words)
-        pauses = None
+        pauses: list[float] | None = None
         if pauses_s is not None:
-            pauses = np.zeros(len(characters))
-            pauses[places] = pauses_s
+            behind = dict(zip(places, pauses_s, strict=True))
+            pauses = [behind.get(place, 0.0) for place in range(len(characters))]
         marks = self.classes(characters, pauses, ends)[0][places].tolist()
         return [
             WrittenWord(word, CHINESE_MARKS[mark]) for word, mark in zip(words, marks, strict=True)

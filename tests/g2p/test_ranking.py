@@ -22,7 +22,7 @@ from asr.text.pronunciations import Phones
 def far_rule() -> dict[str, list[Phones]]:
     """Words whose first vowel depends on their last letter, four letters later."""
     said = {}
-    for letters in itertools.product("ptk", "a", "bdg", "ptk", "bdg", "eo", repeat=1):
+    for letters in itertools.product("fgklmnprstvz", "a", "bd", "pt", "bd", "eo"):
         word = "".join(letters)
         vowel = "EY" if word.endswith("e") else "AE"
         said[word] = [(word[0].upper(), vowel, *word[2:5].upper(), "AH")]
@@ -79,10 +79,10 @@ def test_files_lie_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "g2p.lmz"
     train_g2p(far_rule(), path, 2, ranked=True)
     assert ranking_path(path) == tmp_path / "g2p.ranking.npz"
-    assert G2P.load(path)(["patbe"])[0]
+    assert G2P.load(path)(["kabpbe"])[0]
     ranking_path(path).write_bytes(b"PK no archive")
     with pytest.raises(LanguageModelError, match="holds no weights"):
         G2P.load(path)
-    assert G2P.load(path, ranked=False)(["patbe"])[0]
+    assert G2P.load(path, ranked=False)(["kabpbe"])[0]
     train_g2p(far_rule(), path, 2)
     assert not ranking_path(path).exists()

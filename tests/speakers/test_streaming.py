@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_diarization import EMBEDDER, RATE, tone
+from tones import EMBEDDER, RATE, tone
 
 from asr.speakers import streaming
 from asr.speakers.diarization import DiarizationConfig

@@ -1,5 +1,5 @@
-// Transcripts as the page holds them: paragraphs of tokens {text, start, end, confidence, mark}, and
-// speaker, where speakers were told apart.
+// Transcripts as the page holds them: paragraphs of tokens {text, start, end, confidence, mark},
+// and speaker, where speakers were told apart.
 
 const PARAGRAPH_PAUSE_S = 2; // as in the service's txt
 const PARAGRAPH_S = 60; // after which a paragraph ends with the next sentence
@@ -80,7 +80,8 @@ export function asAnswer(answer, paragraphs) {
 export function withName(answer, before, after) {
   const renamed = (part) => (part.speaker === before ? { ...part, speaker: after } : part);
   const { segments, turns } = answer;
-  return { ...answer, segments: segments.map(renamed), ...(turns && { turns: turns.map(renamed) }) };
+  const named = turns && { turns: turns.map(renamed) };
+  return { ...answer, segments: segments.map(renamed), ...named };
 }
 
 /** Return the names of the speakers of paragraphs, in the order in which they begin. */

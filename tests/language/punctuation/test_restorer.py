@@ -92,7 +92,7 @@ def test_short_and_foreign_text(restorer: asr.Restorer) -> None:
     assert restorer.restore([]) == []
     assert restorer.write(["rome"])[:4] == "Rome"
     assert restorer.write(["rome"])[4:] in (".", "?")
-    assert restorer.write(["你", "好", "吗"]) == "你 好 吗"
+    assert restorer.write(["你", "好", "吗"]) == "你好吗"
     mixed = restorer.write(["where", "is", "你好", "rome"])
     assert mixed.startswith("Where is 你好 ")
     assert restorer.write(["NOBODY", "KNOWS", "ROME"]) == "Nobody knows Rome."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections import deque
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -84,16 +85,19 @@ class StreamSpeakers:
             labeller = _labeller().variant(options.num_speakers or 0)
         self._speakers = SpeakerStream(labeller.embedder, labeller.config)
         self._rate = sample_rate
-        self._samples, self._first = np.zeros(0, np.int16), 0
+        self._blocks, self._first = deque[npt.NDArray[np.int16]](), 0
+        self._kept = 0  # samples in the blocks
 
     def push(self, samples: npt.NDArray[np.int16]) -> None:
         """Take the next samples (n,)."""
-        joined = np.concatenate([self._samples, samples])
-        dropped = max(0, len(joined) - round(KEPT_S * self._rate))
-        self._samples, self._first = joined[dropped:], self._first + dropped
+        self._blocks.append(samples)
+        self._kept += len(samples)
+        while self._kept - len(self._blocks[0]) >= round(KEPT_S * self._rate):
+            dropped = len(self._blocks.popleft())
+            self._kept, self._first = self._kept - dropped, self._first + dropped
 
     def named(self, results: list[StreamResult]) -> list[StreamResult]:
-        """Return results whose final ones have a speaker."""
+        """Return the results, the final ones with their speaker."""
         return [self._named(result) if result.final else result for result in results]
 
     def turns(self) -> dict[str, Any]:
@@ -105,7 +109,8 @@ class StreamSpeakers:
 
         places = (round(time * self._rate) - self._first for time in (result.start, result.end))
         first, stop = (max(0, place) for place in places)
-        said = self._samples[first:stop].astype(np.float32) / np.float32(32768)
+        kept = np.concatenate([*self._blocks, np.zeros(0, np.int16)])
+        said = kept[first:stop].astype(np.float32) / np.float32(32768)
         embedder = self._speakers.embedder
         if self._rate != embedder.sample_rate and len(said):
             said = soxr.resample(said, self._rate, embedder.sample_rate)

@@ -36,7 +36,7 @@ class Tree:
     cosines: Array
 
     def groups(self, count: int) -> Labels:
-        """Return the group (n,) of each embedding where so many are left, or as many as can be."""
+        """Return the cluster (n,) of each embedding at so many clusters, or at all there are."""
         first = int(self.labels.max(initial=-1)) + 1
         return self._after(first - max(1, count))
 
@@ -46,10 +46,8 @@ class Tree:
         return self._after(int(low[0]) if len(low) else len(self.merges))
 
     def _after(self, merges: int) -> Labels:
-        parent = np.arange(int(self.labels.max(initial=-1)) + 1)
-        for one, other in self.merges[: max(0, merges)]:
-            parent[parent == other] = one
-        return renumbered(parent[self.labels])
+        groups = int(self.labels.max(initial=-1)) + 1
+        return renumbered(_joined(groups, self.merges[: max(0, merges)])[self.labels])
 
 
 def tree(embeddings: Array, weights: Array, start: Labels | None = None) -> Tree:
@@ -133,7 +131,12 @@ def _sums(embeddings: Array, weights: Array, labels: Labels) -> tuple[Array, Arr
 def _merge(sums: Array, sizes: Array, threshold: float, count: int) -> Labels:
     """Return the new group (K,) of each group; ``count`` 0: as the threshold says."""
     merges, _ = _merges(sums, sizes, -np.inf if count else threshold, max(1, count))
-    parent = np.arange(len(sums))
+    return _joined(len(sums), merges)
+
+
+def _joined(groups: int, merges: Labels) -> Labels:
+    """Return the new group (K,) of each group after some of them joined others (M, 2)."""
+    parent = np.arange(groups)
     for one, other in merges:
         parent[parent == other] = one
     return parent

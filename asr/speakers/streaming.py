@@ -143,7 +143,7 @@ def _common(
 
 
 def _most(turns: Sequence[SpeakerTurn], start_s: float, end_s: float) -> str:
-    """Who speaks most of a stretch of time."""
+    """Return the speaker with the most time between two moments; empty: nobody speaks."""
     seconds: dict[str, float] = {}
     for turn in reversed(turns):
         if turn.end <= start_s:

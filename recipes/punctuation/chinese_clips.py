@@ -31,7 +31,7 @@ ID_LENGTH = 16  # characters of a speaker's id that SPEAKERS lists
 
 
 def clips_by_speaker(table: Path, speakers: Path, part: str) -> list[list[tuple[Path, str]]]:
-    """Return the clips and sentences of each speaker of a part."""
+    """Return the recordings and sentences of each speaker of a split."""
     wanted = {r.values["speaker"] for r in read_table(speakers).rows if r.values["split"] == part}
     clips: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
     for row in read_table(table).rows:

@@ -1,4 +1,4 @@
-"""The choice among pronunciations. Oracles: finite differences, and a spelling rule."""
+"""Reranking of pronunciations. Oracles: finite differences, and a spelling rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear scores of words, pairs of words and letter sequences: strong where texts are few.
+"""A linear classifier of word and letter n-grams (TF-IDF): strong where texts are few.
 
 Legend: B batch, F n-grams of a text, V n-grams known, C classes.
 

@@ -77,7 +77,7 @@ def fit_text_classifier(
 
 
 def _choose_share(model: FittedTextClassifier, dev: LabelledTexts) -> None:
-    """Set how much the recurrent network counts beside the n-grams: least cross-entropy on dev."""
+    """Set the weight of the recurrent network beside the n-grams: least cross-entropy on dev."""
     known = [at for at, label in enumerate(dev.labels or []) if label in model.classes]
     if not known:
         return

@@ -24,6 +24,7 @@ from asr.speech.streaming import SpeechStream, StreamResult
 
 __all__ = ["LiveStream", "Streams", "TooManyStreams"]
 
+PATIENCE_S, POLL_S = 1.0, 0.02  # how long a new stream waits for one that is ending
 WINDOW_EVERY_S = 1.0  # of new audio, after which a model that sees all computes its window again
 
 
@@ -54,6 +55,15 @@ class Streams:
         models = self.fleet.models.values()
         first = next((model.name for model in models if model.streaming), None)
         return self.fleet.choose(name or first)
+
+    async def room(self) -> None:
+        """Wait for a free place, for a moment: who ends a stream and opens the next one at once may
+        be here before the end of the first.
+        """
+        for _ in range(round(PATIENCE_S / POLL_S)):
+            if self._count < self.config.max_streams:
+                return
+            await asyncio.sleep(POLL_S)
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:

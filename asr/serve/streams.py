@@ -40,6 +40,7 @@ def stream_routes(app: FastAPI, streams: Streams) -> None:
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
         try:
+            await streams.room()
             with streams.place():
                 await _Session(socket, streams).run()
         except AsrError as error:

@@ -39,6 +39,7 @@ def vosk_route(app: FastAPI, streams: Streams) -> None:
     async def vosk(socket: WebSocket) -> None:
         await socket.accept()
         try:
+            await streams.room()
             with streams.place():
                 await _Session(socket, streams).run()
         except AsrError as error:

@@ -97,3 +97,24 @@ def test_streams_are_bounded(streaming_model: Path) -> None:
             pass
         assert "asr_open_streams 2.0" in streams.metrics.text().decode()
     assert "asr_open_streams 0.0" in streams.metrics.text().decode()
+
+
+def test_a_new_stream_waits_for_one_that_is_ending(streaming_model: Path) -> None:
+    streams = streams_of(streaming_model, max_streams=1)
+    events = []
+
+    async def ending() -> None:
+        with streams.place():
+            await asyncio.sleep(0.2)
+            events.append("ended")
+
+    async def beginning() -> None:
+        await streams.room()
+        with streams.place():
+            events.append("begun")
+
+    async def both() -> None:
+        await asyncio.gather(ending(), beginning())
+
+    asyncio.run(both())
+    assert events == ["ended", "begun"]

@@ -216,6 +216,7 @@ class BeamDecoder:
             unk_token_score=float(s.unk_token_score) if self._word_lm else 0.0,
             unk_token_factor=math.exp(s.unk_token_score) if self._word_lm else 1.0,
             beam_factor=math.exp(-s.beam_threshold),
+            alike_factor=math.exp(-s.alike_threshold),
             token_min_logp=float(s.token_min_logp),
             blank_skip_logp=_penalised_skip(s) if s.blank_skip < 1 else 1.0,
             use_max=s.merge == "max",

@@ -96,6 +96,8 @@ def _new_space(B: int, V: int, K: int, A: int) -> kernels.Search:
         chosen=np.zeros(K, np.int32),
         tied=np.zeros(K, np.int32),
         masses=np.zeros(K),
+        futures=np.zeros(K, np.int64),
+        best_alike=np.zeros(1 << (2 * K).bit_length(), np.int32),
         inner=np.zeros(V, np.int32),
         inner_p=np.zeros(V),
         starting=np.zeros(V, np.int32),

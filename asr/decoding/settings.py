@@ -14,7 +14,7 @@ from asr.errors import DecodingError
 __all__ = ["WIDE_BEAM", "Settings", "with_numbers"]
 
 # For phones: several words are possible until the last phone of a word.
-WIDE_BEAM = {"beam_size": 1500, "beam_threshold": 14.0}
+WIDE_BEAM = {"beam_size": 1500, "beam_threshold": 14.0, "alike_threshold": 1.0}
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Settings:
             several known ones.
         beam_threshold: prefixes worse than the best one by more than this are dropped (``inf``:
             none).
+        alike_threshold: of prefixes with the same future (state of the language model and of the
+            hotwords, node of the lexicon, last token), those that are worse than the best by more
+            than this are dropped: whatever follows, they hardly catch up, and others take their
+            places (recombination). ``inf``: none. The smaller, the further a beam reaches, and the
+            fewer alternatives it has for N-best lists and confidences.
         token_min_logp: tokens less probable than this are not appended, unless no token of the
             frame is more probable (``-inf``: all are).
         blank_skip: frames whose blank is more probable than this are not searched (1: every frame
@@ -58,6 +63,7 @@ class Settings:
     unk_score: float = -10.0
     unk_token_score: float = -2.0
     beam_threshold: float = 12.0
+    alike_threshold: float = math.inf
     token_min_logp: float = -9.0
     blank_skip: float = 0.999
     blank_penalty: float = 0.0
@@ -113,6 +119,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "unk_score": (_is_finite, "a finite number"),
     "unk_token_score": (lambda x: _is_finite(x) and x <= 0, "a finite number <= 0"),
     "beam_threshold": (lambda x: _is_number(x) and x > 0, "a number > 0, or inf"),
+    "alike_threshold": (lambda x: _is_number(x) and x >= 0, "a number >= 0, or inf"),
     "token_min_logp": (lambda x: _is_number(x) and x <= 0, "a number <= 0, or -inf"),
     "blank_skip": (lambda x: _is_number(x) and 0 < x <= 1, "a probability in (0, 1]"),
     "blank_penalty": (lambda x: _is_finite(x) and x >= 0, "a finite number >= 0"),

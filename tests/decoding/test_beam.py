@@ -151,6 +151,7 @@ MODES = ["plain", "word", "closed", "lexicon", "lexicon+word", "lexicon+open", "
             "unk_score": st.sampled_from([0.0, -2.0, -10.0]),
             "unk_token_score": st.sampled_from([0.0, -1.5]),
             "beam_threshold": st.sampled_from([2.0, 8.0, math.inf]),
+            "alike_threshold": st.sampled_from([0.0, 1.0, math.inf]),
             "token_min_logp": st.sampled_from([-2.0, -5.0, -math.inf]),
             "blank_skip": st.sampled_from([0.6, 1.0]),
         }

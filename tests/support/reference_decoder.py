@@ -17,7 +17,8 @@ The rules that both searches follow:
 * A token is not appended to a prefix if its log-probability is below ``token_min_logp``, unless it
   is the frame's best token or the longer prefix is in the beam already. The blank is always
   considered.
-* A frame keeps the ``beam_size`` best prefixes within ``beam_threshold`` of the best one.
+* A frame keeps the ``beam_size`` best prefixes within ``beam_threshold`` of the best one. Of these,
+  those go that are more than ``alike_threshold`` behind one with the same future.
 * A frame whose blank is more probable than ``blank_skip`` only ends the open runs of repeated
   tokens.
 * Of words that sound alike, where tokens are phones, the one that the model likes best after what
@@ -102,6 +103,7 @@ class ReferenceDecoder:
         unk_score: float = -10.0,
         unk_token_score: float = -2.0,
         beam_threshold: float = math.inf,
+        alike_threshold: float = math.inf,
         token_min_logp: float = -math.inf,
         blank_skip: float = 1.0,
         merge: str = "sum",
@@ -115,6 +117,7 @@ class ReferenceDecoder:
             beam_threshold,
             token_min_logp,
         )
+        self.alike_threshold = alike_threshold
         self.lm_alpha, self.lm_beta, self.unk_score = lm_alpha, lm_beta, unk_score
         self.unk_token_score = unk_token_score if lm is not None and unit == "word" else 0.0
         self.blank_skip, self.hotwords = blank_skip, dict(hotwords or {})
@@ -197,10 +200,7 @@ class ReferenceDecoder:
         """
         if not self.hotwords:
             return 0.0
-        words = [word for word, _ in self.vocabulary.groups(tokens)]
-        text = " " + " ".join(words)
-        if words and (ended or self.vocabulary.tokens[tokens[-1]] in ("▁", " ", "|")):
-            text += " "
+        text = self._bounded(tokens, ended)
         patterns = {" " + phrase + " ": weight for phrase, weight in self.hotwords.items()}
         score = sum(weight * _occurrences(text, pattern) for pattern, weight in patterns.items())
         if ended:
@@ -215,6 +215,12 @@ class ReferenceDecoder:
             if shares or under_way in patterns:
                 return score + max(shares, default=0.0)
         return score
+
+    def _bounded(self, tokens: tuple[int, ...], ended: bool = False) -> str:
+        """The text, with a space before it and after every word that is complete."""
+        words = [word for word, _ in self.vocabulary.groups(tokens)]
+        complete = words and (ended or self.vocabulary.tokens[tokens[-1]] in ("▁", " ", "|"))
+        return " " + " ".join(words) + (" " if complete else "")
 
     # -- the search
     # ----------------------------------------------------------------------------------------------
@@ -269,10 +275,31 @@ class ReferenceDecoder:
             ((self._rank(p, self.add(*s)), p) for p, s in beam.items() if max(s) > _NEVER),
             reverse=True,
         )
+        best: dict[Hashable, float] = {}  # by future; the first one is the best
         kept = [
-            p for rank, p in ranked[: self.beam_size] if rank >= ranked[0][0] - self.beam_threshold
+            p
+            for rank, p in ranked[: self.beam_size]
+            if rank >= ranked[0][0] - self.beam_threshold
+            and rank >= best.setdefault(self._future(p), rank) - self.alike_threshold
         ]
         return {prefix: beam[prefix] for prefix in kept}
+
+    def _future(self, prefix: tuple[int, ...]) -> Hashable:
+        """What the scores of a prefix's continuations depend on."""
+        language = self._language(prefix)
+        assert language is not None
+        words = language[0]
+        known = not words.open_word or words.open_word in self._lookahead
+        text = self._bounded(prefix)
+        begun = next(
+            (
+                text[start:]
+                for start in range(len(text))
+                if any(f" {phrase} ".startswith(text[start:]) for phrase in self.hotwords)
+            ),
+            "",
+        )
+        return words.open_word if known else None, words.lm_state, prefix[-1:], begun
 
     def _finish(
         self, beam: dict[tuple[int, ...], tuple[float, float]]

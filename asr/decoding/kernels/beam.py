@@ -357,7 +357,7 @@ def advance(o: Options, g: Language, h: Hotwords, s: Search, log_probs: F32) -> 
             return NO_ROOM, t
         if s.counters[MISSES] > 0:  # n-grams that a lazily filled model has yet to look up
             return MISSING, t
-        m = select(o, s)
+        m = select(o, g, h, s)
         if m == 0:
             return DEAD, t
         _commit(o, g, h, s, m)

@@ -83,6 +83,7 @@ class Options(NamedTuple):
     unk_token_score: float  # 0 without a word model
     unk_token_factor: float  # its exponential
     beam_factor: float  # exp(-beam_threshold)
+    alike_factor: float  # exp(-alike_threshold)
     token_min_logp: float
     blank_skip_logp: float
     use_max: bool
@@ -150,6 +151,8 @@ class Search(NamedTuple):
     chosen: I32  # (K,) candidates that make the next beam
     tied: I32  # (K,) candidates of the smallest mass that is kept
     masses: F64  # (K,) workspace of the selection
+    futures: I64  # (K,) hash of what is to come of each chosen candidate
+    best_alike: I32  # hash table from a future to the best of the chosen candidates that have it
     # (V,) tokens worth appending, most probable first, and their probabilities: those that continue
     # a word, and those that start one
     inner: I32

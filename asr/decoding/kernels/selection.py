@@ -20,17 +20,25 @@ from asr.decoding.kernels.layout import (
     CLOSES,
     COUNT,
     CURRENT,
+    END_STATE,
     F64,
+    HOT,
     I64,
+    LEX,
     LOWEST,
     N_CANDIDATE,
     ROW,
+    STATE,
     TARGET,
     THRESHOLD,
     TOKEN,
+    Hotwords,
+    Language,
     Options,
     Search,
     add,
+    ask,
+    hot_step,
 )
 from asr.kernels import kernel
 
@@ -185,8 +193,72 @@ def _break_ties(s: Search, kept: int, ties: int, wanted: int) -> None:
         s.chosen[kept + i] = s.tied[i]
 
 
+@kernel(error_model="numpy", _nrt=False, inline="always")
+def _future(o: Options, g: Language, h: Hotwords, s: Search, candidate: int) -> int:
+    """Return the hash of what the scores of a candidate's continuations depend on: the states of
+    the models, the node of the lexicon, the last token.
+    """
+    ints = s.ints[s.counters[CURRENT]]
+    if candidate < s.counters[COUNT]:
+        lex, token = ints[candidate, LEX], ints[candidate, TOKEN]
+        state, hot = ints[candidate, STATE], ints[candidate, HOT]
+    else:
+        row = np.int64(s.cand_ints[candidate, ROW])
+        lex = np.int64(s.cand_ints[candidate, TARGET])
+        token = np.int64(s.cand_ints[candidate, APPENDED])
+        closes = s.cand_ints[candidate, CLOSES] == 1
+        state, hot = ints[row, END_STATE if closes else STATE], ints[row, HOT]
+        if o.token_lm:
+            state = np.int64(ask(g, s, state, g.token_ids[token])[1])
+        if o.hot:
+            hot = np.int64(hot_step(h, hot, token, closes)[0])
+    key = _mixed(_mixed(np.uint64(lex + 1), np.uint64(state + 1)), np.uint64(hot + 1))
+    return np.int64(_mixed(key, np.uint64(token + 1)))
+
+
+@kernel(error_model="numpy", _nrt=False, inline="always")
+def _mixed(key: int, number: int) -> int:
+    key = (key ^ (number * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
+    return key ^ (key >> np.uint64(32))
+
+
 @kernel(error_model="numpy", _nrt=False)
-def select(o: Options, s: Search) -> int:
+def _recombine(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> int:
+    """Drop, of the ``m`` chosen candidates, those that are too far behind one with the same future;
+    return how many are left.
+    """
+    mask = len(s.best_alike) - 1
+    s.best_alike[:] = -1
+    for i in range(m):
+        s.futures[i] = _future(o, g, h, s, np.int64(s.chosen[i]))
+        slot = s.futures[i] & mask
+        while s.best_alike[slot] >= 0 and s.futures[s.best_alike[slot]] != s.futures[i]:
+            slot = (slot + 1) & mask
+        best = np.int64(s.best_alike[slot])
+        if best < 0 or s.cand_mass[s.chosen[i]] > s.cand_mass[s.chosen[best]]:
+            s.best_alike[slot] = i
+        s.tied[i] = slot
+    for i in range(m):
+        s.masses[i] = s.cand_mass[s.chosen[s.best_alike[s.tied[i]]]]
+    kept = 0
+    for i in range(m):
+        if s.cand_mass[s.chosen[i]] >= s.masses[i] * o.alike_factor:
+            s.chosen[kept] = s.chosen[i]
+            kept += 1
+    return kept
+
+
+@kernel(error_model="numpy", _nrt=False)
+def select(o: Options, g: Language, h: Hotwords, s: Search) -> int:
+    """Write the numbers of the candidates that make the next beam into ``chosen``; return how many
+    there are: the B best, less those that another one with the same future replaces.
+    """
+    m = _best(o, s)
+    return _recombine(o, g, h, s, m) if o.alike_factor > 0.0 else m
+
+
+@kernel(error_model="numpy", _nrt=False)
+def _best(o: Options, s: Search) -> int:
     """Write the numbers of the B best candidates into ``chosen``; return how many there are."""
     if not s.scale[BEST] > 0.0:
         return 0

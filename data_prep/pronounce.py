@@ -152,5 +152,5 @@ def _english(known: Pronunciations) -> G2P | None:
     folder = pretrained_folders().get("en")
     if folder is None or not (folder / G2P_FILE).is_file():
         return None
-    g2p = G2P.load(folder / G2P_FILE)
+    g2p = G2P.load(folder / G2P_FILE, dictionary=known)
     return g2p if set(g2p.phones).issuperset(known.phones) else None

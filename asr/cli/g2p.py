@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asr.cli.options import DEFAULT_MODEL
+
+if TYPE_CHECKING:  # a verb imports what it needs
+    from asr.text.pronunciations import Pronunciations
 
 _ABOUT = "Letters to sounds: learn from a dictionary how words are said, measure it, say words."
 app = typer.Typer(help=_ABOUT, no_args_is_help=True)
@@ -56,8 +59,8 @@ def train(
         target = output
     else:
         with TemporaryDirectory() as folder:
-            made = Path(folder) / G2P_FILE
-            train_g2p(entries, made, order, max_ngrams, ranked=ranking)
+            made, spoken = Path(folder) / G2P_FILE, _lexicon_beside(output / G2P_FILE)
+            train_g2p(entries, made, order, max_ngrams, ranked=ranking, lexicon=spoken)
             beside = ranking_path(made)
             files = {path.name: path for path in (made, beside) if path.exists()}
             add_to_bundle(output, files, drop=[beside.name])
@@ -88,7 +91,7 @@ def evaluate(
 
     known, test = hold_out(Pronunciations.load(dictionary, stress), held_out, seed)
     weights = estimate_ranking(known, order) if ranking else None
-    score = score_g2p(G2P(estimate_g2p(known, order), weights), test)
+    score = score_g2p(G2P(estimate_g2p(known, order), weights, known), test)
     rates = {"word_error_rate": score.word_error_rate, "phone_error_rate": score.phone_error_rate}
     if as_json:
         typer.echo(json.dumps({**asdict(score), **rates}))
@@ -111,11 +114,12 @@ def say(
 ) -> None:
     """Print words with their pronunciations and probabilities, as tab-separated columns."""
     from asr.errors import DataError
-    from asr.g2p.model import G2P, G2P_FILE
+    from asr.g2p.model import G2P, G2P_FILE, ranking_path
     from asr.model_folder import open_model
 
     path = Path(model) if Path(model).is_file() else open_model(model).file(G2P_FILE)
-    said = G2P.load(path)([word.lower() for word in words], n_best)
+    lexicon = _lexicon_beside(path) if ranking_path(path).is_file() else None
+    said = G2P.load(path, dictionary=lexicon)([word.lower() for word in words], n_best)
     for word, sayings in zip(words, said, strict=True):
         for phones, probability in sayings:
             typer.echo(f"{word}\t{' '.join(phones)}\t{probability:.3f}")
@@ -124,3 +128,11 @@ def say(
             f"No pronunciation of {', '.join(map(repr, silent))}.",
             "Write words with the letters of the dictionary; numbers as words.",
         )
+
+
+def _lexicon_beside(path: Path) -> Pronunciations | None:
+    """Return the dictionary of a model folder, None where it has none."""
+    from asr.text.pronunciations import Pronunciations
+
+    beside = path.with_name(Pronunciations.FILE)
+    return Pronunciations.load(beside, stress=True) if beside.is_file() else None

@@ -1,8 +1,8 @@
 """Features of a pronunciation: how well its chunks fit the letters and phones around them.
 
 An n-gram of chunks knows what stands before a chunk. These features know the letters behind it too,
-and phones whatever their letters. A feature is a hash of what it says, and has a weight in a table
-(Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning"). W words, N
+phones whatever their letters, and words of the dictionary that begin or end alike
+(:mod:`asr.g2p.analogies`). A feature has a weight in a table (:mod:`asr.g2p.hashing`). W words, N
 pronunciations of each, C chunks that a model knows.
 """
 
@@ -13,6 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from asr.g2p.analogies import ANALOGIES, Near, analogy_features
+from asr.g2p.hashing import OUTSIDE, add, letter_at, mixed
+from asr.g2p.neighbours import NEAR, START, Known, agreement, neighbours
 from asr.kernels import kernel
 
 F32 = npt.NDArray[np.float32]
@@ -23,12 +26,10 @@ I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
 
-BITS = 22  # of the table: 2 ** 22 places
 REACH = 5  # letters on either side of a chunk
 PAST = 5  # phones before a chunk
 MOST = (REACH + 1) ** 2 + 3 * PAST  # features of a chunk
 SMALLEST = 1e-3  # of a gradient that is worth a step
-_OUTSIDE = -1  # before the first and after the last letter, phone and chunk
 
 
 class Choices(NamedTuple):
@@ -63,23 +64,6 @@ class Pieces(NamedTuple):
     sizes: I32
 
 
-@kernel(error_model="numpy", _nrt=False, inline="always")
-def _mixed(h: int, x: int) -> int:
-    y = (np.uint64(h) ^ np.uint64(np.int64(x) + 2)) * np.uint64(0x9E3779B97F4A7C15)
-    return y ^ (y >> np.uint64(29))
-
-
-@kernel(error_model="numpy", _nrt=False, inline="always")
-def _add(h: int, out: U32, count: int) -> int:
-    out[count] = np.uint32((h * np.uint64(0xD6E8FEB86659FD93)) >> np.uint64(64 - BITS))
-    return count + 1
-
-
-@kernel(error_model="numpy", _nrt=False, inline="always")
-def _letter(word: I32, i: int) -> int:
-    return np.int64(word[i]) if 0 <= i < len(word) else np.int64(_OUTSIDE)
-
-
 @kernel(error_model="numpy", _nrt=False)
 def _letter_features(word: I32, start: int, stop: int, code: int, out: tuple[U32, int]) -> int:
     """Write a chunk with up to five letters before and behind it; return the number of features.
@@ -90,12 +74,12 @@ def _letter_features(word: I32, start: int, stop: int, code: int, out: tuple[U32
     left = np.uint64(3)
     for a in range(REACH + 1):
         if a > 0:
-            left = _mixed(left, _letter(word, start - a))
-        h = _mixed(_mixed(np.uint64(1), code), np.int64(left >> np.uint64(33)))
+            left = mixed(left, letter_at(word, start - a))
+        h = mixed(mixed(np.uint64(1), code), np.int64(left >> np.uint64(33)))
         for b in range(REACH + 1):
             if b > 0:
-                h = _mixed(h, _letter(word, stop + b - 1))
-            count = _add(h, found, count)
+                h = mixed(h, letter_at(word, stop + b - 1))
+            count = add(h, found, count)
             if stop + b > len(word):
                 break
         if a > start:
@@ -114,82 +98,114 @@ def _phone_features(
     found, count = out
     spoken = np.uint64(5)
     for k in range(PAST):
-        spoken = _mixed(spoken, past[k])
+        spoken = mixed(spoken, past[k])
         behind = np.int64(spoken >> np.uint64(33))
-        h = _mixed(_mixed(np.uint64(1), code), behind)
-        count = _add(h, found, count)
+        h = mixed(mixed(np.uint64(1), code), behind)
+        count = add(h, found, count)
         if k < 2:
-            h = _mixed(h, after[0])
-            count = _add(h, found, count)
-            count = _add(_mixed(h, after[1]), found, count)
-        if said != _OUTSIDE or code == _OUTSIDE:
-            count = _add(_mixed(_mixed(np.uint64(7), said), behind), found, count)
+            h = mixed(h, after[0])
+            count = add(h, found, count)
+            count = add(mixed(h, after[1]), found, count)
+        if said != OUTSIDE or code == OUTSIDE:
+            count = add(mixed(mixed(np.uint64(7), said), behind), found, count)
     return count
 
 
 @kernel(error_model="numpy")
-def list_features(word: I32, chunks: I32, pieces: Pieces, found: U32) -> int:
+def list_features(word: I32, chunks: I32, pieces: Pieces, near: Near, found: U32) -> int:
     """Write the places of a pronunciation's features in the table; return how many.
 
     Args:
         word: (L,) letters.
         chunks: (M,) of the pronunciation.
         pieces: what chunks are.
-        found: at least MOST * (M + 1).
+        near: words that begin or end as the word does.
+        found: at least MOST * (M + 1) + ANALOGIES.
     """
-    count, start = 0, 0
-    past = np.full(PAST, _OUTSIDE, np.int64)  # phones, the last one first
+    count, start, spoken = 0, 0, 0
+    phones = np.empty(2 * len(chunks), np.int64)
+    past = np.full(PAST, OUTSIDE, np.int64)  # phones, the last one first
     for chunk in chunks:
         code, stop = pieces.codes[chunk], start + np.int64(pieces.sizes[chunk])
         count = _letter_features(word, start, stop, code, (found, count))
-        said = np.int64(_OUTSIDE)
+        said = np.int64(OUTSIDE)
         for phone in pieces.phones[chunk]:
             if phone >= 0:
-                said = np.int64(_mixed(np.uint64(11), phone + 31 * said) >> np.uint64(33))
-        after = (_letter(word, stop), _letter(word, stop + 1))
+                said = np.int64(mixed(np.uint64(11), phone + 31 * said) >> np.uint64(33))
+        after = (letter_at(word, stop), letter_at(word, stop + 1))
         count = _phone_features(after, past, code, said, (found, count))
         for phone in pieces.phones[chunk]:
             if phone >= 0:
                 past[1:] = past[:-1].copy()
                 past[0] = phone
+                phones[spoken] = phone
+                spoken += 1
         start = stop
-    outside = np.int64(_OUTSIDE)
-    return _phone_features((outside, outside), past, outside, outside, (found, count))
+    outside = np.int64(OUTSIDE)
+    count = _phone_features((outside, outside), past, outside, outside, (found, count))
+    for k in range(near.count):
+        neighbour = near.rows[k]
+        agreed = agreement(phones[:spoken], near.known, neighbour)
+        covered = _covered(chunks, pieces, neighbour[0], agreed)
+        count = analogy_features(word, near.known, neighbour, covered, (found, count))
+    return count
+
+
+@kernel(error_model="numpy", _nrt=False)
+def _covered(chunks: I32, pieces: Pieces, side: int, phones: int) -> int:
+    """Return how many letters from a side have chunks within so many phones from that side."""
+    letters, spoken = 0, 0
+    for i in range(len(chunks)):
+        chunk = chunks[i] if side == START else chunks[len(chunks) - 1 - i]
+        for phone in pieces.phones[chunk]:
+            spoken += phone >= 0
+        if spoken > phones:
+            break
+        letters += np.int64(pieces.sizes[chunk])
+    return letters
 
 
 @kernel(error_model="numpy")
-def rescore(choices: Choices, pieces: Pieces, weights: I8, scales: F64, scores: F64) -> None:
+def rescore(
+    choices: Choices, pieces: Pieces, known: Known, weights: tuple[I8, F64], scores: F64
+) -> None:
     """Write the score of each pronunciation (W, N): its features' weights and its n-grams'.
 
-    ``scales``: what multiplies the n-grams' logarithm, and the weights. -inf where there is none.
+    ``weights``: of the table, and what multiplies the n-grams' logarithm, and the weights. -inf
+    where there is none.
     """
     W, N, longest = choices.chunks.shape
-    found = np.empty(MOST * (longest + 1), np.uint32)
+    table, scales = weights
+    found = np.empty(MOST * (longest + 1) + ANALOGIES, np.uint32)
+    rows = np.empty((2 * NEAR, 3), np.int64)
     for w in range(W):
         word = choices.letters[choices.first[w] : choices.first[w + 1]]
+        near = Near(known, rows, neighbours(word, known, rows))
         for n in range(N):
             scores[w, n] = -np.inf
             if choices.lengths[w, n] >= 0:
                 chunks = choices.chunks[w, n, : choices.lengths[w, n]]
                 total = 0
-                for k in range(list_features(word, chunks, pieces, found)):
-                    total += np.int64(weights[found[k]])
+                for k in range(list_features(word, chunks, pieces, near, found)):
+                    total += np.int64(table[found[k]])
                 scores[w, n] = scales[0] * choices.log_probs[w, n] + scales[1] * total
 
 
 @kernel(error_model="numpy")
-def count_features(choices: Choices, pieces: Pieces, counts: U8) -> None:
+def count_features(choices: Choices, pieces: Pieces, known: Known, counts: U8) -> None:
     """Add to each place of the table in how many words its features are, up to 255."""
     W, N, longest = choices.chunks.shape
-    found = np.empty(MOST * (longest + 1), np.uint32)
+    found = np.empty(MOST * (longest + 1) + ANALOGIES, np.uint32)
+    rows = np.empty((2 * NEAR, 3), np.int64)
     last = np.full(len(counts), -1, np.int32)
     for w in range(W):
         word = choices.letters[choices.first[w] : choices.first[w + 1]]
+        near = Near(known, rows, neighbours(word, known, rows))
         for n in range(N):
             if choices.lengths[w, n] < 0:
                 continue
             chunks = choices.chunks[w, n, : choices.lengths[w, n]]
-            for k in range(list_features(word, chunks, pieces, found)):
+            for k in range(list_features(word, chunks, pieces, near, found)):
                 place = found[k]
                 if last[place] != w and counts[place] < 255:
                     last[place] = w
@@ -246,25 +262,33 @@ def _step(places: U32, gradient: float, by: Learning, rate: float) -> None:
 
 @kernel(error_model="numpy")
 def learn(
-    choices: Choices, pieces: Pieces, right_order: tuple[U8, I64], by: Learning, rate: float
+    choices: Choices,
+    pieces_known: tuple[Pieces, Known],
+    right_order: tuple[U8, I64],
+    by: Learning,
+    rate: float,
 ) -> float:
     """Go once over words; return the summed loss.
 
+    ``pieces_known``: the chunks of the n-gram model, and the words that it has seen.
     ``right_order``: (W, N) 1 for the pronunciations of the dictionary, and the words to read in
     their order: each has a right pronunciation and a wrong one.
     """
     right, order = right_order
+    pieces, known = pieces_known
     _, N, longest = choices.chunks.shape
-    found = np.empty((N, MOST * (longest + 1)), np.uint32)
+    found = np.empty((N, MOST * (longest + 1) + ANALOGIES), np.uint32)
+    rows = np.empty((2 * NEAR, 3), np.int64)
     counts, scores, gradients = np.zeros(N, np.int64), np.zeros(N), np.zeros(N)
     loss = 0.0
     for w in order:
         word = choices.letters[choices.first[w] : choices.first[w + 1]]
+        near = Near(known, rows, neighbours(word, known, rows))
         for n in range(N):
             scores[n] = -np.inf
             if choices.lengths[w, n] >= 0:
                 chunks = choices.chunks[w, n, : choices.lengths[w, n]]
-                counts[n] = list_features(word, chunks, pieces, found[n])
+                counts[n] = list_features(word, chunks, pieces, near, found[n])
                 scores[n] = by.scale[0] * choices.log_probs[w, n]
                 for k in range(counts[n]):
                     scores[n] += by.weights[found[n, k]]

@@ -16,6 +16,8 @@ import math
 import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -23,12 +25,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from asr.cache import cache_path, cached
+from asr.cache import Arrays, cache_path, cached, cached_arrays
 from asr.decoding.kernels.automaton import suffixes
 from asr.errors import LanguageModelError
 from asr.g2p import kernels
 from asr.g2p.chunks import divide, parse_chunk, spell_chunk
 from asr.g2p.features import Choices, Pieces
+from asr.g2p.neighbours import Known, first_ways, known_words, phone_codes, trusted_entries
 from asr.g2p.ranking import CHOICES, RANKING_FILE, Lesson, Ranking, learn_ranking
 from asr.lm.compact import CompactModel, load_compact, read_compact, write_compact
 from asr.lm.estimation import estimate
@@ -122,7 +125,7 @@ def estimate_ranking(
     for part in range(parts):
         apart = dict.fromkeys(words[part::parts])
         known = {word: ways for word, ways in dictionary.items() if word not in apart}
-        g2p = G2P(estimate_g2p(known, order, max_ngrams))
+        g2p = G2P(estimate_g2p(known, order, max_ngrams), dictionary=known)
         lessons.append(g2p.lesson({word: dictionary[word] for word in apart}))
     return learn_ranking(lessons)
 
@@ -134,6 +137,7 @@ def train_g2p(
     max_ngrams: int = MAX_NGRAMS,
     *,
     ranked: bool = False,
+    lexicon: Mapping[str, Sequence[Phones]] | None = None,
 ) -> None:
     """Write the model of a dictionary, such as ``g2p.lmz`` of a model folder.
 
@@ -143,6 +147,8 @@ def train_g2p(
         order: see :func:`estimate_g2p`.
         max_ngrams: see :func:`estimate_g2p`.
         ranked: write weights too, beside it (:func:`ranking_path`); takes five times as long.
+        lexicon: of the model folder, if that is another dictionary; the weights follow the words
+            that it has with a pronunciation of ``dictionary``.
 
     Raises:
         LanguageModelError: see :func:`estimate_g2p`; or the file cannot be written.
@@ -150,7 +156,12 @@ def train_g2p(
     write_compact(estimate_g2p(dictionary, order, max_ngrams), path)
     ranking_path(path).unlink(missing_ok=True)  # of another model
     if ranked:
-        estimate_ranking(dictionary, order, max_ngrams).save(ranking_path(path))
+        ranking = estimate_ranking(dictionary, order, max_ngrams)
+        if lexicon is not None:
+            both = [(word, way) for word, way in first_ways(lexicon) if word in dictionary]
+            same = [(w, way) for w, way in both if way in map(" ".join, dictionary[w])]
+            ranking = replace(ranking, trusted=trusted_entries(same))
+        ranking.save(ranking_path(path))
 
 
 def ranking_path(path: str | Path) -> Path:
@@ -181,6 +192,7 @@ class G2P:
     Args:
         model: n-gram model of chunks, from :func:`estimate_g2p` or a file of :func:`train_g2p`.
         ranking: weights that choose among its best pronunciations; None: the most probable one.
+        dictionary: words whose pronunciations the weights follow where a word begins or ends alike.
 
     Attributes:
         phones: the phones that it knows, sorted.
@@ -194,7 +206,12 @@ class G2P:
         ('F', 'IY', 'T')
     """
 
-    def __init__(self, model: NgramModel | CompactModel, ranking: Ranking | None = None) -> None:
+    def __init__(
+        self,
+        model: NgramModel | CompactModel,
+        ranking: Ranking | None = None,
+        dictionary: Mapping[str, Sequence[Phones]] | None = None,
+    ) -> None:
         if isinstance(model, NgramModel):
             model = CompactModel(model.words, build_trie(model))
         try:
@@ -210,21 +227,28 @@ class G2P:
         self._chunks = self._compiled(model, chunks)
         self._codes = np.array([*map(ord, letters)], np.int32)
         self._ranking, self._pieces = ranking, _pieces(chunks)
+        self._dictionary = dictionary or {}
 
     @classmethod
-    def load(cls, path: str | Path, ranked: bool = True) -> G2P:
+    def load(
+        cls,
+        path: str | Path,
+        ranked: bool = True,
+        dictionary: Mapping[str, Sequence[Phones]] | None = None,
+    ) -> G2P:
         """Return the model of a file.
 
         Args:
             path: of the n-gram model.
             ranked: use the weights beside it, if there are any.
+            dictionary: of the model folder; see :class:`G2P`.
 
         Raises:
             LanguageModelError: a file is missing, damaged or of another kind.
         """
         beside = ranking_path(path)
         ranking = Ranking.load(beside) if ranked and beside.is_file() else None
-        return cls(load_compact(path), ranking)
+        return cls(load_compact(path), ranking, dictionary)
 
     def __call__(self, words: Sequence[str], n_best: int = 1) -> list[list[Saying]]:
         """Return the pronunciations of each word, best first; none of a word that cannot be said.
@@ -239,7 +263,7 @@ class G2P:
         choices = self._choices(spelled, max(n_best, CHOICES) if self._ranking else n_best)
         scores, probs = choices.log_probs, np.exp(choices.log_probs)
         if self._ranking is not None:
-            scores = self._ranking.scores(choices, self._pieces)
+            scores = self._ranking.scores(choices, self._pieces, self._known)
             probs = _shares(scores)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :n_best].tolist()
         return [
@@ -256,7 +280,20 @@ class G2P:
             ways = set(map(tuple, dictionary[word]))
             for n, length in enumerate(choices.lengths[w].tolist()):
                 right[w, n] = self._said(choices.chunks[w, n, : max(length, 0)]) in ways
-        return Lesson(choices, self._pieces, right)
+        return Lesson(choices, self._pieces, self._known, right)
+
+    @cached_property
+    def _known(self) -> Known:
+        """The dictionary as features see it; that of a file is cached."""
+        trusted = self._ranking.trusted if self._ranking else None
+        mark = getattr(self._dictionary, "fingerprint", None)
+        key = b"" if trusted is None else trusted.tobytes()
+        place = mark and cache_path("near", _VERSION, mark, key, suffix=".npz")
+
+        def make() -> Arrays:
+            return known_words(self._dictionary, trusted)._asdict()
+
+        return Known(**cached_arrays(place or None, make))
 
     def _choices(self, spelled: Sequence[Sequence[int]], n_best: int) -> Choices:
         """Return the best pronunciations by the n-gram model."""
@@ -359,7 +396,7 @@ def _pieces(chunks: Sequence[tuple[str, Phones]]) -> Pieces:
         letters, phones = chunk
         pieces.codes[i] = zlib.crc32(spell_chunk(chunk).encode())
         pieces.sizes[i] = len(letters)
-        pieces.phones[i, : len(phones)] = [zlib.crc32(phone.encode()) for phone in phones]
+        pieces.phones[i, : len(phones)] = phone_codes(phones)
     return pieces
 
 

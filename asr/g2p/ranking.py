@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,9 @@ import numpy.typing as npt
 from asr.errors import LanguageModelError
 from asr.files import atomic_path
 from asr.g2p import features
-from asr.g2p.features import BITS, F64, I8, U8, Choices, Pieces
+from asr.g2p.features import F64, I8, U8, Choices, Pieces
+from asr.g2p.hashing import BITS
+from asr.g2p.neighbours import Known
 
 __all__ = ["CHOICES", "RANKING_FILE", "Lesson", "Ranking", "learn_ranking"]
 
@@ -36,11 +40,13 @@ class Lesson:
     Attributes:
         choices: W words with N pronunciations each.
         pieces: the chunks of the model.
+        known: words that the model has seen.
         right: (W, N) 1 for pronunciations of the dictionary.
     """
 
     choices: Choices
     pieces: Pieces
+    known: Known
     right: U8
 
 
@@ -51,23 +57,34 @@ class Ranking:
     Attributes:
         weights: (2 ** BITS,).
         scales: (2,) what multiplies the n-grams' logarithm, and the weights.
+        trusted: which entries of a dictionary are to be followed, from
+            :func:`asr.g2p.neighbours.trusted_entries`; None: all.
     """
 
     weights: I8
     scales: F64
+    trusted: U8 | None = None
 
-    def scores(self, choices: Choices, pieces: Pieces) -> F64:
+    def scores(self, choices: Choices, pieces: Pieces, known: Known) -> F64:
         """Return natural log-scores (W, N) of pronunciations; -inf where there is none."""
         scores = np.empty(choices.lengths.shape)
-        features.rescore(choices, pieces, self.weights, self.scales, scores)
+        features.rescore(choices, pieces, known, (self.weights, self.scales), scores)
         return scores
 
     def save(self, path: str | Path) -> None:
         """Write them: which places have a weight, and the weights of these."""
-        places = np.packbits(self.weights != 0)
-        values = self.weights[self.weights != 0]
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, places=places, values=values, scales=self.scales)
+        content = {
+            "places": np.packbits(self.weights != 0),
+            "values": self.weights[self.weights != 0],
+            "scales": self.scales,
+        }
+        if self.trusted is not None:
+            content["trusted"] = self.trusted
+        with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:
+            for name, array in content.items():  # as numpy does, but smaller by LZMA
+                buffer = BytesIO()
+                np.save(buffer, array)
+                archive.writestr(ZipInfo(f"{name}.npy"), buffer.getvalue(), ZIP_LZMA)
 
     @classmethod
     def load(cls, path: str | Path) -> Ranking:
@@ -81,13 +98,14 @@ class Ranking:
                 weights = np.unpackbits(content["places"]).astype(np.int8)
                 weights[weights != 0] = content["values"]
                 scales = content["scales"].astype(np.float64)
+                trusted = content.get("trusted")
             if weights.shape != (1 << BITS,) or scales.shape != (2,):
                 raise ValueError("its arrays have a wrong shape")
         except Exception as error:  # a damaged archive raises errors of several modules
             raise LanguageModelError(
                 f"{path} holds no weights of pronunciations: {error}.", "Copy the folder again."
             ) from error
-        return cls(weights, scales)
+        return cls(weights, scales, trusted)
 
 
 def learn_ranking(lessons: Iterable[Lesson], seed: int = 0) -> Ranking:
@@ -99,7 +117,7 @@ def learn_ranking(lessons: Iterable[Lesson], seed: int = 0) -> Ranking:
     orders = [np.flatnonzero(_teaches(lesson)) for lesson in lessons]
     counts = np.zeros(1 << BITS, np.uint8)
     for lesson in lessons:
-        features.count_features(lesson.choices, lesson.pieces, counts)
+        features.count_features(lesson.choices, lesson.pieces, lesson.known, counts)
     by = features.Learning(
         weights=np.zeros(1 << BITS, np.float32),
         squares=np.zeros(1 << BITS, np.float32),
@@ -111,7 +129,7 @@ def learn_ranking(lessons: Iterable[Lesson], seed: int = 0) -> Ranking:
         rate = RATE * (1 - epoch / EPOCHS)
         for lesson, order in zip(lessons, orders, strict=True):
             shuffled = lesson.right, rng.permutation(order)
-            features.learn(lesson.choices, lesson.pieces, shuffled, by, rate)
+            features.learn(lesson.choices, (lesson.pieces, lesson.known), shuffled, by, rate)
     step = max(float(np.abs(by.weights).max()), 1e-9) / LARGEST
     weights = np.round(by.weights / step).astype(np.int8)
     return Ranking(weights, np.array([by.scale[0], step]))

@@ -22,7 +22,7 @@ __all__ = ["NewWord", "NewWords", "Pronouncer", "new_words", "read_new_words"]
 SAYINGS = 3  # pronunciations of a word by its letters
 _LEAST_SHARE = 0.3  # of the probability of the best one
 _CACHED_FROM = 1000  # words; fewer are said in a fraction of a second
-_VERSION = "1"  # of what is cached
+_VERSION = "2"  # of what is cached
 _SHOWN = 8  # words that an error names
 
 
@@ -200,10 +200,11 @@ class Pronouncer:
         from asr.g2p.model import ranking_path
 
         place = None
-        if len(words) >= _CACHED_FROM and self._path is not None:
+        lexicon = self.lexicon.fingerprint
+        if len(words) >= _CACHED_FROM and self._path is not None and lexicon is not None:
             files = (self._path, ranking_path(self._path))
             marks = [file_digest(path) for path in files if path.is_file()]
-            key = "\n".join(words), " ".join(sorted(self.phones))
+            key = lexicon, "\n".join(words), " ".join(sorted(self.phones))
             place = cache_path("said", _VERSION, *marks, *key, suffix=".txt")
 
         def make() -> list[list[str]]:
@@ -242,7 +243,11 @@ class Pronouncer:
 
         if not self._is_open:
             path = self._path
-            self._g2p = learned_g2p(self.lexicon) if path is None else G2P.load(path)
+            self._g2p = (
+                learned_g2p(self.lexicon)
+                if path is None
+                else G2P.load(path, dictionary=self.lexicon)
+            )
             self._is_open = True
         return self._g2p
 

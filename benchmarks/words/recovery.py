@@ -48,7 +48,7 @@ def without(factory: DecoderFactory, gone: Sequence[str], folder: Path) -> Decod
     lexicon = Pronunciations(left)
     lexicon.fingerprint = f"without {' '.join(gone)} {len(left)}"
     if not (folder / G2P_FILE).is_file():
-        train_g2p(lexicon, folder / G2P_FILE)
+        train_g2p(lexicon, folder / G2P_FILE, ranked=True)
     hidden = {word: f"#{n}" for n, word in enumerate(gone)}
     text = "\n".join(hidden.get(word, word) for word in lm.words).encode()
     return replace(

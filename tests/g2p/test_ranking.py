@@ -13,8 +13,9 @@ import pytest
 from asr.errors import LanguageModelError
 from asr.g2p import features
 from asr.g2p.evaluation import hold_out, score_g2p
-from asr.g2p.features import BITS
+from asr.g2p.hashing import BITS
 from asr.g2p.model import G2P, estimate_g2p, estimate_ranking, ranking_path, train_g2p
+from asr.g2p.neighbours import known_words
 from asr.g2p.ranking import Ranking
 from asr.text.pronunciations import Phones
 
@@ -54,13 +55,13 @@ def test_letters_far_behind_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     model = estimate_g2p(known, 2)
     ranking = estimate_ranking(known, 2)
     assert score_g2p(G2P(model), test).word_error_rate > 0.3
-    ranked = G2P(model, ranking)
+    ranked = G2P(model, ranking, known)
     assert score_g2p(ranked, test).word_error_rate < 0.05
     ranking.save(tmp_path / "a.ranking.npz")
     loaded = Ranking.load(tmp_path / "a.ranking.npz")
     np.testing.assert_array_equal(loaded.weights, ranking.weights)
     words = list(test)
-    assert G2P(model, loaded)(words, 3) == ranked(words, 3)
+    assert G2P(model, loaded, known)(words, 3) == ranked(words, 3)
     shares = [saying.probability for saying in ranked(words[:1], 8)[0]]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1)
@@ -77,9 +78,14 @@ def test_without_weights_nothing_is_chosen_anew() -> None:
 
 def test_files_lie_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "g2p.lmz"
-    train_g2p(far_rule(), path, 2, ranked=True)
+    words = far_rule()
+    others = {word: [ways[0][::-1]] for word, ways in [*words.items()][::2]}
+    train_g2p(words, path, 2, ranked=True, lexicon=words | others)
     assert ranking_path(path) == tmp_path / "g2p.ranking.npz"
     assert G2P.load(path)(["kabpbe"])[0]
+    trusted = Ranking.load(ranking_path(path)).trusted  # where the lexicon says the same
+    assert len(known_words(others, trusted).backward) < 0.1 * len(others)
+    assert len(known_words(words, trusted).backward) >= len(words) - len(others)
     ranking_path(path).write_bytes(b"PK no archive")
     with pytest.raises(LanguageModelError, match="holds no weights"):
         G2P.load(path)

@@ -112,8 +112,15 @@ def main() -> None:
     network.pauses = pause_table(joined(heard(recognizer, clips) for clips in dev))
     add_to_bundle(args.text_model, {}, config={"pauses": network.pauses.content()})
     chapters = [heard(recognizer, clips) for clips in test]
-    corpus = "Common Voice zh-CN"
-    print(*score_clips(chapters, args.model, systems, network, corpus, len(COLUMNS)), sep="\n")
+    rows = score_clips(
+        chapters,
+        args.model,
+        systems,
+        network,
+        corpus="Common Voice zh-CN",
+        columns=len(COLUMNS),
+    )
+    print(*rows, sep="\n")
 
 
 if __name__ == "__main__":

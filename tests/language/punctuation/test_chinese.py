@@ -120,7 +120,8 @@ def test_unusual_input(restorer: asr.Restorer) -> None:
     assert restorer.write(["我"]) in ("我。", "我？")
     assert restorer.write(["python"]).rstrip("。？") == "python"
     written = restorer.write(["我去过", "New York", "很喜欢"])
-    assert written.translate({ord(mark): None for mark in "，。？"}) == "我去过 New York 很喜欢"
+    assert [char for char in written if char not in "，。？ "] == list("我去过NewYork很喜欢")
+    assert "New York" in written
     sentences = "你知道罗马吗我去过巴黎很喜欢" * 720
     assert restorer.write([sentences]).count("吗？") > 700
     assert [word.text for word in restorer.restore(list(sentences))] == list(sentences)

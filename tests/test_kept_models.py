@@ -1,8 +1,8 @@
 """Model folders of version 0.1, one of each kind, predict what they predicted then.
 
 Each folder of ``tests/kept/models-0.1`` has the model, a file and what ``asr predict`` wrote for
-it, made by the code of commit 028eab1 from tiny networks. Speech models, ``en-text`` and
-``speakers`` are kept in ``pretrained/``.
+it, made by the code of commit 028eab1 from tiny networks. Speech models, ``en-text``,
+``zh-text`` and ``speakers`` are kept in ``pretrained/``.
 """
 
 from __future__ import annotations

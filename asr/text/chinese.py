@@ -11,13 +11,21 @@ from typing import Any
 from asr.errors import require
 from asr.text.chinese_numbers import read_numbers
 
-__all__ = ["is_ideograph", "join_words", "simplified", "spoken_chinese"]
+__all__ = [
+    "chinese_pieces",
+    "is_ideograph",
+    "join_words",
+    "simplified",
+    "spoken_chinese",
+    "traditional_forms",
+]
 
 _ACRONYM = re.compile(r"(?<![A-Za-z])[A-Z]{2,5}(?![A-Za-z])")
 # Unified ideographs, extensions A and B to H, compatibility ideographs, and the zero.
 _IDEOGRAPHS = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _MARKS = "\u3000-\u3006\u3008-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # CJK
 _IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]")
+_PIECE = re.compile(f"[{_IDEOGRAPHS}]|[^{_IDEOGRAPHS}]+")
 _NO_SPACE = re.compile(
     f"(?<=[{_IDEOGRAPHS}]) (?=[{_IDEOGRAPHS}0-9])|(?<=[0-9%]) (?=[{_IDEOGRAPHS}])"
     f"|(?<=[{_MARKS}]) | (?=[{_MARKS}])"
@@ -28,6 +36,16 @@ _ZEROS = str.maketrans("〇○", "零零")
 def is_ideograph(char: str) -> bool:
     """Return whether a character is Chinese (a unified or compatibility ideograph, or 〇)."""
     return _IDEOGRAPH.fullmatch(char) is not None
+
+
+def chinese_pieces(word: str) -> list[str]:
+    """Return the Chinese characters of a word, and what stands between them whole.
+
+    Example:
+        >>> chinese_pieces("用python写")
+        ['用', 'python', '写']
+    """
+    return _PIECE.findall(word) or [word]
 
 
 def join_words(words: Iterable[str]) -> str:
@@ -64,6 +82,22 @@ def simplified(text: str) -> str:
         converted: str = _converter().convert(text)
         return converted
     return text
+
+
+def traditional_forms(characters: Iterable[str]) -> dict[str, str]:
+    """Return the traditional characters that become one of these, each with what it becomes.
+
+    Raises:
+        MissingDependencyError: OpenCC is not installed.
+
+    Example:
+        >>> traditional_forms("简体")
+        {'簡': '简', '體': '体'}
+    """
+    known = set(characters)
+    block = (chr(code) for code in range(0x4E00, 0xA000))
+    converted = {char: simplified(char) for char in block if char not in known}
+    return {char: simple for char, simple in converted.items() if simple in known}
 
 
 @functools.cache

@@ -1,11 +1,12 @@
-"""Chinese marks on speech: clips of single sentences, one speaker's after the other.
+"""Chinese marks on text and on speech: clips of single sentences, one speaker's after the other.
 
-python recipes/punctuation/chinese_clips.py TABLE SPEAKERS TEXT_MODEL [--model zh]
+python recipes/punctuation/chinese_clips.py TABLE SPEAKERS TEXT_MODEL TEXT [--model zh]
 
-TABLE is Common Voice's (recipes/mandarin), SPEAKERS says which speakers are dev and test. How
-probable pauses are after marks is measured on dev speakers and written into TEXT_MODEL; the marks
-are scored on test speakers, on true and on recognised words, beside the rule that every pause is a
-full stop. There are no capitals: that column is 0.
+TABLE is Common Voice's (recipes/mandarin), SPEAKERS says which speakers are dev and test. TEXT is
+the folder that chinese_text.py wrote: a hidden-event n-gram of its training text is the baseline,
+its test texts are scored. How probable pauses are after marks is measured on dev speakers and
+written into TEXT_MODEL; the marks are scored on test speakers, on true and on recognised words,
+beside the rule that every pause is a full stop.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from spoken import Chapter, pause_table, score_clips
+from hidden_event import HiddenEvents
+from spoken import Chapter, Labels, pause_table, score_clips, table_row
 
 import asr
 from asr.language.punctuation.chinese import characters_of, word_ends
-from asr.language.punctuation.data import marked_text
+from asr.language.punctuation.data import marked_text, read_marked
 from asr.language.punctuation.restorer import Restorer
+from asr.language.punctuation.scoring import FIGURES, mark_figures
 from asr.model_folder import add_to_bundle
 from asr.speech.recognizer import Recognizer
 from asr.text.tables import read_table
 
 ID_LENGTH = 16  # characters of a speaker's id that SPEAKERS lists
+COLUMNS = FIGURES[:3]  # there are no capitals
 
 
 def clips_by_speaker(table: Path, speakers: Path, part: str) -> list[list[tuple[Path, str]]]:
@@ -76,6 +80,16 @@ def joined(chapters: Iterator[Chapter]) -> Chapter:
     )
 
 
+def text_rows(folder: Path, systems: dict[str, Labels]) -> Iterator[str]:
+    """Yield the rows of each test text."""
+    for path in sorted(folder.glob("test-*.txt")):
+        text = read_marked(path, "zh")
+        split = f"{path.stem.removeprefix('test-')}, {len(text)} characters"
+        for name, labels in systems.items():
+            figures = mark_figures(text.marks, text.shapes, *labels(text.spoken))
+            yield table_row(split, name, [figures[key] for key in COLUMNS])
+
+
 def main() -> None:
     """Measure pauses on dev, score on test."""
     parser = argparse.ArgumentParser(
@@ -84,18 +98,27 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("speakers", type=Path)
     parser.add_argument("text_model", type=Path)
+    parser.add_argument("text", type=Path)
     parser.add_argument("--model", default="zh", help="recogniser of the clips")
     args = parser.parse_args()
+    network = Restorer.load(args.text_model)
+    events = HiddenEvents.of(read_marked(args.text / "train.txt", "zh"))
+    systems = {"hidden-event 4-gram": events.predict, "network, 8 bits": network.classes}
+    print("| test | system | comma | full stop | question mark | mean |")
+    print("|---|---|---|---|---|---|")
+    print(*text_rows(args.text, systems), sep="\n", flush=True)
     recognizer = asr.load_model(args.model, threads=1)
     dev, test = (clips_by_speaker(args.table, args.speakers, part) for part in ("dev", "test"))
-    network = Restorer.load(args.text_model)
     network.pauses = pause_table(joined(heard(recognizer, clips) for clips in dev))
     add_to_bundle(args.text_model, {}, config={"pauses": network.pauses.content()})
     chapters = [heard(recognizer, clips) for clips in test]
-    print("| test | system | comma | full stop | question mark | capitals | mean |")
-    print("|---|---|---|---|---|---|---|")
     rows = score_clips(
-        chapters, args.model, {"network": network.classes}, network, "Common Voice zh-CN"
+        chapters,
+        args.model,
+        systems,
+        network,
+        corpus="Common Voice zh-CN",
+        columns=len(COLUMNS),
     )
     print(*rows, sep="\n")
 

@@ -1,11 +1,13 @@
 """Chinese text with marks, from published corpora: training, dev and test files.
 
 python recipes/punctuation/chinese_text.py OUTPUT [--kdconv FILE...] [--crosswoz FILE...]
-    [--cmrc FILE...] [--conllu FILE...] [--sentences FILE...] [--held-out FILE...]
+    [--cmrc FILE...] [--conllu FILE...] [--tatoeba FILE...] [--sentences FILE...]
+    [--held-out FILE...]
 
 KdConv (data/*/dev.json, test.json) and CrossWOZ (val.json, test.json): a dialogue is a paragraph.
-CMRC 2018 in SQuAD's form: a context is one. Universal Dependencies (.conllu): a document is.
-Sentences such as Common Voice's transcripts are a line each, eight of them a paragraph.
+CMRC 2018 and DRCD in SQuAD's form (--cmrc): a context is one. Of Universal Dependencies (.conllu),
+of Tatoeba's pairs (English, a tab, Chinese) and of sentences a line each, such as Common Voice's
+transcripts, eight are a paragraph.
 
 Paragraphs are parted by a hash of their first characters: one in 20 is dev, one in 12 test. Those
 that share twelve characters in a row with a held-out text (transcripts of dev and test speakers)
@@ -26,7 +28,7 @@ from asr.text.normalizers import normalize
 
 RUN = 12
 TOGETHER = 8  # sentences of a paragraph, where they do not belong together
-KINDS = ("kdconv", "crosswoz", "cmrc", "conllu", "sentences")
+KINDS = ("kdconv", "crosswoz", "cmrc", "conllu", "tatoeba", "sentences")
 
 
 def kdconv(path: Path) -> Iterator[str]:
@@ -53,6 +55,11 @@ def conllu(path: Path) -> Iterator[str]:
     yield from _together(
         line.removeprefix("# text = ") for line in lines if line.startswith("# text = ")
     )
+
+
+def tatoeba(path: Path) -> Iterator[str]:
+    """Yield the Chinese sentences of pairs, several together."""
+    yield from _together(line.split("\t")[1] for line in iter_lines(path) if "\t" in line)
 
 
 def sentences(path: Path) -> Iterator[str]:
@@ -106,6 +113,7 @@ def main() -> None:
         "crosswoz": crosswoz,
         "cmrc": cmrc,
         "conllu": conllu,
+        "tatoeba": tatoeba,
         "sentences": sentences,
     }
     left_out = 0

@@ -119,22 +119,27 @@ def score_clips(
     systems: dict[str, Labels],
     network: Restorer,
     corpus: str = "LJ Speech",
+    columns: int = len(FIGURES),
 ) -> list[str]:
     """Return rows of the table: each system on true and on recognised words, the network with
     pauses, and a full stop at every pause from several lengths on.
+
+    ``columns`` of the figures are shown: three where there are no capitals.
     """
     heard_by, rows = f"{corpus}, heard by {model}", []
     truth = _joined([(chapter.marks, chapter.shapes) for chapter in chapters])
     for name, labels in systems.items():
         figures = mark_figures(*truth, *_joined([labels(c.words) for c in chapters]))
-        rows.append(_row(f"{corpus}, true words", name, [figures[key] for key in FIGURES]))
+        true_words = [figures[key] for key in FIGURES]
+        rows.append(table_row(f"{corpus}, true words", name, true_words[:columns]))
         heard = _figures(chapters, [labels(c.heard) for c in chapters])
-        rows.append(_row(heard_by, name, heard))
+        rows.append(table_row(heard_by, name, heard[:columns]))
     with_pauses = [network.classes(c.heard, c.pauses) for c in chapters]
-    rows.append(_row(heard_by, "network, pauses too", _figures(chapters, with_pauses)))
+    heard = _figures(chapters, with_pauses)
+    rows.append(table_row(heard_by, "network, pauses too", heard[:columns]))
     for pause_s in PAUSES_S:
         stops = _figures(chapters, [_after_pauses(c, pause_s) for c in chapters])
-        rows.append(_row(heard_by, f"full stop at pauses of {pause_s} s", stops))
+        rows.append(table_row(heard_by, f"full stop at pauses of {pause_s} s", stops[:columns]))
     return rows
 
 
@@ -142,6 +147,7 @@ def _joined(parts: list[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
-def _row(split: str, system: str, figures: list[float]) -> str:
+def table_row(split: str, system: str, figures: list[float]) -> str:
+    """Return a row of the table: figures from 0 to 1, and their mean."""
     shown = " | ".join(f"{100 * value:.1f}" for value in (*figures, float(np.mean(figures))))
     return f"| {split} | {system} | {shown} |"

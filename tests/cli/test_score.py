@@ -42,6 +42,21 @@ def run(*arguments: str) -> Result:
     return result
 
 
+@pytest.mark.parametrize("normalizer", ["chinese", "mandarin"])
+def test_marks_do_not_change_character_error_rates(folder: Path, normalizer: str) -> None:
+    (folder / "ref.tsv").write_text("a\t你好，我叫李明。你呢？\nb\t他是美国演员。\n")
+    (folder / "plain.tsv").write_text("a\t你好我叫黎明你\nb\t他是一名美国演员\n")
+    (folder / "marked.tsv").write_text("a\t你好。我叫，黎明你？\nb\t他是一名美国演员。\n")
+    tables = []
+    for name in ("plain", "marked"):
+        command = ("score", "-r", "ref.tsv", "-y", f"{name}.tsv", "--normalizer", normalizer)
+        result = run(*command)
+        assert result.exit_code == 0
+        tables.append(result.stdout.replace(name, ""))
+    assert tables[0] == tables[1]
+    assert re.search(r"CER\s+28\.57", tables[0])  # 4 of 14 characters
+
+
 def test_table(folder: Path) -> None:
     result = run(
         "score", "-r", "ref.tsv", "-y", "a.tsv", "--per-speaker", "--per-length", "--alignment"

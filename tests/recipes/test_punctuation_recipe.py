@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import asr
 from asr.language.punctuation.data import marked_text
 from asr.lm import UNK
 from asr.lm.trie import next_nodes
@@ -81,3 +84,65 @@ def test_from_texts_to_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for system in ("hidden events", "network")
     ]
     assert (tmp_path / "run" / "text-model" / "punctuation.onnx").is_file()
+
+
+CHINESE = ("他在{}工作吗？", "我去过{}，很喜欢。", "{}是一座很大的城市。")
+CITIES = ("北京", "上海", "广州", "成都", "西安", "武汉")
+
+
+def chinese(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [rng.choice(CHINESE).format(rng.choice(CITIES)) for _ in range(count)]
+
+
+def test_chinese_text_of_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = "这一句话在测试集里由别人朗读过。"
+    turns = [{"message": sentence, "content": sentence} for sentence in chinese(6, 1)]
+    dialogues = [{"messages": turns[n:]} for n in range(5)]
+    paragraphs = [{"context": "".join(chinese(4, seed))} for seed in range(20)]
+    paragraphs.append({"context": f"前面还有。{held_out}"})
+    for name, content in (
+        ("kdconv", dialogues),
+        ("crosswoz", dict(enumerate(dialogues))),
+        ("cmrc", {"data": [{"paragraphs": paragraphs}]}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    files = {
+        "conllu": "# text = 树库里的一句。\n1\t树库\n",
+        "tatoeba": "Hello.\t你好。\nWho?\t谁？\n",
+        "sentences": "".join(f"{sentence}\n" for sentence in chinese(800, 2)),
+        "held-out": f"{held_out}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    options = [(f"--{name}", tmp_path / name) for name in files]
+    options += [(f"--{name}", tmp_path / f"{name}.json") for name in ("kdconv", "crosswoz", "cmrc")]
+    arguments = [str(part) for option in options for part in option]
+    monkeypatch.setattr(sys, "argv", ["chinese_text.py", str(tmp_path / "out"), *arguments])
+    recipe = load_recipe("punctuation", "chinese_text")
+    recipe.main()
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()}
+    assert {"train", "dev", "test-held-out", "test-sentences"} <= set(texts)
+    assert texts.pop("test-held-out") == f"{held_out}\n"
+    together = "".join(texts.values())
+    assert held_out not in together
+    for known in ("树库里的一句。", "你好。谁？", turns[0]["message"]):
+        assert known in together
+    assert not set(texts["train"].splitlines()) & set(texts["test-sentences"].splitlines())
+
+
+def test_clips_of_a_speaker_are_one_text() -> None:
+    recipe = load_recipe("punctuation", "chinese_clips")
+    words = [asr.Word("今天", 0.5, 1.0, 1.0), asr.Word("好", 1.5, 2.0, 1.0)]
+    segment = asr.Segment(0.5, 2.0, "今天好", 1.0, tuple(words))
+
+    class Recognizer:
+        def transcribe(self, path: Path) -> asr.Transcript:
+            return asr.Transcript("今天好", 3.0, (segment,), "zh")
+
+    chapter = recipe.heard(Recognizer(), [(Path("a"), "今天，好"), (Path("b"), "今天好？")])
+    assert chapter.heard == chapter.words == list("今天好今天好")
+    assert chapter.marks.tolist() == [0, 1, 2, 0, 0, 3]
+    assert chapter.pauses == [0.0, 0.5, 1.5, 0.0, 0.5, 1.0]
+    both = recipe.joined(iter([chapter, chapter]))
+    assert (both.words, both.pauses) == (chapter.words * 2, chapter.pauses * 2)

@@ -25,6 +25,7 @@ from asr.serve.variants import Variants
 from asr.speech.streaming import StreamingRecognizer, StreamResult
 from asr.speech.transcripts.transcript import Transcript
 from asr.speech.transcripts.writing import WritingConfig
+from data_prep.espeak import speak
 
 PCM = (made_audio(3.0, RATE, 1) * 32767).astype("<i2")
 TEXT_MODEL = "en-text"
@@ -205,3 +206,31 @@ def test_a_model_without_a_text_model_refuses_marks(streaming_model: Path) -> No
         answer = client.post("/v1/transcribe?punctuation=true", files=given)
         assert answer.status_code == 422
         assert "no text model" in answer.json()["detail"]
+
+
+def test_mandarin_has_marks_by_every_protocol() -> None:
+    speech = speak("他是中国历史上著名的政治家", voice="cmn", speed_wpm=150)
+    pause = np.zeros(speech.sample_rate, np.float32)
+    file = io.BytesIO()
+    samples = np.concatenate([speech.samples, pause, speech.samples])
+    soundfile.write(file, samples, speech.sample_rate, format="WAV")
+    form = {"files": {"file": ("x.wav", file.getvalue())}}
+    with TestClient(create_app(["zh"])) as client:
+        [result] = client.post("/v1/transcribe", **form).json()["results"]
+        [plain] = client.post("/v1/transcribe", **form, data={"punctuation": "false"}).json()[
+            "results"
+        ]
+        path = "/v1/audio/transcriptions"
+        openai = client.post(path, **form).json()["text"]
+        *deltas, done = _events(client.post(path, **form, data={"stream": "true"}).text)
+    assert not set(plain["text"]) & set("，。？ ")
+    assert (plain["text"], plain["written"]) == (result["text"], None)
+    assert _characters(result["written"]) == plain["text"]
+    assert result["written"].endswith("。")
+    assert openai == result["written"]
+    assert _characters(done["text"]) == plain["text"]
+    assert "".join(event["delta"] for event in deltas) == done["text"]
+
+
+def _characters(written: str) -> str:
+    return "".join(char for char in written if char not in "，。？")

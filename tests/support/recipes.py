@@ -29,9 +29,10 @@ TINY = [
 TEXTS = ("HELLO WORLD", "A WORD'S WORTH", "HELLO AGAIN")
 
 
-def load_recipe(name: str) -> ModuleType:
-    """Return ``recipes/NAME/run.py`` as a module, loaded anew."""
-    spec = importlib.util.spec_from_file_location(f"{name}_recipe", RECIPES / name / "run.py")
+def load_recipe(name: str, script: str = "run") -> ModuleType:
+    """Return ``recipes/NAME/SCRIPT.py`` as a module, loaded anew."""
+    path = RECIPES / name / f"{script}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_{script}_recipe", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from asr.errors import MissingDependencyError
 from asr.language.punctuation.marks import COMMA, NONE, QUESTION, STOP, LabelledWord
-from asr.text.chinese import is_ideograph, spoken_chinese
+from asr.text.chinese import chinese_pieces, is_ideograph, spoken_chinese, traditional_forms
 
-__all__ = ["CHINESE_MARKS", "ChineseReader", "characters_of", "word_ends"]
+__all__ = ["CHINESE_MARKS", "ChineseReader", "characters_of", "traditional_variants", "word_ends"]
 
 CHINESE_MARKS = ("", "，", "。", "？")  # in the order of asr.language.punctuation.marks.MARKS
 _MARK_OF = dict.fromkeys("，、；：,;:—–", COMMA)
@@ -62,13 +64,21 @@ class ChineseReader:
 
 
 def characters_of(words: Sequence[str]) -> list[str]:
-    """Return the characters of words; a word without Chinese characters stays whole."""
-    split = (list(word) if any(map(is_ideograph, word)) else [word] for word in words)
-    return list(itertools.chain.from_iterable(split))
+    """Return the characters of words; what is between Chinese characters stays whole."""
+    return list(itertools.chain.from_iterable(map(chinese_pieces, words)))
 
 
 def word_ends(words: Sequence[str]) -> list[int]:
     """Return where each word's last character is among :func:`characters_of`."""
-    sizes = [len(word) if any(map(is_ideograph, word)) else 1 for word in words]
+    sizes = [len(chinese_pieces(word)) for word in words]
     ends: list[int] = (np.cumsum(sizes, dtype=np.int64) - 1).tolist()
     return ends
+
+
+def traditional_variants(characters: Sequence[str]) -> dict[str, str]:
+    """Return the traditional forms of characters; without OpenCC none, which is said."""
+    try:
+        return traditional_forms(characters)
+    except MissingDependencyError as error:
+        print(f"Traditional characters will be unknown: {error}", file=sys.stderr)
+        return {}

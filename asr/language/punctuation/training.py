@@ -10,6 +10,7 @@ import torch
 
 from asr.config import check_files, config_yaml
 from asr.language.punctuation.batches import EncodedText, WindowLoader
+from asr.language.punctuation.chinese import traditional_variants
 from asr.language.punctuation.config import PunctuateConfig
 from asr.language.punctuation.data import OWN, MarkedText, own_forms, read_marked
 from asr.language.punctuation.model import FittedPunctuation
@@ -78,7 +79,8 @@ def build_experiment(config: PunctuateConfig, train: MarkedText, dev: MarkedText
     """
     data = config.data
     sizes = (data.vocab_size, data.endings)
-    units = WordUnits.of(train.vocabulary, train.counts(), own_forms(train), sizes)
+    variants = traditional_variants if data.language == "zh" else None
+    units = WordUnits.of(train.vocabulary, train.counts(), own_forms(train), sizes, variants)
     torch.manual_seed(config.seed)
     network = PunctuationTask(config.model, len(units))
     loader = WindowLoader(

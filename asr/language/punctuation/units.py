@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +26,21 @@ class WordUnits:
         endings: of unknown words; the empty one, for all the rest, comes first and is added.
         words: known ones, the most frequent first.
         own: spoken word -> its written form where neither capitals nor small letters give it.
+        variants: another form of a known word -> that word: of a simplified character the
+            traditional ones.
     """
 
     FILE = "units.json"
 
     def __init__(
-        self, endings: Iterable[str], words: Iterable[str], own: Mapping[str, str]
+        self,
+        endings: Iterable[str],
+        words: Iterable[str],
+        own: Mapping[str, str],
+        variants: Mapping[str, str] | None = None,
     ) -> None:
         self.endings = ["", *(ending for ending in endings if ending)]
-        self.words, self.own = list(words), dict(own)
+        self.words, self.own, self.variants = list(words), dict(own), dict(variants or {})
         self._ending_ids = {ending: PAD + 1 + n for n, ending in enumerate(self.endings)}
         first = PAD + 1 + len(self.endings)
         self._word_ids = {word: first + n for n, word in enumerate(self.words)}
@@ -49,6 +55,7 @@ class WordUnits:
         counts: npt.NDArray[np.int64],
         own: Mapping[str, str],
         sizes: tuple[int, int],
+        variants: Callable[[list[str]], Mapping[str, str]] | None = None,
     ) -> WordUnits:
         """Return the units of a text.
 
@@ -57,6 +64,7 @@ class WordUnits:
             counts: of each.
             own: see the class.
             sizes: most words, most endings.
+            variants: of the known words, to their ``variants``.
         """
         order = sorted(range(len(words)), key=lambda n: (-int(counts[n]), words[n]))
         known, others = order[: sizes[0]], order[sizes[0] :]
@@ -66,7 +74,8 @@ class WordUnits:
                 ending = words[n][-length:]
                 endings[ending] = endings.get(ending, 0) + 1
         ranked = sorted(endings, key=lambda ending: (-endings[ending], ending))
-        return cls(ranked[: sizes[1]], (words[n] for n in known), own)
+        kept = [words[n] for n in known]
+        return cls(ranked[: sizes[1]], kept, own, variants(kept) if variants else None)
 
     def ending_id(self, word: str) -> int:
         """Return the id of the longest known ending of a word."""
@@ -84,8 +93,9 @@ class WordUnits:
         )
 
     def _unknown_id(self, word: str) -> int:
-        """The id without apostrophes at either end, else that of the ending."""
-        return self._word_ids.get(word.strip("'")) or self.ending_id(word)
+        """The id of the word in its other form or without apostrophes, else of its ending."""
+        other = self.variants.get(word, word.strip("'"))
+        return self._word_ids.get(other) or self.ending_id(word)
 
     def written(self, word: str, shape: int) -> str:
         """Return a word of lower case in a shape, an index in :data:`SHAPES`."""
@@ -99,6 +109,8 @@ class WordUnits:
     def save(self, folder: Path) -> None:
         """Write them as JSON."""
         content = {"endings": self.endings[1:], "words": self.words, "own": self.own}
+        if self.variants:
+            content["variants"] = self.variants
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         atomic_write_text(folder / self.FILE, text + "\n")
 
@@ -112,7 +124,8 @@ class WordUnits:
         path = folder / cls.FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(content["endings"], content["words"], content["own"])
+            variants = content.get("variants")
+            return cls(content["endings"], content["words"], content["own"], variants)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{path} lists no words: {error}.", "Copy the whole model folder again."

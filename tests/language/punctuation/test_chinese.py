@@ -72,6 +72,8 @@ def test_characters_of_words() -> None:
     assert characters_of(words) == ["今", "天", "python", "好", "天", "气"]
     assert word_ends(words) == [1, 2, 3, 5]
     assert word_ends([]) == []
+    assert characters_of(["用python写", ""]) == ["用", "python", "写", ""]
+    assert word_ends(["用python写", ""]) == [2, 3]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,23 @@ def test_marks_are_restored(restorer: asr.Restorer) -> None:
     assert "".join(map(str, restorer.restore(words))) == written
     assert restorer.write(["你知道罗马吗我去过巴黎很喜欢"]) == written
     assert restorer.restore([]) == []
+
+
+def test_traditional_characters_get_the_marks_of_simplified_ones(restorer: asr.Restorer) -> None:
+    pytest.importorskip("opencc")
+    assert restorer.write(["你知道羅馬嗎沒有人知道北京"]) == "你知道羅馬嗎？沒有人知道北京。"
+
+
+def test_unusual_input(restorer: asr.Restorer) -> None:
+    assert restorer.write([]) == ""
+    assert restorer.write(["我"]) in ("我。", "我？")
+    assert restorer.write(["python"]).rstrip("。？") == "python"
+    written = restorer.write(["我去过", "New York", "很喜欢"])
+    assert [char for char in written if char not in "，。？ "] == list("我去过NewYork很喜欢")
+    assert "New York" in written
+    sentences = "你知道罗马吗我去过巴黎很喜欢" * 720
+    assert restorer.write([sentences]).count("吗？") > 700
+    assert [word.text for word in restorer.restore(list(sentences))] == list(sentences)
 
 
 def test_marks_come_with_a_stream(restorer: asr.Restorer) -> None:

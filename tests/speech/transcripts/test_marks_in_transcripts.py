@@ -85,8 +85,8 @@ def test_a_stream_reads_on(writer: Writer) -> None:
 
 def test_models_name_their_text_model() -> None:
     folders = pretrained_folders()
-    for name in ("en", "en-streaming"):
-        assert open_bundle(folders[name]).config["text_model"] == "en-text"
+    for name, text_model in (("en", "en-text"), ("en-streaming", "en-text"), ("zh", "zh-text")):
+        assert open_bundle(folders[name]).config["text_model"] == text_model
     assert Writer(WritingConfig(AUTO), open_bundle(folders["en"])).restorer is not None
     assert Writer(WritingConfig(AUTO), open_bundle(folders["an4"])).is_plain
     assert Writer(WritingConfig(AUTO)).is_plain
@@ -106,6 +106,69 @@ def test_the_model_that_comes_along_writes_sentences() -> None:
     folder = pretrained_folders()["en-text"]
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 6e6
     assert (folder / "CARD.md").is_file()
+
+
+@pytest.fixture(scope="module")
+def chinese() -> Restorer:
+    return Restorer.load("zh-text")
+
+
+def test_the_chinese_model_that_comes_along_writes_sentences(chinese: Restorer) -> None:
+    said = "你好请问你知道北京有什么好玩的地方吗我想明天去"
+    written = chinese.write([said])
+    assert "地方吗？" in written
+    assert written.endswith("去。")
+    assert bare(written) == said
+    folder = pretrained_folders()["zh-text"]
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 6e6
+    assert {path.name for path in folder.iterdir()} >= {"CARD.md", "punctuation.onnx"}
+
+
+def bare(written: str) -> str:
+    return "".join(char for char in written if char not in "，。？ ")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "好",
+        "hello world",
+        "我用 Python 写程序",
+        "你知道這個地方嗎",
+        "龘靐" * 20,
+        "今天天气好" * 2000,
+    ],
+    ids=["empty", "one", "English", "mixed", "traditional", "rare", "10,000"],
+)
+def test_unusual_chinese_text(chinese: Restorer, said: str) -> None:
+    words = said.split()
+    written = chinese.restore(words)
+    assert [word.text for word in written] == words
+    assert {word.mark for word in written} <= {"", "，", "。", "？"}
+    assert not words or written[-1].mark in ("。", "？")
+    assert bare(chinese.write(words)) == said.replace(" ", "")
+
+
+def test_traditional_characters_count_as_simplified_ones(chinese: Restorer) -> None:
+    simplified, traditional = "你知道这个地方吗我们去过很多次", "你知道這個地方嗎我們去過很多次"
+    marks = [[w.mark for w in chinese.restore(list(said))] for said in (simplified, traditional)]
+    assert marks[0] == marks[1]
+    assert "？" in marks[0]
+
+
+def test_times_of_chinese_words_are_kept() -> None:
+    writer = Writer(WritingConfig(AUTO), open_bundle(pretrained_folders()["zh"]))
+    parts = (segment("他 是 中国 著名 的 政治家", 0.0), segment("你 知道 吗", 10.0))
+    before = Transcript("他是中国著名的政治家你知道吗", 20.0, parts, "zh")
+    after = writer.write(before)
+    assert bare(after.readable) == before.text
+    assert after.readable.endswith("吗？")
+    assert (after.text, after.words) == (before.text, before.words)
+    for part in after.segments:
+        assert part.written is not None
+        times = [(token.start, token.end) for token in part.written.tokens]
+        assert times == [(word.start, word.end) for word in part.words]
 
 
 def test_flags_that_contradict() -> None:

@@ -31,12 +31,12 @@ class Near(NamedTuple):
     Attributes:
         known: the dictionary.
         rows: of :func:`asr.g2p.neighbours.neighbours`.
-        count: how many rows there are.
+        filled: how many rows there are.
     """
 
     known: Known
     rows: I64
-    count: int
+    filled: int
 
 
 @kernel(error_model="numpy", _nrt=False)

@@ -143,7 +143,7 @@ def list_features(word: I32, chunks: I32, pieces: Pieces, near: Near, found: U32
         start = stop
     outside = np.int64(OUTSIDE)
     count = _phone_features((outside, outside), past, outside, outside, (found, count))
-    for k in range(near.count):
+    for k in range(near.filled):
         neighbour = near.rows[k]
         agreed = agreement(phones[:spoken], near.known, neighbour)
         covered = _covered(chunks, pieces, neighbour[0], agreed)

@@ -109,10 +109,7 @@ def main() -> None:
     if arguments.whisper:
         services.append(Service("faster-whisper tiny.en", *start_whisper(arguments.whisper)))
     try:
-        for seconds in map(float, arguments.clip_s.split(",")):
-            clips = make_clips(seconds, arguments.recordings)
-            print(f"\n## Clips of {seconds:g} s", flush=True)
-            asyncio.run(compare(services, clips, arguments))
+        asyncio.run(compare_lengths(services, arguments))
     finally:
         for service in services:
             os.kill(service.process.pid, signal.SIGTERM)
@@ -149,6 +146,13 @@ def start_sherpa(arguments: argparse.Namespace) -> tuple[subprocess.Popen[bytes]
         else:
             return process, f"ws://127.0.0.1:{port}"
     sys.exit("sherpa_server.py did not start")
+
+
+async def compare_lengths(services: list[Service], arguments: argparse.Namespace) -> None:
+    """Print the tables for each length of clips; connections stay open from one to the next."""
+    for seconds in map(float, arguments.clip_s.split(",")):
+        print(f"\n## Clips of {seconds:g} s", flush=True)
+        await compare(services, make_clips(seconds, arguments.recordings), arguments)
 
 
 async def compare(

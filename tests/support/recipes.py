@@ -30,7 +30,7 @@ TEXTS = ("HELLO WORLD", "A WORD'S WORTH", "HELLO AGAIN")
 
 
 def load_recipe(name: str, script: str = "run") -> ModuleType:
-    """Return ``recipes/NAME/SCRIPT.py`` as a module, loaded anew."""
+    """Return a script of a folder of recipes as a module, loaded anew."""
     path = RECIPES / name / f"{script}.py"
     spec = importlib.util.spec_from_file_location(f"{name}_{script}_recipe", path)
     assert spec is not None

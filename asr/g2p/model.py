@@ -227,7 +227,7 @@ class G2P:
         self._chunks = self._compiled(model, chunks)
         self._codes = np.array([*map(ord, letters)], np.int32)
         self._ranking, self._pieces = ranking, _pieces(chunks)
-        self._dictionary = dictionary or {}
+        self._dictionary = {} if dictionary is None else dictionary
 
     @classmethod
     def load(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -56,22 +57,23 @@ class Streams:
         first = next((model.name for model in models if model.streaming), None)
         return self.fleet.choose(name or first)
 
-    async def room(self) -> None:
-        """Wait for a free place, for a moment: who ends a stream and opens the next one at once may
-        be here before the end of the first.
+    async def place(self) -> AbstractContextManager[None]:
+        """Return what holds one of the places for streams, to be entered at once.
+
+        Where all are taken it waits a moment: who ends a stream and opens the next one may be here
+        before the end of the first.
+
+        Raises:
+            TooManyStreams: all are taken, when it is entered.
         """
         for _ in range(round(PATIENCE_S / POLL_S)):
             if self._count < self.config.max_streams:
-                return
+                break
             await asyncio.sleep(POLL_S)
+        return self._held()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold one of the places for streams.
-
-        Raises:
-            TooManyStreams: all are taken.
-        """
+    def _held(self) -> Iterator[None]:
         if self._count >= self.config.max_streams:
             raise TooManyStreams(
                 f"{self.config.max_streams} streams are open already.", "Try again later."

@@ -40,8 +40,7 @@ def stream_routes(app: FastAPI, streams: Streams) -> None:
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
         try:
-            await streams.room()
-            with streams.place():
+            with await streams.place():
                 await _Session(socket, streams).run()
         except AsrError as error:
             await close_socket(socket, error, {"type": "error", "detail": str(error)})

@@ -39,8 +39,7 @@ def vosk_route(app: FastAPI, streams: Streams) -> None:
     async def vosk(socket: WebSocket) -> None:
         await socket.accept()
         try:
-            await streams.room()
-            with streams.place():
+            with await streams.place():
                 await _Session(socket, streams).run()
         except AsrError as error:
             await close_socket(socket, error, {"error": str(error)})

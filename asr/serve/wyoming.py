@@ -161,8 +161,7 @@ class _Session:
     async def _start(self, start: AudioStart) -> None:
         self.close()
         self.failed = False
-        await self.server.streams.room()
-        self.places.enter_context(self.server.streams.place())
+        self.places.enter_context(await self.server.streams.place())
         hosted = self.server.streams.choose(self.asked.name or "")
         options = _options(self.asked, hosted, start.rate)
         self.recording = _Recording(start, hosted, options, self.server)

@@ -92,10 +92,17 @@ def test_streams_are_bounded(streaming_model: Path) -> None:
     streams = streams_of(streaming_model, max_streams=2, max_duration_s=1.0)
     with pytest.raises(TooLong, match="longer than 1 s"):
         heard(streams, PCM.tobytes(), 8000)
-    with streams.place(), streams.place():
-        with pytest.raises(TooManyStreams, match="2 streams are open already"), streams.place():
-            pass
-        assert "asr_open_streams 2.0" in streams.metrics.text().decode()
+
+    async def three() -> None:
+        with await streams.place(), await streams.place():
+            with (
+                pytest.raises(TooManyStreams, match="2 streams are open already"),
+                await streams.place(),
+            ):
+                pass
+            assert "asr_open_streams 2.0" in streams.metrics.text().decode()
+
+    asyncio.run(three())
     assert "asr_open_streams 0.0" in streams.metrics.text().decode()
 
 
@@ -104,13 +111,12 @@ def test_a_new_stream_waits_for_one_that_is_ending(streaming_model: Path) -> Non
     events = []
 
     async def ending() -> None:
-        with streams.place():
+        with await streams.place():
             await asyncio.sleep(0.2)
             events.append("ended")
 
     async def beginning() -> None:
-        await streams.room()
-        with streams.place():
+        with await streams.place():
             events.append("begun")
 
     async def both() -> None:

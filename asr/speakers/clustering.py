@@ -36,7 +36,7 @@ class Tree:
     cosines: Array
 
     def groups(self, count: int) -> Labels:
-        """Return the cluster (n,) of each embedding at so many clusters, or at all there are."""
+        """Return the cluster (n,) of each embedding once ``count`` clusters, or fewer, are left."""
         first = int(self.labels.max(initial=-1)) + 1
         return self._after(first - max(1, count))
 

@@ -149,7 +149,7 @@ def start_sherpa(arguments: argparse.Namespace) -> tuple[subprocess.Popen[bytes]
 
 
 async def compare_lengths(services: list[Service], arguments: argparse.Namespace) -> None:
-    """Print the tables for each length of clips; connections stay open from one to the next."""
+    """Print the tables for each length of clips, in one event loop: connections stay open."""
     for seconds in map(float, arguments.clip_s.split(",")):
         print(f"\n## Clips of {seconds:g} s", flush=True)
         await compare(services, make_clips(seconds, arguments.recordings), arguments)

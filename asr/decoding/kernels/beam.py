@@ -77,24 +77,10 @@ from asr.decoding.kernels.layout import (
     ask,
     closing_extra,
     hot_step,
+    mix,
 )
 from asr.decoding.kernels.selection import select
 from asr.kernels import kernel
-
-
-@kernel(error_model="numpy", _nrt=False, inline="always")
-def _mix(parent: int, token: int) -> int:
-    """Return the hash of a token sequence from that of its parent and its last token.
-
-    Prefixes are compared by these 64 bits alone. Among the few thousand prefixes of a frame two of
-    equal hash have a chance below 1e-12.
-    """
-    h = (np.uint64(parent) ^ (np.uint64(token + 1) * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(
-        0xD6E8FEB86659FD93
-    )
-    h ^= h >> np.uint64(32)
-    h *= np.uint64(0xD6E8FEB86659FD93)
-    return np.int64(h ^ (h >> np.uint64(29)))
 
 
 @kernel(error_model="numpy", _nrt=False)
@@ -292,7 +278,7 @@ def _commit(o: Options, g: Language, h: Hotwords, s: Search, m: int) -> None:
         new_floats[i, OTHER] = s.cand_mass[candidate] * inverse
         new_floats[i, GAIN] = s.cand_gain[candidate]
         new_ints[i, PARENT] = ints[row, HASH]
-        new_ints[i, HASH] = _mix(ints[row, HASH], token)
+        new_ints[i, HASH] = mix(ints[row, HASH], token)
         new_ints[i, TOKEN] = token
         new_ints[i, LEX] = s.cand_ints[candidate, TARGET]
         new_ints[i, END_STATE] = -1

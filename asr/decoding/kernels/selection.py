@@ -39,6 +39,7 @@ from asr.decoding.kernels.layout import (
     add,
     ask,
     hot_step,
+    mix,
 )
 from asr.kernels import kernel
 
@@ -212,14 +213,7 @@ def _future(o: Options, g: Language, h: Hotwords, s: Search, candidate: int) -> 
             state = np.int64(ask(g, s, state, g.token_ids[token])[1])
         if o.hot:
             hot = np.int64(hot_step(h, hot, token, closes)[0])
-    key = _mixed(_mixed(np.uint64(lex + 1), np.uint64(state + 1)), np.uint64(hot + 1))
-    return np.int64(_mixed(key, np.uint64(token + 1)))
-
-
-@kernel(error_model="numpy", _nrt=False, inline="always")
-def _mixed(key: int, number: int) -> int:
-    key = (key ^ (number * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
-    return key ^ (key >> np.uint64(32))
+    return mix(mix(mix(lex, state), hot), token)
 
 
 @kernel(error_model="numpy", _nrt=False)

@@ -60,13 +60,17 @@ class Recorder:
 
 
 def use_models() -> None:
-    """Use the models that come with the project as people do, twice: then caches are read."""
+    """Use the models that come with the project as people do, twice: then caches are read.
+
+    English ones get a new word, whose sounds are asked for.
+    """
     import asr
     from asr.audio.synthetic import made_audio
     from asr.speech.streaming import StreamingRecognizer
 
     for name in (*MODELS, *MODELS):
-        model = asr.load_model(name)
+        new_words = ["Wexlify"] if name.startswith("en") else []
+        model = asr.load_model(name, new_words=new_words)
         samples = made_audio(3.0, model.sample_rate)
         model.transcribe(samples, model.sample_rate)
         if model.acoustics.streams:

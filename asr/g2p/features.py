@@ -111,8 +111,35 @@ def _phone_features(
     return count
 
 
-@kernel(error_model="numpy")
-def list_features(word: I32, chunks: I32, pieces: Pieces, near: Near, found: U32) -> int:
+class Room(NamedTuple):
+    """Memory to work in: kernels that are compiled ahead of time allocate none.
+
+    Attributes:
+        found: (MOST * (longest + 1) + ANALOGIES,) places of features.
+        phones: (2 * longest,) of a pronunciation.
+        past: (PAST,) phones, the last one first.
+        near: (2 * NEAR, 3) words that begin or end alike.
+    """
+
+    found: U32
+    phones: I64
+    past: I64
+    near: I64
+
+
+def room_for(choices: Choices) -> Room:
+    """Return memory for the features of any of these pronunciations."""
+    longest = choices.chunks.shape[2]
+    return Room(
+        found=np.empty(MOST * (longest + 1) + ANALOGIES, np.uint32),
+        phones=np.empty(2 * longest, np.int64),
+        past=np.empty(PAST, np.int64),
+        near=np.empty((2 * NEAR, 3), np.int64),
+    )
+
+
+@kernel(error_model="numpy", _nrt=False)
+def list_features(word: I32, chunks: I32, pieces: Pieces, near: Near, room: Room) -> int:
     """Write the places of a pronunciation's features in the table; return how many.
 
     Args:
@@ -120,11 +147,12 @@ def list_features(word: I32, chunks: I32, pieces: Pieces, near: Near, found: U32
         chunks: (M,) of the pronunciation.
         pieces: what chunks are.
         near: words that begin or end as the word does.
-        found: at least MOST * (M + 1) + ANALOGIES.
+        room: whose ``found`` gets the places.
     """
     count, start, spoken = 0, 0, 0
-    phones = np.empty(2 * len(chunks), np.int64)
-    past = np.full(PAST, OUTSIDE, np.int64)  # phones, the last one first
+    found, phones, past = room.found, room.phones, room.past
+    for k in range(PAST):
+        past[k] = OUTSIDE
     for chunk in chunks:
         code, stop = pieces.codes[chunk], start + np.int64(pieces.sizes[chunk])
         count = _letter_features(word, start, stop, code, (found, count))
@@ -136,7 +164,8 @@ def list_features(word: I32, chunks: I32, pieces: Pieces, near: Near, found: U32
         count = _phone_features(after, past, code, said, (found, count))
         for phone in pieces.phones[chunk]:
             if phone >= 0:
-                past[1:] = past[:-1].copy()
+                for k in range(PAST - 1, 0, -1):
+                    past[k] = past[k - 1]
                 past[0] = phone
                 phones[spoken] = phone
                 spoken += 1
@@ -165,48 +194,49 @@ def _covered(chunks: I32, pieces: Pieces, side: int, phones: int) -> int:
     return letters
 
 
-@kernel(error_model="numpy")
+@kernel(error_model="numpy", _nrt=False)
 def rescore(
-    choices: Choices, pieces: Pieces, known: Known, weights: tuple[I8, F64], scores: F64
+    choices: Choices,
+    pieces: Pieces,
+    known: Known,
+    weights: tuple[I8, F64],
+    room_scores: tuple[Room, F64],
 ) -> None:
     """Write the score of each pronunciation (W, N): its features' weights and its n-grams'.
 
     ``weights``: of the table, and what multiplies the n-grams' logarithm, and the weights. -inf
     where there is none.
     """
-    W, N, longest = choices.chunks.shape
+    W, N, _ = choices.chunks.shape
     table, scales = weights
-    found = np.empty(MOST * (longest + 1) + ANALOGIES, np.uint32)
-    rows = np.empty((2 * NEAR, 3), np.int64)
+    room, scores = room_scores
     for w in range(W):
         word = choices.letters[choices.first[w] : choices.first[w + 1]]
-        near = Near(known, rows, neighbours(word, known, rows))
+        near = Near(known, room.near, neighbours(word, known, room.near))
         for n in range(N):
             scores[w, n] = -np.inf
             if choices.lengths[w, n] >= 0:
                 chunks = choices.chunks[w, n, : choices.lengths[w, n]]
                 total = 0
-                for k in range(list_features(word, chunks, pieces, near, found)):
-                    total += np.int64(table[found[k]])
+                for k in range(list_features(word, chunks, pieces, near, room)):
+                    total += np.int64(table[room.found[k]])
                 scores[w, n] = scales[0] * choices.log_probs[w, n] + scales[1] * total
 
 
 @kernel(error_model="numpy")
-def count_features(choices: Choices, pieces: Pieces, known: Known, counts: U8) -> None:
+def count_features(choices: Choices, pieces: Pieces, known: Known, room: Room, counts: U8) -> None:
     """Add to each place of the table in how many words its features are, up to 255."""
-    W, N, longest = choices.chunks.shape
-    found = np.empty(MOST * (longest + 1) + ANALOGIES, np.uint32)
-    rows = np.empty((2 * NEAR, 3), np.int64)
+    W, N, _ = choices.chunks.shape
     last = np.full(len(counts), -1, np.int32)
     for w in range(W):
         word = choices.letters[choices.first[w] : choices.first[w + 1]]
-        near = Near(known, rows, neighbours(word, known, rows))
+        near = Near(known, room.near, neighbours(word, known, room.near))
         for n in range(N):
             if choices.lengths[w, n] < 0:
                 continue
             chunks = choices.chunks[w, n, : choices.lengths[w, n]]
-            for k in range(list_features(word, chunks, pieces, near, found)):
-                place = found[k]
+            for k in range(list_features(word, chunks, pieces, near, room)):
+                place = room.found[k]
                 if last[place] != w and counts[place] < 255:
                     last[place] = w
                     counts[place] += 1
@@ -265,8 +295,8 @@ def learn(
     choices: Choices,
     pieces_known: tuple[Pieces, Known],
     right_order: tuple[U8, I64],
-    by: Learning,
-    rate: float,
+    room: Room,
+    by_rate: tuple[Learning, float],
 ) -> float:
     """Go once over words; return the summed loss.
 
@@ -276,19 +306,20 @@ def learn(
     """
     right, order = right_order
     pieces, known = pieces_known
-    _, N, longest = choices.chunks.shape
-    found = np.empty((N, MOST * (longest + 1) + ANALOGIES), np.uint32)
-    rows = np.empty((2 * NEAR, 3), np.int64)
+    by, rate = by_rate
+    N = choices.chunks.shape[1]
+    found = np.empty((N, len(room.found)), np.uint32)
     counts, scores, gradients = np.zeros(N, np.int64), np.zeros(N), np.zeros(N)
     loss = 0.0
     for w in order:
         word = choices.letters[choices.first[w] : choices.first[w + 1]]
-        near = Near(known, rows, neighbours(word, known, rows))
+        near = Near(known, room.near, neighbours(word, known, room.near))
         for n in range(N):
             scores[n] = -np.inf
             if choices.lengths[w, n] >= 0:
                 chunks = choices.chunks[w, n, : choices.lengths[w, n]]
-                counts[n] = list_features(word, chunks, pieces, near, found[n])
+                places = Room(found[n], room.phones, room.past, room.near)
+                counts[n] = list_features(word, chunks, pieces, near, places)
                 scores[n] = by.scale[0] * choices.log_probs[w, n]
                 for k in range(counts[n]):
                     scores[n] += by.weights[found[n, k]]

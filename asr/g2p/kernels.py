@@ -189,6 +189,20 @@ class Beam(NamedTuple):
     room: int
     threshold: float
 
+    def hypotheses(self, longest: int, num_chunks: int) -> Hypotheses:
+        """Return memory for words of up to ``longest`` letters: :func:`say` allocates none."""
+        size = (longest + 3) * self.room
+        return Hypotheses(
+            counts=np.zeros(longest + 3, np.int64),
+            best=np.zeros(longest + 3),
+            log_p=np.empty(size),
+            context=np.empty(size, np.int32),
+            parent=np.empty(size, np.int32),
+            chunk=np.empty(size, np.int32),
+            sound=np.empty(size, np.uint64),
+            seen=np.empty(num_chunks, np.int64),
+        )
+
 
 @kernel(error_model="numpy", _nrt=False, inline="always")
 def _sound_after(c: Chunks, sound: int, chunk: int) -> int:
@@ -291,29 +305,19 @@ class Sayings(NamedTuple):
     probs: F64  # (W, N) share among all pronunciations that were found
 
 
-@kernel(error_model="numpy")
-def say(letters: I32, letter_first: I64, c: Chunks, beam: Beam, out: Sayings) -> None:
+@kernel(error_model="numpy", _nrt=False)
+def say(
+    letters: I32, letter_first: I64, c: Chunks, h: Hypotheses, beam_out: tuple[Beam, Sayings]
+) -> None:
     """Fill in the pronunciations of words.
 
     Word w has ``letters[letter_first[w] : letter_first[w + 1]]``. Hypotheses with the same phones
     and the same context are one, whose probability is the sum; so, unless the beam cuts something
     off, all divisions of a word into chunks count for a pronunciation.
     """
-    longest = 0
-    for w in range(len(letter_first) - 1):
-        longest = max(longest, letter_first[w + 1] - letter_first[w])
-    size = (longest + 3) * beam.room
-    h = Hypotheses(
-        counts=np.zeros(longest + 3, np.int64),
-        best=np.zeros(longest + 3),
-        log_p=np.empty(size),
-        context=np.empty(size, np.int32),
-        parent=np.empty(size, np.int32),
-        chunk=np.empty(size, np.int32),
-        sound=np.empty(size, np.uint64),
-        seen=np.full(len(c.phones), -1),
-    )
+    beam, out = beam_out
     call = 0
+    h.seen[:] = -1
     for w in range(len(letter_first) - 1):
         word = letters[letter_first[w] : letter_first[w + 1]]
         h.counts[:] = 0
@@ -325,25 +329,27 @@ def say(letters: I32, letter_first: I64, c: Chunks, beam: Beam, out: Sayings) ->
         _finish(h, (len(word) + 1) * beam.room, h.counts[len(word) + 1], (w, out))
 
 
-@kernel(error_model="numpy")
+@kernel(error_model="numpy", _nrt=False)
 def _finish(h: Hypotheses, first: int, count: int, result: tuple[int, Sayings]) -> None:
     """Write the best of the hypotheses first..first+count-1 as the pronunciations of word w."""
     w, out = result
-    probs = np.empty(count)
     best = -np.inf
-    for k in range(count):
-        best = max(best, h.log_p[first + k])
+    for row in range(first, first + count):
+        best = max(best, h.log_p[row])
     total = 0.0
-    for k in range(count):
-        probs[k] = np.exp(h.log_p[first + k] - best)
-        total += probs[k]
+    for row in range(first, first + count):
+        total += np.exp(h.log_p[row] - best)
     for n in range(out.lengths.shape[1]):
         out.lengths[w, n] = -1
-        k = int(np.argmax(probs)) if count else 0
-        if count and probs[k] > 0.0:
-            out.probs[w, n] = probs[k] / total
-            probs[k] = 0.0
-            out.lengths[w, n] = _trace(h, first + k, out.chunks[w, n])
+        likeliest = first
+        for row in range(first, first + count):
+            if h.log_p[row] > h.log_p[likeliest]:
+                likeliest = row
+        probability = np.exp(h.log_p[likeliest] - best) if count else 0.0
+        if probability > 0.0:
+            out.probs[w, n] = probability / total
+            h.log_p[likeliest] = -np.inf
+            out.lengths[w, n] = _trace(h, likeliest, out.chunks[w, n])
 
 
 @kernel(error_model="numpy", _nrt=False)

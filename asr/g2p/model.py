@@ -306,7 +306,8 @@ class G2P:
             lengths=np.zeros(shape, np.int32),
             probs=np.zeros(shape),
         )
-        kernels.say(letters, first, self._chunks, BEAM, sayings)
+        room = BEAM.hypotheses(longest, len(self._chunks.phones))
+        kernels.say(letters, first, self._chunks, room, (BEAM, sayings))
         there = sayings.lengths >= 0
         log_probs = np.full(shape, -np.inf)
         log_probs[there] = np.log(sayings.probs[there])

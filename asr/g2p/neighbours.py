@@ -119,12 +119,12 @@ def _entry(known: Known, side: int, place: int) -> int:
     return np.int64(place) if side == START else np.int64(known.backward[place])
 
 
-@kernel(error_model="numpy", inline="always")
+@kernel(error_model="numpy", _nrt=False, inline="always")
 def _letters(known: Known, entry: int) -> I32:
     return known.letters[known.first[entry] : known.first[entry + 1]]
 
 
-@kernel(error_model="numpy")
+@kernel(error_model="numpy", _nrt=False)
 def _shared(known: Known, word: I32, side: int, place: int) -> int:
     """Return how many letters a word shares with the one at a place, -1: there is none."""
     if place < 0 or place >= len(known.backward):
@@ -132,7 +132,7 @@ def _shared(known: Known, word: I32, side: int, place: int) -> int:
     return _compared(word, _letters(known, _entry(known, side, place)), side)[0]
 
 
-@kernel(error_model="numpy")
+@kernel(error_model="numpy", _nrt=False)
 def neighbours(word: I32, known: Known, found: I64) -> int:
     """Write the nearest other words of a dictionary by either side; return how many.
 

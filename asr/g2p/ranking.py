@@ -68,7 +68,8 @@ class Ranking:
     def scores(self, choices: Choices, pieces: Pieces, known: Known) -> F64:
         """Return natural log-scores (W, N) of pronunciations; -inf where there is none."""
         scores = np.empty(choices.lengths.shape)
-        features.rescore(choices, pieces, known, (self.weights, self.scales), scores)
+        room = features.room_for(choices)
+        features.rescore(choices, pieces, known, (self.weights, self.scales), (room, scores))
         return scores
 
     def save(self, path: str | Path) -> None:
@@ -117,7 +118,8 @@ def learn_ranking(lessons: Iterable[Lesson], seed: int = 0) -> Ranking:
     orders = [np.flatnonzero(_teaches(lesson)) for lesson in lessons]
     counts = np.zeros(1 << BITS, np.uint8)
     for lesson in lessons:
-        features.count_features(lesson.choices, lesson.pieces, lesson.known, counts)
+        room = features.room_for(lesson.choices)
+        features.count_features(lesson.choices, lesson.pieces, lesson.known, room, counts)
     by = features.Learning(
         weights=np.zeros(1 << BITS, np.float32),
         squares=np.zeros(1 << BITS, np.float32),
@@ -129,7 +131,8 @@ def learn_ranking(lessons: Iterable[Lesson], seed: int = 0) -> Ranking:
         rate = RATE * (1 - epoch / EPOCHS)
         for lesson, order in zip(lessons, orders, strict=True):
             shuffled = lesson.right, rng.permutation(order)
-            features.learn(lesson.choices, (lesson.pieces, lesson.known), shuffled, by, rate)
+            room, known = features.room_for(lesson.choices), (lesson.pieces, lesson.known)
+            features.learn(lesson.choices, known, shuffled, room, (by, rate))
     step = max(float(np.abs(by.weights).max()), 1e-9) / LARGEST
     weights = np.round(by.weights / step).astype(np.int8)
     return Ranking(weights, np.array([by.scale[0], step]))

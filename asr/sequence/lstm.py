@@ -5,8 +5,9 @@ pass takes as long as before, or longer where few sequences are side by side: ev
 gradients of all weights for its B rows. Here the input's share of the gates and every gradient of
 weights and inputs are one product over all steps, in bfloat16; what has to go step by step runs in
 compiled loops, in float32 (asr/sequence/lstm_kernels.py). Figures: benchmarks/sequence/README.md.
-Where many sequences are side by side, oneDNN is as fast and is used. Where oneDNN has no LSTM in
-bfloat16 (processors with AVX2 only), it is computed in float32.
+Where many sequences are side by side, oneDNN is as fast and is used; likewise where OpenBLAS lacks
+the small products that those loops live on. Where oneDNN has no LSTM in bfloat16 (processors with
+AVX2 only), it is computed in float32.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_info
 from torch import Tensor, nn
 
 from asr.sequence.threads import over_batch
 
-__all__ = ["LSTM", "has_bf16", "own_step", "side_by_side"]
+__all__ = ["LSTM", "has_bf16", "has_small_products", "own_step", "side_by_side"]
 
 FEW = 12  # sequences side by side from which oneDNN is as fast
+# OpenBLAS's names of the processors for which it has kernels of small products; AMD's with AVX-512
+# are Haswell to it, and our loops take two to three times as long there as oneDNN.
+SMALL_PRODUCTS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 torch_lstm: Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]] = nn.LSTM.forward
 
 
@@ -45,6 +50,13 @@ def has_bf16() -> bool:
         except RuntimeError:
             return False
     return True
+
+
+@functools.cache
+def has_small_products() -> bool:
+    """Return whether every OpenBLAS in this process multiplies small matrices without packing."""
+    libraries = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
+    return bool(libraries) and all(one["architecture"] in SMALL_PRODUCTS for one in libraries)
 
 
 class LSTM(nn.LSTM):
@@ -110,7 +122,13 @@ def own_step(
 
 
 def _ours(x: Tensor) -> bool:
-    return _autocast_to_bf16(x) and x.size(1) < FEW and torch.is_grad_enabled() and has_bf16()
+    return (
+        _autocast_to_bf16(x)
+        and x.size(1) < FEW
+        and torch.is_grad_enabled()
+        and has_bf16()
+        and has_small_products()
+    )
 
 
 def _autocast_to_bf16(x: Tensor) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.sequence import lstm
-from asr.sequence.lstm import FEW, LSTM, has_bf16, own_step, side_by_side
+from asr.sequence.lstm import FEW, LSTM, has_bf16, has_small_products, own_step, side_by_side
 from asr.sequence.recurrent import RecurrentStack
 
 T = 23
@@ -136,13 +136,28 @@ def node(layer: LSTM, B: int, **autocast: object) -> str:
 
 
 @needs_bf16
-def test_few_sequences_take_our_backward_pass_and_nothing_else_does() -> None:
+def test_few_sequences_take_our_backward_pass_and_nothing_else_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lstm, "has_small_products", lambda: True)
     layer = LSTM(4, 6)
     assert "_OwnStep" in node(layer, FEW - 1)
     for other in (node(layer, FEW), node(layer, 2, enabled=False)):
         assert "_OwnStep" not in other
+    monkeypatch.setattr(lstm, "has_small_products", lambda: False)
+    assert "_OwnStep" not in node(layer, FEW - 1)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert not layer(torch.randn(3, 2, 4))[0].requires_grad
+
+
+@pytest.mark.parametrize("names", [["SkylakeX", "Haswell"], ["SkylakeX"], []])
+def test_our_step_asks_for_small_products(
+    names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libraries = [{"internal_api": "openblas", "architecture": name} for name in names]
+    libraries.append({"internal_api": "openmp"})
+    monkeypatch.setattr(lstm, "threadpool_info", lambda: libraries)
+    assert has_small_products.__wrapped__() == (names == ["SkylakeX"])
 
 
 @pytest.mark.usefixtures("no_bf16")
@@ -220,7 +235,8 @@ def test_side_by_side_is_one_after_the_other(dtype: torch.dtype) -> None:
 
 
 @needs_bf16
-def test_side_by_side_takes_our_step_under_autocast() -> None:
+def test_side_by_side_takes_our_step_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lstm, "has_small_products", lambda: True)
     torch.manual_seed(0)
     layers, inputs = [LSTM(6, 20), LSTM(6, 20)], [torch.randn(T, 5, 6) for _ in range(2)]
     with torch.autocast("cpu", torch.bfloat16):

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from asr.audio.perturbation import NoiseConfig, change_speed, noisy_copy
 from asr.config import check_range
-from asr.errors import AudioError
 from asr.features.extraction import LogMel
 from asr.speech.data.recordings import SplitRecordings
 from asr.speech.data.store import FeatureStore
@@ -76,7 +75,8 @@ class LiveFeatures:
         Raises:
             AudioError: the recording is no longer there, or shorter than it was.
         """
-        samples, rate = self._samples(item), self.store.feature_config.sample_rate
+        rate = self.store.feature_config.sample_rate
+        samples = self.recordings.samples(item, rate)
         rng = np.random.default_rng(keyed_seed(self.seed, epoch, item, "live"))
         choice = int(rng.integers(self.config.choices))
         if choice < len(self.config.speeds):
@@ -85,13 +85,3 @@ class LiveFeatures:
             key = f"{self.seed}-{epoch}-{self.store.ids[item]}"
             samples = noisy_copy(samples, rate, self.config.noise, key, choice)
         return self.extractor.extract(samples)
-
-    def _samples(self, item: int) -> npt.NDArray[np.float32]:
-        samples = self.recordings.samples(item, self.store.feature_config.sample_rate)
-        num_frames = self.store.feature_config.num_frames(len(samples))
-        if num_frames < int(self.store.num_frames[item]) - 1:
-            raise AudioError(
-                f"{self.recordings.path(item)} is shorter than when it was prepared.",
-                "Prepare the split again.",
-            )
-        return samples

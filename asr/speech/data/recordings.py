@@ -15,12 +15,13 @@ import numpy.typing as npt
 from asr.audio.level import levelled
 from asr.audio.reading import load_stretch
 from asr.audio.shar import recording_path
-from asr.errors import DataError
+from asr.errors import AudioError, DataError
 from asr.files import MANIFEST
 from asr.speech.data.store import FeatureStore, StringTable
 
 __all__ = ["SplitRecordings"]
 
+SLOPPY_S = 0.1  # seconds by which a manifest's durations may exceed a recording
 MIX = -1  # instead of the number of a channel: the mean of all
 
 
@@ -60,14 +61,19 @@ class SplitRecordings:
         which it was prepared (:mod:`asr.audio.level`).
 
         Raises:
-            AudioError: the recording is no longer there.
+            AudioError: the recording is no longer there, or shorter than it was.
         """
         row = int(self._row[item])
         start_s, duration_s = (float(time) for time in self._times[row])
         number = int(self._channels[row])
         channel = "mix" if number == MIX else number
         path = self.path(item)
-        return levelled(load_stretch(path, start_s, duration_s, sample_rate, channel), sample_rate)
+        samples = load_stretch(path, start_s, duration_s, sample_rate, channel)
+        if len(samples) < (duration_s - SLOPPY_S) * sample_rate:
+            raise AudioError(
+                f"{path} is shorter than when it was prepared.", "Prepare the split again."
+            )
+        return levelled(samples, sample_rate)
 
 
 def _stretches(split: Path) -> Iterator[tuple[str, tuple[str, float, float, int]]]:

@@ -17,6 +17,7 @@ from asr.audio.perturbation import NoiseConfig, change_speed
 from asr.audio.reading import load_audio, load_stretch
 from asr.catalogue import train
 from asr.errors import AudioError, ConfigError, DataError
+from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
 from asr.speech.data.batches import SpeechLoader
 from asr.speech.data.on_the_fly import LiveConfig, LiveFeatures
@@ -128,6 +129,16 @@ def test_training_on_the_fly(
     assert (tmp_path / "run/model/model.safetensors").is_file()
     with pytest.raises(ConfigError, match=r"Did you mean data\.on_the_fly\.speeds"):
         train(tmp_path / "c.yaml", [*given, "data.on_the_fly.speed=[1]"])
+
+
+def test_recordings_that_trimming_makes_longer(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, RATE)  # gets silence before and after
+    soundfile.write(tmp_path / "0.flac", noise, RATE)
+    utterances = [Utterance("u0", str(tmp_path / "0.flac"), "ab", "s")]
+    prepare({"train": utterances}, tmp_path, features=FeatureConfig(trim=True), jobs=1)
+    store = FeatureStore.open(tmp_path / "train")
+    features = LiveFeatures(store, LiveConfig(True, speeds=(1.0,))).features(0, epoch=0)
+    assert len(features) == store.num_frames[0] > FeatureConfig().num_frames(RATE)
 
 
 def test_bad_input(store: FeatureStore, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def use_models() -> None:
         model = asr.load_model(name, new_words=new_words)
         samples = made_audio(3.0, model.sample_rate)
         model.transcribe(samples, model.sample_rate)
+        model.align(samples, "a" if name != "zh" else "一", model.sample_rate)
         if model.acoustics.streams:
             stream = StreamingRecognizer(model).stream()
             stream.push(samples)

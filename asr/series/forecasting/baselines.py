@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from asr.errors import ConfigError, require
 
-__all__ = ["BASELINES", "USUAL_ENSEMBLE", "Baseline", "Linear", "fit_baseline"]
+__all__ = ["BASELINES", "USUAL_ENSEMBLE", "Baseline", "Linear", "fit_baseline", "mixed_linear"]
 
 Floats = npt.NDArray[np.float64]
 Baseline = Callable[[Floats], Floats]
@@ -77,6 +77,13 @@ class Linear:
         lookback = len(self.weights) - 1
         recent = history[len(history) - lookback :]
         return np.asarray(_centred(recent[None], history[-1:])[0] @ self.weights + history[-1])
+
+
+def mixed_linear(parts: Sequence[Linear], weights: Floats) -> Linear:
+    """Return the weighted sum of linear maps, which is one itself; weights (M,) add up to 1."""
+    size = max(len(part.weights) for part in parts)
+    padded = [np.pad(part.weights, ((size - len(part.weights), 0), (0, 0))) for part in parts]
+    return Linear(np.tensordot(weights, np.stack(padded), 1))
 
 
 def _linear(training: Sequence[Floats], h: int, lookback: int) -> Linear:

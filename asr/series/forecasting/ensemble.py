@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.series.forecasting.baselines import Baseline, Linear, fit_baseline
+from asr.series.forecasting.baselines import Baseline, Linear, fit_baseline, mixed_linear
 from asr.series.forecasting.model import ForecastModel
 from asr.series.frames import Series
 from asr.series.panels import cut
@@ -22,6 +22,7 @@ __all__ = ["NETWORK", "Ensemble", "fit_baselines", "fit_ensemble"]
 Floats = npt.NDArray[np.float64]
 NETWORK = "network"
 MOST_WINDOWS = 20_000  # that weights are fitted on, and one of each series at least
+SHORTER = (2, 4)  # parts of the lookback that linear models read too; a long one overfits
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def fit_ensemble(
 ) -> Ensemble | None:
     """Return the ensemble with the least squared error on the validation part.
 
-    The baselines learn from what comes before that part, so that their weights are honest.
+    The baselines learn from what comes before that part, so that their weights are honest. The
+    linear one is a mixture of such that read the whole lookback, half and a quarter of it.
 
     Args:
         model: the network.
@@ -94,9 +96,14 @@ def fit_ensemble(
     """
     if not names:
         return None
-    h = model.config.h
+    h, lookback = model.config.h, model.config.lookback
     training = [cut(one, len(one) - model.config.validation_steps(one)) for one in series]
     members = fit_baselines(model, names, training)
+    further: list[Baseline] = []  # linear ones
+    if "linear" in members:
+        scaled = [model.scaled(one) for one in training]
+        spans = [lookback // share for share in SHORTER if lookback >= share]
+        further = [fit_baseline("linear", scaled, h, model.layout.season, n) for n in spans]
     steps = sum(len(one) - len(past) for past, one in zip(training, series, strict=True))
     stride = max(1, h // 2, steps // MOST_WINDOWS)
     origins = [
@@ -110,9 +117,16 @@ def fit_ensemble(
         for at, forecast in zip(starts, network[one.name], strict=True):
             truth.append(values[at : at + h])
             middle = forecast[:, forecast.shape[1] // 2]
-            columns.append([middle, *(member(values[:at]) for member in members.values())])
+            others = (member(values[:at]) for member in (*members.values(), *further))
+            columns.append([middle, *others])
     weights = _weights(np.concatenate(truth), np.concatenate(columns, axis=1))
-    return Ensemble(dict(zip([NETWORK, *names], weights.tolist(), strict=True)), members)
+    found = dict(zip([NETWORK, *names], weights[: 1 + len(names)].tolist(), strict=True))
+    shares = np.append(found.get("linear", 0.0), weights[1 + len(names) :])
+    if further and shares.sum() > 0:
+        parts = [part for part in (members["linear"], *further) if isinstance(part, Linear)]
+        members["linear"] = mixed_linear(parts, shares / shares.sum())
+        found["linear"] = float(shares.sum())
+    return Ensemble(found, members)
 
 
 def _weights(truth: Floats, forecasts: Floats) -> Floats:

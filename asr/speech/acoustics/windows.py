@@ -23,7 +23,7 @@ from asr.speech.acoustics.stitching import Section, in_batches, stitched_section
 __all__ = ["LONG_S", "Heard", "Hearing", "RecordingReader"]
 
 LONG_S = 30.0  # from here on a recording is read in windows
-BATCH_S = 160.0  # seconds, padding included, that the network gets at once
+BATCH_S = 40.0  # seconds, padding included, that the network gets at once; more leaves the caches
 
 Samples = npt.NDArray[np.float32]
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from asr.speech.viterbi.graph import Ints, TextGraph
 from asr.speech.viterbi.kernels import longest_rising
 
-__all__ = ["anchors", "band_around", "band_cells", "collapsed", "text_tokens"]
+__all__ = ["anchors", "band_around", "band_cells", "collapsed", "rising_row", "text_tokens"]
 
 RUN_BITS = 55.0  # of a run of tokens, were all as frequent: chance makes none of it twice
 SUPPORT = 300  # tokens within which another anchor must agree
@@ -59,7 +59,13 @@ def anchors(text: Longs, heard: Longs, vocabulary_size: int) -> Longs:
     pairs = _equal_runs(_runs(text, length), _runs(heard, length))
     # of the pairs of one place in the text, the last comes first, so that a row has one of them
     pairs = pairs[np.lexsort((-pairs[:, 1], pairs[:, 0]))]
-    return _supported(pairs[longest_rising(np.ascontiguousarray(pairs[:, 1]))], length)
+    return _supported(pairs[rising_row(pairs[:, 1])], length)
+
+
+def rising_row(values: Longs) -> Longs:
+    """Return the indices of the longest rising row of values (N,)."""
+    ends, before, row = np.empty((3, len(values)), np.int64)
+    return row[: longest_rising(np.ascontiguousarray(values), ends, before, row)]
 
 
 def _runs(tokens: Longs, length: int) -> npt.NDArray[np.uint64]:

@@ -47,7 +47,7 @@ class GraphArrays(NamedTuple):
     first: Ints
     last: Ints
     skips: npt.NDArray[np.float32]
-    star_open: np.float32
+    star_open: float
 
 
 class TextGraph:
@@ -138,6 +138,6 @@ def text_graph(
             first=np.array(first, np.int32),
             last=np.array(last, np.int32),
             skips=never if skips is None else skips,
-            star_open=np.float32(star_open),
+            star_open=float(star_open),
         )
     )

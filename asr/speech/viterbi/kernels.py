@@ -27,7 +27,7 @@ __all__ = ["close", "forward", "longest_rising", "trace"]
 RENORMALISE = 32  # frames; scores are relative to the best one, so that 32 bits are enough
 
 
-@kernel(inline="always")
+@kernel(_nrt=False, inline="always")
 def _boundary(graph: Any, frame: Any, scores: Any, choices: Any, word: int) -> None:
     """Compute the three states of a boundary."""
     old, new = scores
@@ -48,15 +48,15 @@ def _boundary(graph: Any, frame: Any, scores: Any, choices: Any, word: int) -> N
         new[node + 1], choices[node + 1] = end + frame[0], 1 + place
     else:
         new[node + 1], choices[node + 1] = score + frame[0], 0
-    best, choice = old[node + 2], 0
-    if score - graph.star_open > best:
-        best, choice = score - graph.star_open, 1
-    if end - graph.star_open > best:
-        best, choice = end - graph.star_open, 2 + place
+    best, choice, star_open = old[node + 2], 0, np.float32(graph.star_open)
+    if score - star_open > best:
+        best, choice = score - star_open, 1
+    if end - star_open > best:
+        best, choice = end - star_open, 2 + place
     new[node + 2], choices[node + 2] = best + frame[-1], choice
 
 
-@kernel(inline="always")
+@kernel(_nrt=False, inline="always")
 def _first_token(graph: Any, frame: Any, scores: Any, choices: Any, place: Any) -> None:
     """Compute the first state of a pronunciation; ``place`` is its word and its number."""
     old, new = scores
@@ -76,7 +76,7 @@ def _first_token(graph: Any, frame: Any, scores: Any, choices: Any, place: Any) 
     new[state], choices[state] = score + frame[label], choice
 
 
-@kernel(inline="always")
+@kernel(_nrt=False, inline="always")
 def _inner(labels: Any, jumps: Any, frame: Any, scores: Any, choices: Any) -> None:
     """Compute states as if all lay within words: one loop without branches, as vectors.
 
@@ -97,18 +97,21 @@ def _inner(labels: Any, jumps: Any, frame: Any, scores: Any, choices: Any) -> No
         skipped = jump[i] - costs[i]
         skips = skipped > score
         score, choice = (skipped, np.uint8(2)) if skips else (score, choice)
-        written[i], chosen[i] = score + frame[tokens[i]], choice
+        written[i], chosen[i] = score + frame[np.uint32(tokens[i])], choice
 
 
-@kernel
+@kernel(_nrt=False)
 def _renormalise(scores: Any) -> None:
-    best = scores.max()
+    best = scores[0]
+    for i in range(len(scores)):
+        best = max(best, scores[i])
     if best > -np.inf:
-        scores -= best
+        for i in range(len(scores)):
+            scores[i] -= best
 
 
-@kernel
-def forward(graph: Any, log_probs: Any, band: Any, scores: Any, choices: Any) -> int:
+@kernel(_nrt=False)
+def forward(graph: Any, log_probs: Any, band: Any, scores: Any, choices_room: Any) -> int:
     """Advance the scores of all states over frames; return the row of ``scores`` that has them.
 
     Args:
@@ -117,17 +120,18 @@ def forward(graph: Any, log_probs: Any, band: Any, scores: Any, choices: Any) ->
         band: first and last boundary that each frame may be at, (T, 2); neither falls.
         scores: (2, S); the first row holds those before the first frame, and minus infinity beyond
             the band; all are overwritten.
-        choices: (T, width), each row from the node of its first boundary on; or (0, 0), which
-            keeps none.
+        choices_room: choices (T, width), each row from the node of its first boundary on; or
+            (0, 0), which keeps none; and room for one row of all states, (S,).
     """
-    num_words, labels = len(graph.skips), graph.labels.view(np.uint32)
-    chosen = np.empty(len(labels), np.uint8)
+    choices, chosen = choices_room
+    num_words, labels = len(graph.skips), graph.labels
     row, first, before = 0, 0, 0
     for t in range(len(log_probs)):
         old, new, frame = scores[row], scores[1 - row], log_probs[t]
         lo, hi = band[t, 0], band[t, 1]
         # what has left the band since the row was last used, two frames ago
-        new[graph.nodes[before] : graph.nodes[lo]] = -np.inf
+        for i in range(graph.nodes[before], graph.nodes[lo]):
+            new[i] = -np.inf
         before, first = first, lo
         base = graph.nodes[lo]
         stop = graph.nodes[hi + 1] if hi < num_words else len(labels)
@@ -140,16 +144,17 @@ def forward(graph: Any, log_probs: Any, band: Any, scores: Any, choices: Any) ->
                 for way in range(graph.ways[word], graph.ways[word + 1]):
                     _first_token(graph, frame, (old, new), chosen, (word, way))
         if len(choices) > 0:
-            choices[t, : stop - base] = chosen[base:stop]
+            for i in range(base, stop):
+                choices[t, i - base] = chosen[i]
         row = 1 - row
         if t % RENORMALISE == RENORMALISE - 1:
             _renormalise(scores[row, base:stop])
     return row
 
 
-@kernel
-def close(graph: Any, scores: Any, lo: int) -> Any:
-    """Return the last state of the best path through the whole text, and its score.
+@kernel(_nrt=False)
+def close(graph: Any, scores: Any, lo: int) -> int:
+    """Return the last state of the best path through the whole text; -1: there is none.
 
     Args:
         graph: the text.
@@ -170,10 +175,10 @@ def close(graph: Any, scores: Any, lo: int) -> Any:
                 best, state = score, graph.nodes[word] + shift
         if word > 0:
             cost += graph.skips[word - 1]
-    return state, best
+    return state
 
 
-@kernel
+@kernel(_nrt=False)
 def _previous(graph: Any, state: int, word: int, choice: int) -> Any:
     """Return the state that a choice comes from, and its word; a node stands for itself."""
     shift = state - graph.nodes[word]
@@ -193,7 +198,7 @@ def _previous(graph: Any, state: int, word: int, choice: int) -> Any:
     return state - choice, word
 
 
-@kernel
+@kernel(_nrt=False)
 def trace(graph: Any, band: Any, choices: Any, state: int, path: Any) -> int:
     """Write the state of each frame into ``path`` (T,), and return the one before the first frame.
 
@@ -204,7 +209,13 @@ def trace(graph: Any, band: Any, choices: Any, state: int, path: Any) -> int:
         state: of the last frame.
         path: of these frames, (T,).
     """
-    word = np.searchsorted(graph.nodes, state, side="right") - 1
+    word, after = 0, len(graph.nodes)  # of the last node that is not behind the state
+    while after - word > 1:
+        middle = (word + after) // 2
+        if graph.nodes[middle] <= state:
+            word = middle
+        else:
+            after = middle
     for t in range(len(path) - 1, -1, -1):
         path[t] = state
         base = graph.nodes[band[t, 0]]
@@ -219,11 +230,17 @@ def trace(graph: Any, band: Any, choices: Any, state: int, path: Any) -> int:
     return state
 
 
-@kernel
-def longest_rising(values: Any) -> Any:
-    """Return the indices of the longest rising row of ``values`` (N,) (Schensted 1961)."""
-    ends = np.empty(len(values), np.int64)  # of the rows of each length, the lowest last value
-    before = np.empty(len(values), np.int64)
+@kernel(_nrt=False)
+def longest_rising(values: Any, ends: Any, before: Any, row: Any) -> int:
+    """Write the indices of the longest rising row of ``values``; return its length (Schensted
+    1961).
+
+    Args:
+        values: (N,).
+        ends: room for the last index of the rows of each length whose value is lowest, (N,).
+        before: room for what comes before each index in its row, (N,).
+        row: the indices, (N,).
+    """
     length = 0
     for index in range(len(values)):
         low, high = 0, length
@@ -236,9 +253,8 @@ def longest_rising(values: Any) -> Any:
         before[index] = ends[low - 1] if low > 0 else -1
         ends[low] = index
         length = max(length, low + 1)
-    row = np.empty(length, np.int64)
     index = ends[length - 1] if length > 0 else -1
     for place in range(length - 1, -1, -1):
         row[place] = index
         index = before[index]
-    return row
+    return length

@@ -20,9 +20,10 @@ from asr.speech.viterbi.kernels import close, forward, trace
 
 __all__ = ["LogProbs", "best_path", "whole_band"]
 
-MEMORY = 96 << 20  # bytes of choices, and again of kept scores
+MEMORY = 48 << 20  # bytes of choices, and again of kept scores
 FLOOR = -1e4  # an impossible token must not make the whole path undefined
 CHUNK = 4096  # frames that a compiled loop gets at once; even, since it has two rows of scores
+GROWTH = 1.2  # of the array of log-probabilities, where it is full
 HALF_AT = 50_000  # frames, half an hour; longer ones are kept in 16 bits
 NONE_KEPT = np.zeros((0, 0), np.uint8)
 
@@ -43,13 +44,16 @@ class LogProbs:
     """
 
     def __init__(self, parts: Iterable[npt.NDArray[np.floating]], star_cost: float = 0.0) -> None:
-        kept, count = list[npt.NDArray[np.floating]](), 0
+        array, count = np.empty((0, 0), np.float32), 0
         for part in parts:
-            count += len(part)
-            kept.append(part.astype(np.float16) if count > HALF_AT else part)
-        self.array: npt.NDArray[np.floating] = np.concatenate(
-            kept, dtype=np.float16 if count > HALF_AT else np.float32, casting="same_kind"
-        )
+            stop = count + len(part)
+            if stop > HALF_AT and array.dtype == np.float32:
+                array = array.astype(np.float16)
+            if stop > len(array):  # grown where it lies: joined parts would need twice the memory
+                array.resize((max(stop, round(GROWTH * len(array))), part.shape[1]), refcheck=False)
+            array[count:stop], count = part, stop
+        array.resize((count, array.shape[1]), refcheck=False)
+        self.array: npt.NDArray[np.floating] = array
         self._star_cost = np.float32(star_cost)
 
     def __len__(self) -> int:
@@ -126,8 +130,8 @@ class _Search:
         choices = np.zeros((stop - start, self._width(band)), np.uint8)
         after = self._advance(start, band, scores, choices)
         if state is None:
-            state, score = close(self.graph.arrays, after, int(band[-1, 0]))
-            if score == -np.inf:
+            state = int(close(self.graph.arrays, after, int(band[-1, 0])))
+            if state < 0:
                 return None
         return int(trace(self.graph.arrays, band, choices, state, self.path[start:stop]))
 
@@ -154,11 +158,12 @@ class _Search:
     ) -> Floats:
         """Return the scores after the frames of ``band``, which begin at ``start``."""
         rows, row = np.full((2, len(scores)), -np.inf, np.float32), 0
-        rows[0] = scores
+        rows[0], room = scores, np.empty(len(scores), np.uint8)
         for begin in range(0, len(band), CHUNK):
             end = min(begin + CHUNK, len(band))
             log_probs = self.emissions.rows(start + begin, start + end)
-            row = forward(self.graph.arrays, log_probs, band[begin:end], rows, choices[begin:end])
+            kept = choices[begin:end], room
+            row = forward(self.graph.arrays, log_probs, band[begin:end], rows, kept)
         last: Floats = rows[row]
         return last
 

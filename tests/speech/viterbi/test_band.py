@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.speech.viterbi.band import anchors, band_around
+from asr.speech.viterbi.band import anchors, band_around, rising_row
 from asr.speech.viterbi.graph import text_graph
-from asr.speech.viterbi.kernels import longest_rising
 from asr.speech.viterbi.search import LogProbs, best_path
 
 V = 41
@@ -19,7 +18,7 @@ V = 41
 
 @given(st.lists(st.integers(0, 6), max_size=8))
 def test_the_longest_rising_row(values: list[int]) -> None:
-    row = longest_rising(np.array(values, np.int64))
+    row = rising_row(np.array(values, np.int64))
     rising = [values[i] for i in row]
     assert rising == sorted(set(rising))
     assert list(row) == sorted(row)

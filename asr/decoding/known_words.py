@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +24,9 @@ from asr.decoding.vocabulary import Vocabulary
 from asr.lm.model import UNK
 from asr.text.pronunciations import Pronunciations
 
-__all__ = ["KnownWords", "know_sounds", "know_words"]
+__all__ = ["KnownWords", "SpelledSounds", "know_sounds", "know_words", "spell_sounds"]
 
-_VERSION = "1"  # of the cached arrays
+_VERSION = "2"  # of the cached arrays
 _TRIE = ("parents", "ends", "edge_first", "edges", "masks")
 _NUMBERS = ("ids", "unigrams", "homophones")
 
@@ -75,37 +77,76 @@ def know_sounds(
         pronunciations = Pronunciations(pronunciations)
     if parts := _parts(pronunciations):
         return _know_more(parts, pronunciations, vocabulary, lm)
-    made: list[tuple[Sounds, KnownWords]] = []
+    spelled = spell_sounds(pronunciations, vocabulary)
+
+    def make() -> Arrays:
+        known = _know(spelled, lm)
+        return {name: getattr(known, name) for name in _NUMBERS}
+
+    numbers = cached_arrays(_place("words", pronunciations, vocabulary, lm), make)
+    known = KnownWords(spelled.lexicon, *(numbers[name] for name in _NUMBERS))
+    return spelled.sounds, known
+
+
+@dataclass(frozen=True, eq=False)
+class SpelledSounds:
+    """The sounds of a dictionary and their trie: what a search knows of its words before the
+    language model is there.
+    """
+
+    sounds: Sounds
+    lexicon: Lexicon
+
+
+_held: WeakValueDictionary[tuple[str, ...], SpelledSounds] = WeakValueDictionary()
+_lock = threading.Lock()  # what two threads ask for is made once
+
+
+def spell_sounds(pronunciations: Pronunciations, vocabulary: Vocabulary) -> SpelledSounds:
+    """Return the sounds of a dictionary; cached as :func:`know_sounds` says, and as long as
+    somebody holds it, the same for all who ask.
+
+    Raises:
+        DecodingError: there are no words, or a phone is not a token.
+    """
+    if pronunciations.fingerprint is None:
+        return _spell(pronunciations, vocabulary)
+    with _lock:
+        key = pronunciations.fingerprint, *vocabulary.tokens
+        spelled = _held.get(key) or _spell(pronunciations, vocabulary)
+        _held[key] = spelled
+        return spelled
+
+
+def _spell(pronunciations: Pronunciations, vocabulary: Vocabulary) -> SpelledSounds:
+    made: list[SpelledSounds] = []
 
     def make() -> Arrays:
         sounds = Sounds.of(pronunciations, vocabulary)
-        known = _know(sounds, lm)
-        made.append((sounds, known))
-        arrays: Arrays = {name: getattr(known.lexicon, name) for name in _TRIE}
-        arrays.update({name: getattr(known, name) for name in _NUMBERS})
-        words = known.lexicon.words
+        lexicon = build_lexicon(list(sounds.spellings), sounds.vocabulary)
+        made.append(SpelledSounds(sounds, lexicon))
+        arrays: Arrays = {name: getattr(lexicon, name) for name in _TRIE}
         return arrays | {
-            "sounds": _bytes(words),
-            "spellings": _bytes(map(sounds.spellings.__getitem__, words)),
+            "sounds": _bytes(lexicon.words),
+            "spellings": _bytes(map(sounds.spellings.__getitem__, lexicon.words)),
         }
 
-    arrays = cached_arrays(_place(pronunciations, vocabulary, lm), make)
+    arrays = cached_arrays(_place("sounds", pronunciations, vocabulary, None), make)
     if made:
         return made[0]
     words, spellings = _lines(arrays["sounds"]), _lines(arrays["spellings"])
     sounds = Sounds(pronunciations, vocabulary, dict(zip(words, spellings, strict=True)))
-    lexicon = Lexicon(words, *(arrays[name] for name in _TRIE))
-    return sounds, KnownWords(lexicon, *(arrays[name] for name in _NUMBERS))
+    return SpelledSounds(sounds, Lexicon(words, *(arrays[name] for name in _TRIE)))
 
 
 def _place(
-    pronunciations: Pronunciations, vocabulary: Vocabulary, lm: AnyModel | None
+    kind: str, pronunciations: Pronunciations, vocabulary: Vocabulary, lm: AnyModel | None
 ) -> Path | None:
     if pronunciations.fingerprint is None or not (lm is None or isinstance(lm, NgramAutomaton)):
         return None
     model = (b"", b"") if lm is None else (lm.text.tobytes(), lm.unigrams.tobytes())
     return cache_path(
-        "words",
+        kind,
         _VERSION,
         pronunciations.fingerprint,
         "\n".join(vocabulary.tokens),
@@ -114,13 +155,12 @@ def _place(
     )
 
 
-def _know(sounds: Sounds, lm: AnyModel | None) -> KnownWords:
-    known = know_words(build_lexicon(list(sounds.spellings), sounds.vocabulary), None)
+def _know(spelled: SpelledSounds, lm: AnyModel | None) -> KnownWords:
     if lm is None:
-        return known
-    words, groups = known.lexicon.words, list[int]()
-    ids, unigrams = _numbers([sounds.spellings[sound] for sound in words], lm, groups)
-    return KnownWords(known.lexicon, ids, unigrams, np.array(groups or [0], np.int32))
+        return know_words(spelled.lexicon, None)
+    groups, spellings = list[int](), spelled.sounds.spellings
+    ids, unigrams = _numbers([spellings[sound] for sound in spelled.lexicon.words], lm, groups)
+    return KnownWords(spelled.lexicon, ids, unigrams, np.array(groups or [0], np.int32))
 
 
 def _numbers(

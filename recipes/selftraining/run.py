@@ -48,15 +48,16 @@ def main() -> None:
     network = build_config(CtcTaskConfig, bundle.config["network"], where=str(bundle.path))
     corpora = withheld(_read(arguments.recordings, arguments.librispeech), arguments.withhold)
     for name, splits in corpora.items():
-        prepare(
-            splits,
-            out / "data" / name,
-            network.features,
-            speeds=SPEEDS,
-            normalizer="librispeech",
-            max_skipped=arguments.max_skipped,
-            train_splits=[split for split in splits if split in ("train", UNTRANSCRIBED)],
-        )
+        for split, utterances in splits.items():
+            prepare(
+                {split: utterances},
+                out / "data" / name,
+                network.features,
+                speeds=SPEEDS,
+                normalizer="none" if split == UNTRANSCRIBED else "librispeech",
+                max_skipped=arguments.max_skipped,
+                train_splits=[split] if split in ("train", UNTRANSCRIBED) else [],
+            )
     speech = Untranscribed(
         out / "data" / "labelled" / UNTRANSCRIBED, SelfTrainingConfig(arguments.rounds)
     )

@@ -1,11 +1,11 @@
-"""Compile the kernels that a transcription needs ahead of time: asr/kernels/compiled/.
+"""Compile the kernels that people wait for ahead of time: asr/kernels/compiled/.
 
     python tools/compile_kernels.py [--check]
 
-Transcribes a made sound with the models that come with the project, notes which kernels are called
-with which types, compiles these for any processor, and writes LLVM's intermediate code and an index
-of it. To be run whenever a kernel of the decoder has changed; --check (`make lint`) says whether
-it has to be. Takes minutes.
+Transcribes and aligns a made sound with the models that come with the project, notes which kernels
+are called with which types, compiles these for any processor, and writes LLVM's intermediate code
+and an index of it. To be run whenever one of these kernels has changed; --check (`make lint`) says
+whether it has to be. Takes minutes.
 """
 
 from __future__ import annotations

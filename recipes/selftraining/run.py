@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr.config import build_config
+from asr.errors import ModelError
 from asr.scoring import Score, pair, read_transcripts, score_pairs
 from asr.speech.acoustics.network import CtcTaskConfig
 from asr.speech.jobs.evaluate import evaluate
@@ -62,14 +63,19 @@ def main() -> None:
         out / "data" / "labelled" / UNTRANSCRIBED, SelfTrainingConfig(arguments.rounds)
     )
     for name, own in (("labelled", speech), ("all", None)):
-        learn(
-            bundle,
-            out / "data" / name,
-            out / name,
-            overrides=arguments.overrides,
-            pronounce=say_by_letters,
-            untranscribed=own,
-        )
+        try:
+            learn(
+                bundle,
+                out / "data" / name,
+                out / name,
+                overrides=arguments.overrides,
+                pronounce=say_by_letters,
+                untranscribed=own,
+            )
+        except ModelError as error:  # one that got worse is refused, but scored
+            if not (out / name / "run" / "test").is_dir():
+                raise
+            print(f"{name}: {error}")
     teacher, test = out / "labelled" / ROUNDS / "0", out / "data" / "labelled" / "test"
     evaluate(ModelOptions(teacher), [test], teacher)
     results = {

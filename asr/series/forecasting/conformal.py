@@ -72,7 +72,8 @@ def margins(scores: Floats, levels: Sequence[float]) -> Floats:
     """Return what each interval needs at each step ahead to hold ``levels`` of the truth, (L, h).
 
     The margin is the ceil((n + 1) level)-th smallest score. Where windows are few, neighbouring
-    steps ahead count too, so that some lie beyond the interval.
+    steps ahead count too, so that some lie beyond the interval; they make no more windows, so the
+    share of the scores that lie within stays (n + 1) / n of the level.
 
     Args:
         scores: (n, L, h), see :func:`interval_scores`.
@@ -85,7 +86,7 @@ def margins(scores: Floats, levels: Sequence[float]) -> Floats:
         reach = min(h, int(np.ceil(max(0.0, wanted / n - 1) / 2)))  # steps on both sides
         for step in range(h):
             pool = scores[:, number, max(0, step - reach) : step + reach + 1].ravel()
-            rank = int(np.ceil((len(pool) + 1) * level))
+            rank = int(np.ceil(len(pool) * level * (n + 1) / n - 1e-9))
             rank = min(max(rank, 1), len(pool))
             needed[number, step] = np.partition(pool, rank - 1)[rank - 1]
     return needed

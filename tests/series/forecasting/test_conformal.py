@@ -40,6 +40,13 @@ def test_few_windows_borrow_from_the_neighbouring_steps() -> None:
     assert margins(many, [0.95])[0].tolist() == alone
 
 
+def test_neighbouring_steps_make_no_more_windows() -> None:
+    # 30 windows whose steps are alike: the margin is that of 30 scores, not of 60 or 90
+    windows = np.random.default_rng(0).permutation(np.arange(1.0, 31))
+    alike = np.tile(windows[:, None, None], (1, 1, 3))
+    assert margins(alike, [0.95])[0].tolist() == 3 * [np.ceil(31 * 0.95)]
+
+
 @pytest.mark.parametrize("kind", ["normal", "skewed", "heavy"])
 def test_split_margins_cover_new_errors_as_often_as_they_say(kind: str) -> None:
     rng = np.random.default_rng(1)

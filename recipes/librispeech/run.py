@@ -38,6 +38,7 @@ from data_prep.pronounce import make_lexicon, own_dictionary
 NORMAL = re.compile(
     r"[a-z' ]*"
 )  # text that the normaliser leaves as it is: nearly all of the published one
+LIVE_NOISE_SPEEDS = (0.9, 1.0, 1.1)
 DEV_UTTERANCES = 120  # decoded with the n-gram model after every epoch, to choose the weights
 
 
@@ -49,6 +50,8 @@ class Size:
     Attributes:
         lm_prune: n-grams of each order seen at most so often are dropped.
         lm_memory: bound of the estimation.
+        stored_copies: training reads stored copies; else it perturbs recordings anew every epoch,
+            at the speeds of its configuration.
     """
 
     train: tuple[str, ...]
@@ -58,10 +61,18 @@ class Size:
     dtype: str = "int16"
     lm_prune: tuple[int, ...] = (0, 0, 1, 1)
     lm_memory: str | None = "16GB"
+    stored_copies: bool = True
 
 
 SIZES = {
-    "mini": Size(("train-clean-5",), ("dev-clean-2",), (), lm_memory=None),
+    "mini": Size(
+        ("train-clean-5",),
+        ("dev-clean-2",),
+        (),
+        speeds=(1.0,),
+        lm_memory=None,
+        stored_copies=False,
+    ),
     "100": Size(("train-clean-100",)),
     "960": Size(
         ("train-clean-100", "train-clean-360", "train-other-500"), speeds=(1.0,), dtype="int8"
@@ -84,9 +95,8 @@ def main() -> None:
     evaluated = [*parts["dev"], *parts["test"]]
     splits = spoken | {name: found[name] for name in evaluated}
     folders = os.pathsep.join(map(str, arguments.noise))
-    noise = (
-        NoiseConfig(folders, copies=arguments.noisy_copies, speeds=size.speeds) if folders else None
-    )
+    noise_speeds = size.speeds if size.stored_copies else LIVE_NOISE_SPEEDS
+    noise = NoiseConfig(folders, arguments.noisy_copies, speeds=noise_speeds) if folders else None
     prepare(
         splits,
         data,
@@ -94,7 +104,7 @@ def main() -> None:
         speeds=size.speeds,
         dtype=size.dtype,
         normalizer="librispeech",
-        noise=noise,
+        noise=noise if size.stored_copies else None,
         train_splits=["train"],
     )
     tuned_on = data / parts["dev"][0]
@@ -107,6 +117,9 @@ def main() -> None:
     texts = texts or [data / "train" / "text.txt"]
     lm = arguments.lm or build_lm(texts, data, arguments.lm_order, size)
     inputs += [f"data.lm={lm}", f"data.dev_utterances={DEV_UTTERANCES}"]
+    if noise is not None and not size.stored_copies:
+        live = {"folder": folders, "copies": noise.copies, "speeds": list(noise.speeds)}
+        inputs += [f"data.on_the_fly.noise.{key}={value}" for key, value in live.items()]
     if dictionary is not None:
         lexicon = data / "lexicon.txt.gz"
         make_lexicon(lexicon, lm, [data / "train" / "text.txt"], dictionary)

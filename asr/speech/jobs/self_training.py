@@ -19,19 +19,27 @@ from pathlib import Path
 import numpy as np
 
 from asr.config import check_range
-from asr.decoding import Hypothesis
-from asr.errors import DataError
+from asr.decoding import BeamDecoder, Hypothesis
+from asr.decoding.tune import fit_confidence
+from asr.errors import DataError, DecodingError
 from asr.files import atomic_write_text
 from asr.model_folder import copy_files, open_model, write_bundle
 from asr.progress import ProgressBar
 from asr.scoring import pair, read_transcripts, score_pairs, score_texts
 from asr.speech.data.joined_split import join_splits
 from asr.speech.data.store import FeatureStore
-from asr.speech.jobs.evaluate import check_features, evaluate
+from asr.speech.jobs.evaluate import check_features, emissions, evaluate
 from asr.speech.options import ModelOptions
 from asr.speech.recognizer import Recognizer, open_recognizer
 
-__all__ = ["PseudoLabel", "SelfTrainingConfig", "pseudo_labels", "self_train", "write_labels"]
+__all__ = [
+    "PseudoLabel",
+    "SelfTrainingConfig",
+    "calibrate",
+    "pseudo_labels",
+    "self_train",
+    "write_labels",
+]
 
 BATCH_S = 160.0  # seconds, padding included, that the network gets at once
 ROUNDS, LABELS = "rounds", "labels.tsv"
@@ -101,7 +109,9 @@ def self_train(
     rates = [_dev_wer(models[0], data / "dev", rounds / "0")]
     for number in range(1, config.rounds + 1):
         folder = rounds / str(number)
-        labels = pseudo_labels(open_recognizer(ModelOptions(models[-1])), untranscribed, config)
+        teacher = open_recognizer(ModelOptions(models[-1]))
+        calibrate(teacher, data / "dev")
+        labels = pseudo_labels(teacher, untranscribed, config)
         write_labels(labels, folder / LABELS)
         kept = {label.id: label.text for label in labels if not label.reason}
         _report(number, labels, folder / LABELS)
@@ -114,6 +124,23 @@ def self_train(
     best = int(np.argmin(rates))
     print(f"WER on dev, {shown}; round {best} is taken", file=sys.stderr)
     return _copied(models[best], output_dir / "run" / "model")
+
+
+def calibrate(recognizer: Recognizer, dev: Path) -> None:
+    """Make the confidences of a teacher those of a prepared split: of words with 0.8, 80 % are
+    right.
+
+    After a training they are another model's, or nobody's, and a limit would keep everything or
+    nothing.
+    """
+    if not isinstance(recognizer.decoder, BeamDecoder):
+        return
+    heard = emissions(recognizer, dev)
+    try:
+        power = fit_confidence(recognizer.decoder, heard.log_probs, heard.texts)
+    except DecodingError:  # it hears no word at all, which is said later
+        return
+    recognizer.decoder = recognizer.decoder.replace(confidence_power=power)
 
 
 def pseudo_labels(

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.decoding import Hypothesis, WordSpan
+from asr.decoding import BeamDecoder, Hypothesis, WordSpan
 from asr.errors import ConfigError, DataError
 from asr.features.config import FeatureConfig
 from asr.speech.data.store import FeatureStore
+from asr.speech.jobs.evaluate import Emissions
 from asr.speech.jobs.self_training import (
     SelfTrainingConfig,
+    calibrate,
     pseudo_labels,
     self_train,
     write_labels,
@@ -122,6 +124,20 @@ def test_a_student_learns_from_both_and_the_best_round_is_taken(
     printed = capsys.readouterr().err
     assert "round 1: 1 of 5 utterances without text are learned from" in printed
     assert "round 0: 30.00 %, round 1: 20.00 %, round 2: 25.00 %; round 1 is taken" in printed
+
+
+def test_confidences_are_calibrated_before_they_are_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of twenty frames at 0.6 all are right: so sure may the teacher be."""
+    probs = np.tile(np.array([0.3, 0.1, 0.6], np.float32), (20, 1, 1))
+    heard = Emissions(tuple(map(str, range(20))), ("a",) * 20, ("s",) * 20, tuple(np.log(probs)))
+    monkeypatch.setattr("asr.speech.jobs.self_training.emissions", lambda *given: heard)
+    recognizer: Any = SimpleNamespace(decoder=BeamDecoder(["<blank>", "▁", "a"], beam_size=8))
+    (before,) = recognizer.decoder(heard.log_probs[0])[0].words
+    calibrate(recognizer, Path("dev"))
+    (after,) = recognizer.decoder(heard.log_probs[0])[0].words
+    assert before.confidence < 0.97 < after.confidence
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from asr.cli import main
-from asr.config import as_dict
+from asr.config import as_dict, read_yaml
 from asr.decoding import compile_lm
 from asr.errors import DataError, ModelError
 from asr.features.config import FeatureConfig
@@ -22,6 +22,7 @@ from asr.speech.data.store import FeatureStore
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.jobs.learn import adapt_lm, learn
 from asr.speech.jobs.self_training import PseudoLabel, SelfTrainingConfig
+from asr.speech.losses.ctc import CtcLossConfig
 from asr.speech.recognizer import load_model
 from asr.speech.training.config import SpeechConfig
 from asr.speech.training.train import save_speech_model
@@ -41,7 +42,8 @@ def model(tmp_path: Path) -> Path:
     tokenizer = CharTokenizer("abcd")
     task = CtcTask(CtcTaskConfig(FeatureConfig(n_mels=20), "global", model=SHAPE), len(tokenizer))
     task.normalizer.set_statistics(np.full(20, -8.0), np.full(20, 2.0))
-    save_speech_model(task, tokenizer, SpeechConfig(model=SHAPE), tmp_path / "model")
+    loss = CtcLossConfig(kind="ctc_crf", label_order=2, smoothing_weight=0.25)
+    save_speech_model(task, tokenizer, SpeechConfig(model=SHAPE, loss=loss), tmp_path / "model")
     build_arpa([["a bad cab", "dad"] * 3], tmp_path / "lm.arpa", 2)
     compile_lm(tmp_path / "lm.arpa", tmp_path / "lm.bin")
     add_to_bundle(tmp_path / "model", {"lm.bin": tmp_path / "lm.bin"}, {"decoding": DECODING})
@@ -81,7 +83,7 @@ def test_the_tuned_model_keeps_everything_but_the_weights(
 ) -> None:
     out, quick = tmp_path / "out", [*QUICK, "trainer.max_epochs=2"]
     assert learned(model, recordings, "-o", out, *quick) == 0
-    printed = capsys.readouterr().out
+    printed, printed_of_training = capsys.readouterr()
     rows = [line.split()[:2] for line in printed.splitlines() if line.startswith("test")]
     assert rows == [["test", "greedy"], ["test", "beam+lm"]] * 2
     assert "% before, " in printed.splitlines()[-1]
@@ -90,6 +92,10 @@ def test_the_tuned_model_keeps_everything_but_the_weights(
     assert sorted({round(float(s), 1) for s in train.speeds}) == [0.9, 1.0, 1.1]
     assert {len(FeatureStore.open(out / "data" / name)) for name in ("dev", "test")} == {2, 3}
     assert train.texts[0] == train.texts[0].lower()
+    chosen = read_yaml(out / "run" / "config.yaml")
+    assert (chosen["loss"]["kind"], chosen["loss"]["smoothing_weight"]) == ("ctc_crf", 0.25)
+    assert (chosen["data"]["lm"], chosen["data"]["lm_alpha"]) == (str(model / "lm.bin"), 0.25)
+    assert "wer_lm" in printed_of_training
     old, new = open_bundle(model), open_bundle(out / "run")
     assert new.config["network"]["model"] == old.config["network"]["model"] == as_dict(SHAPE)
     assert {name: new.config["decoding"][name] for name in DECODING} == DECODING

@@ -58,9 +58,10 @@ def test_etth1(
 def test_skab(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    columns = ["Current", "Pressure", "Volume Flow RateRMS", "Voltage", "Temperature"]
+    columns = ["Current", "Pressure", "Volume Flow RateRMS", "Voltage"]
+    columns += ["Temperature", "Thermocouple"]
     for name in ("valve1/0", "valve2/0", "other/1", "anomaly-free/anomaly-free"):
-        rows = pd.DataFrame(RNG.normal(size=(460, 5)), columns=columns)
+        rows = pd.DataFrame(RNG.normal(size=(460, 6)), columns=columns)
         rows.insert(0, "datetime", "2020-03-09 10:14:33")
         labels = (np.arange(460) > 430) * 1.0
         rows.loc[431:, "Current"] += 8

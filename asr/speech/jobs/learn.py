@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from asr.catalogue import train
-from asr.config import build_config, read_yaml
+from asr.config import build_config
 from asr.decoding import load_lm
 from asr.decoding.language_models import file_for_folder
 from asr.errors import DataError, ModelError
@@ -30,8 +30,8 @@ from asr.speech.acoustics.network import CtcTaskConfig
 from asr.speech.decoders import LM_FILES
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.jobs.self_training import SelfTrainingConfig, self_train
-from asr.speech.losses.ctc import CtcLossConfig
 from asr.speech.options import ModelOptions
+from asr.speech.training.config import trained_loss
 from asr.text.pronunciations import Pronounce, Pronunciations
 
 __all__ = ["CONFIG", "Learned", "Untranscribed", "adapt_lm", "learn", "open_trained"]
@@ -40,7 +40,6 @@ CONFIG = Path(__file__).with_name("learn.yaml")
 SPLITS = ("train", "dev", "test")
 RESULT = "learned.json"  # in the output folder, of accepted and of refused models
 WORSE = "worse"  # in the run folder: the model folder of a training that was refused
-TRAINING = "training.yaml"  # in a model folder: the configuration of its training
 DEV_UTTERANCES = 120  # decoded with the n-gram model after every epoch, to choose the weights
 MIN_LM_SHARE = 0.02  # of the new transcripts' n-gram model, below which the old one is kept
 
@@ -152,7 +151,7 @@ def learn(
     texts = [data / name / "text.txt" for name in ("train", "dev")]
     adapted = lm or (own and adapt_lm(own, texts[0], texts[1], out))
     kept = file_for_folder(adapted, out) if adapted else {}
-    settings = [*_settings(bundle, data), *_own_loss(bundle), *_dev_search(bundle, adapted)]
+    settings = [*_settings(bundle, data), *_dev_search(bundle, adapted)]
     if lm and pronounce and Pronunciations.FILE in bundle.files:
         settings += _said(lm, bundle, out, pronounce)  # the training says those of the transcripts
 
@@ -205,19 +204,11 @@ def _settings(bundle: Bundle, data: Path) -> list[str]:
     network = build_config(CtcTaskConfig, bundle.config["network"], where=where)
     return [
         *(f"model.{name}={value}" for name, value in asdict(network.model).items()),
+        *(f"loss.{name}={value}" for name, value in trained_loss(bundle).items()),
         f"normalization={network.normalization}",
         f"init_from={bundle.path}",
         f"data.dev={data / 'dev'}",
     ]
-
-
-def _own_loss(bundle: Bundle) -> list[str]:
-    """Return the loss that the model was trained with: another one would undo what it brought."""
-    if TRAINING not in bundle.files:
-        return []
-    loss = read_yaml(bundle.file(TRAINING)).get("loss") or {}
-    known = {field.name for field in fields(CtcLossConfig)}
-    return [f"loss.{name}={value}" for name, value in loss.items() if name in known]
 
 
 def _dev_search(bundle: Bundle, lm: Path | None) -> list[str]:

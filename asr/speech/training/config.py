@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from asr.config import check_range
+from asr.config import check_range, read_yaml
 from asr.features.extraction import SpecAugmentConfig
+from asr.model_folder import Bundle
 from asr.speech.acoustics.network import CtcModelConfig
 from asr.speech.data.on_the_fly import LiveConfig
 from asr.speech.losses.ctc import CtcLossConfig
 from asr.speech.training.distillation import DistillationConfig
 from asr.training.config import OptimizerConfig, TrainerConfig
 
-__all__ = ["SpeechConfig", "SpeechDataConfig", "TokenizerConfig"]
+__all__ = ["TRAINING", "SpeechConfig", "SpeechDataConfig", "TokenizerConfig", "trained_loss"]
+
+TRAINING = "training.yaml"  # in a model folder: the configuration of its training
 
 
 @dataclass(frozen=True)
@@ -112,3 +116,15 @@ class SpeechConfig:
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+def trained_loss(bundle: Bundle) -> dict[str, Any]:
+    """Return the settings of the loss that a model was trained with; none if it does not tell.
+
+    Trained further with another one, it loses what that one brought.
+    """
+    if TRAINING not in bundle.files:
+        return {}
+    loss = read_yaml(bundle.file(TRAINING)).get("loss") or {}
+    known = {field.name for field in fields(CtcLossConfig)}
+    return {name: value for name, value in loss.items() if name in known}

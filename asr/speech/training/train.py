@@ -6,6 +6,7 @@ kept. Legend: T frames, F features, T' output frames, V vocabulary, L labels.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from asr.speech.data.corrections import corrected, read_corrections
 from asr.speech.data.store import FeatureStore
 from asr.speech.losses.label_graph import LabelGraph
 from asr.speech.losses.spellings import Speller
-from asr.speech.training.config import SpeechConfig, SpeechDataConfig
+from asr.speech.training.config import TRAINING, SpeechConfig, SpeechDataConfig, trained_loss
 from asr.speech.training.dev_search import DevSearch
 from asr.speech.training.distillation import DistillTask
 from asr.speech.training.label_model import label_graph
@@ -94,6 +95,8 @@ def build_experiment(
         train = corrected(train, read_corrections(config.data.corrections))
     # opened here once: opening a model folder hashes its files
     initial = open_model(config.init_from, task="ctc") if config.init_from else None
+    if initial is not None:
+        _tell_other_loss(initial, config.loss.kind)
     teacher = config.distillation.teacher
     teacher_bundle = open_model(teacher, task="ctc") if teacher else None
     source = (initial if config.keep_tokenizer else None) or teacher_bundle
@@ -206,6 +209,16 @@ def _task(
     # seeded after the teacher is made, so that its student begins as it would without one
     torch.manual_seed(config.seed)
     return DistillTask(task_config, len(tokenizer), teacher_task, config.distillation)
+
+
+def _tell_other_loss(initial: Bundle, kind: str) -> None:
+    before = trained_loss(initial).get("kind", kind)
+    if before != kind:
+        print(
+            f"note: {initial.name} was trained with loss.kind={before}, and goes on with {kind}: "
+            "what the former brought may be lost.",
+            file=sys.stderr,
+        )
 
 
 def _tokenizer(config: SpeechConfig, source: Bundle | None, texts: Sequence[str]) -> Tokenizer:
@@ -341,7 +354,7 @@ def save_speech_model(
 
     def write(target: Path) -> None:
         atomic_write_text(target / "config.yaml", config_yaml(SavedConfig("ctc", task.config)))
-        atomic_write_text(target / "training.yaml", config_yaml(config))
+        atomic_write_text(target / TRAINING, config_yaml(config))
         tokenizer.save(target)
         save_weights(target, task.state_dict())
 

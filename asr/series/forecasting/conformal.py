@@ -22,6 +22,9 @@ __all__ = ["METHODS", "Calibration", "KnownWindows", "interval_scores", "margins
 
 METHODS = ("rolling", "adaptive", "split", "none")
 STEP = 0.05  # of the adaptive level, gamma in the paper
+# What is asked for shows h steps later, and windows come at every step: steps that add up to more
+# than about 1 within a horizon would overshoot, and the level swing between both ends.
+STEPS_IN_HORIZON = 0.5
 FEWEST = 2  # windows beyond the interval that a margin should rest on
 
 Floats = npt.NDArray[np.float64]
@@ -117,12 +120,13 @@ def margins_over(
     h = calibration.errors.shape[1]
     coming = interval_scores(known.errors, len(levels))
     size = max(len(stored), int(np.ceil(5 / (1 - max(levels)))))
+    gamma = min(STEP, STEPS_IN_HORIZON / h)
     asked, at_origin = shares.copy(), dict[int, Floats]()
     for now in sorted(wanted | set(known.origins.tolist()) | set((known.origins + h).tolist())):
         past = known.origins + h <= now
         if method == "adaptive" and (arrived := known.origins + h == now).any():
             missed = (coming[arrived] > at_origin[now - h]).mean(axis=(0, 2))  # (L,)
-            asked = np.clip(asked + STEP * (missed - (1 - shares)), 0.0, 1.0)
+            asked = np.clip(asked + gamma * (missed - (1 - shares)), 0.0, 1.0)
         pool = np.concatenate([stored, coming[past]])[-size:]
         if now in wanted or (method == "adaptive" and now in known.origins):
             at_origin[now] = margins(pool, asked.tolist())

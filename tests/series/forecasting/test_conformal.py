@@ -91,3 +91,16 @@ def test_nothing_that_comes_later_decides() -> None:
         same = [np.array_equal(both[0][at], both[1][at]) for at in origins]
         assert all(same[:34])
         assert not any(same[-3:])
+
+
+def test_a_long_horizon_does_not_make_the_level_swing() -> None:
+    """What is asked for shows h windows later; errors of one kind need the same margins always."""
+    rng, h, count = np.random.default_rng(0), 48, 600
+    calibration = Calibration(rng.normal(size=(200, h, 1)))
+    errors = rng.normal(size=(count, h, 1)) * (1 + 0.3 * (np.arange(count) > 100))[:, None, None]
+    known = KnownWindows(errors, np.arange(-count - h, -h))
+    origins = range(-300, -h)
+    found = margins_over(calibration, known, origins, [0.8], "adaptive")
+    inside = [np.mean(np.abs(errors[at + count + h]) <= found[at][0][:, None]) for at in origins]
+    assert 0.75 < np.mean(inside) < 0.85
+    assert np.std(inside) < 0.12

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -24,7 +26,7 @@ from asr.decoding.vocabulary import Vocabulary
 from asr.lm.model import UNK
 from asr.text.pronunciations import Pronunciations
 
-__all__ = ["KnownWords", "SpelledSounds", "know_sounds", "know_words", "spell_sounds"]
+__all__ = ["KnownWords", "SpelledSounds", "know_sounds", "know_words", "spell_sounds", "spelling"]
 
 _VERSION = "2"  # of the cached arrays
 _TRIE = ("parents", "ends", "edge_first", "edges", "masks")
@@ -116,6 +118,24 @@ def spell_sounds(pronunciations: Pronunciations, vocabulary: Vocabulary) -> Spel
         spelled = _held.get(key) or _spell(pronunciations, vocabulary)
         _held[key] = spelled
         return spelled
+
+
+@contextmanager
+def spelling(
+    pronunciations: Pronunciations | None, tokens: Sequence[str] | Vocabulary
+) -> Iterator[None]:
+    """Spell the sounds of a dictionary in a thread, so that a search that is made meanwhile finds
+    them; of one that is not cached, do nothing.
+    """
+    if pronunciations is not None and pronunciations.parts:
+        pronunciations = pronunciations.parts[0]
+    if pronunciations is None or pronunciations.fingerprint is None:
+        yield
+        return
+    with ThreadPoolExecutor(1) as pool:
+        # as long as this is there, so is what it made; its errors come again in the search
+        _made = pool.submit(spell_sounds, pronunciations, Vocabulary.of(tokens))
+        yield
 
 
 def _spell(pronunciations: Pronunciations, vocabulary: Vocabulary) -> SpelledSounds:

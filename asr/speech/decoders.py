@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from asr.decoding import BeamDecoder, GreedyDecoder, Settings, load_lm
 from asr.decoding.coverage import check_coverage
 from asr.decoding.grammar import GRAMMAR_SETTINGS, GrammarDecoder, compile_grammar
 from asr.decoding.joined import JoinedDecoder
-from asr.decoding.known_words import spell_sounds
+from asr.decoding.known_words import spelling
 from asr.decoding.language_models import AnyModel
 from asr.decoding.new_words import with_new_words
 from asr.decoding.rescoring import RescoringDecoder, Scorer
@@ -403,22 +401,8 @@ class DecoderFactory:
         saying = self.saying(self.cased(" ".join(config.hotwords)).split())
         if saying is not self:
             return saying.beam(config)
-        with self._sounds_meanwhile():
+        with spelling(None if self.words else self.tokenizer.lexicon, self._tokens):
             return self._search(config, self._ngram)
-
-    @contextmanager
-    def _sounds_meanwhile(self) -> Iterator[None]:
-        """Spell the sounds of the dictionary while the language model is loaded."""
-        lexicon = self.tokenizer.lexicon
-        if lexicon is not None and lexicon.parts:
-            lexicon = lexicon.parts[0]
-        if self.words or lexicon is None or lexicon.fingerprint is None:
-            yield
-            return
-        with ThreadPoolExecutor(1) as pool:
-            # as long as the future is there, the search finds what it made; errors come again there
-            _spelled = pool.submit(spell_sounds, lexicon, Vocabulary.of(self._tokens))
-            yield
 
     def _search(self, config: DecodingConfig, lm: AnyModel | None) -> BeamDecoder:
         lexicon = self._lexicon()

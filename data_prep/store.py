@@ -29,6 +29,7 @@ from asr.errors import AudioError, ConfigError, DataError
 from asr.features.config import FeatureConfig
 from asr.features.extraction import LogMel
 from asr.files import atomic_path, atomic_write_text
+from asr.speech.data.recordings import SLOPPY_S
 from asr.speech.data.store import FeatureStore, Quantization, StringTable
 from data_prep.workers import Workers
 
@@ -47,7 +48,6 @@ SHARD_SIZE = 256  # utterances at most
 MANY_SHARDS = 32  # at least, given enough utterances, so that workers finish at about the same time
 LEAST_SIZE = 16  # utterances of a shard
 LAYOUT = 2  # version of the stored files; files of another version are written again
-SLOPPY_S = 0.1  # seconds by which a table's times may exceed a recording
 CHANGED = 0.0  # the speed recorded for noisy copies
 STRINGS = ("ids", "texts", "speakers")
 QUANTIZATION = {"logmel": (-17.0, 15.0), "mfcc": (-160.0, 96.0)}

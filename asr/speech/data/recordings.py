@@ -19,9 +19,9 @@ from asr.errors import AudioError, DataError
 from asr.files import MANIFEST
 from asr.speech.data.store import FeatureStore, StringTable
 
-__all__ = ["SplitRecordings"]
+__all__ = ["SLOPPY_S", "SplitRecordings"]
 
-SLOPPY_S = 0.1  # seconds by which a manifest's durations may exceed a recording
+SLOPPY_S = 0.1  # seconds by which the times of a table or manifest may exceed a recording
 MIX = -1  # instead of the number of a channel: the mean of all
 
 

@@ -63,7 +63,7 @@ def anchors(text: Longs, heard: Longs, vocabulary_size: int) -> Longs:
 
 
 def rising_row(values: Longs) -> Longs:
-    """Return the indices of the longest rising row of values (N,)."""
+    """Return the indices of the longest increasing subsequence of values (N,)."""
     ends, before, row = np.empty((3, len(values)), np.int64)
     return row[: longest_rising(np.ascontiguousarray(values), ends, before, row)]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import glob
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from asr.audio.kept import KeptRecording
 from asr.audio.reading import AUDIO_SUFFIXES, Source, spool
 from asr.audio.shar import find_shar, read_shar
 from asr.errors import AsrError, AudioError, ConfigError, DataError
@@ -305,7 +306,7 @@ class _Job:
         labeller: SpeakerLabeller | None = None,
     ) -> None:
         self.items, self.recognizer, self.writer = items, recognizer, writer
-        self.labeller, self.spooled = labeller, dict[str, Any]()
+        self.labeller, self.kept = labeller, deque[KeptRecording]()  # in their order
         self.failures, self.notes = list[str](), list(labeller.notes if labeller else ())
         self.seconds, self.started = 0.0, time.monotonic()
 
@@ -319,7 +320,7 @@ class _Job:
             )
             for item, result in zip(self.items, results, strict=True):
                 try:
-                    self._take(item, self._labelled(item, result, channel), bar)
+                    self._take(item, self._labelled(result, channel), bar)
                 except AsrError as error:
                     self.failures.append(f"{item.path}: {error}")
                 bar.advance(what=Path(item.path).name[-30:], status=self._status())
@@ -335,23 +336,20 @@ class _Job:
         self.seconds += result.duration_s
         self.notes += [f"{item.path}: {note}" for note in result.notes]
 
-    def _labelled(
-        self, item: Input, result: Transcript | AsrError, channel: str | int
-    ) -> Transcript | AsrError:
-        """Add the speakers, where they are asked for; the recording is read again."""
+    def _labelled(self, result: Transcript | AsrError, channel: str | int) -> Transcript | AsrError:
+        """Add the speakers to the next transcript, where they are asked for."""
         if self.labeller is None:
             return result
-        source = self.spooled.get(item.path, item.path)
-        if item.path in self.spooled:
-            source.seek(0)
-        return self.labeller.labelled(result, source, channel)
+        return self.labeller.labelled(result, self.kept.popleft(), channel)
 
     def _source(self, item: Input, files: ExitStack) -> Source:
-        if item.path != STDIN:
-            return item.path
-        spooled = files.enter_context(spool(sys.stdin.buffer, "standard input"))
-        self.spooled[item.path] = spooled
-        return spooled
+        source: Source = item.path
+        if item.path == STDIN:
+            source = files.enter_context(spool(sys.stdin.buffer, "standard input"))
+        if self.labeller is not None:
+            source = KeptRecording(source)
+            self.kept.append(source)
+        return source
 
     @property
     def _took(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from asr.errors import DataError, require
@@ -17,8 +17,17 @@ from asr.lines import iter_lines
 from asr.text.chinese import is_ideograph
 from asr.text.pronunciations import Phones, Pronunciations
 
-__all__ = ["LETTERS", "character_lexicon", "standard_characters", "syllable_phones", "word_lexicon"]
+__all__ = [
+    "LETTERS",
+    "UNITS",
+    "character_lexicon",
+    "in_units",
+    "standard_characters",
+    "syllable_phones",
+    "word_lexicon",
+]
 
+UNITS = ("initials", "syllables", "characters")  # initials and finals, that is
 NO_INITIAL = "ʔ"  # what a, o and e begin with; so every syllable is an initial and a final
 LEAST_SHARE = 0.02  # of a character's readings, below which one is left out
 # How speakers of Mandarin name Latin letters.
@@ -177,6 +186,32 @@ def word_lexicon(words: Iterable[str], characters: Pronunciations) -> Pronunciat
         phones = tuple(phone for syllable in said for phone in syllable_phones(syllable))
         if len(said) == len(word) and known.issuperset(phones):
             entries[word] = (phones,)
+    return Pronunciations(entries)
+
+
+def in_units(
+    sounds: Pronunciations, units: str, known: Collection[str] | None = None
+) -> Pronunciations:
+    """Return a dictionary of characters or words in other units than initials and finals.
+
+    Args:
+        sounds: from :func:`character_lexicon` or :func:`word_lexicon`: two phones a character.
+        units: one of :data:`UNITS`.
+        known: units that the network has; pronunciations with others are left out. None: any.
+    """
+    if units == "initials":
+        return sounds
+    entries: dict[str, Sequence[Phones]] = {}
+    for word, ways in sounds.items():
+        said = [tuple(word)]
+        if units == "syllables":
+            said = [
+                tuple(initial + final for initial, final in zip(way[::2], way[1::2], strict=True))
+                for way in ways
+            ]
+        kept = [way for way in said if known is None or all(unit in known for unit in way)]
+        if kept:
+            entries[word] = kept
     return Pronunciations(entries)
 
 

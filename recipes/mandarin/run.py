@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from data_prep.aishell import read_aishell
 from data_prep.apart import check_speakers, without_sentences
 from data_prep.chinese_text import clean_chinese, is_readable
 from data_prep.commonvoice import read_commonvoice
-from data_prep.pinyin import character_lexicon, word_lexicon
+from data_prep.pinyin import UNITS, character_lexicon, in_units, word_lexicon
 from data_prep.prepare import prepare
 from data_prep.pronounce import words_of
 from data_prep.segmentation import segmented, write_dictionary
@@ -58,7 +58,10 @@ def main() -> None:
     held_out = [path for name, path in data.items() if name != "train"]
     dev = next(path for path in held_out if path.name.endswith("-dev"))
     texts = clean(data, arguments.lm_text, out / "text")
-    lm, lexicon = make_character_model(texts, out / "characters")
+    lm, sounds = make_character_model(texts, out / "characters")
+    spoken = set(texts.train.read_text(encoding="utf-8"))
+    known = spoken if arguments.units == "characters" else None
+    lexicon = write_units(sounds, arguments.units, known)
     inputs = [
         f"data.train={data['train']}",
         f"data.dev={dev}",
@@ -67,7 +70,8 @@ def main() -> None:
         f"output_dir={run}",
     ]
     model = train(CONFIG, [*inputs, *arguments.overrides])
-    lm, words = make_word_model(texts, Pronunciations.load(lexicon), out / "words")
+    lm, words = make_word_model(texts, Pronunciations.load(sounds), out / "words")
+    words = write_units(words, arguments.units, Pronunciations.load(lexicon).phones)
     model = with_words(model, Pronunciations.load(words), run / "words")
     options = ModelOptions(model, lm=lm)
     print(evaluate(options, held_out, run, tune_on=dev, normalizer=NORMALIZER))
@@ -91,6 +95,9 @@ def parse_arguments() -> argparse.Namespace:
         "--noise", type=Path, nargs="+", default=[], metavar="DIR", help="recordings of noise"
     )
     parser.add_argument("--noisy-copies", type=int, default=1, help="of each utterance")
+    parser.add_argument(
+        "--units", choices=UNITS, default=UNITS[0], help="of the network: initials and finals, ..."
+    )
     parser.add_argument("--output-dir", type=Path, default=Path("runs/mandarin"))
     parser.add_argument("overrides", nargs="*", help="configuration, such as trainer.max_epochs=20")
     arguments = parser.parse_intermixed_args()
@@ -213,6 +220,15 @@ def make_word_model(texts: Texts, characters: Pronunciations, folder: Path) -> t
         parts = [*_parts(train, cleaned, order=3), Part([dictionary], 1)]
         mix(parts, list(words), dev, output=lm, max_ngrams=MAX_NGRAMS)
     return lm, lexicon
+
+
+def write_units(sounds: Path, units: str, known: Collection[str] | None) -> Path:
+    """Write a dictionary of initials and finals in other units beside it; return its path."""
+    if units == UNITS[0]:
+        return sounds
+    path = sounds.with_name(f"{units}.txt.gz")
+    in_units(Pronunciations.load(sounds), units, known).save(path)
+    return path
 
 
 def _parts(train: Path, cleaned: Sequence[Path], order: int) -> list[Part]:

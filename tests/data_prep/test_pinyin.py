@@ -11,6 +11,7 @@ from asr.errors import DataError
 from data_prep.pinyin import (
     LETTERS,
     character_lexicon,
+    in_units,
     standard_characters,
     syllable_phones,
     word_lexicon,
@@ -57,3 +58,16 @@ def test_words_are_read_as_phrases() -> None:
     assert lexicon["银行"] == (("y", "in2", "h", "ang2"),)
     assert lexicon["一个"] == (("y", "i2", "g", "e4"),)
     assert set(lexicon) == {*characters, "银行", "一个"}
+
+
+def test_other_units_are_whole_syllables_or_characters() -> None:
+    characters = character_lexicon([])
+    words = word_lexicon(["银行", "安全"], characters)
+    assert in_units(words, "initials") is words
+    syllables = in_units(words, "syllables")
+    assert syllables["银行"] == (("yin2", "hang2"),)
+    assert syllables["安全"] == (("ʔan1", "qvan2"),)
+    assert set(syllables) == set(words)
+    assert "安全" not in in_units(words, "syllables", known={"yin2", "hang2", "ʔan1"})
+    spelt = in_units(words, "characters", known="银行安")
+    assert spelt == {"银": (("银",),), "行": (("行",),), "安": (("安",),), "银行": (("银", "行"),)}

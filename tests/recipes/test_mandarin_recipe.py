@@ -26,7 +26,7 @@ def make_corpus(folder: Path) -> Path:
     rng, rows = np.random.default_rng(0), ["path\tclient_id\tsentence"]
     for speaker in (name for names in SPEAKERS.values() for name in names):
         for number, text in enumerate(TEXTS):
-            text = text if speaker in SPEAKERS["train"] else f"他说{text}"
+            text = {"a": text, "b": f"{text}他说"}.get(speaker, f"他说{text}")
             soundfile.write(folder / f"{speaker}{number}.wav", rng.uniform(-0.3, 0.3, 32000), 16000)
             rows.append(f"{speaker}{number}.wav\t{speaker}\t{text}")
     table = folder / "table.tsv"
@@ -35,8 +35,15 @@ def make_corpus(folder: Path) -> Path:
     return table
 
 
+@pytest.mark.parametrize(
+    ("units", "inside"), [("initials", "h"), ("syllables", "hang2"), ("characters", "行")]
+)
 def test_from_a_table_to_a_packed_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    units: str,
+    inside: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("data_prep.segmentation.LEAST_COUNT", 20_000)  # of words in the dictionary
     table = make_corpus(tmp_path)
@@ -44,7 +51,7 @@ def test_from_a_table_to_a_packed_model(
         (tmp_path / name).write_text(text * 2)
     texts = ["--lm-text", tmp_path / "like.txt", tmp_path / "other.txt"]
     corpus = ["--commonvoice", table, "--speakers", tmp_path / "speakers.tsv", *texts]
-    out = ["--output-dir", tmp_path / "out"]
+    out = ["--output-dir", tmp_path / "out", "--units", units]
     run_recipe("mandarin", monkeypatch, *corpus, *out, *TINY, "init_from=null", *QUICK_LOSS)
     printed = capsys.readouterr()
     assert "2 utterances with other scripts: 「ア」是假名。" in printed.err
@@ -59,7 +66,7 @@ def test_from_a_table_to_a_packed_model(
     model = load_model(tmp_path / "out" / "model")
     assert "银行" in (model.decoders.tokenizer.lexicon or {})
     outputs = open_bundle(tmp_path / "out" / "model").weights()["network.output.weight"]
-    assert torch.equal(*(outputs[model.tokens.index(token)] for token in ("h", "▁h")))
+    assert torch.equal(*(outputs[model.tokens.index(token)] for token in (inside, f"▁{inside}")))
     assert " " not in model.transcribe(tmp_path / "a0.wav").text
     assert {"lm.lmz", "lexicon.txt.gz"} <= {
         path.name for path in (tmp_path / "out/model").iterdir()

@@ -2,10 +2,12 @@
 
     python benchmarks/speakers/conversations.py TABLE.tsv -o FOLDER [--count 20]
         [--speakers 2 3 4 6] [--overlap 0] [--noise FOLDER] [--snr-db 15] [--rooms] [--seed 1]
+        [--whole]
 
 TABLE.tsv has the columns audio and speaker. Turns of 1 to 8 s are cut out of the recordings at
 pauses where there are some; between turns lies a pause of 0.1 to 0.8 s, or, in a share of them,
-an overlap. Writes FOLDER/NAME.flac and FOLDER/references.rttm.
+an overlap. Writes FOLDER/NAME.flac and FOLDER/references.rttm. With --whole, turns are whole
+recordings of LibriSpeech of at most 8 s, and what they say goes into FOLDER/references.stm.
 """
 
 from __future__ import annotations
@@ -36,9 +38,13 @@ class Speaker:
         files: recordings, used one after the other.
         rng: draws.
         room: reverberation time in seconds; 0 for none.
+
+    Attributes:
+        said: words of the last whole recording.
     """
 
     def __init__(self, files: list[SpokenFile], rng: np.random.Generator, room: float) -> None:
+        self.said = ""
         self.files = [files[n] for n in rng.permutation(len(files))]
         self.rng, self.room, self.rest = rng, room, np.zeros(0, np.float32)
         self.used = 0
@@ -51,6 +57,19 @@ class Speaker:
             self.rest, self.used = samples[first:end], self.used + 1
         cut = _quiet_place(self.rest, round(length_s * RATE))
         piece, self.rest = self.rest[:cut], self.rest[cut:]
+        return self._heard(piece)
+
+    def whole(self) -> Samples:
+        """Return the next recording that is short enough; what it says is in ``said``."""
+        while True:
+            path = self.files[self.used % len(self.files)].path
+            self.used += 1
+            samples = load_audio(str(path), RATE).samples
+            if len(samples) <= TURN_S[1] * RATE or self.used > len(self.files):
+                self.said = _transcript(path)
+                return self._heard(samples)
+
+    def _heard(self, piece: Samples) -> Samples:
         first, end = speech_span(piece, RATE)
         piece = piece[first:end]
         level = np.sqrt(np.mean(np.square(piece)))
@@ -58,6 +77,13 @@ class Speaker:
         if self.room:
             piece = add_reverberation(piece, RATE, self.room, self.rng)
         return np.clip(piece, -1, 1).astype(np.float32)
+
+
+def _transcript(path: Path) -> str:
+    """Return what a recording of LibriSpeech says."""
+    speaker, chapter, _ = path.stem.split("-")
+    lines = (path.parent / f"{speaker}-{chapter}.trans.txt").read_text("utf-8").splitlines()
+    return dict(line.split(" ", 1) for line in lines)[path.stem]
 
 
 def _quiet_place(samples: Samples, around: int) -> int:
@@ -77,18 +103,21 @@ def conversation(
     seconds: float,
     rng: np.random.Generator,
     overlap: float = 0.0,
+    *,
     rooms: bool = False,
-) -> tuple[Samples, list[SpeakerTurn]]:
-    """Return samples and turns of so many speakers."""
+    whole: bool = False,
+) -> tuple[Samples, list[SpeakerTurn], list[str]]:
+    """Return samples, turns and what is said in them, of so many speakers."""
     names = [str(name) for name in rng.choice(sorted(people), count, replace=False)]
     room = float(rng.uniform(0.2, 0.6)) if rooms else 0.0
     speakers = {name: Speaker(people[name], rng, room) for name in names}
-    sound, turns = np.zeros(0, np.float32), list[SpeakerTurn]()
+    sound, turns, texts = np.zeros(0, np.float32), list[SpeakerTurn](), list[str]()
     order = list(names)  # so that everybody speaks
     while len(sound) < seconds * RATE or order:
         others = [name for name in names if not turns or name != turns[-1].speaker]
         name = order.pop(0) if order else str(rng.choice(others or names))
-        piece = speakers[name].turn(rng.uniform(*TURN_S))
+        person = speakers[name]
+        piece = person.whole() if whole else person.turn(rng.uniform(*TURN_S))
         gap = round(rng.uniform(0.1, 0.8) * RATE)
         if turns and rng.random() < overlap:
             gap = -round(min(0.4 * len(piece), rng.uniform(0.3, 2.0) * RATE))
@@ -98,7 +127,8 @@ def conversation(
         longer[start : start + len(piece)] += piece
         sound = longer
         turns.append(SpeakerTurn(start / RATE, (start + len(piece)) / RATE, name))
-    return sound, turns
+        texts.append(person.said)
+    return sound, turns, texts
 
 
 def main() -> None:
@@ -115,6 +145,7 @@ def main() -> None:
     parser.add_argument("--noise", help="folder")
     parser.add_argument("--snr-db", type=float, default=15.0)
     parser.add_argument("--rooms", action="store_true")
+    parser.add_argument("--whole", action="store_true", help="recordings, with what they say")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     people: dict[str, list[SpokenFile]] = {}
@@ -122,11 +153,12 @@ def main() -> None:
         people.setdefault(recording.speaker, []).append(recording)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     references: dict[str, list[SpeakerTurn]] = {}
+    said = list[str]()
     for count in args.speakers:
         for number in range(args.count):
             rng = np.random.default_rng((args.seed, count, number))
-            sound, turns = conversation(
-                people, count, args.seconds, rng, overlap=args.overlap, rooms=args.rooms
+            sound, turns, texts = conversation(
+                people, count, args.seconds, rng, args.overlap, rooms=args.rooms, whole=args.whole
             )
             if args.noise:
                 files = noise_files(args.noise)
@@ -134,8 +166,14 @@ def main() -> None:
                 sound = add_noise(sound, noise, args.snr_db)
             name = f"{count}-{number:03d}"
             references[name] = turns
+            said += [
+                f"{name} 1 {turn.speaker} {turn.start:.3f} {turn.end:.3f} {text}\n"
+                for turn, text in zip(turns, texts, strict=True)
+            ]
             soundfile.write(args.output_dir / f"{name}.flac", np.clip(sound, -1, 1), RATE)
     atomic_write_text(args.output_dir / "references.rttm", write_rttm(references))
+    if args.whole:
+        atomic_write_text(args.output_dir / "references.stm", "".join(said))
 
 
 if __name__ == "__main__":

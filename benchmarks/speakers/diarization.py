@@ -1,22 +1,22 @@
-"""Diarization error rates on conversations, beside Resemblyzer with the same clustering.
+"""Diarization error rates on conversations, of any speaker model with the same clustering.
 
-    python benchmarks/speakers/diarization.py FOLDER [--model speaker] [--resemblyzer FOLDER]
-        [--cache FOLDER] [--tune] [--collar 0]
+    python benchmarks/speakers/diarization.py FOLDER [--model speaker]
+        [--cache FOLDER] [--tune THRESHOLD ... [--noise NOISE ...]] [--collar 0]
 
 FOLDER is what benchmarks/speakers/conversations.py wrote; names begin with the number of speakers.
-Resemblyzer's threshold has to be given (--threshold) or tuned on other conversations (--tune).
+With --tune, the two numbers of the rule for how many there are (asr.speakers.embedder.Calibration)
+are tried; an imported model has to have them in its config.yaml.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import pickle
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-from resemblyzer_embedder import Resemblyzer
 
 from asr.audio.reading import open_recording
 from asr.scoring.diarization import DiarizationScore, score_turns
@@ -83,22 +83,23 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="speaker")
-    parser.add_argument("--resemblyzer", help="folder of the package")
     parser.add_argument("--threshold", type=float, default=0.0)
     parser.add_argument("--stay", type=float, default=DiarizationConfig().stay)
     parser.add_argument("--collar", type=float, default=0.0)
     parser.add_argument("--cache", default="")
-    parser.add_argument("--tune", type=float, nargs="*", help="thresholds to try")
+    parser.add_argument("--tune", type=float, nargs="+", default=[], help="thresholds to try")
+    parser.add_argument("--noise", type=float, nargs="+", help="to try with each of them")
     args = parser.parse_args()
     references = read_rttm(args.folder / "references.rttm")
-    embedder: SpeakerEmbedder = (
-        Resemblyzer(args.resemblyzer) if args.resemblyzer else SpeakerEmbedder.load(args.model)
-    )
+    embedder = SpeakerEmbedder.load(args.model)
     parts = parts_of(args.folder, list(references), embedder, args.cache)
     config = DiarizationConfig(threshold=args.threshold, stay=args.stay)
-    for threshold in args.tune or []:
-        tried = replace(config, threshold=threshold)
-        show(f"threshold {threshold:.3f}", scores(parts, references, embedder, tried, args.collar))
+    own_noise = embedder.calibration.noise
+    for threshold, noise in itertools.product(args.tune, args.noise or [own_noise]):
+        calibration = replace(embedder.calibration, threshold=threshold, noise=noise)
+        tried = embedder.with_calibration(calibration)
+        name = f"threshold {threshold:.3f} noise {noise:.3f}"
+        show(name, scores(parts, references, tried, config, args.collar))
     if not args.tune:
         show("number found", scores(parts, references, embedder, config, args.collar))
     totals: dict[str, tuple[DiarizationScore, float]] = {}

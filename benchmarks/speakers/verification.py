@@ -1,6 +1,6 @@
-"""Equal error rate of a speaker model on all pairs of recordings, beside Resemblyzer.
+"""Equal error rates of speaker models on all pairs of recordings.
 
-    python benchmarks/speakers/verification.py TABLE.tsv [--model speaker] [--resemblyzer FOLDER]
+    python benchmarks/speakers/verification.py TABLE.tsv [--model speaker ...]
         [--seconds 3] [--per-speaker 20] [--calibrate]
 
 TABLE.tsv has the columns audio and speaker; every recording is compared with every other one. With
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from resemblyzer_embedder import Resemblyzer
 
 from asr.audio.reading import load_audio
 from asr.scoring.verification import fit_log_odds, pair_scores, score_pairs
@@ -76,8 +75,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("table", type=Path)
-    parser.add_argument("--model", default="speaker")
-    parser.add_argument("--resemblyzer", help="folder of the package")
+    parser.add_argument("--model", nargs="+", default=["speaker"], help="model folders")
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--per-speaker", type=int, default=0)
     parser.add_argument("--calibrate", action="store_true")
@@ -92,12 +90,7 @@ def main() -> None:
         for n in np.unique(np.linspace(0, len(files) - 1, count or len(files)).round().astype(int))
     ]
     speakers = [recording.speaker for recording in recordings]
-    models: list[SpeakerEmbedder] = (
-        [] if args.model == "none" else [SpeakerEmbedder.load(args.model)]
-    )
-    if args.resemblyzer:
-        models.append(Resemblyzer(args.resemblyzer))
-    for model in models:
+    for model in map(SpeakerEmbedder.load, args.model):
         started = time.process_time()
         rows = embeddings(model, recordings, args.seconds)
         took = time.process_time() - started

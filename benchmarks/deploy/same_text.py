@@ -1,8 +1,10 @@
-"""A shipped model in 8 bits beside its own weights in torch, on this processor.
+"""A model in 8 bits beside its own weights in torch, on this processor.
 
     python benchmarks/deploy/same_text.py LIBRISPEECH PART [--model en] [--count 200]
+    python benchmarks/deploy/same_text.py AN4 test --model runs/an4/seed1 --exported FOLDER
 
-Counted are recordings with the same text, frames with the same best token, and word errors of both.
+A shipped model has both; of another one, FOLDER is what `asr export` made. Counted are recordings
+with the same text, frames with the same best token, and word errors of both.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from asr.audio.reading import load_audio
 from asr.onnx.sessions import products_saturate
 from asr.scoring import score_texts
 from asr.speech.recognizer import load_model
+from data_prep.an4 import read_an4
 from data_prep.librispeech import read_librispeech
 
 
@@ -24,14 +27,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("librispeech", type=Path)
+    parser.add_argument("corpus", type=Path, help="LibriSpeech, or AN4")
     parser.add_argument("part")
     parser.add_argument("--model", default="en")
+    parser.add_argument("--exported", help="the model in 8 bits; else it is in the same folder")
     parser.add_argument("--count", type=int, default=200, help="evenly spread over the part")
     given = parser.parse_args()
-    utterances = read_librispeech(given.librispeech, parts=[given.part])[given.part]
+    if (given.corpus / "etc").is_dir():
+        utterances = read_an4(given.corpus)[given.part]
+    else:
+        utterances = read_librispeech(given.corpus, parts=[given.part])[given.part]
     utterances = utterances[:: max(1, len(utterances) // given.count)][: given.count]
-    models = [load_model(given.model, backend=name, threads=1) for name in ("onnxruntime", "torch")]
+    models = [
+        load_model(given.exported or given.model, backend="onnxruntime", threads=1),
+        load_model(given.model, backend="torch", threads=1),
+    ]
     texts: list[list[str]] = [[], []]
     same_frames = frames = 0
     for utterance in utterances:

@@ -102,10 +102,8 @@ def epochs(way: str, arguments: argparse.Namespace) -> list[float]:
             model=CtcModelConfig(hidden_dim=arguments.hidden),
         )
         experiment = build_experiment(config, Path(name))
-        trainer = TrainerConfig(precision=arguments.precision, accelerator="cpu")
-        loop = Loop(
-            experiment, trainer, OptimizerConfig(), Path(name) / "run", seed=1, threads=threads
-        )
+        trainer = TrainerConfig(precision=arguments.precision, accelerator="cpu", threads=threads)
+        loop = Loop(experiment, trainer, OptimizerConfig(), Path(name) / "run", seed=1)
         loader = experiment.train
         batches = [loader.load(0, n) for n in range(loader.num_batches(0))]
         loop.model.train()

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MEL_SCALES", "mel_filters"]
+__all__ = ["MEL_SCALES", "mel_corners", "mel_filters"]
 
 MEL_SCALES = ("kaldi", "htk", "slaney")
 # Slaney's scale (Auditory Toolbox, 1998): linear up to 1 kHz, 15 mel there, then logarithmic.
@@ -36,18 +36,30 @@ def mel_filters(
         f_max: upper edge of the highest band, in Hz.
     """
     frequencies = np.linspace(0, sample_rate / 2, n_fft // 2 + 1)
-    to_mel, to_hz = (_slaney, _slaney_hz) if scale == "slaney" else (_htk, _htk_hz)
-    low, high = to_mel(np.array([f_min, f_max]))
-    corners = np.linspace(low, high, n_mels + 2)
     if scale == "kaldi":
-        weights = _triangles(to_mel(frequencies), corners)
+        low, high = _htk(np.array([f_min, f_max]))
+        weights = _triangles(_htk(frequencies), np.linspace(low, high, n_mels + 2))
         weights[-1] = 0  # Kaldi leaves the highest frequency out
     else:
-        corners = to_hz(corners)
+        corners = mel_corners(scale, n_mels=n_mels, f_min=f_min, f_max=f_max)
         weights = _triangles(frequencies, corners)
     if scale == "slaney":
         weights *= 2 / (corners[2:] - corners[:-2])
     return weights.astype(np.float32)
+
+
+def mel_corners(scale: str, *, n_mels: int, f_min: float, f_max: float) -> Array64:
+    """Return the corners (F + 2,) of the mel bands in Hz: each goes from one to the next but one.
+
+    Args:
+        scale: see :func:`mel_filters`.
+        n_mels: F.
+        f_min: lower edge of the lowest band, in Hz.
+        f_max: upper edge of the highest band, in Hz.
+    """
+    to_mel, to_hz = (_slaney, _slaney_hz) if scale == "slaney" else (_htk, _htk_hz)
+    low, high = to_mel(np.array([f_min, f_max]))
+    return to_hz(np.linspace(low, high, n_mels + 2))
 
 
 def _triangles(places: Array64, corners: Array64) -> Array64:

@@ -38,13 +38,9 @@ class Speaker:
         files: recordings, used one after the other.
         rng: draws.
         room: reverberation time in seconds; 0 for none.
-
-    Attributes:
-        said: words of the last whole recording.
     """
 
     def __init__(self, files: list[SpokenFile], rng: np.random.Generator, room: float) -> None:
-        self.said = ""
         self.files = [files[n] for n in rng.permutation(len(files))]
         self.rng, self.room, self.rest = rng, room, np.zeros(0, np.float32)
         self.used = 0
@@ -59,15 +55,14 @@ class Speaker:
         piece, self.rest = self.rest[:cut], self.rest[cut:]
         return self._heard(piece)
 
-    def whole(self) -> Samples:
-        """Return the next recording that is short enough; what it says is in ``said``."""
+    def whole(self) -> tuple[Samples, str]:
+        """Return the next recording that is short enough, and what it says."""
         while True:
             path = self.files[self.used % len(self.files)].path
             self.used += 1
             samples = load_audio(str(path), RATE).samples
             if len(samples) <= TURN_S[1] * RATE or self.used > len(self.files):
-                self.said = _transcript(path)
-                return self._heard(samples)
+                return self._heard(samples), _transcript(path)
 
     def _heard(self, piece: Samples) -> Samples:
         first, end = speech_span(piece, RATE)
@@ -117,7 +112,7 @@ def conversation(
         others = [name for name in names if not turns or name != turns[-1].speaker]
         name = order.pop(0) if order else str(rng.choice(others or names))
         person = speakers[name]
-        piece = person.whole() if whole else person.turn(rng.uniform(*TURN_S))
+        piece, text = person.whole() if whole else (person.turn(rng.uniform(*TURN_S)), "")
         gap = round(rng.uniform(0.1, 0.8) * RATE)
         if turns and rng.random() < overlap:
             gap = -round(min(0.4 * len(piece), rng.uniform(0.3, 2.0) * RATE))
@@ -127,7 +122,7 @@ def conversation(
         longer[start : start + len(piece)] += piece
         sound = longer
         turns.append(SpeakerTurn(start / RATE, (start + len(piece)) / RATE, name))
-        texts.append(person.said)
+        texts.append(text)
     return sound, turns, texts
 
 

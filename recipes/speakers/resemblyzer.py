@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.errors import ModelError
+from asr.features.mel_filters import mel_corners
 from asr.model_folder import add_to_bundle
 from asr.onnx.files import write_graph
 from asr.speakers.importing import ImportedSpeakers, import_speakers
 
-# librosa.feature.melspectrogram(n_fft=400, hop_length=160, n_mels=40), its logarithm
+# The logarithm of librosa.feature.melspectrogram(n_fft=400, hop_length=160, n_mels=40).
 FEATURES: dict[str, Any] = {
     "n_mels": 40,
     "n_fft": 400,
@@ -38,8 +39,8 @@ FEATURES: dict[str, Any] = {
     "f_min": 0.0,
     "floor": 1e-14,
 }
-# Measured on LibriSpeech dev-clean: pairs of recordings, and conversations of its speakers
-# (benchmarks/speakers).
+# See asr.speakers.embedder.Calibration. Measured on LibriSpeech dev-clean: `scale` and `shift` on
+# pairs of recordings, `threshold` and `noise` on conversations (benchmarks/speakers).
 CALIBRATION = {"scale": 31.561, "shift": -22.192, "threshold": 0.01, "noise": 0.05}
 LEAST_POWER = 1e-3  # mean square of samples, -30 dBFS
 WINDOW_FRAMES = 160
@@ -76,16 +77,11 @@ def power_weights() -> np.ndarray[Any, np.dtype[np.float32]]:
     Triangles of area one, each times half of its width in Hz, add up to one over frequency; by
     Parseval's theorem the power spectrum of a window adds up to its samples' energy.
     """
-    mel = np.linspace(0, hz_to_mel(8000.0), FEATURES["n_mels"] + 2)
-    corners = np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
+    corners = mel_corners("slaney", n_mels=FEATURES["n_mels"], f_min=0.0, f_max=8000.0)
     energy = float(np.square(np.hanning(FEATURES["n_fft"] + 1)).sum())
     weights = (corners[2:] - corners[:-2]) / 2 * 2 / (FEATURES["n_fft"] * energy)
-    return weights.astype(np.float32)
-
-
-def hz_to_mel(hz: float) -> float:
-    """Return Slaney's mel of a frequency above 1000 Hz."""
-    return 15 + float(np.log(hz / 1000)) / float(np.log(6.4)) * 27
+    scaled: np.ndarray[Any, np.dtype[np.float32]] = weights.astype(np.float32)
+    return scaled
 
 
 def convert(package: Path, output: Path) -> ImportedSpeakers:

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use."""
+"""How many processor cores this process may use, and how many numpy takes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["usable_cores"]
+__all__ = ["usable_cores", "use_one_blas_thread"]
 
 CGROUPS = Path("/sys/fs/cgroup")
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def usable_cores(cgroups: Path = CGROUPS) -> int:
@@ -33,3 +34,13 @@ def _quota(cgroups: Path) -> float:
         except (OSError, ValueError):
             continue
     return math.inf
+
+
+def use_one_blas_thread() -> None:
+    """Have numpy's matrix products use one thread, unless a user has chosen: for our programs.
+
+    Their threads are those of networks and searches. OpenBLAS's wait for each other in every
+    product, turning idly as soon as another program takes a core. It reads this as it is loaded.
+    """
+    if not {BLAS_THREADS, "OMP_NUM_THREADS"} & os.environ.keys():
+        os.environ[BLAS_THREADS] = "1"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from asr.cores import usable_cores
+from asr.cores import BLAS_THREADS, usable_cores, use_one_blas_thread
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +44,35 @@ def test_where_nothing_is_bound_all_cores_count(
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert usable_cores(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [({}, "1"), ({BLAS_THREADS: "3"}, "3"), ({"OMP_NUM_THREADS": "2"}, None)],
+)
+def test_programs_leave_threads_to_networks(
+    given: dict[str, str], chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(given))
+    use_one_blas_thread()
+    assert os.environ.get(BLAS_THREADS) == chosen
+
+
+def test_the_command_line_has_numpy_use_one_thread(tmp_path: Path) -> None:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (BLAS_THREADS, "OMP_NUM_THREADS")
+    }
+    code = (
+        "import sys, asr.cli\n"
+        "try: asr.cli.main(['score', '--help'])\n"
+        "except SystemExit: pass\n"
+        "import numpy\n"
+        "from threadpoolctl import threadpool_info\n"
+        "print([one['num_threads'] for one in threadpool_info()], file=sys.stderr)\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert set(shown.stderr.strip("[]\n").split(", ")) == {"1"}

@@ -117,6 +117,9 @@ def main(arguments: list[str] | None = None) -> None:
     from typer.main import get_command
 
     from asr.cli.guard import guarded, run
+    from asr.cores import use_one_blas_thread
+
+    use_one_blas_thread()
 
     arguments = sys.argv[1:] if arguments is None else arguments
     asked = [verb for verb in arguments[:1] if verb in VERBS]

@@ -102,7 +102,7 @@ class StreamSpeakers:
 
     def turns(self) -> dict[str, Any]:
         """Return who spoke when, as JSON has it."""
-        return {"turns": [asdict(turn) for turn in self._speakers.diarization.turns]}
+        return {"turns": [asdict(turn) for turn in self._speakers.diarization.every_turn]}
 
     def _named(self, result: StreamResult) -> StreamResult:
         import soxr

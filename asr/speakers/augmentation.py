@@ -10,6 +10,7 @@ Legend: B crops, T frames, F mel bands.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,11 +18,26 @@ from torch.nn import functional
 
 from asr.speakers.config import VoiceAugmentConfig
 
-__all__ = ["augment_voices"]
+__all__ = ["AugmentedVoices", "augment_voices"]
 
 DB = math.log(10) / 10  # nepers of power in a decibel
 KNOTS = 6  # of the random curves over frequency
 WEAKEST_TAIL_DB, STRONGEST_TAIL_DB = -12.0, 3.0  # of a room, relative to the direct sound
+LEAST_PART = 0.25  # of a crop, in which another speaker is heard
+HEARD_DB = 12.0  # two voices overlap where neither is this far below its level or the other voice
+
+
+@dataclass(frozen=True)
+class AugmentedVoices:
+    """Changed crops.
+
+    Attributes:
+        x: (B, T, F) log-Mel features.
+        overlap: (B, T) whether two voices speak at once.
+    """
+
+    x: Tensor
+    overlap: Tensor
 
 
 def augment_voices(
@@ -30,8 +46,8 @@ def augment_voices(
     config: VoiceAugmentConfig,
     generator: torch.Generator,
     frame_shift_s: float,
-) -> Tensor:
-    """Return changed log-Mel features (B, T, F) of crops of one length.
+) -> AugmentedVoices:
+    """Return changed crops of one length.
 
     Args:
         x: log-Mel features (B, T, F).
@@ -43,14 +59,13 @@ def augment_voices(
     B = len(x)
     x = _in_rooms(x, config, generator, frame_shift_s)
     x = x + _curves(x, config.tilt_db, generator)
-    order = torch.randperm(B, generator=generator)
-    x = _added(x, x[order], config.babble_share, config, generator)
+    x, overlap = _with_others(x, config, generator)
     if len(noise):
-        x = _added(x, noise, config.noise_share, config, generator)
+        x = _with_noise(x, noise, config, generator)
     narrow = _drawn(B, config.narrow_share, generator)
     bands = torch.arange(x.size(2)) >= round(0.7 * x.size(2))  # above some 3400 Hz
     x = torch.where(narrow.view(-1, 1, 1) & bands, x - 8.0, x)
-    return _masked(x, config, generator)
+    return AugmentedVoices(_masked(x, config, generator), overlap)
 
 
 def _drawn(count: int, share: float, generator: torch.Generator) -> Tensor:
@@ -63,22 +78,40 @@ def _level(x: Tensor) -> Tensor:
     return (x.flatten(1).logsumexp(1) - count).view(-1, 1, 1)
 
 
-def _added(
-    x: Tensor,
-    noise: Tensor,
-    share: float,
-    config: VoiceAugmentConfig,
-    generator: torch.Generator,
+def _with_noise(
+    x: Tensor, noise: Tensor, config: VoiceAugmentConfig, generator: torch.Generator
 ) -> Tensor:
     """Add noise to a share of the crops, at random signal-to-noise ratios."""
-    chosen = _drawn(len(x), share, generator).nonzero().squeeze(1)
-    snr = torch.rand(len(x), generator=generator)[chosen].view(-1, 1, 1)
-    snr = config.snr_db_low + snr * (config.snr_db_high - config.snr_db_low)
-    if not len(chosen):
-        return x
-    speech, other = x[chosen], noise[chosen]
-    mixed = torch.logaddexp(speech, other + (_level(speech) - _level(other) - DB * snr))
-    return x.index_copy(0, chosen, mixed)
+    chosen = _drawn(len(x), config.noise_share, generator)
+    snr = _between(config.snr_db_low, config.snr_db_high, len(x), generator)
+    mixed = torch.logaddexp(x, noise + (_level(x) - _level(noise) - DB * snr))
+    return torch.where(chosen.view(-1, 1, 1), mixed, x)
+
+
+def _with_others(
+    x: Tensor, config: VoiceAugmentConfig, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Add another crop to a part of each of some; return them, and where (B, T) two are heard."""
+    B, T, _ = x.shape
+    other = x.roll(1 + int(torch.rand(1, generator=generator) * (B - 1)), 0)
+    chosen = _drawn(B, config.babble_share, generator)
+    ratio = _between(config.babble_db_low, config.babble_db_high, B, generator)
+    part = LEAST_PART + (1 - LEAST_PART) * torch.rand(B, 1, generator=generator)
+    first = torch.rand(B, 1, generator=generator) * (1 - part)
+    place = torch.arange(T) / T
+    inside = chosen.view(-1, 1) & (place >= first) & (place < first + part)
+    other = other + (_level(x) - _level(other) - DB * ratio)
+    loud, heard = x.logsumexp(2), other.logsumexp(2)  # (B, T)
+    bands = math.log(x.size(2))
+    overlap = inside & ((loud - heard).abs() < HEARD_DB * DB)
+    for frames, whole in ((loud, x), (heard, other)):
+        overlap &= frames - bands > _level(whole).view(-1, 1) - HEARD_DB * DB
+    return torch.where(inside.unsqueeze(-1), torch.logaddexp(x, other), x), overlap
+
+
+def _between(low: float, high: float, count: int, generator: torch.Generator) -> Tensor:
+    """Drawn uniformly, (count, 1, 1)."""
+    return low + (high - low) * torch.rand(count, 1, 1, generator=generator)
 
 
 def _curves(x: Tensor, deviation_db: float, generator: torch.Generator) -> Tensor:

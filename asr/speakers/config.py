@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from asr.config import check_choice, check_range
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 CELLS = ("lstm", "gru")
+FRONTS = ("time", "residual")
 
 
 def front_end() -> FrontEnd:
@@ -40,9 +42,9 @@ class EmbeddingConfig:
     """Shape of the network.
 
     Attributes:
-        conv_channels: of each convolution over time.
-        conv_strides: of each convolution; their product is the subsampling.
-        conv_kernel: width of the kernels, odd.
+        conv_channels: of the last convolutions.
+        conv_strides: of each convolution over time; their product is the subsampling.
+        conv_kernel: width of the kernels, odd, over time.
         cell: ``lstm`` or ``gru``.
         hidden_dim: of each recurrent layer, per direction.
         num_layers: recurrent layers.
@@ -51,7 +53,12 @@ class EmbeddingConfig:
         dim: E, of the embedding.
         dropout: on each recurrent layer's output in training.
         range_nepers: mel powers this far below the mean power of a window count as silence.
-        first_channels: of the first convolution, much of the work; 0: as many as the others.
+        front: convolutions over ``time``, whose channels see all bands at once, or ``residual``
+            ones over time and frequency, each stage with half of the bands.
+        first_channels: of the first convolutions, much of the work; 0: as many as the others over
+            time, and half of those of the next stage in ``residual`` ones.
+        overlap_dim: hidden units, per direction, of a recurrent layer that tells where two voices
+            speak at once; 0: it is not told.
     """
 
     conv_channels: int = 192
@@ -66,11 +73,15 @@ class EmbeddingConfig:
     dropout: float = 0.0
     range_nepers: float = 12.0
     first_channels: int = 0
+    overlap_dim: int = 0
+    front: str = "time"
 
     def __post_init__(self) -> None:
+        check_choice("model.front", self.front, FRONTS)
         check_choice("model.cell", self.cell, CELLS)
         for name in ("conv_channels", "hidden_dim", "num_layers", "attention_dim", "dim"):
             check_range(f"model.{name}", getattr(self, name), 1)
+        check_range("model.overlap_dim", self.overlap_dim, 0)
         check_range("model.first_channels", self.first_channels, 0)
         check_range("model.dropout", self.dropout, 0, 0.9)
         check_range("model.range_nepers", self.range_nepers, 1, 30)
@@ -81,11 +92,18 @@ class EmbeddingConfig:
             )
 
     @property
+    def subsampling(self) -> int:
+        """Frames a step."""
+        return math.prod(self.conv_strides)
+
+    @property
     def channels(self) -> tuple[int, ...]:
-        """Of each convolution."""
-        return (self.first_channels or self.conv_channels,) + (self.conv_channels,) * (
-            len(self.conv_strides) - 1
-        )
+        """Of each convolution over time, or of each residual stage."""
+        others = len(self.conv_strides) - 1
+        if self.front == "residual":
+            halved = [max(1, self.conv_channels >> (others - n)) for n in range(others + 1)]
+            return (self.first_channels or halved[0], *halved[1:])
+        return (self.first_channels or self.conv_channels,) + (self.conv_channels,) * others
 
 
 @dataclass(frozen=True)
@@ -94,7 +112,9 @@ class VoiceAugmentConfig:
 
     Attributes:
         noise_share: of crops with background noise.
-        babble_share: of crops with another speaker behind.
+        babble_share: of crops with another speaker in a part of them.
+        babble_db_low: lowest ratio of the two voices; it is drawn uniformly.
+        babble_db_high: highest ratio of the two voices.
         snr_db_low: lowest signal-to-noise ratio; it is drawn uniformly.
         snr_db_high: highest signal-to-noise ratio.
         room_share: of crops with reverberation.
@@ -107,7 +127,9 @@ class VoiceAugmentConfig:
     """
 
     noise_share: float = 0.4
-    babble_share: float = 0.15
+    babble_share: float = 0.3
+    babble_db_low: float = 0.0
+    babble_db_high: float = 15.0
     snr_db_low: float = 3.0
     snr_db_high: float = 20.0
     room_share: float = 0.35
@@ -122,6 +144,7 @@ class VoiceAugmentConfig:
         for name in ("noise_share", "babble_share", "room_share", "narrow_share"):
             check_range(f"augment.{name}", getattr(self, name), 0, 1)
         check_range("augment.snr_db_high", self.snr_db_high, self.snr_db_low)
+        check_range("augment.babble_db_high", self.babble_db_high, self.babble_db_low)
         check_range("augment.t60_low_s", self.t60_low_s, 0.02)
         check_range("augment.t60_high_s", self.t60_high_s, self.t60_low_s, 5)
         for name in ("tilt_db", "freq_width", "time_width"):
@@ -136,16 +159,19 @@ class LossConfig:
         scale: of the cosines before the softmax over speakers.
         margin: taken from the cosine of the right speaker (AM-softmax, Wang et al. 2018).
         ge2e: weight of the loss between the crops of a batch (GE2E, Wan et al. 2018).
+        overlap: weight of telling where two voices speak at once, with ``model.overlap_dim``.
     """
 
     scale: float = 30.0
     margin: float = 0.2
     ge2e: float = 0.0
+    overlap: float = 0.5
 
     def __post_init__(self) -> None:
         check_range("loss.scale", self.scale, 1, 100)
         check_range("loss.margin", self.margin, 0, 0.9)
         check_range("loss.ge2e", self.ge2e, 0)
+        check_range("loss.overlap", self.overlap, 0)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ E embedding.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from asr.config import check_range
 from asr.errors import ConfigError
 from asr.speakers.clustering import Array, Labels, renumbered
 from asr.speakers.embedder import Calibration, SpeakerEmbedder, Voice
+from asr.speakers.overlap import overlapped_spans, second_turns
 from asr.speakers.stretches import Stretches, centres, unit
 from asr.speakers.windows import HOP_S, WINDOW_S, SpeechPart, speech_embeddings
 from asr.text.rttm import SpeakerTurn
@@ -30,10 +31,10 @@ __all__ = [
     "check_names",
     "diarize",
     "diarize_parts",
-    "renamed",
 ]
 
 LEAST_SHARE = 0.15  # of all speech: in a short recording a speaker may have less than least_s
+TOUCH_S = 0.02  # turns of a speaker that are nearer than this are one
 ROUNDS = 4  # of new centres and new labels
 
 
@@ -75,34 +76,47 @@ class Diarization:
     """Who speaks when in a recording.
 
     Attributes:
-        turns: in order of time.
+        turns: of the louder speaker at each time, in order of time.
         speakers: names, in the order in which they begin to speak.
         embeddings: of each name, its voice (E,).
         notes: what is to be said, a sentence each.
+        overlaps: turns of second speakers, while another one speaks too.
     """
 
     turns: tuple[SpeakerTurn, ...]
     speakers: tuple[str, ...]
     embeddings: Mapping[str, npt.NDArray[np.float64]]
     notes: tuple[str, ...] = ()
+    overlaps: tuple[SpeakerTurn, ...] = ()
+
+    @property
+    def every_turn(self) -> tuple[SpeakerTurn, ...]:
+        """Return the turns of all speakers, in order of time; a speaker's do not touch."""
+        joined: dict[str, list[SpeakerTurn]] = {}
+        for turn in sorted((*self.turns, *self.overlaps), key=lambda turn: turn.start):
+            _append(joined.setdefault(turn.speaker, []), turn)
+        every = [turn for turns in joined.values() for turn in turns]
+        return tuple(sorted(every, key=lambda turn: turn.start))
 
     def later(self, seconds: float) -> Diarization:
         """Return it by a clock that began so many seconds earlier."""
-        return replace(self, turns=tuple(turn.later(seconds) for turn in self.turns))
+        return self._changed(lambda turn: turn.later(seconds))
+
+    def renamed(self, names: Mapping[str, str]) -> Diarization:
+        """Return it with other names of the speakers: old -> new, all of them."""
+        return replace(
+            self._changed(lambda turn: replace(turn, speaker=names[turn.speaker])),
+            speakers=tuple(names[name] for name in self.speakers),
+            embeddings={names[name]: row for name, row in self.embeddings.items()},
+        )
+
+    def _changed(self, change: Callable[[SpeakerTurn], SpeakerTurn]) -> Diarization:
+        turns, overlaps = (tuple(map(change, some)) for some in (self.turns, self.overlaps))
+        return replace(self, turns=turns, overlaps=overlaps)
 
     def with_turn(self, turn: SpeakerTurn) -> Diarization:
         """Return it with one more turn, of a known speaker."""
         return replace(self, turns=(*self.turns, turn))
-
-
-def renamed(diarization: Diarization, names: Mapping[str, str]) -> Diarization:
-    """Return a diarization whose speakers have other names: old -> new, all of them."""
-    return replace(
-        diarization,
-        turns=tuple(replace(turn, speaker=names[turn.speaker]) for turn in diarization.turns),
-        speakers=tuple(names[name] for name in diarization.speakers),
-        embeddings={names[name]: row for name, row in diarization.embeddings.items()},
-    )
 
 
 def diarize(
@@ -146,7 +160,9 @@ def diarize_parts(
         notes = (f"only {len(middles)} of {config.speakers} speakers were found",)
     names, labels = _named(middles, labels, enrolled or {}, calibration)
     voices = dict(zip(names, centres(rows, weights, labels), strict=True))
-    return Diarization(_turns(parts, labels, names), tuple(names), voices, notes)
+    turns = _turns(parts, labels, names)
+    overlaps = tuple(second_turns(turns, overlapped_spans(parts, calibration.overlap)))
+    return Diarization(turns, tuple(names), voices, notes, overlaps)
 
 
 def _speakers(
@@ -247,12 +263,17 @@ def _turns(
         borders = [part.start, *((middles[changes - 1] + middles[changes]) / 2), part.end]
         for first, start, end in zip([0, *changes], borders, borders[1:], strict=False):
             turn = SpeakerTurn(round(float(start), 3), round(float(end), 3), names[int(own[first])])
-            before = turns[-1] if turns else None
-            if before and before.speaker == turn.speaker and turn.start - before.end < 0.02:
-                turns[-1] = replace(before, end=turn.end)
-            else:
-                turns.append(turn)
+            _append(turns, turn)
     return tuple(turns)
+
+
+def _append(turns: list[SpeakerTurn], turn: SpeakerTurn) -> None:
+    """Add a turn, or let the last one go on where it is the same speaker's."""
+    before = turns[-1] if turns else None
+    if before and before.speaker == turn.speaker and turn.start - before.end < TOUCH_S:
+        turns[-1] = replace(before, end=max(before.end, turn.end))
+    else:
+        turns.append(turn)
 
 
 def check_names(names: Iterable[str]) -> None:

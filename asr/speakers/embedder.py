@@ -21,7 +21,7 @@ from asr.model_folder import WEIGHTS, Bundle, open_model
 from asr.onnx.sessions import new_session
 from asr.speakers.config import front_end
 from asr.speakers.sharing import SharedNetwork, Windows, even_starts
-from asr.speakers.windows import Array, speech_embeddings
+from asr.speakers.windows import Array, EmbeddedStretch, speech_embeddings
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -50,6 +50,7 @@ class Calibration:
         scale: the log-odds that two voices are one person's, at even odds before, are
             ``scale * cosine + shift``.
         shift: see there.
+        overlap: probability from which the network's word is taken that two voices speak at once.
         threshold: mean squared distance of stretches of speech from their speakers' centres that
             one more speaker takes away, at least, beside what noise explains.
         noise: that part of it, over 1 / seconds of the two nearest speakers, summed.
@@ -57,6 +58,7 @@ class Calibration:
 
     scale: float = 20.0
     shift: float = -8.0
+    overlap: float = 0.3
     threshold: float = 0.022
     noise: float = 0.085
 
@@ -160,8 +162,8 @@ class SpeakerEmbedder:
 
     def embed_stretches(
         self, stretches: Sequence[Array], window_s: float, hop_s: float
-    ) -> list[tuple[Array, Array]]:
-        """Return middles (B,) in seconds and embeddings (B, E) of each stretch's windows.
+    ) -> list[EmbeddedStretch]:
+        """Return the embeddings of each stretch's windows.
 
         Windows lie evenly, so that the last one ends with its stretch; a stretch that is shorter
         than a window is one.
@@ -181,7 +183,8 @@ class SpeakerEmbedder:
             for first, length in zip(starts, lengths, strict=True)
         ]
         if isinstance(self._embed, SharedNetwork):
-            return list(zip(middles, self._embed.stretches(stretches, windows), strict=True))
+            found = self._embed.stretches(stretches, windows)
+            return list(map(EmbeddedStretch, middles, *found))
         cut = [
             np.resize(frames[first : first + length], (windows.length, *frames.shape[1:]))
             for frames, firsts, length in zip(stretches, starts, lengths, strict=True)
@@ -190,7 +193,8 @@ class SpeakerEmbedder:
         if not cut:
             return []
         rows = self.embed_windows(np.stack(cut))
-        return list(zip(middles, np.split(rows, np.cumsum([*map(len, starts)])[:-1]), strict=True))
+        parts = np.split(rows, np.cumsum([*map(len, starts)])[:-1])
+        return list(map(EmbeddedStretch, middles, parts))
 
     @property
     def sample_rate(self) -> int:

@@ -64,15 +64,17 @@ def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
     int8 = output_format == "onnx-int8"
     path = folder / (FULL_FILE if int8 else NETWORK_FILE)
     steps = -(-PIECE // math.prod(model.network.config.conv_strides))
+    outputs = ["embeddings", *(["overlap"] if model.network.overlap is not None else [])]
     write_graph(
         EmbeddingGraph(model.network).eval(),
         path,
         inputs=(torch.zeros(2, PIECE, model.features.n_mels), torch.ones(3, 2 * steps)),
-        names=(["features", "windows"], ["embeddings"]),
+        names=(["features", "windows"], outputs),
         dynamic_axes={
             "features": {0: "B", 1: "T"},
             "windows": {0: "W", 1: "N"},
             "embeddings": {0: "W"},
+            **({"overlap": {0: "B", 1: "S"}} if model.network.overlap is not None else {}),
         },
     )
     if int8:

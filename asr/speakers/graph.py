@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from asr.sequence.graph import merged_kernel
 from asr.sequence.normalization import MaskedBatchNorm
-from asr.sequence.recurrent import RecurrentLayer
+from asr.sequence.recurrent import RecurrentLayer, RecurrentStack
+from asr.sequence.residual import ResidualConv
 from asr.speakers.network import EmbeddingNetwork
 
 __all__ = ["EmbeddingGraph"]
@@ -31,26 +32,39 @@ class EmbeddingGraph(nn.Module):
     def __init__(self, network: EmbeddingNetwork) -> None:
         super().__init__()
         self.network = network
-        layers = [layer for layer in network.stack.layers if isinstance(layer, RecurrentLayer)]
-        self.kernels = nn.ModuleList(merged_kernel(layer) for layer in layers)
+        self.kernels = _kernels(network.stack)
+        self.overlap = _kernels(network.overlap.stack) if network.overlap is not None else None
         front = network.front
         self.convs = nn.ModuleList(map(_merged, front.convs, front.norms))
 
-    def forward(self, features: Tensor, windows: Tensor) -> Tensor:
+    def forward(self, features: Tensor, windows: Tensor) -> tuple[Tensor, ...]:
         """Log-Mel features (B, T, F), windows (W, B T') -> embeddings (W, E) of length 1.
 
-        ``windows`` has a 1 at each step that belongs to a window, and 0 elsewhere.
+        ``windows`` has a 1 at each step that belongs to a window, and 0 elsewhere. Where the
+        network can tell, probabilities (B, T') that two voices speak at once come second.
         """
         x, network = self._levelled(features), self.network
-        x = x.transpose(1, 2)
-        for conv in self.convs:
-            x = functional.relu(conv(x))
-        stack, x = network.stack, x.permute(2, 0, 1)
-        for number, kernel in enumerate(self.kernels):
-            y = stack.projections[number](kernel(stack.norms[number](x, None))[0])
-            x = stack.after_layer(number, x, y, None)
-        x = stack.output_norm(x, None).transpose(0, 1).flatten(0, 1)
-        return network.embedding(self._pooled(x, windows))
+        if isinstance(network.front, ResidualConv):
+            heard = self._residual(x.unsqueeze(1)).permute(2, 0, 1, 3).flatten(2)
+        else:
+            x = x.transpose(1, 2)
+            for conv in self.convs:
+                x = functional.relu(conv(x))
+            heard = x.permute(2, 0, 1)
+        x = _recurrent(network.stack, self.kernels, heard)
+        embeddings = network.embedding(self._pooled(x.flatten(0, 1), windows))
+        if network.overlap is None or self.overlap is None:
+            return (embeddings,)
+        x = _recurrent(network.overlap.stack, self.overlap, heard)
+        return embeddings, network.overlap.output(x).squeeze(-1).sigmoid()
+
+    def _residual(self, x: Tensor) -> Tensor:
+        """(B, 1, T, F) -> (B, C, T', F')."""
+        for first in range(0, len(self.convs), 3):
+            down, one, other = self.convs[first : first + 3]
+            x = functional.relu(down(x))
+            x = functional.relu(x + other(functional.relu(one(x))))
+        return x
 
     def _pooled(self, x: Tensor, windows: Tensor) -> Tensor:
         """Steps (B T', D), windows (W, B T') -> statistics (W, 2 D)."""
@@ -73,17 +87,35 @@ class EmbeddingGraph(nn.Module):
         return (x - network.mean) / network.std
 
 
-def _merged(conv: nn.Module, norm: nn.Module) -> nn.Conv1d:
-    """Return a convolution that does the batch normalisation behind it too."""
-    assert isinstance(conv, nn.Conv1d)
+def _kernels(stack: RecurrentStack) -> nn.ModuleList:
+    """Return the layers of a stack as ONNX has them."""
+    layers = [layer for layer in stack.layers if isinstance(layer, RecurrentLayer)]
+    return nn.ModuleList(merged_kernel(layer) for layer in layers)
+
+
+def _recurrent(stack: RecurrentStack, kernels: nn.ModuleList, x: Tensor) -> Tensor:
+    """Steps (T', B, C) -> what a stack makes of them, (B, T', D)."""
+    for number, kernel in enumerate(kernels):
+        y = stack.projections[number](kernel(stack.norms[number](x, None))[0])
+        x = stack.after_layer(number, x, y, None)
+    steps: Tensor = stack.output_norm(x, None).transpose(0, 1)
+    return steps
+
+
+def _merged(conv: nn.Module, norm: nn.Module) -> nn.Conv1d | nn.Conv2d:
+    """Return a convolution that pads and does the batch normalisation behind it too."""
+    assert isinstance(conv, nn.Conv1d | nn.Conv2d)
     assert isinstance(norm, MaskedBatchNorm)
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    kernel = conv.kernel_size[0]
-    merged = nn.Conv1d(
-        conv.in_channels, conv.out_channels, kernel, stride=conv.stride[0], padding=kernel // 2
+    merged = type(conv)(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        stride=conv.stride,  # type: ignore[arg-type]
+        padding=tuple(width // 2 for width in conv.kernel_size),  # type: ignore[arg-type]
     )
-    merged.weight.data.copy_(conv.weight * scale.view(-1, 1, 1))
-    assert conv.bias is not None
+    merged.weight.data.copy_(conv.weight * scale.view(-1, *[1] * (conv.weight.dim() - 1)))
     assert merged.bias is not None
-    merged.bias.data.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
+    bias = 0 if conv.bias is None else conv.bias
+    merged.bias.data.copy_((bias - norm.running_mean) * scale + norm.bias)
     return merged

@@ -14,10 +14,11 @@ from asr.sequence.lengths import length_mask, mask_padding
 from asr.sequence.normalization import MaskedBatchNorm
 from asr.sequence.pooling import AttentiveStatistics
 from asr.sequence.recurrent import RecurrentStack
+from asr.sequence.residual import ResidualConv
 from asr.sequence.temporal import TemporalConv
 from asr.speakers.config import EmbeddingConfig
 
-__all__ = ["EmbeddingNetwork", "levelled"]
+__all__ = ["EmbeddingNetwork", "OverlapDetector", "levelled"]
 
 
 def levelled(x: Tensor, x_lens: Tensor, range_nepers: float) -> Tensor:
@@ -31,6 +32,27 @@ def levelled(x: Tensor, x_lens: Tensor, range_nepers: float) -> Tensor:
     count = (x_lens.clamp(min=1) * x.size(2)).to(x.dtype).log()
     level = x.masked_fill(~inside, lowest).flatten(1).logsumexp(1) - count
     return (x - level.view(-1, 1, 1)).clamp(min=-range_nepers).masked_fill(~inside, -range_nepers)
+
+
+class OverlapDetector(nn.Module):
+    """Tells at each step whether two voices speak at once.
+
+    Args:
+        input_dim: C, of the convolutions.
+        config: shape of the network.
+    """
+
+    def __init__(self, input_dim: int, config: EmbeddingConfig) -> None:
+        super().__init__()
+        self.stack = RecurrentStack(
+            input_dim, config.overlap_dim, 1, cell=config.cell, bidirectional=True, input_norm=False
+        )
+        self.output = nn.Linear(self.stack.output_dim, 1)
+
+    def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """Steps (B, T', C) of the convolutions, lengths (B,) -> log-odds (B, T')."""
+        logits: Tensor = self.output(self.stack(x, x_lens)[0]).squeeze(-1)
+        return logits
 
 
 class EmbeddingNetwork(nn.Module):
@@ -53,9 +75,13 @@ class EmbeddingNetwork(nn.Module):
         self.config = config
         self.register_buffer("mean", torch.zeros(num_features))
         self.register_buffer("std", torch.ones(num_features))
-        self.front = TemporalConv(
-            num_features, config.channels, config.conv_strides, config.conv_kernel
-        )
+        self.front: ResidualConv | TemporalConv
+        if config.front == "residual":
+            self.front = ResidualConv(num_features, config.channels, config.conv_strides)
+        else:
+            self.front = TemporalConv(
+                num_features, config.channels, config.conv_strides, config.conv_kernel
+            )
         self.stack = RecurrentStack(
             self.front.output_dim,
             config.hidden_dim,
@@ -69,6 +95,8 @@ class EmbeddingNetwork(nn.Module):
         self.pooling = AttentiveStatistics(width, config.attention_dim)
         self.pooled_norm = MaskedBatchNorm(2 * width)
         self.output = nn.Linear(2 * width, config.dim)
+        overlap = OverlapDetector(self.front.output_dim, config) if config.overlap_dim else None
+        self.overlap = overlap
 
     def set_statistics(self, mean: object, std: object) -> None:
         """Set mean and deviation of levelled features, (F,) each."""
@@ -77,8 +105,16 @@ class EmbeddingNetwork(nn.Module):
 
     def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
         """Features (B, T, F), lengths (B,) -> embeddings (B, E)."""
+        return self.embedded(*self.heard(x, x_lens))
+
+    def heard(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, T, F), lengths (B,) -> what the convolutions make of them (B, T', C)."""
         x = (levelled(x, x_lens, self.config.range_nepers) - self.mean) / self.std
-        x, x_lens = self.front(mask_padding(x, x_lens), x_lens)
+        heard: tuple[Tensor, Tensor] = self.front(mask_padding(x, x_lens), x_lens)
+        return heard
+
+    def embedded(self, x: Tensor, x_lens: Tensor) -> Tensor:
+        """Steps (B, T', C) of the convolutions, lengths (B,) -> embeddings (B, E)."""
         x, x_lens, _ = self.stack(x, x_lens)
         return self.embedding(self.pooling(x, x_lens))
 

@@ -50,15 +50,19 @@ class _Stretch:
         place: its number.
         pieces: (n, T, F).
         members: (W, n * T') 1 where a step belongs to a window, else 0.
+        new: (n, T') whether a step is in no piece before.
     """
 
     place: int
     pieces: Array
     members: Array
+    new: npt.NDArray[np.bool_]
 
 
 class SharedNetwork:
     """An exported network with inputs ``features`` (B, T, F) and ``windows`` (W, B * T').
+
+    Its outputs are embeddings (W, E), and, of some networks, overlap (B, T').
 
     Args:
         session: of ONNX Runtime.
@@ -75,11 +79,18 @@ class SharedNetwork:
         for stride in self._strides:
             steps = -(-steps // stride)
         members = np.repeat(np.eye(len(windows)), steps, axis=1)
-        return self._run(windows, members.astype(np.float32))
+        return self._run(windows, members.astype(np.float32))[0]
 
-    def stretches(self, stretches: Sequence[Array], windows: Windows) -> list[Array]:
-        """Return the embeddings (W, E) of the windows of each stretch (T, F)."""
+    def stretches(
+        self, stretches: Sequence[Array], windows: Windows
+    ) -> tuple[list[Array], list[Array]]:
+        """Return the embeddings (W, E) of the windows of each stretch (T, F), and its overlap.
+
+        That is the probability (T',) of each step that two voices speak at once; of a network that
+        does not tell, (0,).
+        """
         rows: list[Array] = [np.zeros((0, 0), np.float32)] * len(stretches)
+        overlaps: list[Array] = [np.zeros(0, np.float32)] * len(stretches)
         cut = [self._cut(place, frames, windows) for place, frames in enumerate(stretches)]
         for batch in _batches(cut):
             steps = sum(stretch.members.shape[1] for stretch in batch)
@@ -89,17 +100,21 @@ class SharedNetwork:
                 count, width = stretch.members.shape
                 members[row : row + count, column : column + width] = stretch.members
                 row, column = row + count, column + width
-            found = self._run(np.concatenate([stretch.pieces for stretch in batch]), members)
-            row = 0
+            pieces = np.concatenate([stretch.pieces for stretch in batch])
+            found, *overlap = self._run(pieces, members)
+            row = piece = 0
             for stretch in batch:
-                rows[stretch.place] = found[row : row + len(stretch.members)]
-                row += len(stretch.members)
-        return rows
+                count, own = stretch.members.shape[0], len(stretch.pieces)
+                rows[stretch.place] = found[row : row + count]
+                if overlap:
+                    overlaps[stretch.place] = overlap[0][piece : piece + own][stretch.new]
+                row, piece = row + count, piece + own
+        return rows, overlaps
 
-    def _run(self, features: Array, members: Array) -> Array:
+    def _run(self, features: Array, members: Array) -> list[Array]:
         inputs = {"features": np.ascontiguousarray(features), "windows": members}
-        rows: Array = self._session.run(None, inputs)[0]
-        return rows
+        outputs: list[Array] = self._session.run(None, inputs)
+        return outputs
 
     def _cut(self, place: int, frames: Array, windows: Windows) -> _Stretch:
         """Cut a stretch into pieces of one length, and say which of their steps are whose."""
@@ -116,7 +131,7 @@ class SharedNetwork:
         firsts = even_starts(total, windows)[:, None]
         reach = max(windows.length, length) if total <= windows.length else windows.length
         members = new.ravel() & (times.ravel() >= firsts) & (times.ravel() < firsts + reach)
-        return _Stretch(place, pieces, members.astype(np.float32))
+        return _Stretch(place, pieces, members.astype(np.float32), new)
 
 
 def _batches(stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:

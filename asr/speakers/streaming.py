@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.speakers.clustering import Array
-from asr.speakers.diarization import Diarization, DiarizationConfig, diarize_parts, renamed
+from asr.speakers.diarization import Diarization, DiarizationConfig, diarize_parts
 from asr.speakers.embedder import SpeakerEmbedder, Voice
 from asr.speakers.stretches import unit
 from asr.speakers.windows import SpeechPart
@@ -74,10 +74,9 @@ class SpeakerStream:
         if len(frames) < LEAST_FRAMES:
             return ""
         config, embedder = self.config, self.embedder
-        windows = embedder.embed_stretches([frames], config.window_s, config.hop_s)
-        middles, rows = windows[0]
+        stretch = embedder.embed_stretches([frames], config.window_s, config.hop_s)[0]
         end_s = start_s + len(samples) / embedder.sample_rate
-        part = SpeechPart(start_s, end_s, middles + np.float32(start_s), rows)
+        part = SpeechPart.of(start_s, end_s, stretch)
         self._parts.append(part)
         self._speech_s += end_s - start_s
         anew = self._speech_s < ANEW_S or self._speech_s >= GROWTH * self._clustered_s
@@ -88,7 +87,7 @@ class SpeakerStream:
         found = diarize_parts(self._parts, self.embedder.calibration, self._config, self.enrolled)
         self._clustered_s = self._speech_s
         names = self._names(found)
-        self.diarization = renamed(found, names)
+        self.diarization = found.renamed(names)
         return _most(self.diarization.turns, part.start, part.end)
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from asr.speakers.augmentation import augment_voices
 from asr.speakers.batches import CropBatch
@@ -41,17 +42,25 @@ class SpeakerTask(Task):
         self.network, self.augment, self.frame_shift_s = network, augment, frame_shift_s
         self.classes = MarginSoftmax(network.config.dim, num_speakers, loss.scale, loss.margin)
         self.ge2e: nn.Module | None = Ge2eLoss() if loss.ge2e else None
-        self.ge2e_weight = loss.ge2e
+        self.weights = loss
 
     def loss(self, batch: CropBatch, generator: torch.Generator | None = None) -> LossSum:
         """Return the losses of a batch, summed; see :class:`asr.training.task.Task`."""
-        x = batch.x
+        x, overlap = batch.x, torch.zeros(batch.x.shape[:2], dtype=torch.bool)
         if generator is not None:
-            x = augment_voices(x, batch.noise, self.augment, generator, self.frame_shift_s)
+            changed = augment_voices(x, batch.noise, self.augment, generator, self.frame_shift_s)
+            x, overlap = changed.x, changed.overlap
+        network = self.network
         lens = torch.full((len(x),), x.size(1), dtype=torch.int64, device=x.device)
-        embeddings = self.network(x, lens)
+        heard = network.heard(x, lens)
+        embeddings = network.embedded(*heard)
         total = self.classes(embeddings, batch.speakers)
+        if network.overlap is not None:
+            found = network.overlap(*heard).float()
+            true = overlap[:, :: network.config.subsampling].to(found)
+            mean = functional.binary_cross_entropy_with_logits(found, true)
+            total = total + self.weights.overlap * len(x) * mean
         if self.ge2e is not None:
             crops = int((batch.speakers == batch.speakers[0]).sum())
-            total = total + self.ge2e_weight * self.ge2e(embeddings, crops)
+            total = total + self.weights.ge2e * self.ge2e(embeddings, crops)
         return LossSum(total, torch.tensor(float(len(x))))

@@ -6,7 +6,7 @@ Legend: n samples, B windows, E embedding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +15,16 @@ import numpy.typing as npt
 from asr.audio.segmentation import SegmentationConfig, speech_windows
 from asr.features.front_end import FrontEnd
 
-__all__ = ["HOP_S", "SPEECH", "WINDOW_S", "Array", "Embeds", "SpeechPart", "speech_embeddings"]
+__all__ = [
+    "HOP_S",
+    "SPEECH",
+    "WINDOW_S",
+    "Array",
+    "EmbeddedStretch",
+    "Embeds",
+    "SpeechPart",
+    "speech_embeddings",
+]
 
 WINDOW_S = 1.5
 HOP_S = 0.5
@@ -43,8 +52,24 @@ class Embeds(Protocol):
 
     def embed_stretches(
         self, stretches: Sequence[Array], window_s: float, hop_s: float
-    ) -> list[tuple[Array, Array]]:
-        """Features (T, F) each -> middles (B,) of windows in seconds, embeddings (B, E)."""
+    ) -> list[EmbeddedStretch]:
+        """Features (T, F) each -> what the network makes of them."""
+
+
+@dataclass(frozen=True)
+class EmbeddedStretch:
+    """What the network makes of a stretch of speech.
+
+    Attributes:
+        middles: (B,) of its windows, in seconds from its start.
+        embeddings: (B, E) of the windows, of length 1.
+        overlap: (S,) probability at even steps that two voices speak at once; (0,) where the
+            network does not tell.
+    """
+
+    middles: Array
+    embeddings: Array
+    overlap: Array = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True)
@@ -56,12 +81,20 @@ class SpeechPart:
         end: in seconds.
         middles: (B,) of its windows, in seconds.
         embeddings: (B, E) of length 1.
+        overlap: see :class:`EmbeddedStretch`.
     """
 
     start: float
     end: float
     middles: Array
     embeddings: Array
+    overlap: Array = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    @classmethod
+    def of(cls, start: float, end: float, stretch: EmbeddedStretch) -> SpeechPart:
+        """Return an embedded stretch at its place in the recording, in seconds."""
+        middles = stretch.middles + np.float32(start)
+        return cls(start, end, middles, stretch.embeddings, stretch.overlap)
 
 
 def speech_embeddings(
@@ -83,8 +116,8 @@ def speech_embeddings(
 
     def embedded() -> Iterator[SpeechPart]:
         rows = embedder.embed_stretches([frames for _, _, frames in pool], window_s, hop_s)
-        for (start, end, _), (middles, embeddings) in zip(pool, rows, strict=True):
-            yield SpeechPart(start, end, middles + np.float32(start), embeddings)
+        for (start, end, _), stretch in zip(pool, rows, strict=True):
+            yield SpeechPart.of(start, end, stretch)
 
     for window in speech_windows(blocks, rate, SPEECH):
         if len(window.samples) < 2 * least:

@@ -59,7 +59,7 @@ def scores(
     totals: dict[str, list[DiarizationScore]] = {}
     for name, own in parts.items():
         found = diarize_parts(own, embedder.calibration, config)
-        score = score_turns(references[name], found.turns, collar_s)
+        score = score_turns(references[name], found.every_turn, collar_s)
         totals.setdefault(name.partition("-")[0], []).append(score)
     return {
         count: (sum(some, NOTHING), sum(s.found == s.speakers for s in some) / len(some))

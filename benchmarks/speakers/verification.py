@@ -44,7 +44,7 @@ def embeddings(embedder: SpeakerEmbedder, recordings: list[SpokenFile], seconds:
     rows = []
     for recording in recordings:
         frames = embedder.frames(samples_of(recording, seconds))
-        mean = embedder.embed_stretches([frames], 1.6, 0.8)[0][1].mean(0)
+        mean = embedder.embed_stretches([frames], 1.6, 0.8)[0].embeddings.mean(0)
         rows.append(mean / np.linalg.norm(mean))
     return np.stack(rows).astype(np.float64)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asr.audio.perturbation import add_reverberation
-from asr.speakers.augmentation import augment_voices
+from asr.speakers.augmentation import AugmentedVoices, augment_voices
 from asr.speakers.config import VoiceAugmentConfig, front_end
 
 NOTHING = {
@@ -21,9 +21,16 @@ NOTHING = {
 }
 
 
-def changed(x: torch.Tensor, noise: torch.Tensor, **given: float) -> torch.Tensor:
+def augmented(
+    x: torch.Tensor, noise: torch.Tensor | None = None, **given: float
+) -> AugmentedVoices:
     config = VoiceAugmentConfig(**{**NOTHING, **given})
+    noise = torch.zeros(0, *x.shape[1:]) if noise is None else noise
     return augment_voices(x, noise, config, torch.Generator().manual_seed(1), 0.01)
+
+
+def changed(x: torch.Tensor, noise: torch.Tensor, **given: float) -> torch.Tensor:
+    return augmented(x, noise, **given).x
 
 
 def level(x: torch.Tensor) -> torch.Tensor:
@@ -40,6 +47,19 @@ def test_noise_has_its_ratio() -> None:
     mixed = changed(x, noise, noise_share=1, snr_db_low=10, snr_db_high=10)
     added = level((mixed.exp() - x.exp()).clamp(min=1e-9).log())
     assert torch.allclose(level(x) - added, torch.full((4,), np.log(10.0)), atol=0.01)
+
+
+def test_two_voices_overlap_where_both_are_loud() -> None:
+    x = torch.zeros(2, 100, 8) - 3
+    x[0, 50:] -= 20  # the first one is silent in the second half
+    found = augmented(x, babble_share=1, babble_db_low=5, babble_db_high=5)
+    mixed = (found.x - x).abs().amax(2) > 1e-4
+    assert found.overlap.any()
+    assert not (found.overlap & ~mixed).any()
+    assert not found.overlap[:, 50:].any()
+    assert not augmented(x, noise_share=1).overlap.any()
+    far = augmented(x, babble_share=1, babble_db_low=30, babble_db_high=30)
+    assert not far.overlap.any()
 
 
 def test_a_room_decays_by_60_db_in_its_time() -> None:
@@ -64,7 +84,7 @@ def test_rooms_of_waveforms_decay_likewise() -> None:
 def test_the_same_seed_gives_the_same_crops() -> None:
     x, noise = torch.randn(6, 80, 20), torch.randn(6, 80, 20)
     results = [
-        augment_voices(x, noise, VoiceAugmentConfig(), torch.Generator().manual_seed(s), 0.01)
+        augment_voices(x, noise, VoiceAugmentConfig(), torch.Generator().manual_seed(s), 0.01).x
         for s in (3, 3, 4)
     ]
     assert torch.equal(results[0], results[1])

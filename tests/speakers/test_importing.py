@@ -51,7 +51,8 @@ def test_a_foreign_network_embeds_voices(shape: list[str | int], tmp_path: Path)
     assert low @ again > 0.9 > low @ high
     frames = embedder.frames(tone(300))
     length = shape[1] if isinstance(shape[1], int) else 150
-    middles, rows = embedder.embed_stretches([frames], 1.5, 0.5)[0]
+    found = embedder.embed_stretches([frames], 1.5, 0.5)[0]
+    middles, rows = found.middles, found.embeddings
     mean = frames[:length].mean(0)
     assert np.allclose(rows[0], mean / np.linalg.norm(mean), atol=1e-5)
     assert middles[0] == pytest.approx(length / 200)
@@ -71,7 +72,8 @@ def test_the_mean_of_each_window_is_taken_away(tmp_path: Path) -> None:
 def test_a_network_of_samples(tmp_path: Path) -> None:
     path = graph(tmp_path / "a.onnx", ["B", "N"], "Identity")
     embedder = SpeakerEmbedder.load(import_speakers(path, tmp_path / "v", "samples").folder)
-    middles, rows = embedder.embed_stretches([tone(300)], 1.5, 0.5)[0]
+    found = embedder.embed_stretches([tone(300)], 1.5, 0.5)[0]
+    middles, rows = found.middles, found.embeddings
     assert rows.shape == (4, 1.5 * RATE)
     assert np.allclose(middles, [0.75, 1.25, 1.75, 2.25])
 

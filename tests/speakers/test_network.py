@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from asr.features.front_end import FrontEnd
@@ -26,8 +28,9 @@ def network(config: EmbeddingConfig = SMALL) -> EmbeddingNetwork:
     return made.eval()
 
 
-def test_padding_and_loudness_change_nothing() -> None:
-    made, x = network(), torch.randn(1, 90, 16)
+@pytest.mark.parametrize("front", ["time", "residual"])
+def test_padding_and_loudness_change_nothing(front: str) -> None:
+    made, x = network(replace(SMALL, front=front)), torch.randn(1, 90, 16)
     alone = made(x, torch.tensor([90]))
     padded = made(torch.cat([x + 4, torch.full((1, 30, 16), 9.0)], 1), torch.tensor([90]))
     assert torch.allclose(alone, padded, atol=1e-5)
@@ -35,13 +38,21 @@ def test_padding_and_loudness_change_nothing() -> None:
 
 
 def test_the_graph_is_the_network() -> None:
-    for config in (SMALL, EmbeddingConfig(12, (2, 1), 3, "gru", 6, 2, True, 4, 8)):
+    deep = EmbeddingConfig(12, (2, 1), 3, "gru", 6, 2, True, 4, 8, overlap_dim=5)
+    residual = EmbeddingConfig(8, hidden_dim=6, attention_dim=4, dim=8, front="residual")
+    for config in (SMALL, residual, deep):
         made, x = network(config), torch.randn(3, 77, 16)
         graph = EmbeddingGraph(made).eval()
         steps = -(-77 // math.prod(config.conv_strides))
         windows = torch.kron(torch.eye(3), torch.ones(1, steps))
         lens = torch.full((3,), 77)
-        assert torch.allclose(graph(x, windows), made(x, lens), atol=1e-5)
+        embeddings, *overlap = graph(x, windows)
+        assert torch.allclose(embeddings, made(x, lens), atol=1e-5)
+        assert len(overlap) == (config.overlap_dim > 0)
+    assert made.overlap is not None
+    both = made.overlap(*made.heard(x, lens)).sigmoid()
+    assert both.shape == (3, steps)
+    assert torch.allclose(overlap[0], both, atol=1e-5)
 
 
 def test_attentive_statistics_are_weighted_moments() -> None:
@@ -55,8 +66,6 @@ def test_attentive_statistics_are_weighted_moments() -> None:
 
 
 def test_a_copy_at_another_speed_is_the_sound_at_another_rate() -> None:
-    from dataclasses import replace
-
     from asr.audio.perturbation import change_speed
 
     rng = np.random.default_rng(0)

@@ -26,7 +26,8 @@ class Session:
         self.batches.append(len(features))
         steps = features[:, ::STEP].reshape(-1, features.shape[2])
         counts = windows.sum(1, keepdims=True)
-        return [np.concatenate([windows @ steps / counts, counts], 1)]
+        overlap = features[:, ::STEP, 0]
+        return [np.concatenate([windows @ steps / counts, counts], 1), overlap]
 
 
 def numbered(frames: int) -> Any:
@@ -35,7 +36,11 @@ def numbered(frames: int) -> Any:
 
 @pytest.mark.parametrize("frames", [1, 20, 95, 150, 151, 208, 209, 333, 417, 1000, 2000])
 def test_a_window_is_pooled_from_its_own_frames(frames: int) -> None:
-    rows = SharedNetwork(Session(), (2, 2, 2)).stretches([numbered(frames)], WINDOWS)[0]
+    found = SharedNetwork(Session(), (2, 2, 2)).stretches([numbered(frames)], WINDOWS)
+    rows, overlap = found[0][0], found[1][0]
+    if frames >= LEAST:
+        assert (np.diff(overlap) > 0).all()
+        assert abs(len(overlap) - frames / STEP) <= 1
     firsts = even_starts(frames, WINDOWS)
     assert len(rows) == len(firsts)
     assert (rows[:, 1] > 0).all()
@@ -48,7 +53,7 @@ def test_a_window_is_pooled_from_its_own_frames(frames: int) -> None:
 def test_stretches_keep_their_places() -> None:
     session = Session()
     lengths = np.random.default_rng(0).integers(10, 900, 60)
-    rows = SharedNetwork(session, (2, 4)).stretches(
+    rows, _ = SharedNetwork(session, (2, 4)).stretches(
         [numbered(n) + 1e4 * n for n in lengths], WINDOWS
     )
     for length, own in zip(lengths, rows, strict=True):

@@ -151,7 +151,8 @@ def with_speakers(transcript: Transcript, diarization: Diarization) -> Transcrip
         return replace(transcript, turns=(), notes=notes)
     segments = [part for segment in transcript.segments for part in _split(segment, turns)]
     text = join_words(segment.text for segment in segments)
-    return replace(transcript, text=text, segments=tuple(segments), turns=turns, notes=notes)
+    found = tuple(segments)
+    return replace(transcript, text=text, segments=found, turns=diarization.every_turn, notes=notes)
 
 
 def _split(segment: Segment, turns: Sequence[SpeakerTurn]) -> list[Segment]:

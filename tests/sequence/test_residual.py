@@ -44,11 +44,12 @@ def test_padding_changes_nothing(length: int) -> None:
 
 def test_it_learns_in_bfloat16_as_in_float32() -> None:
     front, x = made().train(), torch.randn(3, 20, 10)
+    upstream = torch.randn(3, 10, front.output_dim)  # a sum of squares hardly changes behind a norm
     gradients = []
     for enabled in (False, True):
         front.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             y, _ = front(x, torch.tensor([20, 20, 20]))
-        y.float().square().sum().backward()
+        (y.float() * upstream).sum().backward()
         gradients.append(front.convs[0].weight.grad.flatten().clone())
-    assert functional.cosine_similarity(*gradients, dim=0) > 0.99
+    assert functional.cosine_similarity(*gradients, dim=0) > 0.95  # eight bits, six layers

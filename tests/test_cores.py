@@ -58,7 +58,7 @@ def test_programs_leave_threads_to_networks(
     assert os.environ.get(BLAS_THREADS) == chosen
 
 
-def test_the_command_line_has_numpy_use_one_thread(tmp_path: Path) -> None:
+def test_the_command_line_has_numpy_use_one_thread() -> None:
     environment = {
         name: value
         for name, value in os.environ.items()

@@ -27,8 +27,9 @@ from asr.sequence.threads import over_batch
 __all__ = ["LSTM", "has_bf16", "has_small_products", "own_step", "side_by_side"]
 
 FEW = 12  # sequences side by side from which oneDNN is as fast
-# OpenBLAS's names of processors for which it has kernels for small matrix products, AMD's with
-# AVX-512 among them. Elsewhere our loops take two to three times as long as oneDNN.
+# OpenBLAS's names of the processors (with AVX-512, Intel's and AMD's) for which it has kernels for
+# small matrix products. With its other kernels our step takes two to three times as long as
+# oneDNN's LSTM.
 SMALL_PRODUCTS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 torch_lstm: Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]] = nn.LSTM.forward
 

@@ -51,7 +51,7 @@ class ResidualConv(nn.Module):
         return math.prod(self.strides)
 
     def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, F), (B,) -> (B, T', C * F'), (B,)."""
+        """Features (B, T, F), lengths (B,) -> features (B, T', C * F'), lengths (B,)."""
         x = x.unsqueeze(1)
         for stage, stride in enumerate(self.strides):
             first = 3 * stage

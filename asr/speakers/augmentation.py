@@ -29,7 +29,7 @@ HEARD_DB = 12.0  # two voices overlap where neither is this far below its level 
 
 @dataclass(frozen=True)
 class AugmentedVoices:
-    """Changed crops.
+    """Augmented crops.
 
     Attributes:
         x: (B, T, F) log-Mel features.
@@ -47,7 +47,7 @@ def augment_voices(
     generator: torch.Generator,
     frame_shift_s: float,
 ) -> AugmentedVoices:
-    """Return changed crops of one length.
+    """Augment crops of one length, and mark where two voices overlap in them.
 
     Args:
         x: log-Mel features (B, T, F).
@@ -82,10 +82,13 @@ def _with_noise(
     x: Tensor, noise: Tensor, config: VoiceAugmentConfig, generator: torch.Generator
 ) -> Tensor:
     """Add noise to a share of the crops, at random signal-to-noise ratios."""
-    chosen = _drawn(len(x), config.noise_share, generator)
-    snr = _between(config.snr_db_low, config.snr_db_high, len(x), generator)
-    mixed = torch.logaddexp(x, noise + (_level(x) - _level(noise) - DB * snr))
-    return torch.where(chosen.view(-1, 1, 1), mixed, x)
+    chosen = _drawn(len(x), config.noise_share, generator).nonzero().squeeze(1)
+    snr = _between(config.snr_db_low, config.snr_db_high, len(x), generator)[chosen]
+    if not len(chosen):
+        return x
+    speech, other = x[chosen], noise[chosen]
+    mixed = torch.logaddexp(speech, other + (_level(speech) - _level(other) - DB * snr))
+    return x.index_copy(0, chosen, mixed)
 
 
 def _with_others(
@@ -100,17 +103,19 @@ def _with_others(
     first = torch.rand(B, 1, generator=generator) * (1 - part)
     place = torch.arange(T) / T
     inside = chosen.view(-1, 1) & (place >= first) & (place < first + part)
-    other = other + (_level(x) - _level(other) - DB * ratio)
-    loud, heard = x.logsumexp(2), other.logsumexp(2)  # (B, T)
+    level = _level(x)
+    lower = level - DB * ratio
+    other = other + (lower - _level(other))
     bands = math.log(x.size(2))
-    overlap = inside & ((loud - heard).abs() < HEARD_DB * DB)
-    for frames, whole in ((loud, x), (heard, other)):
-        overlap &= frames - bands > _level(whole).view(-1, 1) - HEARD_DB * DB
+    first_voice, second_voice = x.logsumexp(2) - bands, other.logsumexp(2) - bands  # (B, T)
+    overlap = inside & ((first_voice - second_voice).abs() < HEARD_DB * DB)
+    overlap &= first_voice > level.view(-1, 1) - HEARD_DB * DB
+    overlap &= second_voice > lower.view(-1, 1) - HEARD_DB * DB
     return torch.where(inside.unsqueeze(-1), torch.logaddexp(x, other), x), overlap
 
 
 def _between(low: float, high: float, count: int, generator: torch.Generator) -> Tensor:
-    """Drawn uniformly, (count, 1, 1)."""
+    """Return random numbers (count, 1, 1) of a uniform distribution."""
     return low + (high - low) * torch.rand(count, 1, 1, generator=generator)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from asr.config import check_choice, check_range
@@ -90,11 +89,6 @@ class EmbeddingConfig:
                 f"model.conv_strides is {self.conv_strides} with kernels of {self.conv_kernel}.",
                 "Give at least one stride from 1, and an odd kernel.",
             )
-
-    @property
-    def subsampling(self) -> int:
-        """Frames a step."""
-        return math.prod(self.conv_strides)
 
     @property
     def channels(self) -> tuple[int, ...]:

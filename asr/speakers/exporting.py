@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -63,18 +62,19 @@ def _write(bundle: Bundle, folder: Path, output_format: str) -> None:
     model = FittedSpeakers.load(bundle)
     int8 = output_format == "onnx-int8"
     path = folder / (FULL_FILE if int8 else NETWORK_FILE)
-    steps = -(-PIECE // math.prod(model.network.config.conv_strides))
-    outputs = ["embeddings", *(["overlap"] if model.network.overlap is not None else [])]
+    steps = -(-PIECE // model.network.front.subsampling)
+    outputs = {"embeddings": {0: "W"}}
+    if model.network.overlap is not None:
+        outputs["overlap"] = {0: "B", 1: "S"}
     write_graph(
         EmbeddingGraph(model.network).eval(),
         path,
         inputs=(torch.zeros(2, PIECE, model.features.n_mels), torch.ones(3, 2 * steps)),
-        names=(["features", "windows"], outputs),
+        names=(["features", "windows"], list(outputs)),
         dynamic_axes={
             "features": {0: "B", 1: "T"},
             "windows": {0: "W", 1: "N"},
-            "embeddings": {0: "W"},
-            **({"overlap": {0: "B", 1: "S"}} if model.network.overlap is not None else {}),
+            **outputs,
         },
     )
     if int8:

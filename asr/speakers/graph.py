@@ -45,17 +45,17 @@ class EmbeddingGraph(nn.Module):
         """
         x, network = self._levelled(features), self.network
         if isinstance(network.front, ResidualConv):
-            heard = self._residual(x.unsqueeze(1)).permute(2, 0, 1, 3).flatten(2)
+            convolved = self._residual(x.unsqueeze(1)).permute(2, 0, 1, 3).flatten(2)
         else:
             x = x.transpose(1, 2)
             for conv in self.convs:
                 x = functional.relu(conv(x))
-            heard = x.permute(2, 0, 1)
-        x = _recurrent(network.stack, self.kernels, heard)
+            convolved = x.permute(2, 0, 1)
+        x = _recurrent(network.stack, self.kernels, convolved)
         embeddings = network.embedding(self._pooled(x.flatten(0, 1), windows))
         if network.overlap is None or self.overlap is None:
             return (embeddings,)
-        x = _recurrent(network.overlap.stack, self.overlap, heard)
+        x = _recurrent(network.overlap.stack, self.overlap, convolved)
         return embeddings, network.overlap.output(x).squeeze(-1).sigmoid()
 
     def _residual(self, x: Tensor) -> Tensor:

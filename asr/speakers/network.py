@@ -35,7 +35,7 @@ def levelled(x: Tensor, x_lens: Tensor, range_nepers: float) -> Tensor:
 
 
 class OverlapDetector(nn.Module):
-    """Tells at each step whether two voices speak at once.
+    """Overlapped speech detection: whether two people speak at once, step by step.
 
     Args:
         input_dim: C, of the convolutions.
@@ -105,13 +105,13 @@ class EmbeddingNetwork(nn.Module):
 
     def forward(self, x: Tensor, x_lens: Tensor) -> Tensor:
         """Features (B, T, F), lengths (B,) -> embeddings (B, E)."""
-        return self.embedded(*self.heard(x, x_lens))
+        return self.embedded(*self.convolved(x, x_lens))
 
-    def heard(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, T, F), lengths (B,) -> what the convolutions make of them (B, T', C)."""
+    def convolved(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, T, F), lengths (B,) -> outputs of the convolutions (B, T', C), lengths."""
         x = (levelled(x, x_lens, self.config.range_nepers) - self.mean) / self.std
-        heard: tuple[Tensor, Tensor] = self.front(mask_padding(x, x_lens), x_lens)
-        return heard
+        convolved: tuple[Tensor, Tensor] = self.front(mask_padding(x, x_lens), x_lens)
+        return convolved
 
     def embedded(self, x: Tensor, x_lens: Tensor) -> Tensor:
         """Steps (B, T', C) of the convolutions, lengths (B,) -> embeddings (B, E)."""

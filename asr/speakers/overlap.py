@@ -1,7 +1,7 @@
-"""Where two voices speak at once, and whose the second one is.
+"""Overlapped speech: where two people speak at once, and who the second one is.
 
-The second voice is taken for that of whoever else speaks nearest in time: people mostly overlap
-where one of them takes over (Otterson & Ostendorf 2007).
+The second speaker is taken to be whoever else speaks nearest in time: people mostly overlap where
+one of them takes over (Otterson & Ostendorf 2007).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Span = tuple[float, float]
 
 
 def overlapped_spans(parts: Iterable[SpeechPart], threshold: float) -> Iterator[Span]:
-    """Yield start and end in seconds of what the network takes for overlapped speech.
+    """Yield start and end, in seconds, of each stretch of overlapped speech that was detected.
 
     Args:
         parts: stretches of speech.
@@ -49,10 +49,10 @@ def second_turns(turns: Sequence[SpeakerTurn], spans: Iterable[Span]) -> Iterato
         while first < len(turns) and turns[first].end < start - REACH_S:
             first += 1
         near: list[SpeakerTurn] = []
-        for turn in turns[first:]:
-            if turn.start > end + REACH_S:
+        for number in range(first, len(turns)):
+            if turns[number].start > end + REACH_S:
                 break
-            near.append(turn)
+            near.append(turns[number])
         for turn in near:
             begins, ends = max(start, turn.start), min(end, turn.end)
             others = [other for other in near if other.speaker != turn.speaker]

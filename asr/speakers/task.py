@@ -52,12 +52,12 @@ class SpeakerTask(Task):
             x, overlap = changed.x, changed.overlap
         network = self.network
         lens = torch.full((len(x),), x.size(1), dtype=torch.int64, device=x.device)
-        heard = network.heard(x, lens)
-        embeddings = network.embedded(*heard)
+        convolved = network.convolved(x, lens)
+        embeddings = network.embedded(*convolved)
         total = self.classes(embeddings, batch.speakers)
         if network.overlap is not None:
-            found = network.overlap(*heard).float()
-            true = overlap[:, :: network.config.subsampling].to(found)
+            found = network.overlap(*convolved).float()
+            true = overlap[:, :: network.front.subsampling].to(found)
             mean = functional.binary_cross_entropy_with_logits(found, true)
             total = total + self.weights.overlap * len(x) * mean
         if self.ge2e is not None:

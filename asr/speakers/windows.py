@@ -38,6 +38,10 @@ Array = npt.NDArray[np.float32]
 POOLED = 64  # stretches whose windows go through the network together
 
 
+def _not_told() -> Array:
+    return np.zeros(0, np.float32)
+
+
 class Embeds(Protocol):
     """What turns samples into embeddings: :class:`asr.speakers.embedder.SpeakerEmbedder`."""
 
@@ -69,7 +73,7 @@ class EmbeddedStretch:
 
     middles: Array
     embeddings: Array
-    overlap: Array = field(default_factory=lambda: np.zeros(0, np.float32))
+    overlap: Array = field(default_factory=_not_told)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class SpeechPart:
     end: float
     middles: Array
     embeddings: Array
-    overlap: Array = field(default_factory=lambda: np.zeros(0, np.float32))
+    overlap: Array = field(default_factory=_not_told)
 
     @classmethod
     def of(cls, start: float, end: float, stretch: EmbeddedStretch) -> SpeechPart:

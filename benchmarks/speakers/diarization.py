@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from asr.audio.reading import open_recording
 from asr.scoring.diarization import DiarizationScore, score_turns
 from asr.speakers.diarization import DiarizationConfig, diarize_parts
@@ -67,6 +69,23 @@ def scores(
     }
 
 
+def show_overlap(parts: Parts, references: References, threshold: float) -> None:
+    """Print precision and recall of overlapped speech, by the network's steps."""
+    both, marked = [], []
+    for name, own in parts.items():
+        for part in own:
+            count = len(part.overlap)
+            times = part.start + (np.arange(count) + 0.5) * (part.end - part.start) / max(count, 1)
+            speaking = [(t.start <= times) & (times < t.end) for t in references[name]]
+            both.append(np.sum(speaking, 0) > 1)
+            marked.append(part.overlap >= threshold)
+    true, found = np.concatenate(both), np.concatenate(marked)
+    if true.any() and found.any():
+        right = (true & found).sum()
+        figures = f"precision {right / found.sum():.3f} recall {right / true.sum():.3f}"
+        print(f"overlapped speech, {100 * true.mean():.1f} % | {figures}")
+
+
 def show(what: str, results: Mapping[str, tuple[DiarizationScore, float]]) -> None:
     """Print a row."""
     cells = [
@@ -108,6 +127,7 @@ def main() -> None:
         given = replace(config, speakers=int(count))
         totals |= scores(own, references, embedder, given, args.collar)
     show("number given", totals)
+    show_overlap(parts, references, embedder.calibration.overlap)
 
 
 if __name__ == "__main__":

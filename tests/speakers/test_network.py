@@ -50,7 +50,7 @@ def test_the_graph_is_the_network() -> None:
         assert torch.allclose(embeddings, made(x, lens), atol=1e-5)
         assert len(overlap) == (config.overlap_dim > 0)
     assert made.overlap is not None
-    both = made.overlap(*made.heard(x, lens)).sigmoid()
+    both = made.overlap(*made.convolved(x, lens)).sigmoid()
     assert both.shape == (3, steps)
     assert torch.allclose(overlap[0], both, atol=1e-5)
 

@@ -51,16 +51,17 @@ class Calibration:
             ``scale * cosine + shift``.
         shift: see there.
         overlap: probability from which the network's word is taken that two voices speak at once.
-        threshold: mean squared distance of stretches of speech from their speakers' centres that
-            one more speaker takes away, at least, beside what noise explains.
+        threshold: mean squared distance of stretches of speech from their speakers' centres that a
+            second speaker takes away, at least, beside what noise explains; a third one and others
+            less, see :mod:`asr.speakers.stretches`.
         noise: that part of it, over 1 / seconds of the two nearest speakers, summed.
     """
 
     scale: float = 20.0
     shift: float = -8.0
     overlap: float = 0.3
-    threshold: float = 0.022
-    noise: float = 0.085
+    threshold: float = 0.07
+    noise: float = 0.1
 
     def log_odds(self, cosine: float) -> float:
         """Return the natural logarithm of the odds that two voices are one person's."""

@@ -1,19 +1,22 @@
 """Stretches of speech as one embedding each, and how many speakers they are of.
 
 One more speaker always explains some of the scatter of embeddings. How much of it noise explains
-falls with the seconds that the two nearest speakers have; more than that is a speaker.
+falls with the seconds that the two nearest speakers have; more than that is a speaker. The second
+one explains most: of K that speak alike long and are alike far apart, the last explains a share of
+1 / (K (K - 1)).
 
 Legend: n windows, P stretches, K speakers, E embedding.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from asr.speakers.clustering import Array, Labels, renumbered, tree
+from asr.speakers.clustering import Array, Labels, Tree, renumbered, tree
 from asr.speakers.embedder import Calibration
 from asr.speakers.windows import SpeechPart
 
@@ -24,6 +27,7 @@ PIECES = 10  # of a short recording, at least, down to LEAST_PIECE_S
 LEAST_PIECE_S = 1.0
 GROUPED_S = 1.0  # shorter stretches of speech make no groups
 ROUNDS = 4  # of new centres and new labels
+ODD_GROUPS = 3  # of odd stretches, which are no speakers
 NEVER = 9.0  # more than any distance
 BETWEEN = 0.6  # seconds, over those of a group: of its squared distance that is noise
 
@@ -96,7 +100,7 @@ class Stretches:
     def divided(self, count: int) -> Labels:
         """Return a group (n,) for each window, of so many groups, or as many as there are rows."""
         joined = tree(self.rows[self.long], self.seconds[self.long])
-        return renumbered(self._refined(joined.groups(min(count, len(self.long))))[self.owners])
+        return renumbered(self._division(joined, min(count, len(self.long)))[self.owners])
 
     def found(self, calibration: Calibration, most: int, least_s: float) -> Labels:
         """Return the speaker (n,) of each window, of as many speakers as there seem to be.
@@ -110,18 +114,36 @@ class Stretches:
         best = np.zeros(len(self.seconds), np.int64)
         before = self._scatter(best)
         for count in range(2, min(most, len(self.long)) + 1):
-            labels = self._refined(joined.groups(count))
+            labels = self._division(joined, count)
             after = self._scatter(labels)
             noise = self._noise(labels, count, least_s, calibration)
-            if before - after < calibration.threshold + noise:
+            least = calibration.threshold * math.sqrt(2 / (count * (count - 1)))
+            if before - after < least + noise:
                 break
             best, before = labels, after
         return renumbered(best[self.owners])
 
-    def _refined(self, groups: Labels) -> Labels:
-        """Return the group (P,) of each stretch: the nearest centre, a few times."""
+    def _division(self, joined: Tree, count: int) -> Labels:
+        """Return the group (P,) of each stretch, of so many groups.
+
+        Of the tree's own groups, and of the largest ones among more, those with the least scatter:
+        an odd stretch may be the last to join, after two speakers have.
+        """
+        most = min(count + ODD_GROUPS, len(self.long))
+        divisions = [self._refined(joined.groups(more), count) for more in range(count, most + 1)]
+        return min(divisions, key=self._scatter)
+
+    def _refined(self, groups: Labels, count: int) -> Labels:
+        """Return the group (P,) of each stretch: the nearest centre, a few times.
+
+        Args:
+            groups: to begin with, of the long stretches.
+            count: how many of them are kept, the largest.
+        """
         rows, weights = self.rows, self.seconds
         middles = centres(rows[self.long], weights[self.long], groups)
+        sizes = np.bincount(groups, weights[self.long])
+        middles = middles[np.sort(np.argsort(-sizes, kind="stable")[:count])]
         labels: Labels = (rows @ middles.T).argmax(1)
         for _ in range(ROUNDS - 1):
             middles = unit(np.eye(len(middles))[labels].T @ (rows * weights[:, None]))

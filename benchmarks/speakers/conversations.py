@@ -2,12 +2,14 @@
 
     python benchmarks/speakers/conversations.py TABLE.tsv -o FOLDER [--count 20]
         [--speakers 2 3 4 6] [--overlap 0] [--noise FOLDER] [--snr-db 15] [--rooms] [--seed 1]
-        [--whole]
+        [--whole] [--one-session]
 
 TABLE.tsv has the columns audio and speaker. Turns of 1 to 8 s are cut out of the recordings at
 pauses where there are some; between turns lies a pause of 0.1 to 0.8 s, or, in a share of them,
 an overlap. Writes FOLDER/NAME.flac and FOLDER/references.rttm. With --whole, turns are whole
-recordings of LibriSpeech of at most 8 s, and what they say goes into FOLDER/references.stm.
+recordings of LibriSpeech of at most 8 s, and what they say goes into FOLDER/references.stm. With
+--one-session, as in a meeting, a speaker's turns come from one folder (of LibriSpeech, a chapter:
+one microphone, one day); otherwise from all that there are of the speaker.
 """
 
 from __future__ import annotations
@@ -74,6 +76,13 @@ class Speaker:
         return np.clip(piece, -1, 1).astype(np.float32)
 
 
+def _session(files: list[SpokenFile], rng: np.random.Generator) -> list[SpokenFile]:
+    """Return the recordings of one of a speaker's folders."""
+    folders = sorted({file.path.parent for file in files})
+    chosen = folders[int(rng.integers(len(folders)))]
+    return [file for file in files if file.path.parent == chosen]
+
+
 def _transcript(path: Path) -> str:
     """Return what a recording of LibriSpeech says."""
     speaker, chapter, _ = path.stem.split("-")
@@ -101,11 +110,15 @@ def conversation(
     *,
     rooms: bool = False,
     whole: bool = False,
+    one_session: bool = False,
 ) -> tuple[Samples, list[SpeakerTurn], list[str]]:
     """Return samples, turns and what is said in them, of so many speakers."""
     names = [str(name) for name in rng.choice(sorted(people), count, replace=False)]
     room = float(rng.uniform(0.2, 0.6)) if rooms else 0.0
-    speakers = {name: Speaker(people[name], rng, room) for name in names}
+    files = {name: people[name] for name in names}
+    if one_session:
+        files = {name: _session(files[name], rng) for name in names}
+    speakers = {name: Speaker(files[name], rng, room) for name in names}
     sound, turns, texts = np.zeros(0, np.float32), list[SpeakerTurn](), list[str]()
     order = list(names)  # so that everybody speaks
     while len(sound) < seconds * RATE or order:
@@ -141,6 +154,7 @@ def main() -> None:
     parser.add_argument("--snr-db", type=float, default=15.0)
     parser.add_argument("--rooms", action="store_true")
     parser.add_argument("--whole", action="store_true", help="recordings, with what they say")
+    parser.add_argument("--one-session", action="store_true", help="of each speaker")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     people: dict[str, list[SpokenFile]] = {}
@@ -153,7 +167,14 @@ def main() -> None:
         for number in range(args.count):
             rng = np.random.default_rng((args.seed, count, number))
             sound, turns, texts = conversation(
-                people, count, args.seconds, rng, args.overlap, rooms=args.rooms, whole=args.whole
+                people,
+                count,
+                args.seconds,
+                rng,
+                args.overlap,
+                rooms=args.rooms,
+                whole=args.whole,
+                one_session=args.one_session,
             )
             if args.noise:
                 files = noise_files(args.noise)

@@ -41,7 +41,7 @@ FEATURES: dict[str, Any] = {
 }
 # See asr.speakers.embedder.Calibration. Measured on LibriSpeech dev-clean: `scale` and `shift` on
 # pairs of recordings, `threshold` and `noise` on conversations (benchmarks/speakers).
-CALIBRATION = {"scale": 31.561, "shift": -22.192, "threshold": 0.01, "noise": 0.05}
+CALIBRATION = {"scale": 31.561, "shift": -22.192, "threshold": 0.03, "noise": 0.08}
 LEAST_POWER = 1e-3  # mean square of samples, -30 dBFS
 WINDOW_FRAMES = 160
 

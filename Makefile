@@ -6,16 +6,23 @@ export MPLBACKEND := Agg
 
 .PHONY: demo test test-avx2 lint docs wheel bench clean environment development
 
+# The bytecode of what `asr transcribe` imports, which a first start would wait for, and every start where
+# PYTHONDONTWRITEBYTECODE is set, as in many containers.
+BYTECODE := PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import asr.cli.transcribe, asr.speech.jobs.transcribe, \
+	asr.speech.acoustics.onnx, asr.language.punctuation.restorer, llvmlite.binding, numpy.random, onnxruntime"
+
 # A stamp is as new as what it was made from, so a change of the dependencies installs again.
 environment: $(VENV)/.installed
 development: $(VENV)/.installed-dev
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[train]'
+	$(BYTECODE)
 	touch $@
 $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[train,tune,series,media,mandarin,export,serve,dev]'
+	$(BYTECODE)
 	touch $@ $(VENV)/.installed
 
 demo: environment ## make speech, train, build an LM, decode, score, transcribe

@@ -19,10 +19,12 @@ multiple of 64 bytes.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from asr.cores import usable_cores
 from asr.decoding.kernels import automaton as kernels
 from asr.decoding.kernels.new_words import copy_entries
 from asr.errors import LanguageModelError
@@ -40,7 +43,7 @@ from asr.lm.model import BOS, EOS, UNK, NgramModel
 if TYPE_CHECKING:
     from asr.lm.trie import Trie
 
-__all__ = ["MAGIC", "NgramAutomaton", "compile_model", "compile_trie"]
+__all__ = ["MAGIC", "NgramAutomaton", "compile_model", "compile_trie", "longest_suffixes"]
 
 MAGIC = b"asr-lm\x00\x01"
 _ARRAYS: dict[str, tuple[Any, int]] = {
@@ -199,14 +202,13 @@ def compile_trie(words: Sequence[str], trie: Trie) -> NgramAutomaton:
         raise LanguageModelError(
             "The model has too many n-grams or a line feed in a word.", "Prune it."
         )
-    suffix = np.empty(int(trie.offsets[-1]), np.int32)
-    kernels.suffixes(trie.last_words, trie.first_child, int(trie.offsets[1]), suffix)
+    suffix = longest_suffixes(trie)
     state_of = np.empty(len(suffix), np.int32)
     S = kernels.number_states(trie.first_child, trie.log10_backoffs, suffix, BOS, state_of)
     capacity = _capacity(int(trie.offsets[-1] - trie.offsets[1]))
     W = len(words)
     automaton = NgramAutomaton(
-        slots=np.full((capacity, 4), kernels.EMPTY, np.uint32),
+        slots=np.empty((capacity, 4), np.uint32),
         unigrams=(trie.log10_probs[:W].astype(np.float64) * math.log(10)).astype(np.float32),
         after=state_of[:W].copy(),
         backoffs=np.zeros(S, np.float32),
@@ -221,8 +223,38 @@ def compile_trie(words: Sequence[str], trie: Trie) -> NgramAutomaton:
         log10_probs=trie.log10_probs,
         log10_backoffs=trie.log10_backoffs,
     )
-    kernels.fill(arrays, suffix, state_of, automaton.arrays)
+    kernels.link_states(arrays, suffix, state_of, automaton.arrays)
+    late, middle = np.zeros(len(suffix), bool), capacity // 2
+    _on_threads(
+        lambda slots: kernels.fill(arrays, state_of, slots, automaton.arrays, late),
+        [(0, middle), (middle, capacity)],
+    )
+    kernels.fill_late(arrays, state_of, automaton.arrays, late)
     return automaton
+
+
+def longest_suffixes(trie: Trie) -> npt.NDArray[np.int32]:
+    """Return the node of the longest listed proper suffix of every n-gram of a trie.
+
+    Returns:
+        int32 (nodes,); unigrams have ``kernels.NONE``.
+    """
+    suffix = np.full(int(trie.offsets[-1]), kernels.NONE, np.int32)
+    children = trie.first_child
+    for first, end in itertools.pairwise(trie.offsets[:-1].tolist()):  # shorter n-grams first
+        half = (children[first] + children[end]) // 2
+        middle = first + int(np.searchsorted(children[first:end], half))
+        _on_threads(
+            lambda nodes: kernels.link_suffixes(trie.last_words, children, *nodes, suffix),
+            [(first, middle), (middle, end)],
+        )
+    return suffix
+
+
+def _on_threads(work: Callable[[tuple[int, int]], None], parts: Sequence[tuple[int, int]]) -> None:
+    """Do what takes a range of numbers for several, side by side."""
+    with ThreadPoolExecutor(min(len(parts), usable_cores())) as threads:
+        list(threads.map(work, parts))
 
 
 def _fetch(data: npt.NDArray[np.uint8]) -> None:

@@ -340,8 +340,10 @@ class BeamDecoder:
             return one(log_probs)
         if self.threads == 1 or len(batch) < 2 or isinstance(self.lm, KenlmModel):
             return list(map(one, batch))
+        longest_first = sorted(range(len(batch)), key=lambda i: len(batch[i]), reverse=True)
         with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(one, batch))
+            found = {i: pool.submit(one, batch[i]) for i in longest_first}
+            return [found[i].result() for i in range(len(batch))]
 
     def _one(self, log_probs: Any, kind: str) -> list[Hypothesis]:
         return self.search(self._compiled.frames(log_probs, kind=kind))

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.cache import Arrays, cache_path, cached, cached_arrays
-from asr.decoding.kernels.automaton import suffixes
+from asr.decoding.automaton import longest_suffixes
 from asr.errors import LanguageModelError
 from asr.g2p import kernels
 from asr.g2p.chunks import divide, parse_chunk, spell_chunk
@@ -363,8 +363,7 @@ def _sorted_entries(
 ) -> kernels.Chunks:
     """Return a trie of n-grams with the n-grams of each context sorted by the keys of chunks."""
     W, contexts = len(keys), len(trie.first_child) - 1
-    suffix = np.empty(len(trie.last_words), np.int32)
-    suffixes(trie.last_words, trie.first_child, W, suffix)
+    suffix = longest_suffixes(trie)
     follows = np.repeat(np.arange(contexts), np.diff(trie.first_child))
     order = np.lexsort((keys[trie.last_words], np.concatenate([np.full(W, -1), follows])))
     after = np.arange(len(suffix), dtype=np.int32)  # the longest n-grams have nothing behind them

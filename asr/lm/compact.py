@@ -20,10 +20,9 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +47,7 @@ F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
+_N = TypeVar("_N", np.uint8, np.int32)
 
 
 class CompactModel(NamedTuple):
@@ -160,12 +160,16 @@ def _pack(name: str, data: bytes) -> bytes:
 
 def _unpack(name: str, data: memoryview, size: int) -> bytes:
     if name.endswith("bits"):
-        return bytes(data)
-    lzma, options = _lzma()
-    try:
-        return lzma.LZMADecompressor(**options).decompress(data, size)
-    except lzma.LZMAError as error:
-        raise ValueError(str(error)) from None
+        block = bytes(data)
+    else:
+        lzma, options = _lzma()
+        try:
+            block = lzma.LZMADecompressor(**options).decompress(data, size)
+        except lzma.LZMAError as error:
+            raise ValueError(str(error)) from None
+    if len(block) != size:
+        _fail("a block has another length than its header says")
+    return block
 
 
 def _by_frequency(model: NgramModel) -> NgramModel:
@@ -188,7 +192,7 @@ def _by_frequency(model: NgramModel) -> NgramModel:
 def _encode(model: NgramModel, step: float) -> dict[str, bytes]:
     trie = build_trie(model)
     blocks = {"words": "\n".join(model.words).encode()}
-    siblings = np.arange(len(model.words))
+    groups = np.zeros(len(model.words), np.uint8)
     for n in range(1, model.order + 1):
         nodes = slice(trie.offsets[n - 1], trie.offsets[n])
         if n > 1:
@@ -196,12 +200,14 @@ def _encode(model: NgramModel, step: float) -> dict[str, bytes]:
                 trie.first_child[trie.offsets[n - 2] : trie.offsets[n - 1] + 1]
                 - trie.offsets[n - 1]
             )
-            siblings = _siblings(np.diff(contexts))
-            blocks |= _numbers(f"gaps{n}", _gaps(contexts, trie.last_words[nodes])[siblings])
-        codes = _codes(blocks, f"probs{n}", trie.log10_probs[nodes], step, siblings)
+            groups = _families(contexts)
+            gaps = _gaps(contexts, trie.last_words[nodes])
+            blocks |= _numbers(f"gaps{n}", _grouped(gaps, groups))
+        codes = _codes(blocks, f"probs{n}", trie.log10_probs[nodes], step, groups)
         if n < model.order:
             children = np.diff(trie.first_child[trie.offsets[n - 1] : trie.offsets[n] + 1])
-            blocks |= _numbers(f"children{n}", children[_alike(codes)])
+            # Nodes of one probability have about as many children.
+            blocks |= _numbers(f"children{n}", _grouped(children, codes))
             backoffs = trie.log10_backoffs[nodes]
             _codes(blocks, f"backoffs{n}", backoffs[children > 0], step)
             if backoffs[children == 0].any():
@@ -209,17 +215,23 @@ def _encode(model: NgramModel, step: float) -> dict[str, bytes]:
     return blocks
 
 
-def _alike(codes: U8) -> I64:
-    """The order that brings nodes of one probability together: they have about as many children."""
-    return np.argsort(codes, kind="stable")
+def _grouped(values: npt.NDArray[Any], groups: U8) -> npt.NDArray[Any]:
+    """The values of each group side by side."""
+    return values[np.argsort(groups, kind="stable")]
 
 
-def _siblings(children: I64) -> I64:
-    """The order that brings nodes together whose contexts have about as many, first ones apart."""
-    classes = np.repeat(2 * np.frexp(children.astype(np.float64))[1].astype(np.uint8), children)
-    firsts = np.cumsum(children) - children
-    classes[firsts[children > 0]] += np.uint8(1)
-    return np.argsort(classes, kind="stable")
+def _ungrouped(values: npt.NDArray[_N], groups: U8) -> npt.NDArray[_N]:
+    """Undo :func:`_grouped`."""
+    out = np.empty_like(values)
+    kernels.ungroup(values, groups, np.zeros(257, np.int64), out)
+    return out
+
+
+def _families(contexts: I64) -> U8:
+    """Group of each child, see :func:`asr.lm.compact_kernels.group_families`."""
+    groups = np.empty(contexts[-1], np.uint8)
+    kernels.group_families(contexts, groups)
+    return groups
 
 
 def _gaps(contexts: I64, words: I32) -> I32:
@@ -240,15 +252,15 @@ def _numbers(name: str, numbers: npt.NDArray[Any]) -> dict[str, bytes]:
 
 
 def _codes(
-    blocks: dict[str, bytes], name: str, values: F32, step: float, order: I64 | None = None
+    blocks: dict[str, bytes], name: str, values: F32, step: float, groups: U8 | None = None
 ) -> U8:
-    """Add the codes of some values, in the given order, and what they stand for.
+    """Add the codes of some values, by their groups, and what they stand for.
 
     Returns the codes in the order of the values.
     """
     book, codes = _rounded(values, step)
     blocks[f"{name}.values"] = book.tobytes()
-    blocks[name] = (codes if order is None else codes[order]).tobytes()
+    blocks[name] = (codes if groups is None else _grouped(codes, groups)).tobytes()
     return codes
 
 
@@ -281,21 +293,20 @@ class _Decoder:
             or min(self.counts) < 0
         ):
             _fail(f"order {self.order}, counts {self.counts}")
-        self.blocks = _unpacked(body[start:], header["blocks"])
+        self.blocks = _Blocks(body[start:], header["blocks"])
 
     def decode(self) -> CompactModel:
         words = self._words()
         V, offsets = len(words), np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
         lasts, probs, backoffs = [np.arange(V, dtype=np.int32)], [], []
         first_child = np.full(offsets[-2] + 1, offsets[-1], np.int64)
-        siblings = np.arange(V)
+        groups = np.zeros(V, np.uint8)
         for n in range(1, self.order + 1):
             if n > 1:
                 contexts = first_child[offsets[n - 2] : offsets[n - 1] + 1] - offsets[n - 1]
-                siblings = _siblings(np.diff(contexts))
-                lasts.append(self._lasts(n, contexts, siblings, V))
-            codes = np.empty(self.counts[n - 1], np.uint8)
-            codes[siblings] = self._bytes(f"probs{n}", len(codes))
+                groups = _families(contexts)
+                lasts.append(self._lasts(n, contexts, groups, V))
+            codes = _ungrouped(self._bytes(f"probs{n}", len(groups)), groups)
             probs.append(self._values(f"probs{n}")[codes])
             backoffs.append(np.zeros(len(codes), np.float32))
             if n < self.order:
@@ -349,37 +360,51 @@ class _Decoder:
             _fail(f"the block {name} does not fit its bits")
         return numbers
 
-    def _lasts(self, n: int, contexts: I64, siblings: I64, vocabulary: int) -> I32:
-        gaps, lasts = np.empty(self.counts[n - 1], np.int32), np.empty(self.counts[n - 1], np.int32)
-        gaps[siblings] = self._numbers(f"gaps{n}", len(gaps))
+    def _lasts(self, n: int, contexts: I64, groups: U8, vocabulary: int) -> I32:
+        gaps = _ungrouped(self._numbers(f"gaps{n}", self.counts[n - 1]), groups)
+        lasts = np.empty_like(gaps)
         if not kernels.sum_gaps(contexts, gaps, vocabulary, lasts):
             _fail(f"the block gaps{n} names words that do not exist")
         return lasts
 
-    def _children(self, n: int, codes: U8) -> I64:
-        children = np.empty(len(codes), np.int64)
-        children[_alike(codes)] = self._numbers(f"children{n}", len(codes))
+    def _children(self, n: int, codes: U8) -> I32:
+        children = _ungrouped(self._numbers(f"children{n}", len(codes)), codes)
         if children.min(initial=0) < 0 or children.sum() != self.counts[n]:
             _fail(f"the block children{n} does not add up to {self.counts[n]}")
         return children
 
-    def _backoffs(self, n: int, children: I64, out: F32) -> None:
+    def _backoffs(self, n: int, children: I32, out: F32) -> None:
         for name, nodes in (f"backoffs{n}", children > 0), (f"lone_backoffs{n}", children == 0):
             if name in self.blocks:
                 out[nodes] = self._values(name)[self._bytes(name, int(nodes.sum()))]
 
 
-def _unpacked(data: memoryview, places: list[tuple[str, int, int]]) -> Mapping[str, bytes]:
-    names, lengths, sizes = zip(*places, strict=True)
-    ends = np.cumsum(lengths).tolist()
-    if min(lengths) < 0 or ends[-1] != len(data):
-        _fail(f"the blocks take {ends[-1]} bytes of {len(data)}")
-    parts = [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-    with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
-        blocks = dict(zip(names, pool.map(_unpack, names, parts, sizes), strict=True))
-    if any(len(blocks[name]) != size for name, size in zip(names, sizes, strict=True)):
-        _fail("a block has another length than its header says")
-    return blocks
+class _Blocks:
+    """The blocks of a file, unpacked by other threads while those before are used.
+
+    Args:
+        data: all blocks.
+        places: name, length, and length when unpacked of each.
+    """
+
+    def __init__(self, data: memoryview, places: list[tuple[str, int, int]]) -> None:
+        names, lengths, sizes = zip(*places, strict=True)
+        ends = np.cumsum(lengths).tolist()
+        if min(lengths) < 0 or ends[-1] != len(data):
+            _fail(f"the blocks take {ends[-1]} bytes of {len(data)}")
+        parts = [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        pool = concurrent.futures.ThreadPoolExecutor(usable_cores())
+        self._unpacked = {
+            name: pool.submit(_unpack, name, part, size)
+            for name, part, size in zip(names, parts, sizes, strict=True)
+        }
+        pool.shutdown(wait=False)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._unpacked
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._unpacked[name].result()
 
 
 def _fail(problem: str) -> NoReturn:

@@ -7,12 +7,21 @@ frequent, and are worth compressing; the bits behind them are noise, and are pac
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from asr.kernels import kernel
 
-__all__ = ["join_numbers", "measure_numbers", "split_numbers", "sum_gaps"]
+__all__ = [
+    "group_families",
+    "join_numbers",
+    "measure_numbers",
+    "split_numbers",
+    "sum_gaps",
+    "ungroup",
+]
 
 _PLAIN = 16  # numbers below are their own symbols; to a symbol s above belong (s - 8) // 8 bits
 
@@ -79,6 +88,37 @@ def join_numbers(symbols: U8, bits: U8, numbers: I32) -> bool:
         held >>= np.uint64(width)
         used -= width
     return place == len(bits)
+
+
+@kernel(_nrt=False)
+def group_families(first_child: I64, groups: U8) -> None:
+    """Group of the children of each context: contexts with about as many children are alike, and
+    first children are apart. ``first_child`` (contexts + 1,) counts from 0.
+    """
+    for context in range(len(first_child) - 1):
+        first, end = first_child[context], first_child[context + 1]
+        width = 0
+        while (end - first) >> width > 0:
+            width += 1
+        for child in range(first, end):
+            groups[child] = 2 * width + (child == first)
+
+
+@kernel(_nrt=False)
+def ungroup(values: npt.NDArray[Any], groups: U8, following: I64, out: npt.NDArray[Any]) -> None:
+    """Undo the grouping of values: those of group 0 come first, then those of group 1, and so on,
+    each group's in the order of its places in ``groups``.
+
+    ``following`` (257,) are zeros: room to count.
+    """
+    for place in range(len(groups)):
+        following[groups[place] + 1] += 1
+    for group in range(1, 257):
+        following[group] += following[group - 1]
+    for place in range(len(groups)):
+        group = np.int64(groups[place])
+        out[place] = values[following[group]]
+        following[group] += 1
 
 
 @kernel(_nrt=False)

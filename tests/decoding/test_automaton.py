@@ -7,12 +7,15 @@ import random
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from asr.decoding import NgramAutomaton, compile_lm, load_lm
+from asr.decoding import automaton as compiling
 from asr.decoding.automaton import compile_model
+from asr.decoding.kernels import automaton as kernels
 from asr.errors import AsrError, LanguageModelError
 from asr.lm import estimate
 from asr.lm.arpa import read_arpa, write_arpa
@@ -46,6 +49,30 @@ def test_scores_equal_kenlms_for_every_order(order: int, tmp_path: Path) -> None
     write_arpa(model, tmp_path / "lm.arpa")
     lines = texts(60, [*words, "oov"], 7)
     assert_equals_kenlm(compile_model(model), tmp_path / "lm.arpa", lines)
+
+
+def test_a_full_table_has_room_across_the_borders_of_its_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = [f"w{i}" for i in range(12)]
+    model = estimate([texts(200, words, 3)], order=3)
+    expected = compile_model(model)
+    count = sum(model.counts[1:])
+    monkeypatch.setattr(compiling, "_capacity", lambda n: 1 << n.bit_length())
+    late: list[int] = []
+
+    def fill_late(trie: object, state_of: object, m: object, missed: np.ndarray) -> None:
+        late.append(int(missed.sum()))
+        kernels.fill_late(trie, state_of, m, missed)
+
+    monkeypatch.setattr(
+        compiling, "kernels", SimpleNamespace(**vars(kernels) | {"fill_late": fill_late})
+    )
+    full = compile_model(model)
+    assert len(full.slots) / 2 < count < len(full.slots)
+    assert late[0] > 0
+    for line in texts(60, [*words, "oov"], 7):
+        assert full.score(line) == expected.score(line)
 
 
 def test_order_one_is_a_sum_of_unigrams() -> None:

@@ -8,12 +8,12 @@ state). The next state is the longest suffix of context + word that the model kn
 
 It is built from a trie of the n-grams in three steps:
 
-1. ``suffixes`` links every node to the node without its first word, as the failure links of Aho and
-   Corasick do for strings.
+1. ``link_suffixes`` links every node to the node without its first word, as the failure links of
+   Aho and Corasick do for strings.
 2. ``number_states`` gives a state to every node that matters as a context. A node without
    continuations and without a back-off weight does not: a query there always backs off, for free,
    to its longest suffix. So that suffix is its state, and the automaton gets smaller.
-3. ``fill`` writes the entries and the back-off links.
+3. ``link_states`` writes the back-off links, ``fill`` the entries.
 
 S states (contexts), W words, C slots of the hash table. A slot is four 32-bit numbers: state, word,
 log-probability (float32 bits) and next state; an empty slot has state ``EMPTY``. A slot holds all
@@ -33,6 +33,7 @@ U32 = npt.NDArray[np.uint32]
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 EMPTY = 0xFFFFFFFF
 NONE = -1
@@ -88,6 +89,17 @@ def score_words(words: I32, state: int, m: Ngrams, out: npt.NDArray[np.float64])
     return state
 
 
+@kernel(_nrt=False, inline="always")
+def put(
+    slots: U32, probs: F32, slot: int, ngram: tuple[int, int], value: tuple[float, int]
+) -> None:
+    """Write an n-gram (state, word), its probability and the next state into a slot."""
+    slots[slot, 0] = ngram[0]
+    slots[slot, 1] = ngram[1]
+    probs[slot, 2] = value[0]
+    slots[slot, 3] = value[1]
+
+
 @kernel(_nrt=False)
 def insert(slots: U32, probs: F32, ngram: tuple[int, int], prob: float, following: int) -> None:
     """Put an n-gram (state, word) into the first free slot of its probe sequence."""
@@ -96,26 +108,21 @@ def insert(slots: U32, probs: F32, ngram: tuple[int, int], prob: float, followin
     slot = slot_of(state, word, mask)
     while slots[slot, 0] != EMPTY:
         slot = (slot + 1) & mask
-    slots[slot, 0] = state
-    slots[slot, 1] = word
-    probs[slot, 2] = prob
-    slots[slot, 3] = following
+    put(slots, probs, slot, ngram, (prob, following))
 
 
 @kernel(_nrt=False)
-def suffixes(
-    last_words: I32, first_child: I64, n_unigrams: int, out: npt.NDArray[np.int32]
+def link_suffixes(
+    last_words: I32, first_child: I64, first: int, end: int, out: npt.NDArray[np.int32]
 ) -> None:
-    """Link every node of an n-gram trie to its longest listed proper suffix; NONE for unigrams.
+    """Link the children of the nodes ``first`` to ``end`` of an n-gram trie to their longest listed
+    proper suffixes. Those of all shorter n-grams are known; that of a unigram is NONE.
 
-    The trie lists nodes by length, so the suffix of a parent is known before its children come. The
-    suffix of an n-gram "a b c" is "b c", if that is listed, which is a child of the suffix of "a
-    b". If it is not (pruned models lack it), the next shorter suffix of "a b" is tried, and at last
-    the unigram "c", which is always there.
+    The suffix of an n-gram "a b c" is "b c", if that is listed, which is a child of the suffix of
+    "a b". If it is not (pruned models lack it), the next shorter suffix of "a b" is tried, and at
+    last the unigram "c", which is always there.
     """
-    for node in range(n_unigrams):
-        out[node] = NONE
-    for parent in range(len(first_child) - 1):
+    for parent in range(first, end):
         for child in range(first_child[parent], first_child[parent + 1]):
             word = last_words[child]
             context = out[parent]
@@ -169,12 +176,8 @@ class Trie(NamedTuple):
 
 
 @kernel(_nrt=False)
-def fill(trie: Trie, suffix: I32, state_of: I32, m: Ngrams) -> None:
-    """Fill the hash table and the back-offs of an automaton (natural logs) from the trie.
-
-    The children of a node are the entries of its state. Children exist only where the node is a
-    context that matters, so every entry belongs to a node with a state of its own.
-    """
+def link_states(trie: Trie, suffix: I32, state_of: I32, m: Ngrams) -> None:
+    """Fill in the back-offs of an automaton (natural logs) from the trie."""
     ln10 = np.log(10.0)
     previous = 0
     for node in range(len(trie.first_child) - 1):
@@ -185,9 +188,51 @@ def fill(trie: Trie, suffix: I32, state_of: I32, m: Ngrams) -> None:
             previous = state
             m.backoffs[state] = trie.log10_backoffs[node] * ln10
             m.shorter[state] = 0 if suffix[node] == NONE else state_of[suffix[node]]
+
+
+@kernel(_nrt=False)
+def fill(trie: Trie, state_of: I32, slots: tuple[int, int], m: Ngrams, late: Bools) -> None:
+    """Clear and fill a range of the hash table (natural logs) from the trie; several threads, a
+    range each.
+
+    The children of a node are the entries of its state. Children exist only where the node is a
+    context that matters, so every entry belongs to a node with a state of its own.
+
+    Args:
+        trie: the n-grams.
+        state_of: state of each node.
+        slots: first and end of the range: entries that are looked up there first are put there.
+        m: the automaton.
+        late: is set for children that the end of the range has no room for: ``fill_late``.
+    """
+    ln10 = np.log(10.0)
+    first, end = slots
+    mask = m.slots.shape[0] - 1
+    m.slots[first:end] = EMPTY
+    for node in range(len(trie.first_child) - 1):
+        state = state_of[node]
         for child in range(trie.first_child[node], trie.first_child[node + 1]):
-            ngram = (state, trie.last_words[child])
-            insert(m.slots, m.probs, ngram, trie.log10_probs[child] * ln10, state_of[child])
+            slot = slot_of(state, trie.last_words[child], mask)
+            if first <= slot < end:
+                while slot < end and m.slots[slot, 0] != EMPTY:
+                    slot += 1
+                if slot < end:
+                    ngram = (state, trie.last_words[child])
+                    value = (trie.log10_probs[child] * ln10, state_of[child])
+                    put(m.slots, m.probs, slot, ngram, value)
+                else:
+                    late[child] = True
+
+
+@kernel(_nrt=False)
+def fill_late(trie: Trie, state_of: I32, m: Ngrams, late: Bools) -> None:
+    """Put the entries into the hash table that found no room in the range of their thread."""
+    ln10 = np.log(10.0)
+    for node in range(len(trie.first_child) - 1):
+        for child in range(trie.first_child[node], trie.first_child[node + 1]):
+            if late[child]:
+                ngram = (state_of[node], trie.last_words[child])
+                insert(m.slots, m.probs, ngram, trie.log10_probs[child] * ln10, state_of[child])
 
 
 @kernel(_nrt=False)

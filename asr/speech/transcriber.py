@@ -1,17 +1,25 @@
-"""Recordings to transcripts: short ones computed together, long ones window by window."""
+"""Recordings to transcripts: short ones computed together, long ones window by window.
+
+With several threads, one reads recordings and runs the network while others decode what it made.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.audio.level import LevelledBlocks
 from asr.audio.reading import Source, open_recording
+from asr.audio.segmentation import Window
 from asr.errors import AsrError
+from asr.speech.acoustics.stitching import Section
 from asr.speech.acoustics.windows import LONG_S, Heard, RecordingReader
 from asr.speech.decoders import Decoder
 from asr.speech.segments import TranscriptBuilder
@@ -21,10 +29,44 @@ __all__ = ["OnSegment", "Progress", "Transcriber"]
 
 # Recordings that are looked at together, so that those of similar lengths share a batch.
 POOL_S, POOL_SIZE = 320.0, 32
+# Sections of a long recording that each thread of the decoder gets at a time.
+GROUP_SIZE = 16
 
 Samples = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
 OnSegment = Callable[[Segment], None]
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class _Short:
+    """A short recording after the network: its parts and their log-probabilities (T, V)."""
+
+    heard: Heard
+    parts: Sequence[Window]
+    log_probs: Sequence[Samples]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Sections of a long recording of which ``count`` samples were read."""
+
+    sections: Sequence[Section]
+    count: int
+
+
+@dataclass(frozen=True)
+class _End:
+    """End of a long recording, after its groups; ``channels`` is None where it is heard as one."""
+
+    channels: int | None
+    count: int
+    start_s: float
+    notes: tuple[str, ...]
+
+
+_Pool = Sequence[_Short | AsrError]  # short recordings, and errors where one cannot be read
 
 
 @dataclass(frozen=True)
@@ -60,9 +102,33 @@ class Transcriber:
 
         Arguments: see :meth:`asr.speech.recognizer.Recognizer.transcribe`.
         """
+        computed = self._computed(sources, sample_rate, channel)
+        segments: list[tuple[int, Segment | None]] = []  # of a long recording
+        failed: AsrError | None = None
+        for item in _read_ahead(computed) if self.threads > 1 else computed:
+            if isinstance(item, _Group):
+                try:
+                    segments += [] if failed else self._segments(item, progress, on_segment)
+                except AsrError as error:
+                    failed = error
+            elif isinstance(item, (_End, AsrError)):
+                end = failed or item
+                yield end if isinstance(end, AsrError) else self._long_transcript(segments, end)
+                segments, failed = [], None
+            else:
+                yield from _together(self._transcripts, item)
+
+    # to log-probabilities ------------------------------------------------------------------------
+
+    def _computed(
+        self, sources: Iterable[Source], sample_rate: int | None, channel: str | int
+    ) -> Generator[_Pool | _Group | _End | AsrError, None, None]:
+        """Yield what the network makes of recordings, in order: pools of short ones; groups of
+        sections and an end, or an error, of a long one.
+        """
         pool: list[Heard | AsrError] = []  # short recordings whose turn has not come
         for source in sources:
-            long: Transcript | None = None
+            is_long = False
             try:
                 with open_recording(source, sample_rate) as recording:
                     levelled = LevelledBlocks(
@@ -70,22 +136,26 @@ class Transcriber:
                     )
                     blocks = iter(levelled)
                     head = self._head(blocks)
-                    if self.reader.is_long(sum(map(len, head))):
+                    is_long = self.reader.is_long(sum(map(len, head)))
+                    if is_long:
+                        yield _together(self._short, pool)
+                        pool = []
                         channels = recording.channels if channel == "all" else None
-                        every = itertools.chain(head, blocks)
-                        long = self._transcribe_long(every, channels, progress, on_segment)
-                        long = long.from_file(recording.start_s, recording.notes + levelled.notes)
+                        count = yield from self._groups(itertools.chain(head, blocks))
+                        notes = tuple(recording.notes + levelled.notes)
+                        yield _End(channels, count, recording.start_s, notes)
                     else:
                         notes = tuple(recording.notes + levelled.notes)
                         pool.append(Heard(np.concatenate(head), recording.start_s, notes))
             except AsrError as error:
-                pool.append(error)
-            if long is not None or len(pool) >= POOL_SIZE or self._seconds(pool) > POOL_S:
-                yield from self._transcribe_pool(pool)
+                if is_long:
+                    yield error
+                else:
+                    pool.append(error)
+            if len(pool) >= POOL_SIZE or self._seconds(pool) > POOL_S:
+                yield _together(self._short, pool)
                 pool = []
-            if long is not None:
-                yield long
-        yield from self._transcribe_pool(pool)
+        yield _together(self._short, pool)
 
     def _head(self, blocks: Iterator[Samples]) -> list[Samples]:
         """Return the first blocks of a recording: all of a short one; of a long one as many as show
@@ -102,45 +172,16 @@ class Transcriber:
         samples = sum(0 if isinstance(item, AsrError) else item.samples.size for item in pool)
         return samples / self.rate
 
-    def _transcribe_pool(self, pool: Sequence[Heard | AsrError]) -> Iterator[Transcript | AsrError]:
-        """Yield the transcripts of short recordings, and the errors among them, in order."""
-        recordings = [item for item in pool if not isinstance(item, AsrError)]
-        results: list[Transcript | AsrError] = []
-        try:
-            results += self._transcribe_short(recordings)
-        except AsrError as error:
-            if len(recordings) > 1:  # one of them is at fault, and the others are not to suffer
-                results = [next(self._transcribe_pool([r])) for r in recordings]
-            else:
-                results = [error]
-        in_order = iter(results)
-        yield from (item if isinstance(item, AsrError) else next(in_order) for item in pool)
-
-    def _transcribe_short(self, heard: Sequence[Heard]) -> list[Transcript]:
-        recordings = [one.samples for one in heard]
-        parts = [self.reader.channel_parts(recording) for recording in recordings]
-        arrays = self.reader.log_probs([part.samples for own in parts for part in own])
-        hypotheses = iter(self.decoder(arrays))
-        transcripts = []
-        for own, recording in zip(parts, recordings, strict=True):
-            segments = [
-                (part.channel, self.builder.segment(best, part.start, len(recording)))
-                for part, best in zip(own, itertools.islice(hypotheses, len(own)), strict=True)
-            ]
-            channels = recording.shape[1] if recording.ndim > 1 else None
-            transcripts.append(self._transcript(segments, channels, len(recording)))
+    def _short(self, heard: Sequence[Heard]) -> list[_Short]:
+        parts = [self.reader.channel_parts(one.samples) for one in heard]
+        arrays = iter(self.reader.log_probs([part.samples for own in parts for part in own]))
         return [
-            transcript.from_file(one.start_s, one.notes)
-            for transcript, one in zip(transcripts, heard, strict=True)
+            _Short(one, own, list(itertools.islice(arrays, len(own))))
+            for one, own in zip(heard, parts, strict=True)
         ]
 
-    def _transcribe_long(
-        self,
-        blocks: Iterator[Samples],
-        channels: int | None,
-        progress: Progress | None,
-        on_segment: OnSegment | None,
-    ) -> Transcript:
+    def _groups(self, blocks: Iterable[Samples]) -> Generator[_Group, None, int]:
+        """Yield the groups of a long recording; return how many samples it has."""
         count = 0  # samples read so far
 
         def counted() -> Iterator[Samples]:
@@ -149,18 +190,48 @@ class Transcriber:
                 count += len(block)
                 yield block
 
-        segments: list[tuple[int, Segment | None]] = []
         sections = self.reader.sections(counted(), self.decoder.vocabulary.starts_word)
-        while some := list(itertools.islice(sections, 2 * self.threads)):
-            hypotheses = self.decoder([section.log_probs for section in some])
-            for section, best in zip(some, hypotheses, strict=True):
-                segment = self.builder.segment(best, section.start, count)
-                segments.append((section.channel, segment))
-                if on_segment is not None and segment is not None:
-                    on_segment(segment)
-            if progress is not None:
-                progress(some[-1].start / self.rate)
-        return self._transcript(segments, channels, count)
+        while some := list(itertools.islice(sections, GROUP_SIZE * self.threads)):
+            yield _Group(some, count)
+        return count
+
+    # to transcripts ------------------------------------------------------------------------------
+
+    def _transcripts(self, recordings: Sequence[_Short]) -> list[Transcript]:
+        hypotheses = iter(self.decoder([array for one in recordings for array in one.log_probs]))
+        transcripts = []
+        for one in recordings:
+            samples = one.heard.samples
+            segments = [
+                (part.channel, self.builder.segment(best, part.start, len(samples)))
+                for part, best in zip(
+                    one.parts, itertools.islice(hypotheses, len(one.parts)), strict=True
+                )
+            ]
+            channels = samples.shape[1] if samples.ndim > 1 else None
+            transcript = self._transcript(segments, channels, len(samples))
+            transcripts.append(transcript.from_file(one.heard.start_s, one.heard.notes))
+        return transcripts
+
+    def _segments(
+        self, group: _Group, progress: Progress | None, on_segment: OnSegment | None
+    ) -> list[tuple[int, Segment | None]]:
+        segments = []
+        hypotheses = self.decoder([section.log_probs for section in group.sections])
+        for section, best in zip(group.sections, hypotheses, strict=True):
+            segment = self.builder.segment(best, section.start, group.count)
+            segments.append((section.channel, segment))
+            if on_segment is not None and segment is not None:
+                on_segment(segment)
+        if progress is not None:
+            progress(group.sections[-1].start / self.rate)
+        return segments
+
+    def _long_transcript(
+        self, segments: Sequence[tuple[int, Segment | None]], end: _End
+    ) -> Transcript:
+        transcript = self._transcript(segments, end.channels, end.count)
+        return transcript.from_file(end.start_s, end.notes)
 
     def _transcript(
         self, segments: Sequence[tuple[int, Segment | None]], channels: int | None, count: int
@@ -171,3 +242,32 @@ class Transcriber:
         if channels is None:
             return self.builder.transcript([segment for _, segment in segments], count)
         return self.builder.transcript_of_channels(segments, channels, count)
+
+
+def _together(
+    work: Callable[[Sequence[A]], Sequence[B]], items: Sequence[A | AsrError]
+) -> list[B | AsrError]:
+    """Return what the work makes of all items together, errors among them kept in their places.
+
+    If it fails, each is done by itself: one of them is at fault, and the others are not to suffer.
+    """
+    good = [item for item in items if not isinstance(item, AsrError)]
+    results: list[B | AsrError] = []
+    try:
+        results += work(good) if good else []
+    except AsrError as error:
+        if len(good) > 1:
+            results = [result for item in good for result in _together(work, [item])]
+        else:
+            results = [error]
+    in_order = iter(results)
+    return [item if isinstance(item, AsrError) else next(in_order) for item in items]
+
+
+def _read_ahead(items: Generator[A, None, None]) -> Iterator[A]:
+    """Yield items, of which a thread makes the next one while one is used."""
+    with contextlib.closing(items), ThreadPoolExecutor(1) as thread:
+        coming: Future[A | None] = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item

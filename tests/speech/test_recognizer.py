@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import io
+import itertools
 import shutil
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +21,7 @@ import asr
 from asr.audio.level import levelled
 from asr.audio.recording import Recording, Samples
 from asr.audio.segmentation import speech_windows
-from asr.errors import AudioError, ConfigError, ModelError
+from asr.errors import AudioError, ConfigError, DecodingError, ModelError
 from asr.features.config import FeatureConfig
 
 RATE = 16000
@@ -224,6 +226,55 @@ def test_one_bad_recording_does_not_harm_the_others(model: Path) -> None:
     assert isinstance(found[2], AudioError)
     assert [found[0], found[3]] == recognizer.transcribe_batch([noise(1.0), noise(2.0)], RATE)
     assert recognizer.transcribe_batch([]) == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_long_and_short_ones_come_in_order(model: Path, threads: int) -> None:
+    recognizer = asr.load_model(model, threads=threads)
+    short, long = noise(1.0), np.concatenate(bursts(20))
+    alone = [recognizer.transcribe(source, RATE) for source in (short, long)]
+    sources = [short, b"no audio", long, noise(0.01), short, long, long]
+    found = list(recognizer.transcribe_many(sources, RATE))
+    assert [isinstance(result, AudioError) for result in (found[1], found[3])] == [True, True]
+    del found[3], found[1]
+    assert found == [alone[0], alone[1], alone[0], alone[1], alone[1]]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_the_search_refuses_ends_one_recording(
+    model: Path, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognizer = asr.load_model(model, threads=threads)
+    short, long = noise(1.0), np.concatenate(bursts(20))
+    expected = list(recognizer.transcribe_many([short, long, long, short], RATE))
+    search, calls = type(recognizer.decoder).__call__, itertools.count()
+
+    def refuse_one(self: object, log_probs: list[Samples]) -> object:
+        if next(calls) == 1:  # the first sections of the first long one
+            raise DecodingError("Bad.", "Try another.")
+        return search(self, log_probs)
+
+    monkeypatch.setattr(type(recognizer.decoder), "__call__", refuse_one)
+    found = list(recognizer.transcribe_many([short, long, long, short], RATE))
+    assert isinstance(found[1], DecodingError)
+    assert [found[0], *found[2:]] == [expected[0], *expected[2:]]
+
+
+def test_nothing_goes_on_once_nobody_listens(model: Path) -> None:
+    recognizer = asr.load_model(model, threads=2)
+    asked: list[int] = []
+
+    def sources() -> Iterator[Samples]:
+        for number in range(200):
+            asked.append(number)
+            yield np.concatenate(bursts(20))
+
+    results = recognizer.transcribe_many(sources(), RATE)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    threads = {thread.name for thread in threading.enumerate()}
+    assert len(asked) < 4
+    assert not any(name.startswith("ThreadPoolExecutor") for name in threads)
 
 
 def test_names_of_models(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

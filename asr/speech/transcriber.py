@@ -29,8 +29,9 @@ __all__ = ["OnSegment", "Progress", "Transcriber"]
 
 # Recordings that are looked at together, so that those of similar lengths share a batch.
 POOL_S, POOL_SIZE = 320.0, 32
-# Sections of a long recording that each thread of the decoder gets at a time.
-GROUP_SIZE = 16
+# Sections of a long recording that each thread of the decoder gets at a time: few at first, so that
+# the first words come soon, then twice as many each time, so that threads seldom wait for the last.
+FIRST_GROUP, LARGEST_GROUP = 2, 16
 
 Samples = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -191,8 +192,10 @@ class Transcriber:
                 yield block
 
         sections = self.reader.sections(counted(), self.decoder.vocabulary.starts_word)
-        while some := list(itertools.islice(sections, GROUP_SIZE * self.threads)):
+        size = FIRST_GROUP
+        while some := list(itertools.islice(sections, size * self.threads)):
             yield _Group(some, count)
+            size = min(2 * size, LARGEST_GROUP) if self.threads > 1 else size
         return count
 
     # to transcripts ------------------------------------------------------------------------------

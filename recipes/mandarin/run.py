@@ -96,6 +96,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--noisy-copies", type=int, default=1, help="of each utterance")
     parser.add_argument(
+        "--untrimmed", action="store_true", help="keep silence around speech, as a stream has it"
+    )
+    parser.add_argument(
         "--units", choices=UNITS, default=UNITS[0], help="of the network: initials and finals, ..."
     )
     parser.add_argument("--output-dir", type=Path, default=Path("runs/mandarin"))
@@ -113,7 +116,7 @@ def prepare_splits(arguments: argparse.Namespace) -> dict[str, Path]:
     prepared = prepare(
         read_corpora(arguments),
         arguments.output_dir / "data",
-        features=FeatureConfig(trim=True),
+        features=FeatureConfig(trim=not arguments.untrimmed),
         speeds=SPEEDS,
         normalizer=NORMALIZER,
         noise=noise,

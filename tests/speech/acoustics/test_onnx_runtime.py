@@ -1,0 +1,33 @@
+"""ONNX Runtime as our sessions use it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+USE = """
+from asr.onnx.sessions import products_saturate
+products_saturate()
+"""
+
+
+@pytest.mark.parametrize("allowed", ["", "0"])
+def test_it_reports_nothing_unless_it_may(tmp_path: Path, allowed: str) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment |= {"ORT_DISABLE_TELEMETRY": allowed} if allowed else {}
+    told = "import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    done = subprocess.run(
+        [sys.executable, "-c", USE + told],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == (allowed or "1")
+    if not allowed:  # else an id of the machine and what is to be sent
+        assert not list(tmp_path.rglob("*onnxruntime*"))

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from asr.lazy import lazily
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from asr.speech.transcripts.writing import WritingConfig
 
 __version__ = "0.1.0"
+
+# No telemetry: ONNX Runtime 1.31 sends Microsoft the processor, versions and an id of the machine
+# from Linux too, unless it finds this variable as it is imported. Set it to 0 to allow that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Public name -> module; imported on first use, so that `import asr` costs nothing.
 _PUBLIC = {

@@ -92,8 +92,10 @@ def join_numbers(symbols: U8, bits: U8, numbers: I32) -> bool:
 
 @kernel(_nrt=False)
 def group_families(first_child: I64, groups: U8) -> None:
-    """Group of the children of each context: contexts with about as many children are alike, and
-    first children are apart. ``first_child`` (contexts + 1,) counts from 0.
+    """Write the group of each n-gram: those whose contexts have about as many n-grams (to a power
+    of two) share one, but the first n-grams of contexts are apart.
+
+    ``first_child`` (contexts + 1,) are the places of contexts' first n-grams, from 0.
     """
     for context in range(len(first_child) - 1):
         first, end = first_child[context], first_child[context + 1]

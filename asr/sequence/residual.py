@@ -1,4 +1,4 @@
-"""Residual convolutions over time and frequency.
+"""Residual convolutional network (ResNet) over time and frequency.
 
 B batch, T frames, F input features, C channels, T' = ceil(T / subsampling), F' bands that are left.
 """

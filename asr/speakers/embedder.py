@@ -164,7 +164,7 @@ class SpeakerEmbedder:
     def embed_stretches(
         self, stretches: Sequence[Array], window_s: float, hop_s: float
     ) -> list[EmbeddedStretch]:
-        """Return the embeddings of each stretch's windows.
+        """Return the embeddings of the windows of each stretch of speech.
 
         Windows lie evenly, so that the last one ends with its stretch; a stretch that is shorter
         than a window is one.

@@ -103,7 +103,7 @@ def _recurrent(stack: RecurrentStack, kernels: nn.ModuleList, x: Tensor) -> Tens
 
 
 def _merged(conv: nn.Module, norm: nn.Module) -> nn.Conv1d | nn.Conv2d:
-    """Return a convolution that pads and does the batch normalisation behind it too."""
+    """Return the convolution with its padding and the batch normalisation after it folded in."""
     assert isinstance(conv, nn.Conv1d | nn.Conv2d)
     assert isinstance(norm, MaskedBatchNorm)
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()

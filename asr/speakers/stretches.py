@@ -27,7 +27,7 @@ PIECES = 10  # of a short recording, at least, down to LEAST_PIECE_S
 LEAST_PIECE_S = 1.0
 GROUPED_S = 1.0  # shorter stretches of speech make no groups
 ROUNDS = 4  # of new centres and new labels
-ODD_GROUPS = 3  # of odd stretches, which are no speakers
+MOST_OUTLIERS = 3  # groups that are no speakers: stretches unlike all others
 NEVER = 9.0  # more than any distance
 BETWEEN = 0.6  # seconds, over those of a group: of its squared distance that is noise
 
@@ -127,14 +127,14 @@ class Stretches:
         """Return the group (P,) of each stretch, of so many groups.
 
         Of the tree's own groups, and of the largest ones among more, those with the least scatter:
-        an odd stretch may be the last to join, after two speakers have.
+        an outlier may be the last to join, after two speakers have.
         """
-        most = min(count + ODD_GROUPS, len(self.long))
+        most = min(count + MOST_OUTLIERS, len(self.long))
         divisions = [self._refined(joined.groups(more), count) for more in range(count, most + 1)]
         return min(divisions, key=self._scatter)
 
     def _refined(self, groups: Labels, count: int) -> Labels:
-        """Return the group (P,) of each stretch: the nearest centre, a few times.
+        """Return the group (P,) of each stretch by k-means on the sphere, a few rounds.
 
         Args:
             groups: to begin with, of the long stretches.

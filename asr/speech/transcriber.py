@@ -109,7 +109,8 @@ class Transcriber:
         for item in _read_ahead(computed) if self.threads > 1 else computed:
             if isinstance(item, _Group):
                 try:
-                    segments += [] if failed else self._segments(item, progress, on_segment)
+                    if failed is None:
+                        segments += self._segments(item, progress, on_segment)
                 except AsrError as error:
                     failed = error
             elif isinstance(item, (_End, AsrError)):

@@ -10,15 +10,15 @@ from asr.speakers.stretches import Stretches
 from asr.speakers.windows import SpeechPart
 
 SPEAKERS = np.array([[1.0, 0.5, 0.0], [1.0, -0.5, 0.0], [-1.0, 0.0, 0.0]])
-ODD = np.array([0.0, 0.0, 1.0])
+OUTLIER = np.array([0.0, 0.0, 1.0])
 
 
-def stretches(odd: int) -> tuple[Stretches, np.ndarray]:
-    """Eight stretches of 2 s of each of three speakers, in turn, and odd ones of 1 s; and who
+def stretches(outliers: int) -> tuple[Stretches, np.ndarray]:
+    """Eight stretches of 2 s of each of three speakers, in turn, and outliers of 1 s; and who
     speaks in the windows of the former.
     """
     rng = np.random.default_rng(1)
-    voices = [SPEAKERS[n % 3] for n in range(24)] + odd * [ODD]
+    voices = [SPEAKERS[n % 3] for n in range(24)] + outliers * [OUTLIER]
     parts, start = [], 0.0
     for number, voice in enumerate(voices):
         count = 4 if number < 24 else 2
@@ -32,11 +32,11 @@ def stretches(odd: int) -> tuple[Stretches, np.ndarray]:
     return Stretches.of(parts, rows, weights), np.repeat(np.arange(24) % 3, 4)
 
 
-@pytest.mark.parametrize("odd", [0, 1, 2])
-def test_an_odd_stretch_is_no_speaker(odd: int) -> None:
-    some, speakers = stretches(odd)
+@pytest.mark.parametrize("outliers", [0, 1, 2])
+def test_an_outlier_is_no_speaker(outliers: int) -> None:
+    some, speakers = stretches(outliers)
     labels = some.divided(3)
     assert (labels[: len(speakers)] == speakers).all()
-    if odd:  # the tree joins two speakers before it
+    if outliers:  # the tree joins two speakers before it
         groups = tree(some.rows[some.long], some.seconds[some.long]).groups(3)
         assert len(set(groups[:24])) == 2

@@ -36,7 +36,6 @@ def measure(job: Job, config: BenchConfig) -> Measurement:
     """
     runtime = BACKENDS[job.backend].runtime
     # Imported first, so that the cost of the libraries is told apart from the model's.
-    importlib.import_module("asr.onnx")  # says what ONNX Runtime must not do
     importlib.import_module("torch" if runtime == "torch" else "onnxruntime")
     from asr.speech.options import ModelOptions
     from asr.speech.recognizer import open_recognizer

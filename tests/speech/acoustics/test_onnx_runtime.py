@@ -1,4 +1,4 @@
-"""ONNX Runtime as our sessions use it."""
+"""ONNX Runtime sends no telemetry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ products_saturate()
 
 
 @pytest.mark.parametrize("allowed", ["", "0"])
-def test_it_reports_nothing_unless_it_may(tmp_path: Path, allowed: str) -> None:
+def test_there_is_no_telemetry_unless_it_is_allowed(tmp_path: Path, allowed: str) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
     environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     environment |= {"ORT_DISABLE_TELEMETRY": allowed} if allowed else {}

@@ -1,13 +1,12 @@
-"""torch.nn.LSTM, faster in bfloat16 on processors. Legend: B batch, T steps, D input, H hidden.
+"""torch.nn.LSTM, trained faster on processors. Legend: B batch, T steps, D input, H hidden.
 
-oneDNN's LSTM reads forward in bfloat16 two to three times as fast as in float32, but its backward
-pass takes as long as before, or longer where few sequences are side by side: every step updates the
-gradients of all weights for its B rows. Here the input's share of the gates and every gradient of
-weights and inputs are one product over all steps, in bfloat16; what has to go step by step runs in
-compiled loops, in float32 (asr/sequence/lstm_kernels.py). Figures: benchmarks/sequence/README.md.
-Where many sequences are side by side, oneDNN is as fast and is used; likewise where OpenBLAS lacks
-the small products that those loops live on. Where oneDNN has no LSTM in bfloat16 (processors with
-AVX2 only), it is computed in float32.
+The input's share of the gates and every gradient of weights and inputs are one product over all
+steps, in bfloat16 or in float32; what has to go step by step runs in compiled loops, in float32
+(asr/sequence/lstm_kernels.py). oneDNN's LSTM, which torch uses, does all of it in float32 at the
+pace of its products, which numpy's BLAS exceeds on AMD's processors; in bfloat16 its backward pass
+is as slow as in float32. Figures: benchmarks/sequence/README.md. Where many sequences are side by
+side, oneDNN is as fast and is used. A processor that cannot train in bfloat16 (with AVX2 only)
+computes in float32.
 """
 
 from __future__ import annotations
@@ -15,22 +14,18 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from threadpoolctl import threadpool_info
 from torch import Tensor, nn
 
-from asr.sequence.threads import over_batch
+from asr.sequence.threads import in_threads, over_batch
 
-__all__ = ["LSTM", "has_bf16", "has_small_products", "own_step", "side_by_side"]
+__all__ = ["LSTM", "has_bf16", "own_step", "side_by_side"]
 
 FEW = 12  # sequences side by side from which oneDNN is as fast
-# OpenBLAS's names of the processors (with AVX-512, Intel's and AMD's) for which it has kernels for
-# small matrix products. With its other kernels our step takes two to three times as long as
-# oneDNN's LSTM.
-SMALL_PRODUCTS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 torch_lstm: Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]] = nn.LSTM.forward
 
 
@@ -53,26 +48,20 @@ def has_bf16() -> bool:
     return True
 
 
-@functools.cache
-def has_small_products() -> bool:
-    """Return whether every OpenBLAS in this process multiplies small matrices without packing."""
-    libraries = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
-    return bool(libraries) and all(one["architecture"] in SMALL_PRODUCTS for one in libraries)
-
-
 class LSTM(nn.LSTM):
-    """One layer of ``torch.nn.LSTM``, time-major: the same parameters, the same results, a faster
-    step in bfloat16.
+    """One layer of ``torch.nn.LSTM``, time-major: the same parameters, the same results but for
+    rounding, faster in training.
 
-    What torch does stays as it is in float32, on other devices, and without gradients.
+    What torch does stays as it is on other devices and without gradients.
     """
 
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(T, B, D), (h, c) of (1, B, H) each -> (T, B, H), (h, c) after the last step."""
-        if _ours(x):
-            return own_step([self], [x], [state], torch.bfloat16)[0]
+        dtype = _own_dtype(x)
+        if dtype is not None:
+            return own_step([self], [x], [state], dtype)[0]
         if not _autocast_to_bf16(x) or has_bf16():
             return torch_lstm(self, x, state)
         with torch.autocast("cpu", enabled=False):
@@ -90,8 +79,10 @@ def side_by_side(
     in threads.
     """
     states = states or [None] * len(layers)
-    if all(map(_ours, inputs)):
-        return own_step(layers, inputs, states, torch.bfloat16)
+    dtypes = set(map(_own_dtype, inputs))
+    dtype = dtypes.pop()
+    if dtype is not None and not dtypes:
+        return own_step(layers, inputs, states, dtype)
     return [layer(x, state) for layer, x, state in zip(layers, inputs, states, strict=True)]
 
 
@@ -101,14 +92,13 @@ def own_step(
     states: Sequence[tuple[Tensor, Tensor] | None],
     dtype: torch.dtype,
 ) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
-    """Run layers as :func:`side_by_side` does, always through our own step, with its products in
-    ``dtype``.
+    """Run layers as :func:`side_by_side` does, always through our own step.
 
     Args:
         layers: of one shape.
         inputs: (T, B, D) each, on the processor.
         states: (h, c) of (1, B, H) each; None is zeros.
-        dtype: ``torch.bfloat16``, or ``torch.float32``, in which torch is faster: for comparison.
+        dtype: of the products over all steps, ``torch.bfloat16`` or ``torch.float32``.
     """
     arguments: list[Tensor] = []
     for layer, x, state in zip(layers, inputs, states, strict=True):
@@ -122,14 +112,14 @@ def own_step(
     return [(outputs[n], (outputs[n + 1], outputs[n + 2])) for n in range(0, len(outputs), 3)]
 
 
-def _ours(x: Tensor) -> bool:
-    return (
-        _autocast_to_bf16(x)
-        and x.size(1) < FEW
-        and torch.is_grad_enabled()
-        and has_bf16()
-        and has_small_products()
-    )
+def _own_dtype(x: Tensor) -> torch.dtype | None:
+    """Return the precision of our own step for an input (T, B, D), None where torch's is taken."""
+    if x.device.type != "cpu" or not torch.is_grad_enabled() or x.size(1) >= FEW:
+        return None
+    if _autocast_to_bf16(x):
+        return torch.bfloat16 if has_bf16() else torch.float32
+    plain = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return torch.float32 if plain else None
 
 
 def _autocast_to_bf16(x: Tensor) -> bool:
@@ -147,27 +137,27 @@ class _OwnStep(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, dtype: torch.dtype, *arguments: Tensor) -> tuple[Tensor, ...]:
-        kernels, ctx.dtype = _kernels(), dtype
+        from asr.sequence import lstm_kernels  # numba takes a second to import
+
+        ctx.dtype = dtype
         saved, calls = list[tuple[Tensor, ...]](), []
         with torch.autocast("cpu", enabled=False):
-            for n in range(0, len(arguments), 7):
-                x, first_h, first_c, w_ih, w_hh, b_ih, b_hh = arguments[n : n + 7]
-                (T, B, D), H = x.shape, w_hh.size(1)
-                x, w_ih, w_hh = x.to(dtype), w_ih.to(dtype), w_hh.float()
-                gates = (
-                    torch.addmm((b_ih + b_hh).to(dtype), x.reshape(T * B, D), w_ih.t())
-                    .float()
-                    .view(T, B, 4 * H)
-                )
-                h, c, squashed = (
-                    torch.empty(T + 1, B, H),
-                    torch.empty(T + 1, B, H),
-                    torch.empty(T, B, H),
-                )
+            layers = [arguments[n : n + 7] for n in range(0, len(arguments), 7)]
+            inputs = [(x.to(dtype).flatten(0, 1), w_ih.to(dtype)) for x, _, _, w_ih, *_ in layers]
+            gates_of = _each(dtype, lambda pair: _product(pair[0], pair[1].t()).float(), inputs)
+            for (_, first_h, first_c, _, w_hh, b_ih, b_hh), (x, w_ih), gates in zip(
+                layers, inputs, gates_of, strict=True
+            ):
+                _, B, H = first_h.shape
+                gates, w_hh = gates.view(-1, B, 4 * H), w_hh.float()
+                T = len(gates)
+                h, c, squashed = (torch.empty(steps, B, H) for steps in (T + 1, T + 1, T))
                 h[0], c[0] = first_h[0], first_c[0]
-                calls.append((*_arrays(gates, h, c, squashed), kernels.blocks(w_hh.t().numpy())))
+                bias = (b_ih + b_hh).float()
+                packed = lstm_kernels.pack_columns(w_hh.t().numpy())
+                calls.append((*_arrays(gates, bias, h, c, squashed), packed))
                 saved.append((x, gates, h, c, squashed, w_ih, w_hh))
-            over_batch(kernels.forward, B, calls, together=kernels.ROWS)
+            over_batch(lstm_kernels.forward, B, calls, together=lstm_kernels.ROWS)
             results = list[Tensor]()
             for n, (x, gates, h, c, squashed, w_ih, w_hh) in enumerate(saved):
                 low = h.to(dtype)
@@ -179,10 +169,9 @@ class _OwnStep(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        kernels, tensors = (
-            _kernels(),
-            ctx.saved_tensors,
-        )  # asked once: checkpointing hands them out once
+        from asr.sequence import lstm_kernels
+
+        tensors = ctx.saved_tensors  # asked once: checkpointing hands them out once
         saved = [tensors[n : n + 7] for n in range(0, len(tensors), 7)]
         found, calls = list[tuple[Tensor, Tensor, Tensor]](), []
         with torch.autocast("cpu", enabled=False):
@@ -190,18 +179,35 @@ class _OwnStep(torch.autograd.Function):
                 dy, dh, dc = upstream[3 * n : 3 * n + 3]
                 gradients, dh, dc = torch.empty_like(gates), _float_copy(dh[0]), _float_copy(dc[0])
                 states = _arrays(gradients, gates, c, squashed, dy.float().contiguous(), dh, dc)
-                calls.append((*states, kernels.blocks(w_hh.numpy())))
+                calls.append((*states, lstm_kernels.pack_columns(w_hh.numpy())))
                 found.append((gradients, dh, dc))
-            over_batch(kernels.backward, len(found[0][1]), calls, together=kernels.ROWS)
-            results = list[Tensor]()
-            for (x, _, h, _, _, w_ih, _), (gradients, dh, dc) in zip(saved, found, strict=True):
-                T, B, D = x.shape
-                gradients = gradients.view(T * B, -1)
-                low = gradients.to(ctx.dtype)
-                dw_ih, dw_hh = low.t() @ x.reshape(T * B, D), low.t() @ h[:-1].view(T * B, -1)
-                db = gradients.sum(0)
-                results += ((low @ w_ih).view(T, B, D), dh[None], dc[None], dw_ih, dw_hh, db, db)
-        return None, *results
+            over_batch(lstm_kernels.backward, len(found[0][1]), calls, together=lstm_kernels.ROWS)
+
+            def of_layer(number: int) -> tuple[Tensor, ...]:
+                (x, _, h, _, _, w_ih, _), (gradients, dh, dc) = saved[number], found[number]
+                rows = gradients.flatten(0, 1)
+                low, before = rows.to(ctx.dtype), h[:-1].flatten(0, 1)
+                dx = _product(low, w_ih).view(*gradients.shape[:2], -1)
+                dw_ih, dw_hh = _product(low.t(), x), _product(low.t(), before)
+                db = rows.sum(0)
+                return dx, dh[None], dc[None], dw_ih, dw_hh, db, db
+
+            results = _each(ctx.dtype, of_layer, range(len(saved)))
+        return None, *itertools.chain(*results)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Return a product of matrices; in float32 by numpy's BLAS, on the calling thread."""
+    if a.dtype != torch.float32:
+        return a @ b
+    return torch.from_numpy(a.detach().numpy() @ b.detach().numpy())
+
+
+def _each(
+    dtype: torch.dtype, function: Callable[[_Item], _Result], items: Sequence[_Item]
+) -> list[_Result]:
+    """Return the function of each item: in threads where each product stays on its own."""
+    return in_threads(function, items) if dtype == torch.float32 else list(map(function, items))
 
 
 def _float_copy(tensor: Tensor) -> Tensor:
@@ -212,9 +218,3 @@ def _float_copy(tensor: Tensor) -> Tensor:
 
 def _arrays(*tensors: Tensor) -> Iterator[Any]:
     return (tensor.numpy() for tensor in tensors)
-
-
-def _kernels() -> ModuleType:
-    from asr.sequence import lstm_kernels  # numba takes a second to import
-
-    return lstm_kernels

@@ -1,10 +1,7 @@
 """The sequential part of an LSTM, forward and backward.
 
-The matrix product of one step is small. OpenBLAS has kernels for small products, which do not pack
-their operands first. To reach them, products take ``ROWS`` sequences at a time, and weights are
-split into blocks of columns.
-
-B batch, T steps, H hidden; gates in the order i, f, g, o; N blocks of W columns.
+B batch, T steps, H hidden; gates in the order i, f, g, o; recurrent weights as
+:func:`asr.sequence.products.pack_columns` packs them, in N blocks of W columns.
 """
 
 from __future__ import annotations
@@ -13,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.kernels import FAST, kernel
+from asr.sequence.products import ROWS, add_product, pack_columns
 
-__all__ = ["ROWS", "backward", "blocks", "forward"]
+__all__ = ["ROWS", "backward", "forward", "pack_columns"]
 
 F32 = npt.NDArray[np.float32]
 
-ROWS, COLUMNS, PRODUCTS = 4, 128, 1_000_000
 # tanh as a rational function with Eigen's coefficients for float32
 # (Eigen/src/Core/MathFunctionsImpl.h).
 LIMIT = np.float32(7.90531110763549805)
@@ -43,16 +40,6 @@ EVEN: tuple[float, ...] = tuple(
     )
 )
 ONE, HALF = np.float32(1), np.float32(0.5)
-
-
-def blocks(weights: F32) -> F32:
-    """(K, G) -> (N, K, W): the columns in N blocks, the last one padded with zeros."""
-    K, G = weights.shape
-    number = max(-(-G // COLUMNS), -(-ROWS * K * G // PRODUCTS))
-    width = -(-G // number)
-    if number * width > G:
-        weights = np.pad(weights, ((0, 0), (0, number * width - G)))
-    return np.stack(np.split(weights, number, axis=1), out=np.empty((number, K, width), np.float32))
 
 
 @kernel(inline="always", fastmath=FAST, error_model="numpy")
@@ -80,43 +67,36 @@ def _sigmoid(x: float) -> float:
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def forward(start: int, stop: int, gates: F32, h: F32, c: F32, squashed: F32, w_hh: F32) -> None:
+def forward(
+    start: int, stop: int, gates: F32, bias: F32, h: F32, c: F32, squashed: F32, w_hh: F32
+) -> None:
     """Run the sequences ``start`` to ``stop``: fill in h and c (T + 1, B, H) from step 1 on.
 
-    gates (T, B, 4H): the input's contributions, replaced by the activations of the gates. squashed
-    (T, B, H): tanh of c after each step. w_hh (N, H, W): the recurrent weights (H, 4H) in blocks.
+    gates (T, B, 4H): the input's contributions without the bias (4H,), replaced by the activations
+    of the gates. squashed (T, B, H): tanh of c after each step. w_hh (N, H, W): the recurrent
+    weights (H, 4H).
     """
     T, H = gates.shape[0], h.shape[2]
-    N, W = w_hh.shape[0], w_hh.shape[2]
-    product = np.empty((ROWS, W), np.float32)
+    bias_if, bias_g, bias_o = bias[: 2 * H], bias[2 * H : 3 * H], bias[3 * H :]
     for t in range(T):
-        for first in range(start, stop, ROWS):
-            rows = min(ROWS, stop - first)
-            for n in range(N):
-                np.dot(h[t, first : first + rows], w_hh[n], product[:rows])
-                for b in range(rows):
-                    for k in range(min(W, 4 * H - n * W)):
-                        gates[t, first + b, n * W + k] += product[b, k]
+        add_product(h[t, start:stop], w_hh, gates[t, start:stop])
         for b in range(start, stop):
-            gate, before, cell, tanh, out = (
-                gates[t, b],
-                c[t, b],
-                c[t + 1, b],
-                squashed[t, b],
-                h[t + 1, b],
-            )
+            # slices, since loops that begin at k = 2 H are not vectorised: k might be negative
+            both, g, o = gates[t, b, : 2 * H], gates[t, b, 2 * H : 3 * H], gates[t, b, 3 * H :]
+            i, f = both[:H], both[H:]
+            before, cell, tanh, out = c[t, b], c[t + 1, b], squashed[t, b], h[t + 1, b]
             for k in range(2 * H):
-                gate[k] = _sigmoid(gate[k])
-            for k in range(2 * H, 3 * H):
-                gate[k] = _tanh(gate[k])
-            for k in range(3 * H, 4 * H):
-                gate[k] = _sigmoid(gate[k])
+                both[k] = _sigmoid(both[k] + bias_if[k])
             for k in range(H):
-                cell[k] = gate[H + k] * before[k] + gate[k] * gate[2 * H + k]
+                g[k] = _tanh(g[k] + bias_g[k])
+            for k in range(H):
+                o[k] = _sigmoid(o[k] + bias_o[k])
+            for k in range(H):
+                cell[k] = f[k] * before[k] + i[k] * g[k]
             for k in range(H):
                 tanh[k] = _tanh(cell[k])
             for k in range(H):
-                out[k] = gate[3 * H + k] * tanh[k]
+                out[k] = o[k] * tanh[k]
 
 
 @kernel(fastmath=FAST, error_model="numpy")
@@ -136,11 +116,9 @@ def backward(
 
     dh and dc (B, H): gradients of the last state; they become those of the first state. gates
     (T, B, 4H), c (T + 1, B, H), squashed (T, B, H): as :func:`forward` leaves them. dy (T, B, H):
-    gradients of the outputs. w_hh (N, 4H, W): the recurrent weights (4H, H) in blocks.
+    gradients of the outputs. w_hh (N, 4H, W): the recurrent weights (4H, H).
     """
     T, H = dy.shape[0], dy.shape[2]
-    N, W = w_hh.shape[0], w_hh.shape[2]
-    product = np.empty((ROWS, W), np.float32)
     for t in range(T - 1, -1, -1):
         for b in range(start, stop):
             gate, cell, tanh, above, from_h, from_c = (
@@ -161,10 +139,5 @@ def backward(
                 gradient[2 * H + k] = e * i * (ONE - g * g)
                 gradient[3 * H + k] = d * tanh[k] * o * (ONE - o)
                 from_c[k] = e * f
-        for first in range(start, stop, ROWS):
-            rows = min(ROWS, stop - first)
-            for n in range(N):
-                np.dot(gradients[t, first : first + rows], w_hh[n], product[:rows])
-                for b in range(rows):
-                    for k in range(min(W, H - n * W)):
-                        dh[first + b, n * W + k] = product[b, k]
+        dh[start:stop] = 0
+        add_product(gradients[t, start:stop], w_hh, dh[start:stop])

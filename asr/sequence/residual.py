@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from asr.sequence.conv import convolve
 from asr.sequence.lengths import mask_padding
 from asr.sequence.normalization import build_norm
 
@@ -65,6 +65,6 @@ class ResidualConv(nn.Module):
     def _layer(self, number: int, x: Tensor, x_lens: Tensor, after: Tensor) -> Tensor:
         """Convolution and normalisation of (B, C, T, F), of lengths (B,) before and after."""
         x = mask_padding(x.transpose(1, 2), x_lens).transpose(1, 2)
-        x = self.convs[number](x.contiguous(memory_format=torch.channels_last))
+        x = convolve(self.convs[number], x, (KERNEL // 2, KERNEL // 2))
         normed: Tensor = self.norms[number](x.permute(0, 2, 3, 1), after)
         return normed.permute(0, 3, 1, 2)

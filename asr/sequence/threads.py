@@ -1,4 +1,4 @@
-"""Run compiled loops over a batch in threads."""
+"""Run compiled loops, over a batch, in threads."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["over_batch"]
+__all__ = ["in_threads", "over_batch"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+    """Return the function of each item; in as many threads as torch has."""
+    threads = torch.get_num_threads()
+    if threads == 1 or len(items) == 1:
+        return [function(item) for item in items]
+    return list(_pool(threads).map(function, items))
 
 
 def over_batch(
@@ -27,11 +38,7 @@ def over_batch(
     tasks = [
         (*rows, *call) for rows in pairwise(bounds.clamp(max=batch).tolist()) for call in calls
     ]
-    if threads == 1 or len(tasks) == 1:
-        for task in tasks:
-            kernel(*task)
-    else:
-        list(_pool(threads).map(lambda task: kernel(*task), tasks))
+    in_threads(lambda task: kernel(*task), tasks)
 
 
 @cache

@@ -37,8 +37,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from asr.audio.reading import audio_info
 from asr.features.extraction import SpecAugmentConfig
 from asr.speech.acoustics.network import CtcModelConfig
@@ -47,6 +45,7 @@ from asr.speech.training.train import build_experiment
 from asr.text.tokenizers import load_tokenizer
 from asr.training.config import OptimizerConfig, TrainerConfig
 from asr.training.loop import Loop
+from asr.training.threads import torch_threads
 from data_prep.librispeech import read_librispeech
 from data_prep.prepare import prepare
 from data_prep.store import Utterance
@@ -192,9 +191,8 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", help="ours: auto, fp32 or bf16")
     arguments = parser.parse_args()
     against = arguments.against.split(",")
-    torch.set_num_threads(arguments.threads)
     utterances = choose(arguments.corpus, arguments.seconds)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, torch_threads(arguments.threads):
         ours = Ours(
             Path(name), utterances, arguments.hidden, arguments.threads, arguments.precision
         )

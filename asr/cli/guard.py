@@ -14,7 +14,7 @@ from typing import Any
 from asr.errors import AsrError, ConfigError
 from asr.lines import check_ends
 
-__all__ = ["guarded", "run"]
+__all__ = ["guarded", "run", "run_script"]
 
 OUTPUTS = {"--output", "--output-dir", "--html", "--shar"}
 TRACEBACK = "ASR_TRACEBACK"  # set: an unforeseen error ends with all its lines
@@ -42,6 +42,11 @@ def run(command: Callable[[Sequence[str]], Any], arguments: Sequence[str]) -> No
         _drop_output()
         print(f"error: {_line(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def run_script(main: Callable[[], Any]) -> None:
+    """Run a script, such as a recipe's, and end as a verb of the command line does."""
+    run(lambda _: main(), ())
 
 
 def _drop_output() -> None:

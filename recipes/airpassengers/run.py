@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from asr.cli.guard import run_script
 from asr.files import atomic_path
 from asr.plots import to_png
 from asr.series.forecasting.forecaster import Forecaster
@@ -70,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

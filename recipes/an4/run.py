@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.lm import build_arpa
 from asr.speech.jobs.evaluate import evaluate
 from asr.speech.options import ModelOptions
@@ -42,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from asr.audio.synthetic import made_audio
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.config import build_config
 from asr.model_folder import open_bundle
 from asr.scoring import score_texts
@@ -141,4 +142,4 @@ def wers(model: Path, data: Path, lm: Path | None) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

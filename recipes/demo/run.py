@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from asr.cli.guard import run_script
 from asr.config import load_config
 from asr.cores import usable_cores
 from asr.lm import build_arpa
@@ -123,4 +124,4 @@ def draw(model: Path, recording: Path, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 from next_frame import FrameBatch, NextFrameConfig, NextFrameTask
 
+from asr.cli.guard import run_script
 from asr.config import as_dict, build_config, parse_overrides, save_config, yaml_text
 from asr.errors import require
 from asr.files import atomic_write_text
@@ -172,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

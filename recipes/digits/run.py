@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from asr import SequenceClassifier
+from asr.cli.guard import run_script
 from asr.errors import require
 from asr.plots import confusion_matrix, curves, to_png
 from asr.run_folder import Metric, update_metrics
@@ -97,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -24,6 +24,7 @@ from ngrams import MAX_NGRAMS, Texts, make_language_model
 
 from asr.audio.perturbation import NoiseConfig
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.errors import DataError
 from asr.features.config import FeatureConfig
 from asr.model_folder import compact_bundle
@@ -254,4 +255,4 @@ def _named(corpus: str, utterance: Utterance) -> Utterance:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.config import load_config
 from asr.run_folder import read_metrics
 from asr.series import fit_baseline, measure
@@ -73,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from asr.cli import main as command_line
+from asr.cli.guard import run_script
 
 
 def main() -> None:
@@ -16,4 +17,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

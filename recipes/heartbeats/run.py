@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from asr.cli.guard import run_script
 from asr.config import load_config, save_config
 from asr.errors import DataError
 from asr.files import atomic_path, atomic_write_text
@@ -155,4 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

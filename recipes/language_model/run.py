@@ -15,6 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.files import atomic_write_text
 from asr.language.modelling.data import read_sentences
 from asr.language.modelling.estimator import LanguageModel
@@ -123,4 +124,4 @@ def rows(model: LanguageModel, test: Sequence[str], data: Path) -> dict[str, flo
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from asr.audio.perturbation import NoiseConfig
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.config import load_config
 from asr.errors import DataError
 from asr.features.config import FeatureConfig
@@ -264,4 +265,4 @@ def sentences(path: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

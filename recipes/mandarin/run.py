@@ -24,6 +24,7 @@ from words import with_words
 
 from asr.audio.perturbation import NoiseConfig
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.features.config import FeatureConfig
 from asr.model_folder import compact_bundle
 from asr.speech.jobs.evaluate import evaluate
@@ -240,4 +241,4 @@ def _parts(train: Path, cleaned: Sequence[Path], order: int) -> list[Part]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from asr.cli.guard import run_script
 from asr.files import atomic_write_text
 from asr.model_folder import CONFIG, open_model, save_weights, write_bundle
 from asr.text.pronunciations import Pronunciations
@@ -61,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

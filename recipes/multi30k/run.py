@@ -14,6 +14,7 @@ from pathlib import Path
 
 from asr import plots
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.files import atomic_write_text
 from asr.language.translation.data import Pairs, read_pairs
 from asr.language.translation.translator import Translator
@@ -92,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -22,6 +22,7 @@ from hidden_event import HiddenEvents
 from spoken import Chapter, Labels, pause_table, score_clips, table_row
 
 import asr
+from asr.cli.guard import run_script
 from asr.language.punctuation.chinese import characters_of, word_ends
 from asr.language.punctuation.data import marked_text, read_marked
 from asr.language.punctuation.restorer import Restorer
@@ -124,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

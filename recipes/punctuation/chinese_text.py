@@ -22,6 +22,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from asr.cli.guard import run_script
 from asr.files import atomic_write_text
 from asr.lines import iter_lines
 from asr.text.normalizers import normalize
@@ -133,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

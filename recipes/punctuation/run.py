@@ -18,6 +18,7 @@ from hidden_event import HiddenEvents
 from spoken import pause_table, read_chapters, score_clips
 
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.files import atomic_write_text
 from asr.language.punctuation.data import MarkedText, read_marked
 from asr.language.punctuation.exporting import export_punctuation
@@ -108,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -22,6 +22,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from asr.cli.guard import run_script
 from asr.config import build_config
 from asr.errors import ModelError
 from asr.scoring import Score, pair, read_transcripts, score_pairs
@@ -144,4 +145,4 @@ def _score(results: Path) -> Score:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from asr.cli.guard import run_script
 from asr.files import atomic_write_text
 from asr.run_folder import Metric, update_metrics
 from asr.series import detection_rates
@@ -142,4 +143,4 @@ def write_pictures(found: pd.DataFrame, rows: pd.DataFrame, run: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.files import atomic_write_text
 
 HERE = Path(__file__).parent
@@ -72,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

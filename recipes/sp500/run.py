@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from asr.cli.guard import run_script
 from asr.series import direction_accuracy
 from asr.series.forecasting.forecaster import Forecaster
 
@@ -60,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

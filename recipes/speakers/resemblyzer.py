@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from asr.cli.guard import run_script
 from asr.errors import ModelError
 from asr.features.mel_filters import mel_corners
 from asr.model_folder import add_to_bundle
@@ -124,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ import numpy as np
 from tables import write_tables
 
 from asr.catalogue import train
+from asr.cli.guard import run_script
 from asr.model_folder import add_to_bundle
 from asr.scoring.verification import fit_log_odds, pair_scores, score_pairs
 from asr.speakers.data import read_recordings
@@ -85,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -15,6 +15,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr.cli.guard import run_script
 from asr.errors import DataError
 from asr.files import atomic_write_text
 
@@ -86,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -2,11 +2,11 @@
 
 The input's share of the gates and every gradient of weights and inputs are one product over all
 steps, in bfloat16 or in float32; what has to go step by step runs in compiled loops, in float32
-(asr/sequence/lstm_kernels.py). oneDNN's LSTM, which torch uses, does all of it in float32 at the
-pace of its products, which numpy's BLAS exceeds on AMD's processors; in bfloat16 its backward pass
-is as slow as in float32. Figures: benchmarks/sequence/README.md. Where many sequences are side by
-side, oneDNN is as fast and is used. A processor that cannot train in bfloat16 (with AVX2 only)
-computes in float32.
+(asr/sequence/lstm_kernels.py). oneDNN's LSTM, which torch uses, is as slow in its backward pass in
+bfloat16 as in float32. In float32 it runs at the pace of its products: with AVX2 numpy's BLAS and
+our own loop are faster, with AVX-512 they are not. Figures: benchmarks/sequence/README.md. Where
+many sequences are side by side, oneDNN is as fast and is used. A processor that cannot train in
+bfloat16 (with AVX2 only) computes in float32.
 """
 
 from __future__ import annotations
@@ -116,10 +116,16 @@ def _own_dtype(x: Tensor) -> torch.dtype | None:
     """Return the precision of our own step for an input (T, B, D), None where torch's is taken."""
     if x.device.type != "cpu" or not torch.is_grad_enabled() or x.size(1) >= FEW:
         return None
-    if _autocast_to_bf16(x):
-        return torch.bfloat16 if has_bf16() else torch.float32
+    if _autocast_to_bf16(x) and has_bf16():
+        return torch.bfloat16
     plain = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return torch.float32 if plain else None
+    return torch.float32 if (plain or _autocast_to_bf16(x)) and _gains_in_float32() else None
+
+
+@functools.cache
+def _gains_in_float32() -> bool:
+    """Return whether this processor is one on which oneDNN is slower: with AVX2, not AVX-512."""
+    return bool(torch.backends.cpu.get_cpu_capability() == "AVX2")
 
 
 def _autocast_to_bf16(x: Tensor) -> bool:

@@ -4,9 +4,48 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from asr.sequence import ConvSubsampling
-from asr.sequence.conv import subsampled_lengths
+from asr.sequence.conv import convolve, subsampled_lengths
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (2, 1)])
+@pytest.mark.parametrize("time", [0, 1])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_convolution_equals_torch_s(channels: int, time: int, stride: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    conv, x = nn.Conv2d(channels, 5, 3, stride), torch.randn(2, channels, 9, 8)
+    theirs = nn.Conv2d(channels, 5, 3, stride, (time, 1))
+    theirs.load_state_dict(conv.state_dict())
+    found = []
+    for run in (lambda x: convolve(conv, x, (time, 1)), theirs):
+        given = x.clone().requires_grad_()
+        y = run(given)
+        y.square().sum().backward()
+        found.append([y, given.grad])
+    found[0] += [p.grad for p in conv.parameters()]
+    found[1] += [p.grad for p in theirs.parameters()]
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-5)
+    assert found[0][0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_padding_changes_nothing_in_training(frozen: bool) -> None:
+    torch.manual_seed(0)
+    conv = ConvSubsampling(10, channels=3)
+    if frozen:  # as people do who fine-tune on little speech
+        conv.norms.eval()
+    for norm in conv.norms:
+        norm.bias.data.uniform_(-1, 1)
+    x, lens = torch.randn(2, 20, 10), torch.tensor([20, 12])
+    expected = conv(x, lens)[0]
+    padded = torch.cat([x, torch.randn(2, 8, 10)], 1)
+    padded[1, 12:] = 100.0
+    found = conv(padded, lens)[0]
+    for row, length in enumerate((5, 3)):
+        torch.testing.assert_close(found[row, :length], expected[row, :length])
 
 
 @pytest.mark.parametrize("subsampling", [1, 2, 4, 8])

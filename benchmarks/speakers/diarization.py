@@ -46,6 +46,7 @@ def parts_of(folder: Path, names: Sequence[str], embedder: SpeakerEmbedder, cach
     took = time.process_time() - started
     print(f"{embedder.name}: {seconds:.0f} s of audio in {took:.1f} s of processor time")
     if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(pickle.dumps(parts))
     return parts
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.sequence.threads import in_threads, over_batch
+from asr.sequence.traced import is_traced
 
 __all__ = ["LSTM", "has_bf16", "own_step", "side_by_side"]
 
@@ -52,8 +53,15 @@ class LSTM(nn.LSTM):
     """One layer of ``torch.nn.LSTM``, time-major: the same parameters, the same results but for
     rounding, faster in training.
 
-    What torch does stays as it is on other devices and without gradients.
+    What torch does stays as it is on other devices, without gradients and where a graph is traced.
+
+    Args:
+        input_size: D.
+        hidden_size: H.
     """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
 
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
@@ -99,13 +107,18 @@ def own_step(
         inputs: (T, B, D) each, on the processor.
         states: (h, c) of (1, B, H) each; None is zeros.
         dtype: of the products over all steps, ``torch.bfloat16`` or ``torch.float32``.
+
+    Raises:
+        RuntimeError: an input or a state is of another shape than the layer's.
     """
     arguments: list[Tensor] = []
     for layer, x, state in zip(layers, inputs, states, strict=True):
         zeros = x.new_zeros(1, x.size(1), layer.hidden_size)
-        arguments += (x, *(state or (zeros, zeros)))
+        given = state or (zeros, zeros)
+        layer.check_forward_args(x, given, None)
+        arguments += (x, *given)
         arguments += (
-            layer.get_parameter(f"{name}_l0")
+            getattr(layer, f"{name}_l0")
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
     outputs = _OwnStep.apply(dtype, *arguments)  # type: ignore[no-untyped-call]
@@ -114,7 +127,8 @@ def own_step(
 
 def _own_dtype(x: Tensor) -> torch.dtype | None:
     """Return the precision of our own step for an input (T, B, D), None where torch's is taken."""
-    if x.device.type != "cpu" or not torch.is_grad_enabled() or x.size(1) >= FEW:
+    is_batch = x.device.type == "cpu" and x.dim() == 3 and 0 < x.size(1) < FEW and len(x) > 0
+    if not is_batch or not torch.is_grad_enabled() or is_traced(x):
         return None
     if _autocast_to_bf16(x) and has_bf16():
         return torch.bfloat16
@@ -155,8 +169,8 @@ class _OwnStep(torch.autograd.Function):
                 layers, inputs, gates_of, strict=True
             ):
                 _, B, H = first_h.shape
-                gates, w_hh = gates.view(-1, B, 4 * H), w_hh.float()
-                T = len(gates)
+                T = len(gates) // B
+                gates, w_hh = gates.view(T, B, 4 * H), w_hh.float()
                 h, c, squashed = (torch.empty(steps, B, H) for steps in (T + 1, T + 1, T))
                 h[0], c[0] = first_h[0], first_c[0]
                 bias = (b_ih + b_hh).float()

@@ -5,7 +5,7 @@ python recipes/snips/svm.py runs/snips/data
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 from asr.cli.guard import run_script
@@ -15,11 +15,15 @@ from asr.language.classification.data import read_labelled
 
 def main() -> None:
     """Print the test accuracy of each C, chosen on dev."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="of train.jsonl, dev.jsonl and test.jsonl")
+    folder = parser.parse_args().folder
     require("sklearn", "train")
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.svm import LinearSVC
 
-    folder = Path(sys.argv[1])
     train, dev, test = (
         read_labelled(folder / f"{name}.jsonl") for name in ("train", "dev", "test")
     )

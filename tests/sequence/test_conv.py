@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from onnxruntime import InferenceSession
 from torch import nn
 
 from asr.sequence import ConvSubsampling
@@ -85,3 +88,23 @@ def test_declared_right_context_is_the_true_one(subsampling: int, causal: bool) 
 def test_unknown_subsampling_is_refused() -> None:
     with pytest.raises(ValueError, match="1, 2, 4, 8"):
         ConvSubsampling(10, subsampling=3)
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # of torch, about its own exporter
+@pytest.mark.parametrize("norm", ["batch", "layer", "none"])
+def test_it_can_be_exported_for_any_length(norm: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    conv, x = ConvSubsampling(10, channels=3, norm=norm).eval(), torch.randn(1, 20, 10)
+    path, axes = tmp_path / "conv.onnx", {"x": {0: "B", 1: "T"}, "lens": {0: "B"}}
+    torch.onnx.export(
+        conv,
+        (x, torch.tensor([20])),
+        path,
+        input_names=["x", "lens"],
+        dynamic_axes=axes,
+        dynamo=False,
+    )
+    other, lens = torch.randn(2, 33, 10), torch.tensor([33, 21])
+    (y, *_) = InferenceSession(path).run(None, {"x": other.numpy(), "lens": lens.numpy()})
+    expected = conv(other, lens)[0].detach()
+    torch.testing.assert_close(torch.from_numpy(y), expected, atol=1e-5, rtol=1e-5)

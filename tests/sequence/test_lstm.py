@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from onnxruntime import InferenceSession
 from torch import Tensor, nn
 
 from asr.sequence import lstm
@@ -263,3 +265,64 @@ def test_what_is_not_a_number_stays_it(dtype: torch.dtype) -> None:
     assert y[2:, 1].isnan().all()
     assert h[0, 1].isnan().all()
     assert c[0, 1].isnan().all()
+
+
+@both
+@pytest.mark.parametrize(
+    ("x", "h", "c", "said"),
+    [
+        ((4, 6, 7), (1, 6, 8), (1, 6, 8), "Expected 5, got 7"),
+        ((4, 6, 5), (1, 3, 8), (1, 3, 8), r"Expected hidden\[0\] size \(1, 6, 8\)"),
+        ((4, 6, 5), (1, 1, 8), (1, 1, 8), r"Expected hidden\[0\] size \(1, 6, 8\)"),
+        ((4, 6, 5), (1, 6, 8), (1, 1, 1), r"Expected hidden\[1\] size \(1, 6, 8\)"),
+        ((4, 6, 5), (2, 6, 8), (2, 6, 8), r"Expected hidden\[0\] size \(1, 6, 8\)"),
+    ],
+)
+def test_other_shapes_are_refused_in_torch_s_words(
+    x: tuple[int, ...], h: tuple[int, ...], c: tuple[int, ...], said: str, dtype: torch.dtype
+) -> None:
+    with pytest.raises(RuntimeError, match=said):
+        own_step([LSTM(5, 8)], [torch.randn(x)], [(torch.randn(h), torch.randn(c))], dtype)
+
+
+@pytest.fixture
+def own_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lstm, "_gains_in_float32", lambda: True)
+
+
+@pytest.mark.usefixtures("own_in_float32")
+def test_empty_batches_are_torch_s() -> None:
+    layer, x = LSTM(5, 8), torch.randn(4, 0, 5)
+    y, _ = layer(x)
+    y.sum().backward()
+    assert y.shape == (4, 0, 8)
+    with pytest.raises(RuntimeError, match="larger than 0"):
+        layer(torch.randn(0, 2, 5))
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # of torch, about its own exporter
+@pytest.mark.usefixtures("own_in_float32")
+def test_a_traced_layer_keeps_its_weights_and_any_length(tmp_path: Path) -> None:
+    """Of a module in training, with gradients, as people trace it who do not know better."""
+    torch.manual_seed(0)
+    layer, x = LSTM(5, 8), torch.randn(4, 6, 5)
+    traced = torch.jit.trace(layer, x)
+    exported = torch.export.export(layer, (x,)).module()
+    path = tmp_path / "lstm.onnx"
+    axes = {"x": {0: "T"}}
+    torch.onnx.export(layer, (x,), path, input_names=["x"], dynamic_axes=axes, dynamo=False)
+    session = InferenceSession(path)
+    assert "_OwnStep" in str(layer(x)[0].grad_fn)
+    for run in (traced, exported):
+        torch.testing.assert_close(run(x)[0], layer(x)[0])
+    longer = torch.randn(9, 6, 5)
+    (y, *_) = session.run(None, {"x": longer.numpy()})
+    torch.testing.assert_close(torch.from_numpy(y), layer(longer)[0].detach(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("own_in_float32")
+def test_other_weights_can_stand_in() -> None:
+    torch.manual_seed(0)
+    layer, other, x = LSTM(5, 8), LSTM(5, 8), torch.randn(4, 6, 5)
+    y, _ = torch.func.functional_call(layer, dict(other.named_parameters()), x)
+    torch.testing.assert_close(y, other(x)[0])

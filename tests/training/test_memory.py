@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -28,12 +29,16 @@ def kept_bytes(stack: RecurrentStack, x: Tensor, lens: Tensor) -> int:
     return sum(storages.values())
 
 
-@pytest.mark.parametrize("step", [None, torch.float32, torch.bfloat16], ids=str)
-def test_gradients_are_the_same_and_less_is_kept(
-    step: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # torch's step, or ours without autocast, so that it runs on processors without bfloat16 too
-    monkeypatch.setattr(lstm, "_own_dtype", lambda x: step)
+@pytest.fixture(params=[None, torch.float32, torch.bfloat16], ids=str)
+def step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Torch's step, or ours, also in bfloat16 on processors that train no LSTM in it."""
+    monkeypatch.setattr(lstm, "_own_dtype", lambda x: request.param)
+    with torch.autocast("cpu", torch.bfloat16, enabled=request.param == torch.bfloat16):
+        yield
+
+
+@pytest.mark.usefixtures("step")
+def test_gradients_are_the_same_and_less_is_kept() -> None:
     torch.manual_seed(0)
     plain = RecurrentStack(8, 8, num_layers=3, dropout=0.2).train()
     saving = copy.deepcopy(plain)

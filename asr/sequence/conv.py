@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from asr.sequence.lengths import mask_padding
 from asr.sequence.normalization import build_norm
-from asr.sequence.traced import is_traced
+from asr.sequence.tracing import is_tracing
 
 __all__ = ["ConvSubsampling", "convolve", "subsampled_lengths"]
 
@@ -39,7 +39,7 @@ def convolve(conv: nn.Module, x: Tensor, padding: tuple[int, int]) -> Tensor:
         padding: zeros on both sides of time and of frequency.
     """
     assert isinstance(conv, nn.Conv2d)
-    if x.size(1) > 1 or x.device.type != "cpu" or is_traced(x):
+    if x.size(1) > 1 or x.device.type != "cpu" or is_tracing(x):
         x = x.contiguous(memory_format=torch.channels_last)
         return functional.conv2d(x, conv.weight, conv.bias, conv.stride, padding)
     (time, frequency), (height, width) = padding, conv.kernel_size

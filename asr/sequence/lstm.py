@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.sequence.threads import in_threads, over_batch
-from asr.sequence.traced import is_traced
+from asr.sequence.tracing import is_tracing
 
 __all__ = ["LSTM", "has_bf16", "own_step", "side_by_side"]
 
@@ -53,7 +53,8 @@ class LSTM(nn.LSTM):
     """One layer of ``torch.nn.LSTM``, time-major: the same parameters, the same results but for
     rounding, faster in training.
 
-    What torch does stays as it is on other devices, without gradients and where a graph is traced.
+    On other devices, in inference (without gradients) and while tracing, torch's implementation
+    runs.
 
     Args:
         input_size: D.
@@ -100,7 +101,7 @@ def own_step(
     states: Sequence[tuple[Tensor, Tensor] | None],
     dtype: torch.dtype,
 ) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
-    """Run layers as :func:`side_by_side` does, always through our own step.
+    """Run layers as :func:`side_by_side` does, always by our implementation, never by torch's.
 
     Args:
         layers: of one shape.
@@ -128,12 +129,13 @@ def own_step(
 def _own_dtype(x: Tensor) -> torch.dtype | None:
     """Return the precision of our own step for an input (T, B, D), None where torch's is taken."""
     is_batch = x.device.type == "cpu" and x.dim() == 3 and 0 < x.size(1) < FEW and len(x) > 0
-    if not is_batch or not torch.is_grad_enabled() or is_traced(x):
+    if not is_batch or not torch.is_grad_enabled() or is_tracing(x):
         return None
-    if _autocast_to_bf16(x) and has_bf16():
+    low = _autocast_to_bf16(x)
+    if low and has_bf16():
         return torch.bfloat16
     plain = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return torch.float32 if (plain or _autocast_to_bf16(x)) and _gains_in_float32() else None
+    return torch.float32 if (low or plain) and _gains_in_float32() else None
 
 
 @functools.cache
@@ -217,7 +219,7 @@ class _OwnStep(torch.autograd.Function):
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """Return a product of matrices; in float32 by numpy's BLAS, on the calling thread."""
+    """Return the matrix product a @ b (GEMM): of numpy's BLAS in float32, of torch otherwise."""
     if a.dtype != torch.float32:
         return a @ b
     return torch.from_numpy(a.detach().numpy() @ b.detach().numpy())

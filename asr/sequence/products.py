@@ -1,4 +1,4 @@
-"""Small matrix products whose sums stay in registers.
+"""Small matrix products (GEMM): a micro-kernel whose sums stay in registers.
 
 A BLAS library packs its operands before it multiplies, which pays for large products; a recurrent
 layer has a small one at every time step. Here the weights are packed once, in blocks of columns,
@@ -122,8 +122,8 @@ def _write_loop(
 
 
 def _tile(rows: int, blocks: int) -> Any:
-    """Return what adds ``rows`` rows of x (R, K) times ``blocks`` blocks of w (N, K, W), from a row
-    and a block on, to out (R, N W).
+    """Return the micro-kernel for a tile: so many rows of x (R, K) times so many blocks of packed
+    weights w (N, K, W), from a row and a block on, added to out (R, N W).
     """
 
     @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
@@ -148,17 +148,15 @@ def _add_blocks(x: F32, w: F32, out: F32) -> None:
             _four(x, w, out, r, n)
         for r in range(ROWS * fours, ROWS * fours + 3 * threes, 3):
             _three(x, w, out, r, n)
-    first, n = ROWS * fours + 3 * threes, 0
+    first, groups = ROWS * fours + 3 * threes, N // 3 * 3
     if R - first == 2:
         for n in range(N):
             _two(x, w, out, first, n)
     elif R - first == 1:
-        while n + 3 <= N:
+        for n in range(0, groups, 3):
             _one_by_three(x, w, out, first, n)
-            n += 3
-        while n < N:
+        for n in range(groups, N):
             _one(x, w, out, first, n)
-            n += 1
 
 
 @kernel

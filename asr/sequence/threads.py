@@ -1,4 +1,4 @@
-"""Run compiled loops, over a batch, in threads."""
+"""Run work in as many threads as torch has: functions of items, kernels over a batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 def in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-    """Return the function of each item; in as many threads as torch has."""
+    """Return the function's result for each item, in order."""
     threads = torch.get_num_threads()
     if threads == 1 or len(items) == 1:
         return [function(item) for item in items]

@@ -1,4 +1,4 @@
-"""A recipe ends with one clear line, as the verbs of the command line do."""
+"""Errors of recipes: one line on standard error and exit status 1, no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small products against numpy's."""
+"""The matrix-product micro-kernel against numpy."""
 
 from __future__ import annotations
 

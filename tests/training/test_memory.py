@@ -31,7 +31,7 @@ def kept_bytes(stack: RecurrentStack, x: Tensor, lens: Tensor) -> int:
 
 @pytest.fixture(params=[None, torch.float32, torch.bfloat16], ids=str)
 def step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Torch's step, or ours, also in bfloat16 on processors that train no LSTM in it."""
+    """The LSTM implementation that runs: torch's, or ours in float32 or bfloat16."""
     monkeypatch.setattr(lstm, "_own_dtype", lambda x: request.param)
     with torch.autocast("cpu", torch.bfloat16, enabled=request.param == torch.bfloat16):
         yield
